@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A gap: one interval in which a vCPU did not run although its guest may have believed that it did.
+ *
+ * Half-open, [start, end), in nanoseconds of the host's CLOCK_MONOTONIC unless a function says
+ * otherwise. Any state but RUN and HALT makes a gap; WAIT is in the list because a guest process
+ * that is billed for it did not run either, though it does not count as descheduled.
+ */
+#ifndef DESCHED_GAP_H
+#define DESCHED_GAP_H
+
+#include <desched/ledger.h>
+#include <stdint.h>
+
+struct gap {
+	uint64_t start; /* ns */
+	uint64_t end;	/* ns, >= start */
+	uint32_t vcpu;	/* index in its VM, from 0 */
+	uint32_t state; /* enum ledger_state, never RUN or HALT */
+	uint32_t by;	/* host thread id that ran on the CPU when the gap ended, 0 if not known */
+};
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Clocks. All times are nanoseconds; `ticks` are those of the CPU's own counter (x86 TSC, arm64
+ * CNTVCT), which a guest and its host see with a constant offset.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+uint64_t clock_mono(void); /* CLOCK_MONOTONIC */
+uint64_t clock_real(void); /* CLOCK_REALTIME */
+uint64_t clock_ticks(void);
+
+/* Counter and CLOCK_MONOTONIC at the same instant, to within `error` ns. */
+struct clock_pair {
+	uint64_t ticks;
+	uint64_t mono;	/* ns */
+	uint64_t error; /* ns: width of the tightest bracket found */
+};
+
+/*
+ * Reads counter, clock, counter `tries` times (at least 1) and keeps the tightest bracket: a vCPU
+ * that is descheduled between the reads would put milliseconds into a single reading, and nothing
+ * would show it.
+ */
+void clock_read_pair(unsigned tries, struct clock_pair *ret);
+
+/* a * b / c without overflow in between; c must not be 0. */
+static inline uint64_t clock_muldiv(uint64_t a, uint64_t b, uint64_t c)
+{
+	return (uint64_t)((unsigned __int128)a * b / c);
+}
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/failure.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void failure_format(struct failure *f, const char *format, va_list ap)
+{
+	vsnprintf(f->text, sizeof(f->text), format, ap);
+}
+
+int failure_set(struct failure *f, int code, const char *format, ...)
+{
+	va_list ap;
+
+	if (!f)
+		return code;
+	va_start(ap, format);
+	failure_format(f, format, ap);
+	va_end(ap);
+	return code;
+}
+
+int failure_errno(struct failure *f, int code, const char *format, ...)
+{
+	va_list ap;
+	size_t used;
+
+	if (!f)
+		return code;
+	va_start(ap, format);
+	failure_format(f, format, ap);
+	va_end(ap);
+	used = strlen(f->text);
+	snprintf(f->text + used, sizeof(f->text) - used, ": %s", strerror(-code));
+	return code;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/proc.h"
+
+#include "base/cleanup.h"
+#include "base/units.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STAT_LINE_SIZE 1024
+
+ssize_t file_read(const char *path, char *buf, size_t size)
+{
+	_cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t used = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (used < size - 1) {
+		ssize_t n = read(fd, buf + used, size - 1 - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+	}
+	buf[used] = '\0';
+	return (ssize_t)used;
+}
+
+static uint64_t clock_ticks_to_ns(uint64_t n)
+{
+	return n * (NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+int proc_parse_stat(const char *text, struct proc_stat *ret)
+{
+	const char *open = strchr(text, '(');
+	const char *close = strrchr(text, ')'); /* the name may hold ')' itself: the last one ends it */
+	struct proc_stat s = {0};
+	uint64_t utime, stime, cutime, cstime, start;
+	size_t len;
+	int ppid;
+
+	if (!open || !close || close < open)
+		return -EBADMSG;
+	len = u64_min((uint64_t)(close - open - 1), PROC_COMM_SIZE - 1);
+	memcpy(s.comm, open + 1, len);
+	if (sscanf(close + 1,
+		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64
+		   " %" SCNu64 " %*d %*d %*d %*d %" SCNu64
+		   " %*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
+		   &s.state, &ppid, &utime, &stime, &cutime, &cstime, &start, &s.cpu) != 8)
+		return -EBADMSG;
+	s.ppid = ppid;
+	s.utime_ns = clock_ticks_to_ns(utime);
+	s.stime_ns = clock_ticks_to_ns(stime);
+	s.cutime_ns = clock_ticks_to_ns(cutime);
+	s.cstime_ns = clock_ticks_to_ns(cstime);
+	s.start_ns = clock_ticks_to_ns(start);
+	*ret = s;
+	return 0;
+}
+
+/* "/proc/PID/NAME" or "/proc/PID/task/TID/NAME". */
+static ssize_t read_task_file(pid_t pid, pid_t tid, const char *name, char *buf, size_t size)
+{
+	char path[96];
+
+	if (tid)
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, tid, name);
+	else
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	return file_read(path, buf, size);
+}
+
+int proc_read_stat(pid_t pid, pid_t tid, struct proc_stat *ret)
+{
+	char buf[STAT_LINE_SIZE];
+	ssize_t n = read_task_file(pid, tid, "stat", buf, sizeof(buf));
+
+	return n < 0 ? (int)n : proc_parse_stat(buf, ret);
+}
+
+int proc_parse_schedstat(const char *text, uint64_t *ret_run, uint64_t *ret_delay)
+{
+	uint64_t run, delay;
+
+	if (sscanf(text, "%" SCNu64 " %" SCNu64, &run, &delay) != 2)
+		return -EBADMSG;
+	*ret_run = run;
+	*ret_delay = delay;
+	return 0;
+}
+
+int proc_read_schedstat(pid_t pid, pid_t tid, uint64_t *ret_run, uint64_t *ret_delay)
+{
+	char buf[128];
+	ssize_t n = read_task_file(pid, tid, "schedstat", buf, sizeof(buf));
+
+	return n < 0 ? (int)n : proc_parse_schedstat(buf, ret_run, ret_delay);
+}
+
+static void close_directory(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+int proc_each_id(const char *dir, int (*fn)(pid_t id, void *data), void *data)
+{
+	_cleanup_(close_directory) DIR *d = opendir(dir);
+	struct dirent *e;
+
+	if (!d)
+		return -errno;
+	while ((e = readdir(d))) {
+		char *end;
+		long id;
+		int err;
+
+		if (!isdigit((unsigned char)e->d_name[0]))
+			continue;
+		id = strtol(e->d_name, &end, 10);
+		if (*end || id <= 0 || id > INT_MAX)
+			continue;
+		err = fn((pid_t)id, data);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int proc_parse_cpu(const char *text, int cpu, struct proc_cpu *ret)
+{
+	uint64_t user, nice, system, idle, iowait, irq, softirq, steal;
+	char label[16] = "cpu";
+	const char *line = text;
+
+	if (cpu >= 0)
+		snprintf(label, sizeof(label), "cpu%d", cpu);
+	while (strncmp(line, label, strlen(label)) != 0 || line[strlen(label)] != ' ') {
+		line = strchr(line, '\n');
+		if (!line)
+			return -ENOENT;
+		line++;
+	}
+	if (sscanf(line + strlen(label),
+		   "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+		   " %" SCNu64 " %" SCNu64,
+		   &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal) != 8)
+		return -EBADMSG;
+	ret->busy_ns = clock_ticks_to_ns(user + nice + system + irq + softirq);
+	ret->idle_ns = clock_ticks_to_ns(idle + iowait);
+	ret->steal_ns = clock_ticks_to_ns(steal);
+	return 0;
+}
+
+int proc_read_cpu(int cpu, struct proc_cpu *ret)
+{
+	/* The "intr" line behind the CPUs can be long; only the head of the file is wanted. */
+	char buf[64 * KIB];
+	ssize_t n = file_read("/proc/stat", buf, sizeof(buf));
+
+	return n < 0 ? (int)n : proc_parse_cpu(buf, cpu, ret);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The few kernel types that our BPF programs touch, by hand and relocatable (CO-RE): the build needs
+ * no running kernel's BTF, and a field that a kernel does not have is asked for with
+ * bpf_core_field_exists() where it is used.
+ */
+#ifndef BPF_KERNEL_H
+#define BPF_KERNEL_H
+
+#include <linux/types.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define TASK_COMM_LEN 16
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct rq {
+	__u64 prev_steal_time;	  /* CONFIG_PARAVIRT */
+	__u64 prev_steal_time_rq; /* CONFIG_PARAVIRT_TIME_ACCOUNTING */
+};
+
+struct cfs_rq {
+	struct rq *rq;
+};
+
+struct sched_entity {
+	struct cfs_rq *cfs_rq;
+};
+
+struct task_struct {
+	int pid;
+	int tgid;
+	unsigned int __state; /* 5.14 on */
+	int exit_state;
+	struct sched_entity se;
+	struct task_struct *real_parent;
+	char comm[TASK_COMM_LEN];
+	__u64 start_boottime;
+};
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding virtual machines and their vCPU threads on this host.
+ *
+ * A finder is a row: it looks at a process (or a QMP socket) and says which thread is which vCPU.
+ * Rows are tried in order of trust: what the monitor itself says, KVM vCPU file descriptors, thread
+ * names.
+ */
+#ifndef HOST_VM_H
+#define HOST_VM_H
+
+#include "base/failure.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define HOST_VCPUS_MAX 1024
+
+struct host_vcpu {
+	pid_t tid;
+	uint32_t index; /* the guest's number of it, from 0 */
+};
+
+struct host_vm {
+	char name[64]; /* from -name or --id where the command line has it, else "pid PID" */
+	pid_t pid;
+	uint32_t n_vcpus;
+	struct host_vcpu *vcpus; /* in order of index; owned, freed by host_vm_done() */
+	const char *found_by;	 /* the finder's name: "qmp", "kvm-fd", "names" */
+};
+
+/* The VM in process `pid`. -ENOENT where no finder sees one, -ESRCH for no such process, -EACCES. */
+int host_find_pid(pid_t pid, struct failure *f, struct host_vm *ret);
+
+/* As above, asking the monitor on a connected QMP socket (greeting not yet read). The conversation
+ * ends within `timeout_ns`; the socket stays open and usable for further commands, see qmp.h. */
+int host_find_qmp(int fd, pid_t pid, uint64_t timeout_ns, struct failure *f, struct host_vm *ret);
+
+/* Every VM that the caller may see. *ret is an array of *ret_n, freed by host_vms_free(). */
+int host_find_all(struct host_vm **ret, size_t *ret_n);
+
+void host_vm_done(struct host_vm *vm);
+void host_vms_free(struct host_vm *vms, size_t n);
+
+#endif
