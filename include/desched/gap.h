@@ -18,6 +18,7 @@ struct gap {
 	uint32_t vcpu;	/* index in its VM, from 0 */
 	uint32_t state; /* enum ledger_state, never RUN or HALT */
 	uint32_t by;	/* host thread id that ran on the CPU when the gap ended, 0 if not known */
+	uint32_t reserved; /* 0: no padding, so that a gap may be copied byte by byte */
 };
 
 #endif

@@ -29,11 +29,11 @@ enum ledger_state {
 };
 
 struct ledger {
-	uint64_t start;		   /* ns: when the ledger was started */
-	uint64_t at;		   /* ns: up to when ns[] is complete; start <= at */
+	uint64_t start;		    /* ns: when the ledger was started */
+	uint64_t at;		    /* ns: up to when ns[] is complete; start <= at */
 	uint64_t ns[LEDGER_STATES]; /* ns spent in each state between start and at */
-	uint32_t state;		   /* enum ledger_state from `at` on */
-	uint32_t backwards;	   /* calls whose time was before `at`, and changed no figure */
+	uint32_t state;		    /* enum ledger_state from `at` on */
+	uint32_t backwards;	    /* calls whose time was before `at`, and changed no figure */
 };
 
 /* Starts a ledger at time `now` with all counters zero. `state` must be below LEDGER_STATES. */
@@ -62,8 +62,11 @@ bool ledger_valid(const struct ledger *l);
  */
 int ledger_delta(const struct ledger *old, const struct ledger *new, struct ledger *ret_delta);
 
-/* Adds the counters of `from` to `into`, as a sum over vCPUs: wall times add up, `at` and `state`
- * of `into` stay, `start` moves back so that the identity holds. */
+/*
+ * Adds the counters of `from` to `into`, as a sum over vCPUs: wall times add up. `start` and
+ * `state` of `into` stay and `at` moves forward so that the identity holds: the `at` of a sum is no
+ * instant, but ledger_wall() and ledger_delta() work on sums too. A sum may begin with {0}.
+ */
 void ledger_merge(struct ledger *into, const struct ledger *from);
 
 /* "run", "ready", ...: the names in JSON and metrics. NULL for a number that is no state. */

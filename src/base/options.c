@@ -154,7 +154,8 @@ void options_help(const struct command *c, const char *program)
 		int n = 0;
 
 		if (row->letter)
-			n += snprintf(left, sizeof(left), "-%c%s", row->letter, row->name ? ", " : "");
+			n += snprintf(left, sizeof(left), "-%c%s", row->letter,
+				      row->name ? ", " : "");
 		if (row->name)
 			n += snprintf(left + n, sizeof(left) - (size_t)n, "--%s", row->name);
 		if (row->argument)

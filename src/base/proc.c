@@ -47,7 +47,8 @@ static uint64_t clock_ticks_to_ns(uint64_t n)
 int proc_parse_stat(const char *text, struct proc_stat *ret)
 {
 	const char *open = strchr(text, '(');
-	const char *close = strrchr(text, ')'); /* the name may hold ')' itself: the last one ends it */
+	const char *close = strrchr(text,
+				    ')'); /* the name may hold ')' itself: the last one ends it */
 	struct proc_stat s = {0};
 	uint64_t utime, stime, cutime, cstime, start;
 	size_t len;

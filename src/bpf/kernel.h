@@ -8,6 +8,7 @@
 #define BPF_KERNEL_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 
 #include <linux/bpf.h>
 
@@ -42,6 +43,19 @@ struct task_struct {
 	char comm[TASK_COMM_LEN];
 	__u64 start_boottime;
 };
+
+/* A task's registers at its entry into the kernel. */
+#if defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	__u64 regs[31];
+	int syscallno;
+};
+#else
+struct pt_regs {
+	unsigned long si;
+	unsigned long orig_ax;
+};
+#endif
 
 #pragma clang attribute pop
 

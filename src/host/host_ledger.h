@@ -3,8 +3,12 @@
  * Ledgers of the vCPUs of VMs on this host, kept by one of two sources, which are rows of a table:
  *
  *  bpf        sched_switch and sched_wakeup: exact, with every gap and who ran instead
- *  schedstat  polls /proc/PID/task/TID/schedstat: any kernel, no privilege beyond reading /proc; run
- *             and ready only (what is neither is HALT), no gaps
+ *  schedstat  polls /proc/PID/task/TID/schedstat: any kernel, no privilege beyond reading /proc;
+ * run and ready only (what is neither is HALT), no gaps
+ *
+ * Both say RUN for what the kernel calls running. On a host that is itself a VM, bpf's RUN contains
+ * the time that the host's own hypervisor took; schedstat's does not where the host's kernel
+ * subtracts steal (CONFIG_PARAVIRT_TIME_ACCOUNTING).
  *
  * Times are CLOCK_MONOTONIC. One thread at a time may use a handle.
  */
@@ -16,41 +20,64 @@
 
 #include <desched/gap.h>
 #include <desched/ledger.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct host_ledger;
 
 /* `source` is a row's name, or NULL for the best that works. -EINVAL for an unknown name; otherwise
- * what the last tried row failed with, and why in `f`. */
+ * what the last tried row failed with, and why in `f`. When a better row failed and another one
+ * works, the result is 0 and `f` says why the better one did not. */
 int host_ledger_open(const char *source, struct failure *f, struct host_ledger **ret);
 struct host_ledger *host_ledger_close(struct host_ledger *h); /* NULL accepted; returns NULL */
 
 const char *host_ledger_source(const struct host_ledger *h);
 bool host_ledger_has_gaps(const struct host_ledger *h);
 
-/* Starts the ledgers of a VM's vCPUs now. *ret_id names it in later calls. -ENOSPC when full. */
+/*
+ * Starts the ledgers of a VM's vCPUs now, in the state that the threads seem to be in; a guess that
+ * is wrong is set right by the thread's next switch, and the identity holds in any case. *ret_id
+ * names the VM in later calls. -ENOSPC when full, -EEXIST for a VM that is there, -ESRCH for a vCPU
+ * thread that is gone.
+ */
 int host_ledger_add(struct host_ledger *h, const struct host_vm *vm, struct failure *f,
 		    int *ret_id);
 void host_ledger_remove(struct host_ledger *h, int id);
 
-/* Takes what has happened since the last call; hands every finished gap to `fn` (may be NULL) in
- * order of time per vCPU. Call it at least every 100 ms. */
+/*
+ * Takes what has happened since the last call; hands every finished gap to `fn` (may be NULL) in
+ * order of time per vCPU, gap.vcpu being the position in host_vm.vcpus. Call it at least every
+ * 100 ms. -EAGAIN when gaps that ended up to the last reading are still on their way (a CPU of the
+ * host stopped while it wrote one): call again before you rely on them.
+ */
 typedef void (*host_gap_fn)(int id, const struct gap *gap, void *data);
 int host_ledger_poll(struct host_ledger *h, host_gap_fn fn, void *data);
 
-/* The ledger of vCPU number `vcpu` (position in host_vm.vcpus), advanced to this instant. After the
- * thread's end: its last state, -ESRCH once. A gap that ended up to ret->at has been, or will be by
- * the next host_ledger_poll(), handed out. */
+/*
+ * The ledger of vCPU number `vcpu` (position in host_vm.vcpus), advanced to this instant (bpf: to
+ * within 1 us). A gap that ended up to ret->at has been, or will be by the next host_ledger_poll(),
+ * handed out, unless it was lost.
+ *
+ * After the thread's end the ledger stands still. The first call that finds it so returns -ESRCH
+ * (with *ret filled all the same), later ones 0. -EINVAL for what does not exist; -EAGAIN when no
+ * consistent reading could be had within a second.
+ */
 int host_ledger_read(struct host_ledger *h, int id, uint32_t vcpu, struct ledger *ret);
 
-/* CPU time of the VM's other threads since host_ledger_add(), exited ones included (bpf). */
+/* Gaps of this vCPU that were lost up to its last reading. */
+uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcpu);
+
+/* CPU time of the VM's other threads since host_ledger_add(), exited ones included. bpf: exact;
+ * schedstat: a difference of two figures with clock-tick resolution (10 ms). Never runs back. */
 int host_ledger_overhead(struct host_ledger *h, int id, uint64_t *ret_ns);
 
 struct host_ledger_counters {
-	uint64_t gaps;		/* handed out */
-	uint64_t gaps_lost;	/* not recorded since the buffer was full; their time is in ns[] */
-	uint64_t kvm_exits;	/* of the added vCPUs, where the kernel has kvm tracepoints */
-	uint64_t bpf_runs;	/* runs of the BPF programs, where statistics are on */
-	uint64_t bpf_ns;	/* their time */
+	uint64_t gaps;	     /* handed out */
+	uint64_t gaps_lost;  /* not recorded since the buffer was full; their time is in ns[] */
+	uint64_t kvm_exits;  /* of the added vCPUs, where the kernel has kvm tracepoints */
+	uint64_t bpf_runs;   /* runs of the BPF programs, where statistics are on */
+	uint64_t bpf_ns;     /* their time */
+	uint64_t bpf_missed; /* runs that the kernel skipped: an interrupt in one of our programs */
 };
 void host_ledger_counters(struct host_ledger *h, struct host_ledger_counters *ret);
 

@@ -12,7 +12,8 @@
  *     time of all gaps put in = handed out + in gaps that are still waiting
  *
  * Gap time for which no run was put in goes to owner 0 of the callback (JOIN_NOBODY): never lost,
- * never given to a neighbour.
+ * never given to a neighbour. So does, as far as its run is finished, a gap that comes after the
+ * join_until() that promised its stream complete.
  */
 #ifndef LEDGER_JOIN_H
 #define LEDGER_JOIN_H
@@ -31,15 +32,23 @@ struct join_counters {
 				* of their stream had ended */
 	uint64_t disorder_ns;  /* gap time dropped so; not part of gap_ns */
 	uint64_t overflow;     /* runs dropped since the queue was full; their gaps go to nobody */
+	uint64_t gap_overflow; /* gaps that went to nobody at once since the queue was full */
 };
 
 /* `owner` is what join_run() was given, or JOIN_NOBODY; the piece is [start, end). */
 typedef void (*join_piece_fn)(uint64_t owner, uint64_t start, uint64_t end, uint32_t state,
 			      void *data);
 
-/* Called once for every run when all gaps within it have been handed out: its owner may be freed. */
+/*
+ * Called exactly once for every join_run() that returned 0, with the interval that was kept: its
+ * owner may be freed. In order of time from join_until(), when all gaps within the run have been
+ * handed out; from within join_run() itself for a run that does not enter the queue, which is one
+ * that is empty or wholly before the end of an earlier one (then with an empty interval, start ==
+ * end) or that finds the queue full (then with the whole).
+ */
 typedef void (*join_done_fn)(uint64_t owner, uint64_t start, uint64_t end, void *data);
 
+/* Callbacks must not call the join that calls them. */
 struct join;
 
 /* `capacity`: most runs and most gaps that wait (queues grow up to it). -ENOMEM, -EINVAL for 0. */
@@ -47,13 +56,16 @@ int join_new(uint32_t capacity, join_piece_fn piece, join_done_fn done, void *da
 	     struct join **ret);
 struct join *join_free(struct join *j); /* NULL is accepted; returns NULL. Calls no callback. */
 
-/* Empty intervals are ignored. An interval that begins before the end of the one before it is cut to
- * begin there (nothing is counted twice). 0 or -ENOMEM. */
+/*
+ * Empty intervals (end <= start) are ignored. An interval that begins before the end of an earlier
+ * one of its stream is cut to begin there (nothing is counted twice), and counted in `disorder`. 0
+ * or -ENOMEM, after which nothing has changed.
+ */
 int join_run(struct join *j, uint64_t start, uint64_t end, uint64_t owner);
 int join_gap(struct join *j, const struct gap *gap);
 
-/* Both streams are complete up to `until`: hands out all pieces before it and finishes all runs that
- * end at or before it. A `until` before an earlier one does nothing. */
+/* Both streams are complete up to `until`: hands out all pieces before it and finishes all runs
+ * that end at or before it. A `until` before an earlier one does nothing. */
 void join_until(struct join *j, uint64_t until);
 
 const struct join_counters *join_counters(const struct join *j);

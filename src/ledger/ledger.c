@@ -8,12 +8,9 @@ static const struct {
 	const char *name;
 	bool descheduled;
 } states[LEDGER_STATES] = {
-	[LEDGER_RUN] = {"run", false},
-	[LEDGER_READY] = {"ready", true},
-	[LEDGER_COSTOP] = {"costop", true},
-	[LEDGER_LIMITED] = {"limited", true},
-	[LEDGER_SWAPWAIT] = {"swapwait", true},
-	[LEDGER_HALT] = {"halt", false},
+	[LEDGER_RUN] = {"run", false},		[LEDGER_READY] = {"ready", true},
+	[LEDGER_COSTOP] = {"costop", true},	[LEDGER_LIMITED] = {"limited", true},
+	[LEDGER_SWAPWAIT] = {"swapwait", true}, [LEDGER_HALT] = {"halt", false},
 	[LEDGER_WAIT] = {"wait", false},
 };
 
@@ -70,7 +67,7 @@ int ledger_delta(const struct ledger *old, const struct ledger *new, struct ledg
 {
 	struct ledger d = {.start = old->at, .at = new->at, .state = new->state};
 
-	if (new->start != old->start || new->at < old->at)
+	if (new->start != old->start || new->at < old->at || new->backwards < old->backwards)
 		return -ERANGE;
 	for (int s = 0; s < LEDGER_STATES; s++) {
 		if (new->ns[s] < old->ns[s])
@@ -84,7 +81,7 @@ int ledger_delta(const struct ledger *old, const struct ledger *new, struct ledg
 
 void ledger_merge(struct ledger *into, const struct ledger *from)
 {
-	into->start -= ledger_wall(from);
+	into->at += ledger_wall(from);
 	for (int s = 0; s < LEDGER_STATES; s++)
 		into->ns[s] += from->ns[s];
 	into->backwards += from->backwards;

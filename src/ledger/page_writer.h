@@ -3,6 +3,9 @@
  * The host's side of <desched/page.h>: lays the page out and writes it. The writer trusts nothing
  * that it finds in the memory (the guest may have it mapped writable by mistake): it only ever
  * writes, its own state is in struct page_writer.
+ *
+ * The order that makes `gaps_until` true: first page_write_gap() for every gap that ended up to
+ * then, then page_write_vcpu(). One thread at a time may use a writer.
  */
 #ifndef LEDGER_PAGE_WRITER_H
 #define LEDGER_PAGE_WRITER_H
@@ -22,17 +25,18 @@ struct page_writer {
 size_t page_size_for(uint32_t vcpus, uint32_t ring_entries);
 
 /*
- * Lays out a page in `base` and publishes its header; any page that was there is over (readers see
- * another session). `session` must not be 0. -EINVAL when page_size_for() is 0 or exceeds `size`,
- * -ENOMEM.
+ * Lays out a page in `base`, which is aligned to 8 bytes, and publishes its header; any page that
+ * was there is over (readers see another session). `session` is not 0 and not that of a page that
+ * was there. -EINVAL when page_size_for() is 0 or exceeds `size`, -ENOMEM.
  */
 int page_writer_init(struct page_writer *w, void *base, size_t size, uint32_t vcpus,
 		     uint32_t ring_entries, uint64_t session);
 void page_writer_done(struct page_writer *w); /* frees the writer's state, leaves the page */
 
+/* `updates` of the record is counted by the writer, whatever `host` holds. */
 void page_write_host(struct page_writer *w, const struct page_host *host);
 
-/* vcpu must be below the page's number. */
+/* vcpu must be below the page's number. A page without rings takes no gaps: they are ignored. */
 void page_write_vcpu(struct page_writer *w, uint32_t vcpu, const struct page_vcpu *record);
 void page_write_gap(struct page_writer *w, uint32_t vcpu, const struct gap *gap);
 

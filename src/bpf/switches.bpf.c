@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+/*
+ * Inside a guest: who was on which CPU from when to when, and the hypervisor's steal clock at every
+ * change. The programs decide nothing; src/guest/account.c does the sums.
+ */
+#include "kernel.h"
+
+#include "switches.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SWITCHES_RING_BYTES);
+} events SEC(".maps");
+
+struct switches_shared shared;
+
+extern const void steal_time __ksym __weak;
+extern const void __per_cpu_offset __ksym __weak;
+
+static __always_inline __u64 steal_kvm(__u32 cpu)
+{
+	const char *variable = (const char *)&steal_time;
+	__u64 offset = 0, steal = 0;
+
+	bpf_probe_read_kernel(&offset, sizeof(offset), (const char *)&__per_cpu_offset + 8 * cpu);
+	bpf_probe_read_kernel(&steal, sizeof(steal), variable + offset);
+	return steal;
+}
+
+static __always_inline __u64 steal_rq(struct rq *rq, bool at_tick)
+{
+	__u64 steal = 0;
+
+	if (at_tick && bpf_core_field_exists(rq->prev_steal_time))
+		bpf_core_read(&steal, sizeof(steal), &rq->prev_steal_time);
+	if (!at_tick && bpf_core_field_exists(rq->prev_steal_time_rq))
+		bpf_core_read(&steal, sizeof(steal), &rq->prev_steal_time_rq);
+	return steal;
+}
+
+static __always_inline __u64 steal_read(__u32 row, __u32 cpu, struct rq *rq)
+{
+	switch (row) {
+	case SWITCHES_STEAL_KVM:
+		return steal_kvm(cpu);
+	case SWITCHES_STEAL_RQ_TASK:
+		return steal_rq(rq, false);
+	case SWITCHES_STEAL_RQ_TICK:
+		return steal_rq(rq, true);
+	}
+	return 0;
+}
+
+/* The steal clock of the CPU that we are on, and where its run queue is, for who asks later. */
+static __always_inline __u64 steal_here(struct task_struct *task, __u32 cpu)
+{
+	struct rq *rq = NULL;
+
+	if (shared.steal_row == SWITCHES_STEAL_NONE)
+		return 0;
+	if (shared.steal_row != SWITCHES_STEAL_KVM) {
+		rq = BPF_CORE_READ(task, se.cfs_rq, rq);
+		shared.rq[cpu & (SWITCHES_CPUS_MAX - 1)] = (__u64)rq;
+	}
+	return steal_read(shared.steal_row, cpu, rq);
+}
+
+/* Which rows there are. Run once by user space, before anything is attached. */
+SEC("syscall")
+int probe(void *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct rq *rq = BPF_CORE_READ(task, se.cfs_rq, rq);
+
+	if (&steal_time && &__per_cpu_offset) {
+		shared.probed_rows |= 1 << SWITCHES_STEAL_KVM;
+		shared.probed_steal[SWITCHES_STEAL_KVM] = steal_kvm(bpf_get_smp_processor_id());
+	}
+	if (bpf_core_field_exists(rq->prev_steal_time_rq))
+		shared.probed_rows |= 1 << SWITCHES_STEAL_RQ_TASK;
+	if (bpf_core_field_exists(rq->prev_steal_time))
+		shared.probed_rows |= 1 << SWITCHES_STEAL_RQ_TICK;
+	shared.probed_steal[SWITCHES_STEAL_RQ_TASK] = steal_rq(rq, false);
+	shared.probed_steal[SWITCHES_STEAL_RQ_TICK] = steal_rq(rq, true);
+	return 0;
+}
+
+/* The steal clock of any CPU on which a switch has been seen: a process that spins is switched out
+ * by nobody, and what was stolen from it must show all the same. */
+SEC("syscall")
+int read_steal(struct switches_steal_query *query)
+{
+	__u32 cpu = query->cpu & (SWITCHES_CPUS_MAX - 1);
+
+	query->steal = steal_read(shared.steal_row, cpu, (struct rq *)shared.rq[cpu]);
+	return 0;
+}
+
+/* The reader sleeps until its next round unless the ring is filling up. */
+static __always_inline __u64 wakeup_flag(void)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > SWITCHES_RING_BYTES / 2
+		       ? BPF_RB_FORCE_WAKEUP
+		       : BPF_RB_NO_WAKEUP;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	struct switches_switch *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		__sync_fetch_and_add(&shared.lost_switches, 1);
+		return 0;
+	}
+	e->head.kind = SWITCHES_SWITCH;
+	e->head.cpu = bpf_get_smp_processor_id();
+	e->head.time = bpf_ktime_get_ns();
+	e->steal = steal_here(prev, e->head.cpu);
+	e->prev_tid = prev->pid;
+	e->next_tid = next->pid;
+	e->next_tgid = next->tgid;
+	e->reserved = 0;
+	bpf_ringbuf_submit(e, wakeup_flag());
+	return 0;
+}
+
+static __always_inline int life(__u32 kind, struct task_struct *task, __u32 parent)
+{
+	struct switches_life *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		__sync_fetch_and_add(&shared.lost_lives, 1);
+		return 0;
+	}
+	e->head.kind = kind;
+	e->head.cpu = bpf_get_smp_processor_id();
+	e->head.time = bpf_ktime_get_ns();
+	e->tid = task->pid;
+	e->tgid = task->tgid;
+	e->parent = parent;
+	e->reserved = 0;
+	bpf_probe_read_kernel(e->comm, sizeof(e->comm), task->comm);
+	bpf_ringbuf_submit(e, wakeup_flag());
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	return life(SWITCHES_FORK, child, parent->tgid);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task)
+{
+	return life(SWITCHES_EXEC, task, 0);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	return life(SWITCHES_EXIT, task, 0);
+}
+
+/* The tracepoint fires before the new name is in place: it comes as the argument. */
+SEC("tp_btf/task_rename")
+int BPF_PROG(on_rename, struct task_struct *task, const char *comm)
+{
+	struct switches_life *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		__sync_fetch_and_add(&shared.lost_lives, 1);
+		return 0;
+	}
+	e->head.kind = SWITCHES_RENAME;
+	e->head.cpu = bpf_get_smp_processor_id();
+	e->head.time = bpf_ktime_get_ns();
+	e->tid = task->pid;
+	e->tgid = task->tgid;
+	e->parent = 0;
+	e->reserved = 0;
+	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), comm);
+	bpf_ringbuf_submit(e, wakeup_flag());
+	return 0;
+}

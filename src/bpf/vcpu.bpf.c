@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * Ledgers of vCPU threads, kept at the kernel's context switches and wake-ups.
+ *
+ * User space enters a VM's process into `processes_of` and its vCPU threads into `slots_of`; what
+ * is in neither costs one look-up in a hash and a few words of per-CPU memory. A slot is only ever
+ * written where the kernel has its thread's run queue locked (switch out, switch in, wake-up of a
+ * thread that is off its CPU), so one writer at a time is given.
+ *
+ * The order within a transition is what readers rely on: `seq` odd, time, gap into the ring buffer,
+ * slot, `seq` even. Whoever reads the slot and drains the ring buffer afterwards has every gap that
+ * ended up to the reading.
+ *
+ * Needs 5.18 or later (the fourth argument of sched_switch); user space falls back to schedstat.
+ */
+#include "bpf/vcpu.h"
+#include "bpf/kernel.h"
+#include "bpf/vcpu_state.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, VCPU_SLOTS);
+	__type(key, __u32);
+	__type(value, struct vcpu_slot);
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, VCPU_PROCESSES);
+	__type(key, __u32);
+	__type(value, struct vcpu_process);
+} processes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* set to the number of possible CPUs */
+	__type(key, __u32);
+	__type(value, struct vcpu_cpu);
+} cpus SEC(".maps");
+
+/* Thread id -> index in `slots`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VCPU_SLOTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} slots_of SEC(".maps");
+
+/* Process id -> index in `processes`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VCPU_PROCESSES);
+	__type(key, __u32);
+	__type(value, __u32);
+} processes_of SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, VCPU_RING_BYTES);
+} gaps SEC(".maps");
+
+/* Raised by user space when it has entered a process. */
+volatile __u32 epoch;
+
+/* An exchange orders everything around it on every architecture. */
+static void latch(struct vcpu_slot *s)
+{
+	__sync_lock_test_and_set(&s->seq, s->seq + 1);
+}
+
+static void put_gap(struct vcpu_slot *s, __u32 index, __u64 end, __u32 by)
+{
+	struct vcpu_gap *gap = bpf_ringbuf_reserve(&gaps, sizeof(*gap), 0);
+
+	if (!gap) {
+		s->gaps_lost++;
+		return;
+	}
+	*gap = (struct vcpu_gap){.start = s->at,
+				 .end = end,
+				 .slot = index,
+				 .tid = s->tid,
+				 .state = s->state,
+				 .by = by};
+	bpf_ringbuf_submit(gap, BPF_RB_NO_WAKEUP);
+	s->gaps++;
+}
+
+/* The transition. `by` ran before the thread came back; `ended`: it never will. */
+static void enter(struct vcpu_slot *s, __u32 index, __u32 state, __u32 by, bool ended)
+{
+	__u64 now;
+
+	latch(s);
+	s->ended = ended;
+	now = bpf_ktime_get_ns();
+	if (now > s->at) {
+		if (vcpu_state_is_gap(s->state))
+			put_gap(s, index, now, by);
+		s->ns[s->state & 7] += now - s->at;
+		s->at = now;
+	}
+	s->state = state;
+	latch(s);
+}
+
+/* The slot number index1 - 1, if it still belongs to that thread. */
+static struct vcpu_slot *slot_of(__u32 index1, __u32 tid)
+{
+	__u32 index = index1 - 1;
+	struct vcpu_slot *s = bpf_map_lookup_elem(&slots, &index);
+
+	return s && s->tid == tid && !s->ended ? s : NULL;
+}
+
+static struct vcpu_process *process_of(__u32 index1, __u32 tgid)
+{
+	__u32 index = index1 - 1;
+	struct vcpu_process *p = bpf_map_lookup_elem(&processes, &index);
+
+	return p && p->tgid == tgid ? p : NULL;
+}
+
+/* Sets cpu->process and cpu->slot for a thread that is on the CPU or about to be. */
+static void look_up(struct vcpu_cpu *cpu, const struct task_struct *task)
+{
+	__u32 tid = task->pid, tgid = task->tgid;
+	__u32 *index;
+
+	cpu->tid = tid;
+	cpu->epoch = epoch;
+	cpu->process = 0;
+	cpu->slot = 0;
+	if (!tid)
+		return;
+	index = bpf_map_lookup_elem(&processes_of, &tgid);
+	if (!index)
+		return;
+	cpu->process = *index + 1;
+	index = bpf_map_lookup_elem(&slots_of, &tid);
+	if (index)
+		cpu->slot = *index + 1;
+}
+
+/* The system call that a task is in, negative for none. */
+static void get_syscall(struct task_struct *task, struct vcpu_leaving *l)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+#if defined(__TARGET_ARCH_x86)
+	l->syscall = (__s64)regs->orig_ax; /* -1 behind an exception or interrupt */
+	l->arg = regs->si;
+#elif defined(__TARGET_ARCH_arm64)
+	l->syscall = regs->syscallno;
+	l->arg = regs->regs[1];
+#else
+#error "say here where this architecture keeps the system call's number and second argument"
+#endif
+}
+
+/* A vCPU thread leaves the CPU. sched_switch runs in its context. */
+static void leave_vcpu(struct vcpu_slot *s, __u32 index, struct task_struct *prev, bool preempt,
+		       __u32 prev_state)
+{
+	struct vcpu_leaving l = {.task_state = 0};
+
+	/* Preempted while it was about to sleep, or kept on by a signal: it stays runnable. */
+	if (!preempt && prev->__state)
+		l.task_state = prev_state;
+	if (l.task_state) {
+		get_syscall(prev, &l);
+		l.kvm = s->kvm;
+		if (vcpu_in_kvm_run(&l))
+			s->kvm = 1;
+	}
+	enter(s, index, vcpu_state(&l), 0, l.task_state & VCPU_TASK_DEAD);
+}
+
+/* Any other thread of the VM's process leaves the CPU: its time is overhead. */
+static void leave_other(struct vcpu_cpu *cpu, struct vcpu_process *p)
+{
+	__u64 now = bpf_ktime_get_ns();
+	/* A reader may miss this time for an instant, but never sees it twice. */
+	__u64 since = __sync_lock_test_and_set(&cpu->since, 0);
+
+	if (!since)
+		since = p->added;
+	if (now > since)
+		__sync_fetch_and_add(&p->overhead_ns, now - since);
+}
+
+static void leave(struct vcpu_cpu *cpu, struct task_struct *prev, bool preempt, __u32 prev_state)
+{
+	struct vcpu_process *p;
+	struct vcpu_slot *s;
+
+	/* Nobody looked at the first thread of a CPU, or its process was added while it ran. */
+	if (cpu->tid != (__u32)prev->pid || (!cpu->process && cpu->epoch != epoch)) {
+		cpu->since = 0;
+		look_up(cpu, prev);
+	}
+	if (!cpu->process)
+		return;
+	if (cpu->slot) {
+		s = slot_of(cpu->slot, prev->pid);
+		if (s)
+			leave_vcpu(s, cpu->slot - 1, prev, preempt, prev_state);
+		return;
+	}
+	p = process_of(cpu->process, prev->tgid);
+	if (p)
+		leave_other(cpu, p);
+	else
+		cpu->since = 0;
+}
+
+static void arrive(struct vcpu_cpu *cpu, const struct task_struct *next, __u32 by)
+{
+	struct vcpu_slot *s;
+
+	look_up(cpu, next);
+	if (!cpu->process)
+		return;
+	if (cpu->slot) {
+		s = slot_of(cpu->slot, next->pid);
+		if (s)
+			enter(s, cpu->slot - 1, LEDGER_RUN, by, false);
+		return;
+	}
+	__sync_lock_test_and_set(&cpu->since, bpf_ktime_get_ns());
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
+	     unsigned int prev_state)
+{
+	__u32 id = bpf_get_smp_processor_id();
+	struct vcpu_cpu *cpu = bpf_map_lookup_elem(&cpus, &id);
+
+	if (!cpu)
+		return 0;
+	leave(cpu, prev, preempt, prev_state);
+	arrive(cpu, next, prev->pid);
+	return 0;
+}
+
+static void wake(const struct task_struct *task)
+{
+	__u32 tid = task->pid, tgid = task->tgid;
+	struct vcpu_slot *s;
+	__u32 *index;
+
+	if (!bpf_map_lookup_elem(&processes_of, &tgid))
+		return;
+	index = bpf_map_lookup_elem(&slots_of, &tid);
+	if (!index)
+		return;
+	s = slot_of(*index + 1, tid);
+	if (s && vcpu_state_is_blocked(s->state))
+		enter(s, *index, LEDGER_READY, 0, false);
+}
+
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(on_wakeup, struct task_struct *task)
+{
+	wake(task);
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(on_wakeup_new, struct task_struct *task)
+{
+	wake(task);
+	return 0;
+}
+
+/* Attached only where the kernel has KVM; it runs in the vCPU thread. */
+SEC("raw_tp/kvm_exit")
+int on_kvm_exit(void *ctx)
+{
+	__u32 id = bpf_get_smp_processor_id();
+	struct vcpu_cpu *cpu = bpf_map_lookup_elem(&cpus, &id);
+	struct vcpu_slot *s;
+
+	(void)ctx;
+	if (!cpu || !cpu->slot)
+		return 0;
+	s = slot_of(cpu->slot, cpu->tid);
+	if (s)
+		s->exits++;
+	return 0;
+}

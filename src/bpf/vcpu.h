@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * What vcpu.bpf.c and src/host/source_bpf.c share: three arrays that user space maps and reads
+ * without a system call, and the records of the ring buffer `gaps`.
+ *
+ * A *slot* is the ledger of one vCPU thread. `seq` is odd from before the time of a transition is
+ * taken until after the slot is up to date, so a reader who takes the time first and then finds an
+ * even, unchanged `seq` knows that the state in the slot holds up to that time.
+ */
+#ifndef BPF_VCPU_H
+#define BPF_VCPU_H
+
+#include <linux/types.h>
+
+#define VCPU_SLOTS	4096
+#define VCPU_PROCESSES	1024
+#define VCPU_RING_BYTES (1 << 20)
+
+struct vcpu_slot {
+	__u32 seq;
+	__u32 tid;	 /* 0: nobody's */
+	__u64 start;	 /* ns: when the ledger was started */
+	__u64 at;	 /* ns: the last transition */
+	__u64 ns[8];	 /* by enum ledger_state, complete up to `at` */
+	__u32 state;	 /* enum ledger_state since `at` */
+	__u16 ended;	 /* the thread is no more, the ledger stands still */
+	__u16 kvm;	 /* the thread was seen in KVM_RUN */
+	__u64 gaps;	 /* put into the ring buffer */
+	__u64 gaps_lost; /* it was full */
+	__u64 exits;	 /* KVM exits */
+} __attribute__((aligned(64)));
+
+struct vcpu_process {
+	__u64 overhead_ns; /* CPU time of its threads that are no vCPUs, up to their last switch */
+	__u64 added;	   /* ns: when it was added */
+	__u32 tgid;	   /* 0: nobody's */
+} __attribute__((aligned(64)));
+
+/* The thread that a CPU runs, as far as VMs are concerned. Index + 1, so that 0 is none. */
+struct vcpu_cpu {
+	__u64 since; /* ns: when it was switched in; 0 while the rest changes, or it is no VM's */
+	__u32 tid;
+	__u32 epoch;   /* of the tables when it was looked up */
+	__u32 process; /* index + 1 */
+	__u32 slot;    /* index + 1 */
+} __attribute__((aligned(64)));
+
+struct vcpu_gap {
+	__u64 start; /* ns */
+	__u64 end;   /* ns */
+	__u32 slot;
+	__u32 tid;   /* whose slot it was then */
+	__u32 state; /* enum ledger_state */
+	__u32 by;    /* thread that ran before the vCPU came back, 0 for none */
+};
+
+#endif

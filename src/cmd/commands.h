@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The subcommands: one file each, one row each in main.c. */
+#ifndef CMD_COMMANDS_H
+#define CMD_COMMANDS_H
+
+#include "base/options.h"
+
+extern const struct command command_lab, command_ledger, command_top;
+
+int cmd_lab(int argc, char **argv);
+int cmd_ledger(int argc, char **argv);
+int cmd_top(int argc, char **argv);
+
+#endif

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/account.h"
+
+#include "base/units.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t amounts_descheduled(const struct amounts *a)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t s = 0; s < LEDGER_STATES; s++)
+		sum += ledger_state_descheduled(s) ? a->away[s] : 0;
+	return sum;
+}
+
+uint64_t amounts_away(const struct amounts *a)
+{
+	uint64_t sum = 0;
+
+	for (int s = 0; s < LEDGER_STATES; s++)
+		sum += a->away[s];
+	return sum;
+}
+
+uint64_t amounts_true(const struct amounts *a)
+{
+	return u64_sub_floor(a->occupied, amounts_away(a));
+}
+
+void amounts_add(struct amounts *into, const struct amounts *from)
+{
+	into->occupied += from->occupied;
+	for (int s = 0; s < LEDGER_STATES; s++)
+		into->away[s] += from->away[s];
+}
+
+struct account_process *account_find_process(struct account *a, pid_t pid)
+{
+	struct account_process *p;
+
+	HASH_FIND_INT(a->processes, &pid, p);
+	return p;
+}
+
+struct account_task *account_find_task(struct account *a, pid_t tid)
+{
+	struct account_task *t;
+
+	HASH_FIND_INT(a->tasks, &tid, t);
+	return t;
+}
+
+static void unhash_task(struct account *a, struct account_task *t)
+{
+	if (t->hashed)
+		HASH_DEL(a->tasks, t);
+	t->hashed = false;
+}
+
+/* An exited process leaves its time to its parent, as the kernel does with cutime and cstime. */
+static void bury_process(struct account *a, struct account_process *p)
+{
+	struct account_process *parent = account_find_process(a, p->parent);
+	struct amounts *heir = parent && parent->id == p->parent_id ? &parent->children
+								    : &a->orphans;
+
+	amounts_add(heir, &p->own);
+	amounts_add(heir, &p->children);
+	if (p->hashed)
+		HASH_DEL(a->processes, p);
+	free(p);
+}
+
+static void bury_task(struct account *a, struct account_task *t)
+{
+	struct account_process *p = t->process;
+
+	unhash_task(a, t);
+	free(t);
+	if (--p->n_tasks == 0)
+		bury_process(a, p);
+}
+
+/* Will not run again: buried now, or when its last run has been charged. */
+static void retire_task(struct account *a, struct account_task *t)
+{
+	t->gone = true;
+	unhash_task(a, t);
+	for (unsigned i = 0; i < a->n_cpus; i++)
+		if (a->cpus[i].current == t)
+			a->cpus[i].current = NULL;
+	if (!t->pins)
+		bury_task(a, t);
+}
+
+void account_release(struct account *a, struct account_task *task)
+{
+	if (--task->pins == 0 && task->gone)
+		bury_task(a, task);
+}
+
+static struct account_process *new_process(struct account *a, pid_t pid, pid_t parent)
+{
+	struct account_process *old = account_find_process(a, pid);
+	struct account_process *p = calloc(1, sizeof(*p));
+	struct account_process *ancestor;
+
+	if (!p)
+		return NULL;
+	if (old) {
+		HASH_DEL(a->processes, old);
+		old->hashed = false;
+	}
+	ancestor = account_find_process(a, parent);
+	p->pid = pid;
+	p->parent = parent;
+	p->parent_id = ancestor ? ancestor->id : 0;
+	p->id = ++a->next_id;
+	p->hashed = true;
+	HASH_ADD_INT(a->processes, pid, p);
+	return p;
+}
+
+static void set_comm(char *to, const char *from)
+{
+	snprintf(to, ACCOUNT_COMM_SIZE, "%s", from);
+}
+
+static struct account_process *get_process(struct account *a, pid_t pid, pid_t parent)
+{
+	struct account_process *p = account_find_process(a, pid);
+
+	return p ? p : new_process(a, pid, parent);
+}
+
+/* `p` is NULL where there was no memory for it. */
+static struct account_task *new_task(struct account *a, pid_t tid, struct account_process *p,
+				     const char *comm)
+{
+	struct account_task *t = p ? calloc(1, sizeof(*t)) : NULL;
+
+	if (!t) {
+		a->counters.no_room++;
+		if (p && !p->n_tasks)
+			bury_process(a, p);
+		return a->other;
+	}
+	if (!p->comm[0] || tid == p->pid)
+		set_comm(p->comm, comm);
+	p->n_tasks++;
+	t->tid = tid;
+	t->process = p;
+	t->hashed = true;
+	set_comm(t->comm, comm);
+	HASH_ADD_INT(a->tasks, tid, t);
+	return t;
+}
+
+static bool full(struct account *a)
+{
+	if (HASH_COUNT(a->tasks) < ACCOUNT_TASKS_MAX)
+		return false;
+	a->counters.no_room++;
+	return true;
+}
+
+static struct account_task *get_task(struct account *a, pid_t tid, pid_t tgid, pid_t parent,
+				     const char *comm)
+{
+	struct account_task *t = tid ? account_find_task(a, tid) : a->idle;
+
+	if (t && (!tid || t->process->pid == tgid))
+		return t;
+	if (t)
+		retire_task(a, t);
+	if (full(a))
+		return a->other;
+	return new_task(a, tid, get_process(a, tgid, parent), comm);
+}
+
+/* idle, lost and other are never hashed, never exit, and are freed with the account. */
+static struct account_task *pseudo_task(pid_t pid, const char *comm)
+{
+	struct account_task *t = calloc(1, sizeof(*t));
+	struct account_process *p = calloc(1, sizeof(*p));
+
+	if (!t || !p) {
+		free(t);
+		free(p);
+		return NULL;
+	}
+	p->pid = pid;
+	p->n_tasks = 1;
+	t->tid = pid;
+	t->process = p;
+	set_comm(t->comm, comm);
+	set_comm(p->comm, comm);
+	return t;
+}
+
+static void free_pseudo_task(struct account_task *t)
+{
+	if (t)
+		free(t->process);
+	free(t);
+}
+
+int account_new(unsigned n_cpus, uint64_t start, account_run_fn run, void *data,
+		struct account **ret)
+{
+	struct account *a;
+
+	if (!n_cpus)
+		return -EINVAL;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	a->n_cpus = n_cpus;
+	a->start = start;
+	a->run = run;
+	a->run_data = data;
+	a->cpus = calloc(n_cpus, sizeof(*a->cpus));
+	a->idle = pseudo_task(0, "idle");
+	a->lost = pseudo_task(-1, "(lost)");
+	a->other = pseudo_task(-2, "(other)");
+	if (!a->cpus || !a->idle || !a->lost || !a->other) {
+		account_free(a);
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < n_cpus; i++)
+		a->cpus[i].since = start;
+	*ret = a;
+	return 0;
+}
+
+struct account *account_free(struct account *a)
+{
+	struct account_task *t, *next_task;
+	struct account_process *p, *next_process;
+
+	if (!a)
+		return NULL;
+	HASH_ITER (hh, a->tasks, t, next_task) {
+		HASH_DEL(a->tasks, t);
+		free(t);
+	}
+	HASH_ITER (hh, a->processes, p, next_process) {
+		HASH_DEL(a->processes, p);
+		free(p);
+	}
+	free_pseudo_task(a->idle);
+	free_pseudo_task(a->lost);
+	free_pseudo_task(a->other);
+	free(a->cpus);
+	free(a);
+	return NULL;
+}
+
+static struct amounts *cpu_amounts(struct account *a, unsigned cpu, const struct account_task *t)
+{
+	return t == a->idle ? &a->cpus[cpu].idle : &a->cpus[cpu].busy;
+}
+
+/* The CPU's run ends at `time`; `task` had it. */
+static void end_run(struct account *a, unsigned cpu, uint64_t time, struct account_task *task)
+{
+	struct account_cpu *c = &a->cpus[cpu];
+	struct account_run run = {.cpu = cpu, .start = c->since, .end = time, .task = task};
+	uint64_t ns = time - c->since;
+
+	c->since = time;
+	if (!ns)
+		return;
+	task->own.occupied += ns;
+	task->process->own.occupied += ns;
+	cpu_amounts(a, cpu, task)->occupied += ns;
+	if (!a->run)
+		return;
+	task->pins++;
+	a->run(&run, a->run_data);
+}
+
+/* Who had the CPU until `prev` was switched out. The first record of a CPU tells who had been there
+ * since the start. */
+static struct account_task *run_owner(struct account *a, struct account_cpu *c, uint64_t time,
+				      pid_t prev)
+{
+	struct account_task *t;
+
+	if (c->current && (c->current->tid == prev || c->current == a->other))
+		return c->current;
+	if (!c->known) {
+		t = prev ? account_find_task(a, prev) : a->idle;
+		if (t)
+			return t;
+	}
+	a->counters.mismatches++;
+	a->counters.lost_ns += time - c->since;
+	return a->lost;
+}
+
+void account_switch(struct account *a, unsigned cpu, uint64_t time, pid_t prev, pid_t next,
+		    pid_t next_tgid)
+{
+	struct account_cpu *c;
+	struct account_task *owner;
+
+	if (cpu >= a->n_cpus)
+		return;
+	c = &a->cpus[cpu];
+	a->counters.switches++;
+	if (time < c->since) {
+		a->counters.backwards++;
+		time = c->since;
+	}
+	owner = run_owner(a, c, time, prev);
+	end_run(a, cpu, time, owner);
+	c->known = true;
+	c->current = NULL;
+	if (owner->exiting)
+		retire_task(a, owner);
+	c->current = get_task(a, next, next_tgid, 0, "");
+}
+
+void account_seed(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const char *comm)
+{
+	struct account_task *t = get_task(a, tid, tgid, parent, "");
+	struct account_process *ancestor = account_find_process(a, parent);
+
+	/* It may have been seen by then in a record that told neither its name nor its parent. */
+	if (t->comm[0])
+		return;
+	set_comm(t->comm, comm);
+	t->process->parent = parent;
+	t->process->parent_id = ancestor ? ancestor->id : 0;
+	if (!t->process->comm[0])
+		set_comm(t->process->comm, comm);
+}
+
+void account_fork(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const char *comm)
+{
+	struct account_task *old = account_find_task(a, tid);
+
+	if (old)
+		retire_task(a, old); /* its exit was lost */
+	if (!full(a))
+		new_task(a, tid,
+			 tid == tgid ? new_process(a, tgid, parent) : get_process(a, tgid, parent),
+			 comm);
+}
+
+void account_rename(struct account *a, pid_t tid, const char *comm)
+{
+	struct account_task *t = account_find_task(a, tid);
+
+	if (!t)
+		return;
+	set_comm(t->comm, comm);
+	if (t->process->pid == tid)
+		set_comm(t->process->comm, comm);
+}
+
+/* A thread that calls exec takes over its process's first thread id. */
+void account_exec(struct account *a, unsigned cpu, uint64_t time, pid_t tid, pid_t tgid,
+		  const char *comm)
+{
+	struct account_cpu *c = cpu < a->n_cpus ? &a->cpus[cpu] : NULL;
+	struct account_task *t = get_task(a, tid, tgid, 0, comm);
+
+	t->exiting = false;
+	if (c && c->current && c->current != t && c->current->process == t->process &&
+	    time >= c->since) {
+		end_run(a, cpu, time, c->current);
+		retire_task(a, c->current);
+		c->current = t;
+	}
+	account_rename(a, tid, comm);
+}
+
+void account_exit(struct account *a, pid_t tid)
+{
+	struct account_task *t = account_find_task(a, tid);
+
+	if (t)
+		t->exiting = true;
+}
+
+void account_sweep(struct account *a, bool (*alive)(pid_t tid))
+{
+	struct account_task *t, *next;
+
+	HASH_ITER (hh, a->tasks, t, next)
+		if (!alive(t->tid))
+			retire_task(a, t);
+}
+
+void account_cut(struct account *a, uint64_t time)
+{
+	for (unsigned cpu = 0; cpu < a->n_cpus; cpu++) {
+		struct account_cpu *c = &a->cpus[cpu];
+
+		if (time > c->since && c->known)
+			end_run(a, cpu, time, c->current ? c->current : a->lost);
+	}
+}
+
+uint64_t account_charge(struct account *a, struct account_task *task, unsigned cpu, uint32_t state,
+			uint64_t ns)
+{
+	struct amounts *c = cpu_amounts(a, cpu, task);
+	uint64_t taken = u64_min(ns, u64_min(amounts_true(&task->own), amounts_true(c)));
+
+	a->counters.overcharged_ns += ns - taken;
+	task->own.away[state] += taken;
+	task->process->own.away[state] += taken;
+	c->away[state] += taken;
+	return taken;
+}

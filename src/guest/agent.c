@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/agent.h"
+
+#include "base/clock.h"
+#include "base/proc.h"
+#include "base/units.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct agent {
+	struct switches *switches;
+	struct account *account;
+	struct source_context context;
+	struct source_config config;
+	const struct source_ops *ops;
+	void *source;
+	enum switches_steal steal_row;
+	uint64_t lost;	     /* records, when the account was last swept */
+	uint64_t sweep_time; /* ns, when that was */
+};
+
+static void on_run(const struct account_run *run, void *data)
+{
+	struct agent *agent = data;
+
+	agent->ops->run(agent->source, run);
+}
+
+static void on_switch(struct agent *agent, const struct switches_switch *r)
+{
+	account_switch(agent->account, r->head.cpu, r->head.time, (pid_t)r->prev_tid,
+		       (pid_t)r->next_tid, (pid_t)r->next_tgid);
+	if (agent->steal_row != SWITCHES_STEAL_NONE && r->head.cpu < agent->account->n_cpus)
+		agent->ops->steal(agent->source, r->head.cpu, r->head.time, r->steal);
+}
+
+static void on_life(struct agent *agent, const struct switches_life *r)
+{
+	struct account *a = agent->account;
+	char comm[SWITCHES_COMM_LEN + 1];
+
+	snprintf(comm, sizeof(comm), "%.*s", SWITCHES_COMM_LEN, r->comm);
+	switch (r->head.kind) {
+	case SWITCHES_FORK:
+		account_fork(a, (pid_t)r->tid, (pid_t)r->tgid, (pid_t)r->parent, comm);
+		break;
+	case SWITCHES_EXEC:
+		account_exec(a, r->head.cpu, r->head.time, (pid_t)r->tid, (pid_t)r->tgid, comm);
+		break;
+	case SWITCHES_RENAME:
+		account_rename(a, (pid_t)r->tid, comm);
+		break;
+	case SWITCHES_EXIT:
+		account_exit(a, (pid_t)r->tid);
+		break;
+	}
+}
+
+static void on_record(const struct switches_head *record, size_t size, void *data)
+{
+	if (record->kind == SWITCHES_SWITCH && size >= sizeof(struct switches_switch))
+		on_switch(data, (const struct switches_switch *)record);
+	else if (record->kind != SWITCHES_SWITCH && size >= sizeof(struct switches_life))
+		on_life(data, (const struct switches_life *)record);
+}
+
+struct seed {
+	struct account *account;
+	pid_t pid;
+};
+
+static int seed_thread(pid_t tid, void *data)
+{
+	const struct seed *seed = data;
+	struct proc_stat stat;
+
+	if (!proc_read_stat(seed->pid, tid, &stat))
+		account_seed(seed->account, tid, seed->pid, stat.ppid, stat.comm);
+	return 0;
+}
+
+static int seed_process(pid_t pid, void *data)
+{
+	struct seed seed = {.account = data, .pid = pid};
+	char tasks[64];
+
+	snprintf(tasks, sizeof(tasks), "/proc/%d/task", pid);
+	proc_each_id(tasks, seed_thread, &seed);
+	return 0;
+}
+
+/* A process that spins is not switched out by anybody, and nothing would tell that it is there:
+ * visit every CPU once, so that each has had a switch. */
+static void visit_cpus(void)
+{
+	cpu_set_t before, one;
+
+	if (sched_getaffinity(0, sizeof(before), &before))
+		return;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &before))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+	}
+	sched_setaffinity(0, sizeof(before), &before);
+}
+
+static int open_source(struct agent *agent, const struct source_ops *ops, struct failure *f)
+{
+	int err = ops->open(&agent->context, f, &agent->source);
+
+	if (err)
+		return err;
+	agent->ops = ops;
+	agent->steal_row = ops->steal_row ? ops->steal_row(agent->switches) : SWITCHES_STEAL_NONE;
+	return 0;
+}
+
+static int choose_source(struct agent *agent, const char *name, struct failure *f)
+{
+	bool any = !name || !strcmp(name, "auto");
+	struct failure why, all = {.text = ""};
+	int err = -EINVAL;
+
+	for (int i = 0; sources[i]; i++) {
+		size_t used = strlen(all.text);
+
+		if (!any && strcmp(name, sources[i]->name) != 0)
+			continue;
+		err = open_source(agent, sources[i], &why);
+		if (!err)
+			return 0;
+		snprintf(all.text + used, sizeof(all.text) - used, "%s%.160s", used ? "; " : "",
+			 why.text);
+	}
+	if (err == -EINVAL)
+		return failure_set(f, err, "no source '%s'; there are auto, steal, page, self",
+				   name);
+	return failure_set(f, err, "%s", all.text);
+}
+
+/* Records flow first, what is there is read second: nobody is missed, and who is seen twice is
+ * recognized. */
+static int begin(struct agent *agent, struct failure *f)
+{
+	int err = switches_attach(agent->switches, agent->steal_row, f);
+
+	if (err)
+		return err;
+	proc_each_id("/proc", seed_process, agent->account);
+	visit_cpus();
+	return 0;
+}
+
+int agent_open(const struct agent_config *config, struct failure *f, struct agent **ret)
+{
+	struct agent *agent = calloc(1, sizeof(*agent));
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	int err;
+
+	if (!agent)
+		return failure_errno(f, -ENOMEM, "agent");
+	agent->config = config->source_config;
+	err = switches_open(f, &agent->switches);
+	if (!err && account_new((unsigned)cpus, clock_mono(), on_run, agent, &agent->account))
+		err = failure_errno(f, -ENOMEM, "agent");
+	agent->context = (struct source_context){&agent->config, agent->account, agent->switches};
+	if (!err)
+		err = choose_source(agent, config->source, f);
+	if (!err) {
+		agent->account->start = clock_mono();
+		for (long i = 0; i < cpus; i++)
+			agent->account->cpus[i].since = agent->account->start;
+		err = begin(agent, f);
+	}
+	if (err) {
+		agent_close(agent);
+		return err;
+	}
+	*ret = agent;
+	return 0;
+}
+
+struct agent *agent_close(struct agent *agent)
+{
+	if (!agent)
+		return NULL;
+	if (agent->source)
+		agent->ops->close(agent->source);
+	switches_close(agent->switches);
+	account_free(agent->account);
+	free(agent);
+	return NULL;
+}
+
+int agent_fd(const struct agent *agent)
+{
+	return switches_fd(agent->switches);
+}
+
+/* `now` is read before the records: those that come after it end later runs. */
+static int take(struct agent *agent, uint64_t now)
+{
+	int n = switches_drain(agent->switches, on_record, agent);
+
+	account_cut(agent->account, now);
+	return n < 0 ? n : 0;
+}
+
+static bool task_alive(pid_t tid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d",
+		 tid); /* there for threads, too, though not listed */
+	return access(path, F_OK) == 0;
+}
+
+/* Lost records may have told of exits. */
+static void sweep(struct agent *agent, uint64_t now)
+{
+	struct switches_counters counters;
+	uint64_t lost;
+
+	if (now - agent->sweep_time < NS_PER_SEC)
+		return;
+	switches_counters(agent->switches, &counters);
+	lost = counters.lost_lives + counters.lost_switches;
+	agent->sweep_time = now;
+	if (lost == agent->lost)
+		return;
+	agent->lost = lost;
+	account_sweep(agent->account, task_alive);
+}
+
+int agent_poll(struct agent *agent)
+{
+	uint64_t now = clock_mono();
+	int err = take(agent, now);
+
+	sweep(agent, now);
+	if (!err && agent->ops->poll)
+		err = agent->ops->poll(agent->source, now);
+	return err;
+}
+
+static void copy_thread(struct snapshot *s, const struct account_task *t)
+{
+	struct snapshot_thread *to = &s->threads[s->n_threads++];
+
+	to->tid = t->tid;
+	memcpy(to->comm, t->comm, sizeof(to->comm));
+	to->amounts = t->own;
+}
+
+static void copy_process(struct snapshot *s, const struct account_process *p)
+{
+	struct snapshot_process *to = &s->processes[s->n_processes++];
+
+	to->pid = p->pid;
+	to->id = p->id;
+	memcpy(to->comm, p->comm, sizeof(to->comm));
+	to->own = p->own;
+	to->children = p->children;
+}
+
+/* Threads are listed process by process, for those that have more than one. */
+static void copy_threads(const struct account *a, struct snapshot *s)
+{
+	const struct account_process *p = a->processes;
+
+	for (size_t i = 0; i < s->n_processes; i++) {
+		s->processes[i].first_thread = s->n_threads;
+		s->processes[i].n_threads = 0;
+	}
+	for (size_t i = 0; p; p = p->hh.next, i++) {
+		const struct account_task *t = p->n_tasks > 1 ? a->tasks : NULL;
+
+		s->processes[i].first_thread = s->n_threads;
+		for (; t; t = t->hh.next)
+			if (t->process == p)
+				copy_thread(s, t);
+		s->processes[i].n_threads = s->n_threads - s->processes[i].first_thread;
+	}
+}
+
+static int copy_account(const struct account *a, struct snapshot *s)
+{
+	const struct account_process *p;
+	size_t n = HASH_COUNT(a->processes);
+
+	s->n_cpus = a->n_cpus;
+	s->cpus = calloc(a->n_cpus, sizeof(*s->cpus));
+	s->processes = calloc(n + 2, sizeof(*s->processes));
+	s->threads = calloc(HASH_COUNT(a->tasks) + 1, sizeof(*s->threads));
+	if (!s->cpus || !s->processes || !s->threads)
+		return -ENOMEM;
+	for (unsigned i = 0; i < a->n_cpus; i++) {
+		s->cpus[i] = a->cpus[i];
+		s->cpus[i].current = NULL;
+		amounts_add(&s->busy, &a->cpus[i].busy);
+		amounts_add(&s->idle, &a->cpus[i].idle);
+	}
+	for (p = a->processes; p; p = p->hh.next)
+		copy_process(s, p);
+	copy_threads(a, s);
+	if (a->lost->own.occupied)
+		copy_process(s, a->lost->process);
+	if (a->other->own.occupied)
+		copy_process(s, a->other->process);
+	s->exited = a->orphans;
+	return 0;
+}
+
+int agent_snapshot(struct agent *agent, struct snapshot *ret)
+{
+	struct snapshot s = {.source = agent->ops->name, .time = clock_mono(), .complete = true};
+	int err = take(agent, s.time);
+
+	if (err)
+		return err;
+	if (agent->ops->settle)
+		s.complete = !agent->ops->settle(agent->source, s.time, AGENT_PATIENCE_NS);
+	s.elapsed = s.time - agent->account->start;
+	s.steal_clock = switches_steal_name(agent->steal_row);
+	s.kernel_subtracts = switches_kernel_subtracts(agent->switches);
+	agent->ops->report(agent->source, &s.report);
+	s.counters = agent->account->counters;
+	switches_counters(agent->switches, &s.switches);
+	err = copy_account(agent->account, &s);
+	if (err) {
+		snapshot_done(&s);
+		return err;
+	}
+	*ret = s;
+	return 0;
+}
+
+void snapshot_done(struct snapshot *s)
+{
+	free(s->cpus);
+	free(s->processes);
+	free(s->threads);
+	*s = (struct snapshot){0};
+}
+
+uint64_t snapshot_reported(const struct snapshot *s, const struct amounts *a)
+{
+	return s->kernel_subtracts ? amounts_true(a) : a->occupied;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The agent: this kernel's switches, one source, the account. `vmdesched`, `desched top` and the
+ * lab ask it for snapshots.
+ */
+#ifndef GUEST_AGENT_H
+#define GUEST_AGENT_H
+
+#include "base/failure.h"
+#include "guest/account.h"
+#include "guest/source.h"
+#include "guest/switches.h"
+
+#define AGENT_POLL_NS	  (100 * 1000 * 1000ull)
+#define AGENT_PATIENCE_NS (300 * 1000 * 1000ull) /* longest a snapshot waits for the source */
+
+struct agent_config {
+	const char *source; /* a row's name; NULL or "auto": the best that works here */
+	struct source_config source_config;
+};
+
+struct agent;
+
+/* Fails with what is missing, -EPERM, -ENODEV (the source is not to be had), -EINVAL (no such
+ * source). For "auto" `f` tells of every row why not. */
+int agent_open(const struct agent_config *config, struct failure *f, struct agent **ret);
+struct agent *agent_close(struct agent *agent);
+
+/* Readable when there is so much to do that agent_poll() should not wait for its time. */
+int agent_fd(const struct agent *agent);
+
+/* Takes what has come; to be called every AGENT_POLL_NS. */
+int agent_poll(struct agent *agent);
+
+struct snapshot_thread {
+	pid_t tid;
+	char comm[ACCOUNT_COMM_SIZE];
+	struct amounts amounts;
+};
+
+struct snapshot_process {
+	pid_t pid;
+	uint64_t id; /* tells processes apart that have had the same pid */
+	char comm[ACCOUNT_COMM_SIZE];
+	struct amounts own;
+	struct amounts children; /* exited descendants */
+	size_t first_thread, n_threads;
+};
+
+/* Cumulative since agent_open(), complete up to `time`. */
+struct snapshot {
+	const char *source;
+	const char *steal_clock;
+	bool kernel_subtracts;	/* the kernel reports `true` as it is: nothing to correct there */
+	uint64_t time, elapsed; /* ns, guest's CLOCK_MONOTONIC; since agent_open() */
+	unsigned n_cpus;
+	struct account_cpu *cpus;  /* copies; their `current` is NULL */
+	struct amounts busy, idle; /* sums over CPUs */
+	struct snapshot_process *processes;
+	size_t n_processes;
+	struct snapshot_thread *threads;
+	size_t n_threads;
+	struct amounts exited; /* of processes whose parent is gone, too */
+	struct source_report report;
+	struct account_counters counters;
+	struct switches_counters switches;
+	bool complete; /* false: the source has not told all yet */
+};
+
+/* -ENOMEM. The snapshot is the caller's: snapshot_done(). */
+int agent_snapshot(struct agent *agent, struct snapshot *ret);
+void snapshot_done(struct snapshot *s);
+
+/* What the kernel reports for these amounts: occupied, or less where it subtracts steal itself. */
+uint64_t snapshot_reported(const struct snapshot *s, const struct amounts *a);
+
+/* Schema desched-agent/1, described in vmdesched(8). NULL without memory. */
+json_t *snapshot_json(const struct snapshot *s);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/ivshmem.h"
+
+#include "base/cleanup.h"
+#include "base/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PCI_DEVICES    "/sys/bus/pci/devices"
+#define IVSHMEM_VENDOR 0x1af4
+#define IVSHMEM_DEVICE 0x1110
+
+static int map_file(const char *path, struct failure *f, struct page_mapping *ret)
+{
+	_cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	void *base;
+
+	if (fd < 0)
+		return failure_errno(f, -errno, "ledger page %s", path);
+	if (fstat(fd, &st))
+		return failure_errno(f, -errno, "ledger page %s", path);
+	if (st.st_size <= 0)
+		return failure_set(f, -ENODATA, "ledger page %s is empty", path);
+	base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return failure_errno(f, -errno, "mapping ledger page %s", path);
+	*ret = (struct page_mapping){.base = base, .size = (size_t)st.st_size};
+	return 0;
+}
+
+static long read_hex(const char *device, const char *file)
+{
+	char path[320], text[32];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/%s", device, file);
+	return file_read(path, text, sizeof(text)) < 0 ? -1 : strtol(text, NULL, 16);
+}
+
+/* The firmware may have left the device's memory switched off; no driver binds to it. */
+static void enable_device(const char *device)
+{
+	char path[320];
+	int fd;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/enable", device);
+	if (read_hex(device, "enable") != 0)
+		return;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	(void)!write(fd, "1", 1); /* if that fails, so does the mapping, which says why */
+	close(fd);
+}
+
+static int find_device(char *name, size_t size)
+{
+	DIR *d = opendir(PCI_DEVICES);
+	struct dirent *e;
+	int err = -ENODEV;
+
+	while (err && d && (e = readdir(d))) {
+		if (e->d_name[0] == '.' || read_hex(e->d_name, "vendor") != IVSHMEM_VENDOR ||
+		    read_hex(e->d_name, "device") != IVSHMEM_DEVICE)
+			continue;
+		snprintf(name, size, "%s", e->d_name);
+		err = 0;
+	}
+	if (d)
+		closedir(d);
+	return err;
+}
+
+int page_map(const char *path, struct failure *f, struct page_mapping *ret)
+{
+	char device[256], bar[320];
+
+	if (path)
+		return map_file(path, f, ret);
+	if (find_device(device, sizeof(device)))
+		return failure_set(
+			f, -ENODEV,
+			"source page: no ivshmem device here; give the VM one (page(5))");
+	enable_device(device);
+	snprintf(bar, sizeof(bar), PCI_DEVICES "/%s/resource2", device);
+	return map_file(bar, f, ret);
+}
+
+void page_unmap(struct page_mapping *m)
+{
+	if (m->base)
+		munmap(m->base, m->size);
+	m->base = NULL;
+}

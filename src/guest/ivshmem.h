@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The page as this machine has it: BAR 2 of an ivshmem-plain device, or a file that a test gives.
+ */
+#ifndef GUEST_IVSHMEM_H
+#define GUEST_IVSHMEM_H
+
+#include "base/failure.h"
+
+#include <stddef.h>
+
+struct page_mapping {
+	void *base;
+	size_t size;
+};
+
+/* Maps `path` read-only; NULL: BAR 2 of the first ivshmem device. -ENODEV where there is none. */
+int page_map(const char *path, struct failure *f, struct page_mapping *ret);
+void page_unmap(struct page_mapping *m);
+
+#endif

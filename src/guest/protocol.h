@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What vmdesched answers on its socket: a request is one line of JSON, so is the answer.
+ *
+ *     {"get":"snapshot"}   -> a snapshot, schema desched-agent/1
+ *     {"get":"version"}    -> {"version":"..."}
+ *     anything else        -> {"error":"..."}
+ *
+ * The bytes come from any local process and are hostile.
+ */
+#ifndef GUEST_PROTOCOL_H
+#define GUEST_PROTOCOL_H
+
+#include <stddef.h>
+
+#define PROTOCOL_LINE_MAX 4096
+
+enum protocol_request {
+	PROTOCOL_SNAPSHOT,
+	PROTOCOL_VERSION,
+};
+
+/* `line` is without its newline and may hold any bytes. Returns 0, or -EINVAL with a constant text
+ * in *ret_why. */
+int protocol_parse(const char *line, size_t size, enum protocol_request *ret, const char **ret_why);
+
+#endif

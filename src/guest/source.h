@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A source of descheduled time: it is given every finished run of the guest's CPUs and charges to
+ * the run's task what the vCPU was away in it. Sources are rows of `sources[]`, best first; adding
+ * one is one file and one row.
+ *
+ *     steal  the hypervisor's steal clock, read at every context switch
+ *     page   the host's ledger page: gaps with microsecond edges
+ *     self   nobody helps: estimated from the lateness of timers, with an interval
+ */
+#ifndef GUEST_SOURCE_H
+#define GUEST_SOURCE_H
+
+#include "base/failure.h"
+#include "guest/account.h"
+#include "guest/switches.h"
+
+#include <jansson.h>
+
+struct source_config {
+	const char *page_path; /* a file to map as the page; NULL: find the device */
+};
+
+/* What a source works with; all of it outlives the source. */
+struct source_context {
+	const struct source_config *config;
+	struct account *account;
+	struct switches *switches;
+};
+
+/* What a source knows beside what it charged. */
+struct source_report {
+	uint64_t unseen_ns; /* away time that it knows of and could not give to anybody */
+	uint64_t lost_gaps; /* gaps that are known only by their sum */
+	uint64_t coarse_ns; /* away time that was spread over runs in proportion to their length */
+	uint64_t clock_error; /* ns by which an edge may be wrong */
+	bool stale;	      /* the host or hypervisor has stopped telling */
+	bool estimated;	      /* figures are estimates; low and high hold a 90 % interval */
+	uint64_t low_ns;      /* of the away time of all processes */
+	uint64_t high_ns;
+};
+
+struct source_ops {
+	const char *name;
+	const char *summary;
+	enum switches_steal (*steal_row)(const struct switches *s); /* NULL: needs no steal clock */
+
+	/* Before records flow. -ENODEV where this machine does not have what the source needs, and
+	 * why in `f`. */
+	int (*open)(const struct source_context *context, struct failure *f, void **ret);
+	void (*close)(void *source);
+
+	/* A run ended. `steal` is the CPU's steal clock at run->end, as far as has_steal says so.
+	 * The source releases the run's task when it has charged all that it will. */
+	void (*run)(void *source, const struct account_run *run);
+
+	/* A reading of a CPU's steal clock: at a switch (after `run`), or for a snapshot. May be
+	 * NULL. */
+	void (*steal)(void *source, unsigned cpu, uint64_t time, uint64_t steal);
+
+	/* A timer's lateness; only `self` listens. May be NULL. */
+	void (*sample)(void *source, const struct switches_sample *sample);
+
+	/* Called at least ten times a second. May be NULL. */
+	int (*poll)(void *source, uint64_t now);
+
+	/* All runs up to `until` have been given: charge them, waiting up to `patience` ns for what
+	 * is on its way. May be NULL. */
+	int (*settle)(void *source, uint64_t until, uint64_t patience);
+
+	void (*report)(void *source, struct source_report *ret);
+};
+
+extern const struct source_ops source_steal;
+extern const struct source_ops source_page;
+extern const struct source_ops source_self;
+
+/* Best first, NULL at the end. */
+extern const struct source_ops *const sources[];
+
+#endif

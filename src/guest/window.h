@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A window: the runs of one CPU over some time, for away time of which only the sum is known. The
+ * sum is spread over the runs in proportion to their lengths. That is the coarse method: it cannot
+ * see that a short run was never interrupted, so whoever uses it counts what went through it.
+ */
+#ifndef GUEST_WINDOW_H
+#define GUEST_WINDOW_H
+
+#include "guest/account.h"
+
+struct window_share {
+	struct account_task *task; /* pinned until the window is cleared */
+	uint64_t ns;
+};
+
+struct window {
+	struct window_share *share;
+	size_t n, room;
+	uint64_t total; /* ns of all shares */
+};
+
+/* Takes over the run's pin. -ENOMEM: the run is released and not in the window. */
+int window_add(struct window *w, struct account *a, const struct account_run *run);
+
+/* Charges `ns` in `state` over all runs, exactly, the remainder to the longest; returns what could
+ * be charged (less than ns only when there were not that many ns of runs). */
+uint64_t window_charge(struct window *w, struct account *a, unsigned cpu, uint32_t state,
+		       uint64_t ns);
+
+/* Forgets and releases the runs; keeps the memory. */
+void window_clear(struct window *w, struct account *a);
+void window_free(struct window *w, struct account *a);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One tick: read every ledger, then move the gaps into the rings, then write the records. A gap
+ * that ended up to the instant of a reading is in the ring by the time when the record says so.
+ */
+#include "host/publish.h"
+
+#include "base/units.h"
+#include "host/anchor.h"
+#include "ledger/page_writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define PAGES_MAX 1024
+
+struct published_vcpu {
+	uint32_t index; /* block in the page */
+	bool fresh;	/* `ledger` was read in this tick */
+	struct ledger ledger;
+	uint64_t gaps_until;
+};
+
+struct published {
+	struct page_writer writer;
+	struct page_host host;
+	uint32_t n_vcpus;
+	struct published_vcpu vcpus[];
+};
+
+struct publisher {
+	struct host_ledger *ledger;
+	struct anchor anchor;
+	struct published *pages[PAGES_MAX]; /* by id */
+};
+
+int publisher_new(struct host_ledger *ledger, struct publisher **ret)
+{
+	struct publisher *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->ledger = ledger;
+	anchor_start(&p->anchor);
+	*ret = p;
+	return 0;
+}
+
+struct publisher *publisher_free(struct publisher *p)
+{
+	if (!p)
+		return NULL;
+	for (int id = 0; id < PAGES_MAX; id++)
+		publisher_remove(p, id);
+	free(p);
+	return NULL;
+}
+
+/* Blocks that the VM needs: vCPU numbers may have holes. */
+static uint32_t blocks_of(const struct host_vm *vm)
+{
+	uint32_t n = vm->n_vcpus;
+
+	for (uint32_t i = 0; vm->vcpus && i < vm->n_vcpus; i++) {
+		if (vm->vcpus[i].index >= n)
+			n = vm->vcpus[i].index + 1;
+	}
+	return n;
+}
+
+size_t publisher_page_size(const struct host_vm *vm)
+{
+	return page_size_for(blocks_of(vm), PUBLISH_RING_ENTRIES);
+}
+
+static struct published *new_page(const struct host_vm *vm)
+{
+	struct published *page = calloc(1, sizeof(*page) + vm->n_vcpus * sizeof(page->vcpus[0]));
+
+	if (!page)
+		return NULL;
+	page->n_vcpus = vm->n_vcpus;
+	for (uint32_t i = 0; i < vm->n_vcpus; i++)
+		page->vcpus[i].index = vm->vcpus[i].index;
+	return page;
+}
+
+static int lay_out(const struct publisher *p, struct published *page, const struct host_vm *vm,
+		   void *base, size_t size)
+{
+	uint32_t ring = host_ledger_has_gaps(p->ledger) ? PUBLISH_RING_ENTRIES : 0;
+	uint64_t session = 0;
+
+	while (!session) {
+		if (getrandom(&session, sizeof(session), 0) < 0)
+			return -errno;
+	}
+	return page_writer_init(&page->writer, base, size, blocks_of(vm), ring, session);
+}
+
+int publisher_add(struct publisher *p, const struct host_vm *vm, void *base, size_t size,
+		  struct failure *f, int *ret_id)
+{
+	struct published *page = new_page(vm);
+	int err, id;
+
+	if (!page)
+		return failure_errno(f, -ENOMEM, "page of VM %s", vm->name);
+	err = host_ledger_add(p->ledger, vm, f, &id);
+	if (err) {
+		free(page);
+		return err;
+	}
+	err = id < PAGES_MAX ? lay_out(p, page, vm, base, size) : -ENOSPC;
+	if (err) {
+		host_ledger_remove(p->ledger, id);
+		free(page);
+		return failure_errno(f, err, "page of VM %s: %zu bytes, %zu are needed", vm->name,
+				     size, publisher_page_size(vm));
+	}
+	p->pages[id] = page;
+	*ret_id = id;
+	return 0;
+}
+
+static struct published *page_of(const struct publisher *p, int id)
+{
+	return id >= 0 && id < PAGES_MAX ? p->pages[id] : NULL;
+}
+
+void publisher_remove(struct publisher *p, int id)
+{
+	struct published *page = page_of(p, id);
+
+	if (!page)
+		return;
+	host_ledger_remove(p->ledger, id);
+	page_writer_done(&page->writer);
+	free(page);
+	p->pages[id] = NULL;
+}
+
+int publisher_describe(struct publisher *p, int id, const struct page_host *figures)
+{
+	struct published *page = page_of(p, id);
+
+	if (!page)
+		return -EINVAL;
+	page->host = *figures;
+	page->host.valid &= ~(uint64_t)PAGE_VALID_OVERHEAD;
+	return 0;
+}
+
+static int read_page(struct publisher *p, int id)
+{
+	struct published *page = p->pages[id];
+	int err = 0;
+
+	for (uint32_t i = 0; i < page->n_vcpus; i++) {
+		struct published_vcpu *v = &page->vcpus[i];
+		int e = host_ledger_read(p->ledger, id, i, &v->ledger);
+
+		v->fresh = !e || e == -ESRCH; /* the last state of a thread that ended counts */
+		if (!v->fresh && !err)
+			err = e;
+	}
+	return err;
+}
+
+static void put_gap(int id, const struct gap *gap, void *data)
+{
+	struct published *page = page_of(data, id);
+
+	if (page && gap->vcpu < page->n_vcpus)
+		page_write_gap(&page->writer, page->vcpus[gap->vcpu].index, gap);
+}
+
+static void write_vcpu(struct publisher *p, int id, uint32_t i, bool all_gaps)
+{
+	struct published *page = p->pages[id];
+	struct published_vcpu *v = &page->vcpus[i];
+	struct page_vcpu record = {.start = v->ledger.start,
+				   .at = v->ledger.at,
+				   .state = v->ledger.state,
+				   .gaps_lost = host_ledger_gaps_lost(p->ledger, id, i)};
+
+	if (!v->fresh)
+		return;
+	if (all_gaps)
+		v->gaps_until = v->ledger.at;
+	record.gaps_until = v->gaps_until;
+	memcpy(record.ns, v->ledger.ns, sizeof(v->ledger.ns));
+	page_write_vcpu(&page->writer, v->index, &record);
+}
+
+static void write_host(struct publisher *p, int id)
+{
+	struct published *page = p->pages[id];
+
+	if (!host_ledger_overhead(p->ledger, id, &page->host.overhead_ns))
+		page->host.valid |= PAGE_VALID_OVERHEAD;
+	/* Last, since what passes between stamp and store puts the guest's offset wrong. */
+	anchor_update(&p->anchor);
+	page->host.clock = p->anchor.clock;
+	page_write_host(&page->writer, &page->host);
+}
+
+int publisher_tick(struct publisher *p)
+{
+	bool all_gaps;
+	int err = 0, polled;
+
+	for (int id = 0; id < PAGES_MAX; id++) {
+		int e = p->pages[id] ? read_page(p, id) : 0;
+
+		err = err ? err : e;
+	}
+	polled = host_ledger_poll(p->ledger, put_gap, p);
+	all_gaps = !polled && host_ledger_has_gaps(p->ledger);
+	for (int id = 0; id < PAGES_MAX; id++) {
+		if (!p->pages[id])
+			continue;
+		for (uint32_t i = 0; i < p->pages[id]->n_vcpus; i++)
+			write_vcpu(p, id, i, all_gaps);
+		write_host(p, id);
+	}
+	return err ? err : polled;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside src/host: a source of ledgers, as <host/host_ledger.h> describes them. */
+#ifndef HOST_SOURCE_H
+#define HOST_SOURCE_H
+
+#include "host/host_ledger.h"
+
+struct host_source {
+	const char *name;
+	bool has_gaps;
+	/* Needs nothing but the right to; *ret_state is the first argument of the others. */
+	int (*open)(struct failure *f, void **ret_state);
+	void (*close)(void *state); /* every VM has been removed */
+	/* *ret_vm names the VM to the source. `id` is for gaps. */
+	int (*add)(void *state, int id, const struct host_vm *vm, struct failure *f, void **ret_vm);
+	void (*remove)(void *state, void *vm);
+	int (*poll)(void *state, host_gap_fn fn, void *data);
+	/* 0 or, for a thread that has ended, -ESRCH; *ret is filled in both cases. */
+	int (*read)(void *state, void *vm, uint32_t vcpu, struct ledger *ret);
+	uint64_t (*gaps_lost)(void *state, const void *vm, uint32_t vcpu);
+	int (*overhead)(void *state, void *vm, uint64_t *ret_ns);
+	void (*counters)(void *state, struct host_ledger_counters *ret);
+};
+
+extern const struct host_source source_bpf;
+extern const struct host_source source_schedstat;
+
+#endif

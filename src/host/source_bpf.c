@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ledgers from src/bpf/vcpu.bpf.c. User space enters threads into the hashes and reads the mapped
+ * arrays; the kernel writes them. A reading takes the time first and the slot afterwards: as long
+ * as the slot's `seq` is even and stays the same, its state held at least up to that time (vcpu.h).
+ *
+ * Slots are used again only after a grace period (membarrier), when no program that looked its slot
+ * up before is still running.
+ */
+#include "base/clock.h"
+#include "base/units.h"
+#include "bpf/object.h"
+#include "bpf/vcpu.h"
+#include "host/source.h"
+#include "host/thread.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+extern const struct bpf_image bpf_image_vcpu;
+
+/* The BPF programs' clock and that of clock_gettime() may differ for an instant while the kernel
+ * adjusts them. A reading stays that much behind, so that no transition can fall before it. */
+#define CLOCK_SKEW_NS NS_PER_US
+
+#define SPINS	 1000 /* then sleep a millisecond between tries */
+#define SLEEPS	 1000
+#define SLEEP_NS NS_PER_MS
+
+struct owner {
+	struct bpf_vm *vm; /* NULL: the slot is free */
+	uint32_t vcpu;
+	uint64_t wanted; /* gaps that the last reading knew of */
+	uint64_t taken;	 /* gaps that came out of the ring buffer */
+	uint64_t lost;	 /* as of the last reading */
+};
+
+#define NO_PROCESS UINT32_MAX
+
+struct bpf_vm {
+	int id;
+	pid_t pid;
+	uint32_t process; /* index, or NO_PROCESS before it was entered */
+	uint32_t n_slots;
+	uint32_t slots[]; /* index by vCPU */
+};
+
+struct bpf_source {
+	struct bpf_object *object;
+	struct bpf_links links;
+	struct bpf_program *on_exit;
+	struct bpf_link *exits; /* NULL: no KVM */
+	struct ring_buffer *ring;
+	int slots_of, processes_of;
+	uint32_t n_cpus;
+	struct vcpu_slot *slots;	/* mapped */
+	struct vcpu_process *processes; /* mapped */
+	struct vcpu_cpu *cpus;		/* mapped */
+	uint32_t *epoch;		/* mapped */
+	struct owner owners[VCPU_SLOTS];
+	uint32_t n_owners;		      /* no slot from here on was ever used */
+	uint64_t gaps, gaps_lost, exit_count; /* of VMs that were removed, and gaps of all */
+	host_gap_fn fn;			      /* during a poll */
+	void *data;
+};
+
+static void nap(void)
+{
+	const struct timespec ts = {.tv_nsec = SLEEP_NS};
+
+	nanosleep(&ts, NULL);
+}
+
+/* Waits until no BPF program is running that was running at the call. */
+static void grace_period(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		nap(); /* refused with nohz_full; a program runs for microseconds */
+}
+
+/* ---- opening ---- */
+
+static int prepare(struct bpf_object *object, void *data, struct failure *f)
+{
+	struct bpf_source *s = data;
+	struct bpf_map *cpus = bpf_object__find_map_by_name(object, "cpus");
+	int n = libbpf_num_possible_cpus();
+
+	s->on_exit = bpf_object__find_program_by_name(object, "on_kvm_exit");
+	if (n <= 0 || !cpus || !s->on_exit)
+		return failure_set(f, -ENOENT, "BPF program vcpu: it has no map for the CPUs");
+	s->n_cpus = (uint32_t)n;
+	bpf_program__set_autoattach(s->on_exit, false);
+	return bpf_map__set_max_entries(cpus, s->n_cpus);
+}
+
+static int take_gap(void *context, void *bytes, size_t size)
+{
+	struct bpf_source *s = context;
+	const struct vcpu_gap *g = bytes;
+	struct owner *o;
+
+	if (size < sizeof(*g) || g->slot >= VCPU_SLOTS)
+		return 0;
+	o = &s->owners[g->slot];
+	if (!o->vm || s->slots[g->slot].tid != g->tid || g->start < s->slots[g->slot].start)
+		return 0; /* the slot was another's when this was written */
+	o->taken++;
+	s->gaps++;
+	if (s->fn) {
+		const struct gap gap = {.start = g->start,
+					.end = g->end,
+					.vcpu = o->vcpu,
+					.state = g->state,
+					.by = g->by};
+
+		s->fn(o->vm->id, &gap, s->data);
+	}
+	return 0;
+}
+
+static size_t map_bytes(size_t entries, size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (entries * size + page - 1) / page * page;
+}
+
+static int map_array(const struct bpf_object *object, const char *name, size_t entries, size_t size,
+		     void *ret)
+{
+	int fd = bpf_image_map(object, name);
+	void *base;
+
+	if (fd < 0)
+		return fd;
+	base = mmap(NULL, map_bytes(entries, size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	*(void **)ret = base;
+	return 0;
+}
+
+static int find_epoch(struct bpf_source *s)
+{
+	struct bpf_map *bss = bpf_object__find_map_by_name(s->object, ".bss");
+	size_t size;
+
+	/* The only variable of the program. */
+	s->epoch = bss ? (void *)bpf_map__initial_value(bss, &size) : NULL;
+	return s->epoch && size == sizeof(*s->epoch) ? 0 : -ENOENT;
+}
+
+static int map_all(struct bpf_source *s)
+{
+	int err = map_array(s->object, "slots", VCPU_SLOTS, sizeof(*s->slots), &s->slots);
+
+	if (!err)
+		err = map_array(s->object, "processes", VCPU_PROCESSES, sizeof(*s->processes),
+				&s->processes);
+	if (!err)
+		err = map_array(s->object, "cpus", s->n_cpus, sizeof(*s->cpus), &s->cpus);
+	if (!err)
+		err = find_epoch(s);
+	if (!err)
+		err = s->slots_of = bpf_image_map(s->object, "slots_of");
+	if (err >= 0)
+		err = s->processes_of = bpf_image_map(s->object, "processes_of");
+	if (err < 0)
+		return err;
+	s->ring = ring_buffer__new(bpf_image_map(s->object, "gaps"), take_gap, s, NULL);
+	return s->ring ? 0 : -errno;
+}
+
+static void unmap(void *base, size_t entries, size_t size)
+{
+	if (base)
+		munmap(base, map_bytes(entries, size));
+}
+
+static void source_close(void *state)
+{
+	struct bpf_source *s = state;
+
+	bpf_link__destroy(s->exits);
+	bpf_links_destroy(&s->links);
+	ring_buffer__free(s->ring);
+	unmap(s->slots, VCPU_SLOTS, sizeof(*s->slots));
+	unmap(s->processes, VCPU_PROCESSES, sizeof(*s->processes));
+	unmap(s->cpus, s->n_cpus, sizeof(*s->cpus));
+	bpf_object__close(s->object);
+	free(s);
+}
+
+static int source_start(struct bpf_source *s, struct failure *f)
+{
+	int err = bpf_image_load(&bpf_image_vcpu, prepare, s, f, &s->object);
+
+	if (err)
+		return err;
+	err = map_all(s);
+	if (err)
+		return failure_errno(f, err, "BPF program vcpu: its maps");
+	err = bpf_links_attach(s->object, f, &s->links);
+	if (err)
+		return err;
+	/* Where the kernel has no KVM there is nothing to attach to, and that is fine. */
+	s->exits = bpf_program__attach(s->on_exit);
+	return 0;
+}
+
+static int source_open(struct failure *f, void **ret_state)
+{
+	struct bpf_source *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return failure_errno(f, -ENOMEM, "BPF program vcpu");
+	err = source_start(s, f);
+	if (err) {
+		source_close(s);
+		return err;
+	}
+	*ret_state = s;
+	return 0;
+}
+
+/* ---- adding and removing ---- */
+
+static int enter(int map, uint32_t key, uint32_t index)
+{
+	return bpf_map_update_elem(map, &key, &index, BPF_NOEXIST) ? -errno : 0;
+}
+
+static void leave(int map, uint32_t key)
+{
+	bpf_map_delete_elem(map, &key);
+}
+
+static int enter_process(struct bpf_source *s, struct bpf_vm *v)
+{
+	uint32_t i = 0;
+	int err;
+
+	while (i < VCPU_PROCESSES && s->processes[i].tgid)
+		i++;
+	if (i == VCPU_PROCESSES)
+		return -ENOSPC;
+	s->processes[i] = (struct vcpu_process){.tgid = (uint32_t)v->pid, .added = clock_mono()};
+	err = enter(s->processes_of, (uint32_t)v->pid, i);
+	if (err)
+		s->processes[i].tgid = 0;
+	else
+		v->process = i;
+	return err;
+}
+
+static int enter_thread(struct bpf_source *s, struct bpf_vm *v, pid_t tid, uint64_t now)
+{
+	enum ledger_state state;
+	uint32_t i = 0;
+	int err;
+
+	while (i < s->n_owners && s->owners[i].vm)
+		i++;
+	if (i == VCPU_SLOTS)
+		return -ENOSPC;
+	err = thread_guess_state(v->pid, tid, &state);
+	if (err)
+		return err == -ENOENT ? -ESRCH : err;
+	s->slots[i] = (struct vcpu_slot){
+		.tid = (uint32_t)tid, .start = now, .at = now, .state = (uint32_t)state};
+	err = enter(s->slots_of, (uint32_t)tid, i);
+	if (err) {
+		s->slots[i].tid = 0;
+		return err;
+	}
+	s->owners[i] = (struct owner){.vm = v, .vcpu = v->n_slots};
+	s->n_owners = i == s->n_owners ? i + 1 : s->n_owners;
+	v->slots[v->n_slots++] = i;
+	return 0;
+}
+
+/* A thread that ended before it was entered never switches again, and nobody would notice. */
+static int check_alive(const struct bpf_vm *v, pid_t tid)
+{
+	enum ledger_state state;
+
+	return thread_guess_state(v->pid, tid, &state) ? -ESRCH : 0;
+}
+
+static int enter_all(struct bpf_source *s, struct bpf_vm *v, const struct host_vm *vm)
+{
+	uint64_t now = clock_mono();
+	int err = enter_process(s, v);
+
+	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++)
+		err = enter_thread(s, v, vm->vcpus[i].tid, now);
+	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++)
+		err = check_alive(v, vm->vcpus[i].tid);
+	__atomic_add_fetch(s->epoch, 1, __ATOMIC_SEQ_CST);
+	return err;
+}
+
+static void source_remove(void *state, void *vm)
+{
+	struct bpf_source *s = state;
+	struct bpf_vm *v = vm;
+
+	for (uint32_t i = 0; i < v->n_slots; i++)
+		leave(s->slots_of, s->slots[v->slots[i]].tid);
+	if (v->process != NO_PROCESS)
+		leave(s->processes_of, (uint32_t)v->pid);
+	for (uint32_t i = 0; i < v->n_slots; i++)
+		s->slots[v->slots[i]].tid = 0;
+	grace_period();
+	for (uint32_t i = 0; i < v->n_slots; i++) {
+		s->gaps_lost += s->slots[v->slots[i]].gaps_lost;
+		s->exit_count += s->slots[v->slots[i]].exits;
+		s->owners[v->slots[i]] = (struct owner){.vm = NULL};
+	}
+	if (v->process != NO_PROCESS)
+		s->processes[v->process].tgid = 0;
+	free(v);
+}
+
+static int add_failure(const struct host_vm *vm, int err, struct failure *f)
+{
+	if (err == -EEXIST)
+		return failure_set(f, err, "VM %s: its threads are in the ledger already",
+				   vm->name);
+	if (err == -ESRCH)
+		return failure_set(f, err, "VM %s: a vCPU thread is gone", vm->name);
+	return failure_errno(f, err, "VM %s: entering its threads", vm->name);
+}
+
+static int source_add(void *state, int id, const struct host_vm *vm, struct failure *f,
+		      void **ret_vm)
+{
+	struct bpf_source *s = state;
+	struct bpf_vm *v = calloc(1, sizeof(*v) + vm->n_vcpus * sizeof(v->slots[0]));
+	int err;
+
+	if (!v)
+		return failure_errno(f, -ENOMEM, "VM %s", vm->name);
+	v->id = id;
+	v->pid = vm->pid;
+	v->process = NO_PROCESS;
+	err = enter_all(s, v, vm);
+	if (err) {
+		source_remove(s, v);
+		return add_failure(vm, err, f);
+	}
+	*ret_vm = v;
+	return 0;
+}
+
+/* ---- reading ---- */
+
+/* A copy of a slot between two transitions. */
+static int read_slot(const struct vcpu_slot *slot, struct vcpu_slot *ret)
+{
+	for (int i = 0; i < SPINS + SLEEPS; i++) {
+		uint32_t seq = __atomic_load_n(&slot->seq, __ATOMIC_ACQUIRE);
+
+		*ret = *(const volatile struct vcpu_slot *)slot;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (!(seq & 1) && __atomic_load_n(&slot->seq, __ATOMIC_RELAXED) == seq)
+			return 0;
+		if (i >= SPINS)
+			nap();
+	}
+	return -EAGAIN;
+}
+
+static int source_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
+{
+	struct bpf_source *s = state;
+	uint32_t index = ((struct bpf_vm *)vm)->slots[vcpu];
+	uint64_t now = clock_mono() - CLOCK_SKEW_NS;
+	struct vcpu_slot slot;
+	int err = read_slot(&s->slots[index], &slot);
+
+	if (err)
+		return err;
+	*ret = (struct ledger){.start = slot.start, .at = slot.at, .state = slot.state};
+	memcpy(ret->ns, slot.ns, sizeof(ret->ns));
+	s->owners[index].wanted = slot.gaps;
+	s->owners[index].lost = slot.gaps_lost;
+	if (slot.ended)
+		return -ESRCH;
+	if (now > ret->at)
+		ledger_advance(ret, now);
+	return 0;
+}
+
+static uint64_t source_gaps_lost(void *state, const void *vm, uint32_t vcpu)
+{
+	const struct bpf_source *s = state;
+
+	return s->owners[((const struct bpf_vm *)vm)->slots[vcpu]].lost;
+}
+
+static bool has_wanted(const struct bpf_source *s)
+{
+	for (uint32_t i = 0; i < s->n_owners; i++) {
+		if (s->owners[i].vm && s->owners[i].taken < s->owners[i].wanted)
+			return false;
+	}
+	return true;
+}
+
+/* The ring buffer hands nothing out behind a record that is still being written, on any CPU: then
+ * the gaps that the last readings knew of are waited for. */
+static int source_poll(void *state, host_gap_fn fn, void *data)
+{
+	struct bpf_source *s = state;
+
+	s->fn = fn;
+	s->data = data;
+	for (int i = 0; i < SPINS + SLEEPS / 10; i++) {
+		int n = ring_buffer__consume(s->ring);
+
+		if (n < 0)
+			return n;
+		if (has_wanted(s))
+			return 0;
+		if (i >= SPINS)
+			nap();
+	}
+	return -EAGAIN;
+}
+
+/* CPU time of threads that are on a CPU now, which no switch has charged yet. */
+static uint64_t running_overhead(const struct bpf_source *s, uint32_t process)
+{
+	uint64_t now = clock_mono(), sum = 0;
+
+	for (uint32_t i = 0; i < s->n_cpus; i++) {
+		const struct vcpu_cpu *c = &s->cpus[i];
+		uint64_t since = __atomic_load_n(&c->since, __ATOMIC_ACQUIRE);
+		uint32_t p = __atomic_load_n(&c->process, __ATOMIC_RELAXED);
+		uint32_t slot = __atomic_load_n(&c->slot, __ATOMIC_ACQUIRE);
+
+		if (p == process + 1 && !slot && since &&
+		    __atomic_load_n(&c->since, __ATOMIC_ACQUIRE) == since)
+			sum += u64_sub_floor(now, since);
+	}
+	return sum;
+}
+
+static int source_overhead(void *state, void *vm, uint64_t *ret_ns)
+{
+	const struct bpf_source *s = state;
+	uint32_t index = ((struct bpf_vm *)vm)->process;
+	const __u64 *charged = &s->processes[index].overhead_ns;
+
+	for (int i = 0; i < SPINS; i++) {
+		uint64_t before = __atomic_load_n(charged, __ATOMIC_ACQUIRE);
+		uint64_t running = running_overhead(s, index);
+
+		if (__atomic_load_n(charged, __ATOMIC_ACQUIRE) == before) {
+			*ret_ns = before + running;
+			return 0;
+		}
+	}
+	return -EAGAIN;
+}
+
+static void source_counters(void *state, struct host_ledger_counters *ret)
+{
+	struct bpf_source *s = state;
+
+	*ret = (struct host_ledger_counters){
+		.gaps = s->gaps, .gaps_lost = s->gaps_lost, .kvm_exits = s->exit_count};
+	for (uint32_t i = 0; i < s->n_owners; i++) {
+		if (!s->owners[i].vm)
+			continue;
+		ret->gaps_lost += __atomic_load_n(&s->slots[i].gaps_lost, __ATOMIC_RELAXED);
+		ret->kvm_exits += __atomic_load_n(&s->slots[i].exits, __ATOMIC_RELAXED);
+	}
+	bpf_object_cost(s->object, &ret->bpf_runs, &ret->bpf_ns);
+	bpf_object_missed(s->object, &ret->bpf_missed);
+}
+
+const struct host_source source_bpf = {
+	.name = "bpf",
+	.has_gaps = true,
+	.open = source_open,
+	.close = source_close,
+	.add = source_add,
+	.remove = source_remove,
+	.poll = source_poll,
+	.read = source_read,
+	.gaps_lost = source_gaps_lost,
+	.overhead = source_overhead,
+	.counters = source_counters,
+};

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/vm.h"
+
+#include "base/cleanup.h"
+#include "base/proc.h"
+#include "base/units.h"
+#include "host/finder.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A command line of libvirt's is some 10 KiB; the name stands near its start. */
+#define COMMAND_LINE_MAX (64 * KIB)
+
+static const struct host_finder *const finders[] = {
+	&finder_kvm,
+	&finder_names,
+};
+
+int host_vm_put(struct host_vm *vm, pid_t tid, uint32_t index)
+{
+	struct host_vcpu *vcpus;
+
+	if (index >= HOST_VCPUS_MAX)
+		return -ERANGE;
+	for (uint32_t i = 0; i < vm->n_vcpus; i++) {
+		if (vm->vcpus[i].index == index || vm->vcpus[i].tid == tid)
+			return -EEXIST;
+	}
+	vcpus = realloc(vm->vcpus, (vm->n_vcpus + 1) * sizeof(*vcpus));
+	if (!vcpus)
+		return -ENOMEM;
+	vcpus[vm->n_vcpus++] = (struct host_vcpu){.tid = tid, .index = index};
+	vm->vcpus = vcpus;
+	return 0;
+}
+
+static int by_index(const void *a, const void *b)
+{
+	uint32_t x = ((const struct host_vcpu *)a)->index;
+	uint32_t y = ((const struct host_vcpu *)b)->index;
+
+	return x < y ? -1 : x > y;
+}
+
+int host_vm_finish(struct host_vm *vm, const char *found_by)
+{
+	if (!vm->n_vcpus)
+		return -ENOENT;
+	qsort(vm->vcpus, vm->n_vcpus, sizeof(vm->vcpus[0]), by_index);
+	vm->found_by = found_by;
+	return 0;
+}
+
+void host_vm_done(struct host_vm *vm)
+{
+	free(vm->vcpus);
+	vm->vcpus = NULL;
+	vm->n_vcpus = 0;
+}
+
+void host_vms_free(struct host_vm *vms, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		host_vm_done(&vms[i]);
+	free(vms);
+}
+
+/* Length of the printable UTF-8 character at s, 0 for anything else. */
+static size_t printable_length(const unsigned char *s)
+{
+	size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	uint32_t c = length == 1 ? s[0] : s[0] & (0xffu >> (length + 1));
+
+	if (s[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
+		return 0;
+	if ((length == 3 && c < 0x800) || (length == 4 && c < 0x10000))
+		return 0;
+	return length;
+}
+
+void printable_copy(const char *from, char *ret, size_t size)
+{
+	size_t used = 0;
+
+	while (*from) {
+		size_t length = printable_length((const unsigned char *)from);
+		size_t take = length ? length : 1;
+
+		if (used + take >= size)
+			break;
+		memcpy(ret + used, length ? from : "?", take);
+		used += take;
+		from += take;
+	}
+	ret[used] = '\0';
+}
+
+/* The value of QEMU's -name: parts end with ',', and ',,' is a comma. */
+static int name_of_qemu(const char *value, char *ret, size_t size)
+{
+	char raw[256];
+	size_t used = 0;
+
+	if (!strncmp(value, "guest=", 6))
+		value += 6;
+	for (; *value && used < sizeof(raw) - 1; value++) {
+		if (*value == ',' && *++value != ',')
+			break;
+		raw[used++] = *value;
+	}
+	raw[used] = '\0';
+	if (!used || !strncmp(raw, "debug-threads=", 14) || !strncmp(raw, "process=", 8))
+		return -ENOENT;
+	printable_copy(raw, ret, size);
+	return 0;
+}
+
+static int name_of_id(const char *value, char *ret, size_t size)
+{
+	if (!*value)
+		return -ENOENT;
+	printable_copy(value, ret, size);
+	return 0;
+}
+
+int vm_name_of_words(const char *words, size_t size, char *ret, size_t ret_size)
+{
+	static const struct {
+		const char *option;
+		int (*name)(const char *value, char *ret, size_t size);
+	} rows[] = {{"-name", name_of_qemu}, {"--name", name_of_qemu}, {"--id", name_of_id}};
+	const char *end = words + size;
+
+	for (const char *w = words; w < end; w += strlen(w) + 1) {
+		const char *next = w + strlen(w) + 1;
+
+		for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+			size_t n = strlen(rows[i].option);
+
+			if (strncmp(w, rows[i].option, n) != 0)
+				continue;
+			if (w[n] == '=')
+				return rows[i].name(w + n + 1, ret, ret_size);
+			if (!w[n] && next < end)
+				return rows[i].name(next, ret, ret_size);
+		}
+	}
+	return -ENOENT;
+}
+
+void host_vm_start(struct host_vm *vm, pid_t pid)
+{
+	_cleanup_(free_ptr) char *words = malloc(COMMAND_LINE_MAX);
+	char path[64];
+	ssize_t n;
+
+	*vm = (struct host_vm){.pid = pid};
+	snprintf(vm->name, sizeof(vm->name), "pid %d", pid);
+	if (!words)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	n = file_read(path, words, COMMAND_LINE_MAX);
+	if (n > 0)
+		vm_name_of_words(words, (size_t)n, vm->name, sizeof(vm->name));
+}
+
+/* The process that a thread belongs to. */
+static int read_process_of(pid_t tid, pid_t *ret)
+{
+	char path[64], text[4096];
+	const char *line;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	n = file_read(path, text, sizeof(text));
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
+	line = strstr(text, "\nTgid:");
+	if (!line || sscanf(line, "\nTgid: %d", ret) != 1)
+		return -EBADMSG;
+	return 0;
+}
+
+static int run_finders(pid_t pid, struct failure *f, struct host_vm *ret)
+{
+	int worst = -ENOENT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(finders); i++) {
+		struct host_vm vm;
+		int err;
+
+		host_vm_start(&vm, pid);
+		err = finders[i]->find(&vm, f);
+		if (!err)
+			err = host_vm_finish(&vm, finders[i]->name);
+		if (!err) {
+			*ret = vm;
+			return 0;
+		}
+		host_vm_done(&vm);
+		if (err != -ENOENT)
+			worst = err;
+	}
+	return worst;
+}
+
+static int find_failure(pid_t pid, struct failure *f, int err)
+{
+	if (err == -ESRCH)
+		return failure_set(f, err, "no process %d", pid);
+	if (err == -EACCES || err == -EPERM)
+		return failure_set(f, -EACCES, "process %d may not be looked into; run as root",
+				   pid);
+	if (err == -ENOENT)
+		return failure_set(f, err,
+				   "process %d has no vCPU threads: no KVM vCPUs, and no thread "
+				   "called like one (QEMU: -name NAME,debug-threads=on)",
+				   pid);
+	return failure_errno(f, err, "process %d", pid);
+}
+
+int host_find_pid(pid_t pid, struct failure *f, struct host_vm *ret)
+{
+	pid_t process;
+	int err = read_process_of(pid, &process);
+
+	if (!err && process != pid)
+		return failure_set(f, -ENOENT, "%d is a thread of process %d; give that", pid,
+				   process);
+	if (!err)
+		err = run_finders(pid, f, ret);
+	return err ? find_failure(pid, f, err) : 0;
+}
+
+struct all {
+	struct host_vm *vms;
+	size_t n;
+};
+
+static int add_if_vm(pid_t pid, void *data)
+{
+	struct all *all = data;
+	struct host_vm *vms, vm;
+
+	if (run_finders(pid, NULL, &vm))
+		return 0; /* no VM, gone, or not ours to see */
+	vms = realloc(all->vms, (all->n + 1) * sizeof(*vms));
+	if (!vms) {
+		host_vm_done(&vm);
+		return -ENOMEM;
+	}
+	vms[all->n++] = vm;
+	all->vms = vms;
+	return 0;
+}
+
+int host_find_all(struct host_vm **ret, size_t *ret_n)
+{
+	struct all all = {NULL, 0};
+	int err = proc_each_id("/proc", add_if_vm, &all);
+
+	if (err) {
+		host_vms_free(all.vms, all.n);
+		return err;
+	}
+	*ret = all.vms;
+	*ret_n = all.n;
+	return 0;
+}

@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# docs.sh DESCHED VMDESCHED: man pages are well-formed, every subcommand and option has its place in
+# one, and no file speaks of what CHANGELOG or SPECIFICATION do not know.
+set -eu
+desched=$1
+vmdesched=$2
+cd "$(dirname "$0")/../.."
+status=0
+complain() {
+	echo "docs: $*" >&2
+	status=1
+}
+
+for page in docs/*.[1-9]; do
+	mandoc -T lint -W warning "$page" >&2 || complain "$page is not well-formed (above)"
+done
+
+# Every option of a command stands in its page as `Fl -name`.
+check_options() { # check_options PAGE: option names on standard input
+	while read -r option; do
+		case $option in
+		--help | -h) ;;
+		--*) grep -q "Fl -${option#--}\b" "$1" || complain "$1 does not have $option" ;;
+		esac
+	done
+}
+
+for command in $("$desched" --list); do
+	page=docs/desched-$command.1
+	[ -f "$page" ] || {
+		complain "no man page for 'desched $command'"
+		continue
+	}
+	"$desched" --list "$command" >/tmp/docs.$$
+	check_options "$page" </tmp/docs.$$
+done
+"$vmdesched" --help | sed -n 's/^  .*\(--[a-z-]*\).*/\1/p' >/tmp/docs.$$
+check_options docs/vmdesched.8 </tmp/docs.$$
+rm -f /tmp/docs.$$
+exit $status

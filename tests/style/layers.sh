@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# A module includes what stands to its left (docs/architecture.md), never the other way round.
+set -eu
+cd "$(dirname "$0")/../.."
+
+allowed() { # allowed MODULE: what it may include, itself among it
+	case $1 in
+	base) echo base ;;
+	ledger) echo base ledger ;;
+	bpf) echo base bpf ;;
+	policy) echo base ledger policy ;;
+	sim) echo base ledger policy sim ;;
+	host) echo base ledger bpf policy host ;;
+	guest) echo base ledger bpf policy guest ;;
+	lab) echo base ledger bpf policy host lab ;;
+	cmd) echo base ledger bpf policy sim host guest lab cmd ;;
+	*) echo "layers: module $1 has no row here" >&2 ;;
+	esac
+}
+
+status=0
+for module in src/*/; do
+	module=$(basename "$module")
+	may=" $(allowed "$module") "
+	[ "$may" != "  " ] || status=1
+	for file in src/"$module"/*.[ch]; do
+		for other in $(sed -n 's|^#include "\([a-z]*\)/.*|\1|p' "$file"); do
+			case $may in
+			*" $other "*) ;;
+			*)
+				echo "layers: $file includes $other/, which stands to its right" >&2
+				status=1
+				;;
+			esac
+		done
+	done
+done
+exit $status

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guest/account.h and guest/window.h: the sums, life and death of tasks, and a property test that
+ * holds them to an oracle which writes down the owner of every nanosecond. Joining gaps with runs
+ * is test_join.c; the records' way from the kernel is tests/system/.
+ */
+#include "guest/account.h"
+#include "guest/window.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct account *open_account(unsigned cpus)
+{
+	struct account *a;
+
+	assert_int_equal(account_new(cpus, 1000, NULL, NULL, &a), 0);
+	return a;
+}
+
+static void first_switch_tells_who_was_there(void **state)
+{
+	struct account *a = open_account(1);
+
+	(void)state;
+	account_seed(a, 7, 7, 1, "spin");
+	account_switch(a, 0, 1500, 7, 8, 8);
+	account_switch(a, 0, 1700, 8, 0, 0);
+	assert_int_equal(account_find_process(a, 7)->own.occupied, 500);
+	assert_int_equal(account_find_process(a, 8)->own.occupied, 200);
+	account_cut(a, 2000);
+	assert_int_equal(a->cpus[0].idle.occupied, 300);
+	assert_int_equal(a->cpus[0].busy.occupied, 700);
+	account_free(a);
+}
+
+static void threads_sum_up_to_their_process(void **state)
+{
+	struct account *a = open_account(2);
+
+	(void)state;
+	account_fork(a, 10, 10, 1, "server");
+	account_fork(a, 11, 10, 1, "worker");
+	account_switch(a, 0, 1000, 0, 10, 10);
+	account_switch(a, 1, 1000, 0, 11, 10);
+	account_switch(a, 0, 1300, 10, 0, 0);
+	account_switch(a, 1, 1050, 11, 0, 0);
+	assert_int_equal(account_find_task(a, 10)->own.occupied, 300);
+	assert_int_equal(account_find_task(a, 11)->own.occupied, 50);
+	assert_int_equal(account_find_process(a, 10)->own.occupied, 350);
+	assert_string_equal(account_find_process(a, 10)->comm, "server");
+	account_free(a);
+}
+
+static void exited_children_go_to_their_parent(void **state)
+{
+	struct account *a = open_account(1);
+
+	(void)state;
+	account_fork(a, 20, 20, 1, "make");
+	account_fork(a, 21, 21, 20, "cc");
+	account_switch(a, 0, 1000, 0, 21, 21);
+	account_fork(a, 22, 22, 21, "as");
+	account_switch(a, 0, 1100, 21, 22, 22);
+	account_exit(a, 22);
+	assert_non_null(account_find_task(a, 22)); /* it still has to be switched out */
+	account_switch(a, 0, 1150, 22, 21, 21);
+	assert_null(account_find_process(a, 22));
+	assert_int_equal(account_find_process(a, 21)->children.occupied, 50);
+	account_exit(a, 21);
+	account_switch(a, 0, 1160, 21, 20, 20);
+	assert_int_equal(account_find_process(a, 20)->children.occupied, 160);
+	assert_int_equal(account_find_process(a, 20)->own.occupied, 0);
+	account_free(a);
+}
+
+static void a_reused_pid_is_another_process(void **state)
+{
+	struct account *a = open_account(1);
+	uint64_t first;
+
+	(void)state;
+	account_fork(a, 30, 30, 1, "old");
+	first = account_find_process(a, 30)->id;
+	account_switch(a, 0, 1000, 0, 30, 30);
+	account_switch(a, 0, 1400, 30, 0, 0); /* its exit is never told */
+	account_fork(a, 30, 30, 1, "new");
+	assert_int_not_equal(account_find_process(a, 30)->id, first);
+	assert_int_equal(account_find_process(a, 30)->own.occupied, 0);
+	assert_int_equal(a->orphans.occupied, 400);
+	account_free(a);
+}
+
+/* The child's parent has gone and another process has its pid: that one inherits nothing. */
+static void a_stranger_with_the_parents_pid_inherits_nothing(void **state)
+{
+	struct account *a = open_account(1);
+
+	(void)state;
+	account_fork(a, 40, 40, 1, "parent");
+	account_fork(a, 41, 41, 40, "child");
+	account_exit(a, 40);
+	account_switch(a, 0, 1000, 0, 40, 40);
+	account_switch(a, 0, 1010, 40, 41, 41);
+	account_fork(a, 40, 40, 1, "stranger");
+	account_exit(a, 41);
+	account_switch(a, 0, 1090, 41, 0, 0);
+	assert_int_equal(account_find_process(a, 40)->children.occupied, 0);
+	assert_int_equal(a->orphans.occupied, 10 + 80);
+	account_free(a);
+}
+
+/* A thread that calls exec is from then on the process's first thread. */
+static void exec_in_a_thread(void **state)
+{
+	struct account *a = open_account(1);
+	struct account_process *p;
+
+	(void)state;
+	account_fork(a, 50, 50, 1, "shell");
+	account_fork(a, 51, 50, 1, "shell");
+	p = account_find_process(a, 50);
+	account_exit(a, 50);
+	account_switch(a, 0, 1000, 0, 50, 50);
+	account_switch(a, 0, 1005, 50, 51, 50); /* the first thread is gone */
+	account_exec(a, 0, 1105, 50, 50, "ls");
+	account_switch(a, 0, 1205, 50, 0, 0);
+	assert_ptr_equal(account_find_process(a, 50), p);
+	assert_int_equal(p->own.occupied, 205);
+	assert_null(account_find_task(a, 51));
+	assert_string_equal(p->comm, "ls");
+	assert_int_equal(a->counters.mismatches, 0);
+	account_free(a);
+}
+
+static void a_lost_record_is_seen_and_nobody_pays(void **state)
+{
+	struct account *a = open_account(1);
+
+	(void)state;
+	account_switch(a, 0, 1000, 0, 60, 60);
+	account_switch(a, 0, 1600, 61, 0, 0); /* 60 -> 61 is missing */
+	assert_int_equal(a->counters.mismatches, 1);
+	assert_int_equal(a->counters.lost_ns, 600);
+	assert_int_equal(account_find_process(a, 60)->own.occupied, 0);
+	assert_int_equal(a->lost->own.occupied, 600);
+	account_free(a);
+}
+
+static void time_never_runs_backwards(void **state)
+{
+	struct account *a = open_account(1);
+
+	(void)state;
+	account_switch(a, 0, 2000, 0, 70, 70);
+	account_switch(a, 0, 1990, 70, 0, 0);
+	account_switch(a, 9, 3000, 0, 70, 70); /* no such CPU */
+	account_cut(a, 2100);
+	assert_int_equal(a->counters.backwards, 1);
+	assert_int_equal(a->cpus[0].idle.occupied + a->cpus[0].busy.occupied, 1100);
+	account_free(a);
+}
+
+static void nobody_is_charged_more_than_it_had(void **state)
+{
+	struct account *a = open_account(1);
+	struct account_task *t;
+
+	(void)state;
+	account_switch(a, 0, 1000, 0, 80, 80);
+	account_cut(a, 1100);
+	t = account_find_task(a, 80);
+	assert_int_equal(account_charge(a, t, 0, LEDGER_READY, 70), 70);
+	assert_int_equal(account_charge(a, t, 0, LEDGER_WAIT, 50), 30);
+	assert_int_equal(a->counters.overcharged_ns, 20);
+	assert_int_equal(amounts_true(&t->own), 0);
+	assert_int_equal(amounts_descheduled(&t->own), 70);
+	assert_int_equal(amounts_away(&t->process->own), 100);
+	account_free(a);
+}
+
+static void tasks_beyond_the_limit_are_counted(void **state)
+{
+	struct account *a = open_account(1);
+
+	(void)state;
+	for (pid_t pid = 1; pid <= (pid_t)ACCOUNT_TASKS_MAX; pid++)
+		account_fork(a, pid, pid, 0, "x");
+	assert_int_equal(a->counters.no_room, 0);
+	account_fork(a, 100001, 100001, 1, "y");
+	assert_int_equal(a->counters.no_room, 1);
+	account_switch(a, 0, 1000, 0, 100001, 100001);
+	account_switch(a, 0, 1250, 100001, 0, 0);
+	assert_int_equal(a->other->own.occupied, 250);
+	assert_int_equal(a->counters.mismatches, 0);
+	account_free(a);
+}
+
+static bool only_five_lives(pid_t tid)
+{
+	return tid == 5;
+}
+
+static void a_sweep_buries_what_is_gone(void **state)
+{
+	struct account *a = open_account(1);
+
+	(void)state;
+	account_fork(a, 5, 5, 1, "parent");
+	account_fork(a, 6, 6, 5, "child");
+	account_switch(a, 0, 1000, 0, 6, 6);
+	account_switch(a, 0, 1040, 6, 5, 5);
+	account_sweep(a, only_five_lives);
+	assert_null(account_find_process(a, 6));
+	assert_int_equal(account_find_process(a, 5)->children.occupied, 40);
+	account_switch(a, 0, 1050, 5, 0, 0);
+	assert_int_equal(account_find_process(a, 5)->own.occupied, 10);
+	account_free(a);
+}
+
+/* Runs that wait in a window keep their task alive after its exit, and its parent inherits what was
+ * charged later. */
+static struct window runs;
+static struct account *pinning;
+
+static void keep_run(const struct account_run *run, void *data)
+{
+	(void)data;
+	assert_int_equal(window_add(&runs, pinning, run), 0);
+}
+
+static void a_window_spreads_exactly(void **state)
+{
+	uint64_t charged;
+
+	(void)state;
+	assert_int_equal(account_new(1, 0, keep_run, NULL, &pinning), 0);
+	account_fork(pinning, 5, 5, 1, "parent");
+	account_fork(pinning, 6, 6, 5, "child");
+	account_switch(pinning, 0, 0, 0, 5, 5);
+	account_switch(pinning, 0, 300, 5, 6, 6);
+	account_exit(pinning, 6);
+	account_switch(pinning, 0, 1000, 6, 0, 0);
+	charged = window_charge(&runs, pinning, 0, LEDGER_READY, 101);
+	window_clear(&runs, pinning);
+	assert_int_equal(charged, 101);
+	assert_null(account_find_process(pinning, 6));
+	assert_int_equal(account_find_process(pinning, 5)->own.away[LEDGER_READY], 30);
+	assert_int_equal(account_find_process(pinning, 5)->children.away[LEDGER_READY], 71);
+	window_free(&runs, pinning);
+	account_free(pinning);
+}
+
+/*
+ * Random histories against an oracle that keeps, for every CPU and every nanosecond, the owner's
+ * tid.
+ */
+#define SPAN  4000
+#define CPUS  2
+#define TASKS 6
+
+static uint64_t random_state = 42;
+
+static unsigned draw(unsigned below)
+{
+	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
+	return (unsigned)(random_state >> 33) % below;
+}
+
+static unsigned draw_other(const pid_t *current, unsigned cpu)
+{
+	unsigned tid;
+
+	do {
+		tid = draw(TASKS);
+	} while (tid && (tid == (unsigned)current[0] || tid == (unsigned)current[1]));
+	return tid == (unsigned)current[cpu] ? 0 : tid;
+}
+
+static void every_nanosecond_has_one_owner(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 2000; round++) {
+		uint64_t oracle[CPUS][TASKS] = {0};
+		uint64_t at[CPUS] = {0};
+		pid_t current[CPUS] = {0};
+		struct account *a;
+
+		assert_int_equal(account_new(CPUS, 0, NULL, NULL, &a), 0);
+		for (uint64_t now = draw(50); now < SPAN; now += draw(100)) {
+			unsigned cpu = draw(CPUS);
+			pid_t next = (pid_t)draw_other(current, cpu);
+
+			if (next == current[cpu])
+				continue;
+			oracle[cpu][current[cpu]] += now - at[cpu];
+			at[cpu] = now;
+			account_switch(a, cpu, now, current[cpu], next, next);
+			current[cpu] = next;
+			if (!draw(10))
+				account_cut(a, now);
+		}
+		account_switch(a, 0, SPAN, current[0], 0, 0);
+		account_switch(a, 1, SPAN, current[1], 0, 0);
+		for (unsigned cpu = 0; cpu < CPUS; cpu++)
+			oracle[cpu][current[cpu]] += SPAN - at[cpu];
+		for (pid_t tid = 1; tid < TASKS; tid++) {
+			struct account_process *p = account_find_process(a, tid);
+
+			assert_int_equal(p ? p->own.occupied : 0, oracle[0][tid] + oracle[1][tid]);
+		}
+		for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+			assert_int_equal(a->cpus[cpu].idle.occupied, oracle[cpu][0]);
+			assert_int_equal(a->cpus[cpu].idle.occupied + a->cpus[cpu].busy.occupied,
+					 SPAN);
+		}
+		account_free(a);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(first_switch_tells_who_was_there),
+		cmocka_unit_test(threads_sum_up_to_their_process),
+		cmocka_unit_test(exited_children_go_to_their_parent),
+		cmocka_unit_test(a_reused_pid_is_another_process),
+		cmocka_unit_test(a_stranger_with_the_parents_pid_inherits_nothing),
+		cmocka_unit_test(exec_in_a_thread),
+		cmocka_unit_test(a_lost_record_is_seen_and_nobody_pays),
+		cmocka_unit_test(time_never_runs_backwards),
+		cmocka_unit_test(nobody_is_charged_more_than_it_had),
+		cmocka_unit_test(tasks_beyond_the_limit_are_counted),
+		cmocka_unit_test(a_sweep_buries_what_is_gone),
+		cmocka_unit_test(a_window_spreads_exactly),
+		cmocka_unit_test(every_nanosecond_has_one_owner),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guest/clockmap.h and guest/lateness.h, the two estimators of the guest, against worlds with known
+ * answers: two machines with clocks of their own and a vCPU that is descheduled between stamp and
+ * reading; a CPU that is away for a known share of the time.
+ */
+#include "base/units.h"
+#include "guest/clockmap.h"
+#include "guest/lateness.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static uint64_t random_state;
+
+static double uniform(void)
+{
+	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
+	return ((double)(random_state >> 11) + 0.5) * 0x1p-53;
+}
+
+static double exponential(double mean)
+{
+	return -mean * log(uniform());
+}
+
+/* The world: counter at 2.1 GHz, the guest's counter behind by 7e12 ticks, the host's clock 30 ppm
+ * fast, the guest's 20 ppm slow, different epochs. Time t is in true ns. */
+#define TICKS_PER_NS 2.1
+#define TICKS_BEHIND 7000000000000.0
+
+static uint64_t host_ticks(double t)
+{
+	return (uint64_t)(1e13 + t * TICKS_PER_NS);
+}
+
+static uint64_t host_mono(double t)
+{
+	return (uint64_t)(5e12 + t * (1 + 30e-6));
+}
+
+static uint64_t guest_ticks(double t)
+{
+	return (uint64_t)(1e13 - TICKS_BEHIND + t * TICKS_PER_NS);
+}
+
+static uint64_t guest_mono(double t)
+{
+	return (uint64_t)(9e9 + t * (1 - 20e-6));
+}
+
+static void look(struct clockmap *m, double stamp_time, double delay)
+{
+	struct page_clock stamp = {.ticks = host_ticks(stamp_time), .mono = host_mono(stamp_time)};
+	struct clock_pair pair = {.ticks = guest_ticks(stamp_time + delay),
+				  .mono = guest_mono(stamp_time + delay)};
+
+	clockmap_stamp(m, &stamp, guest_ticks(stamp_time + delay));
+	clockmap_guest(m, &pair);
+}
+
+/* Most readings are milliseconds late; a few are tight. The map is as good as the tightest. */
+static void the_tightest_reading_wins(void **state)
+{
+	struct clockmap m;
+	double t = 0;
+
+	(void)state;
+	random_state = 1;
+	clockmap_init(&m);
+	assert_false(clockmap_ready(&m));
+	for (int i = 0; i < 400; i++) {
+		t += 5e6;
+		look(&m, t, i % 20 == 3 ? 300 : exponential(2e6) + 300);
+	}
+	assert_true(clockmap_ready(&m));
+	assert_true(clockmap_same_rate(&m));
+	for (double when = t - 1e8; when < t; when += 1e6) {
+		double error = (double)clockmap_to_guest(&m, host_mono(when)) -
+			       (double)guest_mono(when);
+
+		/* A reading that is 300 ns late puts everything 300 ns late; half a microsecond
+		 * more for the rates over 100 ms. */
+		assert_true(error > 200 && error < 800);
+	}
+}
+
+static void the_same_stamp_twice_is_one_sample(void **state)
+{
+	struct clockmap m;
+
+	(void)state;
+	clockmap_init(&m);
+	look(&m, 1e6, 500);
+	look(&m, 1e6, 900);
+	assert_int_equal(m.samples, 1);
+}
+
+static void another_rate_is_refused(void **state)
+{
+	struct clockmap m;
+
+	(void)state;
+	clockmap_init(&m);
+	for (double t = 1e6; t < 1e9; t += 1e7) {
+		struct page_clock stamp = {.ticks = host_ticks(t), .mono = host_mono(t)};
+		struct clock_pair pair = {.ticks = (uint64_t)(t * 1.05), .mono = guest_mono(t)};
+
+		clockmap_stamp(&m, &stamp, (uint64_t)(t * 1.05));
+		clockmap_guest(&m, &pair);
+	}
+	assert_true(clockmap_ready(&m));
+	assert_false(clockmap_same_rate(&m));
+}
+
+/*
+ * A CPU that runs for `run` ns and is away for `away` ns, both exponential; sampled at random
+ * instants, every timer costing a baseline of 40 to 80 us. Returns the share of time away.
+ */
+static double sample_cpu(struct lateness *l, double run, double away, int samples)
+{
+	double edge = 0, due = 0, total_away = 0;
+	double away_from = exponential(run), away_to = away_from + exponential(away);
+
+	for (int i = 0; i < samples; i++) {
+		due += exponential(10e6);
+		while (due >= away_to) {
+			total_away += away_to - away_from;
+			edge = away_to;
+			away_from = edge + exponential(run);
+			away_to = away_from + exponential(away);
+		}
+		lateness_add(l, (uint64_t)((due > away_from ? away_to - due : 0) + 40e3 +
+					   40e3 * uniform()));
+	}
+	return total_away / edge;
+}
+
+static void check_share(double run, double away, double tolerance)
+{
+	struct lateness l = {0};
+	struct lateness_estimate e;
+	double truth = sample_cpu(&l, run, away, 20000);
+
+	assert_true(lateness_estimate(&l, &e));
+	if (fabs(e.share - truth) > tolerance * truth)
+		fail_msg("away %.0f us of %.0f us: share %.4f, truth %.4f", away / 1e3,
+			 (away + run) / 1e3, e.share, truth);
+	assert_true(e.low <= e.share && e.share <= e.high);
+}
+
+/* Long absences, as under a host scheduler with slices of milliseconds: 20,000 samples leave a
+ * standard error of about 1 %. */
+static void share_of_long_absences(void **state)
+{
+	(void)state;
+	random_state = 7;
+	check_share(4e6, 4e6, 0.04);
+	check_share(3e6, 6e6, 0.04);
+	check_share(9e6, 3e6, 0.06);
+}
+
+/* Absences hardly longer than the threshold: the extrapolation is worth something. */
+static void share_of_short_absences(void **state)
+{
+	(void)state;
+	random_state = 9;
+	check_share(0.5e6, 0.5e6, 0.12);
+}
+
+static void nothing_away(void **state)
+{
+	struct lateness l = {0};
+	struct lateness_estimate e;
+
+	(void)state;
+	random_state = 3;
+	for (int i = 0; i < 99; i++)
+		lateness_add(&l, 50000);
+	assert_false(lateness_estimate(&l, &e));
+	for (int i = 0; i < 5000; i++)
+		lateness_add(&l, (uint64_t)(40e3 + 40e3 * uniform()));
+	assert_true(lateness_estimate(&l, &e));
+	assert_true(e.share < 0.001);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_tightest_reading_wins),
+		cmocka_unit_test(the_same_stamp_twice_is_one_sample),
+		cmocka_unit_test(another_rate_is_refused),
+		cmocka_unit_test(share_of_long_absences),
+		cmocka_unit_test(share_of_short_absences),
+		cmocka_unit_test(nothing_away),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
