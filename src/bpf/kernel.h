@@ -30,6 +30,8 @@ struct cfs_rq {
 };
 
 struct sched_entity {
+	__u64 sum_exec_runtime;
+	__u64 prev_sum_exec_runtime; /* as of the last switch in; fair class only */
 	struct cfs_rq *cfs_rq;
 };
 
@@ -37,11 +39,16 @@ struct task_struct {
 	int pid;
 	int tgid;
 	unsigned int __state; /* 5.14 on */
+	int on_cpu; /* CONFIG_SMP */
 	int exit_state;
 	struct sched_entity se;
 	struct task_struct *real_parent;
 	char comm[TASK_COMM_LEN];
 	__u64 start_boottime;
+};
+
+struct bpf_iter__task {
+	struct task_struct *task; /* NULL at the end */
 };
 
 /* A task's registers at its entry into the kernel. */

@@ -196,8 +196,8 @@ int bpf_image_call(const struct bpf_object *object, const char *program, void *a
 		   size_t size)
 {
 	struct bpf_program *p = bpf_object__find_program_by_name(object, program);
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = argument, .ctx_size_in = (__u32)size,
-		    .ctx_out = argument, .ctx_size_out = (__u32)size);
+	/* The kernel copies what the program changed back to where it came from. */
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = argument, .ctx_size_in = (__u32)size);
 
 	if (!p)
 		return -ENOENT;

@@ -7,6 +7,9 @@
 
 #include "switches.h"
 
+/* A task's last state; an exiting one may be switched out and in again before. */
+#define TASK_DEAD 0x80
+
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 struct {
@@ -122,7 +125,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	e->prev_tid = prev->pid;
 	e->next_tid = next->pid;
 	e->next_tgid = next->tgid;
-	e->reserved = 0;
+	e->prev_dead = !!(prev->__state & TASK_DEAD);
 	bpf_ringbuf_submit(e, wakeup_flag());
 	return 0;
 }
@@ -157,12 +160,6 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task)
 {
 	return life(SWITCHES_EXEC, task, 0);
-}
-
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task)
-{
-	return life(SWITCHES_EXIT, task, 0);
 }
 
 /* The tracepoint fires before the new name is in place: it comes as the argument. */

@@ -20,8 +20,6 @@ enum switches_kind {
 	SWITCHES_FORK,	 /* struct switches_life, and so the rest */
 	SWITCHES_EXEC,
 	SWITCHES_RENAME,
-	SWITCHES_EXIT,
-	SWITCHES_SAMPLE, /* struct switches_sample, of source `self` */
 };
 
 struct switches_head {
@@ -37,7 +35,7 @@ struct switches_switch {
 	__u32 prev_tid;
 	__u32 next_tid;
 	__u32 next_tgid;
-	__u32 reserved;
+	__u32 prev_dead; /* prev will never run again */
 };
 
 struct switches_life {
@@ -47,14 +45,6 @@ struct switches_life {
 	__u32 parent; /* tgid of the parent process */
 	__u32 reserved;
 	char comm[SWITCHES_COMM_LEN];
-};
-
-/* A timer of ours expired: it had been due at `due`, and `tid` was on the CPU. */
-struct switches_sample {
-	struct switches_head head;
-	__u64 due; /* ns */
-	__u32 tid;
-	__u32 reserved;
 };
 
 /* Where the steal clock is read from, best first. */

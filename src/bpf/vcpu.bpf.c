@@ -11,6 +11,9 @@
  * slot, `seq` even. Whoever reads the slot and drains the ring buffer afterwards has every gap that
  * ended up to the reading.
  *
+ * A kernel may leave switches out (one was met that hides those of its host's own threads): what
+ * was missed is counted in the slot, and the ledger goes on with the state that it knew.
+ *
  * Needs 5.18 or later (the fourth argument of sched_switch); user space falls back to schedstat.
  */
 #include "bpf/vcpu.h"
@@ -109,6 +112,13 @@ static void enter(struct vcpu_slot *s, __u32 index, __u32 state, __u32 by, bool 
 	latch(s);
 }
 
+/* Says what state the slot was in, unless somebody knows already. */
+static void know(struct vcpu_slot *s, __u32 state)
+{
+	if (s->state == VCPU_UNKNOWN)
+		__sync_val_compare_and_swap(&s->state, VCPU_UNKNOWN, state);
+}
+
 /* The slot number index1 - 1, if it still belongs to that thread. */
 static struct vcpu_slot *slot_of(__u32 index1, __u32 tid)
 {
@@ -163,22 +173,30 @@ static void get_syscall(struct task_struct *task, struct vcpu_leaving *l)
 #endif
 }
 
+/* The state of a thread that is off its CPU or about to be. */
+static __u32 state_of(struct task_struct *task, __u32 task_state, struct vcpu_slot *s)
+{
+	struct vcpu_leaving l = {.task_state = task_state, .kvm = s->kvm};
+
+	if (!task_state)
+		return LEDGER_READY;
+	get_syscall(task, &l);
+	if (vcpu_in_kvm_run(&l))
+		s->kvm = 1;
+	return vcpu_state(&l);
+}
+
 /* A vCPU thread leaves the CPU. sched_switch runs in its context. */
 static void leave_vcpu(struct vcpu_slot *s, __u32 index, struct task_struct *prev, bool preempt,
 		       __u32 prev_state)
 {
-	struct vcpu_leaving l = {.task_state = 0};
-
+	know(s, LEDGER_RUN);
+	if (s->state != LEDGER_RUN)
+		s->missed++;
 	/* Preempted while it was about to sleep, or kept on by a signal: it stays runnable. */
-	if (!preempt && prev->__state)
-		l.task_state = prev_state;
-	if (l.task_state) {
-		get_syscall(prev, &l);
-		l.kvm = s->kvm;
-		if (vcpu_in_kvm_run(&l))
-			s->kvm = 1;
-	}
-	enter(s, index, vcpu_state(&l), 0, l.task_state & VCPU_TASK_DEAD);
+	if (preempt || !prev->__state)
+		prev_state = 0;
+	enter(s, index, state_of(prev, prev_state, s), 0, prev_state & VCPU_TASK_DEAD);
 }
 
 /* Any other thread of the VM's process leaves the CPU: its time is overhead. */
@@ -188,10 +206,26 @@ static void leave_other(struct vcpu_cpu *cpu, struct vcpu_process *p)
 	/* A reader may miss this time for an instant, but never sees it twice. */
 	__u64 since = __sync_lock_test_and_set(&cpu->since, 0);
 
-	if (!since)
+	if (since < p->added)
 		since = p->added;
 	if (now > since)
 		__sync_fetch_and_add(&p->overhead_ns, now - since);
+}
+
+/*
+ * Looks up a thread that is about to leave and was not known when it came: nobody watched the CPU
+ * yet, its process was added while it ran (in both cases it has run since before that), or its
+ * coming was not reported.
+ */
+static void look_up_late(struct vcpu_cpu *cpu, const struct task_struct *prev)
+{
+	bool missed = cpu->tid && cpu->tid != (__u32)prev->pid;
+	__u64 ran = prev->se.sum_exec_runtime - prev->se.prev_sum_exec_runtime;
+
+	cpu->since = 0;
+	look_up(cpu, prev);
+	if (cpu->process && !cpu->slot && missed)
+		cpu->since = bpf_ktime_get_ns() - ran;
 }
 
 static void leave(struct vcpu_cpu *cpu, struct task_struct *prev, bool preempt, __u32 prev_state)
@@ -199,11 +233,8 @@ static void leave(struct vcpu_cpu *cpu, struct task_struct *prev, bool preempt, 
 	struct vcpu_process *p;
 	struct vcpu_slot *s;
 
-	/* Nobody looked at the first thread of a CPU, or its process was added while it ran. */
-	if (cpu->tid != (__u32)prev->pid || (!cpu->process && cpu->epoch != epoch)) {
-		cpu->since = 0;
-		look_up(cpu, prev);
-	}
+	if (cpu->tid != (__u32)prev->pid || (!cpu->process && cpu->epoch != epoch))
+		look_up_late(cpu, prev);
 	if (!cpu->process)
 		return;
 	if (cpu->slot) {
@@ -219,6 +250,14 @@ static void leave(struct vcpu_cpu *cpu, struct task_struct *prev, bool preempt, 
 		cpu->since = 0;
 }
 
+static void arrive_vcpu(struct vcpu_slot *s, __u32 index, __u32 by)
+{
+	know(s, LEDGER_READY);
+	if (s->state != LEDGER_READY)
+		s->missed++;
+	enter(s, index, LEDGER_RUN, by, false);
+}
+
 static void arrive(struct vcpu_cpu *cpu, const struct task_struct *next, __u32 by)
 {
 	struct vcpu_slot *s;
@@ -229,7 +268,7 @@ static void arrive(struct vcpu_cpu *cpu, const struct task_struct *next, __u32 b
 	if (cpu->slot) {
 		s = slot_of(cpu->slot, next->pid);
 		if (s)
-			enter(s, cpu->slot - 1, LEDGER_RUN, by, false);
+			arrive_vcpu(s, cpu->slot - 1, by);
 		return;
 	}
 	__sync_lock_test_and_set(&cpu->since, bpf_ktime_get_ns());
@@ -261,7 +300,11 @@ static void wake(const struct task_struct *task)
 	if (!index)
 		return;
 	s = slot_of(*index + 1, tid);
-	if (s && vcpu_state_is_blocked(s->state))
+	if (!s)
+		return;
+	if (!task->on_cpu)
+		know(s, LEDGER_HALT);
+	if (vcpu_state_is_blocked(s->state))
 		enter(s, *index, LEDGER_READY, 0, false);
 }
 
@@ -293,5 +336,24 @@ int on_kvm_exit(void *ctx)
 	s = slot_of(cpu->slot, cpu->tid);
 	if (s)
 		s->exits++;
+	return 0;
+}
+
+/* Read once by user space after it has entered threads: finds out what those do that did not switch
+ * since. A thread that switches at the same moment has been told of by that already. */
+SEC("iter/task")
+int resolve(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct vcpu_slot *s;
+	__u32 *index, tid;
+
+	if (!task)
+		return 0;
+	tid = task->pid;
+	index = bpf_map_lookup_elem(&slots_of, &tid);
+	s = index ? slot_of(*index + 1, tid) : NULL;
+	if (s && s->state == VCPU_UNKNOWN && !task->exit_state)
+		know(s, task->on_cpu ? LEDGER_RUN : state_of(task, task->__state, s));
 	return 0;
 }

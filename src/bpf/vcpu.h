@@ -16,18 +16,23 @@
 #define VCPU_PROCESSES	1024
 #define VCPU_RING_BYTES (1 << 20)
 
+/* A slot's state before anybody has seen its thread: whoever sees it first, a transition or the
+ * program `resolve`, says what it was. */
+#define VCPU_UNKNOWN 7
+
 struct vcpu_slot {
 	__u32 seq;
 	__u32 tid;	 /* 0: nobody's */
 	__u64 start;	 /* ns: when the ledger was started */
 	__u64 at;	 /* ns: the last transition */
 	__u64 ns[8];	 /* by enum ledger_state, complete up to `at` */
-	__u32 state;	 /* enum ledger_state since `at` */
+	__u32 state;	 /* enum ledger_state since `at`, or VCPU_UNKNOWN */
 	__u16 ended;	 /* the thread is no more, the ledger stands still */
 	__u16 kvm;	 /* the thread was seen in KVM_RUN */
 	__u64 gaps;	 /* put into the ring buffer */
 	__u64 gaps_lost; /* it was full */
 	__u64 exits;	 /* KVM exits */
+	__u64 missed;	 /* switches that the kernel did not report */
 } __attribute__((aligned(64)));
 
 struct vcpu_process {

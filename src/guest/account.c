@@ -61,15 +61,23 @@ static void unhash_task(struct account *a, struct account_task *t)
 	t->hashed = false;
 }
 
+struct account_process *account_heir(struct account *a, const struct account_process *p)
+{
+	struct account_process *heir = account_find_process(a, p->parent);
+
+	if (!heir || heir->id != p->parent_id)
+		return NULL;
+	return heir->n_live ? heir : account_heir(a, heir);
+}
+
 /* An exited process leaves its time to its parent, as the kernel does with cutime and cstime. */
 static void bury_process(struct account *a, struct account_process *p)
 {
-	struct account_process *parent = account_find_process(a, p->parent);
-	struct amounts *heir = parent && parent->id == p->parent_id ? &parent->children
-								    : &a->orphans;
+	struct account_process *heir = account_heir(a, p);
+	struct amounts *to = heir ? &heir->children : &a->orphans;
 
-	amounts_add(heir, &p->own);
-	amounts_add(heir, &p->children);
+	amounts_add(to, &p->own);
+	amounts_add(to, &p->children);
 	if (p->hashed)
 		HASH_DEL(a->processes, p);
 	free(p);
@@ -89,6 +97,7 @@ static void bury_task(struct account *a, struct account_task *t)
 static void retire_task(struct account *a, struct account_task *t)
 {
 	t->gone = true;
+	t->process->n_live--;
 	unhash_task(a, t);
 	for (unsigned i = 0; i < a->n_cpus; i++)
 		if (a->cpus[i].current == t)
@@ -152,6 +161,7 @@ static struct account_task *new_task(struct account *a, pid_t tid, struct accoun
 	if (!p->comm[0] || tid == p->pid)
 		set_comm(p->comm, comm);
 	p->n_tasks++;
+	p->n_live++;
 	t->tid = tid;
 	t->process = p;
 	t->hashed = true;
@@ -195,6 +205,7 @@ static struct account_task *pseudo_task(pid_t pid, const char *comm)
 	}
 	p->pid = pid;
 	p->n_tasks = 1;
+	p->n_live = 1;
 	t->tid = pid;
 	t->process = p;
 	set_comm(t->comm, comm);
@@ -303,8 +314,8 @@ static struct account_task *run_owner(struct account *a, struct account_cpu *c, 
 	return a->lost;
 }
 
-void account_switch(struct account *a, unsigned cpu, uint64_t time, pid_t prev, pid_t next,
-		    pid_t next_tgid)
+void account_switch(struct account *a, unsigned cpu, uint64_t time, pid_t prev, bool prev_dead,
+		    pid_t next, pid_t next_tgid)
 {
 	struct account_cpu *c;
 	struct account_task *owner;
@@ -321,7 +332,7 @@ void account_switch(struct account *a, unsigned cpu, uint64_t time, pid_t prev, 
 	end_run(a, cpu, time, owner);
 	c->known = true;
 	c->current = NULL;
-	if (owner->exiting)
+	if (prev_dead && owner->hashed)
 		retire_task(a, owner);
 	c->current = get_task(a, next, next_tgid, 0, "");
 }
@@ -371,7 +382,6 @@ void account_exec(struct account *a, unsigned cpu, uint64_t time, pid_t tid, pid
 	struct account_cpu *c = cpu < a->n_cpus ? &a->cpus[cpu] : NULL;
 	struct account_task *t = get_task(a, tid, tgid, 0, comm);
 
-	t->exiting = false;
 	if (c && c->current && c->current != t && c->current->process == t->process &&
 	    time >= c->since) {
 		end_run(a, cpu, time, c->current);
@@ -379,14 +389,6 @@ void account_exec(struct account *a, unsigned cpu, uint64_t time, pid_t tid, pid
 		c->current = t;
 	}
 	account_rename(a, tid, comm);
-}
-
-void account_exit(struct account *a, pid_t tid)
-{
-	struct account_task *t = account_find_task(a, tid);
-
-	if (t)
-		t->exiting = true;
 }
 
 void account_sweep(struct account *a, bool (*alive)(pid_t tid))

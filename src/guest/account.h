@@ -46,8 +46,10 @@ struct account_process {
 	char comm[ACCOUNT_COMM_SIZE];
 	struct amounts own;	 /* of all its threads, exited ones too */
 	struct amounts children; /* of its exited descendants */
-	uint32_t n_tasks;
-	bool hashed; /* false once another process has its pid */
+	uint32_t n_tasks;	 /* with those that are gone and still pinned */
+	uint32_t n_live;
+	bool hashed;  /* false once another process has its pid */
+	size_t index; /* the reader's own use: its place in a copy */
 	UT_hash_handle hh;
 };
 
@@ -57,8 +59,7 @@ struct account_task {
 	char comm[ACCOUNT_COMM_SIZE];
 	struct amounts own;
 	uint32_t pins;
-	bool exiting; /* said so; it still runs until it is switched out for good */
-	bool gone;    /* will not run again: freed when nothing pins it */
+	bool gone; /* will not run again: freed when nothing pins it */
 	bool hashed;
 	UT_hash_handle hh;
 };
@@ -111,13 +112,13 @@ struct account *account_free(struct account *a);
 /* A task that exists already; called for each once the records are flowing. */
 void account_seed(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const char *comm);
 
-void account_switch(struct account *a, unsigned cpu, uint64_t time, pid_t prev, pid_t next,
-		    pid_t next_tgid);
+/* `prev_dead`: prev will never run again, and leaves its time to its parent. */
+void account_switch(struct account *a, unsigned cpu, uint64_t time, pid_t prev, bool prev_dead,
+		    pid_t next, pid_t next_tgid);
 void account_fork(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const char *comm);
 void account_exec(struct account *a, unsigned cpu, uint64_t time, pid_t tid, pid_t tgid,
 		  const char *comm);
 void account_rename(struct account *a, pid_t tid, const char *comm);
-void account_exit(struct account *a, pid_t tid);
 
 /* Buries the tasks that `alive` denies: after lost records, since their exit may have been among
  * them. */
@@ -132,6 +133,10 @@ void account_cut(struct account *a, uint64_t time);
 uint64_t account_charge(struct account *a, struct account_task *task, unsigned cpu, uint32_t state,
 			uint64_t ns);
 void account_release(struct account *a, struct account_task *task);
+
+/* Who has the time of a process that has exited: its nearest living ancestor, NULL for none. Its
+ * own figures go there when its last run has been charged; until then a reader adds them. */
+struct account_process *account_heir(struct account *a, const struct account_process *p);
 
 struct account_process *account_find_process(struct account *a, pid_t pid);
 struct account_task *account_find_task(struct account *a, pid_t tid);

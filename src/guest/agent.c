@@ -33,7 +33,7 @@ static void on_run(const struct account_run *run, void *data)
 
 static void on_switch(struct agent *agent, const struct switches_switch *r)
 {
-	account_switch(agent->account, r->head.cpu, r->head.time, (pid_t)r->prev_tid,
+	account_switch(agent->account, r->head.cpu, r->head.time, (pid_t)r->prev_tid, r->prev_dead,
 		       (pid_t)r->next_tid, (pid_t)r->next_tgid);
 	if (agent->steal_row != SWITCHES_STEAL_NONE && r->head.cpu < agent->account->n_cpus)
 		agent->ops->steal(agent->source, r->head.cpu, r->head.time, r->steal);
@@ -54,9 +54,6 @@ static void on_life(struct agent *agent, const struct switches_life *r)
 		break;
 	case SWITCHES_RENAME:
 		account_rename(a, (pid_t)r->tid, comm);
-		break;
-	case SWITCHES_EXIT:
-		account_exit(a, (pid_t)r->tid);
 		break;
 	}
 }
@@ -260,10 +257,11 @@ static void copy_thread(struct snapshot *s, const struct account_task *t)
 	to->amounts = t->own;
 }
 
-static void copy_process(struct snapshot *s, const struct account_process *p)
+static void copy_process(struct snapshot *s, struct account_process *p)
 {
-	struct snapshot_process *to = &s->processes[s->n_processes++];
+	struct snapshot_process *to = &s->processes[s->n_processes];
 
+	p->index = s->n_processes++;
 	to->pid = p->pid;
 	to->id = p->id;
 	memcpy(to->comm, p->comm, sizeof(to->comm));
@@ -272,33 +270,54 @@ static void copy_process(struct snapshot *s, const struct account_process *p)
 }
 
 /* Threads are listed process by process, for those that have more than one. */
-static void copy_threads(const struct account *a, struct snapshot *s)
+static void copy_threads(const struct account *a, struct snapshot *s,
+			 const struct account_process *p)
 {
-	const struct account_process *p = a->processes;
+	struct snapshot_process *to = &s->processes[p->index];
+	const struct account_task *t = p->n_live > 1 ? a->tasks : NULL;
 
-	for (size_t i = 0; i < s->n_processes; i++) {
-		s->processes[i].first_thread = s->n_threads;
-		s->processes[i].n_threads = 0;
-	}
-	for (size_t i = 0; p; p = p->hh.next, i++) {
-		const struct account_task *t = p->n_tasks > 1 ? a->tasks : NULL;
-
-		s->processes[i].first_thread = s->n_threads;
-		for (; t; t = t->hh.next)
-			if (t->process == p)
-				copy_thread(s, t);
-		s->processes[i].n_threads = s->n_threads - s->processes[i].first_thread;
-	}
+	to->first_thread = s->n_threads;
+	for (; t; t = t->hh.next)
+		if (t->process == p)
+			copy_thread(s, t);
+	to->n_threads = s->n_threads - to->first_thread;
 }
 
-static int copy_account(const struct account *a, struct snapshot *s)
+/* A process that has exited, while a source still has runs of it to charge. */
+static void copy_dead(struct account *a, struct snapshot *s, const struct account_process *p)
 {
-	const struct account_process *p;
-	size_t n = HASH_COUNT(a->processes);
+	const struct account_process *heir = account_heir(a, p);
+	struct amounts *to = heir ? &s->processes[heir->index].children : &s->exited;
 
+	amounts_add(to, &p->own);
+	amounts_add(to, &p->children);
+}
+
+static void copy_processes(struct account *a, struct snapshot *s)
+{
+	struct account_process *p;
+
+	s->exited = a->orphans;
+	for (p = a->processes; p; p = p->hh.next)
+		if (p->n_live)
+			copy_process(s, p);
+	for (p = a->processes; p; p = p->hh.next) {
+		if (p->n_live)
+			copy_threads(a, s, p);
+		else
+			copy_dead(a, s, p);
+	}
+	if (a->lost->own.occupied)
+		copy_process(s, a->lost->process);
+	if (a->other->own.occupied)
+		copy_process(s, a->other->process);
+}
+
+static int copy_account(struct account *a, struct snapshot *s)
+{
 	s->n_cpus = a->n_cpus;
 	s->cpus = calloc(a->n_cpus, sizeof(*s->cpus));
-	s->processes = calloc(n + 2, sizeof(*s->processes));
+	s->processes = calloc(HASH_COUNT(a->processes) + 2, sizeof(*s->processes));
 	s->threads = calloc(HASH_COUNT(a->tasks) + 1, sizeof(*s->threads));
 	if (!s->cpus || !s->processes || !s->threads)
 		return -ENOMEM;
@@ -308,14 +327,7 @@ static int copy_account(const struct account *a, struct snapshot *s)
 		amounts_add(&s->busy, &a->cpus[i].busy);
 		amounts_add(&s->idle, &a->cpus[i].idle);
 	}
-	for (p = a->processes; p; p = p->hh.next)
-		copy_process(s, p);
-	copy_threads(a, s);
-	if (a->lost->own.occupied)
-		copy_process(s, a->lost->process);
-	if (a->other->own.occupied)
-		copy_process(s, a->other->process);
-	s->exited = a->orphans;
+	copy_processes(a, s);
 	return 0;
 }
 
@@ -332,6 +344,8 @@ int agent_snapshot(struct agent *agent, struct snapshot *ret)
 	s.steal_clock = switches_steal_name(agent->steal_row);
 	s.kernel_subtracts = switches_kernel_subtracts(agent->switches);
 	agent->ops->report(agent->source, &s.report);
+	if (agent->ops->details)
+		s.details = agent->ops->details(agent->source);
 	s.counters = agent->account->counters;
 	switches_counters(agent->switches, &s.switches);
 	err = copy_account(agent->account, &s);
@@ -348,6 +362,7 @@ void snapshot_done(struct snapshot *s)
 	free(s->cpus);
 	free(s->processes);
 	free(s->threads);
+	json_decref(s->details);
 	*s = (struct snapshot){0};
 }
 

@@ -62,6 +62,7 @@ struct snapshot {
 	size_t n_threads;
 	struct amounts exited; /* of processes whose parent is gone, too */
 	struct source_report report;
+	json_t *details; /* of the source, may be NULL */
 	struct account_counters counters;
 	struct switches_counters switches;
 	bool complete; /* false: the source has not told all yet */

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 
 #define PER_OCTAVE 8
+#define FIRST	   PER_OCTAVE /* 2 us */
+#define REACH	   (PER_OCTAVE * 3 / 2)
 #define ENOUGH	   100
 #define Z_90	   1.645 /* standard normal, two-sided 90 % */
 
@@ -39,42 +41,84 @@ static double later_than(const struct lateness *l, unsigned bucket)
 	return (double)n / (double)l->n;
 }
 
-/* The bucket below which a share `q` of the samples lies. */
-static unsigned quantile(const struct lateness *l, double q)
+/* Five buckets' worth: single ones are noisy. */
+static uint64_t smooth(const struct lateness *l, unsigned bucket)
 {
 	uint64_t n = 0;
 
-	for (unsigned b = 0; b < LATENESS_BUCKETS; b++) {
-		n += l->count[b];
-		if ((double)n >= q * (double)l->n)
-			return b;
-	}
-	return LATENESS_BUCKETS - 1;
+	for (unsigned b = bucket - 2; b <= bucket + 2; b++)
+		n += b >= FIRST && b < LATENESS_BUCKETS ? l->count[b] : 0;
+	return n;
 }
 
-bool lateness_estimate(const struct lateness *l, struct lateness_estimate *ret)
+/* The first bucket that nothing within an octave and a half behind it rises above. 0: no hill.
+ * Samples under 2 us are instants for which no timer was set: they say nothing about how late
+ * timers are. */
+static unsigned find_hill(const struct lateness *l)
 {
-	struct lateness_estimate e;
-	unsigned base, near, far;
-	double x1, x2, s1, s2, slope, sigma;
+	for (unsigned b = FIRST; b < LATENESS_BUCKETS; b++) {
+		bool top = 100 * smooth(l, b) >= l->n;
 
-	if (l->n < ENOUGH)
+		for (unsigned next = b + 1; top && next < b + REACH; next++)
+			top = smooth(l, next) <= smooth(l, b);
+		if (top)
+			return b;
+	}
+	return 0;
+}
+
+/* The lowest bucket from half an octave to three octaves behind the hill's top. */
+static unsigned find_valley(const struct lateness *l, unsigned hill)
+{
+	unsigned valley = hill + PER_OCTAVE / 2;
+
+	for (unsigned b = valley; b <= hill + 3 * PER_OCTAVE; b++)
+		if (smooth(l, b) < smooth(l, valley))
+			valley = b;
+	return valley;
+}
+
+/* S(0) from S at the valley and an octave behind it, as an exponential goes. */
+static double extrapolate(const struct lateness *l, unsigned hill, unsigned valley)
+{
+	double top = (double)lateness_edge(hill);
+	double near = (double)lateness_edge(valley) - top;
+	double far = (double)lateness_edge(valley + PER_OCTAVE) - top;
+	double s1 = later_than(l, valley), s2 = later_than(l, valley + PER_OCTAVE);
+
+	if (s2 <= 0)
+		return s1;
+	return fmin(1, s1 * exp(log(s1 / s2) * near / (far - near)));
+}
+
+/* f from S = f + c f (1 - f). */
+static double unbias(double s, double c)
+{
+	s = fmax(0, fmin(1, s));
+	if (c < 1e-6)
+		return s;
+	return (1 + c - sqrt((1 + c) * (1 + c) - 4 * c * s)) / (2 * c);
+}
+
+bool lateness_estimate(const struct lateness *l, const struct lateness_bias *bias,
+		       struct lateness_estimate *ret)
+{
+	unsigned hill = l->n >= ENOUGH ? find_hill(l) : 0;
+	struct lateness_estimate e;
+	unsigned valley;
+	double s, sigma;
+
+	if (!hill)
 		return false;
-	base = quantile(l, 0.05);
-	near = base + PER_OCTAVE * 2; /* four times the baseline */
-	far = near + PER_OCTAVE;
-	e.baseline = lateness_edge(base);
-	e.threshold = lateness_edge(near);
-	x1 = (double)(lateness_edge(near) - e.baseline);
-	x2 = (double)(lateness_edge(far) - e.baseline);
-	s1 = later_than(l, near);
-	s2 = later_than(l, far);
-	slope = s1 > 0 && s2 > 0 ? log(s1 / s2) / (x2 - x1) : 0;
-	e.raw = s1;
-	e.share = fmin(1, s1 * exp(slope * x1));
-	sigma = sqrt(s1 * (1 - s1) / (double)l->n) * (s1 > 0 ? e.share / s1 : 1);
-	e.low = fmax(0, e.share - Z_90 * sigma);
-	e.high = fmin(1, e.share + Z_90 * sigma);
+	valley = find_valley(l, hill);
+	e.baseline = lateness_edge(hill);
+	e.threshold = lateness_edge(valley);
+	e.raw = later_than(l, valley);
+	s = extrapolate(l, hill, valley);
+	sigma = sqrt(s * (1 - s) / (double)l->n);
+	e.share = unbias(s, bias->c);
+	e.low = unbias(s - Z_90 * sigma, bias->high);
+	e.high = unbias(s + Z_90 * sigma, bias->low);
 	*ret = e;
 	return true;
 }

@@ -3,12 +3,17 @@
  * From the lateness of timers at random instants to the share of time in which a CPU was away.
  *
  * A timer that is due while the CPU runs is served after a short delay that the hardware or the
- * monitor costs (the *baseline*); one that is due while the CPU is away is served when it is back.
- * So the share of late timers is the share of time away, but for one thing: a timer that was due
- * right before the end of an absence is less late than the baseline's own scatter, and cannot be
- * told from one that was on time. With S(x), the share of timers later than x beyond the baseline,
- * what is wanted is S(0), and what can be measured is S(x) for x above the scatter. S falls by what
- * short remainders there are, smoothly, so S(0) is extrapolated from S at two thresholds.
+ * monitor costs: in a histogram with logarithmic buckets those timers are the first hill. One that
+ * is due while the CPU is away is served when it is back, and these are the second, wide hill. So
+ * the share of timers beyond the valley between the two is the share of time away, but for two
+ * things.
+ *
+ *  - A timer that was due shortly before the end of an absence is in the first hill. S(x), the
+ * share later than x, falls by what short remainders there are, smoothly: S(0) is extrapolated from
+ * S at the valley and at twice the lateness.
+ *  - Where a thread of the monitor has to run before a timer reaches its guest, that thread waits
+ * in the same queue as the guest's competitors: a timer can be late though its CPU was running.
+ * Then S = f + c f (1 - f) with f the wanted share; c was measured (docs/self.md), by hypervisor.
  *
  * Pure: samples in, estimate out.
  */
@@ -24,12 +29,17 @@ struct lateness {
 	uint64_t count[LATENESS_BUCKETS];
 };
 
+/* How the hypervisor's timers mislead: c of the model above, with the range that was seen. */
+struct lateness_bias {
+	double low, c, high;
+};
+
 struct lateness_estimate {
 	double share;	    /* of the time in which the CPU was away, 0 .. 1 */
-	double low, high;   /* 90 % interval, of sampling alone */
-	double raw;	    /* share of samples above the threshold, before the extrapolation */
-	uint64_t baseline;  /* ns */
-	uint64_t threshold; /* ns: later than this is late */
+	double low, high;   /* 90 % interval: sampling, and the range of the bias */
+	double raw;	    /* share of samples later than the threshold */
+	uint64_t baseline;  /* ns: top of the first hill */
+	uint64_t threshold; /* ns: the valley; later than this is late */
 };
 
 void lateness_add(struct lateness *l, uint64_t late_ns);
@@ -37,7 +47,8 @@ void lateness_add(struct lateness *l, uint64_t late_ns);
 /* Lower and upper edge of a bucket in ns. */
 uint64_t lateness_edge(unsigned bucket);
 
-/* False with too few samples (under 100): *ret is then untouched. */
-_Bool lateness_estimate(const struct lateness *l, struct lateness_estimate *ret);
+/* False with too few samples (under 100), or with no hill: *ret is then untouched. */
+_Bool lateness_estimate(const struct lateness *l, const struct lateness_bias *bias,
+			struct lateness_estimate *ret);
 
 #endif

@@ -143,5 +143,7 @@ json_t *snapshot_json(const struct snapshot *s)
 	json_object_set_new(o, "counters", counters_json(s));
 	json_object_set_new(o, "clock",
 			    json_pack("{s:f}", "error_s", ns_to_s(s->report.clock_error)));
+	if (s->details)
+		json_object_set(o, "details", s->details);
 	return o;
 }

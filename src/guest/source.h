@@ -58,9 +58,6 @@ struct source_ops {
 	 * NULL. */
 	void (*steal)(void *source, unsigned cpu, uint64_t time, uint64_t steal);
 
-	/* A timer's lateness; only `self` listens. May be NULL. */
-	void (*sample)(void *source, const struct switches_sample *sample);
-
 	/* Called at least ten times a second. May be NULL. */
 	int (*poll)(void *source, uint64_t now);
 
@@ -69,6 +66,9 @@ struct source_ops {
 	int (*settle)(void *source, uint64_t until, uint64_t patience);
 
 	void (*report)(void *source, struct source_report *ret);
+
+	/* How it came to its figures, as JSON for those who want to check it. May be NULL. */
+	json_t *(*details)(void *source);
 };
 
 extern const struct source_ops source_steal;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest/switches.h"
 
-#include "base/units.h"
+#include "base/cpu.h"
 #include "bpf/object.h"
 
 #include <bpf/bpf.h>
@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
 extern const struct bpf_image bpf_image_switches;
 
@@ -40,21 +37,7 @@ const char *switches_steal_name(enum switches_steal row)
 /* KVM says in CPUID that it keeps a steal clock; it may read 0 as long as nothing was stolen. */
 static bool kvm_has_steal_time(void)
 {
-#if defined(__x86_64__)
-	unsigned eax, ebx, ecx, edx;
-	char signature[12];
-
-	__cpuid(0x40000000, eax, ebx, ecx, edx);
-	memcpy(signature, &ebx, 4);
-	memcpy(signature + 4, &ecx, 4);
-	memcpy(signature + 8, &edx, 4);
-	if (memcmp(signature, "KVMKVMKVM\0\0\0", 12) != 0)
-		return false;
-	__cpuid(0x40000001, eax, ebx, ecx, edx);
-	return eax & (1 << 5);
-#else
-	return false;
-#endif
+	return cpu_kvm_features() & CPU_KVM_STEAL_TIME;
 }
 
 enum switches_steal switches_steal_row(const struct switches *s)

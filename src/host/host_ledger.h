@@ -35,10 +35,9 @@ const char *host_ledger_source(const struct host_ledger *h);
 bool host_ledger_has_gaps(const struct host_ledger *h);
 
 /*
- * Starts the ledgers of a VM's vCPUs now, in the state that the threads seem to be in; a guess that
- * is wrong is set right by the thread's next switch, and the identity holds in any case. *ret_id
- * names the VM in later calls. -ENOSPC when full, -EEXIST for a VM that is there, -ESRCH for a vCPU
- * thread that is gone.
+ * Starts the ledgers of a VM's vCPUs now, in the states that the threads are in (schedstat does not
+ * tell whether a runnable thread runs, and says RUN). *ret_id names the VM in later calls. -ENOSPC
+ * when full, -EEXIST for a VM that is there, -ESRCH for a vCPU thread that is gone.
  */
 int host_ledger_add(struct host_ledger *h, const struct host_vm *vm, struct failure *f,
 		    int *ret_id);
@@ -77,7 +76,9 @@ struct host_ledger_counters {
 	uint64_t kvm_exits;  /* of the added vCPUs, where the kernel has kvm tracepoints */
 	uint64_t bpf_runs;   /* runs of the BPF programs, where statistics are on */
 	uint64_t bpf_ns;     /* their time */
-	uint64_t bpf_missed; /* runs that the kernel skipped: an interrupt in one of our programs */
+	uint64_t bpf_missed; /* switches of vCPUs that the kernel did not report, and runs of our
+			      * programs that it skipped: from such a one to the next, a vCPU's
+			      * time stays with the state before */
 };
 void host_ledger_counters(struct host_ledger *h, struct host_ledger_counters *ret);
 

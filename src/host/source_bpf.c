@@ -9,24 +9,19 @@
  */
 #include "base/clock.h"
 #include "base/units.h"
-#include "bpf/object.h"
-#include "bpf/vcpu.h"
 #include "host/source.h"
-#include "host/thread.h"
+#include "host/vcpu_programs.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-
-extern const struct bpf_image bpf_image_vcpu;
 
 /* The BPF programs' clock and that of clock_gettime() may differ for an instant while the kernel
  * adjusts them. A reading stays that much behind, so that no transition can fall before it. */
@@ -55,21 +50,13 @@ struct bpf_vm {
 };
 
 struct bpf_source {
-	struct bpf_object *object;
-	struct bpf_links links;
-	struct bpf_program *on_exit;
-	struct bpf_link *exits; /* NULL: no KVM */
+	struct vcpu_programs p;
 	struct ring_buffer *ring;
-	int slots_of, processes_of;
-	uint32_t n_cpus;
-	struct vcpu_slot *slots;	/* mapped */
-	struct vcpu_process *processes; /* mapped */
-	struct vcpu_cpu *cpus;		/* mapped */
-	uint32_t *epoch;		/* mapped */
 	struct owner owners[VCPU_SLOTS];
-	uint32_t n_owners;		      /* no slot from here on was ever used */
-	uint64_t gaps, gaps_lost, exit_count; /* of VMs that were removed, and gaps of all */
-	host_gap_fn fn;			      /* during a poll */
+	uint32_t n_owners;	      /* no slot from here on was ever used */
+	uint64_t gaps;		      /* handed out */
+	uint64_t lost, exits, missed; /* of VMs that were removed */
+	host_gap_fn fn;		      /* during a poll */
 	void *data;
 };
 
@@ -89,20 +76,6 @@ static void grace_period(void)
 
 /* ---- opening ---- */
 
-static int prepare(struct bpf_object *object, void *data, struct failure *f)
-{
-	struct bpf_source *s = data;
-	struct bpf_map *cpus = bpf_object__find_map_by_name(object, "cpus");
-	int n = libbpf_num_possible_cpus();
-
-	s->on_exit = bpf_object__find_program_by_name(object, "on_kvm_exit");
-	if (n <= 0 || !cpus || !s->on_exit)
-		return failure_set(f, -ENOENT, "BPF program vcpu: it has no map for the CPUs");
-	s->n_cpus = (uint32_t)n;
-	bpf_program__set_autoattach(s->on_exit, false);
-	return bpf_map__set_max_entries(cpus, s->n_cpus);
-}
-
 static int take_gap(void *context, void *bytes, size_t size)
 {
 	struct bpf_source *s = context;
@@ -112,7 +85,7 @@ static int take_gap(void *context, void *bytes, size_t size)
 	if (size < sizeof(*g) || g->slot >= VCPU_SLOTS)
 		return 0;
 	o = &s->owners[g->slot];
-	if (!o->vm || s->slots[g->slot].tid != g->tid || g->start < s->slots[g->slot].start)
+	if (!o->vm || s->p.slots[g->slot].tid != g->tid || g->start < s->p.slots[g->slot].start)
 		return 0; /* the slot was another's when this was written */
 	o->taken++;
 	s->gaps++;
@@ -128,94 +101,23 @@ static int take_gap(void *context, void *bytes, size_t size)
 	return 0;
 }
 
-static size_t map_bytes(size_t entries, size_t size)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	return (entries * size + page - 1) / page * page;
-}
-
-static int map_array(const struct bpf_object *object, const char *name, size_t entries, size_t size,
-		     void *ret)
-{
-	int fd = bpf_image_map(object, name);
-	void *base;
-
-	if (fd < 0)
-		return fd;
-	base = mmap(NULL, map_bytes(entries, size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (base == MAP_FAILED)
-		return -errno;
-	*(void **)ret = base;
-	return 0;
-}
-
-static int find_epoch(struct bpf_source *s)
-{
-	struct bpf_map *bss = bpf_object__find_map_by_name(s->object, ".bss");
-	size_t size;
-
-	/* The only variable of the program. */
-	s->epoch = bss ? (void *)bpf_map__initial_value(bss, &size) : NULL;
-	return s->epoch && size == sizeof(*s->epoch) ? 0 : -ENOENT;
-}
-
-static int map_all(struct bpf_source *s)
-{
-	int err = map_array(s->object, "slots", VCPU_SLOTS, sizeof(*s->slots), &s->slots);
-
-	if (!err)
-		err = map_array(s->object, "processes", VCPU_PROCESSES, sizeof(*s->processes),
-				&s->processes);
-	if (!err)
-		err = map_array(s->object, "cpus", s->n_cpus, sizeof(*s->cpus), &s->cpus);
-	if (!err)
-		err = find_epoch(s);
-	if (!err)
-		err = s->slots_of = bpf_image_map(s->object, "slots_of");
-	if (err >= 0)
-		err = s->processes_of = bpf_image_map(s->object, "processes_of");
-	if (err < 0)
-		return err;
-	s->ring = ring_buffer__new(bpf_image_map(s->object, "gaps"), take_gap, s, NULL);
-	return s->ring ? 0 : -errno;
-}
-
-static void unmap(void *base, size_t entries, size_t size)
-{
-	if (base)
-		munmap(base, map_bytes(entries, size));
-}
-
 static void source_close(void *state)
 {
 	struct bpf_source *s = state;
 
-	bpf_link__destroy(s->exits);
-	bpf_links_destroy(&s->links);
 	ring_buffer__free(s->ring);
-	unmap(s->slots, VCPU_SLOTS, sizeof(*s->slots));
-	unmap(s->processes, VCPU_PROCESSES, sizeof(*s->processes));
-	unmap(s->cpus, s->n_cpus, sizeof(*s->cpus));
-	bpf_object__close(s->object);
+	vcpu_programs_close(&s->p);
 	free(s);
 }
 
 static int source_start(struct bpf_source *s, struct failure *f)
 {
-	int err = bpf_image_load(&bpf_image_vcpu, prepare, s, f, &s->object);
+	int err = vcpu_programs_open(&s->p, f);
 
 	if (err)
 		return err;
-	err = map_all(s);
-	if (err)
-		return failure_errno(f, err, "BPF program vcpu: its maps");
-	err = bpf_links_attach(s->object, f, &s->links);
-	if (err)
-		return err;
-	/* Where the kernel has no KVM there is nothing to attach to, and that is fine. */
-	s->exits = bpf_program__attach(s->on_exit);
-	return 0;
+	s->ring = ring_buffer__new(s->p.gaps, take_gap, s, NULL);
+	return s->ring ? 0 : failure_errno(f, -errno, "BPF program vcpu: its ring buffer");
 }
 
 static int source_open(struct failure *f, void **ret_state)
@@ -251,14 +153,14 @@ static int enter_process(struct bpf_source *s, struct bpf_vm *v)
 	uint32_t i = 0;
 	int err;
 
-	while (i < VCPU_PROCESSES && s->processes[i].tgid)
+	while (i < VCPU_PROCESSES && s->p.processes[i].tgid)
 		i++;
 	if (i == VCPU_PROCESSES)
 		return -ENOSPC;
-	s->processes[i] = (struct vcpu_process){.tgid = (uint32_t)v->pid, .added = clock_mono()};
-	err = enter(s->processes_of, (uint32_t)v->pid, i);
+	s->p.processes[i] = (struct vcpu_process){.tgid = (uint32_t)v->pid, .added = clock_mono()};
+	err = enter(s->p.processes_of, (uint32_t)v->pid, i);
 	if (err)
-		s->processes[i].tgid = 0;
+		s->p.processes[i].tgid = 0;
 	else
 		v->process = i;
 	return err;
@@ -266,7 +168,6 @@ static int enter_process(struct bpf_source *s, struct bpf_vm *v)
 
 static int enter_thread(struct bpf_source *s, struct bpf_vm *v, pid_t tid, uint64_t now)
 {
-	enum ledger_state state;
 	uint32_t i = 0;
 	int err;
 
@@ -274,14 +175,11 @@ static int enter_thread(struct bpf_source *s, struct bpf_vm *v, pid_t tid, uint6
 		i++;
 	if (i == VCPU_SLOTS)
 		return -ENOSPC;
-	err = thread_guess_state(v->pid, tid, &state);
-	if (err)
-		return err == -ENOENT ? -ESRCH : err;
-	s->slots[i] = (struct vcpu_slot){
-		.tid = (uint32_t)tid, .start = now, .at = now, .state = (uint32_t)state};
-	err = enter(s->slots_of, (uint32_t)tid, i);
+	s->p.slots[i] = (struct vcpu_slot){
+		.tid = (uint32_t)tid, .start = now, .at = now, .state = VCPU_UNKNOWN};
+	err = enter(s->p.slots_of, (uint32_t)tid, i);
 	if (err) {
-		s->slots[i].tid = 0;
+		s->p.slots[i].tid = 0;
 		return err;
 	}
 	s->owners[i] = (struct owner){.vm = v, .vcpu = v->n_slots};
@@ -290,25 +188,31 @@ static int enter_thread(struct bpf_source *s, struct bpf_vm *v, pid_t tid, uint6
 	return 0;
 }
 
-/* A thread that ended before it was entered never switches again, and nobody would notice. */
-static int check_alive(const struct bpf_vm *v, pid_t tid)
+static int check_known(const struct bpf_source *s, const struct bpf_vm *v)
 {
-	enum ledger_state state;
-
-	return thread_guess_state(v->pid, tid, &state) ? -ESRCH : 0;
+	for (uint32_t i = 0; i < v->n_slots; i++) {
+		if (__atomic_load_n(&s->p.slots[v->slots[i]].state, __ATOMIC_ACQUIRE) ==
+		    VCPU_UNKNOWN)
+			return -ESRCH;
+	}
+	return 0;
 }
 
+/* The process comes last: the programs look it up first, so all its threads count from one instant.
+ */
 static int enter_all(struct bpf_source *s, struct bpf_vm *v, const struct host_vm *vm)
 {
 	uint64_t now = clock_mono();
-	int err = enter_process(s, v);
+	int err = 0;
 
 	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++)
 		err = enter_thread(s, v, vm->vcpus[i].tid, now);
-	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++)
-		err = check_alive(v, vm->vcpus[i].tid);
-	__atomic_add_fetch(s->epoch, 1, __ATOMIC_SEQ_CST);
-	return err;
+	if (!err)
+		err = enter_process(s, v);
+	__atomic_add_fetch(s->p.epoch, 1, __ATOMIC_SEQ_CST);
+	if (!err)
+		err = vcpu_programs_resolve(&s->p);
+	return err ? err : check_known(s, v);
 }
 
 static void source_remove(void *state, void *vm)
@@ -317,19 +221,20 @@ static void source_remove(void *state, void *vm)
 	struct bpf_vm *v = vm;
 
 	for (uint32_t i = 0; i < v->n_slots; i++)
-		leave(s->slots_of, s->slots[v->slots[i]].tid);
+		leave(s->p.slots_of, s->p.slots[v->slots[i]].tid);
 	if (v->process != NO_PROCESS)
-		leave(s->processes_of, (uint32_t)v->pid);
+		leave(s->p.processes_of, (uint32_t)v->pid);
 	for (uint32_t i = 0; i < v->n_slots; i++)
-		s->slots[v->slots[i]].tid = 0;
+		s->p.slots[v->slots[i]].tid = 0;
 	grace_period();
 	for (uint32_t i = 0; i < v->n_slots; i++) {
-		s->gaps_lost += s->slots[v->slots[i]].gaps_lost;
-		s->exit_count += s->slots[v->slots[i]].exits;
+		s->lost += s->p.slots[v->slots[i]].gaps_lost;
+		s->exits += s->p.slots[v->slots[i]].exits;
+		s->missed += s->p.slots[v->slots[i]].missed;
 		s->owners[v->slots[i]] = (struct owner){.vm = NULL};
 	}
 	if (v->process != NO_PROCESS)
-		s->processes[v->process].tgid = 0;
+		s->p.processes[v->process].tgid = 0;
 	free(v);
 }
 
@@ -388,7 +293,7 @@ static int source_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
 	uint32_t index = ((struct bpf_vm *)vm)->slots[vcpu];
 	uint64_t now = clock_mono() - CLOCK_SKEW_NS;
 	struct vcpu_slot slot;
-	int err = read_slot(&s->slots[index], &slot);
+	int err = read_slot(&s->p.slots[index], &slot);
 
 	if (err)
 		return err;
@@ -445,8 +350,8 @@ static uint64_t running_overhead(const struct bpf_source *s, uint32_t process)
 {
 	uint64_t now = clock_mono(), sum = 0;
 
-	for (uint32_t i = 0; i < s->n_cpus; i++) {
-		const struct vcpu_cpu *c = &s->cpus[i];
+	for (uint32_t i = 0; i < s->p.n_cpus; i++) {
+		const struct vcpu_cpu *c = &s->p.cpus[i];
 		uint64_t since = __atomic_load_n(&c->since, __ATOMIC_ACQUIRE);
 		uint32_t p = __atomic_load_n(&c->process, __ATOMIC_RELAXED);
 		uint32_t slot = __atomic_load_n(&c->slot, __ATOMIC_ACQUIRE);
@@ -462,7 +367,7 @@ static int source_overhead(void *state, void *vm, uint64_t *ret_ns)
 {
 	const struct bpf_source *s = state;
 	uint32_t index = ((struct bpf_vm *)vm)->process;
-	const __u64 *charged = &s->processes[index].overhead_ns;
+	const __u64 *charged = &s->p.processes[index].overhead_ns;
 
 	for (int i = 0; i < SPINS; i++) {
 		uint64_t before = __atomic_load_n(charged, __ATOMIC_ACQUIRE);
@@ -478,18 +383,22 @@ static int source_overhead(void *state, void *vm, uint64_t *ret_ns)
 
 static void source_counters(void *state, struct host_ledger_counters *ret)
 {
-	struct bpf_source *s = state;
+	const struct bpf_source *s = state;
 
 	*ret = (struct host_ledger_counters){
-		.gaps = s->gaps, .gaps_lost = s->gaps_lost, .kvm_exits = s->exit_count};
+		.gaps = s->gaps, .gaps_lost = s->lost, .kvm_exits = s->exits};
+	bpf_object_cost(s->p.object, &ret->bpf_runs, &ret->bpf_ns);
+	bpf_object_missed(s->p.object, &ret->bpf_missed);
+	ret->bpf_missed += s->missed;
 	for (uint32_t i = 0; i < s->n_owners; i++) {
+		const struct vcpu_slot *slot = &s->p.slots[i];
+
 		if (!s->owners[i].vm)
 			continue;
-		ret->gaps_lost += __atomic_load_n(&s->slots[i].gaps_lost, __ATOMIC_RELAXED);
-		ret->kvm_exits += __atomic_load_n(&s->slots[i].exits, __ATOMIC_RELAXED);
+		ret->gaps_lost += __atomic_load_n(&slot->gaps_lost, __ATOMIC_RELAXED);
+		ret->kvm_exits += __atomic_load_n(&slot->exits, __ATOMIC_RELAXED);
+		ret->bpf_missed += __atomic_load_n(&slot->missed, __ATOMIC_RELAXED);
 	}
-	bpf_object_cost(s->object, &ret->bpf_runs, &ret->bpf_ns);
-	bpf_object_missed(s->object, &ret->bpf_missed);
 }
 
 const struct host_source source_bpf = {

@@ -15,7 +15,7 @@
 
 /* An honest writer raises a latch twice in a few hundred nanoseconds, then pauses: the second try
  * succeeds. Reading never waits longer than this. */
-#define LATCH_TRIES 100
+#define LATCH_TRIES 50
 
 #define WORD sizeof(uint64_t)
 

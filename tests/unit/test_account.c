@@ -28,8 +28,8 @@ static void first_switch_tells_who_was_there(void **state)
 
 	(void)state;
 	account_seed(a, 7, 7, 1, "spin");
-	account_switch(a, 0, 1500, 7, 8, 8);
-	account_switch(a, 0, 1700, 8, 0, 0);
+	account_switch(a, 0, 1500, 7, false, 8, 8);
+	account_switch(a, 0, 1700, 8, false, 0, 0);
 	assert_int_equal(account_find_process(a, 7)->own.occupied, 500);
 	assert_int_equal(account_find_process(a, 8)->own.occupied, 200);
 	account_cut(a, 2000);
@@ -45,10 +45,10 @@ static void threads_sum_up_to_their_process(void **state)
 	(void)state;
 	account_fork(a, 10, 10, 1, "server");
 	account_fork(a, 11, 10, 1, "worker");
-	account_switch(a, 0, 1000, 0, 10, 10);
-	account_switch(a, 1, 1000, 0, 11, 10);
-	account_switch(a, 0, 1300, 10, 0, 0);
-	account_switch(a, 1, 1050, 11, 0, 0);
+	account_switch(a, 0, 1000, 0, false, 10, 10);
+	account_switch(a, 1, 1000, 0, false, 11, 10);
+	account_switch(a, 0, 1300, 10, false, 0, 0);
+	account_switch(a, 1, 1050, 11, false, 0, 0);
 	assert_int_equal(account_find_task(a, 10)->own.occupied, 300);
 	assert_int_equal(account_find_task(a, 11)->own.occupied, 50);
 	assert_int_equal(account_find_process(a, 10)->own.occupied, 350);
@@ -63,16 +63,13 @@ static void exited_children_go_to_their_parent(void **state)
 	(void)state;
 	account_fork(a, 20, 20, 1, "make");
 	account_fork(a, 21, 21, 20, "cc");
-	account_switch(a, 0, 1000, 0, 21, 21);
+	account_switch(a, 0, 1000, 0, false, 21, 21);
 	account_fork(a, 22, 22, 21, "as");
-	account_switch(a, 0, 1100, 21, 22, 22);
-	account_exit(a, 22);
-	assert_non_null(account_find_task(a, 22)); /* it still has to be switched out */
-	account_switch(a, 0, 1150, 22, 21, 21);
+	account_switch(a, 0, 1100, 21, false, 22, 22);
+	account_switch(a, 0, 1150, 22, true, 21, 21);
 	assert_null(account_find_process(a, 22));
 	assert_int_equal(account_find_process(a, 21)->children.occupied, 50);
-	account_exit(a, 21);
-	account_switch(a, 0, 1160, 21, 20, 20);
+	account_switch(a, 0, 1160, 21, true, 20, 20);
 	assert_int_equal(account_find_process(a, 20)->children.occupied, 160);
 	assert_int_equal(account_find_process(a, 20)->own.occupied, 0);
 	account_free(a);
@@ -86,8 +83,8 @@ static void a_reused_pid_is_another_process(void **state)
 	(void)state;
 	account_fork(a, 30, 30, 1, "old");
 	first = account_find_process(a, 30)->id;
-	account_switch(a, 0, 1000, 0, 30, 30);
-	account_switch(a, 0, 1400, 30, 0, 0); /* its exit is never told */
+	account_switch(a, 0, 1000, 0, false, 30, 30);
+	account_switch(a, 0, 1400, 30, false, 0, 0); /* its exit is never told */
 	account_fork(a, 30, 30, 1, "new");
 	assert_int_not_equal(account_find_process(a, 30)->id, first);
 	assert_int_equal(account_find_process(a, 30)->own.occupied, 0);
@@ -103,12 +100,10 @@ static void a_stranger_with_the_parents_pid_inherits_nothing(void **state)
 	(void)state;
 	account_fork(a, 40, 40, 1, "parent");
 	account_fork(a, 41, 41, 40, "child");
-	account_exit(a, 40);
-	account_switch(a, 0, 1000, 0, 40, 40);
-	account_switch(a, 0, 1010, 40, 41, 41);
+	account_switch(a, 0, 1000, 0, false, 40, 40);
+	account_switch(a, 0, 1010, 40, true, 41, 41);
 	account_fork(a, 40, 40, 1, "stranger");
-	account_exit(a, 41);
-	account_switch(a, 0, 1090, 41, 0, 0);
+	account_switch(a, 0, 1090, 41, true, 0, 0);
 	assert_int_equal(account_find_process(a, 40)->children.occupied, 0);
 	assert_int_equal(a->orphans.occupied, 10 + 80);
 	account_free(a);
@@ -124,11 +119,10 @@ static void exec_in_a_thread(void **state)
 	account_fork(a, 50, 50, 1, "shell");
 	account_fork(a, 51, 50, 1, "shell");
 	p = account_find_process(a, 50);
-	account_exit(a, 50);
-	account_switch(a, 0, 1000, 0, 50, 50);
-	account_switch(a, 0, 1005, 50, 51, 50); /* the first thread is gone */
+	account_switch(a, 0, 1000, 0, false, 50, 50);
+	account_switch(a, 0, 1005, 50, true, 51, 50); /* the first thread is gone */
 	account_exec(a, 0, 1105, 50, 50, "ls");
-	account_switch(a, 0, 1205, 50, 0, 0);
+	account_switch(a, 0, 1205, 50, false, 0, 0);
 	assert_ptr_equal(account_find_process(a, 50), p);
 	assert_int_equal(p->own.occupied, 205);
 	assert_null(account_find_task(a, 51));
@@ -142,8 +136,8 @@ static void a_lost_record_is_seen_and_nobody_pays(void **state)
 	struct account *a = open_account(1);
 
 	(void)state;
-	account_switch(a, 0, 1000, 0, 60, 60);
-	account_switch(a, 0, 1600, 61, 0, 0); /* 60 -> 61 is missing */
+	account_switch(a, 0, 1000, 0, false, 60, 60);
+	account_switch(a, 0, 1600, 61, false, 0, 0); /* 60 -> 61 is missing */
 	assert_int_equal(a->counters.mismatches, 1);
 	assert_int_equal(a->counters.lost_ns, 600);
 	assert_int_equal(account_find_process(a, 60)->own.occupied, 0);
@@ -156,9 +150,9 @@ static void time_never_runs_backwards(void **state)
 	struct account *a = open_account(1);
 
 	(void)state;
-	account_switch(a, 0, 2000, 0, 70, 70);
-	account_switch(a, 0, 1990, 70, 0, 0);
-	account_switch(a, 9, 3000, 0, 70, 70); /* no such CPU */
+	account_switch(a, 0, 2000, 0, false, 70, 70);
+	account_switch(a, 0, 1990, 70, false, 0, 0);
+	account_switch(a, 9, 3000, 0, false, 70, 70); /* no such CPU */
 	account_cut(a, 2100);
 	assert_int_equal(a->counters.backwards, 1);
 	assert_int_equal(a->cpus[0].idle.occupied + a->cpus[0].busy.occupied, 1100);
@@ -171,7 +165,7 @@ static void nobody_is_charged_more_than_it_had(void **state)
 	struct account_task *t;
 
 	(void)state;
-	account_switch(a, 0, 1000, 0, 80, 80);
+	account_switch(a, 0, 1000, 0, false, 80, 80);
 	account_cut(a, 1100);
 	t = account_find_task(a, 80);
 	assert_int_equal(account_charge(a, t, 0, LEDGER_READY, 70), 70);
@@ -193,8 +187,8 @@ static void tasks_beyond_the_limit_are_counted(void **state)
 	assert_int_equal(a->counters.no_room, 0);
 	account_fork(a, 100001, 100001, 1, "y");
 	assert_int_equal(a->counters.no_room, 1);
-	account_switch(a, 0, 1000, 0, 100001, 100001);
-	account_switch(a, 0, 1250, 100001, 0, 0);
+	account_switch(a, 0, 1000, 0, false, 100001, 100001);
+	account_switch(a, 0, 1250, 100001, false, 0, 0);
 	assert_int_equal(a->other->own.occupied, 250);
 	assert_int_equal(a->counters.mismatches, 0);
 	account_free(a);
@@ -212,12 +206,12 @@ static void a_sweep_buries_what_is_gone(void **state)
 	(void)state;
 	account_fork(a, 5, 5, 1, "parent");
 	account_fork(a, 6, 6, 5, "child");
-	account_switch(a, 0, 1000, 0, 6, 6);
-	account_switch(a, 0, 1040, 6, 5, 5);
+	account_switch(a, 0, 1000, 0, false, 6, 6);
+	account_switch(a, 0, 1040, 6, false, 5, 5);
 	account_sweep(a, only_five_lives);
 	assert_null(account_find_process(a, 6));
 	assert_int_equal(account_find_process(a, 5)->children.occupied, 40);
-	account_switch(a, 0, 1050, 5, 0, 0);
+	account_switch(a, 0, 1050, 5, false, 0, 0);
 	assert_int_equal(account_find_process(a, 5)->own.occupied, 10);
 	account_free(a);
 }
@@ -241,10 +235,12 @@ static void a_window_spreads_exactly(void **state)
 	assert_int_equal(account_new(1, 0, keep_run, NULL, &pinning), 0);
 	account_fork(pinning, 5, 5, 1, "parent");
 	account_fork(pinning, 6, 6, 5, "child");
-	account_switch(pinning, 0, 0, 0, 5, 5);
-	account_switch(pinning, 0, 300, 5, 6, 6);
-	account_exit(pinning, 6);
-	account_switch(pinning, 0, 1000, 6, 0, 0);
+	account_switch(pinning, 0, 0, 0, false, 5, 5);
+	account_switch(pinning, 0, 300, 5, false, 6, 6);
+	account_switch(pinning, 0, 1000, 6, true, 0, 0);
+	assert_non_null(account_find_process(pinning, 6)); /* its run has not been charged yet */
+	assert_ptr_equal(account_heir(pinning, account_find_process(pinning, 6)),
+			 account_find_process(pinning, 5));
 	charged = window_charge(&runs, pinning, 0, LEDGER_READY, 101);
 	window_clear(&runs, pinning);
 	assert_int_equal(charged, 101);
@@ -299,13 +295,13 @@ static void every_nanosecond_has_one_owner(void **state)
 				continue;
 			oracle[cpu][current[cpu]] += now - at[cpu];
 			at[cpu] = now;
-			account_switch(a, cpu, now, current[cpu], next, next);
+			account_switch(a, cpu, now, current[cpu], false, next, next);
 			current[cpu] = next;
 			if (!draw(10))
 				account_cut(a, now);
 		}
-		account_switch(a, 0, SPAN, current[0], 0, 0);
-		account_switch(a, 1, SPAN, current[1], 0, 0);
+		account_switch(a, 0, SPAN, current[0], false, 0, 0);
+		account_switch(a, 1, SPAN, current[1], false, 0, 0);
 		for (unsigned cpu = 0; cpu < CPUS; cpu++)
 			oracle[cpu][current[cpu]] += SPAN - at[cpu];
 		for (pid_t tid = 1; tid < TASKS; tid++) {

@@ -117,6 +117,8 @@ static void another_rate_is_refused(void **state)
 	assert_false(clockmap_same_rate(&m));
 }
 
+static const struct lateness_bias no_bias;
+
 /*
  * A CPU that runs for `run` ns and is away for `away` ns, both exponential; sampled at random
  * instants, every timer costing a baseline of 40 to 80 us. Returns the share of time away.
@@ -146,7 +148,7 @@ static void check_share(double run, double away, double tolerance)
 	struct lateness_estimate e;
 	double truth = sample_cpu(&l, run, away, 20000);
 
-	assert_true(lateness_estimate(&l, &e));
+	assert_true(lateness_estimate(&l, &no_bias, &e));
 	if (fabs(e.share - truth) > tolerance * truth)
 		fail_msg("away %.0f us of %.0f us: share %.4f, truth %.4f", away / 1e3,
 			 (away + run) / 1e3, e.share, truth);
@@ -181,10 +183,10 @@ static void nothing_away(void **state)
 	random_state = 3;
 	for (int i = 0; i < 99; i++)
 		lateness_add(&l, 50000);
-	assert_false(lateness_estimate(&l, &e));
+	assert_false(lateness_estimate(&l, &no_bias, &e));
 	for (int i = 0; i < 5000; i++)
 		lateness_add(&l, (uint64_t)(40e3 + 40e3 * uniform()));
-	assert_true(lateness_estimate(&l, &e));
+	assert_true(lateness_estimate(&l, &no_bias, &e));
 	assert_true(e.share < 0.001);
 }
 

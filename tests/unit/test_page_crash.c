@@ -27,7 +27,7 @@
 
 #include <cmocka.h>
 
-#define SIZE	4096u
+#define SIZE	8192u
 #define RING	16u
 #define SESSION 99u
 
@@ -37,7 +37,7 @@ static struct page_writer writer;
 static int setup(void **state)
 {
 	(void)state;
-	page = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	page = mmap(NULL, SIZE + 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(page, MAP_FAILED);
 	return page_writer_init(&writer, page, SIZE, 1, RING, SESSION);
 }
@@ -46,7 +46,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	page_writer_done(&writer);
-	return munmap(page, SIZE);
+	return munmap(page, SIZE + 4096);
 }
 
 static void write_round(uint64_t i)
@@ -286,72 +286,94 @@ static void test_latch_that_never_rests_ends_the_reading(void **state)
 	}
 }
 
-static struct page_header layouts[2]; /* of the sessions that attach_once() may find */
+/* What a child that attaches was left with. */
+enum outcome { NONE, OLD, NEW, MIXED, REFUSED, OUTCOMES };
 
-enum { ATTACHED = 0, NO_PAGE = 1, MIXED = 2, REFUSED = 3 };
+static volatile uint64_t *attaching; /* shared with the child: 1 while it is in page_attach() */
+static struct page_header old_header, new_header;
+
+static enum outcome attach(void)
+{
+	struct page_reader r;
+	int err;
+
+	*attaching = 1;
+	err = page_attach(page, SIZE, &r);
+	*attaching = 0;
+	if (err < 0)
+		return err == -ENODATA ? NONE : REFUSED;
+	if (!memcmp(&r.header, &old_header, sizeof(old_header)))
+		return OLD;
+	return memcmp(&r.header, &new_header, sizeof(new_header)) ? MIXED : NEW;
+}
 
 static void attach_once(uint64_t unused)
 {
-	struct page_reader r;
-	int err = page_attach(page, SIZE, &r);
-
 	(void)unused;
-	if (err < 0)
-		_exit(err == -ENODATA ? NO_PAGE : REFUSED);
-	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++) {
-		if (!memcmp(&r.header, &layouts[i], sizeof(r.header)))
-			_exit(ATTACHED);
-	}
-	_exit(MIXED);
+	_exit(attach());
 }
 
-/* Attaches, and another session begins after so many instructions. Returns the child's exit code,
- * -1 where tracing is forbidden, -2 when the child has ended before that. */
-static int attach_while_session_begins(uint64_t instructions)
+static void begin_session(uint32_t ring, uint64_t session, struct page_header *ret)
 {
-	pid_t pid = start_stepped(attach_once, 0);
-	struct page_writer next;
+	struct page_writer w;
+
+	assert_int_equal(page_writer_init(&w, page, SIZE, 1, ring, session), 0);
+	*ret = w.header;
+	page_writer_done(&w);
+}
+
+/* Steps a child into page_attach() and on, `most` instructions at most. Returns how many were left
+ * when page_attach() returned. */
+static uint64_t step_into_attach(pid_t pid, uint64_t most)
+{
+	while (!*attaching)
+		assert_true(step(pid));
+	while (*attaching && most > 0) {
+		assert_true(step(pid));
+		most--;
+	}
+	return most;
+}
+
+static enum outcome finish_attach(pid_t pid)
+{
 	int status = 0;
 
-	if (pid < 0)
-		return -1;
-	for (uint64_t i = 0; i < instructions; i++) {
-		assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (WIFEXITED(status))
-			return -2;
-	}
-	assert_int_equal(page_writer_init(&next, page, SIZE, 2, RING / 2, SESSION + 1), 0);
-	layouts[1] = next.header;
-	page_writer_done(&next);
 	assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < OUTCOMES);
+	return (enum outcome)WEXITSTATUS(status);
 }
 
+/* Another session, of another size, begins after every instruction in turn of page_attach() (with
+ * sanitizers after some 60 of them): what was copied is one header or the other, never both. */
 static void test_session_that_begins_while_attaching(void **state)
 {
-	uint64_t seen[4] = {0};
-	struct page_writer w;
-	int code = 0;
+	const uint64_t forever = 100000;
+	uint64_t seen[OUTCOMES] = {0}, length, stride;
+	pid_t pid;
 
 	(void)state;
-	/* The child learns what it may find: both layouts are known before it starts. */
-	layouts[0] = writer.header;
-	attach_while_session_begins(0);
-	for (uint64_t i = 0; code != -2; i++) {
-		assert_int_equal(page_writer_init(&w, page, SIZE, 1, RING, SESSION), 0);
-		page_writer_done(&w);
-		code = attach_while_session_begins(i);
-		if (code == -1)
-			skip();
-		if (code >= 0)
-			seen[code]++;
+	attaching = (volatile uint64_t *)(page + SIZE);
+	begin_session(8 * RING, SESSION + 1, &new_header);
+	begin_session(RING, SESSION, &old_header);
+	assert_int_not_equal(new_header.size, old_header.size);
+	pid = start_stepped(attach_once, 0);
+	if (pid < 0)
+		skip();
+	length = forever - step_into_attach(pid, forever);
+	assert_int_equal(finish_attach(pid), OLD);
+	stride = length < 300 ? 1 : length / 60;
+	for (uint64_t i = 0; i < length; i += stride) {
+		begin_session(RING, SESSION, &old_header);
+		pid = start_stepped(attach_once, 0);
+		step_into_attach(pid, i);
+		begin_session(8 * RING, SESSION + 1, &new_header);
+		seen[finish_attach(pid)]++;
 	}
 	assert_int_equal(seen[MIXED], 0);
 	assert_int_equal(seen[REFUSED], 0);
-	assert_true(seen[ATTACHED] > 0 && seen[NO_PAGE] > 0);
+	assert_true(seen[NONE] > 0 && seen[OLD] > 0 && seen[NEW] > 0);
 }
 
 /* ---- killed at random ---- */

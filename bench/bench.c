@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What desched costs the machine that it runs on. Machines are shared and noisy: throughput is
+ * compared in pairs of runs, with and without, taken in turns, and given as the ratio of medians
+ * with the spread of the pairs; CPU time is the kernel's figure for the daemon's own threads.
+ *
+ *     bench VMDESCHED [SECONDS [PAIRS]]
+ *
+ * Prints a table, and JSON (schema desched-bench/1) to the file that $BENCH_JSON names.
+ */
+#include "base/clock.h"
+#include "base/proc.h"
+#include "base/units.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAIRS_MAX 64
+
+static const char *vmdesched;
+static char socket_path[64];
+static uint64_t seconds = 10;
+static int pairs = 12;
+
+struct result {
+	const char *name, *unit, *goal;
+	double value, low, high;
+	bool met;
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static pid_t spawn(char *const argv[], int out)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (out >= 0)
+		dup2(out, STDOUT_FILENO);
+	execvp(argv[0], argv);
+	_exit(127);
+}
+
+static int dial(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, socket_path);
+	if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static json_t *snapshot(void)
+{
+	int fd = dial();
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r+");
+	json_t *o;
+
+	if (!f)
+		die("vmdesched does not answer");
+	fputs("{\"get\":\"snapshot\"}\n", f);
+	fflush(f);
+	o = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL);
+	fclose(f);
+	if (!o)
+		die("vmdesched's snapshot");
+	return o;
+}
+
+static pid_t start_daemon(void)
+{
+	char *argv[] = {(char *)(uintptr_t)vmdesched, "--socket", socket_path, NULL};
+	pid_t pid = spawn(argv, -1);
+
+	for (int i = 0; i < 500; i++) {
+		int fd = dial();
+
+		if (fd >= 0) {
+			close(fd);
+			return pid;
+		}
+		if (waitpid(pid, NULL, WNOHANG) == pid) {
+			errno = ECHILD;
+			die("vmdesched did not start");
+		}
+		usleep(10000);
+	}
+	die("vmdesched does not listen");
+	return -1;
+}
+
+static void stop_daemon(pid_t pid)
+{
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
+}
+
+static uint64_t cpu_time(pid_t pid)
+{
+	uint64_t run, delay;
+
+	return proc_read_schedstat(pid, 0, &run, &delay) ? 0 : run;
+}
+
+static double resident_mib(pid_t pid)
+{
+	char path[64], text[4096], *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (file_read(path, text, sizeof(text)) < 0 || !(line = strstr(text, "VmRSS:")))
+		return NAN;
+	return strtod(line + 6, NULL) / 1024;
+}
+
+/* A process that sleeps 1/rate s at a time: two switches for each round. */
+static pid_t start_waker(uint64_t rate)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (uint64_t next = clock_mono();; next += NS_PER_SEC / rate) {
+		struct timespec due = {(time_t)(next / NS_PER_SEC), (long)(next % NS_PER_SEC)};
+
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+	}
+}
+
+static void pause_for(uint64_t ns)
+{
+	struct timespec t = {(time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC)};
+
+	nanosleep(&t, NULL);
+}
+
+static uint64_t switches_of(json_t *o)
+{
+	return (uint64_t)json_integer_value(
+		json_object_get(json_object_get(o, "counters"), "switches"));
+}
+
+/* CPU share and memory of the daemon while a process makes about 1,000 switches a second. */
+static int bench_steady(struct result *r)
+{
+	pid_t daemon = start_daemon(), waker = start_waker(500);
+	uint64_t cpu, begin, n;
+	json_t *before, *after;
+
+	pause_for(NS_PER_SEC);
+	before = snapshot();
+	cpu = cpu_time(daemon);
+	begin = clock_mono();
+	pause_for(seconds * NS_PER_SEC);
+	r[0].value = 100 * (double)(cpu_time(daemon) - cpu) / (double)(clock_mono() - begin);
+	r[1].value = resident_mib(daemon);
+	after = snapshot();
+	n = switches_of(after) - switches_of(before);
+	r[2].value = (double)n / (double)seconds;
+	json_decref(before);
+	json_decref(after);
+	kill(waker, SIGKILL);
+	waitpid(waker, NULL, 0);
+	stop_daemon(daemon);
+	r[0].met = r[0].value <= 0.5 && r[2].value >= 1000;
+	r[1].met = r[1].value <= 8;
+	r[2].met = r[2].value >= 1000;
+	return 3;
+}
+
+static double hackbench(void)
+{
+	char *argv[] = {"hackbench", "-P", "-g", "2", "-f", "5", "-l", "4000", NULL};
+	char text[512] = "", *time;
+	int out[2];
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe(out))
+		die("pipe");
+	pid = spawn(argv, out[1]);
+	close(out[1]);
+	for (size_t used = 0; (n = read(out[0], text + used, sizeof(text) - 1 - used)) > 0;)
+		used += (size_t)n;
+	close(out[0]);
+	waitpid(pid, NULL, 0);
+	time = strstr(text, "Time:");
+	if (!time) {
+		errno = ENOENT;
+		die("hackbench (package rt-tests)");
+	}
+	return strtod(time + 5, NULL);
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *v, int n)
+{
+	qsort(v, (size_t)n, sizeof(*v), compare);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+/* Throughput with the daemon against without: the order within a pair alternates. */
+static int bench_hackbench(struct result *r)
+{
+	double without[PAIRS_MAX], with[PAIRS_MAX], ratio[PAIRS_MAX];
+
+	hackbench();
+	for (int i = 0; i < pairs; i++) {
+		pid_t daemon;
+
+		if (i % 2)
+			without[i] = hackbench();
+		daemon = start_daemon();
+		with[i] = hackbench();
+		stop_daemon(daemon);
+		if (!(i % 2))
+			without[i] = hackbench();
+		ratio[i] = without[i] / with[i];
+	}
+	r[0].value = median(without, pairs) / median(with, pairs);
+	qsort(ratio, (size_t)pairs, sizeof(*ratio), compare);
+	r[0].low = ratio[pairs / 4];
+	r[0].high = ratio[pairs - 1 - pairs / 4];
+	r[0].met = r[0].value >= 0.98;
+	return 1;
+}
+
+/* Mean cost of a run of the BPF programs, and of a record in the daemon, under hackbench. */
+static int bench_programs(struct result *r)
+{
+	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	pid_t daemon;
+	json_t *before, *after, *a, *b;
+	uint64_t cpu;
+	double runs;
+
+	if (stats < 0)
+		die("BPF statistics");
+	daemon = start_daemon();
+	before = snapshot();
+	cpu = cpu_time(daemon);
+	hackbench();
+	hackbench();
+	after = snapshot();
+	cpu = cpu_time(daemon) - cpu;
+	a = json_object_get(before, "counters");
+	b = json_object_get(after, "counters");
+	runs = (double)(json_integer_value(json_object_get(b, "bpf_runs")) -
+			json_integer_value(json_object_get(a, "bpf_runs")));
+	r[0].value = 1e9 *
+		     (json_real_value(json_object_get(b, "bpf_s")) -
+		      json_real_value(json_object_get(a, "bpf_s"))) /
+		     runs;
+	r[0].met = r[0].value <= 300;
+	r[1].value = (double)cpu / runs;
+	r[1].met = true;
+	json_decref(before);
+	json_decref(after);
+	stop_daemon(daemon);
+	close(stats);
+	return 2;
+}
+
+static struct result results[] = {
+	{"vmdesched CPU at 1000 switches/s", "% of a CPU", "<= 0.5", NAN, NAN, NAN, false},
+	{"vmdesched resident memory", "MiB", "<= 8", NAN, NAN, NAN, false},
+	{"switches in that run", "1/s", ">= 1000", NAN, NAN, NAN, false},
+	{"hackbench without / with", "ratio", ">= 0.98", NAN, NAN, NAN, false},
+	{"BPF programs, mean", "ns", "<= 300", NAN, NAN, NAN, false},
+	{"vmdesched CPU per record", "ns", "", NAN, NAN, NAN, false},
+};
+
+static void print(void)
+{
+	printf("%-34s %10s %12s %-11s %-8s\n", "what", "value", "quartiles", "unit", "goal");
+	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+		const struct result *r = &results[i];
+		char spread[32] = "";
+
+		if (!isnan(r->low))
+			snprintf(spread, sizeof(spread), "%.3f-%.3f", r->low, r->high);
+		printf("%-34s %10.3f %12s %-11s %-8s%s\n", r->name, r->value, spread, r->unit,
+		       r->goal, r->met ? "" : " NOT MET");
+	}
+}
+
+static void write_json(const char *path)
+{
+	json_t *o = json_object(), *list = json_array();
+
+	json_object_set_new(o, "schema", json_string("desched-bench/1"));
+	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+		const struct result *r = &results[i];
+		json_t *row = json_object();
+
+		json_object_set_new(row, "name", json_string(r->name));
+		json_object_set_new(row, "value", json_real(r->value));
+		if (!isnan(r->low)) {
+			json_object_set_new(row, "low", json_real(r->low));
+			json_object_set_new(row, "high", json_real(r->high));
+		}
+		json_object_set_new(row, "unit", json_string(r->unit));
+		json_object_set_new(row, "goal", json_string(r->goal));
+		json_object_set_new(row, "met", json_boolean(r->met));
+		json_array_append_new(list, row);
+	}
+	json_object_set_new(o, "results", list);
+	if (json_dump_file(o, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))
+		die(path);
+	json_decref(o);
+}
+
+int main(int argc, char **argv)
+{
+	const char *json = getenv("BENCH_JSON");
+	int n = 0;
+
+	if (argc < 2) {
+		fprintf(stderr, "Usage: bench VMDESCHED [SECONDS [PAIRS]]\n");
+		return 2;
+	}
+	vmdesched = argv[1];
+	if (argc > 2 && strtoull(argv[2], NULL, 10))
+		seconds = strtoull(argv[2], NULL, 10);
+	if (argc > 3)
+		pairs = atoi(argv[3]);
+	pairs = pairs < 2 ? 2 : pairs > PAIRS_MAX ? PAIRS_MAX : pairs;
+	snprintf(socket_path, sizeof(socket_path), "/tmp/desched-bench.%d", getpid());
+	n += bench_steady(results + n);
+	n += bench_hackbench(results + n);
+	bench_programs(results + n);
+	print();
+	if (json)
+		write_json(json);
+	return 0;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/vcpu_programs.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+extern const struct bpf_image bpf_image_vcpu;
+
+/* Attached one by one: by the iterator's link, and where the kernel has KVM. */
+static const char *const not_at_once[] = {"on_kvm_exit", "resolve"};
+
+static int prepare(struct bpf_object *object, void *data, struct failure *f)
+{
+	struct bpf_map *cpus = bpf_object__find_map_by_name(object, "cpus");
+	struct vcpu_programs *p = data;
+	int n = libbpf_num_possible_cpus();
+
+	if (n <= 0 || !cpus)
+		return failure_set(f, -ENOENT, "BPF program vcpu: the number of CPUs is not known");
+	p->n_cpus = (uint32_t)n;
+	for (size_t i = 0; i < sizeof(not_at_once) / sizeof(not_at_once[0]); i++)
+		bpf_program__set_autoattach(
+			bpf_object__find_program_by_name(object, not_at_once[i]), false);
+	return bpf_map__set_max_entries(cpus, p->n_cpus);
+}
+
+static size_t map_bytes(size_t entries, size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (entries * size + page - 1) / page * page;
+}
+
+/* NULL when the array is not there or cannot be mapped. */
+static void *map_array(const struct bpf_object *object, const char *name, size_t entries,
+		       size_t size)
+{
+	int fd = bpf_image_map(object, name);
+	void *base = fd < 0 ? MAP_FAILED
+			    : mmap(NULL, map_bytes(entries, size), PROT_READ | PROT_WRITE,
+				   MAP_SHARED, fd, 0);
+
+	return base == MAP_FAILED ? NULL : base;
+}
+
+static void unmap(void *base, size_t entries, size_t size)
+{
+	if (base)
+		munmap(base, map_bytes(entries, size));
+}
+
+/* The only variable of the programs; libbpf has it mapped. */
+static uint32_t *find_epoch(const struct bpf_object *object)
+{
+	struct bpf_map *bss = bpf_object__find_map_by_name(object, ".bss");
+	size_t size = 0;
+	void *at = bss ? (void *)bpf_map__initial_value(bss, &size) : NULL;
+
+	return size == sizeof(uint32_t) ? at : NULL;
+}
+
+static int map_all(struct vcpu_programs *p)
+{
+	p->slots = map_array(p->object, "slots", VCPU_SLOTS, sizeof(*p->slots));
+	p->processes = map_array(p->object, "processes", VCPU_PROCESSES, sizeof(*p->processes));
+	p->cpus = map_array(p->object, "cpus", p->n_cpus, sizeof(*p->cpus));
+	p->epoch = find_epoch(p->object);
+	p->slots_of = bpf_image_map(p->object, "slots_of");
+	p->processes_of = bpf_image_map(p->object, "processes_of");
+	p->gaps = bpf_image_map(p->object, "gaps");
+	if (!p->slots || !p->processes || !p->cpus || !p->epoch)
+		return -ENOMEM;
+	return p->slots_of < 0 || p->processes_of < 0 || p->gaps < 0 ? -ENOENT : 0;
+}
+
+static int attach(struct vcpu_programs *p, struct failure *f)
+{
+	int err = bpf_links_attach(p->object, f, &p->links);
+
+	if (err)
+		return err;
+	p->resolve = bpf_program__attach(bpf_object__find_program_by_name(p->object, "resolve"));
+	if (!p->resolve)
+		return failure_errno(f, -errno, "BPF program vcpu: its iterator");
+	/* Where the kernel has no KVM there is nothing to attach to, and that is fine. */
+	p->exits = bpf_program__attach(bpf_object__find_program_by_name(p->object, "on_kvm_exit"));
+	return 0;
+}
+
+int vcpu_programs_open(struct vcpu_programs *p, struct failure *f)
+{
+	int err = bpf_image_load(&bpf_image_vcpu, prepare, p, f, &p->object);
+
+	if (err)
+		return err;
+	err = map_all(p);
+	if (err)
+		return failure_errno(f, err, "BPF program vcpu: its maps");
+	return attach(p, f);
+}
+
+void vcpu_programs_close(struct vcpu_programs *p)
+{
+	bpf_link__destroy(p->exits);
+	bpf_link__destroy(p->resolve);
+	bpf_links_destroy(&p->links);
+	unmap(p->slots, VCPU_SLOTS, sizeof(*p->slots));
+	unmap(p->processes, VCPU_PROCESSES, sizeof(*p->processes));
+	unmap(p->cpus, p->n_cpus, sizeof(*p->cpus));
+	bpf_object__close(p->object);
+}
+
+int vcpu_programs_resolve(const struct vcpu_programs *p)
+{
+	_cleanup_(close_fd) int fd = bpf_iter_create(bpf_link__fd(p->resolve));
+	ssize_t n;
+	char none;
+
+	if (fd < 0)
+		return -errno;
+	do
+		n = read(fd, &none, sizeof(none)); /* the program writes nothing */
+	while (n > 0 || (n < 0 && errno == EAGAIN));
+	return n < 0 ? -errno : 0;
+}

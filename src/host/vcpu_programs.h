@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside src/host: src/bpf/vcpu.bpf.c loaded and attached, its arrays mapped, its hashes at hand.
+ */
+#ifndef HOST_VCPU_PROGRAMS_H
+#define HOST_VCPU_PROGRAMS_H
+
+#include "base/failure.h"
+#include "bpf/object.h"
+#include "bpf/vcpu.h"
+
+#include <stdint.h>
+
+struct vcpu_programs {
+	struct bpf_object *object;
+	struct bpf_links links;
+	struct bpf_link *exits;		/* NULL: a kernel without KVM */
+	struct bpf_link *resolve;	/* the iterator */
+	int slots_of, processes_of;	/* descriptors of the hashes */
+	int gaps;			/* and of the ring buffer */
+	struct vcpu_slot *slots;	/* [VCPU_SLOTS], mapped */
+	struct vcpu_process *processes; /* [VCPU_PROCESSES], mapped */
+	struct vcpu_cpu *cpus;		/* [n_cpus], mapped */
+	uint32_t n_cpus;
+	uint32_t *epoch; /* mapped */
+};
+
+/* Loads, maps and attaches. *p must be zero before; on failure it is to be closed all the same. */
+int vcpu_programs_open(struct vcpu_programs *p, struct failure *f);
+void vcpu_programs_close(struct vcpu_programs *p);
+
+/* Afterwards the state of every slot whose thread exists is known. */
+int vcpu_programs_resolve(const struct vcpu_programs *p);
+
+#endif

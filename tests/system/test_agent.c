@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's agent on this kernel: its account against the kernel's own figures, and vmdesched as
+ * a daemon. Whether what it charges is right is the lab's affair (desched-lab(1)); here it is that
+ * who was on the CPU is seen, whoever helps or not. Needs root and BPF.
+ *
+ *     test_agent VMDESCHED
+ */
+#include "base/clock.h"
+#include "base/proc.h"
+#include "base/units.h"
+#include "guest/agent.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SKIPPED 77
+
+static const char *vmdesched;
+
+static void sleep_ms(uint64_t ms)
+{
+	struct timespec t = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+
+	nanosleep(&t, NULL);
+}
+
+/* CPU time of the calling thread, by the kernel. */
+static uint64_t own_cpu_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
+}
+
+static void spin(uint64_t ns)
+{
+	while (own_cpu_time() < ns)
+		;
+}
+
+static const struct snapshot_process *find(const struct snapshot *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->n_processes; i++)
+		if (s->processes[i].pid == pid)
+			return &s->processes[i];
+	return NULL;
+}
+
+static int open_agent(void **state)
+{
+	struct agent_config config = {.source = "self"};
+	struct failure f = {.text = ""};
+	struct agent *agent;
+
+	if (agent_open(&config, &f, &agent)) {
+		print_error("%s\n", f.text);
+		return -1;
+	}
+	*state = agent;
+	return 0;
+}
+
+static int close_agent(void **state)
+{
+	agent_close(*state);
+	return 0;
+}
+
+/* A child that says when it has done its work, and then sleeps until it is killed. */
+struct child {
+	pid_t pid;
+	int done; /* readable then */
+};
+
+static struct child start(void (*work)(void))
+{
+	struct child c;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	c.pid = fork();
+	if (c.pid == 0) {
+		work();
+		(void)!write(fds[1], "", 1);
+		sleep_ms(600000);
+		_exit(0);
+	}
+	close(fds[1]);
+	c.done = fds[0];
+	return c;
+}
+
+/* Keeps the agent busy until the child is done, at most a minute. */
+static void await(struct agent *agent, const struct child *c)
+{
+	struct pollfd p = {.fd = c->done, .events = POLLIN};
+
+	for (int i = 0; i < 1200 && poll(&p, 1, 50) == 0; i++)
+		assert_int_equal(agent_poll(agent), 0);
+	assert_true(p.revents & POLLIN);
+}
+
+static void end(const struct child *c)
+{
+	kill(c->pid, SIGKILL);
+	waitpid(c->pid, NULL, 0);
+	close(c->done);
+}
+
+/* The kernel's sum_exec_runtime is what top shows. It leaves out what the kernel itself subtracts
+ * as stolen, so that is compared with the kernel's own word for it added. */
+static void spin_a_while(void)
+{
+	spin(600 * NS_PER_MS);
+}
+
+static void occupied_is_what_the_kernel_reports(void **state)
+{
+	struct agent *agent = *state;
+	struct child c = start(spin_a_while);
+	struct snapshot s;
+	uint64_t run, delay;
+	double ratio;
+
+	await(agent, &c);
+	assert_int_equal(agent_snapshot(agent, &s), 0);
+	assert_int_equal(proc_read_schedstat(c.pid, 0, &run, &delay), 0);
+	assert_non_null(find(&s, c.pid));
+	ratio = (double)find(&s, c.pid)->own.occupied / (double)run;
+	snapshot_done(&s);
+	end(&c);
+	assert_true(run >= 600 * NS_PER_MS);
+	/* Under a hypervisor that stole from it, the account holds more than the kernel reports. */
+	if (ratio < 0.99 || ratio > 1.03)
+		fail_msg("occupied is %.4f of the kernel's figure", ratio);
+}
+
+/* Two hundred children, each gone before anybody could look: their parent has them. */
+static void fork_two_hundred(void)
+{
+	for (int i = 0; i < 200; i++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			spin(3 * NS_PER_MS);
+			_exit(0);
+		}
+		waitpid(child, NULL, 0);
+	}
+}
+
+static void short_lived_children_are_found(void **state)
+{
+	struct agent *agent = *state;
+	struct child c = start(fork_two_hundred);
+	struct snapshot s;
+	struct proc_stat stat;
+	double ours;
+
+	await(agent, &c);
+	assert_int_equal(agent_snapshot(agent, &s), 0);
+	assert_int_equal(proc_read_stat(c.pid, 0, &stat), 0);
+	assert_non_null(find(&s, c.pid));
+	ours = ns_to_s(find(&s, c.pid)->children.occupied);
+	snapshot_done(&s);
+	end(&c);
+	/* The children asked for 0.6 s; the kernel's own sum for them may lack a tick for each. */
+	if (ours < 0.6)
+		fail_msg("children had %.3f s, by the kernel %.3f s", ours,
+			 ns_to_s(stat.cutime_ns + stat.cstime_ns));
+	assert_true(ours <= ns_to_s(stat.cutime_ns + stat.cstime_ns) + 200 * 0.01);
+}
+
+static void *spin_thread(void *data)
+{
+	spin(*(uint64_t *)data);
+	*(volatile uint64_t *)data = 0;
+	pause();
+	return NULL;
+}
+
+static void spin_in_two_threads(void)
+{
+	static volatile uint64_t want[2] = {300 * NS_PER_MS, 100 * NS_PER_MS};
+	pthread_t t;
+
+	for (int i = 0; i < 2; i++)
+		pthread_create(&t, NULL, spin_thread, (void *)(uintptr_t)&want[i]);
+	while (want[0] || want[1])
+		sleep_ms(10);
+}
+
+static void threads_are_told_apart(void **state)
+{
+	struct agent *agent = *state;
+	struct child c = start(spin_in_two_threads);
+	const struct snapshot_process *p;
+	struct snapshot s;
+	uint64_t most = 0, least = UINT64_MAX;
+
+	await(agent, &c);
+	assert_int_equal(agent_snapshot(agent, &s), 0);
+	p = find(&s, c.pid);
+	assert_non_null(p);
+	assert_int_equal(p->n_threads, 3);
+	for (size_t i = 0; i < p->n_threads; i++) {
+		const struct snapshot_thread *t = &s.threads[p->first_thread + i];
+
+		if (t->tid == c.pid)
+			continue;
+		most = u64_max(most, t->amounts.occupied);
+		least = u64_min(least, t->amounts.occupied);
+	}
+	snapshot_done(&s);
+	end(&c);
+	assert_true(most >= 300 * NS_PER_MS && least >= 100 * NS_PER_MS && least < most);
+}
+
+/* Every CPU's runs, idle ones among them, cover the time since the start, to the nanosecond. */
+static void every_cpu_is_covered(void **state)
+{
+	struct agent *agent = *state;
+	struct snapshot s;
+	int known = 0;
+
+	sleep_ms(300);
+	assert_int_equal(agent_poll(agent), 0);
+	assert_int_equal(agent_snapshot(agent, &s), 0);
+	for (unsigned i = 0; i < s.n_cpus; i++) {
+		const struct account_cpu *c = &s.cpus[i];
+
+		if (!c->known)
+			continue;
+		known++;
+		/* A switch may have been booked since the snapshot's instant. */
+		assert_true(c->since >= s.time);
+		assert_int_equal(c->busy.occupied + c->idle.occupied,
+				 s.elapsed + (c->since - s.time));
+	}
+	assert_true(known > 0);
+	snapshot_done(&s);
+}
+
+static pid_t start_daemon(const char *path)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	execl(vmdesched, vmdesched, "--source", "self", "--socket", path, NULL);
+	_exit(127);
+}
+
+/* One request; NULL when nobody answers within 5 s. */
+static json_t *ask(const char *path, const char *request)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	json_t *o = NULL;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	for (int i = 0; i < 250 && !o; i++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		if (!connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+			FILE *f = fdopen(fd, "r+");
+
+			fputs(request, f);
+			fflush(f);
+			o = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL);
+			fclose(f);
+		} else {
+			close(fd);
+			sleep_ms(20);
+		}
+	}
+	return o;
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "";
+}
+
+static void the_daemon_answers_dies_and_comes_back(void **state)
+{
+	char path[64];
+	json_t *o;
+	pid_t pid;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/tmp/test-agent.%d", getpid());
+	pid = start_daemon(path);
+	o = ask(path, "{\"get\":\"snapshot\"}\n");
+	assert_string_equal(text_of(o, "schema"), "desched-agent/1");
+	assert_string_equal(text_of(o, "source"), "self");
+	json_decref(o);
+	o = ask(path, "{\"get\":\"the moon\"}\n");
+	assert_true(strlen(text_of(o, "error")) > 0);
+	json_decref(o);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(access(path, F_OK), 0); /* it left its socket */
+	pid = start_daemon(path);
+	o = ask(path, "{\"get\":\"version\"}\n");
+	assert_string_equal(text_of(o, "version"), DESCHED_VERSION);
+	json_decref(o);
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
+/* Whatever cannot be had is refused in one line that says so. */
+static void what_is_not_there_is_refused(void **state)
+{
+	struct agent_config config = {.source = "crystal ball"};
+	struct failure f = {.text = ""};
+	struct agent *agent;
+
+	(void)state;
+	assert_int_equal(agent_open(&config, &f, &agent), -EINVAL);
+	assert_non_null(strstr(f.text, "crystal ball"));
+	config = (struct agent_config){.source = "page",
+				       .source_config = {.page_path = "/nonexistent"}};
+	assert_int_equal(agent_open(&config, &f, &agent), -ENOENT);
+	assert_non_null(strstr(f.text, "/nonexistent"));
+	config.source_config.page_path = "/proc/self/exe"; /* random bytes to it */
+	assert_true(agent_open(&config, &f, &agent) < 0);
+	assert_non_null(strstr(f.text, "page"));
+	assert_null(strchr(f.text, '\n'));
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(occupied_is_what_the_kernel_reports, open_agent,
+						close_agent),
+		cmocka_unit_test_setup_teardown(short_lived_children_are_found, open_agent,
+						close_agent),
+		cmocka_unit_test_setup_teardown(threads_are_told_apart, open_agent, close_agent),
+		cmocka_unit_test_setup_teardown(every_cpu_is_covered, open_agent, close_agent),
+		cmocka_unit_test(the_daemon_answers_dies_and_comes_back),
+		cmocka_unit_test(what_is_not_there_is_refused),
+	};
+	struct failure f = {.text = ""};
+	struct switches *s;
+
+	if (argc < 2)
+		return 2;
+	vmdesched = argv[1];
+	if (switches_open(&f, &s)) {
+		printf("skipped: %s\n", f.text);
+		return SKIPPED;
+	}
+	switches_close(s);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

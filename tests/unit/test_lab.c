@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lab's arithmetic, its judgement, its reports, and what it refuses before it starts anything.
+ * What guests say is in test_lab_control.c; real machines are in system/lab-faults.sh.
+ *
+ * Expected figures are worked out by hand in the comments beside them.
+ */
+#include "base/units.h"
+#include "lab/cpus.h"
+#include "lab/kvm_probe.h"
+#include "lab/lab.h"
+#include "lab/parts.h"
+#include "lab/report.h"
+#include "lab/truth.h"
+
+#include "random.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void assert_near(double value, double expected, double within)
+{
+	if (!(fabs(value - expected) <= within))
+		fail_msg("%.12g is not within %g of %.12g", value, within, expected);
+}
+
+static void work_is_run_without_the_idle_base(void **state)
+{
+	(void)state;
+	/* 10 ms a second for 20 s: 200 ms of 5 s. */
+	assert_int_equal(truth_work(5 * NS_PER_SEC, 10e6, 20 * NS_PER_SEC), 4800 * NS_PER_MS);
+	assert_int_equal(truth_work(NS_PER_SEC, 0, 20 * NS_PER_SEC), NS_PER_SEC);
+	assert_int_equal(truth_work(NS_PER_SEC, 60e6, 20 * NS_PER_SEC), 0);
+}
+
+static void a_unit_costs_what_its_companion_leaves(void **state)
+{
+	(void)state;
+	/* 4.8 s / 1000; (4.8 s - 100 * 10 ms) / 1000. */
+	assert_near(truth_unit_cost(4800 * NS_PER_MS, 1000, 0, NAN), 4.8e6, 1e-6);
+	assert_near(truth_unit_cost(4800 * NS_PER_MS, 1000, 100, 1e7), 3.8e6, 1e-6);
+	assert_true(isnan(truth_unit_cost(NS_PER_SEC, 1000, 100, 1e7)));
+	assert_true(isnan(truth_unit_cost(NS_PER_SEC, 0, 0, 0)));
+}
+
+static void truth_is_split_by_units_times_cost(void **state)
+{
+	struct truth_share s[3] = {{100, 2e6, 0}, {300, 1e6, 0}, {0, NAN, 7}};
+	double scale;
+
+	(void)state;
+	/* Weights 200 ms and 300 ms; 1 s of work: 400 and 600 ms, twice what was calibrated. */
+	assert_int_equal(truth_split(NS_PER_SEC, s, 3, &scale), 0);
+	assert_int_equal(s[0].truth, 400 * NS_PER_MS);
+	assert_int_equal(s[1].truth, 600 * NS_PER_MS);
+	assert_int_equal(s[2].truth, 0);
+	assert_near(scale, 2, 1e-12);
+}
+
+static void a_common_factor_of_the_costs_cancels(void **state)
+{
+	struct truth_share slow[2] = {{100, 2e6 * 1.37, 0}, {300, 1e6 * 1.37, 0}};
+	double scale;
+
+	(void)state;
+	assert_int_equal(truth_split(NS_PER_SEC, slow, 2, &scale), 0);
+	assert_near((double)slow[0].truth, 400e6, 1);
+	assert_near((double)slow[1].truth, 600e6, 1);
+}
+
+static void no_truth_comes_from_no_work(void **state)
+{
+	struct truth_share none[1] = {{0, 1e6, 5}};
+	struct truth_share costless[2] = {{10, 1e6, 5}, {10, 0, 5}};
+	struct truth_share unknown[1] = {{10, NAN, 5}};
+	double scale = 42;
+
+	(void)state;
+	assert_int_equal(truth_split(NS_PER_SEC, none, 1, &scale), -EDOM);
+	assert_int_equal(truth_split(NS_PER_SEC, none, 0, &scale), -EDOM);
+	assert_int_equal(truth_split(NS_PER_SEC, costless, 2, &scale), -EINVAL);
+	assert_int_equal(truth_split(NS_PER_SEC, unknown, 1, &scale), -EINVAL);
+	assert_int_equal(none[0].truth, 5);
+	assert_near(scale, 42, 0);
+}
+
+/* Whatever the rounding does, the parts are the whole, and no part is off by more than it. */
+static void the_parts_are_the_whole(void **state)
+{
+	struct random rng = {11};
+
+	(void)state;
+	for (int round = 0; round < 20000; round++) {
+		struct truth_share s[8];
+		int n = 1 + (int)random_below(&rng, 8);
+		uint64_t work = random_below(&rng, round % 2 ? 100 : 100 * NS_PER_SEC), sum = 0;
+		long double weights = 0;
+		double scale;
+
+		for (int i = 0; i < n; i++) {
+			s[i].units = 1 + random_below(&rng, 1000000);
+			s[i].unit_ns = 1 + (double)random_below(&rng, 1000000) / 7;
+			weights += (long double)s[i].units * s[i].unit_ns;
+		}
+		assert_int_equal(truth_split(work, s, n, &scale), 0);
+		for (int i = 0; i < n; i++) {
+			long double exact = work * ((long double)s[i].units * s[i].unit_ns) /
+					    weights;
+
+			assert_near((double)s[i].truth, (double)exact, n + 1e-4);
+			sum += s[i].truth;
+		}
+		assert_int_equal(sum, work);
+	}
+}
+
+static void errors_are_fractions_of_the_truth(void **state)
+{
+	(void)state;
+	assert_near(truth_error(3e9, NS_PER_SEC), 2, 1e-12);
+	assert_near(truth_error(0.97e9, NS_PER_SEC), -0.03, 1e-12);
+	assert_true(isnan(truth_error(1, 0)));
+}
+
+static void cpu_lists_are_parsed_or_refused(void **state)
+{
+	static const char *const bad[] = {"",	",",   "0,", "1-0", "a",    "0x1",
+					  "-1", "0 1", "0-", "99",  "0-99", "99999999999999999999",
+					  "0;1"};
+	cpu_set_t have, set;
+	struct failure f;
+	char text[64];
+
+	(void)state;
+	CPU_ZERO(&have);
+	for (int i = 0; i < 6; i++)
+		CPU_SET(i, &have);
+	assert_int_equal(cpus_parse("0-1,3,4-5", &have, &f, &set), 0);
+	assert_int_equal(CPU_COUNT(&set), 5);
+	assert_false(CPU_ISSET(2, &set));
+	cpus_text(&set, text, sizeof(text));
+	assert_string_equal(text, "0-1,3-5");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(cpus_parse(bad[i], &have, &f, &set), -EINVAL);
+		assert_non_null(strstr(f.text, "0-5"));
+	}
+	cpus_last(&have, &set);
+	cpus_text(&set, text, sizeof(text));
+	assert_string_equal(text, "5");
+}
+
+static void a_kernel_is_known_by_its_header(void **state)
+{
+	char head[1024] = {0};
+
+	(void)state;
+	assert_int_equal(parts_check_kernel_head(head, sizeof(head)), -ENOEXEC);
+	memcpy(head + 0x202, "HdrS", 4);
+	assert_int_equal(parts_check_kernel_head(head, sizeof(head)), 0);
+	assert_int_equal(parts_check_kernel_head(head, 0x206), 0);
+	assert_int_equal(parts_check_kernel_head(head, 0x205), -ENOEXEC);
+	assert_int_equal(parts_check_kernel_head(head, 0), -ENOEXEC);
+}
+
+static void available_memory_is_read(void **state)
+{
+	uint64_t bytes = 1;
+
+	(void)state;
+	assert_int_equal(
+		parts_parse_available("MemTotal: 9 kB\nMemAvailable:    2048 kB\n", &bytes), 0);
+	assert_int_equal(bytes, 2 * MIB);
+	assert_int_equal(parts_parse_available("MemTotal: 9 kB\n", &bytes), -EBADMSG);
+	assert_int_equal(parts_parse_available("MemAvailable: lots\n", &bytes), -EBADMSG);
+	assert_int_equal(parts_parse_available("MemAvailable: 18446744073709551615 kB", &bytes),
+			 -EBADMSG);
+	assert_int_equal(bytes, 2 * MIB);
+}
+
+static void only_a_new_or_empty_directory_is_claimed(void **state)
+{
+	char dir[] = "/tmp/test_lab.XXXXXX", inner[64], file[80];
+	struct failure f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(inner, sizeof(inner), "%s/new", dir);
+	snprintf(file, sizeof(file), "%s/a", inner);
+	assert_int_equal(parts_claim_directory(inner, &f), 0);
+	assert_int_equal(parts_claim_directory(inner, &f), 0);
+	assert_int_equal(mkdir(file, 0700), 0);
+	assert_int_equal(parts_claim_directory(inner, &f), -ENOTEMPTY);
+	assert_non_null(strstr(f.text, inner));
+	assert_int_equal(parts_claim_directory("/proc/self/none/x", &f), -ENOENT);
+	rmdir(file);
+	rmdir(inner);
+	rmdir(dir);
+}
+
+static int run_with(const struct lab_options *o, struct failure *f)
+{
+	struct lab_result r;
+	int signal, err = lab_run(o, NULL, f, &r, &signal);
+
+	assert_null(r.vms);
+	lab_result_done(&r);
+	return err;
+}
+
+static void what_cannot_work_is_refused_before_anything_starts(void **state)
+{
+	const struct lab_options good = {.vms = 1,
+					 .seconds = NS_PER_SEC,
+					 .source = "auto",
+					 .accel = "tcg",
+					 .kernel = "/proc/self/exe"};
+	struct lab_options o;
+	struct failure f;
+
+	(void)state;
+	o = good, o.source = "oracle";
+	assert_int_equal(run_with(&o, &f), -EINVAL);
+	assert_non_null(strstr(f.text, "auto, page, steal, self"));
+	o = good, o.accel = "magic";
+	assert_int_equal(run_with(&o, &f), -EINVAL);
+	o = good, o.cpus = "1023";
+	assert_int_equal(run_with(&o, &f), -EINVAL);
+	assert_non_null(strstr(f.text, "1023"));
+	o = good, o.vms = UINT64_C(1) << 32; /* of 256 MiB */
+	assert_int_equal(run_with(&o, &f), -ENOMEM);
+	assert_non_null(strstr(f.text, "enough for --vms"));
+	assert_int_equal(run_with(&good, &f), -ENOEXEC); /* this test is no kernel */
+	o = good, o.kernel = "/no/such/kernel";
+	assert_int_equal(run_with(&o, &f), -ENOENT);
+}
+
+static void the_kvm_probe_answers(void **state)
+{
+	char why[200] = "";
+	bool first = kvm_probe(why, sizeof(why));
+
+	(void)state;
+	assert_true(strlen(why) > 10);
+	assert_int_equal(kvm_probe(why, sizeof(why)), first);
+}
+
+/* Two VMs: in one, spin is told three times its truth and found 2 % short; in the other nothing was
+ * measured. duty has too little time to be judged, forker is not judged for its kind. */
+static struct lab_process processes[3] = {
+	{.kind = "spin",
+	 .pid = 70,
+	 .steady = true,
+	 .alive = true,
+	 .units = 1000,
+	 .reported = 6 * NS_PER_SEC,
+	 .truth = 2 * NS_PER_SEC,
+	 .has_agent = true,
+	 .true_ns = 1960 * (int64_t)NS_PER_MS},
+	{.kind = "duty",
+	 .pid = 71,
+	 .steady = true,
+	 .alive = true,
+	 .units = 10,
+	 .reported = NS_PER_SEC,
+	 .truth = NS_PER_SEC / 2,
+	 .has_agent = true,
+	 .true_ns = 0},
+	{.kind = "forker",
+	 .pid = 72,
+	 .steady = false,
+	 .alive = false,
+	 .units = 10,
+	 .truth = 2 * NS_PER_SEC},
+};
+
+static void fill_result(struct lab_result *r, struct lab_vm vms[2])
+{
+	memset(r, 0, sizeof(*r));
+	memset(vms, 0, 2 * sizeof(*vms));
+	strcpy(r->source, "page");
+	strcpy(r->accel, "tcg");
+	strcpy(r->cpus, "1");
+	r->seconds = 20 * NS_PER_SEC;
+	r->vms = vms;
+	r->n_vms = 2;
+	r->summary.overcommit = 2;
+	vms[0] = (struct lab_vm){.name = "vm1",
+				 .measured = true,
+				 .boots = 3,
+				 .truth = 4500 * NS_PER_MS,
+				 .scale = 1,
+				 .host = {.window = 21 * NS_PER_SEC,
+					  .run = 5 * NS_PER_SEC,
+					  .ready = 10 * NS_PER_SEC,
+					  .overhead = NS_PER_SEC},
+				 .guest = {.has_agent = true,
+					   .source = "page",
+					   .busy = 12 * (int64_t)NS_PER_SEC,
+					   .true_ns = 5050 * (int64_t)NS_PER_MS,
+					   .descheduled = 9960 * (int64_t)NS_PER_MS},
+				 .processes = processes,
+				 .n_processes = 3};
+	vms[1] = (struct lab_vm){.name = "vm2", .boots = 1};
+	strcpy(vms[1].failure, "QEMU was killed");
+}
+
+static void only_what_can_be_judged_is(void **state)
+{
+	struct lab_result r;
+	struct lab_vm vms[2];
+
+	(void)state;
+	fill_result(&r, vms);
+	lab_summarize(&r);
+	assert_int_equal(r.summary.judged, 1);
+	assert_near(r.summary.max_error_reported, 2, 1e-9);	   /* 6 / 2 - 1 */
+	assert_near(r.summary.max_error_true, 0.02, 1e-9);	   /* 1.96 / 2 - 1 */
+	assert_near(r.summary.max_error_descheduled, 0.004, 1e-9); /* 9.96 / 10 - 1 */
+	assert_near(r.summary.max_error_sum, 0.01, 1e-9);	   /* 5.05 / 5 - 1: too much */
+	assert_false(r.summary.met);
+	vms[0].guest.true_ns = 5020 * (int64_t)NS_PER_MS;
+	lab_summarize(&r);
+	assert_true(r.summary.met);
+	assert_true(isnan(processes[2].error_reported));
+}
+
+static void a_missing_figure_keeps_no_limit(void **state)
+{
+	struct lab_result r;
+	struct lab_vm vms[2];
+
+	(void)state;
+	fill_result(&r, vms);
+	vms[0].measured = false;
+	lab_summarize(&r);
+	assert_int_equal(r.summary.judged, 0);
+	assert_true(isnan(r.summary.max_error_true));
+	assert_false(r.summary.met);
+}
+
+static double at(json_t *o, const char *path)
+{
+	char copy[128], *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	for (char *k = strtok_r(copy, "/", &save); k; k = strtok_r(NULL, "/", &save))
+		o = json_is_array(o) ? json_array_get(o, (size_t)atoi(k)) : json_object_get(o, k);
+	if (!json_is_number(o))
+		fail_msg("no number at %s", path);
+	return json_number_value(o);
+}
+
+static void json_has_what_the_schema_promises(void **state)
+{
+	struct lab_result r;
+	struct lab_vm vms[2];
+	json_t *o, *p;
+
+	(void)state;
+	fill_result(&r, vms);
+	lab_summarize(&r);
+	o = report_json(&r, "vm2: QEMU was killed");
+	assert_string_equal(json_string_value(json_object_get(o, "schema")), "desched-lab/1");
+	assert_string_equal(json_string_value(json_object_get(o, "source")), "page");
+	assert_string_equal(json_string_value(json_object_get(o, "accel")), "tcg");
+	assert_string_equal(json_string_value(json_object_get(o, "failure")),
+			    "vm2: QEMU was killed");
+	assert_near(at(o, "vms/0/host/run_s"), 5, 1e-9);
+	assert_near(at(o, "vms/0/host/ready_s"), 10, 1e-9);
+	assert_near(at(o, "vms/0/host/overhead_s"), 1, 1e-9);
+	assert_near(at(o, "vms/0/guest/descheduled_s"), 9.96, 1e-9);
+	assert_near(at(o, "vms/0/guest/proc_stat_busy_s"), 12, 1e-9);
+	assert_near(at(o, "vms/0/processes/0/reported_s"), 6, 1e-9);
+	assert_near(at(o, "vms/0/processes/0/true_s"), 1.96, 1e-9);
+	assert_near(at(o, "vms/0/processes/0/truth_s"), 2, 1e-9);
+	assert_near(at(o, "vms/0/processes/0/error_reported"), 2, 1e-9);
+	assert_near(at(o, "vms/0/processes/0/error_true"), -0.02, 1e-9);
+	assert_near(at(o, "summary/overcommit"), 2, 1e-9);
+	assert_near(at(o, "summary/max_error_reported"), 2, 1e-9);
+	assert_near(at(o, "summary/max_error_true"), 0.02, 1e-9);
+	assert_near(at(o, "summary/max_error_descheduled"), 0.004, 1e-9);
+	assert_near(at(o, "boot_retries"), 2, 0);
+	p = json_array_get(
+		json_object_get(json_array_get(json_object_get(o, "vms"), 0), "processes"), 2);
+	assert_string_equal(json_string_value(json_object_get(p, "kind")), "forker");
+	assert_true(json_is_null(json_object_get(p, "true_s")));
+	assert_true(json_is_null(json_object_get(p, "reported_s")));
+	json_decref(o);
+}
+
+static void the_table_fits_a_terminal(void **state)
+{
+	struct lab_result r;
+	struct lab_vm vms[2];
+	char text[8192] = "", *save = NULL;
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	(void)state;
+	fill_result(&r, vms);
+	lab_summarize(&r);
+	report_table(&r, false, out);
+	fclose(out);
+	assert_null(strchr(text, '\033'));
+	assert_non_null(strstr(text, "+200.0 %"));
+	assert_non_null(strstr(text, "-2.0 %"));
+	assert_non_null(strstr(text, "vm2    not measured: QEMU was killed"));
+	assert_non_null(strstr(text, "top is off by up to 200 %, desched by up to 2.0 %"));
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		assert_true(strlen(line) <= 80);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(work_is_run_without_the_idle_base),
+		cmocka_unit_test(a_unit_costs_what_its_companion_leaves),
+		cmocka_unit_test(truth_is_split_by_units_times_cost),
+		cmocka_unit_test(a_common_factor_of_the_costs_cancels),
+		cmocka_unit_test(no_truth_comes_from_no_work),
+		cmocka_unit_test(the_parts_are_the_whole),
+		cmocka_unit_test(errors_are_fractions_of_the_truth),
+		cmocka_unit_test(cpu_lists_are_parsed_or_refused),
+		cmocka_unit_test(a_kernel_is_known_by_its_header),
+		cmocka_unit_test(available_memory_is_read),
+		cmocka_unit_test(only_a_new_or_empty_directory_is_claimed),
+		cmocka_unit_test(what_cannot_work_is_refused_before_anything_starts),
+		cmocka_unit_test(the_kvm_probe_answers),
+		cmocka_unit_test(only_what_can_be_judged_is),
+		cmocka_unit_test(a_missing_figure_keeps_no_limit),
+		cmocka_unit_test(json_has_what_the_schema_promises),
+		cmocka_unit_test(the_table_fits_a_terminal),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
