@@ -33,7 +33,7 @@ int parse_seconds(const char *text, uint64_t *ret_ns)
 
 	if (!isdigit((unsigned char)text[0]) && text[0] != '.')
 		return -EINVAL;
-	if (strpbrk(text, "xX"))
+	if (strpbrk(text, "xXeEpP"))
 		return -EINVAL;
 	v = strtod(text, &end);
 	if (*end || end == text || !isfinite(v) || v > 1e9)

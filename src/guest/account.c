@@ -61,13 +61,22 @@ static void unhash_task(struct account *a, struct account_task *t)
 	t->hashed = false;
 }
 
+/* Parents that were read from /proc may make a circle, since pids are used again: so far, no
+ * further. */
+#define ANCESTORS_MAX 64
+
 struct account_process *account_heir(struct account *a, const struct account_process *p)
 {
-	struct account_process *heir = account_find_process(a, p->parent);
+	for (int i = 0; i < ANCESTORS_MAX; i++) {
+		struct account_process *parent = account_find_process(a, p->parent);
 
-	if (!heir || heir->id != p->parent_id)
-		return NULL;
-	return heir->n_live ? heir : account_heir(a, heir);
+		if (!parent || parent->id != p->parent_id)
+			return NULL;
+		if (parent->n_live)
+			return parent;
+		p = parent;
+	}
+	return NULL;
 }
 
 /* An exited process leaves its time to its parent, as the kernel does with cutime and cstime. */
@@ -256,8 +265,12 @@ struct account *account_free(struct account *a)
 	if (!a)
 		return NULL;
 	HASH_ITER (hh, a->tasks, t, next_task) {
+		struct account_process *of = t->process;
+
 		HASH_DEL(a->tasks, t);
 		free(t);
+		if (--of->n_tasks == 0 && !of->hashed)
+			free(of);
 	}
 	HASH_ITER (hh, a->processes, p, next_process) {
 		HASH_DEL(a->processes, p);

@@ -88,7 +88,7 @@ int page_map(const char *path, struct failure *f, struct page_mapping *ret)
 	if (find_device(device, sizeof(device)))
 		return failure_set(
 			f, -ENODEV,
-			"source page: no ivshmem device here; give the VM one (page(5))");
+			"source page: no ivshmem device here; give the VM one (desched-page(5))");
 	enable_device(device);
 	snprintf(bar, sizeof(bar), PCI_DEVICES "/%s/resource2", device);
 	return map_file(bar, f, ret);

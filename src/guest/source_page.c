@@ -244,6 +244,7 @@ static void source_page_run(void *source, const struct account_run *run)
 
 static void read_gaps(struct page_source *s, struct page_cpu *c)
 {
+	uint64_t horizon = s->clock.host[1].mono + NS_PER_SEC;
 	struct gap gaps[GAPS_AT_ONCE];
 	int n;
 
@@ -251,6 +252,11 @@ static void read_gaps(struct page_source *s, struct page_cpu *c)
 		n = page_read_gaps(&s->reader, c->index, &c->cursor, gaps, GAPS_AT_ONCE,
 				   &s->lost_gaps);
 		for (int i = 0; i < n; i++) {
+			/* A gap out of the future would make all that come after it late. */
+			if (gaps[i].end > horizon) {
+				s->lost_gaps++;
+				continue;
+			}
 			gaps[i].start = clockmap_to_guest(&s->clock, gaps[i].start);
 			gaps[i].end = clockmap_to_guest(&s->clock, gaps[i].end);
 			join_gap(c->join, &gaps[i]);

@@ -143,7 +143,7 @@ static int find_threads(struct search *s)
 		err = put_known(s);
 	if (!err && s->unknown)
 		err = proc_each_id(path, put_named, s);
-	return err;
+	return !err && !s->vm->n_vcpus ? -EAGAIN : err;
 }
 
 static int find(struct host_vm *vm, struct failure *f)

@@ -221,6 +221,13 @@ static int find_failure(pid_t pid, struct failure *f, int err)
 	if (err == -EACCES || err == -EPERM)
 		return failure_set(f, -EACCES, "process %d may not be looked into; run as root",
 				   pid);
+	if (err == -EAGAIN)
+		return failure_set(
+			f, err,
+			"process %d has KVM vCPUs, but which of its threads run them could "
+			"not be seen, since they never block and are not called like "
+			"vCPUs; try again",
+			pid);
 	if (err == -ENOENT)
 		return failure_set(f, err,
 				   "process %d has no vCPU threads: no KVM vCPUs, and no thread "

@@ -14,7 +14,7 @@
 /* The writer counts `updates` itself: record i must be the i-th that is written. */
 static inline struct page_host record_host(uint64_t i)
 {
-	uint64_t words[sizeof(struct page_host) / sizeof(uint64_t)];
+	uint64_t words[sizeof(struct page_host) / sizeof(uint64_t)] = {0};
 	struct page_host host;
 
 	for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++)

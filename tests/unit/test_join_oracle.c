@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#define HISTORIES 30000
+#define HISTORIES 20000
 #define RANGE	  192 /* ns */
 #define OPS_MAX	  80
 #define NO_GAP	  0xff

@@ -346,7 +346,7 @@ static enum outcome finish_attach(pid_t pid)
 }
 
 /* Another session, of another size, begins after every instruction in turn of page_attach() (with
- * sanitizers after some 60 of them): what was copied is one header or the other, never both. */
+ * sanitizers after some 30 of them): what was copied is one header or the other, never both. */
 static void test_session_that_begins_while_attaching(void **state)
 {
 	const uint64_t forever = 100000;
@@ -363,7 +363,7 @@ static void test_session_that_begins_while_attaching(void **state)
 		skip();
 	length = forever - step_into_attach(pid, forever);
 	assert_int_equal(finish_attach(pid), OLD);
-	stride = length < 300 ? 1 : length / 60;
+	stride = length < 300 ? 1 : length / 30;
 	for (uint64_t i = 0; i < length; i += stride) {
 		begin_session(RING, SESSION, &old_header);
 		pid = start_stepped(attach_once, 0);

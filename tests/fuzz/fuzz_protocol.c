@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What a local process may send to vmdesched: one line, any bytes. */
+#include "fuzz.h"
+
+#include "guest/protocol.h"
+
+#include <errno.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	enum protocol_request request = (enum protocol_request)77;
+	const char *why = NULL;
+	int err = protocol_parse((const char *)data, size, &request, &why);
+
+	if (err == 0)
+		CHECK(request == PROTOCOL_SNAPSHOT || request == PROTOCOL_VERSION);
+	else
+		CHECK(err == -EINVAL && why && (int)request == 77);
+	return 0;
+}

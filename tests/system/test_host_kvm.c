@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding a KVM vCPU by its file descriptor, and its states: a guest of a few bytes that either
+ * leaves to user space all the time or halts for good. Needs root, BPF and a /dev/kvm that runs
+ * guests, and exits with 77 where that is missing. Threads without KVM are test_host_ledger.c.
+ */
+#include "base/clock.h"
+#include "base/units.h"
+#include "host/host_ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define GUEST_AT 0x1000
+
+static const uint8_t guest_exits[] = {0xe6, 0x10, 0xeb, 0xfc}; /* out %al, $0x10; jmp back */
+static const uint8_t guest_halts[] = {0xf4, 0xeb, 0xfd};       /* hlt; jmp back */
+
+struct shared {
+	_Atomic pid_t tid;
+	_Atomic uint64_t exits; /* KVM_RUN came back */
+	_Atomic int failed;	/* errno */
+};
+
+struct kvm_vm {
+	pid_t pid;
+	struct shared *shared;
+};
+
+struct guest {
+	const uint8_t *code;
+	size_t size;
+	int vcpu;
+	struct shared *shared;
+};
+
+static int open_vcpu(const struct guest *g, int *ret_vcpu)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
+	uint8_t *memory = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+			       0);
+	struct kvm_userspace_memory_region region = {.memory_size = 0x2000,
+						     .userspace_addr = (uint64_t)(uintptr_t)memory};
+	struct kvm_sregs sregs;
+	struct kvm_regs regs = {.rip = GUEST_AT, .rflags = 2};
+	int vcpu;
+
+	if (vm < 0 || ioctl(vm, KVM_CREATE_IRQCHIP, 0) ||
+	    ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region))
+		return -errno;
+	memcpy(memory + GUEST_AT, g->code, g->size);
+	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	if (vcpu < 0 || ioctl(vcpu, KVM_GET_SREGS, &sregs))
+		return -errno;
+	sregs.cs.base = 0;
+	sregs.cs.selector = 0;
+	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) || ioctl(vcpu, KVM_SET_REGS, &regs))
+		return -errno;
+	*ret_vcpu = vcpu;
+	return 0;
+}
+
+/* Not named like a vCPU: only the descriptor tells. */
+static void *run_vcpu(void *data)
+{
+	struct guest *g = data;
+
+	atomic_store(&g->shared->tid, gettid());
+	while (!ioctl(g->vcpu, KVM_RUN, 0))
+		atomic_fetch_add(&g->shared->exits, 1);
+	atomic_store(&g->shared->failed, errno);
+	return NULL;
+}
+
+static void child(struct guest *g)
+{
+	pthread_t t;
+	int err = open_vcpu(g, &g->vcpu);
+
+	if (err)
+		atomic_store(&g->shared->failed, -err);
+	else
+		pthread_create(&t, NULL, run_vcpu, g);
+	for (;;)
+		pause();
+}
+
+/* Returns 0 when the guest runs, otherwise what failed. */
+static int start(struct kvm_vm *vm, const uint8_t *code, size_t size)
+{
+	struct guest g = {.code = code, .size = size};
+
+	vm->shared = mmap(NULL, sizeof(*vm->shared), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	g.shared = vm->shared;
+	vm->pid = fork();
+	if (!vm->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		child(&g);
+	}
+	for (int i = 0; i < 5000 && !vm->shared->failed && !vm->shared->tid; i++)
+		usleep(1000);
+	usleep(50000);
+	return vm->shared->failed;
+}
+
+static void end(struct kvm_vm *vm)
+{
+	kill(vm->pid, SIGKILL);
+	waitpid(vm->pid, NULL, 0);
+	munmap(vm->shared, sizeof(*vm->shared));
+}
+
+static int add(struct host_ledger *h, const struct kvm_vm *kvm_vm, const char *found_by)
+{
+	struct failure f = {""};
+	struct host_vm vm;
+	int id = -1;
+
+	if (host_find_pid(kvm_vm->pid, &f, &vm))
+		fail_msg("%s", f.text);
+	assert_string_equal(vm.found_by, found_by);
+	assert_int_equal(vm.n_vcpus, 1);
+	assert_int_equal(vm.vcpus[0].tid, kvm_vm->shared->tid);
+	assert_int_equal(vm.vcpus[0].index, 0);
+	if (host_ledger_add(h, &vm, &f, &id))
+		fail_msg("%s", f.text);
+	host_vm_done(&vm);
+	return id;
+}
+
+static struct host_ledger *open_ledger(void)
+{
+	struct failure f;
+	struct host_ledger *h = NULL;
+
+	assert_int_equal(host_ledger_open("bpf", &f, &h), 0);
+	return h;
+}
+
+static void halted_vcpu_is_halt(void **state)
+{
+	struct host_ledger *h = open_ledger();
+	struct kvm_vm vm;
+	struct ledger l;
+	int id;
+
+	(void)state;
+	assert_int_equal(start(&vm, guest_halts, sizeof(guest_halts)), 0);
+	id = add(h, &vm, "kvm-fd");
+	usleep(200000);
+	assert_int_equal(host_ledger_read(h, id, 0, &l), 0);
+	assert_true(ledger_valid(&l));
+	assert_int_equal(l.state, LEDGER_HALT);
+	assert_true(l.ns[LEDGER_HALT] > ledger_wall(&l) * 9 / 10);
+	assert_int_equal(l.ns[LEDGER_WAIT] + l.ns[LEDGER_SWAPWAIT], 0);
+	host_ledger_close(h);
+	end(&vm);
+}
+
+/* A vCPU that never sleeps is either on a CPU or waits for one, and its exits are counted. */
+static void busy_vcpu_runs_and_exits(void **state)
+{
+	struct host_ledger *h = open_ledger();
+	struct host_ledger_counters a, b;
+	struct host_vm found = {.n_vcpus = 1, .name = "busy", .vcpus = &(struct host_vcpu){0, 0}};
+	struct kvm_vm vm;
+	struct failure f;
+	struct ledger l;
+	uint64_t exits;
+	int id;
+
+	(void)state;
+	assert_int_equal(start(&vm, guest_exits, sizeof(guest_exits)), 0);
+	found.pid = vm.pid;
+	found.vcpus[0].tid = vm.shared->tid;
+	assert_int_equal(host_ledger_add(h, &found, &f, &id), 0);
+	usleep(50000); /* until it has been switched in under the eyes of BPF */
+	host_ledger_counters(h, &a);
+	exits = vm.shared->exits;
+	usleep(300000);
+	exits = vm.shared->exits - exits;
+	host_ledger_counters(h, &b);
+	assert_int_equal(host_ledger_read(h, id, 0, &l), 0);
+	assert_true(exits > 0);
+	assert_true(l.ns[LEDGER_RUN] + l.ns[LEDGER_READY] > ledger_wall(&l) * 9 / 10);
+	if (!b.kvm_exits)
+		print_message("this kernel's KVM does not report kvm_exit\n");
+	else
+		assert_true(b.kvm_exits - a.kvm_exits >= exits * 9 / 10);
+	host_ledger_close(h);
+	end(&vm);
+}
+
+static int skipped(const char *why)
+{
+	printf("skipped: %s\n", why);
+	return 77;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(halted_vcpu_is_halt),
+		cmocka_unit_test(busy_vcpu_runs_and_exits),
+	};
+	struct host_ledger *h;
+	struct kvm_vm vm;
+	struct failure f;
+	int err;
+
+	if (host_ledger_open("bpf", &f, &h))
+		return skipped(f.text);
+	host_ledger_close(h);
+	err = start(&vm, guest_halts, sizeof(guest_halts));
+	end(&vm);
+	if (err)
+		return skipped(strerror(err));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
