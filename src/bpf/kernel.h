@@ -20,7 +20,10 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct task_struct;
+
 struct rq {
+	struct task_struct *curr;
 	__u64 prev_steal_time;	  /* CONFIG_PARAVIRT */
 	__u64 prev_steal_time_rq; /* CONFIG_PARAVIRT_TIME_ACCOUNTING */
 };

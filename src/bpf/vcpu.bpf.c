@@ -339,6 +339,16 @@ int on_kvm_exit(void *ctx)
 	return 0;
 }
 
+/* Whether its switch in, and not its switch out, was the last of the task's switches to be
+ * reported. on_cpu says so only a little later; the run queue's `curr` is set just before the
+ * report. */
+static bool is_current(const struct task_struct *task)
+{
+	if (bpf_core_field_exists(task->se.cfs_rq))
+		return task->se.cfs_rq->rq->curr == task;
+	return task->on_cpu;
+}
+
 /* Read once by user space after it has entered threads: finds out what those do that did not switch
  * since. A thread that switches at the same moment has been told of by that already. */
 SEC("iter/task")
@@ -354,6 +364,6 @@ int resolve(struct bpf_iter__task *ctx)
 	index = bpf_map_lookup_elem(&slots_of, &tid);
 	s = index ? slot_of(*index + 1, tid) : NULL;
 	if (s && s->state == VCPU_UNKNOWN && !task->exit_state)
-		know(s, task->on_cpu ? LEDGER_RUN : state_of(task, task->__state, s));
+		know(s, is_current(task) ? LEDGER_RUN : state_of(task, task->__state, s));
 	return 0;
 }

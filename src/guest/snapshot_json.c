@@ -26,7 +26,7 @@ static json_t *name_json(const char *name)
 
 	if (text)
 		return text;
-	for (i = 0; name[i] && i < sizeof(copy) - 1; i++)
+	for (i = 0; i < sizeof(copy) - 1 && name[i]; i++)
 		copy[i] = (signed char)name[i] < ' ' ? '?' : name[i];
 	copy[i] = '\0';
 	return json_string(copy);

@@ -32,23 +32,20 @@ static void assert_near(double value, double expected, double within)
 		fail_msg("%.12g is not within %g of %.12g", value, within, expected);
 }
 
-static void work_is_run_without_the_idle_base(void **state)
+static void work_is_run_without_the_others(void **state)
 {
 	(void)state;
-	/* 10 ms a second for 20 s: 200 ms of 5 s. */
-	assert_int_equal(truth_work(5 * NS_PER_SEC, 10e6, 20 * NS_PER_SEC), 4800 * NS_PER_MS);
-	assert_int_equal(truth_work(NS_PER_SEC, 0, 20 * NS_PER_SEC), NS_PER_SEC);
-	assert_int_equal(truth_work(NS_PER_SEC, 60e6, 20 * NS_PER_SEC), 0);
+	assert_int_equal(truth_work(5 * NS_PER_SEC, 200 * NS_PER_MS), 4800 * NS_PER_MS);
+	assert_int_equal(truth_work(NS_PER_SEC, 0), NS_PER_SEC);
+	assert_int_equal(truth_work(NS_PER_SEC, NS_PER_SEC + 1), 0);
 }
 
-static void a_unit_costs_what_its_companion_leaves(void **state)
+static void a_unit_costs_its_time(void **state)
 {
 	(void)state;
-	/* 4.8 s / 1000; (4.8 s - 100 * 10 ms) / 1000. */
-	assert_near(truth_unit_cost(4800 * NS_PER_MS, 1000, 0, NAN), 4.8e6, 1e-6);
-	assert_near(truth_unit_cost(4800 * NS_PER_MS, 1000, 100, 1e7), 3.8e6, 1e-6);
-	assert_true(isnan(truth_unit_cost(NS_PER_SEC, 1000, 100, 1e7)));
-	assert_true(isnan(truth_unit_cost(NS_PER_SEC, 0, 0, 0)));
+	assert_near(truth_unit_cost(4800 * NS_PER_MS, 1000), 4.8e6, 1e-6);
+	assert_true(isnan(truth_unit_cost(0, 1000)));
+	assert_true(isnan(truth_unit_cost(NS_PER_SEC, 0)));
 }
 
 static void truth_is_split_by_units_times_cost(void **state)
@@ -332,6 +329,25 @@ static void only_what_can_be_judged_is(void **state)
 	assert_true(isnan(processes[2].error_reported));
 }
 
+/* The exact ledger, where there is one, is what the guest's sums are held to; not the truth. */
+static void the_exact_ledger_comes_first(void **state)
+{
+	struct lab_result r;
+	struct lab_vm vms[2];
+
+	(void)state;
+	fill_result(&r, vms);
+	vms[0].host.has_ledger = true;
+	vms[0].host.ledger.ns[LEDGER_RUN] = 5050 * NS_PER_MS;
+	vms[0].host.ledger.ns[LEDGER_READY] = 9000 * NS_PER_MS;
+	vms[0].host.ledger.ns[LEDGER_SWAPWAIT] = 960 * NS_PER_MS;
+	vms[0].host.ledger.ns[LEDGER_HALT] = NS_PER_SEC;
+	lab_summarize(&r);
+	assert_near(r.summary.max_error_sum, 0, 1e-9);	       /* 5.05 / 5.05 - 1 */
+	assert_near(r.summary.max_error_descheduled, 0, 1e-9); /* 9.96 / (9 + 0.96) - 1 */
+	assert_near(r.summary.max_error_true, 0.02, 1e-9);
+}
+
 static void a_missing_figure_keeps_no_limit(void **state)
 {
 	struct lab_result r;
@@ -420,8 +436,8 @@ static void the_table_fits_a_terminal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(work_is_run_without_the_idle_base),
-		cmocka_unit_test(a_unit_costs_what_its_companion_leaves),
+		cmocka_unit_test(work_is_run_without_the_others),
+		cmocka_unit_test(a_unit_costs_its_time),
 		cmocka_unit_test(truth_is_split_by_units_times_cost),
 		cmocka_unit_test(a_common_factor_of_the_costs_cancels),
 		cmocka_unit_test(no_truth_comes_from_no_work),
@@ -434,6 +450,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_work_is_refused_before_anything_starts),
 		cmocka_unit_test(the_kvm_probe_answers),
 		cmocka_unit_test(only_what_can_be_judged_is),
+		cmocka_unit_test(the_exact_ledger_comes_first),
 		cmocka_unit_test(a_missing_figure_keeps_no_limit),
 		cmocka_unit_test(json_has_what_the_schema_promises),
 		cmocka_unit_test(the_table_fits_a_terminal),

@@ -21,10 +21,11 @@
 	"{\"id\":9,\"ok\":true,\"agent\":{\"alive\":true,\"ended\":\"\",\"said\":\"hi\"},"         \
 	"\"workers\":[{\"kind\":\"spin\",\"pid\":81,\"steady\":true,\"alive\":true,\"units\":"     \
 	"1234,"                                                                                    \
-	"\"reported_s\":6.5,\"top_s\":6.49,\"more\":[]},"                                          \
-	"{\"kind\":\"sleeper\",\"pid\":82,\"units\":0,\"reported_s\":0}],"                         \
-	"\"before\":{\"busy_s\":1.25,\"agent\":{\"a\":1}},"                                        \
-	"\"after\":{\"busy_s\":3.5,\"agent\":{\"error\":\"Connection refused\"}}}"
+	"\"reported_s\":6.5,\"cpu_s\":6.501,\"top_s\":6.49,\"more\":[]},"                          \
+	"{\"kind\":\"sleeper\",\"pid\":82,\"units\":0,\"reported_s\":0,\"cpu_s\":0}],"             \
+	"\"before\":{\"busy_s\":1.25,\"others_s\":0.5,\"agent\":{\"a\":1}},"                       \
+	"\"after\":{\"busy_s\":3.5,\"others_s\":0.75,\"agent\":{\"error\":\"Connection "           \
+	"refused\"}}}"
 
 static json_t *object(const char *text)
 {
@@ -153,9 +154,11 @@ static void a_report_is_read(void **state)
 	assert_true(r.workers[0].steady && r.workers[0].alive && r.workers[0].has_top);
 	assert_int_equal(r.workers[0].units, 1234);
 	assert_int_equal(r.workers[0].reported, 6500000000);
+	assert_int_equal(r.workers[0].cpu, 6501000000);
 	assert_int_equal(r.workers[0].top, 6490000000);
 	assert_false(r.workers[1].steady || r.workers[1].alive || r.workers[1].has_top);
-	assert_int_equal(r.busy, 2250000000); /* 3.5 - 1.25 */
+	assert_int_equal(r.busy, 2250000000);  /* 3.5 - 1.25 */
+	assert_int_equal(r.others, 250000000); /* 0.75 - 0.5 */
 	assert_non_null(r.before);
 	assert_null(r.after); /* the agent's error is no snapshot */
 	json_decref(o);
@@ -177,6 +180,8 @@ static const struct {
 	{"\"reported_s\":6.5", "\"reported_s\":-6.5"},
 	{"\"reported_s\":6.5", "\"reported_s\":1e300"},
 	{"\"reported_s\":6.5", "\"reported_s\":null"},
+	{"\"cpu_s\":6.501", "\"cpu_s\":-1"},
+	{"\"others_s\":0.5", "\"others_s\":[]"},
 	{"\"busy_s\":1.25", "\"busy_s\":\"1\""},
 	{"\"after\"", "\"later\""},
 	{"\"workers\"", "\"nobody\""},

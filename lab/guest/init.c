@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PID 1 of a lab guest: mounts what is needed, starts the agent, and does what the lab on the host
+ * says over the second serial port, one line of JSON each way.
+ *
+ *	-> {"id":7,"do":"prepare","kinds":["spin"],"unit_ns":0,"snapshot":true}
+ *	<- {"id":7,"ok":true,"agent":{"alive":true,...}}
+ *
+ * prepare parks workers and takes the first readings, start releases them, stop stops them, collect
+ * takes the second readings and sends both. Between prepare's and start's answers the guest is
+ *idle, and again between stop's and collect: there the host takes its own readings, so that none of
+ *the talking is in what is measured.
+ */
+#include "agent.h"
+#include "base/cleanup.h"
+#include "base/proc.h"
+#include "base/units.h"
+#include "fault.h"
+#include "kinds.h"
+#include "workers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define CONTROL_PORT "/dev/ttyS1"
+#define LINE_SIZE    4096
+#define REAP_MS	     1000
+
+struct reading {
+	double busy_s;	 /* /proc/stat */
+	double others_s; /* CPU time of what is neither worker, agent, nor init, as the kernel says
+			  */
+	double agent_s;	 /* the agent's, without what its snapshots cost it */
+	char *agent;	 /* the agent's answer as it came, or NULL; owned */
+};
+
+static int control = -1;
+static struct reading before;
+
+static void mount_all(void)
+{
+	static const struct {
+		const char *type, *where;
+	} rows[] = {
+		{"proc", "/proc"},	{"sysfs", "/sys"}, {"devtmpfs", "/dev"},
+		{"tmpfs", "/run"},	{"tmpfs", "/tmp"}, {"tracefs", "/sys/kernel/tracing"},
+		{"bpf", "/sys/fs/bpf"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		mkdir(rows[i].where, 0755);
+		if (mount(rows[i].type, rows[i].where, rows[i].type, 0, NULL) && errno != EBUSY)
+			fprintf(stderr, "init: mount %s: %s\n", rows[i].where, strerror(errno));
+	}
+}
+
+static int open_control(void)
+{
+	int fd = open(CONTROL_PORT, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct termios t;
+
+	if (fd < 0 || tcgetattr(fd, &t))
+		return -1;
+	cfmakeraw(&t);
+	cfsetspeed(&t, B115200);
+	t.c_cflag |= CLOCAL;
+	return tcsetattr(fd, TCSANOW, &t) ? -1 : fd;
+}
+
+/* The value of NAME=VALUE on the kernel's command line, or what it is without. */
+static void kernel_argument(const char *name, const char *without, char *ret, size_t size)
+{
+	char line[2048] = "";
+	char *save = NULL;
+
+	snprintf(ret, size, "%s", without);
+	file_read("/proc/cmdline", line, sizeof(line));
+	for (char *word = strtok_r(line, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+		size_t n = strlen(name);
+
+		if (!strncmp(word, name, n) && word[n] == '=')
+			snprintf(ret, size, "%s", word + n + 1);
+	}
+}
+
+static void write_all(const char *data, size_t n)
+{
+	while (n) {
+		ssize_t done = write(control, data, n);
+
+		if (done < 0 && errno != EINTR)
+			return;
+		if (done > 0) {
+			data += done;
+			n -= (size_t)done;
+		}
+	}
+}
+
+/* Sends the object, a line, and lets go of it. */
+static void say(json_t *object)
+{
+	_cleanup_(free_ptr) char *text = json_dumps(object, JSON_COMPACT);
+
+	json_decref(object);
+	if (!text)
+		return;
+	fault_point(FAULT_ANSWER, control);
+	write_all(text, strlen(text));
+	write_all("\n", 1);
+}
+
+static void read_kernel(struct reading *r)
+{
+	struct proc_cpu cpu = {0};
+
+	proc_read_cpu(-1, &cpu);
+	r->busy_s = ns_to_s(cpu.busy_ns);
+	r->others_s = ns_to_s(workers_others_ns(agent_process()));
+}
+
+/* The first reading ends with the snapshot, the second begins with it: what lies between the two
+ * snapshots is the workers' doing and hardly anything else. */
+static void read_before(struct reading *r, bool snapshot)
+{
+	read_kernel(r);
+	if (snapshot)
+		r->agent = agent_snapshot();
+	r->agent_s = ns_to_s(agent_cpu_ns());
+}
+
+static void read_after(struct reading *r, bool snapshot)
+{
+	r->agent_s = ns_to_s(agent_cpu_ns());
+	if (snapshot)
+		r->agent = agent_snapshot();
+	read_kernel(r);
+}
+
+static json_t *reading_json(const struct reading *r)
+{
+	json_t *o = json_pack("{s:f, s:f}", "busy_s", r->busy_s, "others_s",
+			      r->others_s + r->agent_s);
+
+	if (r->agent)
+		json_object_set_new(o, "agent", agent_parse(r->agent));
+	return o;
+}
+
+/* The commands. Each fills `answer` and returns NULL, or says what is wrong. */
+static const char *do_status(const json_t *request, json_t *answer)
+{
+	json_t *kinds = json_array();
+
+	(void)request;
+	for (int i = 0; i < n_work_kinds; i++)
+		json_array_append_new(kinds, json_string(work_kinds[i].name));
+	json_object_set_new(answer, "kinds", kinds);
+	return NULL;
+}
+
+static const char *do_prepare(const json_t *request, json_t *answer)
+{
+	json_int_t unit_ns = json_integer_value(json_object_get(request, "unit_ns"));
+	const char *wrong = workers_prepare(json_object_get(request, "kinds"),
+					    unit_ns > 0 ? (uint64_t)unit_ns : 0);
+
+	(void)answer;
+	if (wrong)
+		return wrong;
+	free(before.agent);
+	before = (struct reading){0};
+	read_before(&before, json_is_true(json_object_get(request, "snapshot")));
+	return NULL;
+}
+
+static const char *do_start(const json_t *request, json_t *answer)
+{
+	(void)request;
+	(void)answer;
+	workers_start();
+	fault_point(FAULT_RUN, control);
+	return NULL;
+}
+
+static const char *do_stop(const json_t *request, json_t *answer)
+{
+	(void)request;
+	(void)answer;
+	return workers_stop();
+}
+
+static const char *do_collect(const json_t *request, json_t *answer)
+{
+	struct reading after = {0};
+
+	(void)request;
+	read_after(&after, before.agent != NULL);
+	json_object_set_new(answer, "workers", workers_read(before.agent != NULL));
+	json_object_set_new(answer, "before", reading_json(&before));
+	json_object_set_new(answer, "after", reading_json(&after));
+	free(after.agent);
+	workers_end();
+	return NULL;
+}
+
+static const char *do_poweroff(const json_t *request, json_t *answer)
+{
+	(void)request;
+	(void)answer;
+	reboot(RB_POWER_OFF);
+	return "cannot power off";
+}
+
+static const struct command_row {
+	const char *name;
+	const char *(*run)(const json_t *request, json_t *answer);
+} command_rows[] = {
+	{"status", do_status}, {"prepare", do_prepare}, {"start", do_start},
+	{"stop", do_stop},     {"collect", do_collect}, {"poweroff", do_poweroff},
+};
+
+static const char *run_command(const json_t *request, json_t *answer)
+{
+	const char *name = json_string_value(json_object_get(request, "do"));
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(command_rows); i++) {
+		if (!strcmp(command_rows[i].name, name))
+			return command_rows[i].run(request, answer);
+	}
+	return "no such command";
+}
+
+static void handle_line(const char *line, size_t n)
+{
+	json_t *request = json_loadb(line, n, 0, NULL);
+	json_t *answer = json_object();
+	const char *wrong = run_command(request, answer);
+
+	json_object_set(answer, "id", json_object_get(request, "id"));
+	json_object_set_new(answer, "ok", json_boolean(!wrong));
+	if (wrong)
+		json_object_set_new(answer, "error", json_string(wrong));
+	json_object_set_new(answer, "agent", agent_status());
+	json_decref(request);
+	say(answer);
+}
+
+static void reap(void)
+{
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		agent_reaped(pid, status);
+		workers_reaped(pid);
+	}
+}
+
+static void serve(void)
+{
+	static char line[LINE_SIZE];
+	size_t used = 0;
+
+	for (;;) {
+		struct pollfd p = {.fd = control, .events = POLLIN};
+		char *end;
+
+		if (poll(&p, 1, REAP_MS) > 0) {
+			ssize_t n = read(control, line + used, sizeof(line) - used);
+
+			used += n > 0 ? (size_t)n : 0;
+		}
+		reap();
+		while ((end = memchr(line, '\n', used))) {
+			handle_line(line, (size_t)(end - line));
+			used -= (size_t)(end + 1 - line);
+			memmove(line, end + 1, used);
+		}
+		if (used == sizeof(line))
+			used = 0;
+	}
+}
+
+int main(void)
+{
+	char source[32], fault[32];
+
+	mount_all();
+	kernel_argument("lab.source", "auto", source, sizeof(source));
+	kernel_argument("lab.fault", "", fault, sizeof(fault));
+	fault_choose(fault);
+	control = open_control();
+	if (control < 0) {
+		fprintf(stderr, "init: " CONTROL_PORT ": %s\n", strerror(errno));
+		return 1;
+	}
+	agent_start(source);
+	fault_point(FAULT_BOOT, control);
+	handle_line("{\"do\":\"status\"}", strlen("{\"do\":\"status\"}"));
+	serve();
+}

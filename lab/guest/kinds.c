@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A unit of `spin` and `duty` is arithmetic in registers and costs the same in any company. A unit
+ * of the others is work of the kernel: it costs more when caches and translations are cold (a fork
+ * by half, where VMs share a CPU), and the kernel charges a wake-up that preempts to the one who
+ * wakes, before the switch. What is not known about them would be missing in the truth of the
+ * steady ones; so they run as background work (nice), with a small share of the VM's time.
+ */
+#include "kinds.h"
+
+#include "base/units.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SPIN_STEPS     20000 /* 40 to 60 us, by hardware and by TCG alike */
+#define DUTY_WORK_NS   (10 * NS_PER_MS)
+#define DUTY_UNITS     200 /* where the reference is not known yet */
+#define NAP_NS	       (10 * NS_PER_MS)
+#define CHILD_WORK_NS  (1 * NS_PER_MS)
+#define CHILD_UNITS    20 /* the same before the reference is known */
+#define SYSCALL_ROUNDS 200
+#define SLEEPER_UNITS  3
+
+static void nap(void)
+{
+	struct timespec t = {.tv_nsec = NAP_NS};
+
+	while (nanosleep(&t, &t))
+		;
+}
+
+/* A chain of dependent steps in registers: no memory, no system call, nothing to overlap. */
+static bool spin_unit(uint64_t unit_ns)
+{
+	uint32_t x = 2463534242u;
+
+	(void)unit_ns;
+	for (int i = 0; i < SPIN_STEPS; i++) {
+		x ^= x << 13;
+		x ^= x >> 17;
+		x ^= x << 5;
+		__asm__ volatile("" : "+r"(x));
+	}
+	return true;
+}
+
+/* 10 ms of work, 10 ms of sleep: half of a CPU that nobody else wants. */
+static bool duty_unit(uint64_t unit_ns)
+{
+	static uint64_t done;
+	uint64_t batch = unit_ns ? u64_max(DUTY_WORK_NS / unit_ns, 1) : DUTY_UNITS;
+
+	spin_unit(unit_ns);
+	if (++done >= batch) {
+		done = 0;
+		nap();
+	}
+	return true;
+}
+
+static bool forker_unit(uint64_t unit_ns)
+{
+	uint64_t work = unit_ns ? u64_max(CHILD_WORK_NS / unit_ns, 1) : CHILD_UNITS;
+	pid_t child = fork();
+
+	if (child < 0) {
+		nap();
+		return false;
+	}
+	if (child == 0) {
+		for (uint64_t i = 0; i < work; i++)
+			spin_unit(unit_ns);
+		_exit(0);
+	}
+	return waitpid(child, NULL, 0) == child;
+}
+
+static bool syscall_unit(uint64_t unit_ns)
+{
+	static int zero = -1;
+	char buf[64];
+
+	(void)unit_ns;
+	if (zero < 0)
+		zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < SYSCALL_ROUNDS; i++) {
+		syscall(SYS_getppid);
+		if (read(zero, buf, sizeof(buf)) < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool sleeper_unit(uint64_t unit_ns)
+{
+	nap();
+	for (int i = 0; i < SLEEPER_UNITS; i++)
+		spin_unit(unit_ns);
+	return true;
+}
+
+const struct work_kind work_kinds[] = {
+	{"spin", true, 0, spin_unit},	      {"duty", true, 0, duty_unit},
+	{"forker", false, 10, forker_unit},   {"syscall", false, 10, syscall_unit},
+	{"sleeper", false, 10, sleeper_unit},
+};
+const int n_work_kinds = ARRAY_SIZE(work_kinds);
+
+const struct work_kind *work_kind_find(const char *name)
+{
+	for (int i = 0; i < n_work_kinds; i++) {
+		if (!strcmp(work_kinds[i].name, name))
+			return &work_kinds[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* desched lab: boots virtual machines on too few CPUs and shows who really used them. */
+#include "lab/lab.h"
+#include "base/options.h"
+#include "base/units.h"
+#include "cmd/commands.h"
+#include "lab/report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct lab_options options = {
+	.vms = 3,
+	.seconds = 20 * NS_PER_SEC,
+	.source = "auto",
+	.accel = "auto",
+};
+static const char *json_path;
+static bool verbose;
+
+static const struct option_row rows[] = {
+	{0, "vms", "N", OPTION_UINT, &options.vms, 1, LAB_VMS_MAX, "virtual machines (3)"},
+	{0, "cpus", "LIST", OPTION_STRING, &options.cpus, 0, 0, "CPUs they share (the last one)"},
+	{0, "seconds", "S", OPTION_SECONDS, &options.seconds, NS_PER_SEC, 3600 * NS_PER_SEC,
+	 "length of the measured run (20)"},
+	{0, "source", "NAME", OPTION_STRING, &options.source, 0, 0,
+	 "the agent's source: auto, page, steal, self (auto)"},
+	{0, "accel", "NAME", OPTION_STRING, &options.accel, 0, 0, "auto, kvm, tcg (auto)"},
+	{0, "kernel", "FILE", OPTION_STRING, &options.kernel, 0, 0,
+	 "bzImage to boot (the distribution's, fetched)"},
+	{0, "json", "FILE", OPTION_STRING, &json_path, 0, 0,
+	 "write JSON too; - for standard output"},
+	{0, "keep", "DIR", OPTION_STRING, &options.keep, 0, 0,
+	 "keep consoles, agents' snapshots and JSON in a new directory"},
+	{0, "fault", "NAME", OPTION_STRING, &options.fault, 0, 0,
+	 "break the last guest on purpose (for tests; see the man page)"},
+	{'v', "verbose", NULL, OPTION_FLAG, &verbose, 0, 0, "say also why which means were chosen"},
+};
+
+const struct command command_lab = {
+	.name = "lab",
+	.operands = "",
+	.summary = "Boot virtual machines on too few CPUs and show who really used them.",
+	.examples = "  desched lab\n"
+		    "  desched lab --vms 4 --cpus 0-1 --seconds 60\n"
+		    "  desched lab --source self --json lab.json --keep lab.d\n",
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
+};
+
+/* One line that is written over on a terminal; elsewhere a line for every new phase. */
+struct progress {
+	bool terminal;
+	char phase[32];
+};
+
+static void say(void *data, const char *phase, const char *text)
+{
+	struct progress *p = data;
+
+	if (p->terminal) {
+		fprintf(stderr, "\r\033[K%s: %.70s", phase, text);
+		fflush(stderr);
+	} else if (strcmp(phase, p->phase) != 0) {
+		fprintf(stderr, "%s: %s\n", phase, text);
+	}
+	snprintf(p->phase, sizeof(p->phase), "%s", phase);
+}
+
+static void clear_line(const struct progress *p)
+{
+	if (p->terminal)
+		fprintf(stderr, "\r\033[K");
+}
+
+static bool any_measured(const struct lab_result *r)
+{
+	for (int i = 0; i < r->n_vms; i++) {
+		if (r->vms[i].measured)
+			return true;
+	}
+	return false;
+}
+
+/* The guests' last words, where a machine failed. */
+static void print_consoles(const struct lab_result *r)
+{
+	for (int i = 0; i < r->n_vms; i++) {
+		if (r->vms[i].console[0])
+			fprintf(stderr, "%s: its console ended with\n%s\n", r->vms[i].name,
+				r->vms[i].console);
+	}
+}
+
+/* The table goes where the JSON does not. */
+static void print_table(const struct lab_result *r)
+{
+	bool to_stderr = json_path && !strcmp(json_path, "-");
+	FILE *out = to_stderr ? stderr : stdout;
+	const char *no_colour = getenv("NO_COLOR");
+
+	report_table(r, isatty(fileno(out)) && !(no_colour && no_colour[0]), out);
+	fflush(out);
+}
+
+/* Everything that outlives the lab. Returns 0, or the first thing that failed. */
+static int write_files(const struct lab_result *r, const char *failure, struct failure *f)
+{
+	int err = 0;
+
+	if (options.keep)
+		err = report_keep(r, failure, options.keep, f);
+	if (!err && json_path)
+		err = report_json_write(r, failure, json_path, f);
+	return err;
+}
+
+static int finish(int err, int signal, const struct failure *why, const struct lab_result *r)
+{
+	struct failure f;
+
+	if (err == -EINTR) {
+		fprintf(stderr, "desched lab: ended by a signal, nothing is left behind\n");
+		return 128 + signal;
+	}
+	if (verbose && r->accel[0])
+		fprintf(stderr, "%s: %s; kernel %s; host ledger %s\n", r->accel, r->accel_why,
+			r->kernel, r->host_source[0] ? r->host_source : "none");
+	if (any_measured(r))
+		print_table(r);
+	if (err) {
+		print_consoles(r);
+		fprintf(stderr, "desched lab: %s\n", why->text);
+	}
+	if ((!err || any_measured(r)) && write_files(r, err ? why->text : "", &f)) {
+		fprintf(stderr, "desched lab: %s\n", f.text);
+		return 1;
+	}
+	return err ? 1 : 0;
+}
+
+int cmd_lab(int argc, char **argv)
+{
+	struct progress progress = {.terminal = isatty(STDERR_FILENO)};
+	struct lab_watch watch = {say, &progress};
+	struct lab_result result;
+	struct failure f = {""};
+	bool help;
+	int signal = 0, status, err = options_parse(&command_lab, argc, argv, &f, &help);
+
+	if (err < 0) {
+		fprintf(stderr, "desched lab: %s\n", f.text);
+		return 2;
+	}
+	if (help) {
+		options_help(&command_lab, "desched");
+		return 0;
+	}
+	err = lab_run(&options, &watch, &f, &result, &signal);
+	clear_line(&progress);
+	status = finish(err, signal, &f, &result);
+	lab_result_done(&result);
+	return status;
+}

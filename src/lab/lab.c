@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+#include "lab/lab.h"
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "lab/cpus.h"
+#include "lab/kvm_probe.h"
+#include "lab/parts.h"
+#include "lab/phases.h"
+#include "lab/session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static const char *const accels[] = {"auto", "kvm", "tcg"};
+static const char *const sources[] = {"auto", "page", "steal", "self"};
+
+static int check_word(const char *option, const char *word, const char *const *known, size_t n,
+		      struct failure *f)
+{
+	char list[64] = "";
+
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(word, known[i]))
+			return 0;
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "",
+			 known[i]);
+	}
+	return failure_set(f, -EINVAL, "%s: '%s' given, expected one of %s", option, word, list);
+}
+
+static int choose_cpus(struct session *s, struct failure *f)
+{
+	int err = cpus_allowed(&s->allowed);
+
+	if (err)
+		return failure_errno(f, err, "the CPUs of this process");
+	if (!s->options->cpus)
+		cpus_last(&s->allowed, &s->shared);
+	else
+		err = cpus_parse(s->options->cpus, &s->allowed, f, &s->shared);
+	if (err)
+		return err;
+	CPU_XOR(&s->other, &s->allowed, &s->shared);
+	cpus_text(&s->shared, s->result->cpus, sizeof(s->result->cpus));
+	s->result->summary.overcommit = (double)s->options->vms / CPU_COUNT(&s->shared);
+	return 0;
+}
+
+/* KVM where it runs a stock kernel; why or why not is in the result. */
+static void choose_accel(struct session *s)
+{
+	struct lab_result *r = s->result;
+	const char *asked = s->options->accel;
+	bool kvm;
+
+	if (strcmp(asked, "auto") != 0) {
+		snprintf(r->accel, sizeof(r->accel), "%s", asked);
+		snprintf(r->accel_why, sizeof(r->accel_why), "--accel %s", asked);
+		return;
+	}
+	kvm = kvm_probe(r->accel_why, sizeof(r->accel_why));
+	snprintf(r->accel, sizeof(r->accel), "%s", kvm ? "kvm" : "tcg");
+}
+
+/* All that can be refused before anything is started. */
+static int check_parts(struct session *s, struct failure *f)
+{
+	const struct lab_options *o = s->options;
+	int err = check_word("--source", o->source, sources, ARRAY_SIZE(sources), f);
+
+	if (!err)
+		err = check_word("--accel", o->accel, accels, ARRAY_SIZE(accels), f);
+	if (!err)
+		err = choose_cpus(s, f);
+	if (!err)
+		err = parts_check_memory(o->vms, MACHINE_MEMORY_MIB * MIB, f);
+	if (!err && o->kernel) /* what was asked for comes before what is installed */
+		err = parts_check_kernel(o->kernel, f);
+	if (!err)
+		err = parts_check_qemu(f);
+	if (!err)
+		err = parts_image(f, s->image, sizeof(s->image));
+	if (!err)
+		err = parts_kernel(o->kernel, f, s->kernel, sizeof(s->kernel));
+	if (!err && o->keep)
+		err = parts_claim_directory(o->keep, f);
+	return err;
+}
+
+/* The host ledger, best effort unless the page was asked for by name. */
+static int open_pages(struct session *s, struct failure *f)
+{
+	struct lab_result *r = s->result;
+	struct failure why = {""};
+	int err = pages_open(&why, &s->pages);
+
+	if (!err)
+		snprintf(r->host_source, sizeof(r->host_source), "%s", pages_source(s->pages));
+	if (!err && pages_have_gaps(s->pages))
+		return 0;
+	if (!strcmp(s->options->source, "page"))
+		return failure_set(f, err ? err : -EOPNOTSUPP,
+				   "--source page wants BPF on the host: %.300s; be root, or take "
+				   "--source self",
+				   why.text);
+	snprintf(r->note, sizeof(r->note), "no gaps from this host, so pages are coarse: %.180s",
+		 why.text);
+	return 0;
+}
+
+static void open_log(struct machine *m, const char *keep)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s.console", keep, m->name);
+	m->log = fopen(path, "we");
+}
+
+static int make_machines(struct session *s, struct failure *f)
+{
+	struct lab_result *r = s->result;
+	int n = (int)s->options->vms;
+
+	s->machines = calloc((size_t)n, sizeof(*s->machines));
+	r->vms = calloc((size_t)n, sizeof(*r->vms));
+	if (!s->machines || !r->vms)
+		return failure_errno(f, -ENOMEM, "%d VMs", n);
+	s->n = n;
+	r->n_vms = n;
+	for (int i = 0; i < n; i++) {
+		machine_init(&s->machines[i], i);
+		memcpy(r->vms[i].name, s->machines[i].name, sizeof(r->vms[i].name));
+		if (s->options->keep)
+			open_log(&s->machines[i], s->options->keep);
+	}
+	s->machines[n - 1].fault = s->options->fault;
+	return 0;
+}
+
+static void set_up(struct session *s)
+{
+	struct lab_result *r = s->result;
+
+	snprintf(r->kernel, sizeof(r->kernel), "%s", s->kernel);
+	s->setup = (struct machine_setup){
+		.kernel = s->kernel,
+		.image = s->image,
+		.accel = r->accel,
+		.source = s->options->source,
+		.page_size = pages_size(),
+		.boot_cpus = s->allowed,
+	};
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct session *s, struct failure *f);
+} phases[] = {
+	{"boot", phase_boot}, {"pin", phase_pin}, {"calibrate", phase_calibrate},
+	{"run", phase_run},   {"off", phase_off},
+};
+
+static int run_phases(struct session *s, struct failure *f)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(phases); i++) {
+		int err;
+
+		s->phase = phases[i].name;
+		err = phases[i].run(s, f);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* From here on a signal is an event like others, and what is there is taken down in order. */
+static int hear_signals(struct session *s, struct failure *f)
+{
+	sigset_t heard;
+
+	sigemptyset(&heard);
+	sigaddset(&heard, SIGINT);
+	sigaddset(&heard, SIGTERM);
+	sigaddset(&heard, SIGHUP);
+	sigprocmask(SIG_BLOCK, &heard, NULL);
+	s->signals = signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signals < 0 ? failure_errno(f, -errno, "signalfd") : 0;
+}
+
+static int prepare_and_run(struct session *s, struct failure *f)
+{
+	int err = check_parts(s, f);
+
+	if (err)
+		return err;
+	choose_accel(s);
+	err = hear_signals(s, f);
+	if (err)
+		return err;
+	if (CPU_COUNT(&s->other)) /* the lab and its publisher stay out of the way */
+		sched_setaffinity(0, sizeof(s->other), &s->other);
+	err = open_pages(s, f);
+	if (!err)
+		err = make_machines(s, f);
+	if (err)
+		return err;
+	set_up(s);
+	return run_phases(s, f);
+}
+
+static void clean_up(struct session *s)
+{
+	if (s->pages)
+		pages_counters(s->pages, &s->result->counters);
+	s->pages = pages_close(s->pages); /* before the pages' memory goes */
+	for (int i = 0; i < s->n; i++)
+		machine_done(&s->machines[i]);
+	free(s->machines);
+	close_fd(&s->signals);
+}
+
+/* What the agents used, where one has said so. */
+static void name_source(const struct lab_options *o, struct lab_result *r)
+{
+	snprintf(r->source, sizeof(r->source), "%s", o->source);
+	for (int i = 0; i < r->n_vms; i++) {
+		if (r->vms[i].guest.has_agent && r->vms[i].guest.source[0])
+			memcpy(r->source, r->vms[i].guest.source, sizeof(r->source));
+	}
+}
+
+int lab_run(const struct lab_options *o, const struct lab_watch *watch, struct failure *f,
+	    struct lab_result *result, int *ret_signal)
+{
+	struct session s = {.options = o, .watch = watch, .result = result, .signals = -1};
+	sigset_t old;
+	int err;
+
+	memset(result, 0, sizeof(*result));
+	result->seconds = o->seconds;
+	sigprocmask(SIG_BLOCK, NULL, &old);
+	cpus_allowed(&s.allowed);
+	err = prepare_and_run(&s, f);
+	clean_up(&s);
+	sched_setaffinity(0, sizeof(s.allowed), &s.allowed);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	name_source(o, result);
+	lab_summarize(result);
+	*ret_signal = s.signal;
+	return err;
+}

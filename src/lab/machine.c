@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+#include "lab/machine.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/proc.h"
+#include "base/units.h"
+#include "host/qmp.h"
+#include "lab/cpus.h"
+#include "lab/parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MONITOR_NS (20 * NS_PER_SEC)
+#define ARGS_MAX   64
+
+void machine_init(struct machine *m, int number)
+{
+	memset(m, 0, sizeof(*m));
+	snprintf(m->name, sizeof(m->name), "vm%d", number + 1);
+	m->console = m->control = m->monitor = m->page_fd = -1;
+	m->page_id = -1;
+}
+
+void machine_fail(struct machine *m, const char *format, ...)
+{
+	va_list ap;
+
+	if (m->failure[0])
+		return;
+	va_start(ap, format);
+	vsnprintf(m->failure, sizeof(m->failure), format, ap);
+	va_end(ap);
+}
+
+/* QEMU's ends of what connects it with the lab. */
+struct far_ends {
+	int console, control, monitor;
+};
+
+static void close_far_ends(const struct far_ends *e)
+{
+	close_fd(&e->console);
+	close_fd(&e->control);
+	close_fd(&e->monitor);
+}
+
+static int make_pair(int *ret_near, int *ret_far)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return -errno;
+	*ret_near = ends[0];
+	*ret_far = ends[1];
+	return 0;
+}
+
+static int make_page(struct machine *m, size_t size)
+{
+	m->page_fd = memfd_create("desched-page", MFD_CLOEXEC);
+	if (m->page_fd < 0 || ftruncate(m->page_fd, (off_t)size))
+		return -errno;
+	m->page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->page_fd, 0);
+	if (m->page == MAP_FAILED) {
+		m->page = NULL;
+		return -errno;
+	}
+	m->page_size = size;
+	return 0;
+}
+
+static int connect_ends(struct machine *m, size_t page_size, struct far_ends *ends)
+{
+	int err = make_page(m, page_size);
+
+	if (!err)
+		err = make_pair(&m->console, &ends->console);
+	if (!err)
+		err = make_pair(&m->control, &ends->control);
+	if (!err)
+		err = make_pair(&m->monitor, &ends->monitor);
+	return err;
+}
+
+/* A command line that grows; the words are owned. */
+struct words {
+	char *word[ARGS_MAX + 1];
+	int n;
+	bool failed;
+};
+
+static void add(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct words *w, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	if (w->n == ARGS_MAX || vasprintf(&w->word[w->n], format, ap) < 0)
+		w->failed = true;
+	else
+		w->word[++w->n] = NULL;
+	va_end(ap);
+}
+
+static void free_words(struct words *w)
+{
+	for (int i = 0; i < w->n; i++)
+		free(w->word[i]);
+}
+
+static void add_chardev(struct words *w, const char *id, int fd)
+{
+	add(w, "-chardev");
+	add(w, "socket,id=%s,fd=%d", id, fd);
+}
+
+/* A fault named first-... strikes only once. */
+static const char *fault_of_this_boot(const struct machine *m)
+{
+	return m->fault && m->boots && !strncmp(m->fault, "first-", 6) ? NULL : m->fault;
+}
+
+static void command_line(const struct machine *m, const struct machine_setup *s,
+			 const struct far_ends *ends, struct words *w)
+{
+	bool kvm = !strcmp(s->accel, "kvm");
+	const char *fault = fault_of_this_boot(m);
+
+	add(w, LAB_QEMU);
+	add(w, "-name"), add(w, "%s,debug-threads=on", m->name);
+	add(w, "-nodefaults"), add(w, "-no-user-config"), add(w, "-no-reboot"), add(w, "-S");
+	add(w, "-display"), add(w, "none");
+	add(w, "-accel"), add(w, "%s", kvm ? "kvm" : "tcg,thread=multi");
+	add(w, "-cpu"), add(w, "%s", kvm ? "host" : "max");
+	add(w, "-smp"), add(w, "1");
+	add(w, "-m"), add(w, "%d", MACHINE_MEMORY_MIB);
+	add(w, "-kernel"), add(w, "%s", s->kernel);
+	add(w, "-initrd"), add(w, "%s", s->image);
+	add(w, "-append");
+	add(w, "console=ttyS0 quiet panic=-1 lab.source=%s%s%s", s->source,
+	    fault ? " lab.fault=" : "", fault ? fault : "");
+	add_chardev(w, "console", ends->console);
+	add(w, "-serial"), add(w, "chardev:console");
+	add_chardev(w, "control", ends->control);
+	add(w, "-serial"), add(w, "chardev:control");
+	add_chardev(w, "monitor", ends->monitor);
+	add(w, "-mon"), add(w, "chardev=monitor,mode=control");
+	add(w, "-object");
+	add(w,
+	    "memory-backend-file,id=page,mem-path=/proc/self/fd/%d,size=%zu,share=on,readonly=on",
+	    m->page_fd, m->page_size);
+	add(w, "-device"), add(w, "ivshmem-plain,memdev=page");
+}
+
+static void keep_open(int fd)
+{
+	fcntl(fd, F_SETFD, 0);
+}
+
+/* In the child. What QEMU itself has to say goes where its guest's console goes. */
+static void become_qemu(const struct machine *m, const struct machine_setup *s,
+			const struct far_ends *ends, char **words, pid_t parent)
+{
+	int null = open("/dev/null", O_RDONLY);
+	sigset_t none;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	setsid(); /* a Ctrl-C is the lab's to handle */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	sched_setaffinity(0, sizeof(s->boot_cpus), &s->boot_cpus);
+	dup2(null, STDIN_FILENO);
+	dup2(ends->console, STDOUT_FILENO);
+	dup2(ends->console, STDERR_FILENO);
+	keep_open(m->page_fd);
+	keep_open(ends->console);
+	keep_open(ends->control);
+	keep_open(ends->monitor);
+	execvp(words[0], words);
+	dprintf(STDERR_FILENO, "%s: %s\n", words[0], strerror(errno));
+	_exit(127);
+}
+
+int machine_start(struct machine *m, const struct machine_setup *s, struct failure *f)
+{
+	_cleanup_(close_far_ends) struct far_ends ends = {-1, -1, -1};
+	_cleanup_(free_words) struct words words = {.n = 0};
+	pid_t parent = getpid();
+	int err = connect_ends(m, s->page_size, &ends);
+
+	if (err)
+		return failure_errno(f, err, "%s: descriptors for QEMU", m->name);
+	command_line(m, s, &ends, &words);
+	if (words.failed)
+		return failure_set(f, -ENOMEM, "%s: no memory for a command line", m->name);
+	m->boots++;
+	m->pid = fork();
+	if (m->pid == 0)
+		become_qemu(m, s, &ends, words.word, parent);
+	if (m->pid < 0) {
+		m->pid = 0;
+		return failure_errno(f, -errno, "%s: starting QEMU", m->name);
+	}
+	fcntl(m->console, F_SETFL, O_NONBLOCK);
+	fcntl(m->control, F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+int machine_find(struct machine *m, struct failure *f)
+{
+	return host_find_qmp(m->monitor, m->pid, MONITOR_NS, f, &m->vm);
+}
+
+int machine_continue(struct machine *m, struct failure *f)
+{
+	struct qmp *q;
+	int err = qmp_resume(m->monitor, &q);
+
+	if (err)
+		return failure_errno(f, err, "%s: QEMU's monitor", m->name);
+	err = qmp_command(q, "cont", NULL, MONITOR_NS, f, NULL);
+	qmp_close(q);
+	return err;
+}
+
+int machine_pin(const struct machine *m, const cpu_set_t *cpus, struct failure *f)
+{
+	int err = cpus_pin_process(m->pid, cpus);
+
+	return err ? failure_errno(f, err, "%s: putting QEMU's threads on the CPUs", m->name) : 0;
+}
+
+int machine_schedstat(const struct machine *m, uint64_t *ret_run, uint64_t *ret_delay)
+{
+	return proc_read_schedstat(m->pid, m->vm.vcpus[0].tid, ret_run, ret_delay);
+}
+
+int machine_cpu_time(const struct machine *m, uint64_t *ret_ns)
+{
+	struct timespec t;
+	clockid_t clock;
+	int err = clock_getcpuclockid(m->pid, &clock);
+
+	if (err)
+		return -err;
+	if (clock_gettime(clock, &t))
+		return -errno;
+	*ret_ns = (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
+	return 0;
+}
+
+static void close_end(int *fd)
+{
+	close_fd(fd);
+	*fd = -1;
+}
+
+void machine_stop(struct machine *m)
+{
+	if (m->pid) {
+		kill(m->pid, SIGKILL);
+		waitpid(m->pid, NULL, 0);
+		m->pid = 0;
+	}
+	close_end(&m->console);
+	close_end(&m->control);
+	close_end(&m->monitor);
+	close_end(&m->page_fd);
+	if (m->page)
+		munmap(m->page, m->page_size);
+	m->page = NULL;
+	if (m->vm.n_vcpus)
+		host_vm_done(&m->vm);
+	memset(&m->vm, 0, sizeof(m->vm));
+	control_done(&m->in);
+	json_decref(m->line);
+	m->line = NULL;
+	m->answered = false;
+	m->asked = 0;
+}
+
+void machine_done(struct machine *m)
+{
+	machine_stop(m);
+	close_file(&m->log);
+	m->log = NULL;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One QEMU and the guest in it.
+ *
+ * All that connects it to the lab is inherited descriptors: the guest's page (a memfd), its
+ * console, its control channel and QEMU's monitor (socket pairs). Nothing has a name in a file
+ * system, so nothing can be left behind; and the kernel kills QEMU when the thread that started it
+ * ends.
+ */
+#ifndef LAB_MACHINE_H
+#define LAB_MACHINE_H
+
+#include "base/failure.h"
+#include "host/vm.h"
+#include "lab/control.h"
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define MACHINE_MEMORY_MIB 256
+#define MACHINE_TAIL	   4096
+
+struct machine_setup {
+	const char *kernel, *image;
+	const char *accel;  /* "tcg", "kvm" */
+	const char *source; /* for the agent */
+	size_t page_size;
+	cpu_set_t boot_cpus;
+};
+
+struct machine {
+	char name[16];
+	const char *fault; /* for the guest's init, NULL for none */
+	int boots;	   /* starts so far */
+	pid_t pid;	   /* 0: not running */
+	int console, control, monitor;
+	int page_fd;
+	void *page;
+	size_t page_size;
+	int page_id;		 /* in struct pages, -1 for none */
+	struct host_vm vm;	 /* valid when n_vcpus is not 0 */
+	char tail[MACHINE_TAIL]; /* the end of what the console said, with a 0 behind it */
+	size_t tail_used;
+	FILE *log; /* of the console, or NULL; owned */
+	struct control_in in;
+	uint64_t asked; /* id of the last command */
+	bool answered;	/* `answer` and `line` are that command's */
+	json_t *line;	/* owned */
+	struct control_answer answer;
+	char failure[256]; /* "" while all is well */
+};
+
+void machine_init(struct machine *m, int number);
+
+/* Starts QEMU with the guest halted at its first instruction. */
+int machine_start(struct machine *m, const struct machine_setup *s, struct failure *f);
+
+/* Asks the monitor for the vCPU threads; fills m->vm. */
+int machine_find(struct machine *m, struct failure *f);
+
+/* Lets the guest begin. */
+int machine_continue(struct machine *m, struct failure *f);
+
+/* Puts all threads on the CPUs. */
+int machine_pin(const struct machine *m, const cpu_set_t *cpus, struct failure *f);
+
+/* Sends a command: takes over `command`, adds its "id". */
+int machine_ask(struct machine *m, json_t *command);
+
+/*
+ * Takes what has come in on one of the descriptors; never blocks. A complaint ends up in
+ * m->failure: a line that is none, an answer that was not asked for, the end of QEMU.
+ */
+void machine_read_console(struct machine *m);
+void machine_read_control(struct machine *m);
+
+/* CPU time of the vCPU's thread and its time of waiting for one. */
+int machine_schedstat(const struct machine *m, uint64_t *ret_run, uint64_t *ret_delay);
+
+/* CPU time of the whole process, exited threads included. */
+int machine_cpu_time(const struct machine *m, uint64_t *ret_ns);
+
+/* Sets m->failure unless one is there already. */
+void machine_fail(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The console's last lines, cleaned for a terminal, at most `lines`. */
+void machine_last_lines(const struct machine *m, int lines, char *ret, size_t size);
+
+/* Kills QEMU if it runs and closes all; the machine may be started again. */
+void machine_stop(struct machine *m);
+
+/* machine_stop() and the console's log. */
+void machine_done(struct machine *m);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Judging a result. An error is measured / truth - 1. Processes are judged where a work unit costs
+ * the same whoever else runs (spinning and duty-cycled ones) and where there is at least a second
+ * of truth: below that the 10 ms clock tick of /proc alone is a percent.
+ */
+#include "base/units.h"
+#include "lab/result.h"
+#include "lab/truth.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double figure_true(const struct lab_summary *s)
+{
+	return s->max_error_true;
+}
+
+static double figure_sum(const struct lab_summary *s)
+{
+	return s->max_error_sum;
+}
+
+static double figure_descheduled(const struct lab_summary *s)
+{
+	return s->max_error_descheduled;
+}
+
+const struct lab_limit lab_limits[] = {
+	{"page", "error of a process", figure_true, 0.03},
+	{"page", "sum over a VM", figure_sum, 0.005},
+	{"page", "descheduled time", figure_descheduled, 0.005},
+	{"self", "descheduled time", figure_descheduled, 0.10},
+};
+const int n_lab_limits = ARRAY_SIZE(lab_limits);
+
+bool lab_limit_kept(const struct lab_limit *l, const struct lab_result *r)
+{
+	if (strcmp(l->source, r->source) != 0)
+		return true;
+	return l->figure(&r->summary) <= l->limit; /* NAN is not */
+}
+
+uint64_t lab_host_run(const struct lab_host *h)
+{
+	return h->has_ledger ? h->ledger.ns[LEDGER_RUN] : h->run;
+}
+
+uint64_t lab_host_ready(const struct lab_host *h)
+{
+	return h->has_ledger ? ledger_descheduled(&h->ledger) : h->ready;
+}
+
+/* The larger of a maximum and a new absolute value; a NAN maximum is none yet. */
+static double max_abs(double max, double value)
+{
+	if (isnan(value))
+		return max;
+	return isnan(max) ? fabs(value) : fmax(max, fabs(value));
+}
+
+static void judge_process(struct lab_process *p, struct lab_summary *s)
+{
+	p->error_reported = p->alive ? truth_error((double)p->reported, p->truth) : NAN;
+	p->error_true = p->has_agent ? truth_error((double)p->true_ns, p->truth) : NAN;
+	if (!p->steady || p->truth < LAB_JUDGED_MIN_NS)
+		return;
+	s->judged++;
+	s->max_error_reported = max_abs(s->max_error_reported, p->error_reported);
+	s->max_error_true = max_abs(s->max_error_true, p->error_true);
+}
+
+static void judge_vm(struct lab_vm *vm, struct lab_summary *s)
+{
+	vm->error_descheduled = NAN;
+	vm->error_sum = NAN;
+	if (!vm->measured)
+		return;
+	for (int i = 0; i < vm->n_processes; i++)
+		judge_process(&vm->processes[i], s);
+	if (!vm->guest.has_agent)
+		return;
+	vm->error_descheduled = truth_error((double)vm->guest.descheduled,
+					    lab_host_ready(&vm->host));
+	vm->error_sum = truth_error((double)vm->guest.true_ns, lab_host_run(&vm->host));
+	s->max_error_descheduled = max_abs(s->max_error_descheduled, vm->error_descheduled);
+	s->max_error_sum = max_abs(s->max_error_sum, vm->error_sum);
+}
+
+void lab_summarize(struct lab_result *r)
+{
+	struct lab_summary *s = &r->summary;
+
+	s->judged = 0;
+	s->max_error_reported = NAN;
+	s->max_error_true = NAN;
+	s->max_error_descheduled = NAN;
+	s->max_error_sum = NAN;
+	for (int i = 0; i < r->n_vms; i++)
+		judge_vm(&r->vms[i], s);
+	s->met = true;
+	for (int i = 0; i < n_lab_limits; i++)
+		s->met = s->met && lab_limit_kept(&lab_limits[i], r);
+}
+
+void lab_result_done(struct lab_result *r)
+{
+	if (!r)
+		return;
+	for (int i = 0; i < r->n_vms; i++) {
+		struct lab_vm *vm = &r->vms[i];
+
+		json_decref(vm->guest.counters);
+		json_decref(vm->before);
+		json_decref(vm->after);
+		free(vm->processes);
+	}
+	free(r->vms);
+	memset(r, 0, sizeof(*r));
+}

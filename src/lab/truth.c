@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "lab/truth.h"
+
+#include "base/units.h"
+
+#include <errno.h>
+#include <math.h>
+
+uint64_t truth_work(uint64_t run, uint64_t others)
+{
+	return u64_sub_floor(run, others);
+}
+
+double truth_unit_cost(uint64_t work, uint64_t units)
+{
+	return units && work ? (double)work / (double)units : NAN;
+}
+
+static double weight(const struct truth_share *s)
+{
+	return s->units ? (double)s->units * s->unit_ns : 0;
+}
+
+int truth_split(uint64_t work, struct truth_share *shares, int n, double *ret_scale)
+{
+	uint64_t left = work;
+	double sum = 0;
+	int largest = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (shares[i].units && !(shares[i].unit_ns > 0 && isfinite(shares[i].unit_ns)))
+			return -EINVAL;
+		sum += weight(&shares[i]);
+		if (weight(&shares[i]) > weight(&shares[largest]))
+			largest = i;
+	}
+	if (!(sum > 0) || !isfinite(sum))
+		return -EDOM;
+	/* What rounding leaves over, either way, is the largest one's. */
+	for (int i = 0; i < n; i++) {
+		double part = floor((double)work * (weight(&shares[i]) / sum));
+
+		shares[i].truth = i == largest ? 0 : u64_min((uint64_t)part, left);
+		left -= shares[i].truth;
+	}
+	shares[largest].truth = left;
+	*ret_scale = (double)work / sum;
+	return 0;
+}
+
+double truth_error(double measured, uint64_t truth)
+{
+	return truth ? measured / (double)truth - 1 : NAN;
+}

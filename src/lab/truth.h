@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ground truth without any accounting of ours: pure arithmetic.
+ *
+ *     T     = run - others                 what the vCPU's thread gave to the work
+ *     share = units * cost / sum(units * cost)    of each process
+ *     truth = T * share
+ *
+ * `run` is the host kernel's CPU time of the vCPU's thread (schedstat), `base` what the guest's
+ * other processes use a second, `units` what each process counted, `cost` what a unit of its kind
+ * takes.
+ *
+ * Costs come from a window in which one VM did the same mix of work while it had the CPU to itself.
+ * There the guest's kernel is right about who used it, so it may say: cost = its CPU time / units.
+ * Interrupts, switches and cold caches are part of such a cost as they are part of the run, charged
+ * to whom they hit; a cost taken from a process that runs alone knows nothing of them. Only the
+ * ratios of the costs matter: a factor that is common to all of them (clock rate, a neighbour on
+ * the same core) cancels, and the truths add up to T exactly.
+ */
+#ifndef LAB_TRUTH_H
+#define LAB_TRUTH_H
+
+#include <stdint.h>
+
+/* run - others, not below 0. */
+uint64_t truth_work(uint64_t run, uint64_t others);
+
+/* ns for each unit; NAN where there is no unit or no time. */
+double truth_unit_cost(uint64_t work, uint64_t units);
+
+struct truth_share {
+	uint64_t units;
+	double unit_ns;
+	uint64_t truth; /* out: ns */
+};
+
+/*
+ * Splits `work` among n processes; the parts add up to `work` exactly. *ret_scale is the common
+ * factor that the costs came out with (1: as calibrated). -EDOM when nobody did anything, -EINVAL
+ * for a cost that is no positive number where there are units.
+ */
+int truth_split(uint64_t work, struct truth_share *shares, int n, double *ret_scale);
+
+/* measured / truth - 1; NAN where truth is 0. */
+double truth_error(double measured, uint64_t truth);
+
+#endif
