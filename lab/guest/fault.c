@@ -64,9 +64,13 @@ static const struct fault_row {
 	int skip; /* times that the point is passed unharmed */
 	void (*strike)(int fd);
 } fault_rows[] = {
-	{"boot-panic", FAULT_BOOT, 0, panic_guest}, {"boot-silent", FAULT_BOOT, 0, fall_silent},
-	{"panic", FAULT_RUN, 0, panic_guest},	    {"agent", FAULT_RUN, 0, kill_agent},
-	{"silent", FAULT_RUN, 0, fall_silent},	    {"garbage", FAULT_ANSWER, 2, write_garbage},
+	{"boot-panic", FAULT_BOOT, 0, panic_guest},
+	{"first-boot-panic", FAULT_BOOT, 0, panic_guest},
+	{"boot-silent", FAULT_BOOT, 0, fall_silent},
+	{"panic", FAULT_RUN, 0, panic_guest},
+	{"agent", FAULT_RUN, 0, kill_agent},
+	{"silent", FAULT_RUN, 0, fall_silent},
+	{"garbage", FAULT_ANSWER, 2, write_garbage},
 };
 
 static const struct fault_row *chosen;

@@ -229,7 +229,7 @@ static int sum_info(const struct bpf_object *object, struct bpf_prog_info *ret)
 
 int bpf_object_cost(const struct bpf_object *object, uint64_t *ret_runs, uint64_t *ret_ns)
 {
-	struct bpf_prog_info sum;
+	struct bpf_prog_info sum = {0};
 	int err = sum_info(object, &sum);
 
 	if (err)
@@ -241,7 +241,7 @@ int bpf_object_cost(const struct bpf_object *object, uint64_t *ret_runs, uint64_
 
 int bpf_object_missed(const struct bpf_object *object, uint64_t *ret)
 {
-	struct bpf_prog_info sum;
+	struct bpf_prog_info sum = {0};
 	int err = sum_info(object, &sum);
 
 	if (err)

@@ -39,7 +39,7 @@ static const struct option_row rows[] = {
 	{0, "source", "S", OPTION_STRING, &options.source, 0, 0,
 	 "bpf or schedstat (the best that works)"},
 	{0, "gaps", NULL, OPTION_FLAG, &options.gaps, 0, 0,
-	 "show the longest gaps and who ran instead"},
+	 "show the longest gaps and who ran before their ends"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0, "one JSON object a report"},
 };
 

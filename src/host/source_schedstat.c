@@ -102,7 +102,7 @@ static void book(struct polled *p, uint64_t now, uint64_t run, uint64_t ready)
 static int polled_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
 {
 	struct polled *p = &((struct polled_vm *)vm)->vcpus[vcpu];
-	uint64_t now = clock_mono(), run, ready;
+	uint64_t now = clock_mono(), run = 0, ready = 0;
 	int err = p->ended ? -ESRCH : read_figures(p, &run, &ready);
 
 	(void)state;

@@ -55,26 +55,15 @@ static void unmap(void *base, size_t entries, size_t size)
 		munmap(base, map_bytes(entries, size));
 }
 
-/* The only variable of the programs; libbpf has it mapped. */
-static uint32_t *find_epoch(const struct bpf_object *object)
-{
-	struct bpf_map *bss = bpf_object__find_map_by_name(object, ".bss");
-	size_t size = 0;
-	void *at = bss ? (void *)bpf_map__initial_value(bss, &size) : NULL;
-
-	return size == sizeof(uint32_t) ? at : NULL;
-}
-
 static int map_all(struct vcpu_programs *p)
 {
 	p->slots = map_array(p->object, "slots", VCPU_SLOTS, sizeof(*p->slots));
 	p->processes = map_array(p->object, "processes", VCPU_PROCESSES, sizeof(*p->processes));
 	p->cpus = map_array(p->object, "cpus", p->n_cpus, sizeof(*p->cpus));
-	p->epoch = find_epoch(p->object);
 	p->slots_of = bpf_image_map(p->object, "slots_of");
 	p->processes_of = bpf_image_map(p->object, "processes_of");
 	p->gaps = bpf_image_map(p->object, "gaps");
-	if (!p->slots || !p->processes || !p->cpus || !p->epoch)
+	if (!p->slots || !p->processes || !p->cpus)
 		return -ENOMEM;
 	return p->slots_of < 0 || p->processes_of < 0 || p->gaps < 0 ? -ENOENT : 0;
 }
@@ -96,12 +85,17 @@ static int attach(struct vcpu_programs *p, struct failure *f)
 int vcpu_programs_open(struct vcpu_programs *p, struct failure *f)
 {
 	int err = bpf_image_load(&bpf_image_vcpu, prepare, p, f, &p->object);
+	void *epoch;
 
 	if (err)
 		return err;
 	err = map_all(p);
 	if (err)
 		return failure_errno(f, err, "BPF program vcpu: its maps");
+	err = bpf_image_globals(p->object, sizeof(*p->epoch), f, &epoch, &p->epoch_bytes);
+	if (err)
+		return err;
+	p->epoch = epoch;
 	return attach(p, f);
 }
 
@@ -113,6 +107,8 @@ void vcpu_programs_close(struct vcpu_programs *p)
 	unmap(p->slots, VCPU_SLOTS, sizeof(*p->slots));
 	unmap(p->processes, VCPU_PROCESSES, sizeof(*p->processes));
 	unmap(p->cpus, p->n_cpus, sizeof(*p->cpus));
+	if (p->epoch)
+		munmap(p->epoch, p->epoch_bytes);
 	bpf_object__close(p->object);
 }
 

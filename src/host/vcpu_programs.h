@@ -21,7 +21,8 @@ struct vcpu_programs {
 	struct vcpu_process *processes; /* [VCPU_PROCESSES], mapped */
 	struct vcpu_cpu *cpus;		/* [n_cpus], mapped */
 	uint32_t n_cpus;
-	uint32_t *epoch; /* mapped */
+	uint32_t *epoch; /* the programs' only variable, mapped */
+	size_t epoch_bytes;
 };
 
 /* Loads, maps and attaches. *p must be zero before; on failure it is to be closed all the same. */

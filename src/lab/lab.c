@@ -19,10 +19,14 @@
 static const char *const accels[] = {"auto", "kvm", "tcg"};
 static const char *const sources[] = {"auto", "page", "steal", "self"};
 
+/* The rows of lab/guest/fault.c. */
+static const char *const faults[] = {"boot-panic", "first-boot-panic", "boot-silent", "panic",
+				     "agent",	   "silent",	       "garbage"};
+
 static int check_word(const char *option, const char *word, const char *const *known, size_t n,
 		      struct failure *f)
 {
-	char list[64] = "";
+	char list[128] = "";
 
 	for (size_t i = 0; i < n; i++) {
 		if (!strcmp(word, known[i]))
@@ -75,6 +79,8 @@ static int check_parts(struct session *s, struct failure *f)
 
 	if (!err)
 		err = check_word("--accel", o->accel, accels, ARRAY_SIZE(accels), f);
+	if (!err && o->fault)
+		err = check_word("--fault", o->fault, faults, ARRAY_SIZE(faults), f);
 	if (!err)
 		err = choose_cpus(s, f);
 	if (!err)
@@ -101,14 +107,15 @@ static int open_pages(struct session *s, struct failure *f)
 
 	if (!err)
 		snprintf(r->host_source, sizeof(r->host_source), "%s", pages_source(s->pages));
-	if (!err && pages_have_gaps(s->pages))
+	r->host_gaps = !err && pages_have_gaps(s->pages);
+	if (r->host_gaps)
 		return 0;
 	if (!strcmp(s->options->source, "page"))
 		return failure_set(f, err ? err : -EOPNOTSUPP,
-				   "--source page wants BPF on the host: %.300s; be root, or take "
+				   "--source page wants gaps from this host; %.300s; or take "
 				   "--source self",
 				   why.text);
-	snprintf(r->note, sizeof(r->note), "no gaps from this host, so pages are coarse: %.180s",
+	snprintf(r->note, sizeof(r->note), "no gaps from this host, so pages are coarse; %.180s",
 		 why.text);
 	return 0;
 }

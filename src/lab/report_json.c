@@ -167,7 +167,7 @@ static json_t *summary_json(const struct lab_result *r)
 	put(o, "max_error_descheduled", s->max_error_descheduled);
 	put(o, "max_error_sum", s->max_error_sum);
 	put_count(o, "judged", (uint64_t)s->judged);
-	json_object_set_new(o, "within_limits", json_boolean(s->met));
+	json_object_set_new(o, "within_limits", s->limits ? json_boolean(s->met) : json_null());
 	return o;
 }
 

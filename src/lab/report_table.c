@@ -80,17 +80,18 @@ static void limit_line(const struct page_of *p, const struct lab_limit *l,
 		       const struct lab_result *r)
 {
 	double figure = l->figure(&r->summary);
-	bool kept = lab_limit_kept(l, r);
 
-	if (strcmp(l->source, r->source) != 0)
+	if (!lab_limit_applies(l, r))
 		return;
-	fprintf(p->out, "  %s%-22s", kept ? "" : paint(p, RED), l->name);
 	if (isnan(figure))
-		fprintf(p->out, "%8s", "-");
+		fprintf(p->out, "  %-20s not measured   (at most %g %%)\n", l->name,
+			100 * l->limit);
+	else if (lab_limit_kept(l, r))
+		fprintf(p->out, "  %-20s %6.2f %%   (at most %g %%)\n", l->name, 100 * figure,
+			100 * l->limit);
 	else
-		fprintf(p->out, "%6.2f %%", 100 * figure);
-	fprintf(p->out, "   (at most %g %%)%s%s\n", 100 * l->limit, kept ? "" : ": missed",
-		kept ? "" : paint(p, PLAIN));
+		fprintf(p->out, "  %s%-20s %6.2f %%   (at most %g %%): missed%s\n", paint(p, RED),
+			l->name, 100 * figure, 100 * l->limit, paint(p, PLAIN));
 }
 
 static void verdict(const struct page_of *p, const struct lab_result *r)
@@ -106,7 +107,8 @@ static void verdict(const struct page_of *p, const struct lab_result *r)
 			fprintf(p->out, ", desched by up to %.1f %%", 100 * s->max_error_true);
 		fprintf(p->out, ",%s\nfor spinning and duty-cycled processes.\n", paint(p, PLAIN));
 	}
-	fprintf(p->out, "Source %s, largest errors:\n", r->source);
+	if (s->limits)
+		fprintf(p->out, "Source %s, largest errors:\n", r->source);
 	for (int i = 0; i < n_lab_limits; i++)
 		limit_line(p, &lab_limits[i], r);
 }

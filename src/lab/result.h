@@ -102,7 +102,8 @@ struct lab_summary {
 	double max_error_descheduled; /* over VMs */
 	double max_error_sum;
 	int judged;
-	bool met; /* every limit of summary.c that applies to the source was kept */
+	int limits; /* of summary.c that apply */
+	bool met;   /* all of these were kept */
 };
 
 struct lab_result {
@@ -112,6 +113,7 @@ struct lab_result {
 	char kernel[512];
 	char cpus[128];
 	char host_source[16];	  /* of the host ledger; "" for none */
+	bool host_gaps;		  /* it is exact, and has gaps */
 	char note[LAB_TEXT_SIZE]; /* what works less well here, "" for nothing */
 	uint64_t seconds;	  /* asked for, ns */
 	uint64_t steal;		  /* that this host itself suffered on the CPUs, ns */
@@ -140,7 +142,10 @@ struct lab_limit {
 extern const struct lab_limit lab_limits[];
 extern const int n_lab_limits;
 
-/* True where the limit does not apply or is kept; a figure that is missing is not kept. */
+/* The page's limits are for pages with gaps. */
+bool lab_limit_applies(const struct lab_limit *l, const struct lab_result *r);
+
+/* A figure that is missing is not kept. */
 bool lab_limit_kept(const struct lab_limit *l, const struct lab_result *r);
 
 #endif

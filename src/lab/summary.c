@@ -35,10 +35,13 @@ const struct lab_limit lab_limits[] = {
 };
 const int n_lab_limits = ARRAY_SIZE(lab_limits);
 
+bool lab_limit_applies(const struct lab_limit *l, const struct lab_result *r)
+{
+	return !strcmp(l->source, r->source) && (r->host_gaps || strcmp(l->source, "page") != 0);
+}
+
 bool lab_limit_kept(const struct lab_limit *l, const struct lab_result *r)
 {
-	if (strcmp(l->source, r->source) != 0)
-		return true;
 	return l->figure(&r->summary) <= l->limit; /* NAN is not */
 }
 
@@ -99,9 +102,14 @@ void lab_summarize(struct lab_result *r)
 	s->max_error_sum = NAN;
 	for (int i = 0; i < r->n_vms; i++)
 		judge_vm(&r->vms[i], s);
+	s->limits = 0;
 	s->met = true;
-	for (int i = 0; i < n_lab_limits; i++)
+	for (int i = 0; i < n_lab_limits; i++) {
+		if (!lab_limit_applies(&lab_limits[i], r))
+			continue;
+		s->limits++;
 		s->met = s->met && lab_limit_kept(&lab_limits[i], r);
+	}
 }
 
 void lab_result_done(struct lab_result *r)

@@ -4,7 +4,7 @@
 # with real virtual machines. Each case: one clear line, the right exit status, what was measured is
 # kept, and nothing is left behind: no process, no file, no mount.
 set -u
-desched=$1
+desched=$(realpath "$1")
 DESCHED_LAB_TEST=$$ # every process of a lab inherits it: so leftovers are found
 export DESCHED_LAB_TEST
 dir=$(mktemp -d)
@@ -49,8 +49,9 @@ expect() {
 	echo "done: $1"
 }
 
+path=$PATH # the lab's own
 lab() {
-	"$desched" lab "$@" >"$dir/out" 2>"$dir/err"
+	env PATH="$path" "$desched" lab "$@" >"$dir/out" 2>"$dir/err"
 	status=$?
 }
 
@@ -74,13 +75,26 @@ refused "an unknown source" 1 "'oracle' given, expected one of auto" --source or
 refused "an unknown accelerator" 1 "'warp' given, expected one of" --accel warp
 refused "a directory in use" 1 "used: the directory is in use" --keep "$dir/used"
 refused "no time" 2 "expected seconds from 1" --seconds 0
-PATH=/nowhere refused "QEMU missing" 1 "qemu-system-x86_64 is not in PATH"
+refused "an unknown fault" 1 "'gremlin' given, expected one of boot-panic" --fault gremlin
+
+# Without privilege there are no gaps: refused where they were asked for by name.
+if [ "$(id -u)" = 0 ]; then
+	setpriv --reuid=65534 --regid=65534 --clear-groups \
+		"$desched" lab --source page >"$dir/out" 2>"$dir/err"
+	status=$?
+	expect "no permission for BPF" 1 "--source page wants gaps from this host"
+fi
+
+path=/nowhere
+refused "QEMU missing" 1 "qemu-system-x86_64 is not in PATH; install the package"
 
 # A QEMU that cannot do what it is asked for says so, and that is what people see.
 mkdir "$dir/bin"
 printf '#!/bin/sh\necho "qemu: a word about what is wrong"\nexit 1\n' >"$dir/bin/qemu-system-x86_64"
 chmod +x "$dir/bin/qemu-system-x86_64"
-PATH=$dir/bin:$PATH refused "QEMU that fails at once" 1 "QEMU ended with status 1: qemu: a word about" --vms 1
+path=$dir/bin:$PATH
+refused "QEMU that fails at once" 1 "QEMU ended with status 1: qemu: a word about" --vms 1
+path=$PATH
 
 broken() { # broken WHAT TEXT OPTION...: fails in the run, with the first VM measured and shown
 	what=$1 text=$2

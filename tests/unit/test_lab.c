@@ -289,6 +289,7 @@ static void fill_result(struct lab_result *r, struct lab_vm vms[2])
 	r->vms = vms;
 	r->n_vms = 2;
 	r->summary.overcommit = 2;
+	r->host_gaps = true;
 	vms[0] = (struct lab_vm){.name = "vm1",
 				 .measured = true,
 				 .boots = 3,
@@ -359,7 +360,25 @@ static void a_missing_figure_keeps_no_limit(void **state)
 	lab_summarize(&r);
 	assert_int_equal(r.summary.judged, 0);
 	assert_true(isnan(r.summary.max_error_true));
+	assert_int_equal(r.summary.limits, 3);
 	assert_false(r.summary.met);
+}
+
+static void limits_apply_to_their_source(void **state)
+{
+	struct lab_result r;
+	struct lab_vm vms[2];
+
+	(void)state;
+	fill_result(&r, vms);
+	r.host_gaps = false;
+	lab_summarize(&r);
+	assert_int_equal(r.summary.limits, 0);
+	strcpy(r.source, "self");
+	vms[0].guest.descheduled = 10900 * (int64_t)NS_PER_MS; /* 9 % too much, 10 % are granted */
+	lab_summarize(&r);
+	assert_int_equal(r.summary.limits, 1);
+	assert_true(r.summary.met);
 }
 
 static double at(json_t *o, const char *path)
@@ -452,6 +471,7 @@ int main(void)
 		cmocka_unit_test(only_what_can_be_judged_is),
 		cmocka_unit_test(the_exact_ledger_comes_first),
 		cmocka_unit_test(a_missing_figure_keeps_no_limit),
+		cmocka_unit_test(limits_apply_to_their_source),
 		cmocka_unit_test(json_has_what_the_schema_promises),
 		cmocka_unit_test(the_table_fits_a_terminal),
 	};

@@ -5,7 +5,7 @@
  * judges at full length; what must hold is the story: top is far off, desched is not, and the guest
  * finds what the host measured.
  *
- *     test_lab DESCHED
+ *     test_lab_run DESCHED
  */
 #include <jansson.h>
 #include <math.h>
