@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/engine.h"
+
+#include "policy/dispatch.h"
+#include "base/units.h"
+#include "sim/random.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Timers, in this order: one a vCPU (end of sleep, idle tick), one a CPU (end of the guest's need or
+ * of the slice), one a VM (skew, limit), one for the host. */
+static uint32_t cpu_timer(const struct sim *s, uint32_t cpu)
+{
+	return s->core->shape.vcpus + cpu;
+}
+
+static uint32_t vm_timer(const struct sim *s, uint32_t vm)
+{
+	return s->core->shape.vcpus + s->core->shape.cpus + vm;
+}
+
+static uint32_t host_timer(const struct sim *s)
+{
+	return vm_timer(s, s->core->shape.vms);
+}
+
+/* Work done in `ns` of run time, and the run time that `work` takes: the inverse, rounded up. */
+static uint64_t work_in(uint64_t ns, uint32_t speed, uint32_t pace)
+{
+	if (speed != DISPATCH_STRETCH_ONE)
+		ns = (ns * speed) >> 16;
+	return pace == DISPATCH_STRETCH_ONE ? ns : (ns * pace) >> 16;
+}
+
+static uint64_t time_for(uint64_t work, uint32_t speed, uint32_t pace)
+{
+	if (pace != DISPATCH_STRETCH_ONE)
+		work = ((work << 16) + pace - 1) / pace;
+	if (speed != DISPATCH_STRETCH_ONE)
+		work = ((work << 16) + speed - 1) / speed;
+	return work;
+}
+
+static void settle_cpu(struct sim *s, uint32_t cpu)
+{
+	struct sim_cpu *e = &s->cpus[cpu];
+	uint64_t dt = s->now - e->from, work, burn;
+	struct sim_vm *vm;
+	struct guest *g;
+
+	e->from = s->now;
+	if (e->running == CORE_NONE || !dt)
+		return;
+	g = &s->guests[e->running];
+	vm = guest_vm(s, e->running);
+	work = work_in(dt, e->speed, vm->pace);
+	burn = work < g->debt ? work : g->debt;
+	g->debt -= burn;
+	vm->overhead += burn;
+	work -= burn;
+	g->work += work;
+	g->need -= work < g->need ? work : g->need;
+}
+
+static void arm_cpu(struct sim *s, uint32_t cpu)
+{
+	const struct core_cpu *p = &s->core->cpus[cpu];
+	const struct sim_cpu *e = &s->cpus[cpu];
+	uint64_t at = core_cpu_idle(p) ? TIMER_NEVER : p->until, t;
+	const struct guest *g;
+
+	if (e->running != CORE_NONE) {
+		g = &s->guests[e->running];
+		t = g->need + g->debt;
+		if (t < GUEST_BUSY) {
+			t = s->now + time_for(t, e->speed, guest_vm(s, e->running)->pace);
+			at = t < at ? t : at;
+		}
+		if (g->alarm < at)
+			at = g->alarm > s->now ? g->alarm : s->now;
+	}
+	timer_set(&s->timers, cpu_timer(s, cpu), at);
+}
+
+/* The overhead with which a vCPU begins to run on a CPU. */
+static uint64_t entry_cost(const struct sim *s, uint32_t cpu, uint32_t vcpu)
+{
+	const struct host_spec *h = &s->scenario->host;
+	uint32_t before = s->last_cpu[vcpu], cache = s->core->shape.cache_cpus;
+	uint64_t cost = s->cpus[cpu].last == vcpu ? 0 : h->switch_cost;
+
+	if (before == cpu || before == CORE_NONE)
+		return cost;
+	return cost + (before / cache == cpu / cache ? h->refill_cost : h->refill_far);
+}
+
+/* Plays on the CPU what the core has put there. */
+static void switch_guest(struct sim *s, uint32_t cpu)
+{
+	const struct core_cpu *p = &s->core->cpus[cpu];
+	struct sim_cpu *e = &s->cpus[cpu];
+	uint32_t old = e->running, new = p->current;
+
+	settle_cpu(s, cpu);
+	e->speed = p->speed;
+	if (old == new)
+		return;
+	e->running = new;
+	if (old != CORE_NONE) {
+		e->last = old;
+		if (guest_vm(s, old)->row->stopped)
+			guest_vm(s, old)->row->stopped(s, old);
+	}
+	if (new == CORE_NONE)
+		return;
+	s->guests[new].debt += entry_cost(s, cpu, new);
+	s->last_cpu[new] = cpu;
+	if (guest_vm(s, new)->row->started)
+		guest_vm(s, new)->row->started(s, new);
+}
+
+/* Carries out what the core has decided. A vCPU may be taken from one CPU and put on another by the
+ * same event: first all that stop, then all that start. */
+static void sync(struct sim *s)
+{
+	struct core *c = s->core;
+
+	for (uint32_t i = 0; i < c->n_dirty; i++)
+		settle_cpu(s, c->dirty[i]);
+	for (uint32_t i = 0; i < c->n_dirty; i++)
+		switch_guest(s, c->dirty[i]);
+	for (uint32_t i = 0; i < c->n_dirty; i++)
+		arm_cpu(s, c->dirty[i]);
+	for (uint32_t i = 0; i < c->n_dirty_vms; i++) {
+		const struct core_vm *vm = &c->vms[c->dirty_vms[i]];
+
+		timer_set(&s->timers, vm_timer(s, c->dirty_vms[i]),
+			  vm->skew_at < vm->limit_at ? vm->skew_at : vm->limit_at);
+	}
+	core_changed_clear(c);
+}
+
+void guest_settle(struct sim *s, uint32_t vcpu)
+{
+	uint32_t cpu = s->core->vcpus[vcpu].cpu;
+
+	if (s->cpus[cpu].running == vcpu)
+		settle_cpu(s, cpu);
+}
+
+void guest_changed(struct sim *s, uint32_t vcpu)
+{
+	uint32_t cpu = s->core->vcpus[vcpu].cpu;
+
+	if (s->cpus[cpu].running == vcpu)
+		arm_cpu(s, cpu);
+}
+
+void guest_work(struct sim *s, uint32_t vcpu, uint64_t ns)
+{
+	guest_settle(s, vcpu);
+	s->guests[vcpu].need = ns;
+	guest_changed(s, vcpu);
+}
+
+/* The next idle tick of a sleeping vCPU; vCPUs tick out of step. */
+static uint64_t next_tick(const struct sim *s, uint32_t vcpu)
+{
+	uint64_t period = guest_vm((struct sim *)s, vcpu)->tick_period, phase;
+
+	if (!period)
+		return TIMER_NEVER;
+	phase = (vcpu * UINT64_C(2654435761)) % period;
+	return s->now + period - (s->now + phase) % period;
+}
+
+static void arm_sleep(struct sim *s, uint32_t vcpu)
+{
+	uint64_t tick = next_tick(s, vcpu), until = s->guests[vcpu].until;
+
+	timer_set(&s->timers, vcpu, tick < until ? tick : until);
+}
+
+void guest_rest(struct sim *s, uint32_t vcpu, uint64_t until)
+{
+	s->guests[vcpu].until = until;
+	arm_sleep(s, vcpu);
+}
+
+void guest_sleep(struct sim *s, uint32_t vcpu, uint64_t until, enum ledger_state state)
+{
+	guest_settle(s, vcpu);
+	core_block(s->core, s->now, vcpu, state);
+	s->guests[vcpu].need = 0;
+	s->guests[vcpu].until = until > s->now ? until : s->now;
+	arm_sleep(s, vcpu);
+}
+
+void guest_wake(struct sim *s, uint32_t vcpu, uint64_t ns)
+{
+	struct guest *g = &s->guests[vcpu];
+
+	if (g->ticking) { /* awake already: the work comes behind the tick's */
+		guest_settle(s, vcpu);
+		g->ticking = 0;
+		g->need += ns;
+		guest_changed(s, vcpu);
+		return;
+	}
+	g->need = ns;
+	g->until = TIMER_NEVER;
+	g->debt += s->scenario->host.exit_cost;
+	timer_set(&s->timers, vcpu, TIMER_NEVER);
+	core_wake(s->core, s->now, vcpu);
+}
+
+static void tick_done(struct sim *s, uint32_t vcpu)
+{
+	struct guest *g = &s->guests[vcpu];
+
+	g->ticking = 0;
+	core_block(s->core, s->now, vcpu, LEDGER_HALT);
+	arm_sleep(s, vcpu);
+}
+
+static void on_vcpu(struct sim *s, uint32_t vcpu)
+{
+	struct guest *g = &s->guests[vcpu];
+	uint64_t until = g->until;
+
+	if (s->now >= until) {
+		g->until = TIMER_NEVER;
+		guest_vm(s, vcpu)->row->timer(s, vcpu);
+		return;
+	}
+	guest_wake(s, vcpu, guest_vm(s, vcpu)->tick_cost);
+	g->until = until;
+	g->ticking = 1;
+}
+
+static void on_cpu(struct sim *s, uint32_t cpu)
+{
+	uint32_t v = s->cpus[cpu].running;
+	struct guest *g;
+
+	settle_cpu(s, cpu);
+	if (v == CORE_NONE) {
+		core_expire(s->core, s->now, cpu);
+		return;
+	}
+	g = &s->guests[v];
+	if (!g->need && !g->debt) {
+		if (g->ticking)
+			tick_done(s, v);
+		else
+			guest_vm(s, v)->row->done(s, v);
+	} else if (g->alarm <= s->now) {
+		guest_vm(s, v)->row->alarm(s, v);
+	} else {
+		core_expire(s->core, s->now, cpu);
+	}
+}
+
+static void dispatch_event(struct sim *s, uint32_t timer)
+{
+	const struct core_shape *shape = &s->core->shape;
+
+	if (timer < shape->vcpus) {
+		on_vcpu(s, timer);
+	} else if (timer < shape->vcpus + shape->cpus) {
+		on_cpu(s, timer - shape->vcpus);
+	} else if (timer < host_timer(s)) {
+		core_vm_timer(s->core, s->now, timer - shape->vcpus - shape->cpus);
+	} else {
+		core_period(s->core, s->now);
+		timer_set(&s->timers, timer, s->core->next_period);
+	}
+}
+
+/* A timer that nothing has set again during its event is off. */
+static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
+{
+	const struct core_shape *shape = &s->core->shape;
+
+	sync(s);
+	if (s->timers.place[timer] == TIMER_OFF || s->timers.heap[s->timers.place[timer]].at != at)
+		return;
+	if (timer < shape->vcpus)
+		timer_set(&s->timers, timer, TIMER_NEVER);
+	else if (timer < shape->vcpus + shape->cpus)
+		arm_cpu(s, timer - shape->vcpus);
+	else if (timer != host_timer(s))
+		timer_set(&s->timers, timer, TIMER_NEVER);
+}
+
+void sim_run(struct sim *s, uint64_t end)
+{
+	while (s->timers.n && s->timers.heap[0].at < end) {
+		uint32_t timer = s->timers.heap[0].timer;
+
+		s->now = s->timers.heap[0].at;
+		s->events++;
+		dispatch_event(s, timer);
+		leave_event(s, timer, s->now);
+	}
+	s->now = end;
+}
+
+void sim_settle(struct sim *s)
+{
+	for (uint32_t i = 0; i < s->core->shape.cpus; i++)
+		settle_cpu(s, i);
+	core_settle(s->core, s->now);
+}
+
+void sim_restart_counters(struct sim *s)
+{
+	sim_settle(s);
+	core_restart_counters(s->core, s->now);
+	s->start = s->now;
+	for (uint32_t i = 0; i < s->core->n_vcpus; i++)
+		s->guests[i].ops = s->guests[i].work = s->guests[i].wasted = 0;
+	for (uint32_t i = 0; i < s->core->n_vms; i++) {
+		struct tick_guest *t = s->vms[i].ticks;
+
+		s->vms[i].overhead = 0;
+		if (!t)
+			continue;
+		for (uint32_t k = 0; k < SCENARIO_PROCESSES + 2; k++)
+			t->truth[k] = t->charged[k] = 0;
+		t->entered = 0;
+		t->lag_base = s->now - tick_guest_time(&t->tick);
+	}
+}
+
+static void shape_of(const struct scenario *sc, struct core_shape *ret)
+{
+	const struct host_spec *h = &sc->host;
+	uint32_t node = h->cpus / h->nodes, cell = h->cell ? h->cell : node;
+
+	*ret = (struct core_shape){.cpus = h->cpus,
+				   .domain_cpus = h->cells == CELLS_HARD ? cell : node,
+				   .cache_cpus = cell,
+				   .smt = h->smt,
+				   .vms = scenario_vms_per_host(sc),
+				   .groups = sc->n_groups,
+				   .vcpus = (uint32_t)scenario_vcpus_per_host(sc),
+				   .nodes = h->nodes > 1,
+				   .rebalance = h->rebalance};
+}
+
+size_t sim_bytes(const struct scenario *sc)
+{
+	struct core_shape shape;
+	size_t bytes;
+
+	shape_of(sc, &shape);
+	bytes = core_bytes(&shape) + sizeof(struct sim);
+	bytes += timers_bytes(shape.vcpus + shape.cpus + shape.vms + 1);
+	bytes += shape.vcpus * (sizeof(struct guest) + sizeof(uint32_t));
+	bytes += shape.cpus * sizeof(struct sim_cpu) + shape.vms * sizeof(struct sim_vm);
+	for (uint32_t i = 0; i < sc->n_vms; i++) {
+		const struct vm_spec *spec = &sc->vms[i];
+
+		if (workload_rows[spec->workload] == &workload_ticks)
+			bytes += spec->count * sizeof(struct tick_guest);
+		if (workload_rows[spec->workload] == &workload_io)
+			bytes += spec->count * spec->streams * sizeof(uint64_t);
+	}
+	return bytes;
+}
+
+static double shares_of(const struct vm_spec *spec)
+{
+	return spec->shares < 0 ? -spec->shares * spec->vcpus : spec->shares;
+}
+
+static void add_groups(struct sim *s)
+{
+	const struct scenario *sc = s->scenario;
+
+	for (uint32_t i = 0; i < sc->n_groups; i++) {
+		const struct group_spec *g = &sc->groups[i];
+		uint32_t parent = 0;
+
+		for (uint32_t k = 0; k < i; k++) {
+			if (!strcmp(sc->groups[k].name, g->parent))
+				parent = k + 1;
+		}
+		core_add_group(s->core, parent, g->shares, g->reservation, g->limit);
+	}
+}
+
+static uint32_t group_of(const struct scenario *sc, const char *name)
+{
+	for (uint32_t k = 0; k < sc->n_groups; k++) {
+		if (!strcmp(sc->groups[k].name, name))
+			return k + 1;
+	}
+	return 0;
+}
+
+/* What is left for work when the guest's ticks are served. */
+static void set_ticks(struct sim_vm *vm)
+{
+	const struct vm_spec *spec = vm->spec;
+	double share;
+
+	vm->pace = DISPATCH_STRETCH_ONE;
+	if (!spec->tick_hz || !spec->tick_cost)
+		return;
+	vm->tick_period = NS_PER_SEC / spec->tick_hz;
+	vm->tick_cost = spec->tick_cost * (spec->tick_broadcast ? spec->vcpus : 1);
+	share = (double)vm->tick_cost / (double)vm->tick_period;
+	if (vm->row == &workload_ticks) /* counts its ticks itself */
+		vm->tick_period = 0;
+	vm->pace = (uint32_t)((share < 0.99 ? 1 - share : 0.01) * DISPATCH_STRETCH_ONE);
+}
+
+static int add_vm(struct sim *s, uint32_t section)
+{
+	const struct vm_spec *spec = &s->scenario->vms[section];
+	uint32_t id = s->core->n_vms, cosched = spec->cosched;
+	struct sim_vm *vm = &s->vms[id];
+	struct core_vm_spec cs = {.vcpus = spec->vcpus,
+				  .group = group_of(s->scenario, spec->group),
+				  .shares = shares_of(spec),
+				  .reservation = spec->reservation,
+				  .limit = spec->limit,
+				  .quota = spec->quota,
+				  .period = spec->period};
+
+	cs.cosched = cosched == COSCHED_ROWS ? s->scenario->host.cosched : cosched;
+	*vm = (struct sim_vm){.spec = spec,
+			      .section = section,
+			      .row = workload_rows[spec->workload],
+			      .owner = CORE_NONE};
+	set_ticks(vm);
+	if (vm->row == &workload_ticks)
+		vm->ticks = calloc(1, sizeof(*vm->ticks));
+	if (vm->row == &workload_io)
+		vm->pending = calloc(spec->streams, sizeof(*vm->pending));
+	if ((vm->row == &workload_ticks && !vm->ticks) || (vm->row == &workload_io && !vm->pending))
+		return -ENOMEM;
+	return core_add_vm(s->core, &cs);
+}
+
+/* Names a node of the core's tree for a message. */
+static const char *node_name(const struct sim *s, uint32_t node)
+{
+	if (!node)
+		return "the host";
+	if (node <= s->scenario->n_groups)
+		return s->scenario->groups[node - 1].name;
+	return s->vms[node - 1 - s->scenario->n_groups].spec->name;
+}
+
+static int refuse(const struct sim *s, int err, const struct entitle_refusal *r, struct failure *f)
+{
+	const char *name = node_name(s, r->node), *path = s->scenario->path;
+
+	if (err == -ENOSPC)
+		return failure_set(f, err,
+				   "%s: not admitted: reservations in %s sum up to %.3g CPUs, it has "
+				   "%.3g; lower a reservation or add CPUs",
+				   path, name, r->wanted, r->available);
+	if (err == -EINVAL)
+		return failure_set(f, err,
+				   "%s: not admitted: %s reserves %.3g CPUs, its limit is %.3g", path,
+				   name, r->wanted, r->available);
+	return failure_set(f, err,
+			   "%s: not admitted: no node or cell can hold %s; give it fewer vCPUs or a "
+			   "smaller reservation",
+			   path, name);
+}
+
+/* Starts the core and lets every vCPU sleep until its VM starts. */
+static int start(struct sim *s, uint64_t seed, uint32_t host, struct failure *f)
+{
+	struct entitle_refusal refusal = {0};
+	int err = core_start(s->core, 0, &refusal);
+
+	if (err)
+		return refuse(s, err, &refusal, f);
+	for (uint32_t i = 0; i < s->core->n_vcpus; i++) {
+		struct guest *g = &s->guests[i];
+
+		g->random = random_stream(seed, ((uint64_t)host << 32) + i);
+		g->alarm = g->until = TIMER_NEVER;
+		s->last_cpu[i] = CORE_NONE;
+	}
+	for (uint32_t i = 0; i < s->core->shape.cpus; i++)
+		s->cpus[i] = (struct sim_cpu){CORE_NONE, CORE_NONE, DISPATCH_STRETCH_ONE, 0};
+	for (uint32_t i = 0; i < s->core->n_vcpus; i++)
+		guest_vm(s, i)->row->begin(s, i);
+	timer_set(&s->timers, host_timer(s), s->core->next_period);
+	sync(s);
+	return 0;
+}
+
+static int allocate(struct sim *s)
+{
+	struct core_shape shape;
+
+	shape_of(s->scenario, &shape);
+	s->guests = calloc(shape.vcpus, sizeof(*s->guests));
+	s->vms = calloc(shape.vms, sizeof(*s->vms));
+	s->cpus = calloc(shape.cpus, sizeof(*s->cpus));
+	s->last_cpu = calloc(shape.vcpus, sizeof(*s->last_cpu));
+	if (!s->guests || !s->vms || !s->cpus || !s->last_cpu ||
+	    timers_init(&s->timers, shape.vcpus + shape.cpus + shape.vms + 1))
+		return -ENOMEM;
+	return core_new(&s->scenario->host.core, &shape, &s->core);
+}
+
+int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struct failure *f,
+	    struct sim **ret)
+{
+	struct sim *s = calloc(1, sizeof(*s));
+	int err = s ? 0 : -ENOMEM;
+
+	if (s) {
+		s->scenario = scenario;
+		err = allocate(s);
+	}
+	if (!err)
+		add_groups(s);
+	for (uint32_t i = 0; !err && i < scenario->n_vms; i++) {
+		for (uint32_t k = 0; !err && k < scenario->vms[i].count; k++)
+			err = add_vm(s, i);
+	}
+	if (err)
+		failure_errno(f, err, "%s: cannot set up the host", scenario->path);
+	else
+		err = start(s, seed, host, f);
+	if (err) {
+		sim_free(s);
+		return err;
+	}
+	*ret = s;
+	return 0;
+}
+
+struct sim *sim_free(struct sim *s)
+{
+	if (!s)
+		return NULL;
+	for (uint32_t i = 0; s->core && s->vms && i < s->core->shape.vms; i++) {
+		free(s->vms[i].ticks);
+		free(s->vms[i].pending);
+	}
+	core_free(s->core);
+	timers_free(&s->timers);
+	free(s->guests);
+	free(s->vms);
+	free(s->cpus);
+	free(s->last_cpu);
+	free(s);
+	return NULL;
+}
