@@ -180,6 +180,8 @@ static void arm_sleep(struct sim *s, uint32_t vcpu)
 {
 	uint64_t tick = next_tick(s, vcpu), until = s->guests[vcpu].until;
 
+	if (until < s->now) /* it passed while an idle tick was served */
+		until = s->now;
 	timer_set(&s->timers, vcpu, tick < until ? tick : until);
 }
 
@@ -230,6 +232,7 @@ static void on_vcpu(struct sim *s, uint32_t vcpu)
 	struct guest *g = &s->guests[vcpu];
 	uint64_t until = g->until;
 
+	timer_set(&s->timers, vcpu, TIMER_NEVER);
 	if (s->now >= until) {
 		g->until = TIMER_NEVER;
 		guest_vm(s, vcpu)->row->timer(s, vcpu);
@@ -279,17 +282,18 @@ static void dispatch_event(struct sim *s, uint32_t timer)
 	}
 }
 
-/* A timer that nothing has set again during its event is off. */
+/* Carries out what was decided. A CPU's timer is still where it was if nothing was decided about
+ * that CPU; a VM's likewise, with nothing more to wait for. */
 static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
 {
 	const struct core_shape *shape = &s->core->shape;
+	uint32_t place;
 
 	sync(s);
-	if (s->timers.place[timer] == TIMER_OFF || s->timers.heap[s->timers.place[timer]].at != at)
+	place = s->timers.place[timer];
+	if (timer < shape->vcpus || place == TIMER_OFF || s->timers.heap[place].at != at)
 		return;
-	if (timer < shape->vcpus)
-		timer_set(&s->timers, timer, TIMER_NEVER);
-	else if (timer < shape->vcpus + shape->cpus)
+	if (timer < shape->vcpus + shape->cpus)
 		arm_cpu(s, timer - shape->vcpus);
 	else if (timer != host_timer(s))
 		timer_set(&s->timers, timer, TIMER_NEVER);
