@@ -21,9 +21,12 @@
 
 static struct {
 	bool list, keys, metrics, json, plot, test;
-	const char *trace, *svg, *sets;
+	const char *trace, *svg, *set;
 	uint64_t seed, seeds, jobs, window;
 } o;
+
+static const char *sets[SETS_MAX];
+static int n_sets;
 
 static const struct option_row rows[] = {
 	{0, "list", NULL, OPTION_FLAG, &o.list, 0, 0, "list the scenarios, with what they show"},
@@ -37,8 +40,8 @@ static const struct option_row rows[] = {
 	{0, "svg", "FILE", OPTION_STRING, &o.svg, 0, 0, "draw the first run as SVG"},
 	{0, "window", "SECONDS", OPTION_SECONDS, &o.window, 1000, 0,
 	 "length of the timelines drawn (0.2)"},
-	{0, "set", "KEY=VALUE,...", OPTION_STRING, &o.sets, 0, 0,
-	 "change keys, such as host.cpus=4,web.count=8"},
+	{0, "set", "KEY=VALUE", OPTION_STRING, &o.set, 0, 0,
+	 "change a key, such as host.cpus=4; may be given again"},
 	{0, "seed", "N", OPTION_UINT, &o.seed, 0, 0, "first seed (1)"},
 	{0, "seeds", "N", OPTION_UINT, &o.seeds, 1, 1000, "how many seeds (as the scenario says)"},
 	{'j', "jobs", "N", OPTION_UINT, &o.jobs, 1, 1024, "threads (one a CPU)"},
@@ -119,18 +122,13 @@ static int list_scenarios(void)
 	return 0;
 }
 
-/* Splits --set at its commas. Loads such as "A:0.4 B:0.2" hold none. */
 static int apply_sets(struct scenario *s, struct failure *f)
 {
-	_cleanup_(free_ptr) char *copy = o.sets ? strdup(o.sets) : NULL;
-	char *save = NULL;
 	int err = 0;
 
-	if (!copy)
-		return 0;
-	for (char *p = strtok_r(copy, ",", &save); p && !err; p = strtok_r(NULL, ",", &save))
-		err = scenario_set(s, p, f);
-	return err ? err : scenario_check(s, f);
+	for (int i = 0; i < n_sets && !err; i++)
+		err = scenario_set(s, sets[i], f);
+	return err || !n_sets ? err : scenario_check(s, f);
 }
 
 /* What --trace, --plot and --svg see of the first unit. */
@@ -225,34 +223,80 @@ static int simulate(const char *name)
 	return err || viewers.err ? 2 : broken;
 }
 
+/* --set may be given again, which the table of options does not know: notes the present one. */
+static int note_set(struct failure *f)
+{
+	if (!o.set)
+		return 0;
+	if (n_sets == SETS_MAX)
+		return failure_set(f, -E2BIG, "--set: at most %d", SETS_MAX);
+	sets[n_sets++] = o.set;
+	o.set = NULL;
+	return 0;
+}
+
+/* Where the next --set begins, at least one word on; argc if there is none. */
+static int next_set(int argc, char **argv, int i)
+{
+	for (i++; i < argc; i++) {
+		if (!strcmp(argv[i], "--set") || !strncmp(argv[i], "--set=", 6))
+			return i;
+	}
+	return argc;
+}
+
+/* Options may stand behind scenarios. The words go to the table of options piece by piece, a piece
+ * ending where the next --set or behind a scenario begins. Returns how many scenarios. */
+static int parse_words(int argc, char **argv, char **names, struct failure *f, bool *ret_help)
+{
+	int n = 0, i = 0; /* argv[i] is a word that has been dealt with */
+
+	while (i + 1 < argc) {
+		int end = next_set(argc, argv, i + 1);
+		int used = options_parse(&command_sim, end - i, argv + i, f, ret_help);
+
+		if (used < 0)
+			return used;
+		if (note_set(f))
+			return -E2BIG;
+		if (*ret_help)
+			return n;
+		i += used;
+		if (i < end)
+			names[n++] = argv[i];
+		else
+			i--;
+	}
+	return n;
+}
+
 int cmd_sim(int argc, char **argv)
 {
+	_cleanup_(free_ptr) char **names = calloc((size_t)argc + 1, sizeof(*names));
 	struct failure f;
-	bool help;
-	int i, status = 0;
+	bool help = false;
+	int n, status = 0;
 
 	memset(&o, 0, sizeof(o));
 	o.seed = 1;
 	o.jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-	i = options_parse(&command_sim, argc, argv, &f, &help);
-	if (help)
-		options_help(&command_sim, "desched");
-	if (i < 0)
+	n = names ? parse_words(argc, argv, names, &f, &help) : -ENOMEM;
+	if (n < 0)
 		return complain(&f);
 	if (help)
-		return 0;
+		options_help(&command_sim, "desched");
 	if (o.keys)
 		scenario_list_keys();
 	if (o.metrics)
 		metrics_list();
 	if (o.list)
 		return list_scenarios();
-	if (i == argc && !o.keys && !o.metrics) {
+	if (!n && !help && !o.keys && !o.metrics) {
 		failure_set(&f, -EINVAL, "expected a scenario; --list shows them");
 		return complain(&f);
 	}
-	for (; i < argc; i++) {
-		int one = simulate(argv[i]);
+	for (int i = 0; i < n; i++) {
+		int one = simulate(names[i]);
 
 		status = one > status ? one : status;
 	}

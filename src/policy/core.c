@@ -3,22 +3,6 @@
 
 #include "policy/core_internal.h"
 
-void core_mark_cpu(struct core *c, uint32_t cpu)
-{
-	if (c->cpus[cpu].dirty)
-		return;
-	c->cpus[cpu].dirty = true;
-	c->dirty[c->n_dirty++] = cpu;
-}
-
-void core_mark_vm(struct core *c, uint32_t vm)
-{
-	if (c->vms[vm].dirty)
-		return;
-	c->vms[vm].dirty = true;
-	c->dirty_vms[c->n_dirty_vms++] = vm;
-}
-
 void core_changed_clear(struct core *c)
 {
 	for (uint32_t i = 0; i < c->n_dirty; i++)
@@ -115,9 +99,7 @@ static void rotate(struct core *c, uint32_t cpu, uint64_t now)
 		core_mark_cpu(c, cpu);
 		return;
 	}
-	core_stop(c, cpu, now, LEDGER_READY);
-	core_enqueue(c, cpu, current, now);
-	core_take(c, cpu, next, now);
+	core_exchange(c, cpu, next, now);
 }
 
 void core_expire(struct core *c, uint64_t now, uint32_t cpu)

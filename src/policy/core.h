@@ -29,6 +29,7 @@
 #include "policy/budget.h"
 #include "policy/cosched.h"
 #include "policy/entitle.h"
+#include "policy/heap4.h"
 #include "policy/pheap.h"
 #include "policy/place.h"
 
@@ -141,7 +142,6 @@ struct core_cpu {
 	uint32_t speed; /* of `current`, in 1/65536 */
 	uint32_t last;	/* vCPU that ran last */
 	bool dirty;
-	bool listed;	/* in its domain's heap of queues */
 	uint64_t since; /* ns: charged up to here */
 	uint64_t until; /* ns: call core_expire() then */
 	uint64_t switches;
@@ -154,8 +154,8 @@ struct core_domain {
 	uint32_t n;
 	uint32_t idle;	  /* CPUs without current and gang */
 	uint32_t waiting; /* vCPUs in queues */
-	uint32_t queues;  /* pheap of CPUs by the head of their queue */
 	uint32_t gangs;	  /* pheap of VMs */
+	struct heap4 queues; /* CPUs (from `first`) by the heads of their queues */
 	uint64_t clock;	  /* virtual time of the latest dispatch, never backwards */
 	uint64_t waste;	  /* ns for which a CPU idled while a queue was not empty */
 	uint64_t waste_at;
@@ -169,7 +169,9 @@ struct core {
 	struct core_cpu *cpus;
 	struct core_domain *domains;
 	struct entitle_node *tree; /* 0: the host, then groups, then VMs */
-	struct pheap_node *vcpu_links, *cpu_links, *gang_links;
+	struct pheap_node *vcpu_links, *gang_links;
+	struct heap4_entry *queue_heap; /* memory of domains' `queues` */
+	uint32_t *queue_place;
 	uint64_t *idle;	    /* bit per CPU */
 	uint32_t *scratch;  /* one per CPU: CPUs that a gang takes */
 	uint32_t *freed;    /* one per CPU: CPUs to find work for */
@@ -237,6 +239,12 @@ void core_restart_counters(struct core *c, uint64_t now);
 
 /* Advances all ledgers, charges and integrals to `now`, for reading. */
 void core_settle(struct core *c, uint64_t now);
+
+/* The CPU with the head of a queue that is most behind in the domain, or CORE_NONE. */
+static inline uint32_t core_most_behind(const struct core_domain *d)
+{
+	return d->queues.n ? d->first + d->queues.heap[0].id : CORE_NONE;
+}
 
 static inline bool core_cpu_idle(const struct core_cpu *p)
 {

@@ -233,8 +233,8 @@ void core_gang_expire(struct core *c, uint32_t id, uint64_t now)
 	core_limit_check(c, id, now);
 	if (!vm->gang_on || now < vm->gang_until)
 		return;
-	if (d->queues != CORE_NONE)
-		rival = c->cpu_links[d->queues].key;
+	if (d->queues.n)
+		rival = d->queues.heap[0].key;
 	if (d->gangs != CORE_NONE && c->gang_links[d->gangs].key < rival)
 		rival = c->gang_links[d->gangs].key;
 	if (rival < vm->gang_vtime) {

@@ -31,9 +31,22 @@ static inline void core_state(struct core *c, struct core_vcpu *v, uint64_t now,
 	ledger_enter(&v->ledger, now, state);
 }
 
-/* Marks for core->dirty. */
-void core_mark_cpu(struct core *c, uint32_t cpu);
-void core_mark_vm(struct core *c, uint32_t vm);
+/* Marks for core->dirty and core->dirty_vms. */
+static inline void core_mark_cpu(struct core *c, uint32_t cpu)
+{
+	if (c->cpus[cpu].dirty)
+		return;
+	c->cpus[cpu].dirty = true;
+	c->dirty[c->n_dirty++] = cpu;
+}
+
+static inline void core_mark_vm(struct core *c, uint32_t vm)
+{
+	if (c->vms[vm].dirty)
+		return;
+	c->vms[vm].dirty = true;
+	c->dirty_vms[c->n_dirty_vms++] = vm;
+}
 
 /* core_run.c */
 void core_charge(struct core *c, uint32_t cpu, uint64_t now);
@@ -44,6 +57,7 @@ void core_set_idle(struct core *c, uint32_t cpu, uint64_t now, bool idle);
 void core_enqueue(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now);
 void core_dequeue(struct core *c, uint32_t vcpu, uint64_t now);
 uint32_t core_best(struct core *c, uint32_t cpu, uint64_t rival, uint64_t now);
+void core_exchange(struct core *c, uint32_t cpu, uint32_t next, uint64_t now);
 void core_take(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now);
 void core_refill(struct core *c, uint32_t cpu, uint64_t now);
 void core_ready(struct core *c, uint32_t vcpu, uint64_t now, bool woken);

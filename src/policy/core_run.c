@@ -107,17 +107,16 @@ uint64_t core_deadline(struct core *c, uint32_t id, uint64_t now)
 	return left < until ? left : until;
 }
 
-void core_run(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
+/* The part of core_run() that concerns the vCPU; the CPU is marked busy already. */
+static void put_on(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
 {
 	struct core_cpu *p = &c->cpus[cpu];
 	struct core_vcpu *v = &c->vcpus[vcpu];
 	struct core_vm *vm = &c->vms[v->vm];
 	struct core_domain *d = domain_of(c, cpu);
 
-	if (p->last != vcpu)
-		p->switches++;
-	if (v->ran != cpu)
-		v->moves++;
+	p->switches += p->last != vcpu;
+	v->moves += v->ran != cpu;
 	if (now - v->wanted > v->worst)
 		v->worst = now - v->wanted;
 	v->dispatches++;
@@ -127,18 +126,22 @@ void core_run(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
 	vm->running++;
 	p->current = vcpu;
 	p->since = now;
-	core_set_idle(c, cpu, now, false);
-	set_speeds(c, cpu, now);
 	if (!vm->realtime && p->gang == CORE_NONE && v->vtime > d->clock)
 		d->clock = v->vtime;
 	p->until = p->gang == CORE_NONE ? core_deadline(c, v->vm, now) : vm->gang_until;
 	core_mark_cpu(c, cpu);
-	core_skew_arm(c, v->vm, now);
 }
 
-/* Takes the running vCPU off; the CPU is idle then, or still held by the gang. The vCPU is in no
- * queue: the caller goes on with it. */
-void core_stop(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state state)
+void core_run(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
+{
+	core_set_idle(c, cpu, now, false);
+	put_on(c, cpu, vcpu, now);
+	set_speeds(c, cpu, now);
+	core_skew_arm(c, c->vcpus[vcpu].vm, now);
+}
+
+/* The part of core_stop() that concerns the vCPU. */
+static void take_off(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state state)
 {
 	struct core_cpu *p = &c->cpus[cpu];
 	struct core_vcpu *v = &c->vcpus[p->current];
@@ -149,29 +152,27 @@ void core_stop(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state sta
 	c->vms[v->vm].running--;
 	p->last = p->current;
 	p->current = CORE_NONE;
-	set_speeds(c, cpu, now);
-	if (p->gang == CORE_NONE)
-		core_set_idle(c, cpu, now, true);
 	core_mark_cpu(c, cpu);
+}
+
+/* Takes the running vCPU off; the CPU is idle then, or still held by the gang. The vCPU is in no
+ * queue: the caller goes on with it. */
+void core_stop(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state state)
+{
+	take_off(c, cpu, now, state);
+	set_speeds(c, cpu, now);
+	if (c->cpus[cpu].gang == CORE_NONE)
+		core_set_idle(c, cpu, now, true);
 }
 
 /* Brings a CPU's place in its domain's heap of queues up to date. */
 static void relist(struct core *c, uint32_t cpu)
 {
-	struct core_cpu *p = &c->cpus[cpu];
+	const struct core_cpu *p = &c->cpus[cpu];
 	struct core_domain *d = domain_of(c, cpu);
-	uint64_t key;
 
-	if (p->queue == CORE_NONE && !p->listed)
-		return;
-	key = p->queue == CORE_NONE ? 0 : c->vcpu_links[p->queue].key;
-	if (p->listed && p->queue != CORE_NONE && c->cpu_links[cpu].key == key)
-		return;
-	if (p->listed)
-		d->queues = pheap_remove(c->cpu_links, d->queues, cpu);
-	p->listed = p->queue != CORE_NONE;
-	if (p->listed)
-		d->queues = pheap_insert(c->cpu_links, d->queues, cpu, key);
+	heap4_set(&d->queues, cpu - d->first,
+		  p->queue == CORE_NONE ? HEAP4_NEVER : c->vcpu_links[p->queue].key);
 }
 
 void core_enqueue(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
@@ -230,9 +231,9 @@ static bool may_enter(const struct core *c, uint32_t vcpu, uint32_t cpu)
  */
 uint32_t core_best(struct core *c, uint32_t cpu, uint64_t rival, uint64_t now)
 {
-	const struct core_cpu *p = &c->cpus[cpu], *far;
+	const struct core_cpu *p = &c->cpus[cpu];
 	struct core_domain *d = domain_of(c, cpu);
-	uint32_t best = CORE_NONE, other;
+	uint32_t best = CORE_NONE, other, far;
 	uint64_t margin;
 
 	(void)now;
@@ -240,17 +241,37 @@ uint32_t core_best(struct core *c, uint32_t cpu, uint64_t rival, uint64_t now)
 		best = p->queue;
 		rival = c->vcpu_links[best].key;
 	}
-	if (d->queues == CORE_NONE || d->queues == cpu)
+	far = core_most_behind(d);
+	if (far == CORE_NONE || far == cpu)
 		return best;
-	far = &c->cpus[d->queues];
-	other = far->queue;
+	other = c->cpus[far].queue;
 	margin = c->config.pull;
-	if (d->queues / c->shape.cache_cpus != cpu / c->shape.cache_cpus)
+	if (far / c->shape.cache_cpus != cpu / c->shape.cache_cpus)
 		margin *= PULL_FAR;
 	if (rival != UINT64_MAX && !dispatch_behind(c->vcpu_links[other].key, rival, margin,
 						    vm_of(c, other)->stretch))
 		return best;
 	return may_enter(c, other, cpu) ? other : best;
+}
+
+/* Runs `next`, which is queued somewhere in the domain, and queues what ran here. The CPU is never
+ * idle, and as many wait as before. */
+void core_exchange(struct core *c, uint32_t cpu, uint32_t next, uint64_t now)
+{
+	struct core_cpu *p = &c->cpus[cpu];
+	uint32_t old = p->current, from = c->vcpus[next].cpu;
+	struct core_vcpu *v = &c->vcpus[old];
+
+	take_off(c, cpu, now, LEDGER_READY);
+	c->cpus[from].queue = pheap_remove(c->vcpu_links, c->cpus[from].queue, next);
+	v->where = CORE_QUEUED;
+	p->queue = pheap_insert(c->vcpu_links, p->queue, old, v->vtime);
+	if (from != cpu)
+		relist(c, from);
+	relist(c, cpu);
+	put_on(c, cpu, next, now);
+	core_skew_arm(c, v->vm, now);
+	core_skew_arm(c, c->vcpus[next].vm, now);
 }
 
 void core_take(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)

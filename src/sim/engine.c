@@ -287,11 +287,9 @@ static void dispatch_event(struct sim *s, uint32_t timer)
 static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
 {
 	const struct core_shape *shape = &s->core->shape;
-	uint32_t place;
 
 	sync(s);
-	place = s->timers.place[timer];
-	if (timer < shape->vcpus || place == TIMER_OFF || s->timers.heap[place].at != at)
+	if (timer < shape->vcpus || timer_at(&s->timers, timer) != at)
 		return;
 	if (timer < shape->vcpus + shape->cpus)
 		arm_cpu(s, timer - shape->vcpus);
@@ -301,13 +299,14 @@ static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
 
 void sim_run(struct sim *s, uint64_t end)
 {
-	while (s->timers.n && s->timers.heap[0].at < end) {
-		uint32_t timer = s->timers.heap[0].timer;
+	uint32_t timer = 0;
+	uint64_t at;
 
-		s->now = s->timers.heap[0].at;
+	while ((at = timers_next(&s->timers, &timer)) < end) {
+		s->now = at;
 		s->events++;
 		dispatch_event(s, timer);
-		leave_event(s, timer, s->now);
+		leave_event(s, timer, at);
 	}
 	s->now = end;
 }

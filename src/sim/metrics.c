@@ -356,7 +356,7 @@ static int host_value(const struct result *results, uint32_t n, const char *name
 int metric_value(const struct scenario *sc, const struct result *results, uint32_t n,
 		 const char *name, double *ret)
 {
-	char copy[96], *part[6] = {0}, *save = NULL;
+	char copy[192], *part[6] = {0}, *save = NULL;
 	struct selector sel = {0};
 	int parts = 0;
 

@@ -11,7 +11,7 @@ static const enum vm_metric columns[] = {METRIC_CPU,	 METRIC_READY, METRIC_COSTO
 static double value_of(const struct run *r, uint32_t variant, uint32_t seed, const char *vm,
 		       const char *metric)
 {
-	char name[96];
+	char name[192];
 	double v = 0;
 
 	snprintf(name, sizeof(name), "%s.%s", vm, metric);

@@ -159,9 +159,10 @@ static void seen(void *data, uint32_t vcpu, uint64_t now, enum ledger_state stat
 /* One step of the clock at a time, so that the domains can be looked at between events. */
 static void run_watched(struct sim *s, struct view *v, uint64_t end)
 {
-	while (s->timers.n && s->timers.heap[0].at < end) {
-		uint64_t next = s->timers.heap[0].at;
+	uint32_t timer;
+	uint64_t next;
 
+	while ((next = timers_next(&s->timers, &timer)) < end) {
 		look_at_domains(v, next);
 		sim_run(s, next + 1);
 	}
