@@ -12,14 +12,14 @@ void core_changed_clear(struct core *c)
 	c->n_dirty = c->n_dirty_vms = 0;
 }
 
-/* Brings a vCPU that was idle since v->wanted back into the order. */
+/* Brings a vCPU that was idle back into the order. */
 static void rejoin(struct core *c, struct core_vcpu *v, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[v->vm];
-	uint64_t idle = now - v->wanted;
 
 	if (vm_row(vm)->skew && vm->n > 1)
-		v->progress = cosched_after_idle(v->progress, idle, core_slowest(c, vm, now));
+		v->progress = cosched_rejoin(v->progress, core_slowest(c, vm, now),
+					     c->config.skew_stop);
 	if (vm->realtime)
 		v->vtime = vm->budget.began + vm->budget.period;
 	else
@@ -42,7 +42,7 @@ void core_wake(struct core *c, uint64_t now, uint32_t vcpu)
 	if (vm->exhausted) {
 		v->where = CORE_LIMITED;
 		core_state(c, v, now, LEDGER_LIMITED);
-	} else if (vm_row(vm)->gang) {
+	} else if (vm_gang(vm)) {
 		core_gang_wake(c, vcpu, now);
 	} else {
 		core_ready(c, vcpu, now, vm->realtime || c->config.wake_credit);
@@ -59,7 +59,7 @@ void core_block(struct core *c, uint64_t now, uint32_t vcpu, enum ledger_state s
 		return;
 	v->wants = false;
 	core_active(c, v->vm, now, -1);
-	if (vm_row(vm)->gang) {
+	if (vm_gang(vm)) {
 		core_gang_block(c, vcpu, now, state);
 		v->wanted = now;
 		return;

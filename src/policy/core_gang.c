@@ -7,6 +7,8 @@
  */
 #include "policy/core_internal.h"
 
+#define GANGS_LOOKED_AT 8
+
 void core_gang_enqueue(struct core *c, uint32_t id)
 {
 	struct core_vm *vm = &c->vms[id];
@@ -123,9 +125,8 @@ static uint32_t collect(struct core *c, const struct core_vm *vm, bool preempt, 
 	return n;
 }
 
-static bool gang_try(struct core *c, uint32_t domain, bool preempt, uint64_t now)
+static bool start_gang(struct core *c, uint32_t id, bool preempt, uint64_t now)
 {
-	uint32_t id = c->domains[domain].gangs;
 	struct core_vm *vm = &c->vms[id];
 
 	if (collect(c, vm, preempt, now) < vm->n)
@@ -146,11 +147,31 @@ bool core_gang_try(struct core *c, uint32_t domain, uint64_t rival, uint64_t now
 
 	if (d->gangs == CORE_NONE || c->gang_links[d->gangs].key > rival)
 		return false;
-	return gang_try(c, domain, true, now);
+	return start_gang(c, d->gangs, true, now);
 }
 
-/* Finds work for all idle CPUs of a domain: whoever fits and is most behind. A gang that does not
- * fit blocks no one. */
+/* Starts the first gang that fits into the idle CPUs, of the few that are most behind and behind
+ * `rival`. One that does not fit blocks no one. */
+static bool start_fitting(struct core *c, uint32_t domain, uint64_t rival, uint64_t now)
+{
+	struct core_domain *d = &c->domains[domain];
+	uint32_t passed[GANGS_LOOKED_AT], n = 0;
+	bool started = false;
+
+	while (!started && n < GANGS_LOOKED_AT && d->gangs != CORE_NONE &&
+	       c->gang_links[d->gangs].key <= rival) {
+		started = start_gang(c, d->gangs, false, now);
+		if (started)
+			break;
+		passed[n++] = d->gangs;
+		core_gang_dequeue(c, d->gangs);
+	}
+	while (n)
+		core_gang_enqueue(c, passed[--n]);
+	return started;
+}
+
+/* Finds work for all idle CPUs of a domain: whoever fits and is most behind. */
 void core_refill_domain(struct core *c, uint32_t domain, uint64_t now)
 {
 	const struct core_domain *d = &c->domains[domain];
@@ -161,9 +182,7 @@ void core_refill_domain(struct core *c, uint32_t domain, uint64_t now)
 		if (!core_cpu_idle(&c->cpus[i]))
 			continue;
 		v = core_best(c, i, UINT64_MAX, now);
-		if (d->gangs != CORE_NONE &&
-		    (v == CORE_NONE || c->gang_links[d->gangs].key <= c->vcpu_links[v].key) &&
-		    gang_try(c, domain, false, now)) {
+		if (start_fitting(c, domain, v == CORE_NONE ? UINT64_MAX : c->vcpu_links[v].key, now)) {
 			i = d->first - 1;
 			continue;
 		}

@@ -242,7 +242,7 @@ static int place_all(struct core *c, uint32_t *ret_node)
 
 		*pv = (struct place_vm){.load = vm->n,
 					.reservation = c->tree[vm->node].reservation,
-					.min_cpus = vm_row(vm)->gang || c->n_domains > 1 ? vm->n : 1};
+					.min_cpus = vm_gang(vm) || c->n_domains > 1 ? vm->n : 1};
 		pv->domain = place_initial(c->place_domains, c->n_domains, pv);
 		if (pv->domain == PLACE_NONE) {
 			*ret_node = vm->node;
@@ -295,7 +295,7 @@ int core_start(struct core *c, uint64_t now, struct entitle_refusal *ret_refusal
 
 static void restretch(struct core *c, struct core_vm *vm, uint64_t now)
 {
-	uint32_t stretch = dispatch_stretch_of(vm->rate, vm_row(vm)->gang ? vm->n : vm->active);
+	uint32_t stretch = dispatch_stretch_of(vm->rate, vm_gang(vm) ? vm->n : vm->active);
 
 	if (stretch == vm->stretch)
 		return;
@@ -393,7 +393,7 @@ static bool lift(struct core *c, uint32_t vcpu, uint64_t now, uint32_t *freed, u
 static void move_vm(struct core *c, uint32_t id, uint32_t to, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
-	bool gang = vm_row(vm)->gang, gang_on = vm->gang_on;
+	bool gang = vm_gang(vm), gang_on = vm->gang_on;
 	uint64_t old = c->domains[vm->domain].clock, new = c->domains[to].clock;
 	uint32_t n = 0, from = vm->domain;
 

@@ -12,6 +12,12 @@ static inline const struct cosched_row *vm_row(const struct core_vm *vm)
 	return &cosched_rows[vm->cosched];
 }
 
+/* Dispatched as one. A single vCPU needs no gang. */
+static inline bool vm_gang(const struct core_vm *vm)
+{
+	return vm->n > 1 && vm_row(vm)->gang;
+}
+
 static inline struct core_vm *vm_of(struct core *c, uint32_t vcpu)
 {
 	return &c->vms[c->vcpus[vcpu].vm];

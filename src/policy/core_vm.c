@@ -39,16 +39,6 @@ static void set_skew_timer(struct core *c, uint32_t id, uint64_t at)
 	core_mark_vm(c, id);
 }
 
-void core_skew_arm(struct core *c, uint32_t id, uint64_t now)
-{
-	const struct core_vm *vm = &c->vms[id];
-
-	if (vm->n == 1 || !vm_row(vm)->skew || vm->skew_at != CORE_NEVER)
-		return;
-	if (vm->running && vm->active > vm->running)
-		set_skew_timer(c, id, now + c->config.skew_poll);
-}
-
 /* When skew has to be looked at again; both bounds in one pass. */
 static uint64_t next_look(const struct core *c, const struct core_vm *vm, uint64_t slowest,
 			  uint64_t now)
@@ -72,6 +62,19 @@ static uint64_t next_look(const struct core *c, const struct core_vm *vm, uint64
 			wait = w;
 	}
 	return now + (wait < k->skew_poll ? k->skew_poll : wait);
+}
+
+/* A vCPU of the VM has begun to run or to wait: skew may grow faster than the timer has it. */
+void core_skew_arm(struct core *c, uint32_t id, uint64_t now)
+{
+	const struct core_vm *vm = &c->vms[id];
+	uint64_t at;
+
+	if (vm->n == 1 || !vm_row(vm)->skew || !vm->running || vm->active == vm->running)
+		return;
+	at = next_look(c, vm, core_slowest(c, vm, now), now);
+	if (at < vm->skew_at)
+		set_skew_timer(c, id, at);
 }
 
 /* Stops a leader. Returns the CPU that is idle now, or CORE_NONE. */
@@ -188,7 +191,7 @@ static uint32_t hold_back(struct core *c, uint32_t vcpu, uint64_t now)
 static void exhaust(struct core *c, uint32_t id, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
-	bool gang = vm_row(vm)->gang;
+	bool gang = vm_gang(vm);
 	uint32_t n = 0;
 
 	vm->exhausted = true;
@@ -215,7 +218,7 @@ static void exhaust(struct core *c, uint32_t id, uint64_t now)
 static void replenish(struct core *c, uint32_t id, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
-	bool gang = vm_row(vm)->gang;
+	bool gang = vm_gang(vm);
 
 	vm->exhausted = false;
 	vm->limit_at = CORE_NEVER;

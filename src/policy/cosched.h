@@ -8,8 +8,8 @@
  *           it leads by less than skew_start (ESX 3)
  *  balance  no two siblings in one CPU's queue (Sukwong and Kim, EuroSys 2011)
  *
- * Progress is the time a vCPU executed or was idle; skew is the lead over the slowest busy
- * sibling. An idle vCPU cannot be late, and gains no lead by idling.
+ * Progress is the time a vCPU executed; skew is the lead over the slowest busy sibling. Idling counts
+ * as progress in that an idle vCPU is not late when it comes back, and gains no lead either.
  */
 #ifndef POLICY_COSCHED_H
 #define POLICY_COSCHED_H
@@ -39,15 +39,15 @@ extern const struct cosched_row cosched_rows[COSCHED_ROWS];
 /* The row's number, or -EINVAL. */
 int cosched_find(const char *name);
 
-/* Progress after `idle` ns without work: a vCPU that was behind keeps up with time, one that was
- * not behind comes back level with `slowest`, the least progress of its busy siblings. */
-static inline uint64_t cosched_after_idle(uint64_t progress, uint64_t idle, uint64_t slowest)
+/* The progress with which a vCPU comes back from idling, when its busy siblings' least progress is
+ * `slowest` (UINT64_MAX: none is busy): not behind them, and ahead by no more than the bound. */
+static inline uint64_t cosched_rejoin(uint64_t progress, uint64_t slowest, uint64_t skew_stop)
 {
-	uint64_t moved = progress + idle;
-
-	if (moved <= slowest)
-		return moved;
-	return progress > slowest ? progress : slowest;
+	if (slowest == UINT64_MAX)
+		return progress;
+	if (progress < slowest)
+		return slowest;
+	return progress - slowest > skew_stop ? slowest + skew_stop : progress;
 }
 
 static inline uint64_t cosched_skew(uint64_t progress, uint64_t slowest)

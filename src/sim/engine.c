@@ -43,6 +43,12 @@ static uint64_t time_for(uint64_t work, uint32_t speed, uint32_t pace)
 	return work;
 }
 
+/* The guest's own pace; an idle tick is not slowed by ticks. */
+static uint32_t pace_of(struct sim *s, uint32_t vcpu)
+{
+	return s->guests[vcpu].ticking ? DISPATCH_STRETCH_ONE : guest_vm(s, vcpu)->pace;
+}
+
 static void settle_cpu(struct sim *s, uint32_t cpu)
 {
 	struct sim_cpu *e = &s->cpus[cpu];
@@ -55,7 +61,7 @@ static void settle_cpu(struct sim *s, uint32_t cpu)
 		return;
 	g = &s->guests[e->running];
 	vm = guest_vm(s, e->running);
-	work = work_in(dt, e->speed, vm->pace);
+	work = work_in(dt, e->speed, pace_of(s, e->running));
 	burn = work < g->debt ? work : g->debt;
 	g->debt -= burn;
 	vm->overhead += burn;
@@ -75,7 +81,7 @@ static void arm_cpu(struct sim *s, uint32_t cpu)
 		g = &s->guests[e->running];
 		t = g->need + g->debt;
 		if (t < GUEST_BUSY) {
-			t = s->now + time_for(t, e->speed, guest_vm(s, e->running)->pace);
+			t = s->now + time_for(t, e->speed, pace_of(s, e->running));
 			at = t < at ? t : at;
 		}
 		if (g->alarm < at)

@@ -26,9 +26,10 @@ struct parser {
 	struct failure *f;
 	const char *text, *end;
 	int line;
-	int section_line; /* 0: the section has a key */
 	int err;
 };
+
+static void open_section(struct parser *p, const char *line);
 
 /* Records the first complaint. Returns 0, with which inih's handlers report an error. */
 static int complain(struct parser *p, int err, const char *what)
@@ -58,15 +59,9 @@ static char *next_line(char *buf, int size, void *data)
 	buf[len] = '\n';
 	buf[len + 1] = 0;
 	p->text += len + (stop ? 1 : 0);
-	if (buf[0] == '[') {
-		if (p->section_line) {
-			p->line = p->section_line;
-			complain(p, -EINVAL, "a section without keys; give it one or take it out");
-			return NULL;
-		}
-		p->section_line = p->line;
-	}
-	return buf;
+	if (buf[0] == '[')
+		open_section(p, buf);
+	return p->err ? NULL : buf;
 }
 
 /* Appends one zeroed element to an array. */
@@ -202,38 +197,63 @@ static int set_key(struct parser *p, enum key_section section, void *base, const
 	return err ? complain(p, err, why.text) : 1;
 }
 
-/* inih's handler: one key. Returns 1 if it was good. */
+/* Makes the section of a line "[vm NAME]": one without keys is a VM, group or variant as well. inih
+ * itself says nothing of sections. */
+static void open_section(struct parser *p, const char *line)
+{
+	const char *kinds[] = {"vm ", "group ", "variant "};
+	size_t len = strcspn(line + 1, "]\n");
+	char name[NAME_MAX_LENGTH];
+	void *made = NULL;
+
+	if (len >= sizeof(name) || line[1 + len] != ']') {
+		complain(p, -EINVAL, "expected ']' after a name of at most 47 characters");
+		return;
+	}
+	memcpy(name, line + 1, len);
+	name[len] = 0;
+	if (!strcmp(name, "host") || !strcmp(name, "run") || !strcmp(name, "limits"))
+		return;
+	for (int i = 0; i < 3; i++) {
+		const char *own = name + strlen(kinds[i]);
+
+		if (strncmp(name, kinds[i], strlen(kinds[i])) || !good_name(own))
+			continue;
+		made = i == 0	? (void *)vm_section(p, own)
+		       : i == 1 ? (void *)group_section(p, own)
+				: (void *)variant_section(p, own);
+		if (!made)
+			complain(p, -EINVAL, "this name is taken by a section of another kind, or there "
+					     "are too many sections");
+		return;
+	}
+	complain(p, -EINVAL, "expected [host], [run], [limits], [group NAME], [vm NAME] or "
+			     "[variant NAME], a name of letters, digits, - and _");
+}
+
+/* inih's handler: one key of a section that open_section() has seen. Returns 1 if it was good. */
 static int on_key(void *data, const char *section, const char *key, const char *value)
 {
 	struct parser *p = data;
 	const char *name = strchr(section, ' ');
 
-	p->section_line = 0;
 	if (p->err)
 		return 0;
-	if (strlen(section) >= NAME_MAX_LENGTH || strlen(key) >= NAME_MAX_LENGTH)
-		return complain(p, -EINVAL, "a name of more than 48 characters");
+	if (strlen(key) >= NAME_MAX_LENGTH)
+		return complain(p, -EINVAL, "a name of more than 47 characters");
 	if (!strcmp(section, "host"))
 		return set_key(p, SECTION_HOST, &p->s->host, key, value);
 	if (!strcmp(section, "run"))
 		return set_key(p, SECTION_RUN, &p->s->run, key, value);
 	if (!strcmp(section, "limits"))
 		return add_limit(p, key, value);
-	if (!name || !good_name(name + 1))
-		return complain(p, -EINVAL, "expected [host], [run], [limits], [group NAME], [vm NAME] "
-					    "or [variant NAME] with a name of letters, digits, - and _");
+	if (!name)
+		return complain(p, -EINVAL, "a key before the first section");
 	if (!strncmp(section, "vm ", 3))
 		return set_key(p, SECTION_VM, vm_section(p, name + 1), key, value);
 	if (!strncmp(section, "group ", 6))
 		return set_key(p, SECTION_GROUP, group_section(p, name + 1), key, value);
-	if (!strncmp(section, "variant ", 8)) {
-		struct variant *v = variant_section(p, name + 1);
-
-		return v ? add_setting(p, v, key, value)
-			 : complain(p, -E2BIG, "too many variants");
-	}
-	return complain(p, -EINVAL, "unknown kind of section; there are host, run, limits, group, vm "
-				    "and variant");
+	return add_setting(p, variant_section(p, name + 1), key, value);
 }
 
 /* Keeps the comment at the top, without its marks. */
