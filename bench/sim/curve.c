@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How fast the simulator is, and what it needs, from 10 to 100,000 vCPUs: one host with a CPU for
- * each four vCPUs, each of which works for an exponential time (mean 10 ms) and sleeps as long; then
- * the same vCPUs on hosts of 50 CPUs, one after the other. An event is one timer of the engine; rates
- * are by CPU time of one thread, since the machine may be shared. `curve VMS` instead plays the
- * workload of peer.cpp (hosts of 8 CPUs and 20 VMs) and counts its events: ends of bursts and sleeps.
+ * each four vCPUs, each of which works for an exponential time (mean 10 ms) and sleeps as long;
+ * then the same vCPUs on hosts of 50 CPUs, one after the other. An event is one timer of the
+ * engine; rates are by CPU time of one thread, since the machine may be shared. `curve VMS` instead
+ * plays the workload of peer.cpp (hosts of 8 CPUs and 20 VMs) and counts its events: ends of bursts
+ * and sleeps.
  */
 #include "base/clock.h"
 #include "base/units.h"
@@ -31,7 +32,8 @@ static struct scenario *scenario(unsigned cpus, unsigned vms)
 	struct scenario *s;
 
 	snprintf(text, sizeof(text),
-		 "[host]\ncpus=%u\n[vm w]\ncount=%u\nworkload=duty\nburst=10ms\nload=0.5\n", cpus, vms);
+		 "[host]\ncpus=%u\n[vm w]\ncount=%u\nworkload=duty\nburst=10ms\nload=0.5\n", cpus,
+		 vms);
 	if (scenario_parse(text, strlen(text), "bench", &f, &s)) {
 		fprintf(stderr, "bench: %s\n", f.text);
 		exit(1);
@@ -110,8 +112,8 @@ int main(int argc, char **argv)
 		as_peer((unsigned)atoi(argv[1]));
 		return 0;
 	}
-	printf("%8s %8s %10s %12s %12s %8s %12s\n", "vCPUs", "CPUs", "events", "/s of CPU", "/s real",
-	       "B/vCPU", "hosts of 50");
+	printf("%8s %8s %10s %12s %12s %8s %12s\n", "vCPUs", "CPUs", "events", "/s of CPU",
+	       "/s real", "B/vCPU", "hosts of 50");
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		one_host(sizes[i]);
 		many_hosts(sizes[i]);

@@ -33,7 +33,8 @@ static const struct option_row rows[] = {
 	{0, "keys", NULL, OPTION_FLAG, &o.keys, 0, 0, "list the keys of scenario files"},
 	{0, "metrics", NULL, OPTION_FLAG, &o.metrics, 0, 0, "list what limits can be about"},
 	{0, "json", NULL, OPTION_FLAG, &o.json, 0, 0, "print JSON"},
-	{0, "test", NULL, OPTION_FLAG, &o.test, 0, 0, "print broken limits and one line a scenario"},
+	{0, "test", NULL, OPTION_FLAG, &o.test, 0, 0,
+	 "print broken limits and one line a scenario"},
 	{0, "trace", "FILE", OPTION_STRING, &o.trace, 0, 0,
 	 "write a timeline of the first run for Perfetto"},
 	{0, "plot", NULL, OPTION_FLAG, &o.plot, 0, 0, "draw the first run in the terminal"},
@@ -50,7 +51,8 @@ static const struct option_row rows[] = {
 const struct command command_sim = {
 	.name = "sim",
 	.operands = "[FILE|NAME...]",
-	.summary = "Simulates hosts and virtual machines, by the policy that desched uses for real.",
+	.summary =
+		"Simulates hosts and virtual machines, by the policy that desched uses for real.",
 	.examples = "  desched sim --list\n"
 		    "  desched sim 01 --plot\n"
 		    "  desched sim my.ini --set host.cosched=strict --json\n",
@@ -91,9 +93,9 @@ static int load(const char *name, struct failure *f, struct scenario **ret)
 	if (strchr(name, '/') || strchr(name, '.'))
 		return scenario_load(name, f, ret);
 	if (strpbrk(name, "*?[") || find_scenarios(name, &found))
-		return failure_set(f, -ENOENT,
-				   "no scenario '%s'; --list shows them, a file is given with its path",
-				   name);
+		return failure_set(
+			f, -ENOENT,
+			"no scenario '%s'; --list shows them, a file is given with its path", name);
 	err = scenario_load(found.gl_pathv[0], f, ret);
 	globfree(&found);
 	return err;

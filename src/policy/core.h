@@ -4,8 +4,8 @@
  *
  * A host has CPUs; CPUs form domains, which vCPUs do not leave by themselves (a NUMA node, a hard
  * cell, or the whole host), and caches, which they leave unwillingly. A VM has vCPUs with numbers
- * in a row and lives in one domain. A vCPU wants to run or not; if it does, it is running, queued at
- * a CPU (READY), waiting with its gang (READY), held back for its siblings (COSTOP) or for its
+ * in a row and lives in one domain. A vCPU wants to run or not; if it does, it is running, queued
+ *at a CPU (READY), waiting with its gang (READY), held back for its siblings (COSTOP) or for its
  * limit (LIMITED).
  *
  * The embedder reports what happens, each with the present time, which never runs backwards:
@@ -61,8 +61,8 @@ struct core_config {
 extern const struct core_config core_defaults;
 
 /* What the host looks like: `cpus` in order, cut into domains of `domain_cpus`, caches of
- * `cache_cpus` and cores of `smt` threads; each of the three divides the one before, the last domain
- * may be smaller. */
+ * `cache_cpus` and cores of `smt` threads; each of the three divides the one before, the last
+ * domain may be smaller. */
 struct core_shape {
 	uint32_t cpus;
 	uint32_t domain_cpus;
@@ -116,8 +116,8 @@ struct core_vm {
 	bool gang_on;
 	bool dirty;
 	struct budget budget;
-	uint64_t skew_at;  /* CORE_NEVER, or call core_vm_timer() then */
-	uint64_t limit_at; /* likewise */
+	uint64_t skew_at;    /* CORE_NEVER, or call core_vm_timer() then */
+	uint64_t limit_at;   /* likewise */
 	uint64_t skew_worst; /* ns: largest lead of a running vCPU over a busy sibling */
 	uint64_t costops;
 	uint64_t active_ns; /* time integral of `active` up to active_at */
@@ -152,12 +152,12 @@ struct core_cpu {
 struct core_domain {
 	uint32_t first; /* CPUs first .. first + n - 1 */
 	uint32_t n;
-	uint32_t idle;	  /* CPUs without current and gang */
-	uint32_t waiting; /* vCPUs in queues */
-	uint32_t gangs;	  /* pheap of VMs */
+	uint32_t idle;	     /* CPUs without current and gang */
+	uint32_t waiting;    /* vCPUs in queues */
+	uint32_t gangs;	     /* pheap of VMs */
 	struct heap4 queues; /* CPUs (from `first`) by the heads of their queues */
-	uint64_t clock;	  /* virtual time of the latest dispatch, never backwards */
-	uint64_t waste;	  /* ns for which a CPU idled while a queue was not empty */
+	uint64_t clock;	     /* virtual time of the latest dispatch, never backwards */
+	uint64_t waste;	     /* ns for which a CPU idled while a queue was not empty */
 	uint64_t waste_at;
 };
 
@@ -172,10 +172,10 @@ struct core {
 	struct pheap_node *vcpu_links, *gang_links;
 	struct heap4_entry *queue_heap; /* memory of domains' `queues` */
 	uint32_t *queue_place;
-	uint64_t *idle;	    /* bit per CPU */
-	uint32_t *scratch;  /* one per CPU: CPUs that a gang takes */
-	uint32_t *freed;    /* one per CPU: CPUs to find work for */
-	uint32_t *dirty;    /* CPUs */
+	uint64_t *idle;	   /* bit per CPU */
+	uint32_t *scratch; /* one per CPU: CPUs that a gang takes */
+	uint32_t *freed;   /* one per CPU: CPUs to find work for */
+	uint32_t *dirty;   /* CPUs */
 	uint32_t *dirty_vms;
 	struct place_domain *place_domains;
 	struct place_vm *place_vms;
@@ -187,10 +187,10 @@ struct core {
 	uint32_t n_vcpus;
 	void (*watch)(void *data, uint32_t vcpu, uint64_t now, enum ledger_state state);
 	void *watch_data; /* `watch` may be NULL; it is told every change of a vCPU's state */
-	bool uniform; /* all VMs alike: virtual time is service, nothing to divide */
+	bool uniform;	  /* all VMs alike: virtual time is service, nothing to divide */
 	uint64_t next_period;
 	uint64_t next_balance;
-	uint64_t divided; /* ns: when entitlements were divided last */
+	uint64_t divided;     /* ns: when entitlements were divided last */
 	uint64_t demand_from; /* ns: demand is averaged from here */
 	uint64_t divisions;
 };
@@ -212,7 +212,8 @@ struct core_vm_spec {
 	double shares; /* of the VM */
 	double reservation;
 	double limit; /* ENTITLE_UNLIMITED: none */
-	/* Real time, if period is not 0: runs before all others, `quota` in each `period`, no more. */
+	/* Real time, if period is not 0: runs before all others, `quota` in each `period`, no more.
+	 */
 	uint64_t quota;
 	uint64_t period;
 };

@@ -105,8 +105,8 @@ static bool takeable(const struct core *c, const struct core_vm *vm, uint32_t cp
 			       vm->stretch);
 }
 
-/* Collects CPUs for a gang in core->scratch: idle ones first, then single vCPUs', then gangs'. Returns
- * how many, at most vm->n. */
+/* Collects CPUs for a gang in core->scratch: idle ones first, then single vCPUs', then gangs'.
+ * Returns how many, at most vm->n. */
 static uint32_t collect(struct core *c, const struct core_vm *vm, bool preempt, uint64_t now)
 {
 	const struct core_domain *d = &c->domains[vm->domain];
@@ -182,7 +182,8 @@ void core_refill_domain(struct core *c, uint32_t domain, uint64_t now)
 		if (!core_cpu_idle(&c->cpus[i]))
 			continue;
 		v = core_best(c, i, UINT64_MAX, now);
-		if (start_fitting(c, domain, v == CORE_NONE ? UINT64_MAX : c->vcpu_links[v].key, now)) {
+		if (start_fitting(c, domain, v == CORE_NONE ? UINT64_MAX : c->vcpu_links[v].key,
+				  now)) {
 			i = d->first - 1;
 			continue;
 		}

@@ -84,9 +84,8 @@ static void set_up_cpus(struct core *c)
 	for (uint32_t i = 0; i < c->n_domains; i++) {
 		struct core_domain *d = &c->domains[i];
 
-		*d = (struct core_domain){.first = i * s->domain_cpus,
-					  .gangs = CORE_NONE,
-					  .clock = DISPATCH_BASE};
+		*d = (struct core_domain){
+			.first = i * s->domain_cpus, .gangs = CORE_NONE, .clock = DISPATCH_BASE};
 		d->queues.heap = &c->queue_heap[d->first];
 		d->queues.place = &c->queue_place[d->first];
 		d->n = s->cpus - d->first < s->domain_cpus ? s->cpus - d->first : s->domain_cpus;
@@ -198,8 +197,8 @@ int core_add_vm(struct core *c, const struct core_vm_spec *spec)
 			       .gang_vtime = DISPATCH_BASE};
 	c->tree[node] = (struct entitle_node){.parent = spec->group,
 					      .shares = spec->shares,
-					      .reservation = fixed ? fixed : spec->reservation,
-					      .limit = fixed ? fixed : spec->limit};
+					      .reservation = fixed > 0 ? fixed : spec->reservation,
+					      .limit = fixed > 0 ? fixed : spec->limit};
 	set_budget(c, vm, spec);
 	add_vcpus(c, vm, id);
 	c->n_vms++;
@@ -233,9 +232,8 @@ static void settle_into(struct core *c, struct core_vm *vm, uint32_t domain)
 static int place_all(struct core *c, uint32_t *ret_node)
 {
 	for (uint32_t i = 0; i < c->n_domains; i++)
-		c->place_domains[i] =
-			(struct place_domain){.cpus = c->domains[i].n,
-					      .capacity = capacity_of(c, &c->domains[i])};
+		c->place_domains[i] = (struct place_domain){
+			.cpus = c->domains[i].n, .capacity = capacity_of(c, &c->domains[i])};
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		struct core_vm *vm = &c->vms[i];
 		struct place_vm *pv = &c->place_vms[i];
@@ -321,8 +319,7 @@ void core_active(struct core *c, uint32_t id, uint64_t now, int change)
 	if (c->uniform)
 		return;
 	restretch(c, vm, now);
-	if (change > 0 && c->tree[vm->node].demand <= 0 &&
-	    now - c->divided >= DIVIDE_AT_MOST_EVERY)
+	if (change > 0 && c->tree[vm->node].demand <= 0 && now - c->divided >= DIVIDE_AT_MOST_EVERY)
 		core_divide(c, now);
 }
 

@@ -83,10 +83,24 @@ void core_refill_domain(struct core *c, uint32_t domain, uint64_t now);
 
 /* core_vm.c */
 uint64_t core_slowest(const struct core *c, const struct core_vm *vm, uint64_t now);
-void core_skew_arm(struct core *c, uint32_t vm, uint64_t now);
+void core_skew_look(struct core *c, uint32_t vm, uint64_t now);
 void core_skew_check(struct core *c, uint32_t vm, uint64_t now);
-void core_limit_check(struct core *c, uint32_t vm, uint64_t now);
+void core_limit_look(struct core *c, uint32_t vm, uint64_t now);
 void core_limit_refill(struct core *c, uint32_t vm, uint64_t now);
+
+/* A vCPU of the VM has begun to run or to wait: skew may grow faster than the timer has it. */
+static inline void core_skew_arm(struct core *c, uint32_t vm, uint64_t now)
+{
+	if (c->vms[vm].n > 1)
+		core_skew_look(c, vm, now);
+}
+
+/* Holds a VM back whose budget is used up, lets it go when there is something left again. */
+static inline void core_limit_check(struct core *c, uint32_t vm, uint64_t now)
+{
+	if (c->vms[vm].budget.period)
+		core_limit_look(c, vm, now);
+}
 
 /* core_host.c */
 void core_active(struct core *c, uint32_t vm, uint64_t now, int change);

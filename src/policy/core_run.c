@@ -7,8 +7,8 @@
  */
 #include "policy/core_internal.h"
 
-#define PULL_FAR 4   /* pull counts this much between caches */
-#define PROBES	 4   /* CPUs that a waking vCPU asks for a preemption */
+#define PULL_FAR 4 /* pull counts this much between caches */
+#define PROBES	 4 /* CPUs that a waking vCPU asks for a preemption */
 
 /* Called before `idle` or `waiting` of a domain changes. */
 static void waste_settle(struct core_domain *d, uint64_t now)
@@ -31,13 +31,13 @@ void core_set_idle(struct core *c, uint32_t cpu, uint64_t now, bool idle)
 }
 
 /* Both threads of a core have the same speed: full while one of them runs alone. */
-static void set_speeds(struct core *c, uint32_t cpu, uint64_t now)
+static void set_smt_speeds(struct core *c, uint32_t cpu, uint64_t now)
 {
 	uint32_t sibling = cpu ^ 1, speed = DISPATCH_STRETCH_ONE;
 	struct core_cpu *p = &c->cpus[cpu], *q;
 
 	p->speed = speed;
-	if (c->shape.smt < 2 || sibling >= c->shape.cpus)
+	if (sibling >= c->shape.cpus)
 		return;
 	q = &c->cpus[sibling];
 	if (p->current != CORE_NONE && q->current != CORE_NONE)
@@ -48,6 +48,12 @@ static void set_speeds(struct core *c, uint32_t cpu, uint64_t now)
 	core_charge(c, sibling, now);
 	q->speed = speed;
 	core_mark_cpu(c, sibling);
+}
+
+static void set_speeds(struct core *c, uint32_t cpu, uint64_t now)
+{
+	if (c->shape.smt == 2)
+		set_smt_speeds(c, cpu, now);
 }
 
 void core_charge(struct core *c, uint32_t cpu, uint64_t now)
@@ -212,7 +218,8 @@ static bool sibling_at(const struct core *c, uint32_t vcpu, uint32_t cpu)
 	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
 		const struct core_vcpu *v = &c->vcpus[i];
 
-		if (i != vcpu && v->cpu == cpu && (v->where == CORE_RUNNING || v->where == CORE_QUEUED))
+		if (i != vcpu && v->cpu == cpu &&
+		    (v->where == CORE_RUNNING || v->where == CORE_QUEUED))
 			return true;
 	}
 	return false;
@@ -226,8 +233,8 @@ static bool may_enter(const struct core *c, uint32_t vcpu, uint32_t cpu)
 }
 
 /*
- * The queued vCPU that this CPU should run rather than somebody at virtual time `rival` (UINT64_MAX:
- * it would idle), or CORE_NONE.
+ * The queued vCPU that this CPU should run rather than somebody at virtual time `rival`
+ * (UINT64_MAX: it would idle), or CORE_NONE.
  */
 uint32_t core_best(struct core *c, uint32_t cpu, uint64_t rival, uint64_t now)
 {
@@ -248,8 +255,8 @@ uint32_t core_best(struct core *c, uint32_t cpu, uint64_t rival, uint64_t now)
 	margin = c->config.pull;
 	if (far / c->shape.cache_cpus != cpu / c->shape.cache_cpus)
 		margin *= PULL_FAR;
-	if (rival != UINT64_MAX && !dispatch_behind(c->vcpu_links[other].key, rival, margin,
-						    vm_of(c, other)->stretch))
+	if (rival != UINT64_MAX &&
+	    !dispatch_behind(c->vcpu_links[other].key, rival, margin, vm_of(c, other)->stretch))
 		return best;
 	return may_enter(c, other, cpu) ? other : best;
 }

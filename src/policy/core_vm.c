@@ -64,13 +64,12 @@ static uint64_t next_look(const struct core *c, const struct core_vm *vm, uint64
 	return now + (wait < k->skew_poll ? k->skew_poll : wait);
 }
 
-/* A vCPU of the VM has begun to run or to wait: skew may grow faster than the timer has it. */
-void core_skew_arm(struct core *c, uint32_t id, uint64_t now)
+void core_skew_look(struct core *c, uint32_t id, uint64_t now)
 {
 	const struct core_vm *vm = &c->vms[id];
 	uint64_t at;
 
-	if (vm->n == 1 || !vm_row(vm)->skew || !vm->running || vm->active == vm->running)
+	if (!vm_row(vm)->skew || !vm->running || vm->active == vm->running)
 		return;
 	at = next_look(c, vm, core_slowest(c, vm, now), now);
 	if (at < vm->skew_at)
@@ -106,8 +105,8 @@ static void costart(struct core *c, uint32_t vcpu, uint64_t now)
 	vm->costopped--;
 	v->where = CORE_BLOCKED;
 	if (!vm->realtime)
-		v->vtime = dispatch_wake(v->vtime, c->domains[vm->domain].clock, c->config.lag_bound,
-					 vm->stretch);
+		v->vtime = dispatch_wake(v->vtime, c->domains[vm->domain].clock,
+					 c->config.lag_bound, vm->stretch);
 	core_ready(c, vcpu, now, true);
 }
 
@@ -274,13 +273,10 @@ static void replenish(struct core *c, uint32_t id, uint64_t now)
 		core_refill_domain(c, vm->domain, now);
 }
 
-/* Holds a VM back whose budget is used up, lets it go when there is something left again. */
-void core_limit_check(struct core *c, uint32_t id, uint64_t now)
+void core_limit_look(struct core *c, uint32_t id, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
 
-	if (!vm->budget.period)
-		return;
 	core_limit_refill(c, id, now);
 	if (!vm->exhausted && budget_exhausted(&vm->budget)) {
 		exhaust(c, id, now);

@@ -8,8 +8,8 @@
  *           it leads by less than skew_start (ESX 3)
  *  balance  no two siblings in one CPU's queue (Sukwong and Kim, EuroSys 2011)
  *
- * Progress is the time a vCPU executed; skew is the lead over the slowest busy sibling. Idling counts
- * as progress in that an idle vCPU is not late when it comes back, and gains no lead either.
+ * Progress is the time a vCPU executed; skew is the lead over the slowest busy sibling. Idling
+ * counts as progress in that an idle vCPU is not late when it comes back, and gains no lead either.
  */
 #ifndef POLICY_COSCHED_H
 #define POLICY_COSCHED_H

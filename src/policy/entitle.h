@@ -18,11 +18,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ENTITLE_NONE	   UINT32_MAX
-#define ENTITLE_UNLIMITED  1e18
-#define ENTITLE_SHARES_LOW 500	/* per vCPU */
+#define ENTITLE_NONE	      UINT32_MAX
+#define ENTITLE_UNLIMITED     1e18
+#define ENTITLE_SHARES_LOW    500 /* per vCPU */
 #define ENTITLE_SHARES_NORMAL 1000
-#define ENTITLE_SHARES_HIGH 2000
+#define ENTITLE_SHARES_HIGH   2000
 
 struct entitle_node {
 	uint32_t parent; /* ENTITLE_NONE for the host */
@@ -48,8 +48,8 @@ void entitle_divide(struct entitle_node *nodes, uint32_t n, double capacity);
 
 /*
  * Can every reservation be kept at once? 0, or -ENOSPC with the first node (children before their
- * parent) whose children's reservations exceed what it has, and both figures; or -EINVAL with the node
- * whose limit is below its reservation.
+ * parent) whose children's reservations exceed what it has, and both figures; or -EINVAL with the
+ * node whose limit is below its reservation.
  */
 struct entitle_refusal {
 	uint32_t node;

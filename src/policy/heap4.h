@@ -2,7 +2,8 @@
 /*
  * An indexed 4-ary heap: a fixed set of things numbered from 0, each in it at most once with one
  * key, so that a change is a move and there are no stale entries. Memory is the caller's. The
- * order of equal keys follows from the history alone: the same calls give the same order everywhere.
+ * order of equal keys follows from the history alone: the same calls give the same order
+ * everywhere.
  */
 #ifndef POLICY_HEAP4_H
 #define POLICY_HEAP4_H

@@ -5,7 +5,8 @@
 #include <string.h>
 
 const struct tick_row tick_rows[TICK_POLICIES] = {
-	[TICK_DELAY] = {"delay", "ticks at the normal rate; guest time lags", true, false, 0, false},
+	[TICK_DELAY] = {"delay", "ticks at the normal rate; guest time lags", true, false, 0,
+			false},
 	[TICK_CATCHUP] = {"catchup", "ticks come faster until even", true, false, 4, false},
 	[TICK_MERGE] = {"merge", "one tick for the whole backlog", false, true, 0, false},
 	[TICK_DISCARD] = {"discard", "backlog is dropped", false, false, 0, false},

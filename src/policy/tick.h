@@ -4,7 +4,8 @@
  *
  * A tick falls due every `period` ns, whether the guest runs or not. One that falls due while the
  * guest runs is delivered at once. Those that fall due while it does not run are its backlog when
- * it resumes; what happens to them is the policy, one row each, the first four with libvirt's names:
+ * it resumes; what happens to them is the policy, one row each, the first four with libvirt's
+ * names:
  *
  *  delay    ticks go on at the normal rate: the backlog stays, guest time lags
  *  catchup  ticks come faster until the backlog is gone: guest time comes back, and whoever runs
@@ -43,8 +44,8 @@ struct tick_row {
 	const char *summary;
 	bool keeps;	/* the backlog is kept */
 	bool one;	/* a dropped backlog is announced by one tick */
-	uint32_t speed; /* how many times faster than nominal ticks come while there is a backlog and
-			 * any guest code runs; 0: no faster */
+	uint32_t speed; /* how many times faster than nominal ticks come while there is a backlog
+			 * and any guest code runs; 0: no faster */
 	bool desched;	/* ... and without bound while VMDesched runs */
 };
 
@@ -64,7 +65,7 @@ struct tick {
 	uint64_t backlog;   /* due, neither delivered nor lost */
 	uint64_t lost;	    /* dropped by merge, discard or resynchronization */
 	uint64_t resyncs;
-	uint64_t set; /* ticks by which resynchronizations have set the guest's clock forward */
+	uint64_t set;	/* ticks by which resynchronizations have set the guest's clock forward */
 	uint64_t worst; /* largest backlog seen */
 };
 

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/engine.h"
 
-#include "policy/dispatch.h"
 #include "base/units.h"
+#include "policy/dispatch.h"
 #include "sim/random.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Timers, in this order: one a vCPU (end of sleep, idle tick), one a CPU (end of the guest's need or
- * of the slice), one a VM (skew, limit), one for the host. */
+#define LARGE 8192 /* vCPUs */
+
+/* Timers, in this order: one a vCPU (end of sleep, idle tick), one a CPU (end of the guest's need
+ * or of the slice), one a VM (skew, limit), one for the host. */
 static uint32_t cpu_timer(const struct sim *s, uint32_t cpu)
 {
 	return s->core->shape.vcpus + cpu;
@@ -128,12 +130,14 @@ static void switch_guest(struct sim *s, uint32_t cpu)
 }
 
 /* Carries out what the core has decided. A vCPU may be taken from one CPU and put on another by the
- * same event: first all that stop, then all that start. */
+ * same event: all are settled first. */
 static void sync(struct sim *s)
 {
 	struct core *c = s->core;
 
-	for (uint32_t i = 0; i < c->n_dirty; i++)
+	if (!c->n_dirty && !c->n_dirty_vms)
+		return;
+	for (uint32_t i = 0; c->n_dirty > 1 && i < c->n_dirty; i++)
 		settle_cpu(s, c->dirty[i]);
 	for (uint32_t i = 0; i < c->n_dirty; i++)
 		switch_guest(s, c->dirty[i]);
@@ -303,6 +307,50 @@ static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
 		timer_set(&s->timers, timer, TIMER_NEVER);
 }
 
+/* Asks for the memory of an event to come: first what the timer's number leads to, later (`deep`),
+ * when that is there, what this leads to. */
+static void prefetch(const struct sim *s, uint32_t timer, bool deep)
+{
+	const struct core *c = s->core;
+	uint32_t v = timer;
+
+	if (timer >= c->shape.vcpus + c->shape.cpus)
+		return;
+	if (timer >= c->shape.vcpus) {
+		__builtin_prefetch(&c->cpus[timer - c->shape.vcpus]);
+		__builtin_prefetch(&s->cpus[timer - c->shape.vcpus]);
+		if (!deep)
+			return;
+		v = s->cpus[timer - c->shape.vcpus].running;
+		if (v == CORE_NONE)
+			return;
+	}
+	__builtin_prefetch(&s->guests[v]);
+	__builtin_prefetch(&c->vcpus[v]);
+	__builtin_prefetch((const char *)&c->vcpus[v] + 64);
+	__builtin_prefetch((const char *)&c->vcpus[v] + 128);
+	__builtin_prefetch(&c->vcpu_links[v]);
+	if (!deep)
+		return;
+	__builtin_prefetch(&s->vms[c->vcpus[v].vm]);
+	__builtin_prefetch(&c->vms[c->vcpus[v].vm]);
+	__builtin_prefetch((const char *)&c->vms[c->vcpus[v].vm] + 64);
+	__builtin_prefetch((const char *)&c->vms[c->vcpus[v].vm] + 128);
+	__builtin_prefetch(&c->cpus[c->vcpus[v].cpu]);
+}
+
+/* On hosts too large for the caches the next events' memory is fetched while this one is dealt
+ * with: they are the grandchildren and children of the heap's root. */
+static void look_ahead(const struct sim *s)
+{
+	const struct heap4 *q = &s->timers.queue;
+
+	if (s->core->shape.vcpus < LARGE || q->n < 21)
+		return;
+	for (uint32_t i = 1; i < 21; i++)
+		prefetch(s, q->heap[i].id, i < 5);
+}
+
 void sim_run(struct sim *s, uint64_t end)
 {
 	uint32_t timer = 0;
@@ -311,6 +359,7 @@ void sim_run(struct sim *s, uint64_t end)
 	while ((at = timers_next(&s->timers, &timer)) < end) {
 		s->now = at;
 		s->events++;
+		look_ahead(s);
 		dispatch_event(s, timer);
 		leave_event(s, timer, at);
 	}
@@ -471,18 +520,20 @@ static int refuse(const struct sim *s, int err, const struct entitle_refusal *r,
 	const char *name = node_name(s, r->node), *path = s->scenario->path;
 
 	if (err == -ENOSPC)
-		return failure_set(f, err,
-				   "%s: not admitted: reservations in %s sum up to %.3g CPUs, it has "
-				   "%.3g; lower a reservation or add CPUs",
-				   path, name, r->wanted, r->available);
+		return failure_set(
+			f, err,
+			"%s: not admitted: reservations in %s sum up to %.3g CPUs, it has "
+			"%.3g; lower a reservation or add CPUs",
+			path, name, r->wanted, r->available);
 	if (err == -EINVAL)
 		return failure_set(f, err,
-				   "%s: not admitted: %s reserves %.3g CPUs, its limit is %.3g", path,
-				   name, r->wanted, r->available);
-	return failure_set(f, err,
-			   "%s: not admitted: no node or cell can hold %s; give it fewer vCPUs or a "
-			   "smaller reservation",
-			   path, name);
+				   "%s: not admitted: %s reserves %.3g CPUs, its limit is %.3g",
+				   path, name, r->wanted, r->available);
+	return failure_set(
+		f, err,
+		"%s: not admitted: no node or cell can hold %s; give it fewer vCPUs or a "
+		"smaller reservation",
+		path, name);
 }
 
 /* Starts the core and lets every vCPU sleep until its VM starts. */

@@ -22,35 +22,35 @@ struct guest {
 	uint64_t work;	 /* ns done */
 	uint64_t wasted; /* ns of it that were spinning */
 	uint64_t ops;
-	uint32_t phase; /* the row's affair */
+	uint32_t phase;	  /* the row's affair */
 	uint32_t ticking; /* an idle tick is being served */
 };
 
 /* The state of a tick-counting guest (workload `ticks`). */
 struct tick_guest {
 	struct tick tick;
-	uint32_t process;  /* that runs; n_processes: none; n_processes + 1: VMDesched */
-	uint32_t resumes;  /* process that VMDesched interrupted */
-	uint64_t kept;	   /* its need */
-	uint64_t entered;  /* guest->work when the present process began to be counted */
-	uint64_t halted;   /* ns: since when the guest idles */
-	uint64_t even_at;  /* ns: when the clock was last seen to lag */
-	uint64_t late_from; /* ns: since when there is a backlog; TIMER_NEVER: there is none */
+	uint32_t process;    /* that runs; n_processes: none; n_processes + 1: VMDesched */
+	uint32_t resumes;    /* process that VMDesched interrupted */
+	uint64_t kept;	     /* its need */
+	uint64_t entered;    /* guest->work when the present process began to be counted */
+	uint64_t halted;     /* ns: since when the guest idles */
+	uint64_t even_at;    /* ns: when the clock was last seen to lag */
+	uint64_t late_from;  /* ns: since when there is a backlog; TIMER_NEVER: there is none */
 	uint64_t late_worst; /* ns: the longest time that a backlog stood after a resume */
 	uint64_t lag_base;
-	uint64_t truth[SCENARIO_PROCESSES + 2];	 /* ns executed */
+	uint64_t truth[SCENARIO_PROCESSES + 2];	  /* ns executed */
 	uint64_t charged[SCENARIO_PROCESSES + 2]; /* ticks */
 };
 
 struct sim_vm {
 	const struct vm_spec *spec;
 	const struct workload_row *row;
-	uint32_t pace;	 /* work per run time, in 1/65536: what ticks leave over */
-	uint32_t section; /* index of spec in the scenario */
+	uint32_t pace;	      /* work per run time, in 1/65536: what ticks leave over */
+	uint32_t section;     /* index of spec in the scenario */
 	uint64_t tick_period; /* of idle ticks; 0: none */
 	uint64_t tick_cost;
-	uint32_t arrived; /* barrier */
-	uint32_t owner;	  /* lock: vCPU, or CORE_NONE */
+	uint32_t arrived;  /* barrier */
+	uint32_t owner;	   /* lock: vCPU, or CORE_NONE */
 	uint64_t overhead; /* ns of debt paid */
 	struct tick_guest *ticks;
 	uint64_t *pending; /* io: completion times of streams, TIMER_NEVER: none under way */

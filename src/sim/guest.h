@@ -3,9 +3,9 @@
  * Guests: what the vCPUs do when they run. One row per workload.
  *
  * A guest vCPU has `need` ns of work until its next step. The engine lets it work while the core
- * runs it, and calls the row: `begin` once, `done` when the need is used up (the vCPU runs), `timer`
- * when a sleep is over (it does not), `started` and `stopped` when it gets and loses its CPU,
- * `alarm` at guest->alarm while it runs. A row answers with guest_work(), guest_sleep() or
+ * runs it, and calls the row: `begin` once, `done` when the need is used up (the vCPU runs),
+ * `timer` when a sleep is over (it does not), `started` and `stopped` when it gets and loses its
+ * CPU, `alarm` at guest->alarm while it runs. A row answers with guest_work(), guest_sleep() or
  * guest_wake() from engine.h.
  */
 #ifndef SIM_GUEST_H

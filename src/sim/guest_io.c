@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An I/O-bound guest: `streams` requests are under way at once, each takes `service` in the device,
- * its interrupt is served and its data processed in `burst` of CPU time, and the next request of the
- * stream is issued. Only the first vCPU does this. What a backup does, with one stream.
+ * its interrupt is served and its data processed in `burst` of CPU time, and the next request of
+ * the stream is issued. Only the first vCPU does this. What a backup does, with one stream.
  */
 #include "sim/guest_internal.h"
 

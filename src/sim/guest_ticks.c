@@ -2,9 +2,10 @@
 /*
  * A guest that counts its ticks (policy/tick.h), as operating systems of 2006 did: each timer
  * interrupt advances its clock by one tick and charges one tick of CPU time to the process that it
- * finds running. One vCPU, some processes: each dispatch picks process k with probability load[k], or
- * the idle loop with what is left, and lasts `burst`. With the policy `desched` the guest runs one more
- * process, VMDesched, as soon as there is a backlog; it acknowledges one tick in `tick_ack`.
+ * finds running. One vCPU, some processes: each dispatch picks process k with probability load[k],
+ * or the idle loop with what is left, and lasts `burst`. With the policy `desched` the guest runs
+ * one more process, VMDesched, as soon as there is a backlog; it acknowledges one tick in
+ * `tick_ack`.
  *
  * A halted guest's ticks are taken as delivered on time, to the idle loop.
  */

@@ -23,7 +23,8 @@ struct reader {
 static double fail(struct reader *r, int err, const char *expected)
 {
 	if (!r->err)
-		r->err = failure_set(r->f, err, "'%s': expected %s at '%.20s'", r->text, expected, r->at);
+		r->err = failure_set(r->f, err, "'%s': expected %s at '%.20s'", r->text, expected,
+				     r->at);
 	return 0;
 }
 
@@ -230,7 +231,8 @@ static bool holds(int how, double left, double right, double tolerance)
 int limit_evaluate(const char *condition, limit_lookup lookup, void *data, struct failure *f,
 		   struct limit_outcome *ret)
 {
-	struct reader r = {.text = condition, .at = condition, .lookup = lookup, .data = data, .f = f};
+	struct reader r = {
+		.text = condition, .at = condition, .lookup = lookup, .data = data, .f = f};
 	struct limit_outcome o = {0};
 	int how;
 

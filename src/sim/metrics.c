@@ -77,7 +77,8 @@ static void take_ticks(const struct sim *s, const struct sim_vm *vm, struct vm_r
 		p[PROCESS_CORRECTED] = (double)t->charged[i] * tick * w / truth - 1;
 	}
 	r->values[METRIC_LAG] = ((double)s->now - (double)tick_guest_time(&t->tick) -
-				 (double)t->lag_base) / 1e9;
+				 (double)t->lag_base) /
+				1e9;
 	r->values[METRIC_CATCHUP] = ns_to_s(t->late_worst);
 	r->values[METRIC_BACKLOG] = (double)t->tick.worst;
 	r->values[METRIC_LOST] = (double)t->tick.lost;
@@ -87,7 +88,8 @@ static void take_ticks(const struct sim *s, const struct sim_vm *vm, struct vm_r
 static void take_vcpus(const struct sim *s, uint32_t id, struct vm_result *r)
 {
 	const struct core_vm *vm = &s->core->vms[id];
-	double wall = ns_to_s(s->now - s->start), ops = 0, work = 0, wasted = 0, delay = 0, moves = 0;
+	double wall = ns_to_s(s->now - s->start), ops = 0, work = 0, wasted = 0, delay = 0,
+	       moves = 0;
 
 	ledger_start(&r->ledger, s->now, LEDGER_HALT);
 	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
@@ -120,8 +122,8 @@ static int take_vm(const struct sim *s, uint32_t id, struct vm_result *r)
 	r->values[METRIC_OVERHEAD] = ns_to_s(s->vms[id].overhead) / wall;
 	r->values[METRIC_SKEW] = ns_to_s(vm->skew_worst);
 	r->values[METRIC_COSTOPS] = (double)vm->costops / wall;
-	r->values[METRIC_LOCAL] =
-		(double)vm->local_ns / fmax(1, (double)(vm->local_ns + vm->remote_ns));
+	r->values[METRIC_LOCAL] = (double)vm->local_ns /
+				  fmax(1, (double)(vm->local_ns + vm->remote_ns));
 	r->values[METRIC_HOMES] = vm->migrations;
 	r->values[METRIC_DOMAIN] = vm->domain;
 	if (!s->vms[id].ticks)
@@ -223,8 +225,8 @@ static int find_row(const struct metric_row *rows, int n, const char *name)
 }
 
 enum aggregate { MEAN, MIN, MAX, SUM, RMS, SPREAD, DISTINCT, AGGREGATES };
-static const char *const aggregates[AGGREGATES] = {"mean", "min", "max",     "sum",
-						    "rms",  "spread", "distinct"};
+static const char *const aggregates[AGGREGATES] = {"mean", "min",    "max",	"sum",
+						   "rms",  "spread", "distinct"};
 
 static int find_aggregate(const char *name)
 {
@@ -315,7 +317,8 @@ static int select_metric(const struct vm_spec *vm, char **part, struct selector 
 	return 0;
 }
 
-static int over_vms(const struct result *results, uint32_t n, const struct selector *sel, double *ret)
+static int over_vms(const struct result *results, uint32_t n, const struct selector *sel,
+		    double *ret)
 {
 	size_t total = 0, found = 0;
 	double *values;
@@ -331,8 +334,9 @@ static int over_vms(const struct result *results, uint32_t n, const struct selec
 
 			if (vm->section != sel->section)
 				continue;
-			values[found++] = sel->process < 0 ? vm->values[sel->metric]
-							   : vm->processes[sel->process][sel->metric];
+			values[found++] = sel->process < 0
+						  ? vm->values[sel->metric]
+						  : vm->processes[sel->process][sel->metric];
 		}
 	}
 	*ret = aggregate(sel->how, values, found);

@@ -40,7 +40,8 @@ enum process_metric {
 	PROCESS_TRUE,	   /* CPUs: executed; VMDesched: what the vCPU was descheduled */
 	PROCESS_CHARGED,   /* CPUs: as the guest's ticks have it */
 	PROCESS_ERROR,	   /* charged / true - 1 */
-	PROCESS_CORRECTED, /* charged * w / true - 1; w: the VM's run time over all that is charged */
+	PROCESS_CORRECTED, /* charged * w / true - 1; w: the VM's run time over all that is charged
+			    */
 	PROCESS_METRICS,
 };
 
@@ -89,9 +90,9 @@ void result_free(struct result *r);
 
 /*
  * The value of "NAME.METRIC", "NAME.METRIC.AGGREGATE", "NAME.PROCESS.METRIC[.AGGREGATE]",
- * "NAME.count", "NAME.vcpus" or "host.METRIC" over the results of `n` hosts. Aggregates over the VMs of
- * a section: mean (the default), min, max, sum, rms, spread ((max - min) / mean), distinct (how
- * many different values). -ENOENT if there is no such name.
+ * "NAME.count", "NAME.vcpus" or "host.METRIC" over the results of `n` hosts. Aggregates over the
+ * VMs of a section: mean (the default), min, max, sum, rms, spread ((max - min) / mean), distinct
+ * (how many different values). -ENOENT if there is no such name.
  */
 int metric_value(const struct scenario *sc, const struct result *results, uint32_t n,
 		 const char *name, double *ret);

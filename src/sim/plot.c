@@ -35,9 +35,12 @@ static const struct {
 	char letter;
 	const char *terminal, *svg;
 } looks[LEDGER_STATES] = {
-	[LEDGER_RUN] = {'#', "\033[32m", "#009e73"},	[LEDGER_READY] = {'r', "\033[31m", "#d55e00"},
-	[LEDGER_COSTOP] = {'c', "\033[35m", "#cc79a7"}, [LEDGER_LIMITED] = {'l', "\033[33m", "#f0e442"},
-	[LEDGER_SWAPWAIT] = {'s', "\033[36m", "#56b4e9"}, [LEDGER_HALT] = {'.', "\033[90m", "#dddddd"},
+	[LEDGER_RUN] = {'#', "\033[32m", "#009e73"},
+	[LEDGER_READY] = {'r', "\033[31m", "#d55e00"},
+	[LEDGER_COSTOP] = {'c', "\033[35m", "#cc79a7"},
+	[LEDGER_LIMITED] = {'l', "\033[33m", "#f0e442"},
+	[LEDGER_SWAPWAIT] = {'s', "\033[36m", "#56b4e9"},
+	[LEDGER_HALT] = {'.', "\033[90m", "#dddddd"},
 	[LEDGER_WAIT] = {'w', "\033[34m", "#0072b2"},
 };
 
@@ -165,8 +168,9 @@ void plot_terminal(struct plot *p, struct sim *s, FILE *out)
 
 static void svg_box(FILE *out, double x, double y, double width, enum ledger_state state)
 {
-	fprintf(out, "<rect x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"14\" fill=\"%s\"><title>%s"
-		     "</title></rect>\n",
+	fprintf(out,
+		"<rect x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"14\" fill=\"%s\"><title>%s"
+		"</title></rect>\n",
 		x, y, width, looks[state].svg, ledger_state_name(state));
 }
 
@@ -177,7 +181,8 @@ static double svg_bars(FILE *out, struct sim *s, double y)
 		double x = 120;
 
 		vm_ledger(s, i, &l);
-		fprintf(out, "<text x=\"4\" y=\"%.1f\">%s %u</text>\n", y + 11, s->vms[i].spec->name, i);
+		fprintf(out, "<text x=\"4\" y=\"%.1f\">%s %u</text>\n", y + 11,
+			s->vms[i].spec->name, i);
 		for (uint32_t st = 0; st < LEDGER_STATES; st++) {
 			double width = 600 * (double)l.ns[st] / (double)u64_max(1, ledger_wall(&l));
 
@@ -211,8 +216,9 @@ int plot_svg(struct plot *p, struct sim *s, const char *path, struct failure *f)
 	if (!out)
 		return failure_errno(f, -errno, "%s: cannot write the picture", path);
 	finish(p, s);
-	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"740\" height=\"%u\" "
-		     "font-family=\"sans-serif\" font-size=\"11\">\n",
+	fprintf(out,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"740\" height=\"%u\" "
+		"font-family=\"sans-serif\" font-size=\"11\">\n",
 		100 + 18 * ((s->core->n_vms < BARS_MAX ? s->core->n_vms : BARS_MAX) + p->n_lines));
 	for (int st = 0; st < LEDGER_STATES; st++) {
 		svg_box(out, 4 + st * 90, 6, 12, (enum ledger_state)st);
@@ -220,7 +226,8 @@ int plot_svg(struct plot *p, struct sim *s, const char *path, struct failure *f)
 			ledger_state_name((uint32_t)st));
 	}
 	y = svg_bars(out, s, y);
-	fprintf(out, "<text x=\"4\" y=\"%.1f\">the first %g s</text>\n", y + 20, ns_to_s(p->window));
+	fprintf(out, "<text x=\"4\" y=\"%.1f\">the first %g s</text>\n", y + 20,
+		ns_to_s(p->window));
 	svg_lines(out, p, s, y + 28);
 	fputs("</svg>\n", out);
 	err = ferror(out) ? -EIO : 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Pictures of a run: each VM's ledger as a bar, and the first vCPUs' states over the first moments, in
- * the terminal (NO_COLOR honoured) or as SVG. */
+/* Pictures of a run: each VM's ledger as a bar, and the first vCPUs' states over the first moments,
+ * in the terminal (NO_COLOR honoured) or as SVG. */
 #ifndef SIM_PLOT_H
 #define SIM_PLOT_H
 

@@ -4,9 +4,8 @@
 #include <string.h>
 
 /* Columns of the table, in this order; the last only where there is something to show. */
-static const enum vm_metric columns[] = {METRIC_CPU,	 METRIC_READY, METRIC_COSTOP,
-					 METRIC_LIMITED, METRIC_HALT,  METRIC_OPS,
-					 METRIC_DELAY};
+static const enum vm_metric columns[] = {METRIC_CPU,  METRIC_READY, METRIC_COSTOP, METRIC_LIMITED,
+					 METRIC_HALT, METRIC_OPS,   METRIC_DELAY};
 
 static double value_of(const struct run *r, uint32_t variant, uint32_t seed, const char *vm,
 		       const char *metric)
@@ -40,7 +39,8 @@ static void variant_table(const struct run *r, uint32_t v, FILE *out)
 		return;
 	}
 	for (uint32_t i = 0; i < sc->n_vms; i++) {
-		fprintf(out, "%-10.10s %-10.10s %5u", r->names[v], sc->vms[i].name, sc->vms[i].count);
+		fprintf(out, "%-10.10s %-10.10s %5u", r->names[v], sc->vms[i].name,
+			sc->vms[i].count);
 		for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
 			fprintf(out, columns[c] == METRIC_OPS ? " %8.1f" : " %7.3f",
 				mean_of(r, v, sc->vms[i].name, vm_metric_rows[columns[c]].name));
@@ -53,9 +53,10 @@ static void variant_table(const struct run *r, uint32_t v, FILE *out)
 
 static void print_limit(const struct run *r, const struct limit_report *l, FILE *out)
 {
-	fprintf(out, "%s %s%s%s (seed %llu): %.6g, limit %.6g", l->outcome.kept ? "ok    " : "BROKEN",
-		l->variant, l->variant[0] ? ": " : "", l->limit->label,
-		(unsigned long long)(r->first_seed + l->seed), l->outcome.left, l->outcome.right);
+	fprintf(out, "%s %s%s%s (seed %llu): %.6g, limit %.6g",
+		l->outcome.kept ? "ok    " : "BROKEN", l->variant, l->variant[0] ? ": " : "",
+		l->limit->label, (unsigned long long)(r->first_seed + l->seed), l->outcome.left,
+		l->outcome.right);
 	if (l->outcome.tolerance > 0)
 		fprintf(out, " within %.3g", l->outcome.tolerance);
 	fputc('\n', out);
@@ -97,16 +98,19 @@ static json_t *vm_json(const struct run *r, uint32_t v, uint32_t seed, const str
 	char metric[96];
 
 	for (int m = 0; m < VM_METRICS; m++)
-		json_object_set_new(o, vm_metric_rows[m].name,
-				    json_real(value_of(r, v, seed, vm->name, vm_metric_rows[m].name)));
+		json_object_set_new(
+			o, vm_metric_rows[m].name,
+			json_real(value_of(r, v, seed, vm->name, vm_metric_rows[m].name)));
 	for (uint32_t p = 0; vm->n_processes && p < vm->n_processes + 2; p++) {
 		const char *name = p < vm->n_processes	  ? vm->processes[p].name
 				   : p == vm->n_processes ? "idle"
 							  : "vmdesched";
 
 		for (int m = 0; m < PROCESS_METRICS; m++) {
-			snprintf(metric, sizeof(metric), "%s.%s", name, process_metric_rows[m].name);
-			json_object_set_new(o, metric, json_real(value_of(r, v, seed, vm->name, metric)));
+			snprintf(metric, sizeof(metric), "%s.%s", name,
+				 process_metric_rows[m].name);
+			json_object_set_new(o, metric,
+					    json_real(value_of(r, v, seed, vm->name, metric)));
 		}
 	}
 	return o;
@@ -118,8 +122,9 @@ static json_t *run_json(const struct run *r, uint32_t v, uint32_t seed)
 	json_t *host = json_object(), *vms = json_array(), *o;
 
 	for (int m = 0; m < HOST_METRICS; m++)
-		json_object_set_new(host, host_metric_rows[m].name,
-				    json_real(value_of(r, v, seed, "host", host_metric_rows[m].name)));
+		json_object_set_new(
+			host, host_metric_rows[m].name,
+			json_real(value_of(r, v, seed, "host", host_metric_rows[m].name)));
 	for (uint32_t i = 0; !first->refused && i < r->variants[v]->n_vms; i++)
 		json_array_append_new(vms, vm_json(r, v, seed, &r->variants[v]->vms[i]));
 	o = json_pack("{s:s, s:I, s:o, s:o}", "variant", r->names[v], "seed",
@@ -142,15 +147,15 @@ json_t *report_json(const struct run *r)
 
 		json_array_append_new(
 			limits,
-			json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:b}", "label", l->limit->label,
-				  "condition", l->limit->condition, "variant", l->variant, "seed",
-				  (json_int_t)(r->first_seed + l->seed), "left", l->outcome.left,
-				  "right", l->outcome.right, "tolerance", l->outcome.tolerance, "kept",
-				  l->outcome.kept));
+			json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:b}", "label",
+				  l->limit->label, "condition", l->limit->condition, "variant",
+				  l->variant, "seed", (json_int_t)(r->first_seed + l->seed), "left",
+				  l->outcome.left, "right", l->outcome.right, "tolerance",
+				  l->outcome.tolerance, "kept", l->outcome.kept));
 	}
 	return json_pack("{s:s, s:s, s:o, s:o, s:i, s:I, s:f, s:f}", "scenario", r->scenario->name,
 			 "head", r->scenario->head ? r->scenario->head : "", "runs", runs, "limits",
-			 limits, "broken", (int)r->broken, "events", (json_int_t)r->events, "seconds",
-			 r->seconds, "events_per_second",
+			 limits, "broken", (int)r->broken, "events", (json_int_t)r->events,
+			 "seconds", r->seconds, "events_per_second",
 			 r->seconds > 0 ? (double)r->events / r->seconds : 0.0);
 }

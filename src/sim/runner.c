@@ -127,12 +127,13 @@ static int check_memory(const struct run *r, uint32_t jobs, struct failure *f)
 	}
 	if (!have || largest * jobs + results < have)
 		return 0;
-	return failure_set(f, -ENOMEM,
-			   "%s: would need %.1f GiB (%u jobs of %.1f, results %.1f), %.1f are free; use "
-			   "fewer --jobs, hosts or VMs",
-			   r->scenario->path, (double)(largest * jobs + results) / 1073741824.0, jobs,
-			   (double)largest / 1073741824.0, (double)results / 1073741824.0,
-			   (double)have / 1073741824.0);
+	return failure_set(
+		f, -ENOMEM,
+		"%s: would need %.1f GiB (%u jobs of %.1f, results %.1f), %.1f are free; use "
+		"fewer --jobs, hosts or VMs",
+		r->scenario->path, (double)(largest * jobs + results) / 1073741824.0, jobs,
+		(double)largest / 1073741824.0, (double)results / 1073741824.0,
+		(double)have / 1073741824.0);
 }
 
 /* The names of a condition mean one variant, unless they say "variant:name". */
@@ -195,14 +196,16 @@ static int judge(struct run *r, struct failure *f)
 	const struct scenario *s = r->scenario;
 	int err = 0;
 
-	r->reports = calloc((size_t)s->n_limits * r->n_variants * r->seeds + 1, sizeof(*r->reports));
+	r->reports = calloc((size_t)s->n_limits * r->n_variants * r->seeds + 1,
+			    sizeof(*r->reports));
 	if (!r->reports)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < s->n_limits; i++) {
 		uint32_t times = times_of(r, &s->limits[i]);
 
 		for (uint32_t k = 0; !err && k < times * r->seeds; k++) {
-			struct scope scope = {.run = r, .variant = k / r->seeds, .seed = k % r->seeds};
+			struct scope scope = {
+				.run = r, .variant = k / r->seeds, .seed = k % r->seeds};
 			struct limit_report *report = &r->reports[r->n_reports++];
 
 			report->limit = &s->limits[i];
@@ -237,9 +240,10 @@ static int set_variants(struct run *r, struct failure *f)
 		r->names[i] = s->variants[i].name;
 		if (r->variants[i]->host.hosts != s->host.hosts ||
 		    r->variants[i]->run.seeds != s->run.seeds)
-			return failure_set(f, -EINVAL,
-					   "%s: variant %s: hosts and seeds are the same in all variants",
-					   s->path, r->names[i]);
+			return failure_set(
+				f, -EINVAL,
+				"%s: variant %s: hosts and seeds are the same in all variants",
+				s->path, r->names[i]);
 	}
 	return 0;
 }
@@ -262,10 +266,12 @@ int run_scenario(const struct scenario *s, const struct run_options *o, struct f
 	if (!err)
 		err = check_memory(r, o->jobs ? o->jobs : 1, f);
 	if (!err) {
-		r->results = calloc((size_t)r->n_variants * r->seeds * hosts(r), sizeof(*r->results));
+		r->results = calloc((size_t)r->n_variants * r->seeds * hosts(r),
+				    sizeof(*r->results));
 		err = r->results ? run_units(r, o) : -ENOMEM;
 		if (err == -ENOMEM)
-			failure_set(f, err, "%s: out of memory; use fewer --jobs, hosts or VMs", s->path);
+			failure_set(f, err, "%s: out of memory; use fewer --jobs, hosts or VMs",
+				    s->path);
 	}
 	for (uint32_t i = 0; !err && i < r->n_variants * r->seeds * hosts(r); i++)
 		r->events += r->results[i].events;

@@ -2,7 +2,8 @@
 /*
  * Scenario files are read with inih, line by line, so that a complaint can name its line. Sections:
  * [host], [run], [group NAME], [vm NAME], [variant NAME] with keys "SECTION.KEY", and [limits] with
- * conditions. Files are hostile: sizes, names and counts are bounded here, values in scenario_keys.c.
+ * conditions. Files are hostile: sizes, names and counts are bounded here, values in
+ * scenario_keys.c.
  */
 #include "sim/scenario.h"
 
@@ -99,7 +100,8 @@ static bool good_name(const char *name)
 
 	if (!len || len >= SCENARIO_NAME || !strcmp(name, "host") || !strcmp(name, "run"))
 		return false;
-	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == len;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+	       len;
 }
 
 /* The VM, group or variant of this name, made if it is new. */
@@ -154,8 +156,9 @@ static int add_setting(struct parser *p, struct variant *v, const char *key, con
 
 	if (!dot || dot == key || (size_t)(dot - key) >= SCENARIO_NAME ||
 	    strlen(dot + 1) >= SCENARIO_NAME || strlen(value) >= sizeof(set->value))
-		return complain(p, -EINVAL, "in [variant]: expected SECTION.KEY = VALUE, such as "
-					    "host.cpus = 4");
+		return complain(p, -EINVAL,
+				"in [variant]: expected SECTION.KEY = VALUE, such as "
+				"host.cpus = 4");
 	set = grow((void **)&v->settings, &v->n_settings, sizeof(*set));
 	if (!set)
 		return complain(p, -E2BIG, "too many keys in a variant");
@@ -191,8 +194,9 @@ static int set_key(struct parser *p, enum key_section section, void *base, const
 	int err;
 
 	if (!base)
-		return complain(p, -EINVAL, "this name is taken by a section of another kind, or "
-					    "there are too many sections");
+		return complain(p, -EINVAL,
+				"this name is taken by a section of another kind, or "
+				"there are too many sections");
 	err = key_set(section, base, key, value, &why);
 	return err ? complain(p, err, why.text) : 1;
 }
@@ -223,12 +227,14 @@ static void open_section(struct parser *p, const char *line)
 		       : i == 1 ? (void *)group_section(p, own)
 				: (void *)variant_section(p, own);
 		if (!made)
-			complain(p, -EINVAL, "this name is taken by a section of another kind, or there "
-					     "are too many sections");
+			complain(p, -EINVAL,
+				 "this name is taken by a section of another kind, or there "
+				 "are too many sections");
 		return;
 	}
-	complain(p, -EINVAL, "expected [host], [run], [limits], [group NAME], [vm NAME] or "
-			     "[variant NAME], a name of letters, digits, - and _");
+	complain(p, -EINVAL,
+		 "expected [host], [run], [limits], [group NAME], [vm NAME] or "
+		 "[variant NAME], a name of letters, digits, - and _");
 }
 
 /* inih's handler: one key of a section that open_section() has seen. Returns 1 if it was good. */
@@ -299,7 +305,8 @@ int scenario_parse(const char *text, size_t size, const char *path, struct failu
 	int bad;
 
 	if (size > SCENARIO_FILE_MAX)
-		return failure_set(f, -EFBIG, "%s: %zu bytes; a scenario has at most 1 MiB", path, size);
+		return failure_set(f, -EFBIG, "%s: %zu bytes; a scenario has at most 1 MiB", path,
+				   size);
 	p.s = calloc(1, sizeof(*p.s));
 	if (!p.s)
 		return -ENOMEM;
@@ -419,7 +426,8 @@ int scenario_set(struct scenario *s, const char *text, struct failure *f)
 
 	if (sscanf(text, "%31[^.=].%31[^=]=%n", section, key, &used) != 2 || !used)
 		return failure_set(f, -EINVAL,
-				   "--set %s: expected SECTION.KEY=VALUE, such as host.cpus=4", text);
+				   "--set %s: expected SECTION.KEY=VALUE, such as host.cpus=4",
+				   text);
 	err = apply(s, section, key, text + used, &why);
 	return err ? failure_set(f, err, "--set %s: %s", text, why.text) : 0;
 }

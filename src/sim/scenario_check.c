@@ -14,18 +14,20 @@ static int check_host(const struct scenario *s, struct failure *f)
 	uint32_t node = h->cpus / h->nodes;
 
 	if (h->cpus % h->nodes)
-		return failure_set(f, -EINVAL, "%s: [host] nodes = %u does not divide cpus = %u", s->path,
-				   h->nodes, h->cpus);
+		return failure_set(f, -EINVAL, "%s: [host] nodes = %u does not divide cpus = %u",
+				   s->path, h->nodes, h->cpus);
 	if (h->cell && node % h->cell)
 		return failure_set(f, -EINVAL,
 				   "%s: [host] cell = %u does not divide a node's %u CPUs", s->path,
 				   h->cell, node);
 	if (h->cells == CELLS_HARD && !h->cell)
-		return failure_set(f, -EINVAL, "%s: [host] cells = hard needs cell = CPUS", s->path);
-	if (h->smt == 2 && (node % 2 || h->cell % 2))
-		return failure_set(f, -EINVAL,
-				   "%s: [host] smt = 2 needs an even number of CPUs in nodes and cells",
+		return failure_set(f, -EINVAL, "%s: [host] cells = hard needs cell = CPUS",
 				   s->path);
+	if (h->smt == 2 && (node % 2 || h->cell % 2))
+		return failure_set(
+			f, -EINVAL,
+			"%s: [host] smt = 2 needs an even number of CPUs in nodes and cells",
+			s->path);
 	if (h->core.skew_start > h->core.skew_stop)
 		return failure_set(f, -EINVAL, "%s: [host] skew_start is above skew_stop", s->path);
 	return 0;
@@ -47,12 +49,12 @@ static int check_groups(const struct scenario *s, struct failure *f)
 
 		if (g->parent[0] && !group_named(s, g->parent, i))
 			return failure_set(f, -EINVAL,
-					   "%s:%d: group %s: parent %s is no group further up", s->path,
-					   g->line, g->name, g->parent);
+					   "%s:%d: group %s: parent %s is no group further up",
+					   s->path, g->line, g->name, g->parent);
 		if (g->limit < g->reservation)
 			return failure_set(f, -EINVAL,
-					   "%s:%d: group %s: limit %g is below reservation %g", s->path,
-					   g->line, g->name, g->limit, g->reservation);
+					   "%s:%d: group %s: limit %g is below reservation %g",
+					   s->path, g->line, g->name, g->limit, g->reservation);
 	}
 	return 0;
 }
@@ -61,37 +63,41 @@ static int check_ticks(const struct scenario *s, const struct vm_spec *vm, struc
 {
 	if (workload_rows[vm->workload] == &workload_ticks) {
 		if (!vm->tick_hz || !vm->n_processes || vm->vcpus != 1)
-			return failure_set(f, -EINVAL,
-					   "%s:%d: vm %s: workload ticks needs tick_hz, processes and one "
-					   "vCPU",
-					   s->path, vm->line, vm->name);
+			return failure_set(
+				f, -EINVAL,
+				"%s:%d: vm %s: workload ticks needs tick_hz, processes and one "
+				"vCPU",
+				s->path, vm->line, vm->name);
 	} else if (vm->n_processes) {
 		return failure_set(f, -EINVAL, "%s:%d: vm %s: only workload ticks has processes",
 				   s->path, vm->line, vm->name);
 	}
-	if ((double)vm->tick_hz * (double)vm->tick_cost * (vm->tick_broadcast ? vm->vcpus : 1) > 0.9e9)
-		return failure_set(f, -EINVAL,
-				   "%s:%d: vm %s: its ticks alone would take more than 90 %% of a CPU",
-				   s->path, vm->line, vm->name);
+	if ((double)vm->tick_hz * (double)vm->tick_cost * (vm->tick_broadcast ? vm->vcpus : 1) >
+	    0.9e9)
+		return failure_set(
+			f, -EINVAL,
+			"%s:%d: vm %s: its ticks alone would take more than 90 %% of a CPU",
+			s->path, vm->line, vm->name);
 	return 0;
 }
 
 static int check_vm(const struct scenario *s, const struct vm_spec *vm, struct failure *f)
 {
 	if (vm->group[0] && !group_named(s, vm->group, s->n_groups))
-		return failure_set(f, -EINVAL, "%s:%d: vm %s: there is no group %s", s->path, vm->line,
-				   vm->name, vm->group);
+		return failure_set(f, -EINVAL, "%s:%d: vm %s: there is no group %s", s->path,
+				   vm->line, vm->name, vm->group);
 	if (vm->limit < vm->reservation)
-		return failure_set(f, -EINVAL, "%s:%d: vm %s: limit %g is below reservation %g", s->path,
-				   vm->line, vm->name, vm->limit, vm->reservation);
+		return failure_set(f, -EINVAL, "%s:%d: vm %s: limit %g is below reservation %g",
+				   s->path, vm->line, vm->name, vm->limit, vm->reservation);
 	if (vm->reservation > vm->vcpus)
 		return failure_set(f, -EINVAL,
 				   "%s:%d: vm %s: reservation %g is more than its %u vCPUs can use",
 				   s->path, vm->line, vm->name, vm->reservation, vm->vcpus);
 	if (vm->period && (vm->reservation > 0 || vm->limit < ENTITLE_UNLIMITED))
-		return failure_set(f, -EINVAL,
-				   "%s:%d: vm %s: a budget is reservation and limit in one; take one out",
-				   s->path, vm->line, vm->name);
+		return failure_set(
+			f, -EINVAL,
+			"%s:%d: vm %s: a budget is reservation and limit in one; take one out",
+			s->path, vm->line, vm->name);
 	if (vm->active > vm->vcpus)
 		return failure_set(f, -EINVAL, "%s:%d: vm %s: active = %u of %u vCPUs", s->path,
 				   vm->line, vm->name, vm->active, vm->vcpus);

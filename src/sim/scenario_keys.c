@@ -48,41 +48,46 @@ static int find_block(const char *name)
 #define WORKLOADS "busy, duty, io, barrier, spinlock, ticks, idle"
 #define POLICIES  "delay, catchup, merge, discard, desched"
 
-#define HOST(field) offsetof(struct host_spec, field)
-#define RUN(field)  offsetof(struct run_spec, field)
+#define HOST(field)  offsetof(struct host_spec, field)
+#define RUN(field)   offsetof(struct run_spec, field)
 #define GROUP(field) offsetof(struct group_spec, field)
-#define VM(field)   offsetof(struct vm_spec, field)
+#define VM(field)    offsetof(struct vm_spec, field)
 
 /* Bounds of times are in seconds. */
 static const struct key_row host_rows[] = {
-	{"hosts", KEY_COUNT, HOST(hosts), 1, 1e6, "1", "hosts alike, each with all VMs", NULL, NULL},
-	{"cpus", KEY_COUNT, HOST(cpus), 1, 1e6, "1", "CPUs of a host, threads included", NULL, NULL},
+	{"hosts", KEY_COUNT, HOST(hosts), 1, 1e6, "1", "hosts alike, each with all VMs", NULL,
+	 NULL},
+	{"cpus", KEY_COUNT, HOST(cpus), 1, 1e6, "1", "CPUs of a host, threads included", NULL,
+	 NULL},
 	{"nodes", KEY_COUNT, HOST(nodes), 1, 1024, "1", "NUMA nodes; divides cpus", NULL, NULL},
-	{"cell", KEY_COUNT, HOST(cell), 0, 1e6, "0", "CPUs of a cell or cache; 0: a node", NULL, NULL},
+	{"cell", KEY_COUNT, HOST(cell), 0, 1e6, "0", "CPUs of a cell or cache; 0: a node", NULL,
+	 NULL},
 	{"cells", KEY_ONE_OF, HOST(cells), 0, 0, "off", "what a cell is to VMs", find_cells,
 	 "off, hard, prefer"},
 	{"smt", KEY_COUNT, HOST(smt), 1, 2, "1", "threads of a core; neighbours are siblings", NULL,
 	 NULL},
 	{"smt_speed", KEY_REAL, HOST(core.smt_speed), 0.1, 1, "0.5",
 	 "speed of each thread while both run", NULL, NULL},
-	{"cosched", KEY_ONE_OF, HOST(cosched), 0, 0, "relaxed", "co-scheduling of VMs", cosched_find,
-	 COSCHEDS},
+	{"cosched", KEY_ONE_OF, HOST(cosched), 0, 0, "relaxed", "co-scheduling of VMs",
+	 cosched_find, COSCHEDS},
 	{"rebalance", KEY_ONE_OF, HOST(rebalance), 0, 0, "yes", "move VMs between nodes or cells",
 	 find_yes_no, "no, yes"},
-	{"slice", KEY_TIME, HOST(core.slice), 1e-5, 1, "5ms", "longest run before others are considered",
-	 NULL, NULL},
+	{"slice", KEY_TIME, HOST(core.slice), 1e-5, 1, "5ms",
+	 "longest run before others are considered", NULL, NULL},
 	{"wake_credit", KEY_TIME, HOST(core.wake_credit), 0, 1, "5ms",
 	 "service that a waking vCPU may be behind", NULL, NULL},
-	{"granularity", KEY_TIME, HOST(core.granularity), 0, 1, "0.5ms", "a smaller lead preempts nobody",
-	 NULL, NULL},
-	{"pull", KEY_TIME, HOST(core.pull), 0, 1, "1ms", "a smaller lag moves nobody to another CPU",
-	 NULL, NULL},
+	{"granularity", KEY_TIME, HOST(core.granularity), 0, 1, "0.5ms",
+	 "a smaller lead preempts nobody", NULL, NULL},
+	{"pull", KEY_TIME, HOST(core.pull), 0, 1, "1ms",
+	 "a smaller lag moves nobody to another CPU", NULL, NULL},
 	{"lag_bound", KEY_TIME, HOST(core.lag_bound), 0, 10, "100ms",
 	 "what a co-stopped vCPU can be owed", NULL, NULL},
-	{"skew_stop", KEY_TIME, HOST(core.skew_stop), 1e-5, 1, "3ms", "skew that co-stops", NULL, NULL},
-	{"skew_start", KEY_TIME, HOST(core.skew_start), 0, 1, "2ms", "skew that lets go on", NULL, NULL},
-	{"skew_poll", KEY_TIME, HOST(core.skew_poll), 1e-5, 1, "1ms", "least time between looks at skew",
-	 NULL, NULL},
+	{"skew_stop", KEY_TIME, HOST(core.skew_stop), 1e-5, 1, "3ms", "skew that co-stops", NULL,
+	 NULL},
+	{"skew_start", KEY_TIME, HOST(core.skew_start), 0, 1, "2ms", "skew that lets go on", NULL,
+	 NULL},
+	{"skew_poll", KEY_TIME, HOST(core.skew_poll), 1e-5, 1, "1ms",
+	 "least time between looks at skew", NULL, NULL},
 	{"limit_period", KEY_TIME, HOST(core.limit_period), 1e-3, 10, "100ms",
 	 "period of a limit's budget", NULL, NULL},
 	{"balance_period", KEY_TIME, HOST(core.balance_period), 1e-2, 1e4, "2s",
@@ -91,21 +96,22 @@ static const struct key_row host_rows[] = {
 	 "imbalance that is left alone", NULL, NULL},
 	{"memory_move", KEY_TIME, HOST(core.memory_move), 1e-6, 1e4, "1s",
 	 "time a VM's memory takes to follow it", NULL, NULL},
-	{"switch_cost", KEY_TIME, HOST(switch_cost), 0, 0.1, "0s", "CPU time of a context switch", NULL,
-	 NULL},
-	{"exit_cost", KEY_TIME, HOST(exit_cost), 0, 0.1, "0s", "CPU time of a wake-up or an I/O", NULL,
-	 NULL},
-	{"refill_cost", KEY_TIME, HOST(refill_cost), 0, 0.1, "0s", "CPU time lost by changing the CPU",
+	{"switch_cost", KEY_TIME, HOST(switch_cost), 0, 0.1, "0s", "CPU time of a context switch",
 	 NULL, NULL},
-	{"refill_far", KEY_TIME, HOST(refill_far), 0, 0.1, "0s", "... to one with another cache", NULL,
-	 NULL},
+	{"exit_cost", KEY_TIME, HOST(exit_cost), 0, 0.1, "0s", "CPU time of a wake-up or an I/O",
+	 NULL, NULL},
+	{"refill_cost", KEY_TIME, HOST(refill_cost), 0, 0.1, "0s",
+	 "CPU time lost by changing the CPU", NULL, NULL},
+	{"refill_far", KEY_TIME, HOST(refill_far), 0, 0.1, "0s", "... to one with another cache",
+	 NULL, NULL},
 };
 
 static const struct key_row run_rows[] = {
-	{"duration", KEY_TIME, RUN(duration), 1e-3, 1e6, "10s", "virtual time that is counted", NULL,
-	 NULL},
+	{"duration", KEY_TIME, RUN(duration), 1e-3, 1e6, "10s", "virtual time that is counted",
+	 NULL, NULL},
 	{"warmup", KEY_TIME, RUN(warmup), 0, 1e6, "0s", "virtual time before that", NULL, NULL},
-	{"seeds", KEY_COUNT, RUN(seeds), 1, 1000, "1", "runs with different random numbers", NULL, NULL},
+	{"seeds", KEY_COUNT, RUN(seeds), 1, 1000, "1", "runs with different random numbers", NULL,
+	 NULL},
 };
 
 static const struct key_row group_rows[] = {
@@ -123,8 +129,8 @@ static const struct key_row vm_rows[] = {
 	 "of the VM; low, normal, high: 500, 1000, 2000 a vCPU", NULL, NULL},
 	{"reservation", KEY_REAL, VM(reservation), 0, 1e6, "0", "CPUs, at least", NULL, NULL},
 	{"limit", KEY_CPUS, VM(limit), 1e-3, 1e6, "none", "CPUs, at most", NULL, NULL},
-	{"budget", KEY_BUDGET, VM(quota), 1e-6, 1e4, "", "real time: CPU time in each period, before all",
-	 NULL, NULL},
+	{"budget", KEY_BUDGET, VM(quota), 1e-6, 1e4, "",
+	 "real time: CPU time in each period, before all", NULL, NULL},
 	{"cosched", KEY_ONE_OF, VM(cosched), 0, 0, "", "co-scheduling; the host's by default",
 	 cosched_find, COSCHEDS},
 	{"workload", KEY_ONE_OF, VM(workload), 0, 0, "busy", "what the guest does", workload_find,
@@ -134,25 +140,27 @@ static const struct key_row vm_rows[] = {
 	{"burst", KEY_TIME, VM(burst), 1e-8, 1e4, "10ms", "mean work at a stretch", NULL, NULL},
 	{"load", KEY_REAL, VM(load), 1e-4, 0.9999, "0.5", "duty: burst / (burst + idle time)", NULL,
 	 NULL},
-	{"random", KEY_ONE_OF, VM(fixed), 0, 0, "yes", "durations are exponential, not all the same",
-	 find_yes_no, "no, yes"},
-	{"correlation", KEY_REAL, VM(correlation), 0, 1, "0", "duty: of the two threads of a pair", NULL,
-	 NULL},
+	{"random", KEY_ONE_OF, VM(fixed), 0, 0, "yes",
+	 "durations are exponential, not all the same", find_yes_no, "no, yes"},
+	{"correlation", KEY_REAL, VM(correlation), 0, 1, "0", "duty: of the two threads of a pair",
+	 NULL, NULL},
 	{"block", KEY_ONE_OF, VM(block), 0, 0, "halt", "duty: state while not busy", find_block,
 	 "swapwait, halt, wait"},
-	{"service", KEY_TIME, VM(service), 1e-8, 1e4, "4ms", "io: mean time in the device", NULL, NULL},
-	{"streams", KEY_COUNT, VM(streams), 1, 1024, "1", "io: requests under way", NULL, NULL},
-	{"hold", KEY_TIME, VM(hold), 1e-8, 1, "50us", "spinlock: mean time the lock is held", NULL, NULL},
-	{"spin", KEY_TIME, VM(spin), 0, 1e4, "0s", "barrier: spins before it sleeps", NULL, NULL},
-	{"tick_hz", KEY_COUNT, VM(tick_hz), 0, 10000, "0", "timer interrupts a second and vCPU", NULL,
+	{"service", KEY_TIME, VM(service), 1e-8, 1e4, "4ms", "io: mean time in the device", NULL,
 	 NULL},
+	{"streams", KEY_COUNT, VM(streams), 1, 1024, "1", "io: requests under way", NULL, NULL},
+	{"hold", KEY_TIME, VM(hold), 1e-8, 1, "50us", "spinlock: mean time the lock is held", NULL,
+	 NULL},
+	{"spin", KEY_TIME, VM(spin), 0, 1e4, "0s", "barrier: spins before it sleeps", NULL, NULL},
+	{"tick_hz", KEY_COUNT, VM(tick_hz), 0, 10000, "0", "timer interrupts a second and vCPU",
+	 NULL, NULL},
 	{"tick_cost", KEY_TIME, VM(tick_cost), 0, 0.1, "0s", "CPU time of one", NULL, NULL},
 	{"tick_broadcast", KEY_ONE_OF, VM(tick_broadcast), 0, 0, "no",
 	 "each tick interrupts every vCPU", find_yes_no, "no, yes"},
-	{"tick_policy", KEY_ONE_OF, VM(tick_policy), 0, 0, "catchup", "ticks: what becomes of a backlog",
-	 tick_find, POLICIES},
-	{"tick_ack", KEY_TIME, VM(tick_ack), 1e-7, 1, "20us", "ticks: VMDesched's time for one", NULL,
-	 NULL},
+	{"tick_policy", KEY_ONE_OF, VM(tick_policy), 0, 0, "catchup",
+	 "ticks: what becomes of a backlog", tick_find, POLICIES},
+	{"tick_ack", KEY_TIME, VM(tick_ack), 1e-7, 1, "20us", "ticks: VMDesched's time for one",
+	 NULL, NULL},
 	{"processes", KEY_PROCESSES, VM(processes), 0, 0, "", "ticks: NAME:LOAD ...", NULL, NULL},
 };
 
@@ -371,7 +379,8 @@ static void expected(const struct key_row *row, char *buf, size_t size)
 		snprintf(buf, size, "CPUs from %g to %g, or none", row->min, row->max);
 		break;
 	case KEY_SHARES:
-		snprintf(buf, size, "low, normal, high or a number from %g to %g", row->min, row->max);
+		snprintf(buf, size, "low, normal, high or a number from %g to %g", row->min,
+			 row->max);
 		break;
 	case KEY_WORD:
 		snprintf(buf, size, "a name of letters, digits, - and _ (at most %d)",
@@ -410,8 +419,8 @@ int key_set(enum key_section section, void *base, const char *key, const char *v
 		return failure_set(f, -EINVAL, "%s = %.60s: expected %s", key, value, want);
 	}
 	return failure_set(f, -ENOENT,
-			   "unknown key '%.60s' in [%s]; `desched sim --keys` lists what there is", key,
-			   t->section);
+			   "unknown key '%.60s' in [%s]; `desched sim --keys` lists what there is",
+			   key, t->section);
 }
 
 void key_defaults(enum key_section section, void *base)
@@ -436,8 +445,9 @@ void scenario_list_keys(void)
 		printf("[%s]\n", t->section);
 		for (uint32_t i = 0; i < t->n; i++) {
 			expected(&t->rows[i], want, sizeof(want));
-			printf("  %-18s %s (default: %s)\n  %-18s %s\n", t->rows[i].key, t->rows[i].help,
-			       t->rows[i].standard[0] ? t->rows[i].standard : "-", "", want);
+			printf("  %-18s %s (default: %s)\n  %-18s %s\n", t->rows[i].key,
+			       t->rows[i].help, t->rows[i].standard[0] ? t->rows[i].standard : "-",
+			       "", want);
 		}
 	}
 }

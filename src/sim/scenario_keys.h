@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The keys of scenario files: one row each. Parsing, --set, --list-keys and desched-scenario(5) go by
- * these rows. */
+/* The keys of scenario files: one row each. Parsing, --set, --list-keys and desched-scenario(5) go
+ * by these rows. */
 #ifndef SIM_SCENARIO_KEYS_H
 #define SIM_SCENARIO_KEYS_H
 

@@ -12,7 +12,7 @@ struct trace {
 	struct {
 		uint64_t since;
 		enum ledger_state state;
-	} *vcpus;
+	} * vcpus;
 };
 
 static void name_all(struct trace *t, const struct sim *s)
@@ -21,12 +21,14 @@ static void name_all(struct trace *t, const struct sim *s)
 		const struct core_vm *vm = &t->core->vms[i];
 
 		fprintf(t->out,
-			"{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":%u,\"args\":{\"name\":\"%s "
+			"{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":%u,\"args\":{\"name\":\"%"
+			"s "
 			"%u\"}},\n",
 			i + 1, s->vms[i].spec->name, i);
 		for (uint32_t v = 0; v < vm->n; v++)
 			fprintf(t->out,
-				"{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":%u,\"tid\":%u,\"args\":{"
+				"{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":%u,\"tid\":%u,"
+				"\"args\":{"
 				"\"name\":\"vcpu%u\"}},\n",
 				i + 1, vm->first + v + 1, v);
 	}
@@ -66,11 +68,12 @@ void trace_state(struct trace *t, uint32_t vcpu, uint64_t now, enum ledger_state
 
 	if (now > since)
 		fprintf(t->out,
-			"{\"name\":\"%s\",\"ph\":\"X\",\"pid\":%u,\"tid\":%u,\"ts\":%" PRIu64 ".%03" PRIu64
-			",\"dur\":%" PRIu64 ".%03" PRIu64 ",\"args\":{\"cpu\":%u}},\n",
-			ledger_state_name(t->vcpus[vcpu].state), t->core->vcpus[vcpu].vm + 1, vcpu + 1,
-			since / 1000, since % 1000, (now - since) / 1000, (now - since) % 1000,
-			t->core->vcpus[vcpu].cpu);
+			"{\"name\":\"%s\",\"ph\":\"X\",\"pid\":%u,\"tid\":%u,\"ts\":%" PRIu64
+			".%03" PRIu64 ",\"dur\":%" PRIu64 ".%03" PRIu64
+			",\"args\":{\"cpu\":%u}},\n",
+			ledger_state_name(t->vcpus[vcpu].state), t->core->vcpus[vcpu].vm + 1,
+			vcpu + 1, since / 1000, since % 1000, (now - since) / 1000,
+			(now - since) % 1000, t->core->vcpus[vcpu].cpu);
 	t->vcpus[vcpu].since = now;
 	t->vcpus[vcpu].state = state;
 }

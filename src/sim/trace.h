@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A timeline of every vCPU's states as a Chrome trace (JSON), which Perfetto and chrome://tracing show:
- * a VM is a process, a vCPU a thread, a state a slice; times in it are microseconds. */
+/* A timeline of every vCPU's states as a Chrome trace (JSON), which Perfetto and chrome://tracing
+ * show: a VM is a process, a vCPU a thread, a state a slice; times in it are microseconds. */
 #ifndef SIM_TRACE_H
 #define SIM_TRACE_H
 

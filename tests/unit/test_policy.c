@@ -43,7 +43,7 @@ static struct entitle_node node(uint32_t parent, double shares, double reservati
 				     .demand = demand};
 }
 
-#define HOST	node(ENTITLE_NONE, 1, 0, ENTITLE_UNLIMITED, 0)
+#define HOST	 node(ENTITLE_NONE, 1, 0, ENTITLE_UNLIMITED, 0)
 #define NO_LIMIT ENTITLE_UNLIMITED
 
 static void groups_share(void **state)
@@ -98,11 +98,13 @@ static void water_filling_is_fluid(void **state)
 		double capacity = 0.5 + 8 * random_unit(&rng), floors = 0, level;
 
 		for (int i = 1; i < n; i++) {
-			t[i] = node(0, 1 + 20 * random_unit(&rng), 0, NO_LIMIT, 3 * random_unit(&rng));
+			t[i] = node(0, 1 + 20 * random_unit(&rng), 0, NO_LIMIT,
+				    3 * random_unit(&rng));
 			if (random_next(&rng) % 3 == 0)
 				t[i].limit = 2 * random_unit(&rng);
 			if (random_next(&rng) % 3 == 0)
-				t[i].reservation = fmin(t[i].limit, capacity / 12 * random_unit(&rng));
+				t[i].reservation = fmin(t[i].limit,
+							capacity / 12 * random_unit(&rng));
 			floors += t[i].reservation;
 		}
 		assert_true(floors <= capacity);
@@ -113,8 +115,8 @@ static void water_filling_is_fluid(void **state)
 		for (int i = 1; i < n; i++) {
 			double top = fmin(t[i].demand, t[i].limit);
 
-			near(given[i].given, fmax(fmin(t[i].reservation, top),
-						  fmin(level * t[i].shares, top)));
+			near(given[i].given,
+			     fmax(fmin(t[i].reservation, top), fmin(level * t[i].shares, top)));
 			assert_true(given[i].rate >= given[i].given - 1e-9);
 			assert_true(given[i].rate <= t[i].limit + 1e-9);
 		}
@@ -156,14 +158,15 @@ static void virtual_time(void **state)
 	assert_int_equal(dispatch_stretch(1000, DISPATCH_STRETCH_ONE), 1000);
 	assert_int_equal(dispatch_stretch_of(1 << 18, 1), 4 * DISPATCH_STRETCH_ONE);
 	assert_int_equal(dispatch_stretch_of(1 << 18, 2), 8 * DISPATCH_STRETCH_ONE);
-	assert_int_equal(dispatch_stretch_of(4 << 20, 2), DISPATCH_STRETCH_ONE); /* one CPU at most */
+	assert_int_equal(dispatch_stretch_of(4 << 20, 2),
+			 DISPATCH_STRETCH_ONE); /* one CPU at most */
 	assert_int_equal(dispatch_stretch_of(0, 0), DISPATCH_STRETCH_MAX);
 	/* A quarter of a CPU, 5 ms of credit: 20 ms of virtual time behind the clock, no more. */
 	assert_int_equal(dispatch_wake(base, base + 100 * MS, 5 * MS, 4 * DISPATCH_STRETCH_ONE),
 			 base + 80 * MS);
-	assert_int_equal(dispatch_wake(base + 90 * MS, base + 100 * MS, 5 * MS,
-				       4 * DISPATCH_STRETCH_ONE),
-			 base + 90 * MS);
+	assert_int_equal(
+		dispatch_wake(base + 90 * MS, base + 100 * MS, 5 * MS, 4 * DISPATCH_STRETCH_ONE),
+		base + 90 * MS);
 	assert_true(dispatch_behind(10, 31, 5, 4 * DISPATCH_STRETCH_ONE));
 	assert_false(dispatch_behind(10, 30, 5, 4 * DISPATCH_STRETCH_ONE));
 	assert_int_equal(dispatch_rebase(base + 7, base + 5, base + 50), base + 52);
@@ -350,7 +353,8 @@ static void delivery(void **state)
 
 	t = ticking(TICK_DESCHED);
 	tick_resume(&t, 55 * MS);
-	assert_int_equal(tick_next(&t, 55 * MS, false), 60 * MS); /* innocents get live ticks only */
+	assert_int_equal(tick_next(&t, 55 * MS, false),
+			 60 * MS); /* innocents get live ticks only */
 	assert_false(tick_fire(&t, 55 * MS, false));
 	for (int i = 0; i < 5; i++)
 		assert_true(tick_fire(&t, 55 * MS, true));
@@ -395,12 +399,12 @@ static void idle_ticks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(groups_share),	  cmocka_unit_test(water_filling_is_fluid),
-		cmocka_unit_test(admission),	  cmocka_unit_test(virtual_time),
-		cmocka_unit_test(budgets),	  cmocka_unit_test(skew),
-		cmocka_unit_test(pairing_heap),	  cmocka_unit_test(indexed_heap),
-		cmocka_unit_test(placement),	  cmocka_unit_test(gap_of_five),
-		cmocka_unit_test(delivery),	  cmocka_unit_test(resynchronization),
+		cmocka_unit_test(groups_share), cmocka_unit_test(water_filling_is_fluid),
+		cmocka_unit_test(admission),	cmocka_unit_test(virtual_time),
+		cmocka_unit_test(budgets),	cmocka_unit_test(skew),
+		cmocka_unit_test(pairing_heap), cmocka_unit_test(indexed_heap),
+		cmocka_unit_test(placement),	cmocka_unit_test(gap_of_five),
+		cmocka_unit_test(delivery),	cmocka_unit_test(resynchronization),
 		cmocka_unit_test(idle_ticks),
 	};
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The simulator's own machinery: what files it refuses and with which words, conditions and the
- * closed form behind them, the same bits whatever the number of jobs, traces that are JSON. What the
- * policy does in it is told by the scenarios in tests/sim and by test_sim_random.c.
+ * closed form behind them, the same bits whatever the number of jobs, traces that are JSON. What
+ * the policy does in it is told by the scenarios in tests/sim and by test_sim_random.c.
  */
 #include "base/units.h"
 #include "sim/report.h"
@@ -41,7 +41,8 @@ static const struct {
 	{"[vm a]\nshares = 0\n", "t.ini:2: ", "low, normal, high or a number from 0.001"},
 	{"[vm a]\nlimit = -0.5\n", "t.ini:2: ", "CPUs from"},
 	{"[vm a]\nlimit = nan\n", "t.ini:2: ", "CPUs from"},
-	{"[vm a]\nlimit = 0.2\nreservation = 0.5\n", "t.ini:1: ", "limit 0.2 is below reservation 0.5"},
+	{"[vm a]\nlimit = 0.2\nreservation = 0.5\n",
+	 "t.ini:1: ", "limit 0.2 is below reservation 0.5"},
 	{"[vm a]\nreservation = 2\n", "t.ini:1: ", "more than its 1 vCPUs"},
 	{"[vm a]\nbudget = 11ms/10ms\n", "t.ini:2: ", "CPU time / period"},
 	{"[vm a]\nbudget = 1ms/10ms\nlimit = 0.5\n", "t.ini:1: ", "take one out"},
@@ -81,7 +82,8 @@ static void refusals(void **state)
 
 		assert_true(scenario_parse(bad[i].text, strlen(bad[i].text), "t.ini", &f, &s) < 0);
 		assert_null(s);
-		if (strncmp(f.text, bad[i].where, strlen(bad[i].where)) || !strstr(f.text, bad[i].what))
+		if (strncmp(f.text, bad[i].where, strlen(bad[i].where)) ||
+		    !strstr(f.text, bad[i].what))
 			fail_msg("for %s\ngot '%s', expected '%s... %s'", bad[i].text, f.text,
 				 bad[i].where, bad[i].what);
 	}
@@ -147,12 +149,18 @@ static void conditions(void **state)
 		const char *text;
 		bool kept;
 	} rows[] = {
-		{"1 + 2 * 3 == 7", true},	   {"(1 + 2) * 3 == 9", true},
-		{"2 - 3 - 4 == -5", true},	   {"a.x / 2 == 1.5", true},
-		{"100 == 101 within 1%", true},	   {"100 == 102 within 1%", false},
-		{"100 == 101 within 0.5", false},  {"a.x < 3", false},
-		{"a.x <= 3", true},		   {"0 / 0 == 0 within 5", false},
-		{"max(1, min(5, a.x)) == 3", true}, {"sqrt(16) > abs(-3)", true},
+		{"1 + 2 * 3 == 7", true},
+		{"(1 + 2) * 3 == 9", true},
+		{"2 - 3 - 4 == -5", true},
+		{"a.x / 2 == 1.5", true},
+		{"100 == 101 within 1%", true},
+		{"100 == 102 within 1%", false},
+		{"100 == 101 within 0.5", false},
+		{"a.x < 3", false},
+		{"a.x <= 3", true},
+		{"0 / 0 == 0 within 5", false},
+		{"max(1, min(5, a.x)) == 3", true},
+		{"sqrt(16) > abs(-3)", true},
 	};
 	struct limit_outcome out;
 	struct failure f;
@@ -225,7 +233,8 @@ static const char noisy[] = "[host]\nhosts=5\ncpus=6\nnodes=2\nswitch_cost=3us\n
 
 static void same_bits(void **state)
 {
-	char *one = outcome(noisy, 1, 1), *four = outcome(noisy, 4, 1), *again = outcome(noisy, 7, 1);
+	char *one = outcome(noisy, 1, 1), *four = outcome(noisy, 4, 1),
+	     *again = outcome(noisy, 7, 1);
 	char *other = outcome(noisy, 4, 2);
 
 	(void)state;
@@ -283,7 +292,8 @@ static void traces(void **state)
 	}
 	for (int v = 0; v < 3; v++) {
 		assert_true(fabs(all[v] - 1e6) < 1e-3);
-		assert_true(fabs(run[v] - (double)sim->core->vcpus[v].ledger.ns[LEDGER_RUN] / 1e3) < 1e-3);
+		assert_true(fabs(run[v] - (double)sim->core->vcpus[v].ledger.ns[LEDGER_RUN] / 1e3) <
+			    1e-3);
 	}
 	json_decref(json);
 	sim_free(sim);
@@ -293,10 +303,10 @@ static void traces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refusals),    cmocka_unit_test(not_a_text),
+		cmocka_unit_test(refusals),	  cmocka_unit_test(not_a_text),
 		cmocka_unit_test(unknown_metric), cmocka_unit_test(too_large),
-		cmocka_unit_test(conditions),  cmocka_unit_test(closed_form),
-		cmocka_unit_test(same_bits),   cmocka_unit_test(traces),
+		cmocka_unit_test(conditions),	  cmocka_unit_test(closed_form),
+		cmocka_unit_test(same_bits),	  cmocka_unit_test(traces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

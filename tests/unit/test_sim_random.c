@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 10,000 random hosts: whatever the configuration, the ledgers' identity is exact, no CPU idles while
- * somebody who may run on it waits (none, balance), nobody starves, limits and reservations are
- * kept. The states are followed from outside, by the core's watch, and added up independently of
- * the ledgers. What one named workload does is in test_sim.c.
+ * 10,000 random hosts: whatever the configuration, the ledgers' identity is exact, no CPU idles
+ * while somebody who may run on it waits (none, balance), nobody starves, limits and reservations
+ * are kept. The states are followed from outside, by the core's watch, and added up independently
+ * of the ledgers. What one named workload does is in test_sim.c.
  */
 #include "base/units.h"
 #include "sim/metrics.h"
@@ -41,7 +41,7 @@ static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 
 /* What the test itself knows about the hosts it makes. */
 struct expectation {
-	bool conserves; /* no strict, no relaxed */
+	bool conserves;	 /* no strict, no relaxed */
 	double promised; /* reservations so far */
 	unsigned cpus;
 	unsigned largest; /* vCPUs that fit into a domain */
@@ -55,7 +55,8 @@ static void say_host(struct expectation *e)
 	e->cpus = nodes * cell * (1 + pick(3));
 	e->conserves = scheme < 2;
 	e->largest = e->cpus / nodes;
-	say("[host]\ncpus=%u\nnodes=%u\ncell=%u\ncosched=%s\n", e->cpus, nodes, cell, cosched[scheme]);
+	say("[host]\ncpus=%u\nnodes=%u\ncell=%u\ncosched=%s\n", e->cpus, nodes, cell,
+	    cosched[scheme]);
 	if (pick(4) == 0) {
 		say("cells=hard\n");
 		e->largest = cell;
@@ -65,13 +66,14 @@ static void say_host(struct expectation *e)
 	say("slice=%ums\nwake_credit=%ums\n", 1 + pick(10), pick(10));
 	say("balance_period=%ums\n", 100 + pick(1000));
 	if (pick(2))
-		say("switch_cost=%uus\nexit_cost=%uus\nrefill_cost=%uus\nrefill_far=%uus\n", pick(20),
-		    pick(10), pick(50), pick(200));
+		say("switch_cost=%uus\nexit_cost=%uus\nrefill_cost=%uus\nrefill_far=%uus\n",
+		    pick(20), pick(10), pick(50), pick(200));
 }
 
 static void say_workload(unsigned vcpus)
 {
-	static const char *const workloads[] = {"busy", "duty", "io", "barrier", "spinlock", "duty"};
+	static const char *const workloads[] = {"busy",	   "duty",     "io",
+						"barrier", "spinlock", "duty"};
 
 	say("workload=%s\nburst=%uus\nload=0.%u\nrandom=%s\nstart=%ums\n", workloads[pick(6)],
 	    50 + pick(20000), 1 + pick(9), pick(2) ? "yes" : "no", pick(2) ? 0 : pick(300));
@@ -231,8 +233,9 @@ static void check_vm(const struct sim *s, const struct result *r, uint32_t id)
 	double edge = ns_to_s(2 * k->slice + 2 * k->entitle_period) / ns_to_s(s->now);
 
 	if (spec->limit < spec->vcpus)
-		assert_true(m[METRIC_CPU] <= spec->limit * (1.01 + ns_to_s(k->limit_period) / ns_to_s(s->now)) +
-						     edge * spec->vcpus);
+		assert_true(m[METRIC_CPU] <=
+			    spec->limit * (1.01 + ns_to_s(k->limit_period) / ns_to_s(s->now)) +
+				    edge * spec->vcpus);
 	if (spec->reservation > 0 && always_busy(spec) && s->vms[id].pace == 65536 &&
 	    s->core->shape.smt == 1 && !cosched_rows[s->core->vms[id].cosched].gang)
 		assert_true(m[METRIC_CPU] >= spec->reservation * 0.99 - edge * spec->vcpus);
