@@ -60,8 +60,8 @@ static char *next_line(char *buf, int size, void *data)
 	buf[len] = '\n';
 	buf[len + 1] = 0;
 	p->text += len + (stop ? 1 : 0);
-	if (buf[0] == '[')
-		open_section(p, buf);
+	if (buf[strspn(buf, " \t\r\v\f")] == '[')
+		open_section(p, buf + strspn(buf, " \t\r\v\f"));
 	return p->err ? NULL : buf;
 }
 
@@ -154,7 +154,7 @@ static int add_setting(struct parser *p, struct variant *v, const char *key, con
 	const char *dot = strchr(key, '.');
 	struct setting *set;
 
-	if (!dot || dot == key || (size_t)(dot - key) >= SCENARIO_NAME ||
+	if (!v || !dot || dot == key || (size_t)(dot - key) >= SCENARIO_NAME ||
 	    strlen(dot + 1) >= SCENARIO_NAME || strlen(value) >= sizeof(set->value))
 		return complain(p, -EINVAL,
 				"in [variant]: expected SECTION.KEY = VALUE, such as "
@@ -255,11 +255,15 @@ static int on_key(void *data, const char *section, const char *key, const char *
 		return add_limit(p, key, value);
 	if (!name)
 		return complain(p, -EINVAL, "a key before the first section");
+	if (!good_name(name + 1))
+		return complain(p, -EINVAL, "a section's name is of letters, digits, - and _");
 	if (!strncmp(section, "vm ", 3))
 		return set_key(p, SECTION_VM, vm_section(p, name + 1), key, value);
 	if (!strncmp(section, "group ", 6))
 		return set_key(p, SECTION_GROUP, group_section(p, name + 1), key, value);
-	return add_setting(p, variant_section(p, name + 1), key, value);
+	if (!strncmp(section, "variant ", 8))
+		return add_setting(p, variant_section(p, name + 1), key, value);
+	return complain(p, -EINVAL, "there is no such kind of section");
 }
 
 /* Keeps the comment at the top, without its marks. */
