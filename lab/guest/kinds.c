@@ -18,24 +18,27 @@
 #include <unistd.h>
 
 #define SPIN_STEPS     20000 /* 40 to 60 us, by hardware and by TCG alike */
-#define DUTY_WORK_NS   (10 * NS_PER_MS)
-#define DUTY_UNITS     200 /* where the reference is not known yet */
-#define NAP_NS	       (10 * NS_PER_MS)
+#define DUTY_WORK_NS   (20 * NS_PER_MS)
+#define DUTY_UNITS     400 /* where the reference is not known yet */
+#define DUTY_NAP_NS    (20 * NS_PER_MS)
+#define SLEEPER_NAP_NS (10 * NS_PER_MS)
+#define FORK_RETRY_NS  (10 * NS_PER_MS)
 #define CHILD_WORK_NS  (1 * NS_PER_MS)
 #define CHILD_UNITS    20 /* the same before the reference is known */
 #define SYSCALL_ROUNDS 200
 #define SLEEPER_UNITS  3
 
-static void nap(void)
+static void nap(uint64_t ns)
 {
-	struct timespec t = {.tv_nsec = NAP_NS};
+	struct timespec t = {.tv_nsec = (long)ns};
 
 	while (nanosleep(&t, &t))
 		;
 }
 
-/* A chain of dependent steps in registers: no memory, no system call, nothing to overlap. */
-static bool spin_unit(uint64_t unit_ns)
+/* A chain of dependent steps in registers: no memory, no system call, nothing to overlap. One copy
+ * of it, at one address: emulators run the same loop at another place at another speed. */
+static __attribute__((noinline)) bool spin_unit(uint64_t unit_ns)
 {
 	uint32_t x = 2463534242u;
 
@@ -49,7 +52,7 @@ static bool spin_unit(uint64_t unit_ns)
 	return true;
 }
 
-/* 10 ms of work, 10 ms of sleep: half of a CPU that nobody else wants. */
+/* 20 ms of work, 20 ms of sleep: half of a CPU that nobody else wants. */
 static bool duty_unit(uint64_t unit_ns)
 {
 	static uint64_t done;
@@ -58,7 +61,7 @@ static bool duty_unit(uint64_t unit_ns)
 	spin_unit(unit_ns);
 	if (++done >= batch) {
 		done = 0;
-		nap();
+		nap(DUTY_NAP_NS);
 	}
 	return true;
 }
@@ -69,7 +72,7 @@ static bool forker_unit(uint64_t unit_ns)
 	pid_t child = fork();
 
 	if (child < 0) {
-		nap();
+		nap(FORK_RETRY_NS);
 		return false;
 	}
 	if (child == 0) {
@@ -98,7 +101,7 @@ static bool syscall_unit(uint64_t unit_ns)
 
 static bool sleeper_unit(uint64_t unit_ns)
 {
-	nap();
+	nap(SLEEPER_NAP_NS);
 	for (int i = 0; i < SLEEPER_UNITS; i++)
 		spin_unit(unit_ns);
 	return true;

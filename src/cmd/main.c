@@ -13,6 +13,7 @@ static const struct {
 	{&command_top, cmd_top},
 	{&command_lab, cmd_lab},
 	{&command_ledger, cmd_ledger},
+	{&command_sim, cmd_sim},
 };
 
 static void usage(FILE *to)

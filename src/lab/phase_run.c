@@ -18,6 +18,8 @@
 #define SETTLE_NS    (500 * NS_PER_MS)
 #define REFERENCE_NS (1 * NS_PER_SEC)
 #define MIX_NS	     (8 * NS_PER_SEC)
+#define MIX_TRIES    3
+#define DISTURBED    0.10 /* READY to RUN; the helper threads of QEMU alone make 0.04 to 0.07 */
 
 /* Reads a machine; one that cannot be read has failed. */
 static void read_one(struct session *s, int index, struct reading r[])
@@ -117,8 +119,15 @@ static int learn_reference(struct session *s, struct failure *f)
 static int take_costs(const struct session *s, const struct control_report *report,
 		      struct failure *f)
 {
+	struct truth_sample samples[CONTROL_WORKERS_MAX];
 	struct lab_result *r = s->result;
 
+	for (int i = 0; i < report->n; i++) {
+		const struct control_worker *w = &report->workers[i];
+
+		samples[i] = (struct truth_sample){w->cpu, w->units, w->steady, 0};
+	}
+	truth_costs(samples, report->n);
 	for (int i = 0; i < report->n; i++) {
 		const struct control_worker *w = &report->workers[i];
 		struct lab_cost *c = &r->costs[i];
@@ -126,7 +135,7 @@ static int take_costs(const struct session *s, const struct control_report *repo
 		memcpy(c->kind, w->kind, sizeof(c->kind));
 		c->units = w->units;
 		c->cpu = w->cpu;
-		c->unit_ns = truth_unit_cost(w->cpu, w->units);
+		c->unit_ns = samples[i].unit_ns;
 		if (isnan(c->unit_ns))
 			return failure_set(
 				f, -EREMOTEIO,
@@ -137,19 +146,47 @@ static int take_costs(const struct session *s, const struct control_report *repo
 	return 0;
 }
 
+static double disturbance(const struct lab_host *window)
+{
+	return (double)window->ready / ((double)window->run + 1);
+}
+
+/* The calibration wants a VM that has the CPU to itself. Where others use it, another window may be
+ * better; the best one counts. */
+static int find_costs(struct session *s, struct failure *f)
+{
+	struct lab_host *best = &s->result->calibration;
+
+	for (int i = 0; i < MIX_TRIES; i++) {
+		struct control_report report;
+		struct lab_host window;
+		int err;
+
+		session_say(s, "what units cost%s", i ? ", once more: others use this CPU" : "");
+		err = run_alone(s, s->kinds.n, MIX_NS, f, &window, &report);
+		if (err)
+			return err;
+		if (i && disturbance(&window) >= disturbance(best))
+			continue;
+		*best = window;
+		err = take_costs(s, &report, f);
+		if (err)
+			return err;
+		if (disturbance(best) < DISTURBED)
+			break;
+	}
+	return 0;
+}
+
 int phase_calibrate(struct session *s, struct failure *f)
 {
-	struct control_report report;
 	int err;
 
 	session_say(s, "letting all guests come to rest");
 	if (session_sleep(s, SETTLE_NS))
 		return s->signal ? -EINTR : phase_failure(s, f);
 	err = learn_reference(s, f);
-	session_say(s, "what units cost");
-	if (!err)
-		err = run_alone(s, s->kinds.n, MIX_NS, f, &s->result->calibration, &report);
-	return err ? err : take_costs(s, &report, f);
+	return err ? err : find_costs(s, f);
 }
 
 /* One after the other: the host reads each machine as soon as the guest has read itself and is idle

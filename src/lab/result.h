@@ -22,7 +22,7 @@
 struct lab_process {
 	char kind[LAB_KIND_SIZE];
 	int pid;
-	bool steady; /* its unit costs the same whoever else runs */
+	bool steady; /* its unit is arithmetic, and costs the same in any company */
 	bool alive;  /* when it was read; else `reported` is not known */
 	uint64_t units;
 	uint64_t reported; /* /proc/PID/stat, with children that were waited for */

@@ -16,6 +16,22 @@ double truth_unit_cost(uint64_t work, uint64_t units)
 	return units && work ? (double)work / (double)units : NAN;
 }
 
+void truth_costs(struct truth_sample *samples, int n)
+{
+	uint64_t cpu = 0, units = 0;
+
+	for (int i = 0; i < n; i++) {
+		cpu += samples[i].steady ? samples[i].cpu : 0;
+		units += samples[i].steady ? samples[i].units : 0;
+	}
+	for (int i = 0; i < n; i++) {
+		struct truth_sample *s = &samples[i];
+
+		s->unit_ns = s->steady ? truth_unit_cost(cpu, units)
+				       : truth_unit_cost(s->cpu, s->units);
+	}
+}
+
 static double weight(const struct truth_share *s)
 {
 	return s->units ? (double)s->units * s->unit_ns : 0;

@@ -20,6 +20,7 @@
 #ifndef LAB_TRUTH_H
 #define LAB_TRUTH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* run - others, not below 0. */
@@ -27,6 +28,17 @@ uint64_t truth_work(uint64_t run, uint64_t others);
 
 /* ns for each unit; NAN where there is no unit or no time. */
 double truth_unit_cost(uint64_t work, uint64_t units);
+
+struct truth_sample {
+	uint64_t cpu;	/* ns, of the process in the calibration */
+	uint64_t units; /* that it did in this time */
+	bool steady;	/* its units are the same work as those of all other steady ones */
+	double unit_ns; /* out; NAN where it cannot be told */
+};
+
+/* Costs from a calibration. Steady samples are put together and get one cost: what little of the
+ * kernel's time was booked to the wrong one of them cancels. */
+void truth_costs(struct truth_sample *samples, int n);
 
 struct truth_share {
 	uint64_t units;

@@ -48,6 +48,21 @@ static void a_unit_costs_its_time(void **state)
 	assert_true(isnan(truth_unit_cost(NS_PER_SEC, 0)));
 }
 
+static void steady_units_cost_the_same(void **state)
+{
+	struct truth_sample s[4] = {{6 * NS_PER_SEC, 100, true, 0},
+				    {3 * NS_PER_SEC, 200, true, 0},
+				    {NS_PER_SEC, 10, false, 0},
+				    {NS_PER_SEC, 0, false, 0}};
+
+	(void)state;
+	truth_costs(s, 4);
+	assert_near(s[0].unit_ns, 30e6, 1e-6); /* 9 s / 300 */
+	assert_near(s[1].unit_ns, 30e6, 1e-6);
+	assert_near(s[2].unit_ns, 100e6, 1e-6);
+	assert_true(isnan(s[3].unit_ns));
+}
+
 static void truth_is_split_by_units_times_cost(void **state)
 {
 	struct truth_share s[3] = {{100, 2e6, 0}, {300, 1e6, 0}, {0, NAN, 7}};
@@ -457,6 +472,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(work_is_run_without_the_others),
 		cmocka_unit_test(a_unit_costs_its_time),
+		cmocka_unit_test(steady_units_cost_the_same),
 		cmocka_unit_test(truth_is_split_by_units_times_cost),
 		cmocka_unit_test(a_common_factor_of_the_costs_cancels),
 		cmocka_unit_test(no_truth_comes_from_no_work),

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler of one host: events in, decisions out.
+ *
+ * A host has CPUs; CPUs form domains, which vCPUs do not leave by themselves (a NUMA node, a hard
+ * cell, or the whole host), and caches, which they leave unwillingly. A VM has vCPUs with numbers
+ * in a row and lives in one domain. A vCPU wants to run or not; if it does, it is running, queued
+ *at a CPU (READY), waiting with its gang (READY), held back for its siblings (COSTOP) or for its
+ * limit (LIMITED).
+ *
+ * The embedder reports what happens, each with the present time, which never runs backwards:
+ *
+ *	core_wake(), core_block()   a vCPU wants to run, or no longer does
+ *	core_expire()		    the time `until` of a CPU has come
+ *	core_vm_timer()		    the time vm->skew_at or vm->limit_at has come
+ *	core_period()		    the time `next_period` has come
+ *
+ * and then carries out what the core has decided: core_changed() names the CPUs whose `current`,
+ * `until` or `speed` changed and the VMs whose timers did. The core keeps every vCPU's ledger.
+ *
+ * No I/O, no clock, no randomness; memory is allocated by core_new() and never again. Each event
+ * costs O(log n) in the number of queued vCPUs; with SMP VMs also O(vCPUs of the VM), and with
+ * strict ones O(CPUs of the domain). Entitlements are divided anew every entitle_period, O(VMs),
+ * unless all VMs are alike.
+ */
+#ifndef POLICY_CORE_H
+#define POLICY_CORE_H
+
+#include "policy/budget.h"
+#include "policy/cosched.h"
+#include "policy/entitle.h"
+#include "policy/heap4.h"
+#include "policy/pheap.h"
+#include "policy/place.h"
+
+#include <desched/ledger.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CORE_NONE  PHEAP_NONE
+#define CORE_NEVER UINT64_MAX
+
+struct core_config {
+	uint64_t slice;		 /* ns: how long a vCPU runs before others are considered */
+	uint64_t wake_credit;	 /* ns; 0: who wakes waits for the end of a slice */
+	uint64_t granularity;	 /* ns of service: a smaller lead preempts nobody */
+	uint64_t pull;		 /* ns of service: a smaller lag moves nobody to another CPU */
+	uint64_t lag_bound;	 /* ns of service: what a co-stopped vCPU can be owed at most */
+	uint64_t skew_stop;	 /* ns */
+	uint64_t skew_start;	 /* ns */
+	uint64_t skew_poll;	 /* ns: skew is looked at no more often */
+	uint64_t limit_period;	 /* ns: of limits that are given as a fraction */
+	uint64_t entitle_period; /* ns */
+	uint64_t balance_period; /* ns */
+	uint64_t memory_move;	 /* ns that a VM's memory takes to follow it to another node */
+	double balance_threshold;
+	double smt_speed; /* of each sibling while both run; 0.5: half CPUs */
+};
+
+extern const struct core_config core_defaults;
+
+/* What the host looks like: `cpus` in order, cut into domains of `domain_cpus`, caches of
+ * `cache_cpus` and cores of `smt` threads; each of the three divides the one before, the last
+ * domain may be smaller. */
+struct core_shape {
+	uint32_t cpus;
+	uint32_t domain_cpus;
+	uint32_t cache_cpus;
+	uint32_t smt; /* 1 or 2 */
+	uint32_t vms;
+	uint32_t groups; /* not counting the host */
+	uint32_t vcpus;
+	bool nodes; /* domains are NUMA nodes: locality is accounted */
+	bool rebalance;
+};
+
+enum core_where {
+	CORE_BLOCKED,
+	CORE_RUNNING,
+	CORE_QUEUED,
+	CORE_GANG, /* READY with its gang */
+	CORE_COSTOPPED,
+	CORE_LIMITED,
+};
+
+struct core_vcpu {
+	uint64_t vtime;	   /* dispatch.h */
+	uint64_t progress; /* ns, up to the last charge; cosched.h */
+	uint64_t wanted;   /* ns: since when it wants to run and does not */
+	uint64_t worst;	   /* ns: the longest time that it wanted to and did not */
+	uint32_t vm;
+	uint32_t cpu; /* runs, is queued or has last run there */
+	uint32_t ran; /* CPU of its latest dispatch */
+	uint32_t dispatches;
+	uint32_t moves; /* dispatches on another CPU than the one before */
+	uint8_t where;	/* enum core_where */
+	bool wants;
+	struct ledger ledger;
+};
+
+struct core_vm {
+	uint32_t first; /* vCPUs first .. first + n - 1 */
+	uint32_t n;
+	uint32_t active;  /* vCPUs that want to run */
+	uint32_t running; /* vCPUs that run */
+	uint32_t costopped;
+	uint32_t domain;
+	uint32_t node;	  /* in the tree of entitlements */
+	uint32_t stretch; /* of each active vCPU */
+	uint32_t rate;	  /* 1/2^20 CPU */
+	uint8_t cosched;  /* enum cosched */
+	bool realtime;	  /* budget is a guarantee too */
+	bool capped;	  /* has a budget since a group above it is limited: follows `given` */
+	bool exhausted;
+	bool gang_on;
+	bool dirty;
+	struct budget budget;
+	uint64_t skew_at;    /* CORE_NEVER, or call core_vm_timer() then */
+	uint64_t limit_at;   /* likewise */
+	uint64_t skew_worst; /* ns: largest lead of a running vCPU over a busy sibling */
+	uint64_t costops;
+	uint64_t active_ns; /* time integral of `active` up to active_at */
+	uint64_t active_at;
+	uint64_t active_seen; /* active_ns at the last division */
+	uint64_t balance_seen;
+	uint64_t gang_vtime;
+	uint64_t gang_since;
+	uint64_t gang_until;
+	uint64_t placed;    /* ns: when it came to its domain */
+	uint64_t memory_at; /* ns: its memory has arrived by then */
+	uint64_t local_ns;  /* run time with memory on the own node */
+	uint64_t remote_ns;
+	uint32_t migrations; /* between domains */
+};
+
+struct core_cpu {
+	uint32_t current; /* vCPU, or CORE_NONE */
+	uint32_t gang;	  /* VM whose gang holds the CPU, or CORE_NONE */
+	uint32_t queue;	  /* pheap of vCPUs */
+	uint32_t domain;
+	uint32_t speed; /* of `current`, in 1/65536 */
+	uint32_t last;	/* vCPU that ran last */
+	bool dirty;
+	uint64_t since; /* ns: charged up to here */
+	uint64_t until; /* ns: call core_expire() then */
+	uint64_t switches;
+	uint64_t held_ns; /* held by a gang for a vCPU that is idle */
+	uint64_t held_at;
+};
+
+struct core_domain {
+	uint32_t first; /* CPUs first .. first + n - 1 */
+	uint32_t n;
+	uint32_t idle;	     /* CPUs without current and gang */
+	uint32_t waiting;    /* vCPUs in queues */
+	uint32_t gangs;	     /* pheap of VMs */
+	struct heap4 queues; /* CPUs (from `first`) by the heads of their queues */
+	uint64_t clock;	     /* virtual time of the latest dispatch, never backwards */
+	uint64_t waste;	     /* ns for which a CPU idled while a queue was not empty */
+	uint64_t waste_at;
+};
+
+struct core {
+	struct core_config config;
+	struct core_shape shape;
+	struct core_vcpu *vcpus;
+	struct core_vm *vms;
+	struct core_cpu *cpus;
+	struct core_domain *domains;
+	struct entitle_node *tree; /* 0: the host, then groups, then VMs */
+	struct pheap_node *vcpu_links, *gang_links;
+	struct heap4_entry *queue_heap; /* memory of domains' `queues` */
+	uint32_t *queue_place;
+	uint64_t *idle;	   /* bit per CPU */
+	uint32_t *scratch; /* one per CPU: CPUs that a gang takes */
+	uint32_t *freed;   /* one per CPU: CPUs to find work for */
+	uint32_t *dirty;   /* CPUs */
+	uint32_t *dirty_vms;
+	struct place_domain *place_domains;
+	struct place_vm *place_vms;
+	uint32_t n_domains;
+	uint32_t n_dirty;
+	uint32_t n_dirty_vms;
+	uint32_t n_vms;
+	uint32_t n_groups;
+	uint32_t n_vcpus;
+	void (*watch)(void *data, uint32_t vcpu, uint64_t now, enum ledger_state state);
+	void *watch_data; /* `watch` may be NULL; it is told every change of a vCPU's state */
+	bool uniform;	  /* all VMs alike: virtual time is service, nothing to divide */
+	uint64_t next_period;
+	uint64_t next_balance;
+	uint64_t divided;     /* ns: when entitlements were divided last */
+	uint64_t demand_from; /* ns: demand is averaged from here */
+	uint64_t divisions;
+};
+
+/* Bytes that core_new() will allocate. */
+size_t core_bytes(const struct core_shape *shape);
+int core_new(const struct core_config *config, const struct core_shape *shape, struct core **ret);
+struct core *core_free(struct core *c); /* NULL accepted; returns NULL */
+
+/* Groups first, parents before children; `parent` is 0 for the host or a number returned before.
+ * limit: ENTITLE_UNLIMITED for none. */
+uint32_t core_add_group(struct core *c, uint32_t parent, double shares, double reservation,
+			double limit);
+
+struct core_vm_spec {
+	uint32_t vcpus;
+	uint32_t group; /* 0: none */
+	enum cosched cosched;
+	double shares; /* of the VM */
+	double reservation;
+	double limit; /* ENTITLE_UNLIMITED: none */
+	/* Real time, if period is not 0: runs before all others, `quota` in each `period`, no more.
+	 */
+	uint64_t quota;
+	uint64_t period;
+};
+
+/* Adds VM number n_vms with the next vCPU numbers, all halted. -E2BIG if no domain can hold it. */
+int core_add_vm(struct core *c, const struct core_vm_spec *spec);
+
+/* When all are added: admission control and initial placement. 0; -ENOSPC with what could not be
+ * guaranteed where (VMs are nodes vm->node); -E2BIG with the VM that fits into no domain as
+ * `node`. */
+int core_start(struct core *c, uint64_t now, struct entitle_refusal *ret_refusal);
+
+void core_wake(struct core *c, uint64_t now, uint32_t vcpu);
+void core_block(struct core *c, uint64_t now, uint32_t vcpu, enum ledger_state state);
+void core_expire(struct core *c, uint64_t now, uint32_t cpu);
+void core_vm_timer(struct core *c, uint64_t now, uint32_t vm);
+void core_period(struct core *c, uint64_t now);
+
+/* Forgets what core->dirty and core->dirty_vms name. */
+void core_changed_clear(struct core *c);
+
+/* Starts all ledgers and counters anew at `now`; what is scheduled goes on. */
+void core_restart_counters(struct core *c, uint64_t now);
+
+/* Advances all ledgers, charges and integrals to `now`, for reading. */
+void core_settle(struct core *c, uint64_t now);
+
+/* The CPU with the head of a queue that is most behind in the domain, or CORE_NONE. */
+static inline uint32_t core_most_behind(const struct core_domain *d)
+{
+	return d->queues.n ? d->first + d->queues.heap[0].id : CORE_NONE;
+}
+
+static inline bool core_cpu_idle(const struct core_cpu *p)
+{
+	return p->current == CORE_NONE && p->gang == CORE_NONE;
+}
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An indexed 4-ary heap: a fixed set of things numbered from 0, each in it at most once with one
+ * key, so that a change is a move and there are no stale entries. Memory is the caller's. The
+ * order of equal keys follows from the history alone: the same calls give the same order
+ * everywhere.
+ */
+#ifndef POLICY_HEAP4_H
+#define POLICY_HEAP4_H
+
+#include <stdint.h>
+
+#define HEAP4_OFF   UINT32_MAX
+#define HEAP4_NEVER UINT64_MAX /* the key of what is not in the heap */
+
+struct heap4_entry {
+	uint64_t key;
+	uint32_t id;
+};
+
+struct heap4 {
+	struct heap4_entry *heap;
+	uint32_t *place; /* of each thing in `heap`, or HEAP4_OFF */
+	uint32_t n;
+};
+
+static inline void heap4_put(struct heap4 *h, uint32_t i, struct heap4_entry e)
+{
+	h->heap[i] = e;
+	h->place[e.id] = i;
+}
+
+static inline void heap4_up(struct heap4 *h, uint32_t i, struct heap4_entry e)
+{
+	while (i) {
+		uint32_t parent = (i - 1) / 4;
+
+		if (e.key >= h->heap[parent].key)
+			break;
+		heap4_put(h, i, h->heap[parent]);
+		i = parent;
+	}
+	heap4_put(h, i, e);
+}
+
+static inline void heap4_down(struct heap4 *h, uint32_t i, struct heap4_entry e)
+{
+	for (;;) {
+		uint32_t first = 4 * i + 1, end = first + 4, least = first;
+
+		if (first >= h->n)
+			break;
+		if (end > h->n)
+			end = h->n;
+		for (uint32_t c = first + 1; c < end; c++)
+			least = h->heap[c].key < h->heap[least].key ? c : least;
+		if (h->heap[least].key >= e.key)
+			break;
+		heap4_put(h, i, h->heap[least]);
+		i = least;
+	}
+	heap4_put(h, i, e);
+}
+
+static inline void heap4_remove(struct heap4 *h, uint32_t id)
+{
+	uint32_t i = h->place[id];
+	struct heap4_entry last;
+
+	if (i == HEAP4_OFF)
+		return;
+	h->place[id] = HEAP4_OFF;
+	last = h->heap[--h->n];
+	if (i == h->n)
+		return;
+	if (i && last.key < h->heap[(i - 1) / 4].key)
+		heap4_up(h, i, last);
+	else
+		heap4_down(h, i, last);
+}
+
+/* Puts a thing in, moves it, or takes it out (HEAP4_NEVER). */
+static inline void heap4_set(struct heap4 *h, uint32_t id, uint64_t key)
+{
+	struct heap4_entry e = {key, id};
+	uint32_t i = h->place[id];
+
+	if (key == HEAP4_NEVER)
+		heap4_remove(h, id);
+	else if (i == HEAP4_OFF)
+		heap4_up(h, h->n++, e);
+	else if (key < h->heap[i].key)
+		heap4_up(h, i, e);
+	else if (key != h->heap[i].key)
+		heap4_down(h, i, e);
+}
+
+#endif

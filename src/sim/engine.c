@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/engine_internal.h"
+
+#include "policy/dispatch.h"
+
+#define LARGE 8192 /* vCPUs */
+
+/* Work done in `ns` of run time, and the run time that `work` takes: the inverse, rounded up. */
+static uint64_t work_in(uint64_t ns, uint32_t speed, uint32_t pace)
+{
+	if (speed != DISPATCH_STRETCH_ONE)
+		ns = (ns * speed) >> 16;
+	return pace == DISPATCH_STRETCH_ONE ? ns : (ns * pace) >> 16;
+}
+
+static uint64_t time_for(uint64_t work, uint32_t speed, uint32_t pace)
+{
+	if (pace != DISPATCH_STRETCH_ONE)
+		work = ((work << 16) + pace - 1) / pace;
+	if (speed != DISPATCH_STRETCH_ONE)
+		work = ((work << 16) + speed - 1) / speed;
+	return work;
+}
+
+/* The guest's own pace; an idle tick is not slowed by ticks. */
+static uint32_t pace_of(struct sim *s, uint32_t vcpu)
+{
+	return s->guests[vcpu].ticking ? DISPATCH_STRETCH_ONE : guest_vm(s, vcpu)->pace;
+}
+
+static void settle_cpu(struct sim *s, uint32_t cpu)
+{
+	struct sim_cpu *e = &s->cpus[cpu];
+	uint64_t dt = s->now - e->from, work, burn;
+	struct sim_vm *vm;
+	struct guest *g;
+
+	e->from = s->now;
+	if (e->running == CORE_NONE || !dt)
+		return;
+	g = &s->guests[e->running];
+	vm = guest_vm(s, e->running);
+	work = work_in(dt, e->speed, pace_of(s, e->running));
+	burn = work < g->debt ? work : g->debt;
+	g->debt -= burn;
+	vm->overhead += burn;
+	work -= burn;
+	g->work += work;
+	g->need -= work < g->need ? work : g->need;
+}
+
+static void arm_cpu(struct sim *s, uint32_t cpu)
+{
+	const struct core_cpu *p = &s->core->cpus[cpu];
+	const struct sim_cpu *e = &s->cpus[cpu];
+	uint64_t at = core_cpu_idle(p) ? TIMER_NEVER : p->until, t;
+	const struct guest *g;
+
+	if (e->running != CORE_NONE) {
+		g = &s->guests[e->running];
+		t = g->need + g->debt;
+		if (t < GUEST_BUSY) {
+			t = s->now + time_for(t, e->speed, pace_of(s, e->running));
+			at = t < at ? t : at;
+		}
+		if (g->alarm < at)
+			at = g->alarm > s->now ? g->alarm : s->now;
+	}
+	timer_set(&s->timers, engine_cpu_timer(s, cpu), at);
+}
+
+/* The overhead with which a vCPU begins to run on a CPU. */
+static uint64_t entry_cost(const struct sim *s, uint32_t cpu, uint32_t vcpu)
+{
+	const struct host_spec *h = &s->scenario->host;
+	uint32_t before = s->last_cpu[vcpu], cache = s->core->shape.cache_cpus;
+	uint64_t cost = s->cpus[cpu].last == vcpu ? 0 : h->switch_cost;
+
+	if (before == cpu || before == CORE_NONE)
+		return cost;
+	return cost + (before / cache == cpu / cache ? h->refill_cost : h->refill_far);
+}
+
+/* Plays on the CPU what the core has put there. */
+static void switch_guest(struct sim *s, uint32_t cpu)
+{
+	const struct core_cpu *p = &s->core->cpus[cpu];
+	struct sim_cpu *e = &s->cpus[cpu];
+	uint32_t old = e->running, new = p->current;
+
+	settle_cpu(s, cpu);
+	e->speed = p->speed;
+	if (old == new)
+		return;
+	e->running = new;
+	if (old != CORE_NONE) {
+		e->last = old;
+		if (guest_vm(s, old)->row->stopped)
+			guest_vm(s, old)->row->stopped(s, old);
+	}
+	if (new == CORE_NONE)
+		return;
+	s->guests[new].debt += entry_cost(s, cpu, new);
+	s->last_cpu[new] = cpu;
+	if (guest_vm(s, new)->row->started)
+		guest_vm(s, new)->row->started(s, new);
+}
+
+/* Carries out what the core has decided. A vCPU may be taken from one CPU and put on another by the
+ * same event: all are settled first. */
+void engine_sync(struct sim *s)
+{
+	struct core *c = s->core;
+
+	if (!c->n_dirty && !c->n_dirty_vms)
+		return;
+	for (uint32_t i = 0; c->n_dirty > 1 && i < c->n_dirty; i++)
+		settle_cpu(s, c->dirty[i]);
+	for (uint32_t i = 0; i < c->n_dirty; i++)
+		switch_guest(s, c->dirty[i]);
+	for (uint32_t i = 0; i < c->n_dirty; i++)
+		arm_cpu(s, c->dirty[i]);
+	for (uint32_t i = 0; i < c->n_dirty_vms; i++) {
+		const struct core_vm *vm = &c->vms[c->dirty_vms[i]];
+
+		timer_set(&s->timers, engine_vm_timer(s, c->dirty_vms[i]),
+			  vm->skew_at < vm->limit_at ? vm->skew_at : vm->limit_at);
+	}
+	core_changed_clear(c);
+}
+
+void guest_settle(struct sim *s, uint32_t vcpu)
+{
+	uint32_t cpu = s->core->vcpus[vcpu].cpu;
+
+	if (s->cpus[cpu].running == vcpu)
+		settle_cpu(s, cpu);
+}
+
+void guest_changed(struct sim *s, uint32_t vcpu)
+{
+	uint32_t cpu = s->core->vcpus[vcpu].cpu;
+
+	if (s->cpus[cpu].running == vcpu)
+		arm_cpu(s, cpu);
+}
+
+void guest_work(struct sim *s, uint32_t vcpu, uint64_t ns)
+{
+	guest_settle(s, vcpu);
+	s->guests[vcpu].need = ns;
+	guest_changed(s, vcpu);
+}
+
+/* The next idle tick of a sleeping vCPU; vCPUs tick out of step. */
+static uint64_t next_tick(const struct sim *s, uint32_t vcpu)
+{
+	uint64_t period = guest_vm((struct sim *)s, vcpu)->tick_period, phase;
+
+	if (!period)
+		return TIMER_NEVER;
+	phase = (vcpu * UINT64_C(2654435761)) % period;
+	return s->now + period - (s->now + phase) % period;
+}
+
+static void arm_sleep(struct sim *s, uint32_t vcpu)
+{
+	uint64_t tick = next_tick(s, vcpu), until = s->guests[vcpu].until;
+
+	if (until < s->now) /* it passed while an idle tick was served */
+		until = s->now;
+	timer_set(&s->timers, vcpu, tick < until ? tick : until);
+}
+
+void guest_rest(struct sim *s, uint32_t vcpu, uint64_t until)
+{
+	s->guests[vcpu].until = until;
+	arm_sleep(s, vcpu);
+}
+
+void guest_sleep(struct sim *s, uint32_t vcpu, uint64_t until, enum ledger_state state)
+{
+	guest_settle(s, vcpu);
+	core_block(s->core, s->now, vcpu, state);
+	s->guests[vcpu].need = 0;
+	s->guests[vcpu].until = until > s->now ? until : s->now;
+	arm_sleep(s, vcpu);
+}
+
+void guest_wake(struct sim *s, uint32_t vcpu, uint64_t ns)
+{
+	struct guest *g = &s->guests[vcpu];
+
+	if (g->ticking) { /* awake already: the work comes behind the tick's */
+		guest_settle(s, vcpu);
+		g->ticking = 0;
+		g->need += ns;
+		guest_changed(s, vcpu);
+		return;
+	}
+	g->need = ns;
+	g->until = TIMER_NEVER;
+	g->debt += s->scenario->host.exit_cost;
+	timer_set(&s->timers, vcpu, TIMER_NEVER);
+	core_wake(s->core, s->now, vcpu);
+}
+
+static void tick_done(struct sim *s, uint32_t vcpu)
+{
+	struct guest *g = &s->guests[vcpu];
+
+	g->ticking = 0;
+	core_block(s->core, s->now, vcpu, LEDGER_HALT);
+	arm_sleep(s, vcpu);
+}
+
+static void on_vcpu(struct sim *s, uint32_t vcpu)
+{
+	struct guest *g = &s->guests[vcpu];
+	uint64_t until = g->until;
+
+	timer_set(&s->timers, vcpu, TIMER_NEVER);
+	if (s->now >= until) {
+		g->until = TIMER_NEVER;
+		guest_vm(s, vcpu)->row->timer(s, vcpu);
+		return;
+	}
+	guest_wake(s, vcpu, guest_vm(s, vcpu)->tick_cost);
+	g->until = until;
+	g->ticking = 1;
+}
+
+static void on_cpu(struct sim *s, uint32_t cpu)
+{
+	uint32_t v = s->cpus[cpu].running;
+	struct guest *g;
+
+	settle_cpu(s, cpu);
+	if (v == CORE_NONE) {
+		core_expire(s->core, s->now, cpu);
+		return;
+	}
+	g = &s->guests[v];
+	if (!g->need && !g->debt) {
+		if (g->ticking)
+			tick_done(s, v);
+		else
+			guest_vm(s, v)->row->done(s, v);
+	} else if (g->alarm <= s->now) {
+		guest_vm(s, v)->row->alarm(s, v);
+	} else {
+		core_expire(s->core, s->now, cpu);
+	}
+}
+
+static void dispatch_event(struct sim *s, uint32_t timer)
+{
+	const struct core_shape *shape = &s->core->shape;
+
+	if (timer < shape->vcpus) {
+		on_vcpu(s, timer);
+	} else if (timer < shape->vcpus + shape->cpus) {
+		on_cpu(s, timer - shape->vcpus);
+	} else if (timer < engine_host_timer(s)) {
+		core_vm_timer(s->core, s->now, timer - shape->vcpus - shape->cpus);
+	} else {
+		core_period(s->core, s->now);
+		timer_set(&s->timers, timer, s->core->next_period);
+	}
+}
+
+/* Carries out what was decided. A CPU's timer is still where it was if nothing was decided about
+ * that CPU; a VM's likewise, with nothing more to wait for. */
+static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
+{
+	const struct core_shape *shape = &s->core->shape;
+
+	engine_sync(s);
+	if (timer < shape->vcpus || timer_at(&s->timers, timer) != at)
+		return;
+	if (timer < shape->vcpus + shape->cpus)
+		arm_cpu(s, timer - shape->vcpus);
+	else if (timer != engine_host_timer(s))
+		timer_set(&s->timers, timer, TIMER_NEVER);
+}
+
+/* Asks for the memory of an event to come: first what the timer's number leads to, later (`deep`),
+ * when that is there, what this leads to. */
+static void prefetch(const struct sim *s, uint32_t timer, bool deep)
+{
+	const struct core *c = s->core;
+	uint32_t v = timer;
+
+	if (timer >= c->shape.vcpus + c->shape.cpus)
+		return;
+	if (timer >= c->shape.vcpus) {
+		__builtin_prefetch(&c->cpus[timer - c->shape.vcpus]);
+		__builtin_prefetch(&s->cpus[timer - c->shape.vcpus]);
+		if (!deep)
+			return;
+		v = s->cpus[timer - c->shape.vcpus].running;
+		if (v == CORE_NONE)
+			return;
+	}
+	__builtin_prefetch(&s->guests[v]);
+	__builtin_prefetch(&c->vcpus[v]);
+	__builtin_prefetch((const char *)&c->vcpus[v] + 64);
+	__builtin_prefetch((const char *)&c->vcpus[v] + 128);
+	__builtin_prefetch(&c->vcpu_links[v]);
+	if (!deep)
+		return;
+	__builtin_prefetch(&s->vms[c->vcpus[v].vm]);
+	__builtin_prefetch(&c->vms[c->vcpus[v].vm]);
+	__builtin_prefetch((const char *)&c->vms[c->vcpus[v].vm] + 64);
+	__builtin_prefetch((const char *)&c->vms[c->vcpus[v].vm] + 128);
+	__builtin_prefetch(&c->cpus[c->vcpus[v].cpu]);
+}
+
+/* On hosts too large for the caches the next events' memory is fetched while this one is dealt
+ * with: they are the grandchildren and children of the heap's root. */
+static void look_ahead(const struct sim *s)
+{
+	const struct heap4 *q = &s->timers.queue;
+
+	if (s->core->shape.vcpus < LARGE || q->n < 21)
+		return;
+	for (uint32_t i = 1; i < 21; i++)
+		prefetch(s, q->heap[i].id, i < 5);
+}
+
+void sim_run(struct sim *s, uint64_t end)
+{
+	uint32_t timer = 0;
+	uint64_t at;
+
+	while ((at = timers_next(&s->timers, &timer)) < end) {
+		s->now = at;
+		s->events++;
+		look_ahead(s);
+		dispatch_event(s, timer);
+		leave_event(s, timer, at);
+	}
+	s->now = end;
+}
+
+void sim_settle(struct sim *s)
+{
+	for (uint32_t i = 0; i < s->core->shape.cpus; i++)
+		settle_cpu(s, i);
+	core_settle(s->core, s->now);
+}
+
+void sim_restart_counters(struct sim *s)
+{
+	sim_settle(s);
+	core_restart_counters(s->core, s->now);
+	s->start = s->now;
+	for (uint32_t i = 0; i < s->core->n_vcpus; i++)
+		s->guests[i].ops = s->guests[i].work = s->guests[i].wasted = 0;
+	for (uint32_t i = 0; i < s->core->n_vms; i++) {
+		struct tick_guest *t = s->vms[i].ticks;
+
+		s->vms[i].overhead = 0;
+		if (!t)
+			continue;
+		for (uint32_t k = 0; k < SCENARIO_PROCESSES + 2; k++)
+			t->truth[k] = t->charged[k] = 0;
+		t->entered = 0;
+		t->lag_base = s->now - tick_guest_time(&t->tick);
+	}
+}

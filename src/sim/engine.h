@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine: one host in virtual time. It plays the guests (guest.h), lets the core decide
+ * (policy/core.h), and moves from one event to the next. Everything is reproducible: the same
+ * scenario and seed give the same nanoseconds.
+ */
+#ifndef SIM_ENGINE_H
+#define SIM_ENGINE_H
+
+#include "sim/guest.h"
+#include "sim/scenario.h"
+#include "sim/timers.h"
+
+#include <desched/gap.h>
+
+struct guest {
+	uint64_t need;	/* ns of work until the next step */
+	uint64_t debt;	/* ns of overhead to be done before that */
+	uint64_t alarm; /* TIMER_NEVER, or when to call the row's alarm() if it runs then */
+	uint64_t until; /* ns: end of its sleep */
+	uint64_t random;
+	uint64_t work;	 /* ns done */
+	uint64_t wasted; /* ns of it that were spinning */
+	uint64_t ops;
+	uint32_t phase;	  /* the row's affair */
+	uint32_t ticking; /* an idle tick is being served */
+};
+
+/* The state of a tick-counting guest (workload `ticks`). */
+struct tick_guest {
+	struct tick tick;
+	uint32_t process;    /* that runs; n_processes: none; n_processes + 1: VMDesched */
+	uint32_t resumes;    /* process that VMDesched interrupted */
+	uint64_t kept;	     /* its need */
+	uint64_t entered;    /* guest->work when the present process began to be counted */
+	uint64_t halted;     /* ns: since when the guest idles */
+	uint64_t even_at;    /* ns: when the clock was last seen to lag */
+	uint64_t late_from;  /* ns: since when there is a backlog; TIMER_NEVER: there is none */
+	uint64_t late_worst; /* ns: the longest time that a backlog stood after a resume */
+	uint64_t lag_base;
+	uint64_t truth[SCENARIO_PROCESSES + 2];	  /* ns executed */
+	uint64_t charged[SCENARIO_PROCESSES + 2]; /* ticks */
+};
+
+struct sim_vm {
+	const struct vm_spec *spec;
+	const struct workload_row *row;
+	uint32_t pace;	      /* work per run time, in 1/65536: what ticks leave over */
+	uint32_t section;     /* index of spec in the scenario */
+	uint64_t tick_period; /* of idle ticks; 0: none */
+	uint64_t tick_cost;
+	uint32_t arrived;  /* barrier */
+	uint32_t owner;	   /* lock: vCPU, or CORE_NONE */
+	uint64_t overhead; /* ns of debt paid */
+	struct tick_guest *ticks;
+	uint64_t *pending; /* io: completion times of streams, TIMER_NEVER: none under way */
+};
+
+struct sim_cpu {
+	uint32_t running;
+	uint32_t last;
+	uint32_t speed;
+	uint64_t from; /* ns: the running guest's work is counted up to here */
+};
+
+struct sim {
+	const struct scenario *scenario;
+	struct core *core;
+	struct timers timers;
+	struct guest *guests;
+	struct sim_vm *vms;
+	struct sim_cpu *cpus;
+	uint32_t *last_cpu; /* of each vCPU */
+	uint64_t now;
+	uint64_t start; /* ns: counters run from here */
+	uint64_t events;
+};
+
+/* 0; -ENOMEM; or what core_start() refuses, with the reason in `f`. `host` numbers the hosts of a
+ * scenario: each has random numbers of its own. */
+int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struct failure *f,
+	    struct sim **ret);
+struct sim *sim_free(struct sim *s); /* NULL accepted; returns NULL */
+
+/* Runs to `end` ns, events at `end` excluded. */
+void sim_run(struct sim *s, uint64_t end);
+
+/* Counts from now on. */
+void sim_restart_counters(struct sim *s);
+
+/* Brings all counters up to now. */
+void sim_settle(struct sim *s);
+
+/* Bytes that sim_new() will need for one host. */
+size_t sim_bytes(const struct scenario *scenario);
+
+/* For workload rows: the vCPU's next step after `ns` of work; at once if it runs. */
+void guest_work(struct sim *s, uint32_t vcpu, uint64_t ns);
+/* The running vCPU sleeps until `until` (TIMER_NEVER: until it is woken) in this state. */
+void guest_sleep(struct sim *s, uint32_t vcpu, uint64_t until, enum ledger_state state);
+/* A vCPU that sleeps already goes on sleeping until `until`. */
+void guest_rest(struct sim *s, uint32_t vcpu, uint64_t until);
+/* The sleeping vCPU has `ns` of work. */
+void guest_wake(struct sim *s, uint32_t vcpu, uint64_t ns);
+/* Counts the work of a running vCPU up to now, before its need is looked at or changed. */
+void guest_settle(struct sim *s, uint32_t vcpu);
+/* The vCPU's need or alarm was changed while it runs. */
+void guest_changed(struct sim *s, uint32_t vcpu);
+
+static inline const struct vm_spec *guest_spec(const struct sim *s, uint32_t vcpu)
+{
+	return s->vms[s->core->vcpus[vcpu].vm].spec;
+}
+
+static inline struct sim_vm *guest_vm(struct sim *s, uint32_t vcpu)
+{
+	return &s->vms[s->core->vcpus[vcpu].vm];
+}
+
+static inline int guest_runs(const struct sim *s, uint32_t vcpu)
+{
+	return s->core->vcpus[vcpu].where == CORE_RUNNING;
+}
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* What engine.c (running) and engine_setup.c (setting up) share. */
+#ifndef SIM_ENGINE_INTERNAL_H
+#define SIM_ENGINE_INTERNAL_H
+
+#include "sim/engine.h"
+
+/* Timers, in this order: one a vCPU (end of sleep, idle tick), one a CPU (end of the guest's need
+ * or of the slice), one a VM (skew, limit), one for the host. */
+static inline uint32_t engine_cpu_timer(const struct sim *s, uint32_t cpu)
+{
+	return s->core->shape.vcpus + cpu;
+}
+
+static inline uint32_t engine_vm_timer(const struct sim *s, uint32_t vm)
+{
+	return s->core->shape.vcpus + s->core->shape.cpus + vm;
+}
+
+static inline uint32_t engine_host_timer(const struct sim *s)
+{
+	return engine_vm_timer(s, s->core->shape.vms);
+}
+
+/* Carries out what the core has decided. */
+void engine_sync(struct sim *s);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* From a scenario to a host that is about to begin. */
+#include "sim/engine_internal.h"
+
+#include "base/units.h"
+#include "policy/dispatch.h"
+#include "sim/random.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void shape_of(const struct scenario *sc, struct core_shape *ret)
+{
+	const struct host_spec *h = &sc->host;
+	uint32_t node = h->cpus / h->nodes, cell = h->cell ? h->cell : node;
+
+	*ret = (struct core_shape){.cpus = h->cpus,
+				   .domain_cpus = h->cells == CELLS_HARD ? cell : node,
+				   .cache_cpus = cell,
+				   .smt = h->smt,
+				   .vms = scenario_vms_per_host(sc),
+				   .groups = sc->n_groups,
+				   .vcpus = (uint32_t)scenario_vcpus_per_host(sc),
+				   .nodes = h->nodes > 1,
+				   .rebalance = h->rebalance};
+}
+
+size_t sim_bytes(const struct scenario *sc)
+{
+	struct core_shape shape;
+	size_t bytes;
+
+	shape_of(sc, &shape);
+	bytes = core_bytes(&shape) + sizeof(struct sim);
+	bytes += timers_bytes(shape.vcpus + shape.cpus + shape.vms + 1);
+	bytes += shape.vcpus * (sizeof(struct guest) + sizeof(uint32_t));
+	bytes += shape.cpus * sizeof(struct sim_cpu) + shape.vms * sizeof(struct sim_vm);
+	for (uint32_t i = 0; i < sc->n_vms; i++) {
+		const struct vm_spec *spec = &sc->vms[i];
+
+		if (workload_rows[spec->workload] == &workload_ticks)
+			bytes += spec->count * sizeof(struct tick_guest);
+		if (workload_rows[spec->workload] == &workload_io)
+			bytes += spec->count * spec->streams * sizeof(uint64_t);
+	}
+	return bytes;
+}
+
+static double shares_of(const struct vm_spec *spec)
+{
+	return spec->shares < 0 ? -spec->shares * spec->vcpus : spec->shares;
+}
+
+static void add_groups(struct sim *s)
+{
+	const struct scenario *sc = s->scenario;
+
+	for (uint32_t i = 0; i < sc->n_groups; i++) {
+		const struct group_spec *g = &sc->groups[i];
+		uint32_t parent = 0;
+
+		for (uint32_t k = 0; k < i; k++) {
+			if (!strcmp(sc->groups[k].name, g->parent))
+				parent = k + 1;
+		}
+		core_add_group(s->core, parent, g->shares, g->reservation, g->limit);
+	}
+}
+
+static uint32_t group_of(const struct scenario *sc, const char *name)
+{
+	for (uint32_t k = 0; k < sc->n_groups; k++) {
+		if (!strcmp(sc->groups[k].name, name))
+			return k + 1;
+	}
+	return 0;
+}
+
+/* What is left for work when the guest's ticks are served. */
+static void set_ticks(struct sim_vm *vm)
+{
+	const struct vm_spec *spec = vm->spec;
+	double share;
+
+	vm->pace = DISPATCH_STRETCH_ONE;
+	if (!spec->tick_hz || !spec->tick_cost)
+		return;
+	vm->tick_period = NS_PER_SEC / spec->tick_hz;
+	vm->tick_cost = spec->tick_cost * (spec->tick_broadcast ? spec->vcpus : 1);
+	share = (double)vm->tick_cost / (double)vm->tick_period;
+	if (vm->row == &workload_ticks) /* counts its ticks itself */
+		vm->tick_period = 0;
+	vm->pace = (uint32_t)((share < 0.99 ? 1 - share : 0.01) * DISPATCH_STRETCH_ONE);
+}
+
+static int add_vm(struct sim *s, uint32_t section)
+{
+	const struct vm_spec *spec = &s->scenario->vms[section];
+	uint32_t id = s->core->n_vms, cosched = spec->cosched;
+	struct sim_vm *vm = &s->vms[id];
+	struct core_vm_spec cs = {.vcpus = spec->vcpus,
+				  .group = group_of(s->scenario, spec->group),
+				  .shares = shares_of(spec),
+				  .reservation = spec->reservation,
+				  .limit = spec->limit,
+				  .quota = spec->quota,
+				  .period = spec->period};
+
+	cs.cosched = cosched == COSCHED_ROWS ? s->scenario->host.cosched : cosched;
+	*vm = (struct sim_vm){.spec = spec,
+			      .section = section,
+			      .row = workload_rows[spec->workload],
+			      .owner = CORE_NONE};
+	set_ticks(vm);
+	if (vm->row == &workload_ticks)
+		vm->ticks = calloc(1, sizeof(*vm->ticks));
+	if (vm->row == &workload_io)
+		vm->pending = calloc(spec->streams, sizeof(*vm->pending));
+	if ((vm->row == &workload_ticks && !vm->ticks) || (vm->row == &workload_io && !vm->pending))
+		return -ENOMEM;
+	return core_add_vm(s->core, &cs);
+}
+
+/* Names a node of the core's tree for a message. */
+static const char *node_name(const struct sim *s, uint32_t node)
+{
+	if (!node)
+		return "the host";
+	if (node <= s->scenario->n_groups)
+		return s->scenario->groups[node - 1].name;
+	return s->vms[node - 1 - s->scenario->n_groups].spec->name;
+}
+
+static int refuse(const struct sim *s, int err, const struct entitle_refusal *r, struct failure *f)
+{
+	const char *name = node_name(s, r->node), *path = s->scenario->path;
+
+	if (err == -ENOSPC)
+		return failure_set(
+			f, err,
+			"%s: not admitted: reservations in %s sum up to %.3g CPUs, it has "
+			"%.3g; lower a reservation or add CPUs",
+			path, name, r->wanted, r->available);
+	if (err == -EINVAL)
+		return failure_set(f, err,
+				   "%s: not admitted: %s reserves %.3g CPUs, its limit is %.3g",
+				   path, name, r->wanted, r->available);
+	return failure_set(
+		f, err,
+		"%s: not admitted: no node or cell can hold %s; give it fewer vCPUs or a "
+		"smaller reservation",
+		path, name);
+}
+
+/* Starts the core and lets every vCPU sleep until its VM starts. */
+static int start(struct sim *s, uint64_t seed, uint32_t host, struct failure *f)
+{
+	struct entitle_refusal refusal = {0};
+	int err = core_start(s->core, 0, &refusal);
+
+	if (err)
+		return refuse(s, err, &refusal, f);
+	for (uint32_t i = 0; i < s->core->n_vcpus; i++) {
+		struct guest *g = &s->guests[i];
+
+		g->random = random_stream(seed, ((uint64_t)host << 32) + i);
+		g->alarm = g->until = TIMER_NEVER;
+		s->last_cpu[i] = CORE_NONE;
+	}
+	for (uint32_t i = 0; i < s->core->shape.cpus; i++)
+		s->cpus[i] = (struct sim_cpu){CORE_NONE, CORE_NONE, DISPATCH_STRETCH_ONE, 0};
+	for (uint32_t i = 0; i < s->core->n_vcpus; i++)
+		guest_vm(s, i)->row->begin(s, i);
+	timer_set(&s->timers, engine_host_timer(s), s->core->next_period);
+	engine_sync(s);
+	return 0;
+}
+
+static int allocate(struct sim *s)
+{
+	struct core_shape shape;
+
+	shape_of(s->scenario, &shape);
+	s->guests = calloc(shape.vcpus, sizeof(*s->guests));
+	s->vms = calloc(shape.vms, sizeof(*s->vms));
+	s->cpus = calloc(shape.cpus, sizeof(*s->cpus));
+	s->last_cpu = calloc(shape.vcpus, sizeof(*s->last_cpu));
+	if (!s->guests || !s->vms || !s->cpus || !s->last_cpu ||
+	    timers_init(&s->timers, shape.vcpus + shape.cpus + shape.vms + 1))
+		return -ENOMEM;
+	return core_new(&s->scenario->host.core, &shape, &s->core);
+}
+
+int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struct failure *f,
+	    struct sim **ret)
+{
+	struct sim *s = calloc(1, sizeof(*s));
+	int err = s ? 0 : -ENOMEM;
+
+	if (s) {
+		s->scenario = scenario;
+		err = allocate(s);
+	}
+	if (!err)
+		add_groups(s);
+	for (uint32_t i = 0; !err && i < scenario->n_vms; i++) {
+		for (uint32_t k = 0; !err && k < scenario->vms[i].count; k++)
+			err = add_vm(s, i);
+	}
+	if (err)
+		failure_errno(f, err, "%s: cannot set up the host", scenario->path);
+	else
+		err = start(s, seed, host, f);
+	if (err) {
+		sim_free(s);
+		return err;
+	}
+	*ret = s;
+	return 0;
+}
+
+struct sim *sim_free(struct sim *s)
+{
+	if (!s)
+		return NULL;
+	for (uint32_t i = 0; s->core && s->vms && i < s->core->shape.vms; i++) {
+		free(s->vms[i].ticks);
+		free(s->vms[i].pending);
+	}
+	core_free(s->core);
+	timers_free(&s->timers);
+	free(s->guests);
+	free(s->vms);
+	free(s->cpus);
+	free(s->last_cpu);
+	free(s);
+	return NULL;
+}

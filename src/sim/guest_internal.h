@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What the workload rows share. */
+#ifndef SIM_GUEST_INTERNAL_H
+#define SIM_GUEST_INTERNAL_H
+
+#include "sim/engine.h"
+#include "sim/random.h"
+
+/* A duration with this mean: as it is, or exponential. */
+static inline uint64_t guest_draw(struct sim *s, uint32_t vcpu, uint64_t mean)
+{
+	if (guest_spec(s, vcpu)->fixed || !mean)
+		return mean;
+	return random_exp(&s->guests[vcpu].random, mean);
+}
+
+/* Lets a vCPU that has not run yet begin when its VM does; `stagger` ns later. A vCPU without work
+ * sleeps for ever. */
+static inline void guest_first(struct sim *s, uint32_t vcpu, uint64_t stagger)
+{
+	const struct vm_spec *spec = guest_spec(s, vcpu);
+	uint32_t index = vcpu - s->core->vms[s->core->vcpus[vcpu].vm].first;
+
+	if (!spec->active || index < spec->active)
+		guest_rest(s, vcpu, spec->start + stagger);
+	else
+		guest_rest(s, vcpu, TIMER_NEVER);
+}
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest that counts its ticks (policy/tick.h), as operating systems of 2006 did: each timer
+ * interrupt advances its clock by one tick and charges one tick of CPU time to the process that it
+ * finds running. One vCPU, some processes: each dispatch picks process k with probability load[k],
+ * or the idle loop with what is left, and lasts `burst`. With the policy `desched` the guest runs
+ * one more process, VMDesched, as soon as there is a backlog; it acknowledges one tick in
+ * `tick_ack`.
+ *
+ * A halted guest's ticks are taken as delivered on time, to the idle loop.
+ */
+#include "sim/guest_internal.h"
+
+#include "base/units.h"
+
+static struct tick_guest *ticks_of(struct sim *s, uint32_t vcpu)
+{
+	return guest_vm(s, vcpu)->ticks;
+}
+
+/* Numbers of what is no process of the scenario. */
+static uint32_t idle_loop(const struct sim *s, uint32_t vcpu)
+{
+	return guest_spec(s, vcpu)->n_processes;
+}
+
+static uint32_t vmdesched(const struct sim *s, uint32_t vcpu)
+{
+	return guest_spec(s, vcpu)->n_processes + 1;
+}
+
+static void ticks_begin(struct sim *s, uint32_t vcpu)
+{
+	const struct vm_spec *spec = guest_spec(s, vcpu);
+	struct tick_guest *t = ticks_of(s, vcpu);
+	uint64_t period = NS_PER_SEC / spec->tick_hz;
+
+	/* Guests do not tick in step with the host or with each other. */
+	tick_start(&t->tick, spec->tick_policy, period,
+		   random_next(&s->guests[vcpu].random) % period);
+	t->process = idle_loop(s, vcpu);
+	t->late_from = TIMER_NEVER;
+	guest_first(s, vcpu, 0);
+}
+
+/* Counts what the present process has executed so far. */
+static void count(struct sim *s, uint32_t vcpu)
+{
+	struct tick_guest *t = ticks_of(s, vcpu);
+
+	guest_settle(s, vcpu);
+	t->truth[t->process] += s->guests[vcpu].work - t->entered;
+	t->entered = s->guests[vcpu].work;
+}
+
+static void enter(struct sim *s, uint32_t vcpu, uint32_t process)
+{
+	count(s, vcpu);
+	ticks_of(s, vcpu)->process = process;
+}
+
+/* Notes since when there is a backlog, and how long it stood. */
+static void watch_backlog(struct sim *s, struct tick_guest *t)
+{
+	if (t->tick.backlog && t->late_from == TIMER_NEVER) {
+		t->late_from = s->now;
+	} else if (!t->tick.backlog && t->late_from != TIMER_NEVER) {
+		t->late_worst = u64_max(t->late_worst, s->now - t->late_from);
+		t->late_from = TIMER_NEVER;
+	}
+}
+
+static void set_alarm(struct sim *s, uint32_t vcpu)
+{
+	struct tick_guest *t = ticks_of(s, vcpu);
+
+	watch_backlog(s, t);
+	s->guests[vcpu].alarm = tick_next(&t->tick, s->now, false);
+	guest_changed(s, vcpu);
+}
+
+static uint32_t pick_process(struct sim *s, uint32_t vcpu)
+{
+	const struct vm_spec *spec = guest_spec(s, vcpu);
+	double u = random_unit(&s->guests[vcpu].random);
+
+	for (uint32_t i = 0; i < spec->n_processes; i++) {
+		u -= spec->processes[i].load;
+		if (u < 0)
+			return i;
+	}
+	return idle_loop(s, vcpu);
+}
+
+/* The guest's own scheduler: VMDesched if there is something for it, else any process. */
+static void schedule(struct sim *s, uint32_t vcpu)
+{
+	struct tick_guest *t = ticks_of(s, vcpu);
+	uint64_t length = guest_draw(s, vcpu, guest_spec(s, vcpu)->burst);
+	uint32_t next = pick_process(s, vcpu);
+
+	enter(s, vcpu, next);
+	if (next == idle_loop(s, vcpu)) {
+		s->guests[vcpu].alarm = TIMER_NEVER;
+		t->halted = s->now;
+		guest_sleep(s, vcpu, s->now + length, LEDGER_HALT);
+		return;
+	}
+	guest_work(s, vcpu, length);
+	set_alarm(s, vcpu);
+}
+
+static void run_vmdesched(struct sim *s, uint32_t vcpu)
+{
+	struct tick_guest *t = ticks_of(s, vcpu);
+
+	if (t->process == vmdesched(s, vcpu))
+		return;
+	guest_settle(s, vcpu);
+	t->resumes = t->process;
+	t->kept = s->guests[vcpu].need;
+	enter(s, vcpu, vmdesched(s, vcpu));
+	guest_work(s, vcpu, guest_spec(s, vcpu)->tick_ack);
+}
+
+/* VMDesched has acknowledged one tick. */
+static void acknowledge(struct sim *s, uint32_t vcpu)
+{
+	struct tick_guest *t = ticks_of(s, vcpu);
+
+	if (tick_fire(&t->tick, s->now, true))
+		t->charged[t->process]++;
+	if (tick_wants_vmdesched(&t->tick)) {
+		guest_work(s, vcpu, guest_spec(s, vcpu)->tick_ack);
+	} else {
+		enter(s, vcpu, t->resumes);
+		guest_work(s, vcpu, t->kept ? t->kept : 1);
+	}
+	set_alarm(s, vcpu);
+}
+
+static void ticks_done(struct sim *s, uint32_t vcpu)
+{
+	if (ticks_of(s, vcpu)->process == vmdesched(s, vcpu))
+		acknowledge(s, vcpu);
+	else
+		schedule(s, vcpu);
+}
+
+/* The idle time is over. */
+static void ticks_timer(struct sim *s, uint32_t vcpu)
+{
+	struct tick_guest *t = ticks_of(s, vcpu);
+
+	t->charged[idle_loop(s, vcpu)] += tick_idle(&t->tick, s->now);
+	watch_backlog(s, t);
+	t->process = pick_process(s, vcpu);
+	if (t->process == idle_loop(s, vcpu)) {
+		guest_rest(s, vcpu, s->now + guest_draw(s, vcpu, guest_spec(s, vcpu)->burst));
+		return;
+	}
+	guest_wake(s, vcpu, guest_draw(s, vcpu, guest_spec(s, vcpu)->burst));
+}
+
+static void ticks_started(struct sim *s, uint32_t vcpu)
+{
+	struct tick_guest *t = ticks_of(s, vcpu);
+
+	tick_resume(&t->tick, s->now);
+	if (tick_wants_vmdesched(&t->tick))
+		run_vmdesched(s, vcpu);
+	set_alarm(s, vcpu);
+}
+
+static void ticks_alarm(struct sim *s, uint32_t vcpu)
+{
+	struct tick_guest *t = ticks_of(s, vcpu);
+
+	count(s, vcpu);
+	if (tick_fire(&t->tick, s->now, false))
+		t->charged[t->process]++;
+	set_alarm(s, vcpu);
+}
+
+const struct workload_row workload_ticks = {
+	.name = "ticks",
+	.summary = "processes charged by timer interrupts",
+	.begin = ticks_begin,
+	.done = ticks_done,
+	.timer = ticks_timer,
+	.started = ticks_started,
+	.alarm = ticks_alarm,
+};

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/metrics.h"
+
+#include "base/units.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct metric_row vm_metric_rows[VM_METRICS] = {
+	[METRIC_CPU] = {"cpu", "CPUs: run"},
+	[METRIC_READY] = {"ready", "CPUs: runnable, waiting for a CPU"},
+	[METRIC_COSTOP] = {"costop", "CPUs: held back for siblings"},
+	[METRIC_LIMITED] = {"limited", "CPUs: held back by the limit"},
+	[METRIC_SWAPWAIT] = {"swapwait", "CPUs: waiting for guest memory"},
+	[METRIC_HALT] = {"halt", "CPUs: idle"},
+	[METRIC_WAIT] = {"wait", "CPUs: waiting for other host work"},
+	[METRIC_WORK] = {"work", "CPUs: useful work, without overhead and spinning"},
+	[METRIC_WASTED] = {"wasted", "CPUs: spinning"},
+	[METRIC_OVERHEAD] = {"overhead", "CPUs: switches, exits, refills"},
+	[METRIC_OPS] = {"ops", "operations a second: bursts, I/Os, rounds, locks"},
+	[METRIC_DELAY] = {"delay", "s: the longest time it wanted to run and did not"},
+	[METRIC_SKEW] = {"skew", "s: largest lead over a busy sibling seen (relaxed)"},
+	[METRIC_COSTOPS] = {"costops", "co-stops a second"},
+	[METRIC_LOCAL] = {"local", "share of run time with memory on the own node"},
+	[METRIC_MOVES] = {"moves", "dispatches on another CPU, a second"},
+	[METRIC_HOMES] = {"homes", "moves to another node or cell"},
+	[METRIC_DOMAIN] = {"domain", "number of the node or cell it is in at the end"},
+	[METRIC_LAG] = {"lag", "s: what the guest's clock has fallen behind"},
+	[METRIC_CATCHUP] = {"catchup", "s: the longest time from a resume until even"},
+	[METRIC_BACKLOG] = {"backlog", "ticks: largest backlog"},
+	[METRIC_LOST] = {"lost", "ticks dropped"},
+	[METRIC_RESYNCS] = {"resyncs", "resynchronizations of the guest's clock"},
+};
+
+const struct metric_row process_metric_rows[PROCESS_METRICS] = {
+	[PROCESS_TRUE] = {"true", "CPUs: executed (vmdesched: descheduled)"},
+	[PROCESS_CHARGED] = {"charged", "CPUs: as the guest's ticks have it"},
+	[PROCESS_ERROR] = {"error", "charged / true - 1"},
+	[PROCESS_CORRECTED] = {"corrected", "the same after correction by w"},
+};
+
+const struct metric_row host_metric_rows[HOST_METRICS] = {
+	[HOST_CPUS] = {"cpus", "CPUs of a host"},
+	[HOST_BUSY] = {"busy", "share of CPU time that ran guests"},
+	[HOST_HELD] = {"held", "... that was held by a gang, busy or not"},
+	[HOST_IDLE] = {"idle", "... that nobody held"},
+	[HOST_WASTE] = {"waste", "share of time with a CPU idle while a queue was not empty"},
+	[HOST_IMBALANCE] = {"imbalance", "1 - least / most loaded domain, by run and ready time"},
+	[HOST_SWITCHES] = {"switches", "context switches a second"},
+	[HOST_OVERHEAD] = {"overhead", "CPUs: switches, exits, refills"},
+	[HOST_REFUSED] = {"refused", "1 if the host was not admitted"},
+	[HOST_VALID] = {"valid", "1 if every ledger's identity holds"},
+};
+
+static void take_ticks(const struct sim *s, const struct sim_vm *vm, struct vm_result *r)
+{
+	const struct tick_guest *t = vm->ticks;
+	double wall = ns_to_s(s->now - s->start), tick = ns_to_s(t->tick.period), charged = 0, w;
+	uint32_t idle = vm->spec->n_processes, vmd = idle + 1;
+
+	for (uint32_t i = 0; i <= vmd; i++)
+		charged += i == idle ? 0 : (double)t->charged[i] * tick;
+	w = r->values[METRIC_CPU] * wall / charged;
+	for (uint32_t i = 0; i <= vmd; i++) {
+		double *p = r->processes[i], truth = ns_to_s(t->truth[i]);
+
+		if (i == idle)
+			truth = ns_to_s(r->ledger.ns[LEDGER_HALT]);
+		if (i == vmd)
+			truth = ns_to_s(ledger_descheduled(&r->ledger));
+		p[PROCESS_TRUE] = truth / wall;
+		p[PROCESS_CHARGED] = (double)t->charged[i] * tick / wall;
+		p[PROCESS_ERROR] = (double)t->charged[i] * tick / truth - 1;
+		p[PROCESS_CORRECTED] = (double)t->charged[i] * tick * w / truth - 1;
+	}
+	r->values[METRIC_LAG] = ((double)s->now - (double)tick_guest_time(&t->tick) -
+				 (double)t->lag_base) /
+				1e9;
+	r->values[METRIC_CATCHUP] = ns_to_s(t->late_worst);
+	r->values[METRIC_BACKLOG] = (double)t->tick.worst;
+	r->values[METRIC_LOST] = (double)t->tick.lost;
+	r->values[METRIC_RESYNCS] = (double)t->tick.resyncs;
+}
+
+static void take_vcpus(const struct sim *s, uint32_t id, struct vm_result *r)
+{
+	const struct core_vm *vm = &s->core->vms[id];
+	double wall = ns_to_s(s->now - s->start), ops = 0, work = 0, wasted = 0, delay = 0,
+	       moves = 0;
+
+	ledger_start(&r->ledger, s->now, LEDGER_HALT);
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
+		const struct core_vcpu *v = &s->core->vcpus[i];
+		const struct guest *g = &s->guests[i];
+
+		ledger_merge(&r->ledger, &v->ledger);
+		ops += (double)g->ops;
+		work += ns_to_s(g->work);
+		wasted += ns_to_s(g->wasted);
+		delay = fmax(delay, ns_to_s(v->worst));
+		moves += v->moves;
+	}
+	for (uint32_t st = 0; st < LEDGER_STATES; st++)
+		r->values[METRIC_CPU + st] = ns_to_s(r->ledger.ns[st]) / wall;
+	r->values[METRIC_OPS] = ops / wall;
+	r->values[METRIC_WORK] = (work - wasted) / wall;
+	r->values[METRIC_WASTED] = wasted / wall;
+	r->values[METRIC_DELAY] = delay;
+	r->values[METRIC_MOVES] = moves / wall;
+}
+
+static int take_vm(const struct sim *s, uint32_t id, struct vm_result *r)
+{
+	const struct core_vm *vm = &s->core->vms[id];
+	double wall = ns_to_s(s->now - s->start);
+
+	r->section = s->vms[id].section;
+	take_vcpus(s, id, r);
+	r->values[METRIC_OVERHEAD] = ns_to_s(s->vms[id].overhead) / wall;
+	r->values[METRIC_SKEW] = ns_to_s(vm->skew_worst);
+	r->values[METRIC_COSTOPS] = (double)vm->costops / wall;
+	r->values[METRIC_LOCAL] = (double)vm->local_ns /
+				  fmax(1, (double)(vm->local_ns + vm->remote_ns));
+	r->values[METRIC_HOMES] = vm->migrations;
+	r->values[METRIC_DOMAIN] = vm->domain;
+	if (!s->vms[id].ticks)
+		return 0;
+	r->processes = calloc(SCENARIO_PROCESSES + 2, sizeof(*r->processes));
+	if (!r->processes)
+		return -ENOMEM;
+	take_ticks(s, &s->vms[id], r);
+	return 0;
+}
+
+/* By what its VMs ran and waited: 1 - least / most. */
+static double imbalance(const struct sim *s, const struct result *r)
+{
+	double least = INFINITY, most = 0;
+
+	for (uint32_t d = 0; d < s->core->n_domains; d++) {
+		double load = 0;
+
+		for (uint32_t i = 0; i < r->n_vms; i++) {
+			const struct vm_result *vm = &r->vms[i];
+
+			if ((uint32_t)vm->values[METRIC_DOMAIN] == d)
+				load += vm->values[METRIC_CPU] + vm->values[METRIC_READY] +
+					vm->values[METRIC_COSTOP];
+		}
+		load /= s->core->domains[d].n;
+		least = fmin(least, load);
+		most = fmax(most, load);
+	}
+	return most > 0 ? 1 - least / most : 0;
+}
+
+static void take_host(const struct sim *s, struct result *r)
+{
+	double wall = ns_to_s(s->now - s->start), run = 0, held = 0, switches = 0, waste = 0;
+	const struct core *c = s->core;
+	bool valid = true;
+
+	for (uint32_t i = 0; i < c->n_vcpus; i++)
+		valid &= ledger_valid(&c->vcpus[i].ledger) &&
+			 ledger_wall(&c->vcpus[i].ledger) == s->now - s->start &&
+			 !c->vcpus[i].ledger.backwards;
+	for (uint32_t i = 0; i < c->shape.cpus; i++) {
+		held += ns_to_s(c->cpus[i].held_ns);
+		switches += (double)c->cpus[i].switches;
+	}
+	for (uint32_t i = 0; i < c->n_domains; i++)
+		waste += ns_to_s(c->domains[i].waste);
+	for (uint32_t i = 0; i < r->n_vms; i++) {
+		run += r->vms[i].values[METRIC_CPU];
+		r->host[HOST_OVERHEAD] += r->vms[i].values[METRIC_OVERHEAD];
+	}
+	r->host[HOST_CPUS] = c->shape.cpus;
+	r->host[HOST_BUSY] = run / c->shape.cpus;
+	r->host[HOST_HELD] = r->host[HOST_BUSY] + held / wall / c->shape.cpus;
+	r->host[HOST_IDLE] = 1 - r->host[HOST_HELD];
+	r->host[HOST_WASTE] = waste / wall;
+	r->host[HOST_IMBALANCE] = imbalance(s, r);
+	r->host[HOST_SWITCHES] = switches / wall;
+	r->host[HOST_VALID] = valid;
+}
+
+int result_take(struct sim *s, struct result *ret)
+{
+	struct result r = {.n_vms = s->core->n_vms, .events = s->events};
+	int err = 0;
+
+	sim_settle(s);
+	r.vms = calloc(r.n_vms, sizeof(*r.vms));
+	if (!r.vms)
+		return -ENOMEM;
+	for (uint32_t i = 0; !err && i < r.n_vms; i++)
+		err = take_vm(s, i, &r.vms[i]);
+	if (err) {
+		result_free(&r);
+		return err;
+	}
+	take_host(s, &r);
+	*ret = r;
+	return 0;
+}
+
+void result_free(struct result *r)
+{
+	for (uint32_t i = 0; r->vms && i < r->n_vms; i++)
+		free(r->vms[i].processes);
+	free(r->vms);
+	r->vms = NULL;
+}
+
+static int find_row(const struct metric_row *rows, int n, const char *name)
+{
+	for (int i = 0; i < n; i++) {
+		if (!strcmp(rows[i].name, name))
+			return i;
+	}
+	return -ENOENT;
+}
+
+enum aggregate { MEAN, MIN, MAX, SUM, RMS, SPREAD, DISTINCT, AGGREGATES };
+static const char *const aggregates[AGGREGATES] = {"mean", "min",    "max",	"sum",
+						   "rms",  "spread", "distinct"};
+
+static int find_aggregate(const char *name)
+{
+	if (!name)
+		return MEAN;
+	for (int i = 0; i < AGGREGATES; i++) {
+		if (!strcmp(aggregates[i], name))
+			return i;
+	}
+	return -ENOENT;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Sorts the values. */
+static double aggregate(enum aggregate how, double *v, size_t n)
+{
+	double sum = 0, squares = 0;
+	size_t different = n ? 1 : 0;
+
+	if (!n)
+		return 0;
+	qsort(v, n, sizeof(*v), by_value);
+	for (size_t i = 0; i < n; i++) {
+		sum += v[i];
+		squares += v[i] * v[i];
+		different += i && v[i] > v[i - 1];
+	}
+	switch (how) {
+	case MIN:
+		return v[0];
+	case MAX:
+		return v[n - 1];
+	case SUM:
+		return sum;
+	case RMS:
+		return sqrt(squares / (double)n);
+	case SPREAD:
+		return (v[n - 1] - v[0]) / (sum / (double)n);
+	case DISTINCT:
+		return (double)different;
+	default:
+		return sum / (double)n;
+	}
+}
+
+/* Which number of each VM is meant: metric, or process and metric. */
+struct selector {
+	uint32_t section;
+	int process; /* -1: the VM's own */
+	int metric;
+	enum aggregate how;
+};
+
+static int select_process(const struct vm_spec *vm, const char *name)
+{
+	for (uint32_t i = 0; i < vm->n_processes; i++) {
+		if (!strcmp(vm->processes[i].name, name))
+			return (int)i;
+	}
+	if (vm->n_processes && !strcmp(name, "idle"))
+		return (int)vm->n_processes;
+	return vm->n_processes && !strcmp(name, "vmdesched") ? (int)vm->n_processes + 1 : -ENOENT;
+}
+
+static int select_metric(const struct vm_spec *vm, char **part, struct selector *sel)
+{
+	int how;
+
+	sel->process = -1;
+	sel->metric = find_row(vm_metric_rows, VM_METRICS, part[1]);
+	if (sel->metric < 0 && part[2]) {
+		sel->process = select_process(vm, part[1]);
+		sel->metric = find_row(process_metric_rows, PROCESS_METRICS, part[2]);
+		if (sel->process < 0)
+			return -ENOENT;
+		part++;
+	}
+	how = find_aggregate(part[2]);
+	if (sel->metric < 0 || how < 0 || (part[2] && part[3]))
+		return -ENOENT;
+	sel->how = (enum aggregate)how;
+	return 0;
+}
+
+static int over_vms(const struct result *results, uint32_t n, const struct selector *sel,
+		    double *ret)
+{
+	size_t total = 0, found = 0;
+	double *values;
+
+	for (uint32_t i = 0; i < n; i++)
+		total += results[i].n_vms;
+	values = calloc(total + 1, sizeof(*values));
+	if (!values)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		for (uint32_t k = 0; k < results[i].n_vms; k++) {
+			const struct vm_result *vm = &results[i].vms[k];
+
+			if (vm->section != sel->section)
+				continue;
+			values[found++] = sel->process < 0
+						  ? vm->values[sel->metric]
+						  : vm->processes[sel->process][sel->metric];
+		}
+	}
+	*ret = aggregate(sel->how, values, found);
+	free(values);
+	return 0;
+}
+
+static int host_value(const struct result *results, uint32_t n, const char *name, double *ret)
+{
+	int metric = find_row(host_metric_rows, HOST_METRICS, name);
+	double sum = 0;
+
+	if (metric < 0)
+		return metric;
+	for (uint32_t i = 0; i < n; i++)
+		sum += results[i].host[metric];
+	*ret = n ? sum / n : 0;
+	return 0;
+}
+
+int metric_value(const struct scenario *sc, const struct result *results, uint32_t n,
+		 const char *name, double *ret)
+{
+	char copy[192], *part[6] = {0}, *save = NULL;
+	struct selector sel = {0};
+	int parts = 0;
+
+	snprintf(copy, sizeof(copy), "%s", name);
+	for (char *p = strtok_r(copy, ".", &save); p && parts < 5; p = strtok_r(NULL, ".", &save))
+		part[parts++] = p;
+	if (parts < 2)
+		return -ENOENT;
+	if (!strcmp(part[0], "host"))
+		return parts == 2 ? host_value(results, n, part[1], ret) : -ENOENT;
+	while (sel.section < sc->n_vms && strcmp(sc->vms[sel.section].name, part[0]))
+		sel.section++;
+	if (sel.section == sc->n_vms)
+		return -ENOENT;
+	if (parts == 2 && !strcmp(part[1], "count")) {
+		*ret = sc->vms[sel.section].count;
+		return 0;
+	}
+	if (parts == 2 && !strcmp(part[1], "vcpus")) {
+		*ret = sc->vms[sel.section].vcpus;
+		return 0;
+	}
+	if (select_metric(&sc->vms[sel.section], part, &sel))
+		return -ENOENT;
+	return over_vms(results, n, &sel, ret);
+}
+
+static void list(const char *title, const struct metric_row *rows, int n)
+{
+	printf("%s\n", title);
+	for (int i = 0; i < n; i++)
+		printf("  %-11s %s\n", rows[i].name, rows[i].help);
+}
+
+void metrics_list(void)
+{
+	list("host.METRIC", host_metric_rows, HOST_METRICS);
+	list("VM.METRIC[.AGGREGATE]", vm_metric_rows, VM_METRICS);
+	list("VM.PROCESS.METRIC[.AGGREGATE], PROCESS also idle and vmdesched", process_metric_rows,
+	     PROCESS_METRICS);
+	printf("AGGREGATE of the VMs of one section: mean (default), min, max, sum, rms,\n"
+	       "spread ((max - min) / mean), distinct; also VM.count and VM.vcpus\n");
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/report.h"
+
+#include <string.h>
+
+/* Columns of the table, in this order; the last only where there is something to show. */
+static const enum vm_metric columns[] = {METRIC_CPU,  METRIC_READY, METRIC_COSTOP, METRIC_LIMITED,
+					 METRIC_HALT, METRIC_OPS,   METRIC_DELAY};
+
+static double value_of(const struct run *r, uint32_t variant, uint32_t seed, const char *vm,
+		       const char *metric)
+{
+	char name[192];
+	double v = 0;
+
+	snprintf(name, sizeof(name), "%s.%s", vm, metric);
+	metric_value(r->variants[variant], run_results(r, variant, seed),
+		     r->variants[variant]->host.hosts, name, &v);
+	return v;
+}
+
+/* The mean over the seeds. */
+static double mean_of(const struct run *r, uint32_t variant, const char *vm, const char *metric)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < r->seeds; i++)
+		sum += value_of(r, variant, i, vm, metric);
+	return sum / r->seeds;
+}
+
+static void variant_table(const struct run *r, uint32_t v, FILE *out)
+{
+	const struct scenario *sc = r->variants[v];
+	const struct result *first = run_results(r, v, 0);
+
+	if (first->refused) {
+		fprintf(out, "%-10.10s %s\n", r->names[v], first->reason);
+		return;
+	}
+	for (uint32_t i = 0; i < sc->n_vms; i++) {
+		fprintf(out, "%-10.10s %-10.10s %5u", r->names[v], sc->vms[i].name,
+			sc->vms[i].count);
+		for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
+			fprintf(out, columns[c] == METRIC_OPS ? " %8.1f" : " %7.3f",
+				mean_of(r, v, sc->vms[i].name, vm_metric_rows[columns[c]].name));
+		fputc('\n', out);
+	}
+	fprintf(out, "%-10.10s %-10.10s       busy %.4f held %.4f switches %.0f/s waste %.4f\n",
+		r->names[v], "host", mean_of(r, v, "host", "busy"), mean_of(r, v, "host", "held"),
+		mean_of(r, v, "host", "switches"), mean_of(r, v, "host", "waste"));
+}
+
+static void print_limit(const struct run *r, const struct limit_report *l, FILE *out)
+{
+	fprintf(out, "%s %s%s%s (seed %llu): %.6g, limit %.6g",
+		l->outcome.kept ? "ok    " : "BROKEN", l->variant, l->variant[0] ? ": " : "",
+		l->limit->label, (unsigned long long)(r->first_seed + l->seed), l->outcome.left,
+		l->outcome.right);
+	if (l->outcome.tolerance > 0)
+		fprintf(out, " within %.3g", l->outcome.tolerance);
+	fputc('\n', out);
+}
+
+void sim_report_table(const struct run *r, FILE *out)
+{
+	fprintf(out, "%s\n%s\n", r->scenario->name, r->scenario->head ? r->scenario->head : "");
+	fprintf(out, "%-10s %-10s %5s", "variant", "vm", "count");
+	for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
+		fprintf(out, columns[c] == METRIC_OPS ? " %8s" : " %7s",
+			vm_metric_rows[columns[c]].name);
+	fputc('\n', out);
+	for (uint32_t v = 0; v < r->n_variants; v++)
+		variant_table(r, v, out);
+	fputc('\n', out);
+	for (uint32_t i = 0; i < r->n_reports; i++)
+		print_limit(r, &r->reports[i], out);
+	report_limits(r, out);
+}
+
+void report_limits(const struct run *r, FILE *out)
+{
+	if (r->broken && out == stderr) {
+		for (uint32_t i = 0; i < r->n_reports; i++) {
+			if (!r->reports[i].outcome.kept)
+				print_limit(r, &r->reports[i], out);
+		}
+	}
+	fprintf(out, "%s: %u limits, %u broken; %llu events, %.3g a second\n", r->scenario->name,
+		r->n_reports, r->broken, (unsigned long long)r->events,
+		r->seconds > 0 ? (double)r->events / r->seconds : 0);
+}
+
+static json_t *vm_json(const struct run *r, uint32_t v, uint32_t seed, const struct vm_spec *vm)
+{
+	json_t *o = json_pack("{s:s, s:i, s:i}", "name", vm->name, "count", (int)vm->count, "vcpus",
+			      (int)vm->vcpus);
+	char metric[96];
+
+	for (int m = 0; m < VM_METRICS; m++)
+		json_object_set_new(
+			o, vm_metric_rows[m].name,
+			json_real(value_of(r, v, seed, vm->name, vm_metric_rows[m].name)));
+	for (uint32_t p = 0; vm->n_processes && p < vm->n_processes + 2; p++) {
+		const char *name = p < vm->n_processes	  ? vm->processes[p].name
+				   : p == vm->n_processes ? "idle"
+							  : "vmdesched";
+
+		for (int m = 0; m < PROCESS_METRICS; m++) {
+			snprintf(metric, sizeof(metric), "%s.%s", name,
+				 process_metric_rows[m].name);
+			json_object_set_new(o, metric,
+					    json_real(value_of(r, v, seed, vm->name, metric)));
+		}
+	}
+	return o;
+}
+
+static json_t *run_json(const struct run *r, uint32_t v, uint32_t seed)
+{
+	const struct result *first = run_results(r, v, seed);
+	json_t *host = json_object(), *vms = json_array(), *o;
+
+	for (int m = 0; m < HOST_METRICS; m++)
+		json_object_set_new(
+			host, host_metric_rows[m].name,
+			json_real(value_of(r, v, seed, "host", host_metric_rows[m].name)));
+	for (uint32_t i = 0; !first->refused && i < r->variants[v]->n_vms; i++)
+		json_array_append_new(vms, vm_json(r, v, seed, &r->variants[v]->vms[i]));
+	o = json_pack("{s:s, s:I, s:o, s:o}", "variant", r->names[v], "seed",
+		      (json_int_t)(r->first_seed + seed), "host", host, "vms", vms);
+	if (first->refused)
+		json_object_set_new(o, "refused", json_string(first->reason));
+	return o;
+}
+
+json_t *sim_report_json(const struct run *r)
+{
+	json_t *runs = json_array(), *limits = json_array();
+
+	for (uint32_t v = 0; v < r->n_variants; v++) {
+		for (uint32_t seed = 0; seed < r->seeds; seed++)
+			json_array_append_new(runs, run_json(r, v, seed));
+	}
+	for (uint32_t i = 0; i < r->n_reports; i++) {
+		const struct limit_report *l = &r->reports[i];
+
+		json_array_append_new(
+			limits,
+			json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:b}", "label",
+				  l->limit->label, "condition", l->limit->condition, "variant",
+				  l->variant, "seed", (json_int_t)(r->first_seed + l->seed), "left",
+				  l->outcome.left, "right", l->outcome.right, "tolerance",
+				  l->outcome.tolerance, "kept", l->outcome.kept));
+	}
+	return json_pack("{s:s, s:s, s:o, s:o, s:i, s:I, s:f, s:f}", "scenario", r->scenario->name,
+			 "head", r->scenario->head ? r->scenario->head : "", "runs", runs, "limits",
+			 limits, "broken", (int)r->broken, "events", (json_int_t)r->events,
+			 "seconds", r->seconds, "events_per_second",
+			 r->seconds > 0 ? (double)r->events / r->seconds : 0.0);
+}

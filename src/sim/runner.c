@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/runner.h"
+
+#include "base/clock.h"
+#include "base/proc.h"
+#include "base/units.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct crew {
+	struct run *run;
+	const struct run_options *options;
+	uint32_t units;
+	atomic_uint next;
+	atomic_int err;
+};
+
+static uint32_t hosts(const struct run *r)
+{
+	return r->scenario->host.hosts;
+}
+
+const struct result *run_results(const struct run *r, uint32_t variant, uint32_t seed)
+{
+	return &r->results[((size_t)variant * r->seeds + seed) * hosts(r)];
+}
+
+/* One host, one seed, one variant. A host that is not admitted is a result too. */
+static int run_unit(struct crew *crew, uint32_t unit)
+{
+	struct run *r = crew->run;
+	const struct scenario *sc = r->variants[unit / hosts(r) / r->seeds];
+	uint64_t seed = r->first_seed + unit / hosts(r) % r->seeds;
+	struct result *result = &r->results[unit];
+	struct failure why;
+	struct sim *s;
+	int err = sim_new(sc, seed, unit % hosts(r), &why, &s);
+
+	if (err == -ENOMEM)
+		return err;
+	if (err) {
+		result->refused = err;
+		result->host[HOST_REFUSED] = result->host[HOST_VALID] = 1;
+		snprintf(result->reason, sizeof(result->reason), "%s", why.text);
+		return 0;
+	}
+	if (sc->run.warmup) {
+		sim_run(s, sc->run.warmup);
+		sim_restart_counters(s);
+	}
+	if (!unit && crew->options->before)
+		crew->options->before(s, crew->options->data);
+	sim_run(s, sc->run.warmup + sc->run.duration);
+	err = result_take(s, result);
+	if (!unit && crew->options->after)
+		crew->options->after(s, crew->options->data);
+	sim_free(s);
+	return err;
+}
+
+static void *work(void *data)
+{
+	struct crew *crew = data;
+	uint32_t unit;
+
+	while ((unit = atomic_fetch_add(&crew->next, 1)) < crew->units) {
+		int err = run_unit(crew, unit);
+
+		if (err)
+			atomic_store(&crew->err, err);
+	}
+	return NULL;
+}
+
+static int run_units(struct run *r, const struct run_options *o)
+{
+	struct crew crew = {.run = r, .options = o};
+	uint32_t jobs = o->jobs ? o->jobs : 1, started = 0;
+	pthread_t *threads;
+
+	crew.units = r->n_variants * r->seeds * hosts(r);
+	if (jobs > crew.units)
+		jobs = crew.units;
+	threads = calloc(jobs, sizeof(*threads));
+	if (!threads)
+		return -ENOMEM;
+	while (started + 1 < jobs && !pthread_create(&threads[started], NULL, work, &crew))
+		started++;
+	work(&crew);
+	while (started)
+		pthread_join(threads[--started], NULL);
+	free(threads);
+	return atomic_load(&crew.err);
+}
+
+/* Bytes of memory that can be had, 0 if not known. */
+static uint64_t available_memory(void)
+{
+	char text[8192];
+	const char *line;
+	unsigned long long kib = 0;
+
+	if (file_read("/proc/meminfo", text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, "MemAvailable:");
+	if (!line || sscanf(line, "MemAvailable: %llu", &kib) != 1)
+		return 0;
+	return kib * KIB;
+}
+
+/* Says so before a simulation that is too large starts. */
+static int check_memory(const struct run *r, uint32_t jobs, struct failure *f)
+{
+	uint64_t have = available_memory(), largest = 0, results = 0;
+
+	for (uint32_t i = 0; i < r->n_variants; i++) {
+		const struct scenario *sc = r->variants[i];
+
+		largest = u64_max(largest, sim_bytes(sc));
+		results += (uint64_t)r->seeds * hosts(r) * scenario_vms_per_host(sc) *
+			   sizeof(struct vm_result);
+	}
+	if (!have || largest * jobs + results < have)
+		return 0;
+	return failure_set(
+		f, -ENOMEM,
+		"%s: would need %.1f GiB (%u jobs of %.1f, results %.1f), %.1f are free; use "
+		"fewer --jobs, hosts or VMs",
+		r->scenario->path, (double)(largest * jobs + results) / 1073741824.0, jobs,
+		(double)largest / 1073741824.0, (double)results / 1073741824.0,
+		(double)have / 1073741824.0);
+}
+
+/* The names of a condition mean one variant, unless they say "variant:name". */
+struct scope {
+	const struct run *run;
+	uint32_t variant;
+	uint32_t seed;
+	bool names_only;
+};
+
+static int look_up(void *data, const char *name, double *ret)
+{
+	const struct scope *scope = data;
+	const struct run *r = scope->run;
+	const char *colon = strchr(name, ':');
+	uint32_t v = scope->variant;
+
+	for (v = colon ? 0 : v; colon && v < r->n_variants; v++) {
+		if (strlen(r->names[v]) == (size_t)(colon - name) &&
+		    !strncmp(r->names[v], name, (size_t)(colon - name)))
+			break;
+	}
+	if (v == r->n_variants)
+		return -ENOENT;
+	name = colon ? colon + 1 : name;
+	if (scope->names_only)
+		return metric_value(r->variants[v], NULL, 0, name, ret);
+	return metric_value(r->variants[v], run_results(r, v, scope->seed),
+			    r->variants[v]->host.hosts, name, ret);
+}
+
+static uint32_t times_of(const struct run *r, const struct limit *l)
+{
+	return strchr(l->condition, ':') ? 1 : r->n_variants;
+}
+
+/* Complains about unknown metrics before anything runs. */
+static int check_names(const struct run *r, struct failure *f)
+{
+	const struct scenario *s = r->scenario;
+
+	for (uint32_t i = 0; i < s->n_limits; i++) {
+		for (uint32_t v = 0; v < times_of(r, &s->limits[i]); v++) {
+			struct scope scope = {.run = r, .variant = v, .names_only = true};
+			struct limit_outcome ignored;
+			struct failure why;
+			int err = limit_evaluate(s->limits[i].condition, look_up, &scope, &why,
+						 &ignored);
+
+			if (err)
+				return failure_set(f, err, "%s:%d: %s", s->path, s->limits[i].line,
+						   why.text);
+		}
+	}
+	return 0;
+}
+
+static int judge(struct run *r, struct failure *f)
+{
+	const struct scenario *s = r->scenario;
+	int err = 0;
+
+	r->reports = calloc((size_t)s->n_limits * r->n_variants * r->seeds + 1,
+			    sizeof(*r->reports));
+	if (!r->reports)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->n_limits; i++) {
+		uint32_t times = times_of(r, &s->limits[i]);
+
+		for (uint32_t k = 0; !err && k < times * r->seeds; k++) {
+			struct scope scope = {
+				.run = r, .variant = k / r->seeds, .seed = k % r->seeds};
+			struct limit_report *report = &r->reports[r->n_reports++];
+
+			report->limit = &s->limits[i];
+			report->variant = times == 1 ? "" : r->names[scope.variant];
+			report->seed = scope.seed;
+			err = limit_evaluate(s->limits[i].condition, look_up, &scope, f,
+					     &report->outcome);
+			r->broken += !report->outcome.kept;
+		}
+	}
+	return err;
+}
+
+static int set_variants(struct run *r, struct failure *f)
+{
+	const struct scenario *s = r->scenario;
+	uint32_t n = s->n_variants ? s->n_variants : 1;
+
+	r->variants = calloc(n, sizeof(*r->variants));
+	r->names = calloc(n, sizeof(*r->names));
+	if (!r->variants || !r->names)
+		return -ENOMEM;
+	r->n_variants = n;
+	r->names[0] = "";
+	if (!s->n_variants)
+		r->variants[0] = (struct scenario *)s;
+	for (uint32_t i = 0; i < s->n_variants; i++) {
+		int err = scenario_vary(s, i, f, &r->variants[i]);
+
+		if (err)
+			return err;
+		r->names[i] = s->variants[i].name;
+		if (r->variants[i]->host.hosts != s->host.hosts ||
+		    r->variants[i]->run.seeds != s->run.seeds)
+			return failure_set(
+				f, -EINVAL,
+				"%s: variant %s: hosts and seeds are the same in all variants",
+				s->path, r->names[i]);
+	}
+	return 0;
+}
+
+int run_scenario(const struct scenario *s, const struct run_options *o, struct failure *f,
+		 struct run **ret)
+{
+	struct run *r = calloc(1, sizeof(*r));
+	uint64_t began = clock_mono();
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	r->scenario = s;
+	r->first_seed = o->seed;
+	r->seeds = o->seeds ? o->seeds : s->run.seeds;
+	err = set_variants(r, f);
+	if (!err)
+		err = check_names(r, f);
+	if (!err)
+		err = check_memory(r, o->jobs ? o->jobs : 1, f);
+	if (!err) {
+		r->results = calloc((size_t)r->n_variants * r->seeds * hosts(r),
+				    sizeof(*r->results));
+		err = r->results ? run_units(r, o) : -ENOMEM;
+		if (err == -ENOMEM)
+			failure_set(f, err, "%s: out of memory; use fewer --jobs, hosts or VMs",
+				    s->path);
+	}
+	for (uint32_t i = 0; !err && i < r->n_variants * r->seeds * hosts(r); i++)
+		r->events += r->results[i].events;
+	r->seconds = ns_to_s(clock_mono() - began);
+	if (!err)
+		err = judge(r, f);
+	if (err) {
+		run_free(r);
+		return err;
+	}
+	*ret = r;
+	return 0;
+}
+
+struct run *run_free(struct run *r)
+{
+	if (!r)
+		return NULL;
+	for (uint32_t i = 0; r->results && i < r->n_variants * r->seeds * hosts(r); i++)
+		result_free(&r->results[i]);
+	for (uint32_t i = 0; r->variants && i < r->n_variants; i++) {
+		if (r->variants[i] != r->scenario)
+			scenario_free(r->variants[i]);
+	}
+	free(r->variants);
+	free(r->names);
+	free(r->results);
+	free(r->reports);
+	free(r);
+	return NULL;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A scenario: what a file under tests/sim/ says (desched-scenario(5)). One host or several alike,
+ * groups and VMs on each, how long to run, variants that change some of it, and the limits that
+ * the outcome must keep.
+ */
+#ifndef SIM_SCENARIO_H
+#define SIM_SCENARIO_H
+
+#include "base/failure.h"
+#include "policy/core.h"
+#include "policy/tick.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SCENARIO_NAME	   32
+#define SCENARIO_PROCESSES 4
+#define SCENARIO_FILE_MAX  (1024 * 1024)
+
+enum cells_mode {
+	CELLS_OFF,
+	CELLS_HARD,
+	CELLS_PREFER,
+};
+
+struct host_spec {
+	uint32_t hosts;
+	uint32_t cpus;
+	uint32_t nodes;
+	uint32_t cell;	/* CPUs of a cell or cache; 0: all */
+	uint32_t cells; /* enum cells_mode */
+	uint32_t smt;
+	uint32_t rebalance;
+	uint32_t cosched; /* of VMs that do not say */
+	struct core_config core;
+	uint64_t switch_cost; /* ns of CPU, each */
+	uint64_t exit_cost;
+	uint64_t refill_cost; /* after a move to another CPU */
+	uint64_t refill_far;  /* ... in another cache */
+};
+
+struct group_spec {
+	char name[SCENARIO_NAME];
+	char parent[SCENARIO_NAME];
+	double shares;
+	double reservation;
+	double limit;
+	int line;
+};
+
+struct process_spec {
+	char name[SCENARIO_NAME];
+	double load;
+};
+
+struct vm_spec {
+	char name[SCENARIO_NAME];
+	char group[SCENARIO_NAME];
+	int line;
+	uint32_t count;
+	uint32_t vcpus;
+	double shares; /* of the VM; negative: -shares per vCPU */
+	double reservation;
+	double limit;
+	uint64_t quota;
+	uint64_t period;
+	uint32_t cosched; /* COSCHED_ROWS: the host's */
+
+	uint32_t workload;
+	uint32_t fixed; /* durations are not random */
+	uint64_t start; /* ns */
+	uint64_t burst;
+	double load;
+	double correlation;
+	uint32_t block; /* enum ledger_state while idle */
+	uint64_t service;
+	uint32_t streams;
+	uint64_t hold;
+	uint64_t spin;
+	uint32_t active; /* vCPUs that have work; 0: all */
+
+	uint32_t tick_hz;
+	uint64_t tick_cost;
+	uint32_t tick_broadcast;
+	uint32_t tick_policy;
+	uint64_t tick_ack;
+	struct process_spec processes[SCENARIO_PROCESSES];
+	uint32_t n_processes;
+};
+
+struct run_spec {
+	uint64_t duration;
+	uint64_t warmup;
+	uint32_t seeds;
+};
+
+struct setting {
+	char section[SCENARIO_NAME];
+	char key[SCENARIO_NAME];
+	char value[96];
+	int line;
+};
+
+struct variant {
+	char name[SCENARIO_NAME];
+	struct setting *settings;
+	uint32_t n_settings;
+};
+
+struct limit {
+	char label[64];
+	char condition[192];
+	int line;
+};
+
+struct scenario {
+	char path[256];
+	char name[64];
+	char *head; /* the paragraph at the top of the file */
+	struct host_spec host;
+	struct run_spec run;
+	struct group_spec *groups;
+	struct vm_spec *vms;
+	struct variant *variants;
+	struct limit *limits;
+	uint32_t n_groups, n_vms, n_variants, n_limits;
+};
+
+/* From memory; `path` is for messages and the name. 0 or -errno with file, line, what is wrong and
+ * what was expected in `f`. */
+int scenario_parse(const char *text, size_t size, const char *path, struct failure *f,
+		   struct scenario **ret);
+int scenario_load(const char *path, struct failure *f, struct scenario **ret);
+struct scenario *scenario_free(struct scenario *s); /* NULL accepted; returns NULL */
+
+/* The scenario as one of its variants has it (index below n_variants), without variants. */
+int scenario_vary(const struct scenario *s, uint32_t variant, struct failure *f,
+		  struct scenario **ret);
+
+/* One "section.key=value", as --set has it. */
+int scenario_set(struct scenario *s, const char *text, struct failure *f);
+
+/* What the keys' own bounds cannot see: names that do not exist, contradictions, sizes. Called by
+ * scenario_parse(); again after scenario_set(). */
+int scenario_check(const struct scenario *s, struct failure *f);
+
+uint32_t scenario_vms_per_host(const struct scenario *s);
+uint64_t scenario_vcpus_per_host(const struct scenario *s);
+
+/* Prints all keys with bounds, defaults and help: what the man page's table is made from. */
+void scenario_list_keys(void);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys of scenario files: one row each. Parsing, --set, --list-keys and desched-scenario(5) go
+ * by these rows. */
+#ifndef SIM_SCENARIO_KEYS_H
+#define SIM_SCENARIO_KEYS_H
+
+#include "sim/scenario.h"
+
+enum key_type {
+	KEY_TIME,      /* uint64_t ns: "5ms" */
+	KEY_COUNT,     /* uint32_t */
+	KEY_REAL,      /* double */
+	KEY_CPUS,      /* double, or "none" for ENTITLE_UNLIMITED */
+	KEY_SHARES,    /* double, or low, normal, high (per vCPU: negative) */
+	KEY_WORD,      /* char[SCENARIO_NAME] */
+	KEY_ONE_OF,    /* uint32_t by `find` */
+	KEY_BUDGET,    /* vm_spec.quota and .period: "4ms/10ms" */
+	KEY_PROCESSES, /* vm_spec.processes: "A:0.4 B:0.2" */
+};
+
+struct key_row {
+	const char *key;
+	enum key_type type;
+	size_t offset; /* in host_spec, run_spec, group_spec or vm_spec */
+	double min, max;
+	const char *standard; /* the default, as it would be typed */
+	const char *help;
+	int (*find)(const char *name);
+	const char *choices;
+};
+
+struct key_table {
+	const char *section; /* "host", "run", "group", "vm" */
+	const struct key_row *rows;
+	uint32_t n;
+};
+
+enum key_section { SECTION_HOST, SECTION_RUN, SECTION_GROUP, SECTION_VM, SECTIONS };
+
+extern const struct key_table key_tables[SECTIONS];
+
+/* Sets one key of `base`. -ENOENT for an unknown key, -EINVAL for a bad value; the failure's text
+ * is without file and line. */
+int key_set(enum key_section section, void *base, const char *key, const char *value,
+	    struct failure *f);
+
+/* Sets all keys to their defaults. */
+void key_defaults(enum key_section section, void *base);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/trace.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct trace {
+	FILE *out;
+	const struct core *core;
+	struct {
+		uint64_t since;
+		enum ledger_state state;
+	} * vcpus;
+};
+
+static void name_all(struct trace *t, const struct sim *s)
+{
+	for (uint32_t i = 0; i < t->core->n_vms; i++) {
+		const struct core_vm *vm = &t->core->vms[i];
+
+		fprintf(t->out,
+			"{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":%u,\"args\":{\"name\":\"%"
+			"s "
+			"%u\"}},\n",
+			i + 1, s->vms[i].spec->name, i);
+		for (uint32_t v = 0; v < vm->n; v++)
+			fprintf(t->out,
+				"{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":%u,\"tid\":%u,"
+				"\"args\":{"
+				"\"name\":\"vcpu%u\"}},\n",
+				i + 1, vm->first + v + 1, v);
+	}
+}
+
+int trace_open(struct sim *s, const char *path, struct failure *f, struct trace **ret)
+{
+	struct trace *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->core = s->core;
+	t->vcpus = calloc(s->core->n_vcpus, sizeof(*t->vcpus));
+	t->out = fopen(path, "we");
+	if (!t->vcpus || !t->out) {
+		int err = t->out ? -ENOMEM : -errno;
+
+		if (t->out)
+			fclose(t->out);
+		free(t->vcpus);
+		free(t);
+		return failure_errno(f, err, "%s: cannot write the trace", path);
+	}
+	for (uint32_t i = 0; i < s->core->n_vcpus; i++) {
+		t->vcpus[i].since = s->now;
+		t->vcpus[i].state = (enum ledger_state)s->core->vcpus[i].ledger.state;
+	}
+	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n", t->out);
+	name_all(t, s);
+	*ret = t;
+	return 0;
+}
+
+void trace_state(struct trace *t, uint32_t vcpu, uint64_t now, enum ledger_state state)
+{
+	uint64_t since = t->vcpus[vcpu].since;
+
+	if (now > since)
+		fprintf(t->out,
+			"{\"name\":\"%s\",\"ph\":\"X\",\"pid\":%u,\"tid\":%u,\"ts\":%" PRIu64
+			".%03" PRIu64 ",\"dur\":%" PRIu64 ".%03" PRIu64
+			",\"args\":{\"cpu\":%u}},\n",
+			ledger_state_name(t->vcpus[vcpu].state), t->core->vcpus[vcpu].vm + 1,
+			vcpu + 1, since / 1000, since % 1000, (now - since) / 1000,
+			(now - since) % 1000, t->core->vcpus[vcpu].cpu);
+	t->vcpus[vcpu].since = now;
+	t->vcpus[vcpu].state = state;
+}
+
+int trace_close(struct trace *t, struct sim *s, struct failure *f)
+{
+	int err;
+
+	for (uint32_t i = 0; i < t->core->n_vcpus; i++)
+		trace_state(t, i, s->now, t->vcpus[i].state);
+	fputs("{\"name\":\"end\",\"ph\":\"M\",\"pid\":0}\n]}\n", t->out);
+	err = ferror(t->out) ? -EIO : 0;
+	if (fclose(t->out) && !err)
+		err = -errno;
+	free(t->vcpus);
+	free(t);
+	return err ? failure_errno(f, err, "the trace could not be written in full") : 0;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The simulator's own machinery: what files it refuses and with which words, conditions and the
+ * closed form behind them, the same bits whatever the number of jobs, traces that are JSON. What
+ * the policy does in it is told by the scenarios in tests/sim and by test_sim_random.c.
+ */
+#include "base/units.h"
+#include "sim/report.h"
+#include "sim/trace.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct scenario *parse(const char *text)
+{
+	struct failure f = {""};
+	struct scenario *s = NULL;
+
+	if (scenario_parse(text, strlen(text), "t.ini", &f, &s))
+		fail_msg("%s", f.text);
+	return s;
+}
+
+/* File, line, what is wrong, what was expected. */
+static const struct {
+	const char *text, *where, *what;
+} bad[] = {
+	{"", "t.ini: ", "no VM"},
+	{"[vm a]\ncolour = red\n", "t.ini:2: ", "unknown key 'colour'"},
+	{"[vm a]\nvcpus = -1\n", "t.ini:2: ", "whole number from 1 to 1024"},
+	{"[vm a]\nvcpus = 1.5\n", "t.ini:2: ", "whole number"},
+	{"[vm a]\nshares = 0\n", "t.ini:2: ", "low, normal, high or a number from 0.001"},
+	{"[vm a]\nlimit = -0.5\n", "t.ini:2: ", "CPUs from"},
+	{"[vm a]\nlimit = nan\n", "t.ini:2: ", "CPUs from"},
+	{"[vm a]\nlimit = 0.2\nreservation = 0.5\n",
+	 "t.ini:1: ", "limit 0.2 is below reservation 0.5"},
+	{"[vm a]\nreservation = 2\n", "t.ini:1: ", "more than its 1 vCPUs"},
+	{"[vm a]\nbudget = 11ms/10ms\n", "t.ini:2: ", "CPU time / period"},
+	{"[vm a]\nbudget = 1ms/10ms\nlimit = 0.5\n", "t.ini:1: ", "take one out"},
+	{"[vm a]\nburst = 10\n", "t.ini:2: ", "a time such as 5ms"},
+	{"[vm a]\nburst = 0x10ms\n", "t.ini:2: ", "a time such as 5ms"},
+	{"[vm a]\nburst = 1e400s\n", "t.ini:2: ", "a time such as 5ms"},
+	{"[vm a]\ngroup = g\n", "t.ini:1: ", "there is no group g"},
+	{"[group g]\nparent = h\n[group h]\n[vm a]\n", "t.ini:1: ", "no group further up"},
+	{"[group g]\n[vm g]\n", "t.ini:2: ", "taken by a section of another kind"},
+	{"[host]\ncpus = 0\n[vm a]\n", "t.ini:2: ", "whole number from 1"},
+	{"[host]\ncpus = 5\nnodes = 2\n[vm a]\n", "t.ini: ", "does not divide cpus = 5"},
+	{"[host]\ncpus = 8\ncell = 3\n[vm a]\n", "t.ini: ", "does not divide"},
+	{"[host]\ncells = hard\n[vm a]\n", "t.ini: ", "needs cell"},
+	{"[host]\nskew_stop = 1ms\n[vm a]\n", "t.ini: ", "skew_start is above skew_stop"},
+	{"[cow]\nx = 1\n", "t.ini:1: ", "expected [host]"},
+	{"[vm a b]\n", "t.ini:1: ", "expected [host]"},
+	{" [cow g[hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh]\nx=1\n",
+	 "t.ini:1: ", "']'"},
+	{"  [cow]\nx = 1\n", "t.ini:1: ", "expected [host]"},
+	{"[vm a\n", "t.ini:1: ", "expected ']'"},
+	{"x = 1\n[vm a]\n", "t.ini:1: ", "a key before the first section"},
+	{"[vm a]\nnonsense\n", "t.ini:2: ", "KEY = VALUE"},
+	{"[vm a]\nworkload = ticks\n", "t.ini:1: ", "needs tick_hz"},
+	{"[vm a]\nprocesses = A:0.7 B:0.7\n", "t.ini:2: ", "loads up to 1"},
+	{"[vm a]\nprocesses = A:0.1 B:0.1 C:0.1 D:0.1 E:0.1\n", "t.ini:2: ", "at most 4"},
+	{"[vm a]\ntick_hz = 1000\ntick_cost = 1ms\n", "t.ini:1: ", "90 % of a CPU"},
+	{"[vm a]\ncount = 1000000\nvcpus = 1024\n", "t.ini: ", "4,000,000"},
+	{"[vm a]\n[variant v]\ncpus = 1\n", "t.ini:3: ", "SECTION.KEY"},
+	{"[vm a]\n[limits]\nx = a.cpu\n", "t.ini:3: ", "one of == <= >= < >"},
+	{"[vm a]\n[limits]\nx = (((a.cpu == 1\n", "t.ini:3: ", "')'"},
+	{"[vm a]\n[limits]\nx = foo(1) == 1\n", "t.ini:3: ", "mmcn before '('"},
+};
+
+static void refusals(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct failure f = {""};
+		struct scenario *s = NULL;
+
+		assert_true(scenario_parse(bad[i].text, strlen(bad[i].text), "t.ini", &f, &s) < 0);
+		assert_null(s);
+		if (strncmp(f.text, bad[i].where, strlen(bad[i].where)) ||
+		    !strstr(f.text, bad[i].what))
+			fail_msg("for %s\ngot '%s', expected '%s... %s'", bad[i].text, f.text,
+				 bad[i].where, bad[i].what);
+	}
+}
+
+/* Not a text at all: long lines, zero bytes, a megabyte and more. */
+static void not_a_text(void **state)
+{
+	size_t size = SCENARIO_FILE_MAX + 1;
+	char *junk = malloc(size);
+	struct scenario *s = NULL;
+	struct failure f;
+
+	(void)state;
+	assert_non_null(junk);
+	memset(junk, 'x', size);
+	assert_true(scenario_parse(junk, size, "t.ini", &f, &s) < 0);
+	assert_non_null(strstr(f.text, "at most 1 MiB"));
+	assert_true(scenario_parse(junk, size - 1, "t.ini", &f, &s) < 0);
+	assert_non_null(strstr(f.text, "t.ini:1: a line of more than 190"));
+	memset(junk, 0, size);
+	assert_true(scenario_parse(junk, 100, "t.ini", &f, &s) < 0);
+	free(junk);
+}
+
+static void unknown_metric(void **state)
+{
+	struct run_options o = {.seed = 1, .jobs = 1};
+	struct scenario *s = parse("[vm a]\n[variant v]\n[limits]\nx = v:a.speed == 1\n");
+	struct failure f = {""};
+	struct run *r = NULL;
+
+	(void)state;
+	assert_true(run_scenario(s, &o, &f, &r) < 0);
+	assert_non_null(strstr(f.text, "t.ini:4: "));
+	assert_non_null(strstr(f.text, "a metric that exists"));
+	scenario_free(s);
+}
+
+static void too_large(void **state)
+{
+	struct run_options o = {.seed = 1, .jobs = 1};
+	struct scenario *s = parse("[host]\ncpus = 8\nhosts = 1000000\n[vm a]\ncount = 100000\n");
+	struct failure f = {""};
+	struct run *r = NULL;
+
+	(void)state;
+	assert_true(run_scenario(s, &o, &f, &r) < 0);
+	assert_non_null(strstr(f.text, "GiB"));
+	scenario_free(s);
+}
+
+static int three(void *data, const char *name, double *ret)
+{
+	(void)data;
+	*ret = 3;
+	return strcmp(name, "a.x") ? -2 : 0;
+}
+
+static void conditions(void **state)
+{
+	static const struct {
+		const char *text;
+		bool kept;
+	} rows[] = {
+		{"1 + 2 * 3 == 7", true},
+		{"(1 + 2) * 3 == 9", true},
+		{"2 - 3 - 4 == -5", true},
+		{"a.x / 2 == 1.5", true},
+		{"100 == 101 within 1%", true},
+		{"100 == 102 within 1%", false},
+		{"100 == 101 within 0.5", false},
+		{"a.x < 3", false},
+		{"a.x <= 3", true},
+		{"0 / 0 == 0 within 5", false},
+		{"max(1, min(5, a.x)) == 3", true},
+		{"sqrt(16) > abs(-3)", true},
+	};
+	struct limit_outcome out;
+	struct failure f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(limit_evaluate(rows[i].text, three, NULL, &f, &out), 0);
+		if (out.kept != rows[i].kept)
+			fail_msg("%s", rows[i].text);
+	}
+	assert_true(limit_evaluate("b.y == 1", three, NULL, &f, &out) < 0);
+}
+
+/* M/M/c//N by iterating its Markov chain, uniformized, until it stands still. */
+static double by_iteration(unsigned c, unsigned n, double load)
+{
+	double p[64] = {1}, q[64], busy = 0, up = load, down = 1 - load;
+
+	for (int step = 0; step < 400000; step++) {
+		for (unsigned k = 0; k <= n; k++) {
+			double birth = (n - k) * up, death = (k < c ? k : c) * down;
+
+			q[k] = p[k] * (1 - (birth + death) / (2 * n));
+			if (k)
+				q[k] += p[k - 1] * (n - k + 1) * up / (2 * n);
+			if (k < n)
+				q[k] += p[k + 1] * (k + 1 < c ? k + 1 : c) * down / (2 * n);
+		}
+		memcpy(p, q, sizeof(p));
+	}
+	for (unsigned k = 0; k <= n; k++)
+		busy += p[k] * (k < c ? k : c);
+	return busy / c;
+}
+
+static void closed_form(void **state)
+{
+	(void)state;
+	assert_true(fabs(limit_mmcn(2, 4, 0.55) - 0.894) < 0.0005); /* as published */
+	assert_true(fabs(limit_mmcn(2, 4, 0.55) - by_iteration(2, 4, 0.55)) < 1e-6);
+	assert_true(fabs(limit_mmcn(4, 16, 0.3) - by_iteration(4, 16, 0.3)) < 1e-6);
+	assert_true(fabs(limit_mmcn(8, 3, 0.4) - 3 * 0.4 / 8) < 1e-9); /* nobody waits */
+}
+
+static char *outcome(const char *text, uint32_t jobs, uint64_t seed)
+{
+	struct run_options o = {.seed = seed, .jobs = jobs};
+	struct scenario *s = parse(text);
+	struct failure f = {""};
+	struct run *r = NULL;
+	json_t *json;
+	char *dump;
+
+	if (run_scenario(s, &o, &f, &r))
+		fail_msg("%s", f.text);
+	json = sim_report_json(r);
+	json_object_del(json, "seconds");
+	json_object_del(json, "events_per_second");
+	dump = json_dumps(json, JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+	json_decref(json);
+	run_free(r);
+	scenario_free(s);
+	return dump;
+}
+
+static const char noisy[] = "[host]\nhosts=5\ncpus=6\nnodes=2\nswitch_cost=3us\n[run]\nseeds=3\n"
+			    "duration=2s\n[vm a]\ncount=4\nvcpus=2\nworkload=duty\nload=0.7\n"
+			    "[vm b]\ncount=3\nworkload=io\n[vm c]\nlimit=0.4\n"
+			    "[variant x]\nhost.cosched=relaxed\n[variant y]\nhost.cosched=strict\n";
+
+static void same_bits(void **state)
+{
+	char *one = outcome(noisy, 1, 1), *four = outcome(noisy, 4, 1),
+	     *again = outcome(noisy, 7, 1);
+	char *other = outcome(noisy, 4, 2);
+
+	(void)state;
+	assert_string_equal(one, four);
+	assert_string_equal(one, again);
+	assert_string_not_equal(one, other); /* seeds do matter */
+	free(one);
+	free(four);
+	free(again);
+	free(other);
+}
+
+static struct trace *trace;
+
+static void traced(void *data, uint32_t vcpu, uint64_t now, enum ledger_state state)
+{
+	(void)data;
+	trace_state(trace, vcpu, now, state);
+}
+
+/* The slices of each vCPU in the trace add up to its ledger. */
+static void traces(void **state)
+{
+	struct scenario *s = parse("[host]\ncpus=2\n[vm a]\ncount=3\nworkload=duty\n");
+	char path[] = "/tmp/desched-trace-XXXXXX";
+	double run[3] = {0}, all[3] = {0};
+	struct failure f = {""};
+	struct sim *sim;
+	json_t *json, *events, *e;
+	size_t i;
+
+	(void)state;
+	close(mkstemp(path));
+	assert_int_equal(sim_new(s, 1, 0, &f, &sim), 0);
+	assert_int_equal(trace_open(sim, path, &f, &trace), 0);
+	sim->core->watch = traced;
+	sim_run(sim, NS_PER_SEC);
+	sim_settle(sim);
+	assert_int_equal(trace_close(trace, sim, &f), 0);
+	json = json_load_file(path, 0, NULL);
+	unlink(path);
+	events = json_object_get(json, "traceEvents");
+	assert_true(json_array_size(events) > 100);
+	json_array_foreach(events, i, e)
+	{
+		json_int_t vcpu = json_integer_value(json_object_get(e, "tid")) - 1;
+		double us = json_number_value(json_object_get(e, "dur"));
+
+		if (strcmp(json_string_value(json_object_get(e, "ph")), "X"))
+			continue;
+		assert_in_range(vcpu, 0, 2);
+		all[vcpu] += us;
+		if (!strcmp(json_string_value(json_object_get(e, "name")), "run"))
+			run[vcpu] += us;
+	}
+	for (int v = 0; v < 3; v++) {
+		assert_true(fabs(all[v] - 1e6) < 1e-3);
+		assert_true(fabs(run[v] - (double)sim->core->vcpus[v].ledger.ns[LEDGER_RUN] / 1e3) <
+			    1e-3);
+	}
+	json_decref(json);
+	sim_free(sim);
+	scenario_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refusals),	  cmocka_unit_test(not_a_text),
+		cmocka_unit_test(unknown_metric), cmocka_unit_test(too_large),
+		cmocka_unit_test(conditions),	  cmocka_unit_test(closed_form),
+		cmocka_unit_test(same_bits),	  cmocka_unit_test(traces),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
