@@ -59,15 +59,22 @@ static __always_inline __u64 steal_read(__u32 row, __u32 cpu, struct rq *rq)
 /* The steal clock of the CPU that we are on, and where its run queue is, for who asks later. */
 static __always_inline __u64 steal_here(struct task_struct *task, __u32 cpu)
 {
-	struct rq *rq = NULL;
+	struct rq *rq;
 
 	if (shared.steal_row == SWITCHES_STEAL_NONE)
 		return 0;
-	if (shared.steal_row != SWITCHES_STEAL_KVM) {
-		rq = BPF_CORE_READ(task, se.cfs_rq, rq);
-		shared.rq[cpu & (SWITCHES_CPUS_MAX - 1)] = (__u64)rq;
-	}
-	return steal_read(shared.steal_row, cpu, rq);
+	if (shared.steal_row == SWITCHES_STEAL_KVM)
+		return steal_kvm(cpu);
+	/* A tracepoint's argument: its fields are read without the help of a probe. */
+	rq = task->se.cfs_rq->rq;
+	shared.rq[cpu & (SWITCHES_CPUS_MAX - 1)] = (__u64)rq;
+	if (shared.steal_row == SWITCHES_STEAL_RQ_TASK &&
+	    bpf_core_field_exists(rq->prev_steal_time_rq))
+		return rq->prev_steal_time_rq;
+	if (shared.steal_row == SWITCHES_STEAL_RQ_TICK &&
+	    bpf_core_field_exists(rq->prev_steal_time))
+		return rq->prev_steal_time;
+	return 0;
 }
 
 /* Which rows there are. Run once by user space, before anything is attached. */
@@ -101,9 +108,12 @@ int read_steal(struct switches_steal_query *query)
 	return 0;
 }
 
-/* The reader sleeps until its next round unless the ring is filling up. */
-static __always_inline __u64 wakeup_flag(void)
+/* The reader sleeps until its next round unless the ring is filling up. One record in 64, as the
+ * clock has it, looks how full the ring is: looking costs more than all else here. */
+static __always_inline __u64 wakeup_flag(__u64 now)
 {
+	if ((now >> 10) & 63)
+		return BPF_RB_NO_WAKEUP;
 	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > SWITCHES_RING_BYTES / 2
 		       ? BPF_RB_FORCE_WAKEUP
 		       : BPF_RB_NO_WAKEUP;
@@ -126,7 +136,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	e->next_tid = next->pid;
 	e->next_tgid = next->tgid;
 	e->prev_dead = !!(prev->__state & TASK_DEAD);
-	bpf_ringbuf_submit(e, wakeup_flag());
+	bpf_ringbuf_submit(e, wakeup_flag(e->head.time));
 	return 0;
 }
 
@@ -146,7 +156,7 @@ static __always_inline int life(__u32 kind, struct task_struct *task, __u32 pare
 	e->parent = parent;
 	e->reserved = 0;
 	bpf_probe_read_kernel(e->comm, sizeof(e->comm), task->comm);
-	bpf_ringbuf_submit(e, wakeup_flag());
+	bpf_ringbuf_submit(e, wakeup_flag(e->head.time));
 	return 0;
 }
 
@@ -180,6 +190,6 @@ int BPF_PROG(on_rename, struct task_struct *task, const char *comm)
 	e->parent = 0;
 	e->reserved = 0;
 	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), comm);
-	bpf_ringbuf_submit(e, wakeup_flag());
+	bpf_ringbuf_submit(e, wakeup_flag(e->head.time));
 	return 0;
 }

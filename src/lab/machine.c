@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -243,6 +244,29 @@ int machine_pin(const struct machine *m, const cpu_set_t *cpus, struct failure *
 	int err = cpus_pin_process(m->pid, cpus);
 
 	return err ? failure_errno(f, err, "%s: putting QEMU's threads on the CPUs", m->name) : 0;
+}
+
+static int set_nice(pid_t tid, void *data)
+{
+	setpriority(PRIO_PROCESS, (id_t)tid, *(int *)data);
+	return 0;
+}
+
+/* A nice value counts within the session only where the kernel groups tasks by it (autogroup). */
+void machine_favour(const struct machine *m, bool yes)
+{
+	int nice = yes ? -20 : 0;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", m->pid);
+	proc_each_id(path, set_nice, &nice);
+	snprintf(path, sizeof(path), "/proc/%d/autogroup", m->pid);
+	f = fopen(path, "we");
+	if (!f)
+		return;
+	fprintf(f, "%d\n", nice);
+	fclose(f);
 }
 
 int machine_schedstat(const struct machine *m, uint64_t *ret_run, uint64_t *ret_delay)

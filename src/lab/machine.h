@@ -66,6 +66,10 @@ int machine_continue(struct machine *m, struct failure *f);
 /* Puts all threads on the CPUs. */
 int machine_pin(const struct machine *m, const cpu_set_t *cpus, struct failure *f);
 
+/* Puts the machine before everything else on its CPUs, or among the others again. Best effort:
+ * without privilege nothing happens. */
+void machine_favour(const struct machine *m, bool yes);
+
 /* Sends a command: takes over `command`, adds its "id". */
 int machine_ask(struct machine *m, json_t *command);
 

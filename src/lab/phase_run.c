@@ -18,7 +18,7 @@
 #define SETTLE_NS    (500 * NS_PER_MS)
 #define REFERENCE_NS (1 * NS_PER_SEC)
 #define MIX_NS	     (8 * NS_PER_SEC)
-#define MIX_TRIES    3
+#define MIX_TRIES    2
 #define DISTURBED    0.10 /* READY to RUN; the helper threads of QEMU alone make 0.04 to 0.07 */
 
 /* Reads a machine; one that cannot be read has failed. */
@@ -185,8 +185,12 @@ int phase_calibrate(struct session *s, struct failure *f)
 	session_say(s, "letting all guests come to rest");
 	if (session_sleep(s, SETTLE_NS))
 		return s->signal ? -EINTR : phase_failure(s, f);
+	machine_favour(&s->machines[0], true);
 	err = learn_reference(s, f);
-	return err ? err : find_costs(s, f);
+	if (!err)
+		err = find_costs(s, f);
+	machine_favour(&s->machines[0], false);
+	return err;
 }
 
 /* One after the other: the host reads each machine as soon as the guest has read itself and is idle
@@ -194,11 +198,14 @@ int phase_calibrate(struct session *s, struct failure *f)
 static int prepare_all(struct session *s, struct reading before[], struct failure *f)
 {
 	for (int i = 0; i < s->n; i++) {
-		int err = prepare(s, &s->machines[i], s->kinds.n, true);
+		int err;
 
+		machine_favour(&s->machines[i], true);
+		err = prepare(s, &s->machines[i], s->kinds.n, true);
 		if (err)
 			return err;
 		read_one(s, i, before);
+		machine_favour(&s->machines[i], false);
 	}
 	return phase_failure(s, f);
 }
@@ -228,6 +235,7 @@ static int collect(struct session *s, const struct reading before[])
 		struct failure why;
 
 		session_say(s, "figures of %s", m->name);
+		machine_favour(m, true);
 		read_one(s, i, after);
 		session_ask(s, m, "collect");
 		if (session_await(s, m, "collect"))
