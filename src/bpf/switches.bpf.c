@@ -140,7 +140,8 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	return 0;
 }
 
-static __always_inline int life(__u32 kind, struct task_struct *task, __u32 parent)
+static __always_inline int life(__u32 kind, struct task_struct *task, __u32 parent,
+				const char *comm)
 {
 	struct switches_life *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
@@ -155,7 +156,7 @@ static __always_inline int life(__u32 kind, struct task_struct *task, __u32 pare
 	e->tgid = task->tgid;
 	e->parent = parent;
 	e->reserved = 0;
-	bpf_probe_read_kernel(e->comm, sizeof(e->comm), task->comm);
+	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), comm);
 	bpf_ringbuf_submit(e, wakeup_flag(e->head.time));
 	return 0;
 }
@@ -163,33 +164,18 @@ static __always_inline int life(__u32 kind, struct task_struct *task, __u32 pare
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
-	return life(SWITCHES_FORK, child, parent->tgid);
+	return life(SWITCHES_FORK, child, parent->tgid, child->comm);
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task)
 {
-	return life(SWITCHES_EXEC, task, 0);
+	return life(SWITCHES_EXEC, task, 0, task->comm);
 }
 
-/* The tracepoint fires before the new name is in place: it comes as the argument. */
+/* It fires before the new name is in place. */
 SEC("tp_btf/task_rename")
 int BPF_PROG(on_rename, struct task_struct *task, const char *comm)
 {
-	struct switches_life *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-
-	if (!e) {
-		__sync_fetch_and_add(&shared.lost_lives, 1);
-		return 0;
-	}
-	e->head.kind = SWITCHES_RENAME;
-	e->head.cpu = bpf_get_smp_processor_id();
-	e->head.time = bpf_ktime_get_ns();
-	e->tid = task->pid;
-	e->tgid = task->tgid;
-	e->parent = 0;
-	e->reserved = 0;
-	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), comm);
-	bpf_ringbuf_submit(e, wakeup_flag(e->head.time));
-	return 0;
+	return life(SWITCHES_RENAME, task, 0, comm);
 }
