@@ -89,34 +89,57 @@ static int store(const struct option_row *row, const char *what, const char *val
 	return 0;
 }
 
-/* One option at argv[i]. Returns how many words it took, or a negative error. */
-static int parse_one(const struct command *c, int argc, char **argv, int i, struct failure *f)
+/* A value that belongs to `what`, from behind it or from the next word. Returns the words taken. */
+static int take_value(const struct option_row *row, const char *what, const char *attached,
+		      const char *next, struct failure *f)
 {
-	const char *arg = argv[i];
-	const char *equals = arg[1] == '-' ? strchr(arg, '=') : NULL;
-	size_t len = equals ? (size_t)(equals - arg) : strlen(arg);
-	const struct option_row *row = find_row(c, arg, len);
-	const char *value = equals ? equals + 1 : NULL;
-	char what[64];
+	const char *value = attached ? attached : next;
 	int err;
 
+	if (!value)
+		return failure_set(f, -EINVAL, "%s wants %s behind it", what, row->argument);
+	err = store(row, what, value, f);
+	return err ? err : attached ? 1 : 2;
+}
+
+/* "-bn1": flags, and at most one option with a value, which is the rest of the word or the next. */
+static int parse_letters(const struct command *c, const char *arg, const char *next,
+			 struct failure *f)
+{
+	for (const char *p = arg + 1; *p; p++) {
+		const char what[] = {'-', *p, '\0'};
+		const struct option_row *row = find_row(c, what, 2);
+
+		if (!row)
+			return failure_set(f, -EINVAL, "unknown option '%s'; --help lists them",
+					   what);
+		if (row->type != OPTION_FLAG)
+			return take_value(row, what, p[1] ? p + 1 : NULL, next, f);
+		*(bool *)row->dest = true;
+	}
+	return 1;
+}
+
+/* One word that begins with a dash. Returns how many words it took, or a negative error. */
+static int parse_one(const struct command *c, const char *arg, const char *next, struct failure *f)
+{
+	const char *equals = strchr(arg, '=');
+	size_t len = equals ? (size_t)(equals - arg) : strlen(arg);
+	const struct option_row *row;
+	char what[64];
+
+	if (arg[1] != '-')
+		return parse_letters(c, arg, next, f);
+	row = find_row(c, arg, len);
 	if (!row)
 		return failure_set(f, -EINVAL, "unknown option '%s'; --help lists them", arg);
 	snprintf(what, sizeof(what), "%.*s", (int)len, arg);
-	if (row->type == OPTION_FLAG) {
-		if (value)
-			return failure_set(f, -EINVAL, "%s takes no value", what);
-		*(bool *)row->dest = true;
-		return 1;
-	}
-	if (value) {
-		err = store(row, what, value, f);
-		return err ? err : 1;
-	}
-	if (i + 1 >= argc)
-		return failure_set(f, -EINVAL, "%s wants %s behind it", what, row->argument);
-	err = store(row, what, argv[i + 1], f);
-	return err ? err : 2;
+	if (row->type != OPTION_FLAG)
+		return take_value(row, what, equals ? equals + 1 : NULL, next, f);
+	if (equals)
+		return failure_set(f, -EINVAL, "%s takes no value", what);
+	*(bool *)row->dest = true;
+	return 1;
 }
 
 int options_parse(const struct command *c, int argc, char **argv, struct failure *f, bool *ret_help)
@@ -133,7 +156,7 @@ int options_parse(const struct command *c, int argc, char **argv, struct failure
 			*ret_help = true;
 			return i;
 		}
-		words = parse_one(c, argc, argv, i, f);
+		words = parse_one(c, argv[i], i + 1 < argc ? argv[i + 1] : NULL, f);
 		if (words < 0)
 			return words;
 		i += words;

@@ -129,7 +129,8 @@ static int attach(struct page_source *s, struct failure *f)
 		break;
 	case -ENODATA:
 		return failure_set(f, err,
-				   "source page: the page is empty; no host daemon writes it");
+				   "source page: there is no page in that memory; no host daemon "
+				   "writes one");
 	case -EPROTO:
 		return failure_set(f, err, "source page: the page has another ABI than %d.x",
 				   PAGE_ABI_MAJOR);

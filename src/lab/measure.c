@@ -179,7 +179,8 @@ int measure_fill(const json_t *line, const struct lab_result *r, struct lab_vm *
 	vm->n_processes = report.n;
 	for (int i = 0; i < report.n; i++)
 		fill_process(&report.workers[i], &vm->processes[i]);
-	vm->others = report.others;
+	vm->others = truth_others(report.others, vm->host.window, r->calibration_others,
+				  r->calibration.window);
 	vm->truth = truth_work(vm->host.run, vm->others);
 	err = split_truth(r, vm, f);
 	if (err)

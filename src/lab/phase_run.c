@@ -169,6 +169,7 @@ static int find_costs(struct session *s, struct failure *f)
 		if (i && disturbance(&window) >= disturbance(best))
 			continue;
 		*best = window;
+		s->result->calibration_others = report.others;
 		err = take_costs(s, &report, f);
 		if (err)
 			return err;

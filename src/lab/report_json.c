@@ -140,6 +140,7 @@ static json_t *calibration_json(const struct lab_result *r)
 	put_ns(o, "run_s", (int64_t)r->calibration.run);
 	put_ns(o, "ready_s", (int64_t)r->calibration.ready);
 	put_ns(o, "reported_s", (int64_t)cpu);
+	put_ns(o, "others_s", (int64_t)r->calibration_others);
 	json_object_set_new(o, "kinds", kinds);
 	return o;
 }

@@ -121,6 +121,7 @@ struct lab_result {
 	struct lab_cost costs[LAB_KINDS_MAX];
 	int n_costs;
 	struct lab_host calibration; /* the window that the costs are from */
+	uint64_t calibration_others; /* CPU time of processes other than workers in it */
 	struct lab_vm *vms;	     /* owned */
 	int n_vms;
 	struct lab_summary summary;

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "lab/truth.h"
 
+#include "base/clock.h"
 #include "base/units.h"
 
 #include <errno.h>
 #include <math.h>
+
+uint64_t truth_others(uint64_t billed, uint64_t window, uint64_t alone, uint64_t alone_window)
+{
+	if (!alone_window)
+		return billed;
+	return u64_min(billed, clock_muldiv(alone, window, alone_window));
+}
 
 uint64_t truth_work(uint64_t run, uint64_t others)
 {

@@ -23,6 +23,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * CPU time of the other processes in a window of `window` ns, in which their guest's kernel billed
+ * them `billed`. Two upper bounds, of which the lower counts: what it bills contains the gaps that
+ * fell onto them; and in the calibration, where there were no gaps, they used `alone` in
+ * `alone_window`, at a time when there was more for them to do, not less.
+ */
+uint64_t truth_others(uint64_t billed, uint64_t window, uint64_t alone, uint64_t alone_window);
+
 /* run - others, not below 0. */
 uint64_t truth_work(uint64_t run, uint64_t others);
 

@@ -40,6 +40,19 @@ static void work_is_run_without_the_others(void **state)
 	assert_int_equal(truth_work(NS_PER_SEC, NS_PER_SEC + 1), 0);
 }
 
+static void others_used_the_lower_of_two_bounds(void **state)
+{
+	(void)state;
+	/* 80 ms in 8 s alone: at most 200 ms in 20 s. */
+	assert_int_equal(
+		truth_others(500 * NS_PER_MS, 20 * NS_PER_SEC, 80 * NS_PER_MS, 8 * NS_PER_SEC),
+		200 * NS_PER_MS);
+	assert_int_equal(
+		truth_others(150 * NS_PER_MS, 20 * NS_PER_SEC, 80 * NS_PER_MS, 8 * NS_PER_SEC),
+		150 * NS_PER_MS);
+	assert_int_equal(truth_others(150 * NS_PER_MS, 20 * NS_PER_SEC, 0, 0), 150 * NS_PER_MS);
+}
+
 static void a_unit_costs_its_time(void **state)
 {
 	(void)state;
@@ -471,6 +484,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(work_is_run_without_the_others),
+		cmocka_unit_test(others_used_the_lower_of_two_bounds),
 		cmocka_unit_test(a_unit_costs_its_time),
 		cmocka_unit_test(steady_units_cost_the_same),
 		cmocka_unit_test(truth_is_split_by_units_times_cost),

@@ -128,8 +128,10 @@ static void test_options_fill_their_destinations(void **state)
 	const char *const forms[][WORDS_MAX] = {
 		{"-j", "--out", "x", "-n", "3", "--interval", "0.5", "12"},
 		{"--json", "--out=x", "--vms=3", "--interval=.5", "12"},
+		{"-jn3", "-ox", "--interval=0.50", "12"},
+		{"-jn", "3", "-o", "x", "--interval=0.50", "12"},
 	};
-	const int operand[] = {8, 5};
+	const int operand[] = {8, 5, 4, 6};
 	struct failure f;
 	bool help;
 
@@ -151,7 +153,9 @@ static const struct {
 } refused[] = {
 	{{"--nonsense"}, "'--nonsense'"},
 	{{"-x"}, "'-x'"},
-	{{"-jq"}, "'-jq'"},
+	{{"-jx"}, "'-x'"},
+	{{"-jn9"}, "'9'"},
+	{{"-jn"}, "N"},
 	{{"--jso"}, "'--jso'"},
 	{{"--json=yes"}, "--json"},
 	{{"--j"}, "'--j'"},
