@@ -29,7 +29,7 @@ void clock_read_pair(unsigned tries, struct clock_pair *ret);
 /* a * b / c without overflow in between; c must not be 0. */
 static inline uint64_t clock_muldiv(uint64_t a, uint64_t b, uint64_t c)
 {
-	return (uint64_t)(__extension__(unsigned __int128)a * b / c);
+	return (uint64_t)(__extension__(unsigned __int128) a * b / c);
 }
 
 #endif

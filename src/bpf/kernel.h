@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The few kernel types that our BPF programs touch, by hand and relocatable (CO-RE): the build needs
- * no running kernel's BTF, and a field that a kernel does not have is asked for with
+ * The few kernel types that our BPF programs touch, by hand and relocatable (CO-RE): the build
+ * needs no running kernel's BTF, and a field that a kernel does not have is asked for with
  * bpf_core_field_exists() where it is used.
  */
 #ifndef BPF_KERNEL_H
@@ -42,7 +42,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	unsigned int __state; /* 5.14 on */
-	int on_cpu; /* CONFIG_SMP */
+	int on_cpu;	      /* CONFIG_SMP */
 	int exit_state;
 	struct sched_entity se;
 	struct task_struct *real_parent;

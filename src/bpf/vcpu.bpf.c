@@ -119,6 +119,15 @@ static void know(struct vcpu_slot *s, __u32 state)
 		__sync_val_compare_and_swap(&s->state, VCPU_UNKNOWN, state);
 }
 
+/* The state in which a transition should find the slot. Before the first one it is only as good as
+ * `resolve`, which may have looked in the middle of a switch. */
+static void expect(struct vcpu_slot *s, __u32 state)
+{
+	know(s, state);
+	if (s->state != state && s->at != s->start)
+		s->missed++;
+}
+
 /* The slot number index1 - 1, if it still belongs to that thread. */
 static struct vcpu_slot *slot_of(__u32 index1, __u32 tid)
 {
@@ -190,9 +199,7 @@ static __u32 state_of(struct task_struct *task, __u32 task_state, struct vcpu_sl
 static void leave_vcpu(struct vcpu_slot *s, __u32 index, struct task_struct *prev, bool preempt,
 		       __u32 prev_state)
 {
-	know(s, LEDGER_RUN);
-	if (s->state != LEDGER_RUN)
-		s->missed++;
+	expect(s, LEDGER_RUN);
 	/* Preempted while it was about to sleep, or kept on by a signal: it stays runnable. */
 	if (preempt || !prev->__state)
 		prev_state = 0;
@@ -252,9 +259,7 @@ static void leave(struct vcpu_cpu *cpu, struct task_struct *prev, bool preempt, 
 
 static void arrive_vcpu(struct vcpu_slot *s, __u32 index, __u32 by)
 {
-	know(s, LEDGER_READY);
-	if (s->state != LEDGER_READY)
-		s->missed++;
+	expect(s, LEDGER_READY);
 	enter(s, index, LEDGER_RUN, by, false);
 }
 
