@@ -16,7 +16,8 @@
 #define LAB_KINDS_MAX	  16
 #define LAB_KIND_SIZE	  16
 #define LAB_TEXT_SIZE	  256
-#define LAB_JUDGED_MIN_NS (1000 * 1000 * 1000ull) /* less than this of truth is not judged */
+#define LAB_JUDGED_MIN_NS (1000 * 1000 * 1000ull)      /* less than this of truth is not judged */
+#define LAB_LIMITS_MIN_NS (10 * 1000 * 1000 * 1000ull) /* shorter runs are held to no limit */
 
 /* One process, seen four ways. */
 struct lab_process {
@@ -143,7 +144,8 @@ struct lab_limit {
 extern const struct lab_limit lab_limits[];
 extern const int n_lab_limits;
 
-/* The page's limits are for pages with gaps. */
+/* Limits are for runs that are long enough for what lies between a guest's reading and the host's
+ * not to matter; the page's are for pages with gaps. */
 bool lab_limit_applies(const struct lab_limit *l, const struct lab_result *r);
 
 /* A figure that is missing is not kept. */

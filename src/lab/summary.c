@@ -35,8 +35,20 @@ const struct lab_limit lab_limits[] = {
 };
 const int n_lab_limits = ARRAY_SIZE(lab_limits);
 
+/* A run may have ended early. */
+static bool long_enough(const struct lab_result *r)
+{
+	for (int i = 0; i < r->n_vms; i++) {
+		if (r->vms[i].measured && r->vms[i].host.window < LAB_LIMITS_MIN_NS)
+			return false;
+	}
+	return true;
+}
+
 bool lab_limit_applies(const struct lab_limit *l, const struct lab_result *r)
 {
+	if (!long_enough(r))
+		return false;
 	return !strcmp(l->source, r->source) && (r->host_gaps || strcmp(l->source, "page") != 0);
 }
 

@@ -277,6 +277,11 @@ static void limits_apply_to_their_source(void **state)
 	r.host_gaps = false;
 	lab_summarize(&r);
 	assert_int_equal(r.summary.limits, 0);
+	r.host_gaps = true;
+	vms[0].host.window = 9 * NS_PER_SEC;
+	lab_summarize(&r);
+	assert_int_equal(r.summary.limits, 0);
+	vms[0].host.window = 10 * NS_PER_SEC;
 	strcpy(r.source, "self");
 	vms[0].guest.descheduled = 10900 * (int64_t)NS_PER_MS; /* 9 % too much, 10 % are granted */
 	lab_summarize(&r);
