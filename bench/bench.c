@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -193,10 +194,22 @@ static int bench_steady(struct result *r)
 	return 3;
 }
 
-static double hackbench(void)
+/* One run: its own figure of the time that it took, and the CPU time of all its processes, which
+ * other programs on the machine disturb less. */
+struct timing {
+	double elapsed, cpu;
+};
+
+static double seconds_of(const struct timeval *t)
 {
-	char *argv[] = {"hackbench", "-P", "-g", "2", "-f", "5", "-l", "4000", NULL};
+	return (double)t->tv_sec + (double)t->tv_usec / 1e6;
+}
+
+static struct timing hackbench(void)
+{
+	char *argv[] = {"hackbench", "-P", "-g", "2", "-f", "5", "-l", "8000", NULL};
 	char text[512] = "", *time;
+	struct rusage usage;
 	int out[2];
 	ssize_t n;
 	pid_t pid;
@@ -208,13 +221,14 @@ static double hackbench(void)
 	for (size_t used = 0; (n = read(out[0], text + used, sizeof(text) - 1 - used)) > 0;)
 		used += (size_t)n;
 	close(out[0]);
-	waitpid(pid, NULL, 0);
+	wait4(pid, NULL, 0, &usage);
 	time = strstr(text, "Time:");
 	if (!time) {
 		errno = ENOENT;
 		die("hackbench (package rt-tests)");
 	}
-	return strtod(time + 5, NULL);
+	return (struct timing){strtod(time + 5, NULL),
+			       seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime)};
 }
 
 static int compare(const void *a, const void *b)
@@ -230,30 +244,38 @@ static double median(double *v, int n)
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
-/* Throughput with the daemon against without: the order within a pair alternates. */
+static void put_ratio(struct result *r, double *without, double *with, double *ratio)
+{
+	for (int i = 0; i < pairs; i++)
+		ratio[i] = without[i] / with[i];
+	r->value = median(without, pairs) / median(with, pairs);
+	qsort(ratio, (size_t)pairs, sizeof(*ratio), compare);
+	r->low = ratio[pairs / 4];
+	r->high = ratio[pairs - 1 - pairs / 4];
+	r->met = r->value >= 0.98;
+}
+
+/* With the daemon against without: the order within a pair alternates. The daemon's own CPU time
+ * counts as part of the work with it. */
 static int bench_hackbench(struct result *r)
 {
-	double without[PAIRS_MAX], with[PAIRS_MAX], ratio[PAIRS_MAX];
+	double elapsed[2][PAIRS_MAX], cpu[2][PAIRS_MAX], ratio[PAIRS_MAX];
 
 	hackbench();
-	for (int i = 0; i < pairs; i++) {
-		pid_t daemon;
+	for (int i = 0; i < 2 * pairs; i++) {
+		bool with = (i % 2) ^ (i / 2 % 2);
+		pid_t daemon = with ? start_daemon() : -1;
+		uint64_t before = with ? cpu_time(daemon) : 0;
+		struct timing t = hackbench();
 
-		if (i % 2)
-			without[i] = hackbench();
-		daemon = start_daemon();
-		with[i] = hackbench();
-		stop_daemon(daemon);
-		if (!(i % 2))
-			without[i] = hackbench();
-		ratio[i] = without[i] / with[i];
+		elapsed[with][i / 2] = t.elapsed;
+		cpu[with][i / 2] = t.cpu + (with ? ns_to_s(cpu_time(daemon) - before) : 0);
+		if (with)
+			stop_daemon(daemon);
 	}
-	r[0].value = median(without, pairs) / median(with, pairs);
-	qsort(ratio, (size_t)pairs, sizeof(*ratio), compare);
-	r[0].low = ratio[pairs / 4];
-	r[0].high = ratio[pairs - 1 - pairs / 4];
-	r[0].met = r[0].value >= 0.98;
-	return 1;
+	put_ratio(&r[0], elapsed[0], elapsed[1], ratio);
+	put_ratio(&r[1], cpu[0], cpu[1], ratio);
+	return 2;
 }
 
 /* Mean cost of a run of the BPF programs, and of a record in the daemon, under hackbench. */
@@ -296,7 +318,8 @@ static struct result results[] = {
 	{"vmdesched CPU at 1000 switches/s", "% of a CPU", "<= 0.5", NAN, NAN, NAN, false},
 	{"vmdesched resident memory", "MiB", "<= 8", NAN, NAN, NAN, false},
 	{"switches in that run", "1/s", ">= 1000", NAN, NAN, NAN, false},
-	{"hackbench without / with", "ratio", ">= 0.98", NAN, NAN, NAN, false},
+	{"hackbench without / with, elapsed", "ratio", ">= 0.98", NAN, NAN, NAN, false},
+	{"hackbench without / with, CPU time", "ratio", ">= 0.98", NAN, NAN, NAN, false},
 	{"BPF programs, mean", "ns", "<= 300", NAN, NAN, NAN, false},
 	{"vmdesched CPU per record", "ns", "", NAN, NAN, NAN, false},
 };
