@@ -44,6 +44,7 @@ struct task_struct {
 	unsigned int __state; /* 5.14 on */
 	int on_cpu;	      /* CONFIG_SMP */
 	int exit_state;
+	int prio;
 	struct sched_entity se;
 	struct task_struct *real_parent;
 	char comm[TASK_COMM_LEN];

@@ -10,6 +10,9 @@
 /* A task's last state; an exiting one may be switched out and in again before. */
 #define TASK_DEAD 0x80
 
+/* Priorities below are not of the fair class. */
+#define MAX_RT_PRIO 100
+
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 struct {
@@ -119,6 +122,15 @@ static __always_inline __u64 wakeup_flag(__u64 now)
 		       : BPF_RB_NO_WAKEUP;
 }
 
+/* What the task itself has on its clock since it was switched in: some kernels keep a few switches
+ * to themselves, and who was there all the same is seen by this. The fair class only. */
+static __always_inline __u64 ran(const struct task_struct *task)
+{
+	return task->prio >= MAX_RT_PRIO
+		       ? task->se.sum_exec_runtime - task->se.prev_sum_exec_runtime
+		       : 0;
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
@@ -132,6 +144,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	e->head.cpu = bpf_get_smp_processor_id();
 	e->head.time = bpf_ktime_get_ns();
 	e->steal = steal_here(prev, e->head.cpu);
+	e->prev_ran = ran(prev);
 	e->prev_tid = prev->pid;
 	e->next_tid = next->pid;
 	e->next_tgid = next->tgid;

@@ -31,7 +31,8 @@ struct switches_head {
 /* The CPU changed from prev to next. */
 struct switches_switch {
 	struct switches_head head;
-	__u64 steal; /* ns, the CPU's steal clock at this instant, 0 without one */
+	__u64 steal;	/* ns, the CPU's steal clock at this instant, 0 without one */
+	__u64 prev_ran; /* ns since prev was switched in, by its own clock; 0: not known */
 	__u32 prev_tid;
 	__u32 next_tid;
 	__u32 next_tgid;

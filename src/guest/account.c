@@ -308,6 +308,11 @@ static void end_run(struct account *a, unsigned cpu, uint64_t time, struct accou
 	a->run(&run, a->run_data);
 }
 
+static bool expected(const struct account *a, const struct account_cpu *c, pid_t prev)
+{
+	return c->current && (c->current->tid == prev || c->current == a->other);
+}
+
 /* Who had the CPU until `prev` was switched out. The first record of a CPU tells who had been there
  * since the start. */
 static struct account_task *run_owner(struct account *a, struct account_cpu *c, uint64_t time,
@@ -315,7 +320,7 @@ static struct account_task *run_owner(struct account *a, struct account_cpu *c, 
 {
 	struct account_task *t;
 
-	if (c->current && (c->current->tid == prev || c->current == a->other))
+	if (expected(a, c, prev))
 		return c->current;
 	if (!c->known) {
 		t = prev ? account_find_task(a, prev) : a->idle;
@@ -325,6 +330,21 @@ static struct account_task *run_owner(struct account *a, struct account_cpu *c, 
 	a->counters.mismatches++;
 	a->counters.lost_ns += time - c->since;
 	return a->lost;
+}
+
+void account_prev_ran(struct account *a, unsigned cpu, uint64_t time, pid_t prev, uint64_t ran)
+{
+	struct account_cpu *c = cpu < a->n_cpus ? &a->cpus[cpu] : NULL;
+	struct account_task *t;
+
+	if (!ran || !c || !c->known || expected(a, c, prev))
+		return;
+	t = account_find_task(a, prev);
+	if (!t || time < c->since)
+		return;
+	ran = u64_min(ran, time - c->since);
+	end_run(a, cpu, time - ran, run_owner(a, c, time - ran, prev));
+	c->current = t;
 }
 
 void account_switch(struct account *a, unsigned cpu, uint64_t time, pid_t prev, bool prev_dead,

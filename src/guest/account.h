@@ -115,6 +115,9 @@ void account_seed(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const 
 /* `prev_dead`: prev will never run again, and leaves its time to its parent. */
 void account_switch(struct account *a, unsigned cpu, uint64_t time, pid_t prev, bool prev_dead,
 		    pid_t next, pid_t next_tgid);
+/* Called before account_switch(), with how long `prev` has been there by its own clock (0: not
+ * known): if its switch in was never told, only the time before it is lost. */
+void account_prev_ran(struct account *a, unsigned cpu, uint64_t time, pid_t prev, uint64_t ran);
 void account_fork(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const char *comm);
 void account_exec(struct account *a, unsigned cpu, uint64_t time, pid_t tid, pid_t tgid,
 		  const char *comm);

@@ -33,6 +33,8 @@ static void on_run(const struct account_run *run, void *data)
 
 static void on_switch(struct agent *agent, const struct switches_switch *r)
 {
+	account_prev_ran(agent->account, r->head.cpu, r->head.time, (pid_t)r->prev_tid,
+			 r->prev_ran);
 	account_switch(agent->account, r->head.cpu, r->head.time, (pid_t)r->prev_tid, r->prev_dead,
 		       (pid_t)r->next_tid, (pid_t)r->next_tgid);
 	if (agent->steal_row != SWITCHES_STEAL_NONE && r->head.cpu < agent->account->n_cpus)

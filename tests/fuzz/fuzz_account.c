@@ -41,6 +41,7 @@ static void step(const uint8_t *r, uint64_t now)
 	case 0:
 	case 1:
 	case 2:
+		account_prev_ran(account, cpu, now - r[1] / 64, a, r[3] & 15);
 		account_switch(account, cpu, now - r[1] / 64, a, r[0] & 64, b, b & 12);
 		break;
 	case 3:

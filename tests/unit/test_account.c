@@ -145,6 +145,31 @@ static void a_lost_record_is_seen_and_nobody_pays(void **state)
 	account_free(a);
 }
 
+static void a_task_whose_switch_in_was_not_told_has_its_own_word(void **state)
+{
+	struct account *a = open_account(1);
+
+	(void)state;
+	account_fork(a, 61, 61, 1, "unseen");
+	account_switch(a, 0, 1000, 0, false, 60, 60);
+	account_prev_ran(a, 0, 1600, 61, 450); /* 60 -> 61 at 1150 was not told */
+	account_switch(a, 0, 1600, 61, false, 62, 62);
+	assert_int_equal(account_find_process(a, 61)->own.occupied, 450);
+	assert_int_equal(a->lost->own.occupied, 150);
+	assert_int_equal(a->counters.mismatches, 1);
+	assert_int_equal(a->counters.lost_ns, 150);
+	/* Longer than there was: all of it, and no more. */
+	account_prev_ran(a, 0, 1700, 61, 5000);
+	account_switch(a, 0, 1700, 61, false, 62, 62);
+	assert_int_equal(account_find_process(a, 61)->own.occupied, 550);
+	/* What was told is not touched. */
+	account_prev_ran(a, 0, 1900, 62, 10);
+	account_switch(a, 0, 1900, 62, false, 0, 0);
+	assert_int_equal(account_find_process(a, 62)->own.occupied, 200);
+	assert_int_equal(a->counters.mismatches, 2);
+	account_free(a);
+}
+
 static void time_never_runs_backwards(void **state)
 {
 	struct account *a = open_account(1);
@@ -328,6 +353,7 @@ int main(void)
 		cmocka_unit_test(a_stranger_with_the_parents_pid_inherits_nothing),
 		cmocka_unit_test(exec_in_a_thread),
 		cmocka_unit_test(a_lost_record_is_seen_and_nobody_pays),
+		cmocka_unit_test(a_task_whose_switch_in_was_not_told_has_its_own_word),
 		cmocka_unit_test(time_never_runs_backwards),
 		cmocka_unit_test(nobody_is_charged_more_than_it_had),
 		cmocka_unit_test(tasks_beyond_the_limit_are_counted),
