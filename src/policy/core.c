@@ -166,7 +166,7 @@ void core_restart_counters(struct core *c, uint64_t now)
 		struct core_vcpu *v = &c->vcpus[i];
 
 		ledger_start(&v->ledger, now, v->ledger.state);
-		v->worst = v->dispatches = v->moves = 0;
+		v->worst = v->moves = 0;
 	}
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		struct core_vm *vm = &c->vms[i];
@@ -174,8 +174,10 @@ void core_restart_counters(struct core *c, uint64_t now)
 		vm->skew_worst = vm->costops = vm->local_ns = vm->remote_ns = 0;
 		vm->migrations = 0;
 	}
-	for (uint32_t i = 0; i < c->shape.cpus; i++)
-		c->cpus[i].switches = c->cpus[i].held_ns = 0;
+	for (uint32_t i = 0; i < c->shape.cpus; i++) {
+		c->cpus[i].switches = 0;
+		c->cpus[i].held_ns = 0;
+	}
 	for (uint32_t i = 0; i < c->n_domains; i++)
 		c->domains[i].waste = 0;
 }

@@ -26,6 +26,7 @@
 #ifndef POLICY_CORE_H
 #define POLICY_CORE_H
 
+#include "base/lines.h"
 #include "policy/budget.h"
 #include "policy/cosched.h"
 #include "policy/entitle.h"
@@ -40,6 +41,8 @@
 
 #define CORE_NONE  PHEAP_NONE
 #define CORE_NEVER UINT64_MAX
+
+#define CORE_PROBES 4 /* CPUs that a waking vCPU asks for a preemption */
 
 struct core_config {
 	uint64_t slice;		 /* ns: how long a vCPU runs before others are considered */
@@ -84,27 +87,27 @@ enum core_where {
 	CORE_LIMITED,
 };
 
+/* Hosts may be larger than the caches: two lines a vCPU, one a CPU, and a VM's first one has what
+ * most events need. */
 struct core_vcpu {
 	uint64_t vtime;	   /* dispatch.h */
 	uint64_t progress; /* ns, up to the last charge; cosched.h */
 	uint64_t wanted;   /* ns: since when it wants to run and does not */
-	uint64_t worst;	   /* ns: the longest time that it wanted to and did not */
 	uint32_t vm;
 	uint32_t cpu; /* runs, is queued or has last run there */
-	uint32_t ran; /* CPU of its latest dispatch */
-	uint32_t dispatches;
-	uint32_t moves; /* dispatches on another CPU than the one before */
-	uint8_t where;	/* enum core_where */
-	bool wants;
 	struct ledger ledger;
-};
+	uint64_t worst;	     /* ns: the longest time that it wanted to and did not */
+	uint32_t ran;	     /* CPU of its latest dispatch */
+	uint32_t moves : 28; /* dispatches on another CPU than the one before */
+	uint32_t where : 3;  /* enum core_where */
+	uint32_t wants : 1;
+} __attribute__((aligned(LINE)));
 
 struct core_vm {
 	uint32_t first; /* vCPUs first .. first + n - 1 */
 	uint32_t n;
 	uint32_t active;  /* vCPUs that want to run */
 	uint32_t running; /* vCPUs that run */
-	uint32_t costopped;
 	uint32_t domain;
 	uint32_t node;	  /* in the tree of entitlements */
 	uint32_t stretch; /* of each active vCPU */
@@ -112,16 +115,19 @@ struct core_vm {
 	uint8_t cosched;  /* enum cosched */
 	bool realtime;	  /* budget is a guarantee too */
 	bool capped;	  /* has a budget since a group above it is limited: follows `given` */
+	bool metered;	  /* has a budget */
 	bool exhausted;
 	bool gang_on;
 	bool dirty;
+	uint64_t active_ns; /* time integral of `active` up to active_at */
+	uint64_t active_at;
+	uint32_t costopped;
+	uint32_t migrations; /* between domains */
 	struct budget budget;
 	uint64_t skew_at;    /* CORE_NEVER, or call core_vm_timer() then */
 	uint64_t limit_at;   /* likewise */
 	uint64_t skew_worst; /* ns: largest lead of a running vCPU over a busy sibling */
 	uint64_t costops;
-	uint64_t active_ns; /* time integral of `active` up to active_at */
-	uint64_t active_at;
 	uint64_t active_seen; /* active_ns at the last division */
 	uint64_t balance_seen;
 	uint64_t gang_vtime;
@@ -131,8 +137,7 @@ struct core_vm {
 	uint64_t memory_at; /* ns: its memory has arrived by then */
 	uint64_t local_ns;  /* run time with memory on the own node */
 	uint64_t remote_ns;
-	uint32_t migrations; /* between domains */
-};
+} __attribute__((aligned(LINE)));
 
 struct core_cpu {
 	uint32_t current; /* vCPU, or CORE_NONE */
@@ -141,13 +146,13 @@ struct core_cpu {
 	uint32_t domain;
 	uint32_t speed; /* of `current`, in 1/65536 */
 	uint32_t last;	/* vCPU that ran last */
+	uint32_t switches;
 	bool dirty;
-	uint64_t since; /* ns: charged up to here */
-	uint64_t until; /* ns: call core_expire() then */
-	uint64_t switches;
+	uint64_t since;	  /* ns: charged up to here */
+	uint64_t until;	  /* ns: call core_expire() then */
 	uint64_t held_ns; /* held by a gang for a vCPU that is idle */
 	uint64_t held_at;
-};
+} __attribute__((aligned(LINE)));
 
 struct core_domain {
 	uint32_t first; /* CPUs first .. first + n - 1 */

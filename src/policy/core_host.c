@@ -105,7 +105,7 @@ int core_new(const struct core_config *config, const struct core_shape *shape, s
 
 	if (failed)
 		return -ENOMEM;
-#define GET(pointer, count) failed |= !((pointer) = calloc((count) + 1, sizeof(*(pointer))))
+#define GET(pointer, count) failed |= !((pointer) = lines_alloc((count) + 1, sizeof(*(pointer))))
 	CORE_ARRAYS(c, shape, GET);
 #undef GET
 	if (failed) {
@@ -200,6 +200,7 @@ int core_add_vm(struct core *c, const struct core_vm_spec *spec)
 					      .reservation = fixed > 0 ? fixed : spec->reservation,
 					      .limit = fixed > 0 ? fixed : spec->limit};
 	set_budget(c, vm, spec);
+	vm->metered = vm->budget.period;
 	add_vcpus(c, vm, id);
 	c->n_vms++;
 	c->n_vcpus += spec->vcpus;

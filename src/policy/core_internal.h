@@ -98,7 +98,7 @@ static inline void core_skew_arm(struct core *c, uint32_t vm, uint64_t now)
 /* Holds a VM back whose budget is used up, lets it go when there is something left again. */
 static inline void core_limit_check(struct core *c, uint32_t vm, uint64_t now)
 {
-	if (c->vms[vm].budget.period)
+	if (c->vms[vm].metered)
 		core_limit_look(c, vm, now);
 }
 

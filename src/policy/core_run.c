@@ -8,7 +8,6 @@
 #include "policy/core_internal.h"
 
 #define PULL_FAR 4 /* pull counts this much between caches */
-#define PROBES	 4 /* CPUs that a waking vCPU asks for a preemption */
 
 /* Called before `idle` or `waiting` of a domain changes. */
 static void waste_settle(struct core_domain *d, uint64_t now)
@@ -72,7 +71,8 @@ void core_charge(struct core *c, uint32_t cpu, uint64_t now)
 	ledger_advance(&v->ledger, now);
 	if (!vm->realtime && p->gang == CORE_NONE)
 		v->vtime += dispatch_stretch((dt * p->speed) >> 16, vm->stretch);
-	vm->budget.left -= (int64_t)dt;
+	if (vm->metered)
+		vm->budget.left -= (int64_t)dt;
 	if (c->shape.nodes)
 		core_locality(c, vm, from, now);
 }
@@ -103,7 +103,7 @@ uint64_t core_deadline(struct core *c, uint32_t id, uint64_t now)
 	struct core_vm *vm = &c->vms[id];
 	uint64_t until = now + c->config.slice, left;
 
-	if (!vm->budget.period)
+	if (!vm->metered)
 		return until;
 	core_limit_refill(c, id, now);
 	left = budget_grant(&vm->budget, vm->running);
@@ -122,10 +122,10 @@ static void put_on(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
 	struct core_domain *d = domain_of(c, cpu);
 
 	p->switches += p->last != vcpu;
-	v->moves += v->ran != cpu;
+	if (v->ran != cpu)
+		v->moves++;
 	if (now - v->wanted > v->worst)
 		v->worst = now - v->wanted;
-	v->dispatches++;
 	v->where = CORE_RUNNING;
 	v->cpu = v->ran = cpu;
 	core_state(c, v, now, LEDGER_RUN);
@@ -380,7 +380,7 @@ static uint32_t queue_at(const struct core *c, uint32_t vcpu)
 static uint32_t preemptible(const struct core *c, uint32_t vcpu, uint32_t at, uint64_t now)
 {
 	const struct core_domain *d = &c->domains[c->cpus[at].domain];
-	uint32_t probes = vm_of((struct core *)c, vcpu)->realtime ? d->n : PROBES;
+	uint32_t probes = vm_of((struct core *)c, vcpu)->realtime ? d->n : CORE_PROBES;
 
 	for (uint32_t i = 0; i < probes && i < d->n; i++) {
 		uint32_t cpu = d->first + (at - d->first + i) % d->n;

@@ -23,27 +23,26 @@ static uint64_t time_for(uint64_t work, uint32_t speed, uint32_t pace)
 }
 
 /* The guest's own pace; an idle tick is not slowed by ticks. */
-static uint32_t pace_of(struct sim *s, uint32_t vcpu)
+static uint32_t pace_of(const struct guest *g)
 {
-	return s->guests[vcpu].ticking ? DISPATCH_STRETCH_ONE : guest_vm(s, vcpu)->pace;
+	return g->ticking ? DISPATCH_STRETCH_ONE : g->pace;
 }
 
 static void settle_cpu(struct sim *s, uint32_t cpu)
 {
 	struct sim_cpu *e = &s->cpus[cpu];
 	uint64_t dt = s->now - e->from, work, burn;
-	struct sim_vm *vm;
 	struct guest *g;
 
 	e->from = s->now;
 	if (e->running == CORE_NONE || !dt)
 		return;
 	g = &s->guests[e->running];
-	vm = guest_vm(s, e->running);
-	work = work_in(dt, e->speed, pace_of(s, e->running));
+	work = work_in(dt, e->speed, pace_of(g));
 	burn = work < g->debt ? work : g->debt;
 	g->debt -= burn;
-	vm->overhead += burn;
+	if (burn)
+		guest_vm(s, e->running)->overhead += burn;
 	work -= burn;
 	g->work += work;
 	g->need -= work < g->need ? work : g->need;
@@ -60,7 +59,7 @@ static void arm_cpu(struct sim *s, uint32_t cpu)
 		g = &s->guests[e->running];
 		t = g->need + g->debt;
 		if (t < GUEST_BUSY) {
-			t = s->now + time_for(t, e->speed, pace_of(s, e->running));
+			t = s->now + time_for(t, e->speed, pace_of(g));
 			at = t < at ? t : at;
 		}
 		if (g->alarm < at)
@@ -93,16 +92,13 @@ static void switch_guest(struct sim *s, uint32_t cpu)
 	if (old == new)
 		return;
 	e->running = new;
-	if (old != CORE_NONE) {
+	if (old != CORE_NONE)
 		e->last = old;
-		if (guest_vm(s, old)->row->stopped)
-			guest_vm(s, old)->row->stopped(s, old);
-	}
 	if (new == CORE_NONE)
 		return;
 	s->guests[new].debt += entry_cost(s, cpu, new);
 	s->last_cpu[new] = cpu;
-	if (guest_vm(s, new)->row->started)
+	if (s->guests[new].hooked)
 		guest_vm(s, new)->row->started(s, new);
 }
 
@@ -304,16 +300,31 @@ static void prefetch(const struct sim *s, uint32_t timer, bool deep)
 	}
 	__builtin_prefetch(&s->guests[v]);
 	__builtin_prefetch(&c->vcpus[v]);
-	__builtin_prefetch((const char *)&c->vcpus[v] + 64);
-	__builtin_prefetch((const char *)&c->vcpus[v] + 128);
+	__builtin_prefetch((const char *)&c->vcpus[v] + LINE);
 	__builtin_prefetch(&c->vcpu_links[v]);
 	if (!deep)
 		return;
 	__builtin_prefetch(&s->vms[c->vcpus[v].vm]);
 	__builtin_prefetch(&c->vms[c->vcpus[v].vm]);
-	__builtin_prefetch((const char *)&c->vms[c->vcpus[v].vm] + 64);
-	__builtin_prefetch((const char *)&c->vms[c->vcpus[v].vm] + 128);
+	__builtin_prefetch((const char *)&c->vms[c->vcpus[v].vm] + 2 * LINE);
 	__builtin_prefetch(&c->cpus[c->vcpus[v].cpu]);
+}
+
+/* A vCPU that wakes looks at its CPU and a few next to it, and at whom they run. */
+static void prefetch_rivals(const struct sim *s, uint32_t timer)
+{
+	const struct core *c = s->core;
+
+	if (timer >= c->shape.vcpus)
+		return;
+	for (uint32_t i = 0, cpu = c->vcpus[timer].cpu; i < CORE_PROBES; i++, cpu++) {
+		uint32_t v = cpu < c->shape.cpus ? c->cpus[cpu].current : CORE_NONE;
+
+		if (v == CORE_NONE)
+			continue;
+		__builtin_prefetch(&c->vcpus[v]);
+		__builtin_prefetch(&c->vms[c->vcpus[v].vm]);
+	}
 }
 
 /* On hosts too large for the caches the next events' memory is fetched while this one is dealt
@@ -321,9 +332,13 @@ static void prefetch(const struct sim *s, uint32_t timer, bool deep)
 static void look_ahead(const struct sim *s)
 {
 	const struct heap4 *q = &s->timers.queue;
+	uint32_t next = 1;
 
 	if (s->core->shape.vcpus < LARGE || q->n < 21)
 		return;
+	for (uint32_t i = 2; i < 5; i++)
+		next = q->heap[i].key < q->heap[next].key ? i : next;
+	prefetch_rivals(s, q->heap[next].id);
 	for (uint32_t i = 1; i < 21; i++)
 		prefetch(s, q->heap[i].id, i < 5);
 }
@@ -356,11 +371,11 @@ void sim_restart_counters(struct sim *s)
 	core_restart_counters(s->core, s->now);
 	s->start = s->now;
 	for (uint32_t i = 0; i < s->core->n_vcpus; i++)
-		s->guests[i].ops = s->guests[i].work = s->guests[i].wasted = 0;
+		s->guests[i].ops = s->guests[i].work = 0;
 	for (uint32_t i = 0; i < s->core->n_vms; i++) {
 		struct tick_guest *t = s->vms[i].ticks;
 
-		s->vms[i].overhead = 0;
+		s->vms[i].overhead = s->vms[i].wasted = 0;
 		if (!t)
 			continue;
 		for (uint32_t k = 0; k < SCENARIO_PROCESSES + 2; k++)

@@ -19,12 +19,13 @@ struct guest {
 	uint64_t alarm; /* TIMER_NEVER, or when to call the row's alarm() if it runs then */
 	uint64_t until; /* ns: end of its sleep */
 	uint64_t random;
-	uint64_t work;	 /* ns done */
-	uint64_t wasted; /* ns of it that were spinning */
+	uint64_t work; /* ns done */
 	uint64_t ops;
-	uint32_t phase;	  /* the row's affair */
-	uint32_t ticking; /* an idle tick is being served */
-};
+	uint32_t pace;	/* the VM's, here since each event needs it */
+	uint16_t phase; /* the row's affair */
+	bool ticking;	/* an idle tick is being served */
+	bool hooked;	/* the row wants to know when it gets a CPU */
+} __attribute__((aligned(LINE)));
 
 /* The state of a tick-counting guest (workload `ticks`). */
 struct tick_guest {
@@ -52,16 +53,17 @@ struct sim_vm {
 	uint32_t arrived;  /* barrier */
 	uint32_t owner;	   /* lock: vCPU, or CORE_NONE */
 	uint64_t overhead; /* ns of debt paid */
+	uint64_t wasted;   /* ns of work that were spinning */
 	struct tick_guest *ticks;
 	uint64_t *pending; /* io: completion times of streams, TIMER_NEVER: none under way */
-};
+} __attribute__((aligned(LINE)));
 
 struct sim_cpu {
 	uint32_t running;
 	uint32_t last;
 	uint32_t speed;
 	uint64_t from; /* ns: the running guest's work is counted up to here */
-};
+} __attribute__((aligned(32)));
 
 struct sim {
 	const struct scenario *scenario;

@@ -166,6 +166,8 @@ static int start(struct sim *s, uint64_t seed, uint32_t host, struct failure *f)
 
 		g->random = random_stream(seed, ((uint64_t)host << 32) + i);
 		g->alarm = g->until = TIMER_NEVER;
+		g->pace = guest_vm(s, i)->pace;
+		g->hooked = guest_vm(s, i)->row->started;
 		s->last_cpu[i] = CORE_NONE;
 	}
 	for (uint32_t i = 0; i < s->core->shape.cpus; i++)
@@ -182,9 +184,9 @@ static int allocate(struct sim *s)
 	struct core_shape shape;
 
 	shape_of(s->scenario, &shape);
-	s->guests = calloc(shape.vcpus, sizeof(*s->guests));
-	s->vms = calloc(shape.vms, sizeof(*s->vms));
-	s->cpus = calloc(shape.cpus, sizeof(*s->cpus));
+	s->guests = lines_alloc(shape.vcpus, sizeof(*s->guests));
+	s->vms = lines_alloc(shape.vms, sizeof(*s->vms));
+	s->cpus = lines_alloc(shape.cpus, sizeof(*s->cpus));
 	s->last_cpu = calloc(shape.vcpus, sizeof(*s->last_cpu));
 	if (!s->guests || !s->vms || !s->cpus || !s->last_cpu ||
 	    timers_init(&s->timers, shape.vcpus + shape.cpus + shape.vms + 1))

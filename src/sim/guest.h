@@ -4,8 +4,8 @@
  *
  * A guest vCPU has `need` ns of work until its next step. The engine lets it work while the core
  * runs it, and calls the row: `begin` once, `done` when the need is used up (the vCPU runs),
- * `timer` when a sleep is over (it does not), `started` and `stopped` when it gets and loses its
- * CPU, `alarm` at guest->alarm while it runs. A row answers with guest_work(), guest_sleep() or
+ * `timer` when a sleep is over (it does not), `started` when it gets a CPU,
+ * `alarm` at guest->alarm while it runs. A row answers with guest_work(), guest_sleep() or
  * guest_wake() from engine.h.
  */
 #ifndef SIM_GUEST_H
@@ -24,7 +24,6 @@ struct workload_row {
 	void (*done)(struct sim *s, uint32_t vcpu);
 	void (*timer)(struct sim *s, uint32_t vcpu);
 	void (*started)(struct sim *s, uint32_t vcpu);
-	void (*stopped)(struct sim *s, uint32_t vcpu);
 	void (*alarm)(struct sim *s, uint32_t vcpu);
 };
 

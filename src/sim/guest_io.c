@@ -35,7 +35,7 @@ static void io_begin(struct sim *s, uint32_t vcpu)
 /* Takes the completed request of a stream: returns the CPU time that it needs. */
 static uint64_t take(struct sim *s, uint32_t vcpu, uint32_t stream)
 {
-	s->guests[vcpu].phase = stream;
+	s->guests[vcpu].phase = (uint16_t)stream;
 	return guest_draw(s, vcpu, guest_vm(s, vcpu)->spec->burst);
 }
 

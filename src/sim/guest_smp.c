@@ -41,7 +41,7 @@ static uint32_t threads_of(const struct sim *s, uint32_t vcpu)
 static void end_spin(struct sim *s, uint32_t vcpu, uint64_t allowed)
 {
 	guest_settle(s, vcpu);
-	s->guests[vcpu].wasted += allowed - s->guests[vcpu].need;
+	guest_vm(s, vcpu)->wasted += allowed - s->guests[vcpu].need;
 }
 
 /* The last thread has come: all go on. */
@@ -69,7 +69,7 @@ static void barrier_done(struct sim *s, uint32_t vcpu)
 	uint64_t spin = guest_spec(s, vcpu)->spin;
 
 	if (g->phase == SPINS) {
-		g->wasted += spin;
+		guest_vm(s, vcpu)->wasted += spin;
 		g->phase = SLEEPS;
 		guest_sleep(s, vcpu, TIMER_NEVER, LEDGER_HALT);
 	} else if (++guest_vm(s, vcpu)->arrived == threads_of(s, vcpu)) {

@@ -88,8 +88,8 @@ static void take_ticks(const struct sim *s, const struct sim_vm *vm, struct vm_r
 static void take_vcpus(const struct sim *s, uint32_t id, struct vm_result *r)
 {
 	const struct core_vm *vm = &s->core->vms[id];
-	double wall = ns_to_s(s->now - s->start), ops = 0, work = 0, wasted = 0, delay = 0,
-	       moves = 0;
+	double wall = ns_to_s(s->now - s->start), ops = 0, work = 0, delay = 0, moves = 0,
+	       wasted = ns_to_s(s->vms[id].wasted);
 
 	ledger_start(&r->ledger, s->now, LEDGER_HALT);
 	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
@@ -99,7 +99,6 @@ static void take_vcpus(const struct sim *s, uint32_t id, struct vm_result *r)
 		ledger_merge(&r->ledger, &v->ledger);
 		ops += (double)g->ops;
 		work += ns_to_s(g->work);
-		wasted += ns_to_s(g->wasted);
 		delay = fmax(delay, ns_to_s(v->worst));
 		moves += v->moves;
 	}

@@ -7,10 +7,10 @@
 #ifndef SIM_TIMERS_H
 #define SIM_TIMERS_H
 
+#include "base/lines.h"
 #include "policy/heap4.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 
 #define TIMER_NEVER HEAP4_NEVER
 #define TIMER_OFF   HEAP4_OFF
@@ -27,11 +27,9 @@ static inline size_t timers_bytes(uint32_t count)
 
 static inline int timers_init(struct timers *t, uint32_t count)
 {
-	size_t size = (((size_t)count + 4) * sizeof(struct heap4_entry) + 127) & ~(size_t)63;
-
 	t->queue.n = 0;
-	t->memory = aligned_alloc(64, size);
-	t->queue.place = malloc(((size_t)count + 1) * sizeof(uint32_t));
+	t->memory = lines_alloc((size_t)count + 4, sizeof(struct heap4_entry));
+	t->queue.place = lines_alloc((size_t)count + 1, sizeof(uint32_t));
 	if (!t->memory || !t->queue.place)
 		return -1;
 	t->queue.heap = (struct heap4_entry *)t->memory + 3;
