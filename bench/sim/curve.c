@@ -3,9 +3,9 @@
  * How fast the simulator is, and what it needs, from 10 to 100,000 vCPUs: one host with a CPU for
  * each four vCPUs, each of which works for an exponential time (mean 10 ms) and sleeps as long;
  * then the same vCPUs on hosts of 50 CPUs, one after the other. An event is one timer of the
- * engine; rates are by CPU time of one thread, since the machine may be shared. `curve VMS` instead
- * plays the workload of peer.cpp (hosts of 8 CPUs and 20 VMs) and counts its events: ends of bursts
- * and sleeps.
+ * engine; rates are by CPU time of one thread, since the machine may be shared. `curve VMS SECONDS`
+ * instead plays the workload of peer.cpp (hosts of 8 CPUs and 20 VMs) for as many virtual seconds
+ * and counts its events: ends of bursts and sleeps.
  */
 #include "base/clock.h"
 #include "base/units.h"
@@ -42,7 +42,7 @@ static struct scenario *scenario(unsigned cpus, unsigned vms)
 }
 
 struct measured {
-	double events, ops, cpu, wall, bytes, work;
+	double events, ops, cpu, wall, bytes;
 };
 
 /* Adds what one host does in `seconds` of virtual time. */
@@ -63,7 +63,6 @@ static void play(const struct scenario *sc, uint32_t host, double seconds, struc
 	m->events += (double)s->events;
 	for (uint32_t i = 0; i < s->core->n_vcpus; i++) {
 		m->ops += (double)s->guests[i].ops;
-		m->work += ns_to_s(s->guests[i].work) / seconds;
 	}
 	sim_free(s);
 }
@@ -93,14 +92,15 @@ static void many_hosts(unsigned n)
 	scenario_free(sc);
 }
 
-static void as_peer(unsigned vms)
+static void as_peer(unsigned vms, double seconds)
 {
 	struct scenario *sc = scenario(8, 20);
 	struct measured m = {0};
 
 	for (unsigned i = 0; i < vms / 20; i++)
-		play(sc, i, vms > 1000 ? 5 : 500, &m);
-	printf("%u %.0f %.6f %.0f %.5f\n", vms, 2 * m.ops, m.cpu, 2 * m.ops / m.cpu, m.work / vms);
+		play(sc, i, seconds, &m);
+	printf("%u %.0f %.6f %.0f %.3f\n", vms, 2 * m.ops, m.cpu, 2 * m.ops / m.cpu,
+	       m.ops / seconds / vms);
 	scenario_free(sc);
 }
 
@@ -108,8 +108,8 @@ int main(int argc, char **argv)
 {
 	static const unsigned sizes[] = {10, 64, 100, 1000, 10000, 100000};
 
-	if (argc > 1) {
-		as_peer((unsigned)atoi(argv[1]));
+	if (argc > 2) {
+		as_peer((unsigned)atoi(argv[1]), atof(argv[2]));
 		return 0;
 	}
 	printf("%8s %8s %10s %12s %12s %8s %12s\n", "vCPUs", "CPUs", "events", "/s of CPU",
