@@ -150,7 +150,7 @@ static int parse_both(const struct control_report *report, struct failure *f,
 /* The agent's side. What is wrong with it is the VM's failure unless it has a better one. */
 static void take_agent(const struct control_report *report, struct lab_vm *vm)
 {
-	struct lab_snapshot a, b;
+	struct lab_snapshot a = {0}, b = {0};
 	struct failure why;
 
 	vm->before = json_deep_copy(report->before);

@@ -86,7 +86,7 @@ static int run_units(struct run *r, const struct run_options *o)
 	crew.units = r->n_variants * r->seeds * hosts(r);
 	if (jobs > crew.units)
 		jobs = crew.units;
-	threads = calloc(jobs, sizeof(*threads));
+	threads = calloc(jobs + 1, sizeof(*threads));
 	if (!threads)
 		return -ENOMEM;
 	while (started + 1 < jobs && !pthread_create(&threads[started], NULL, work, &crew))

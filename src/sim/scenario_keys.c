@@ -327,8 +327,7 @@ static int set_word(char *to, const char *value)
 {
 	if (!is_name(value))
 		return -EINVAL;
-	memset(to, 0, SCENARIO_NAME);
-	memcpy(to, value, strlen(value));
+	snprintf(to, SCENARIO_NAME, "%s", value);
 	return 0;
 }
 
