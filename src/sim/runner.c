@@ -266,7 +266,7 @@ int run_scenario(const struct scenario *s, const struct run_options *o, struct f
 	if (!err)
 		err = check_memory(r, o->jobs ? o->jobs : 1, f);
 	if (!err) {
-		r->results = calloc((size_t)r->n_variants * r->seeds * hosts(r),
+		r->results = calloc((size_t)r->n_variants * r->seeds * hosts(r) + 1,
 				    sizeof(*r->results));
 		err = r->results ? run_units(r, o) : -ENOMEM;
 		if (err == -ENOMEM)
