@@ -229,7 +229,8 @@ static void threads_are_told_apart(void **state)
 	}
 	snapshot_done(&s);
 	end(&c);
-	if (most < 300 * NS_PER_MS || least < 100 * NS_PER_MS || least >= most)
+	/* To 1 %, as above: a thread's clock is not read at the instants of our records. */
+	if (most < 297 * NS_PER_MS || least < 99 * NS_PER_MS || least >= most)
 		fail_msg("threads that ran 0.3 s and 0.1 s have %.6f s and %.6f s", ns_to_s(most),
 			 ns_to_s(least));
 }
