@@ -45,20 +45,24 @@ static void status_row(const struct scene *s, struct pen *p)
 	pen_text(p, row->cgroup ? row->cgroup : "");
 }
 
-static void status_right(const struct scene *s, struct canvas *c, int y)
+/* How many are shown; returns the width that it takes. */
+static int status_right(const struct scene *s, struct canvas *c, int y)
 {
 	const struct model *m = s->model;
 	char text[160];
 	struct pen p;
+	int n;
 
 	if (s->ui->view.filter[0])
-		snprintf(text, sizeof(text), " '%s': %zu of %zu", s->ui->view.filter, m->n_matching,
-			 m->n_processes);
+		n = snprintf(text, sizeof(text), " '%s': %zu of %zu ", s->ui->view.filter,
+			     m->n_matching, m->n_processes);
 	else
-		snprintf(text, sizeof(text), " %zu processes", m->n_processes);
-	p = pen_at(c, y, c->width - 1 - (int)strlen(text), (int)strlen(text), STYLE_DIM);
-	if (p.x > c->width / 3)
-		pen_text(&p, text);
+		n = snprintf(text, sizeof(text), " %zu processes ", m->n_processes);
+	if (n > c->width / 2)
+		return 0;
+	p = pen_at(c, y, c->width - n, n, STYLE_DIM);
+	pen_text(&p, text);
+	return n;
 }
 
 void layout_status(const struct scene *s, struct canvas *c, int y)
@@ -67,7 +71,9 @@ void layout_status(const struct scene *s, struct canvas *c, int y)
 		[PROMPT_FILTER] = "filter: ",
 		[PROMPT_SEEK] = "go to (12:01:07, +30, -30 or #12): ",
 	};
-	struct pen p = pen_at(c, y, 1, c->width - 1, STYLE_BOLD);
+	bool count = s->model && s->ui->prompt != PROMPT_SEEK;
+	int right = count ? status_right(s, c, y) : 0;
+	struct pen p = pen_at(c, y, 1, c->width - 1 - right, STYLE_BOLD);
 
 	if (s->ui->prompt) {
 		pen_text(&p, prompts[s->ui->prompt]);
@@ -78,8 +84,6 @@ void layout_status(const struct scene *s, struct canvas *c, int y)
 		p.style = STYLE_DIM;
 		status_row(s, &p);
 	}
-	if (s->model && s->ui->prompt != PROMPT_SEEK)
-		status_right(s, c, y);
 }
 
 static bool bound(const struct scene *s, const struct ui_binding *b)

@@ -167,32 +167,44 @@ static int history_height(int height)
 	return height >= 48 ? 4 : height >= 36 ? 3 : height >= 30 ? 2 : 1;
 }
 
-/* The place among `width` columns at which interval `at` of `n` begins: a recording is stretched or
- * pressed over all of them. */
-static size_t column_of(size_t at, size_t n, int width)
-{
-	return n ? at * (size_t)width / n : 0;
-}
-
-/* The largest value that column `x` stands for, -1 for none. */
-static double column_value(const struct scene *s, int x, int width)
+/* The intervals that column `x` stands for, [*ret_first, *ret_end): a recording is stretched or
+ * pressed over all columns, otherwise the last one is the newest. False for none. */
+static bool column_span(const struct scene *s, int x, int width, size_t *ret_first, size_t *ret_end)
 {
 	size_t n = s->n_history, first, end;
-	double most = -1;
 
 	if (s->ui->replay) {
 		first = (size_t)x * n / (size_t)width;
 		end = ((size_t)x + 1) * n / (size_t)width;
-		end = end > first ? end : first + 1;
 	} else {
 		if (n + (size_t)x < (size_t)width)
-			return -1;
-		first = n + (size_t)x - (size_t)width;
-		end = first + 1;
+			return false;
+		first = end = n + (size_t)x - (size_t)width;
 	}
-	for (size_t i = first; i < end && i < n; i++)
+	*ret_first = first;
+	*ret_end = end > first ? end : first + 1;
+	return first < n;
+}
+
+/* The largest value in the column, -1 for none. */
+static double column_value(const struct scene *s, int x, int width)
+{
+	size_t first, end;
+	double most = -1;
+
+	if (!column_span(s, x, width, &first, &end))
+		return -1;
+	for (size_t i = first; i < end && i < s->n_history; i++)
 		most = fmax(most, s->history[i]);
 	return most;
+}
+
+static bool column_is_now(const struct scene *s, int x, int width)
+{
+	size_t first, end;
+
+	return s->ui->replay && column_span(s, x, width, &first, &end) && s->frame >= first &&
+	       s->frame < end;
 }
 
 static uint32_t block(const struct canvas *c, double eighths)
@@ -211,15 +223,6 @@ static double history_peak(const struct scene *s, int width)
 	for (int x = 0; x < width; x++)
 		peak = fmax(peak, column_value(s, x, width));
 	return peak;
-}
-
-static bool column_is_now(const struct scene *s, int x, int width)
-{
-	size_t first = column_of(s->frame, s->n_history, width);
-	size_t end = column_of(s->frame + 1, s->n_history, width);
-
-	return s->ui->replay && s->frame < s->n_history && (size_t)x >= first &&
-	       (size_t)x < (end > first ? end : first + 1);
 }
 
 static void draw_column(const struct scene *s, struct canvas *c, int y, int lines, int x, int width,

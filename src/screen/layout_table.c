@@ -182,7 +182,7 @@ static void draw_heading(const struct scene *s, struct canvas *c, int y, const s
 		else
 			pen_text(&p, name);
 		if (column->key)
-			layout_add_hit(l, y, slots[i].x, slots[i].width, column->key);
+			layout_add_hit(l, y, slots[i].x, p.end - slots[i].x, column->key);
 	}
 }
 
