@@ -348,7 +348,7 @@ int model_make(const struct frame *from, const struct frame *to, const struct mo
 {
 	bool same = from && from->elapsed <= to->elapsed;
 	struct model m = {.frame = to, .busy = to->busy, .idle = to->idle, .elapsed = to->elapsed};
-	_cleanup_(past_done) struct past past = {NULL};
+	_cleanup_(past_done) struct past past = {.frame = NULL};
 	int err = past_make(same ? from : NULL, &past);
 
 	if (err)
