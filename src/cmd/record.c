@@ -59,7 +59,7 @@ static void on_signal(int signal)
 static int record_frame(struct feed *feed, struct recording_writer *w, struct failure *f)
 {
 	struct recording_mark mark = {.time = clock_real()};
-	struct frame frame;
+	struct frame frame = {.time = 0};
 	json_t *json = NULL;
 	int err = feed_take(feed, f, &json);
 

@@ -105,7 +105,7 @@ static int take(void *feed, struct failure *f, json_t **ret)
 static int open_socket(const struct feed_config *config, struct failure *f, void **ret)
 {
 	struct socket_feed *s = calloc(1, sizeof(*s));
-	json_t *first;
+	json_t *first = NULL;
 	int err;
 
 	if (!s)

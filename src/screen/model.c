@@ -119,9 +119,12 @@ static struct figures thread_delta(const struct past *p, const struct frame_proc
 				   const struct frame_thread *now)
 {
 	const struct frame_process *before = past_process(p, of);
-	const struct found *f = before ? look_up(p->threads, p->frame->n_threads, now->tid) : NULL;
 	struct figures d = now->own;
+	const struct found *f;
 
+	if (!p->frame || !before)
+		return d;
+	f = look_up(p->threads, p->frame->n_threads, now->tid);
 	if (f && f->at >= before->first_thread && f->at < before->first_thread + before->n_threads)
 		figures_subtract(&d, &p->frame->threads[f->at].own);
 	return d;

@@ -98,24 +98,37 @@ static void fill_head(uint8_t *b, const struct recording_mark *mark, size_t pack
 	put_le(b + 52, 4, checksum(b, 52));
 }
 
-int recording_write(struct recording_writer *w, const struct recording_mark *mark,
-		    const json_t *json, struct failure *f)
+/* The snapshot as text, packed, behind room for the head; the bytes are the caller's. */
+static int pack(const json_t *json, uint8_t **ret, size_t *ret_packed, size_t *ret_size)
 {
 	_cleanup_(free_ptr) char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	size_t size = text ? strlen(text) : 0;
 	uLongf packed = compressBound(size);
-	_cleanup_(free_ptr) uint8_t *b = malloc(RECORDING_FRAME_SIZE + packed);
-	int err;
+	uint8_t *b = text ? malloc(RECORDING_FRAME_SIZE + packed) : NULL;
 
-	if (!text || !b)
-		return failure_errno(f, -ENOMEM, "%s", w->path);
-	if (compress2(b + RECORDING_FRAME_SIZE, &packed, (const Bytef *)text, size, 3) != Z_OK)
-		return failure_errno(f, -ENOMEM, "%s", w->path);
-	if (size > RECORDING_JSON_SIZE_MAX || packed > RECORDING_PACKED_SIZE_MAX)
-		return failure_set(f, -EFBIG, "%s: a snapshot of %zu bytes is too large for it",
-				   w->path, size);
-	fill_head(b, mark, packed, size);
-	err = append(w, b, RECORDING_FRAME_SIZE + packed);
+	if (!b || compress2(b + RECORDING_FRAME_SIZE, &packed, (Bytef *)text, size, 3) != Z_OK) {
+		free(b);
+		return -ENOMEM;
+	}
+	*ret = b;
+	*ret_packed = packed;
+	*ret_size = size;
+	return 0;
+}
+
+int recording_write(struct recording_writer *w, const struct recording_mark *mark,
+		    const json_t *json, struct failure *f)
+{
+	_cleanup_(free_ptr) uint8_t *b = NULL;
+	size_t packed, size;
+	int err = pack(json, &b, &packed, &size);
+
+	if (!err && (size > RECORDING_JSON_SIZE_MAX || packed > RECORDING_PACKED_SIZE_MAX))
+		err = -E2BIG;
+	if (!err) {
+		fill_head(b, mark, packed, size);
+		err = append(w, b, RECORDING_FRAME_SIZE + packed);
+	}
 	return err ? failure_errno(f, err, "%s", w->path) : 0;
 }
 

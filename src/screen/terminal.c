@@ -74,7 +74,7 @@ static void set_colours(void)
 	if (!colours)
 		return;
 	use_default_colors();
-	for (short i = 0; i < STYLES; i++)
+	for (int i = 0; i < STYLES; i++)
 		init_pair((short)(i + 1), looks[i].fg, looks[i].bg);
 }
 

@@ -260,8 +260,8 @@ keys ']'
 see '#4 of 4'
 see "^ *$spinner "
 expect 1 'is there already' "$desched" record -n 1 "$dir/live.rec"
-# A file that may not grow: 600 blocks of 512 bytes.
-expect 1 'File too large' sh -c "ulimit -f 600; exec '$desched' record -d 0.05 '$dir/full.rec'"
+# A file that may not grow: 200 blocks of 512 bytes.
+expect 1 'File too large' sh -c "ulimit -f 200; exec '$desched' record -d 0.05 '$dir/full.rec'"
 start "$desched" top --replay "$dir/full.rec"
 see '#1 of '
 gone 'is cut off'
