@@ -332,7 +332,8 @@ static int prepare(struct session *s, struct failure *f)
 	if (!s->history)
 		return failure_errno(f, -ENOMEM, "history");
 	if (s->config->feed->ops == &feed_proc)
-		snprintf(s->note, sizeof(s->note), "true time of processes cannot be shown: %.400s",
+		snprintf(s->note, sizeof(s->note),
+			 "%%TRUE is not known: run as root, or start vmdesched (%.400s)",
 			 s->config->feed->why);
 	return 0;
 }
