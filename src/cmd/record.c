@@ -96,7 +96,7 @@ static int record(struct feed *feed, struct recording_writer *w, uint64_t *frame
 
 static int record_to(const char *path, struct failure *f)
 {
-	struct feed_config config = {options.source, options.page, options.socket, false};
+	struct feed_config config = {options.source, options.page, options.socket};
 	struct recording_writer *w;
 	struct feed feed;
 	uint64_t frames = 0, bytes;

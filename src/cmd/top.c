@@ -23,7 +23,7 @@ static struct {
 	bool batch, json, all;
 	uint64_t iterations, delay;
 	const char *source, *page, *socket, *replay;
-} options = {.delay = 3 * NS_PER_SEC, .source = "auto", .socket = PROTOCOL_SOCKET};
+} options = {.source = "auto", .socket = PROTOCOL_SOCKET};
 
 static const struct option_row rows[] = {
 	{'b', "batch", NULL, OPTION_FLAG, &options.batch, 0, 0,
@@ -31,7 +31,7 @@ static const struct option_row rows[] = {
 	{'n', "iterations", "N", OPTION_UINT, &options.iterations, 1, 0,
 	 "end after N tables (without end)"},
 	{'d', "delay", "S", OPTION_SECONDS, &options.delay, 50 * NS_PER_MS, 86400 * NS_PER_SEC,
-	 "seconds between tables (3)"},
+	 "seconds between tables or frames (3), of a recording that plays (0.5)"},
 	{'s', "source", "S", OPTION_STRING, &options.source, 0, 0,
 	 "auto, steal, page or self (auto: vmdesched's, or the best that works here)"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
@@ -167,14 +167,14 @@ static void print_json(const struct model *m)
 	json_decref(o);
 }
 
-static int print(const struct frame *old, const struct frame *new)
+static int print(const struct frame *old, const struct frame *new, struct failure *f)
 {
 	struct model_view view = {.busy_only = !options.all};
 	struct model m;
 	int err = model_make(old, new, &view, &m);
 
 	if (err)
-		return err;
+		return failure_errno(f, err, "a table");
 	(options.json ? print_json : print_table)(&m);
 	model_done(&m);
 	return 0;
@@ -191,7 +191,7 @@ static int take(struct feed *feed, struct failure *f, struct frame *ret)
 	return err;
 }
 
-static int run_batch(struct feed *feed, struct failure *f)
+static int run_batch(struct feed *feed, uint64_t delay, struct failure *f)
 {
 	struct frame old = {0}, new;
 	uint64_t next = clock_mono();
@@ -199,12 +199,12 @@ static int run_batch(struct feed *feed, struct failure *f)
 
 	for (uint64_t i = 0; !err && !stop && (!options.iterations || i < options.iterations);
 	     i++) {
-		next += options.delay;
+		next += delay;
 		feed_wait(feed, next, -1, &stop);
 		err = take(feed, f, &new);
 		if (err)
 			break;
-		err = print(&old, &new);
+		err = print(&old, &new, f);
 		frame_done(&old);
 		old = new;
 	}
@@ -214,25 +214,27 @@ static int run_batch(struct feed *feed, struct failure *f)
 
 static int run_live(struct failure *f)
 {
-	struct feed_config config = {options.source, options.page, options.socket, false};
-	struct screen_config screen = {options.delay, options.iterations, .stop = &stop};
+	uint64_t delay = options.delay ? options.delay : 3 * NS_PER_SEC;
+	struct feed_config config = {options.source, options.page, options.socket};
+	struct screen_config screen = {delay, options.iterations, .stop = &stop};
 	struct feed feed;
 	int err = feed_open(&config, f, &feed);
 
 	if (err)
 		return err;
-	if (options.batch && feed.why[0] && feed.ops == &feed_proc)
+	if (options.batch && feed.ops == &feed_proc)
 		fprintf(stderr, "desched top: true time of processes cannot be shown: %s\n",
 			feed.why);
 	screen.feed = &feed;
-	err = options.batch ? run_batch(&feed, f) : screen_run(&screen, f);
+	err = options.batch ? run_batch(&feed, delay, f) : screen_run(&screen, f);
 	feed_close(&feed);
 	return err;
 }
 
 static int run_replay(struct failure *f)
 {
-	struct screen_config screen = {options.delay, options.iterations, .stop = &stop};
+	uint64_t delay = options.delay ? options.delay : NS_PER_SEC / 2;
+	struct screen_config screen = {delay, options.iterations, .stop = &stop};
 	const char *slash = strrchr(options.replay, '/');
 	int err;
 

@@ -7,18 +7,18 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 static const struct feed_ops *const feeds[] = {&feed_vmdesched, &feed_agent, &feed_proc};
 
+/* Who names a source or a page wants an agent that has it. */
 static bool wanted(const struct feed_config *c, const struct feed_ops *ops)
 {
 	bool own = c->page || (c->source && strcmp(c->source, "auto") != 0);
 
-	if (ops == &feed_agent)
-		return true;
-	return ops == &feed_proc ? !own && !c->exact : !own;
+	return ops == &feed_agent || !own;
 }
 
 int feed_open(const struct feed_config *config, struct failure *f, struct feed *ret)
@@ -69,18 +69,19 @@ int feed_take(struct feed *feed, struct failure *f, json_t **ret)
 
 void feed_wait(struct feed *feed, uint64_t until, int fd, const volatile sig_atomic_t *stop)
 {
+	const struct feed_ops *ops = feed ? feed->ops : NULL;
 	struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
 
-	if (feed->ops->fd)
-		fds[1].fd = feed->ops->fd(feed->feed);
+	if (ops && ops->fd)
+		fds[1].fd = ops->fd(feed->feed);
 	for (uint64_t now = clock_mono(); !*stop && !fds[0].revents && now < until;
 	     now = clock_mono()) {
 		uint64_t left = u64_min(until - now, AGENT_POLL_NS);
 
 		int n = poll(fds, 2, (int)(left / NS_PER_MS) + 1);
 
-		if (feed->ops->poll)
-			feed->ops->poll(feed->feed);
+		if (ops && ops->poll)
+			ops->poll(feed->feed);
 		if (n < 0)
 			return;
 	}

@@ -15,14 +15,12 @@
 
 #include <jansson.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 struct feed_config {
 	const char *source; /* as agent_config; NULL or "auto": the best that works here */
 	const char *page;   /* NULL: the device */
 	const char *socket; /* vmdesched's */
-	bool exact;	    /* without what only /proc tells */
 };
 
 struct feed_ops {
@@ -56,7 +54,8 @@ void feed_close(struct feed *feed);
 /* As ops->take(), with parent, user and cgroup of each process (screen/annotate.h). */
 int feed_take(struct feed *feed, struct failure *f, json_t **ret);
 
-/* Lets the feed work until clock_mono() is `until`; a signal, *stop, or something to read from `fd`
+/* Lets the feed (NULL: none) work until clock_mono() is `until`; a signal, *stop, or something to
+ * read from `fd`
  * (-1: none) ends it early. */
 void feed_wait(struct feed *feed, uint64_t until, int fd, const volatile sig_atomic_t *stop);
 

@@ -9,9 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECONDS_MAX                                                                                \
-	4e9 /* 126 years: sums of some thousand CPUs fit into 64 bits of nanoseconds               \
-	     */
+#define SECONDS_MAX 4e9 /* four times that fits into 64 bits of ns */
 
 uint64_t figures_away(const struct figures *f)
 {

@@ -11,7 +11,7 @@
 void layout_add_hit(struct layout *l, int y, int x, int width, int key)
 {
 	if (l->n_hits < LAYOUT_HITS_MAX && width > 0)
-		l->hits[l->n_hits++] = (struct hit){y, x, width, key};
+		l->hits[l->n_hits++] = (struct hit){y, x, 1, width, key};
 }
 
 /* ---- status and keys ---- */
@@ -200,20 +200,20 @@ static int key_of_time(const struct layout *l, const struct scene *s, int x)
 {
 	size_t at = (size_t)(x - l->timeline.x) * s->n_history / (size_t)l->timeline.width;
 
-	return at < s->n_frames ? UI_KEY_FRAME + (int)at : UI_KEY_NONE;
+	return at < s->n_frames ? l->timeline.key + (int)at : UI_KEY_NONE;
+}
+
+static bool inside(const struct hit *h, int y, int x)
+{
+	return y >= h->y && y < h->y + h->height && x >= h->x && x < h->x + h->width;
 }
 
 int layout_key(const struct layout *l, const struct scene *s, int y, int x)
 {
-	const struct hit *t = &l->timeline;
-
-	for (int i = 0; i < l->n_hits; i++) {
-		const struct hit *h = &l->hits[i];
-
-		if (y == h->y && x >= h->x && x < h->x + h->width)
-			return h->key;
-	}
-	if (t->width && y >= t->y && y < t->y + t->key && x >= t->x && x < t->x + t->width)
+	for (int i = 0; i < l->n_hits; i++)
+		if (inside(&l->hits[i], y, x))
+			return l->hits[i].key;
+	if (inside(&l->timeline, y, x))
 		return key_of_time(l, s, x);
 	if (l->table_y && y >= l->table_y && y < l->table_y + (int)l->page)
 		return key_of_row(l, s, y);

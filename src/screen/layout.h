@@ -34,8 +34,8 @@ struct scene {
 };
 
 struct hit {
-	int y, x, width;
-	int key;
+	int y, x, height, width;
+	int key; /* that a click there stands for */
 };
 
 struct layout {
@@ -43,7 +43,7 @@ struct layout {
 	int n_hits;
 	int table_y;	     /* the first row's line */
 	size_t page;	     /* rows that have room */
-	struct hit timeline; /* of a recording: width 0 for none; key = its height in lines */
+	struct hit timeline; /* of a recording: its history; 0 wide for none */
 };
 
 /* Draws all of the canvas. The model of the scene has been followed (ui_follow()). */

@@ -79,15 +79,17 @@ static struct grid make_grid(const struct model *m, int width, int height)
 	return g;
 }
 
+static double part(uint64_t ns, uint64_t whole)
+{
+	return whole ? 100.0 * (double)ns / (double)whole : 0;
+}
+
 static void draw_cpu(struct pen *p, const char *name, const uint64_t ns[LEDGER_STATES],
 		     uint64_t whole)
 {
 	bool wide = p->end - p->x >= 2 * CELL_MIN - 20;
-	struct frame_cpu cpu = {.cpu = 0};
-	double away, run = whole ? 100.0 * (double)ns[LEDGER_RUN] / (double)whole : 0;
+	double run = part(ns[LEDGER_RUN], whole), away = part(model_away(ns), whole);
 
-	memcpy(cpu.ns, ns, sizeof(cpu.ns));
-	away = whole ? 100.0 * (double)frame_cpu_away(&cpu) / (double)whole : 0;
 	p->style = STYLE_LABEL;
 	pen_printf(p, " %-7s", name);
 	p->style = STYLE_DIM;
@@ -266,7 +268,7 @@ static void draw_history(const struct scene *s, struct canvas *c, int y, struct 
 	p = pen_at(c, y, c->width - HISTORY_GAP, HISTORY_GAP - 1, STYLE_DIM);
 	pen_right(&p, "peak %.1f %%", peak);
 	if (s->ui->replay)
-		l->timeline = (struct hit){y, HISTORY_LEFT, width, lines};
+		l->timeline = (struct hit){y, HISTORY_LEFT, lines, width, UI_KEY_FRAME};
 }
 
 /* ---- text ---- */
@@ -305,7 +307,7 @@ static void draw_title(const struct scene *s, struct canvas *c)
 	if (m)
 		pen_printf(&p, ", source %s   %zu CPU%s   %.1f s", m->frame->source, m->n_cpus,
 			   m->n_cpus == 1 ? "" : "s", ns_to_s(m->elapsed));
-	else
+	else if (!s->ui->replay)
 		pen_text(&p, "   measuring ...");
 }
 

@@ -30,12 +30,12 @@ double model_percent(const struct model *m, uint64_t ns)
 	return m->elapsed ? 100.0 * (double)ns / (double)m->elapsed : 0;
 }
 
-uint64_t frame_cpu_away(const struct frame_cpu *c)
+uint64_t model_away(const uint64_t ns[LEDGER_STATES])
 {
 	uint64_t sum = 0;
 
 	for (uint32_t s = 0; s < LEDGER_STATES; s++)
-		sum += s == LEDGER_RUN || s == LEDGER_HALT ? 0 : c->ns[s];
+		sum += s == LEDGER_RUN || s == LEDGER_HALT ? 0 : ns[s];
 	return sum;
 }
 

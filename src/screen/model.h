@@ -80,8 +80,8 @@ void model_done(struct model *m);
 /* `ns` of the interval, in percent of one CPU. */
 double model_percent(const struct model *m, uint64_t ns);
 
-/* The time of the whole interval that the CPU had away, in its ledger. */
-uint64_t frame_cpu_away(const struct frame_cpu *c);
+/* Of a CPU's ledger, what is neither running nor idle. */
+uint64_t model_away(const uint64_t ns[LEDGER_STATES]);
 
 const char *model_sort_name(enum model_sort sort);
 

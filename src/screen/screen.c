@@ -94,7 +94,7 @@ static void take_live(struct session *s)
 	int err;
 
 	s->notice.text[0] = '\0';
-	err = feed_take((struct feed *)s->config->feed, &s->notice, &json);
+	err = feed_take(s->config->feed, &s->notice, &json);
 	if (!err)
 		err = frame_parse(json, clock_real(), &s->notice, &frame);
 	json_decref(json);
@@ -244,11 +244,8 @@ static bool handle_events(struct session *s)
 
 static void wait_a_moment(struct session *s)
 {
-	static const struct feed_ops none = {.name = "none"};
-	static struct feed nothing = {.ops = &none};
-	struct feed *feed = s->config->feed ? (struct feed *)s->config->feed : &nothing;
-
-	feed_wait(feed, u64_min(s->next, clock_mono() + LOOK_NS), STDIN_FILENO, s->config->stop);
+	feed_wait(s->config->feed, u64_min(s->next, clock_mono() + LOOK_NS), STDIN_FILENO,
+		  s->config->stop);
 }
 
 static bool advance(struct session *s)
@@ -324,7 +321,8 @@ static int prepare_recording(struct session *s, struct failure *f)
 
 static int prepare(struct session *s, struct failure *f)
 {
-	s->ui = (struct ui){.delay = s->config->delay, .replay = s->config->recording};
+	s->ui = (struct ui){.replay = s->config->recording};
+	s->ui.delay = s->config->delay;
 	s->ui.paused = s->ui.replay;
 	if (s->config->recording)
 		return prepare_recording(s, f);

@@ -12,7 +12,7 @@ struct screen_config {
 	uint64_t delay;		     /* ns between frames */
 	uint64_t iterations;	     /* frames shown, then end; 0: until somebody quits */
 	volatile sig_atomic_t *stop; /* set by a signal: end */
-	const struct feed *feed;     /* or */
+	struct feed *feed;	     /* or */
 	struct recording *recording; /* of these one is NULL */
 	const char *name;	     /* of the recording */
 };

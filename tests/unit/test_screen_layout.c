@@ -110,6 +110,27 @@ static void assert_has(const char *text, const char *line)
 		fail_msg("no '%s' in\n%s", line, text);
 }
 
+/* More room: a history of two lines, so 4, 7, 11 and 16 eighths, and the cgroup behind a command
+ * that has (110 - 57 - 2) / 2 = 25 columns. */
+static void the_screen_at_110x30(void **state)
+{
+	struct ui ui = {.delay = NS_PER_SEC};
+	struct layout layout;
+	struct model m;
+	char *text;
+
+	(void)state;
+	assert_int_equal(model_make(&first, &second, &ui.view, &m), 0);
+	text = draw(&ui, &m, 110, 30, false, &layout);
+	assert_has(text, " :#   peak 45.0 %\n");
+	assert_has(text, " -*##\n");
+	assert_has(text, " SHARE        COMMAND                   CGROUP\n");
+	assert_has(text, " ||||||RRR    postgres                  /db\n");
+	assert_has(text, " R            ?[31mred?                 -\n");
+	free(text);
+	model_done(&m);
+}
+
 static void the_tree_with_threads(void **state)
 {
 	struct ui ui = {.view = {.tree = true, .threads = true}};
@@ -449,6 +470,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_screen_at_80x24),
+		cmocka_unit_test(the_screen_at_110x30),
 		cmocka_unit_test(the_tree_with_threads),
 		cmocka_unit_test(a_recording),
 		cmocka_unit_test(clicks_are_keys),

@@ -94,7 +94,7 @@ static void an_interval_is_the_difference(void **state)
 	assert_figures(&m.rows[0].own, 43, 0, 0);
 	assert_int_equal(m.cpus[0].ns[LEDGER_RUN], 600 * NS_PER_MS);
 	assert_int_equal(m.cpus[1].ns[LEDGER_COSTOP], 50 * NS_PER_MS);
-	assert_int_equal(frame_cpu_away(&m.cpus[1]), 150 * NS_PER_MS);
+	assert_int_equal(model_away(m.cpus[1].ns), 150 * NS_PER_MS);
 	assert_true(fabs(model_percent(&m, figures_occupied(&m.busy)) - 128) < 1e-6);
 	model_done(&m);
 }
