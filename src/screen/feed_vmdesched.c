@@ -2,6 +2,8 @@
 /* vmdesched's socket (guest/protocol.h): one connection and one request for each snapshot, so that
  * the daemon may be started anew in between. What it answers is bounded and checked. */
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/units.h"
 #include "screen/feed.h"
 
 #include <errno.h>
@@ -11,10 +13,11 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-#define ANSWER_MAX     (64u << 20) /* bytes */
-#define PATIENCE_S     5	   /* for each piece */
-#define REQUEST	       "{\"get\":\"snapshot\"}\n"
-#define ANSWER_AT_ONCE (256u << 10)
+#define REQUEST	   "{\"get\":\"snapshot\"}\n"
+#define ANSWER_MAX (64u << 20) /* bytes */
+#define PIECE	   (64u << 10) /* bytes that there is always room for */
+#define PATIENCE_S 5	       /* for each piece */
+#define WHOLE_NS   (20 * NS_PER_SEC)
 
 struct socket_feed {
 	struct sockaddr_un address;
@@ -40,47 +43,62 @@ static int dial(const struct socket_feed *s, struct failure *f)
 	return fd;
 }
 
-/* One line; the caller's. */
-static int read_line(int fd, char **ret, size_t *ret_size)
+struct text {
+	char *bytes;
+	size_t used, room;
+};
+
+static void text_done(struct text *t)
 {
-	char *text = NULL;
-	size_t used = 0, room = 0;
-	ssize_t n = 0;
+	free(t->bytes);
+}
 
-	for (;;) {
-		char *newline;
+static int make_room(struct text *t)
+{
+	size_t room = 2 * t->room + 2 * PIECE;
+	char *bytes;
 
-		if (room - used < ANSWER_AT_ONCE / 2) {
-			char *more = room < ANSWER_MAX ? realloc(text, 2 * room + ANSWER_AT_ONCE)
-						       : NULL;
+	if (t->room - t->used >= PIECE)
+		return 0;
+	if (room > ANSWER_MAX)
+		return -EFBIG;
+	bytes = realloc(t->bytes, room);
+	if (!bytes)
+		return -ENOMEM;
+	t->bytes = bytes;
+	t->room = room;
+	return 0;
+}
 
-			if (!more)
-				break;
-			text = more;
-			room = 2 * room + ANSWER_AT_ONCE;
-		}
-		n = recv(fd, text + used, room - used, 0);
+/* One line, without its newline; *ret_size bytes of `t`. */
+static int read_line(int fd, struct text *t, size_t *ret_size)
+{
+	uint64_t until = clock_mono() + WHOLE_NS;
+
+	while (clock_mono() < until) {
+		const char *newline;
+		int err = make_room(t);
+		ssize_t n = err ? 0 : recv(fd, t->bytes + t->used, t->room - t->used, 0);
+
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			break;
-		newline = memchr(text + used, '\n', (size_t)n);
-		used += (size_t)n;
+		if (err || n <= 0)
+			return err ? err : n < 0 ? -errno : -ECONNRESET;
+		newline = memchr(t->bytes + t->used, '\n', (size_t)n);
+		t->used += (size_t)n;
 		if (newline) {
-			*ret = text;
-			*ret_size = (size_t)(newline - text);
+			*ret_size = (size_t)(newline - t->bytes);
 			return 0;
 		}
 	}
-	free(text);
-	return n < 0 ? -errno : n > 0 ? -EFBIG : -ECONNRESET;
+	return -ETIMEDOUT;
 }
 
 static int take(void *feed, struct failure *f, json_t **ret)
 {
 	const struct socket_feed *s = feed;
 	_cleanup_(close_fd) int fd = dial(s, f);
-	_cleanup_(free_ptr) char *text = NULL;
+	_cleanup_(text_done) struct text text = {.bytes = NULL};
 	size_t size = 0;
 	json_t *o;
 	int err;
@@ -92,7 +110,7 @@ static int take(void *feed, struct failure *f, json_t **ret)
 	err = read_line(fd, &text, &size);
 	if (err)
 		return failure_errno(f, err, "vmdesched at %s", s->address.sun_path);
-	o = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+	o = json_loadb(text.bytes, size, JSON_REJECT_DUPLICATES, NULL);
 	if (!o || !json_is_string(json_object_get(o, "schema"))) {
 		json_decref(o);
 		return failure_set(f, -EBADMSG, "%s: what answers there is no vmdesched",
