@@ -55,8 +55,14 @@ static void on_signal(int signal)
 	stop = 1;
 }
 
+struct session {
+	struct feed feed;
+	struct recording_writer *writer;
+	uint64_t frames, missing;
+};
+
 /* The snapshot is held to what a reader will ask of it, before it is written. */
-static int record_frame(struct feed *feed, struct recording_writer *w, struct failure *f)
+static int take(struct feed *feed, struct failure *f, json_t **ret, struct recording_mark *ret_mark)
 {
 	struct recording_mark mark = {.time = clock_real()};
 	struct frame frame = {.time = 0};
@@ -65,64 +71,86 @@ static int record_frame(struct feed *feed, struct recording_writer *w, struct fa
 
 	if (!err)
 		err = frame_parse(json, mark.time, f, &frame);
-	if (!err) {
-		mark.elapsed = frame.elapsed;
-		mark.busy = figures_occupied(&frame.busy);
-		mark.away = figures_away(&frame.busy);
-		frame_done(&frame);
-		err = recording_write(w, &mark, json, f);
+	if (err) {
+		json_decref(json);
+		return err;
 	}
+	mark.elapsed = frame.elapsed;
+	mark.busy = figures_occupied(&frame.busy);
+	mark.away = figures_away(&frame.busy);
+	frame_done(&frame);
+	*ret = json;
+	*ret_mark = mark;
+	return 0;
+}
+
+/* A snapshot that cannot be had is missing, and may be had the next time: vmdesched is started
+ * anew. What cannot be written ends the recording. */
+static int record_frame(struct session *s, struct failure *f)
+{
+	struct recording_mark mark;
+	json_t *json;
+	int err;
+
+	if (take(&s->feed, f, &json, &mark)) {
+		if (!s->missing++)
+			fprintf(stderr, "desched record: a frame is missing: %s\n", f->text);
+		return 0;
+	}
+	err = recording_write(s->writer, &mark, json, f);
 	json_decref(json);
+	s->frames += !err;
 	return err;
 }
 
-static int record(struct feed *feed, struct recording_writer *w, uint64_t *frames,
-		  struct failure *f)
+static int record(struct session *s, struct failure *f)
 {
 	uint64_t next = clock_mono();
 	int err = 0;
 
-	while (!stop && (!options.count || *frames < options.count)) {
-		err = record_frame(feed, w, f);
-		if (err)
+	while (!err && !stop) {
+		err = record_frame(s, f);
+		if (options.count && s->frames >= options.count)
 			break;
-		++*frames;
 		next += options.delay;
-		if (!options.count || *frames < options.count)
-			feed_wait(feed, next, -1, &stop);
+		if (!err)
+			feed_wait(&s->feed, next, -1, &stop);
 	}
 	return err;
+}
+
+static void summary(const struct session *s, const char *path)
+{
+	fprintf(stderr, "desched record: %" PRIu64 " frame%s, %" PRIu64 " bytes in %s", s->frames,
+		s->frames == 1 ? "" : "s", recording_written(s->writer), path);
+	if (s->missing)
+		fprintf(stderr, "; %" PRIu64 " missing", s->missing);
+	fputc('\n', stderr);
 }
 
 static int record_to(const char *path, struct failure *f)
 {
 	struct feed_config config = {options.source, options.page, options.socket};
-	struct recording_writer *w;
-	struct feed feed;
-	uint64_t frames = 0, bytes;
+	struct session s = {.frames = 0};
 	struct failure late = {.text = ""};
-	int err = feed_open(&config, f, &feed), err_late;
+	int err = feed_open(&config, f, &s.feed), err_late;
 
 	if (err)
 		return err;
-	if (feed.ops == &feed_proc)
+	if (s.feed.ops == &feed_proc)
 		fprintf(stderr, "desched record: true time of processes will not be in it: %s\n",
-			feed.why);
-	err = recording_create(path, clock_real(), f, &w);
+			s.feed.why);
+	err = recording_create(path, clock_real(), f, &s.writer);
 	if (!err) {
-		err = record(&feed, w, &frames, f);
-		bytes = recording_written(w);
-		err_late = recording_finish(w, &late);
-		if (!options.quiet || err)
-			fprintf(stderr,
-				"desched record: %" PRIu64 " frame%s, %" PRIu64 " bytes in %s\n",
-				frames, frames == 1 ? "" : "s", bytes, path);
-		if (!err && err_late) {
+		err = record(&s, f);
+		if (!options.quiet || err || s.missing)
+			summary(&s, path);
+		err_late = recording_finish(s.writer, &late);
+		if (!err && err_late)
 			*f = late;
-			err = err_late;
-		}
+		err = err ? err : err_late;
 	}
-	feed_close(&feed);
+	feed_close(&s.feed);
 	return err;
 }
 

@@ -16,6 +16,7 @@ desched=$dir/desched
 socket=$dir/vmdesched.sock
 daemon=
 spinner=
+recorder=
 export TZ=UTC LC_ALL=C.UTF-8 TMUX_TMPDIR="$dir" TERM=screen-256color
 unset TMUX NO_COLOR
 status=0
@@ -29,6 +30,7 @@ mux() {
 cleanup() {
 	mux kill-server 2>/dev/null || true
 	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
+	[ -z "$recorder" ] || kill "$recorder" 2>/dev/null || true
 	[ -z "$spinner" ] || kill "$spinner" 2>/dev/null || true
 	rm -rf "$dir"
 }
@@ -70,6 +72,18 @@ gone() {
 		i=$((i + 1))
 		[ $i -lt 200 ] || {
 			complain "still '$1' on the screen:"
+			return 0
+		}
+		sleep 0.1
+	done
+}
+# until_true COMMAND...: within 20 s.
+until_true() {
+	i=0
+	until "$@" 2>/dev/null; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || {
+			complain "not in time: $*"
 			return 0
 		}
 		sleep 0.1
@@ -269,21 +283,30 @@ gone 'is cut off'
 # vmdesched answers, dies, and comes back under the screen.
 "$dir/vmdesched" --source self --socket "$socket" &
 daemon=$!
-i=0
-until [ -S "$socket" ] || [ $i -gt 100 ]; do
-	i=$((i + 1))
-	sleep 0.1
-done
+# shellcheck disable=SC2016 # the inner shell's
+until_true sh -c '"$1" top -b -n 1 -d 0.1 --socket "$2" | grep -q "source self"' sh "$desched" "$socket"
 start "$desched" top -d 0.5 --socket "$socket"
 see ' desched top   vmdesched, source self'
 see "^ *$spinner "
+"$desched" record -d 0.2 --socket "$socket" "$dir/gap.rec" 2>"$dir/gap.err" &
+recorder=$!
+until_true test -s "$dir/gap.rec"
 kill "$daemon"
 wait "$daemon" || true
 see 'no vmdesched at'
+until_true grep -q 'a frame is missing: no vmdesched' "$dir/gap.err"
 "$dir/vmdesched" --source self --socket "$socket" &
 daemon=$!
 gone 'no vmdesched at'
 see "^ *$spinner "
+size=$(wc -c <"$dir/gap.rec")
+# shellcheck disable=SC2016 # the inner shell's
+until_true sh -c '[ $(wc -c <"$1") -gt $2 ]' sh "$dir/gap.rec" "$size"
+kill "$recorder"
+wait "$recorder" || complain "desched record ended badly: $(cat "$dir/gap.err")"
+recorder=
+grep -Eq ' [0-9]+ frames, .*; [0-9]+ missing' "$dir/gap.err" ||
+	complain "desched record does not say what is missing: $(cat "$dir/gap.err")"
 if command -v setpriv >/dev/null; then
 	chmod 666 "$socket"
 	as_nobody "$desched" top -b -n 1 -d 0.5 --socket "$socket" >"$dir/out" 2>&1 ||
