@@ -41,6 +41,12 @@ int proc_parse_schedstat(const char *text, uint64_t *ret_run, uint64_t *ret_dela
  * returned. */
 int proc_each_id(const char *dir, int (*fn)(pid_t id, void *data), void *data);
 
+/* Where a process stands, from /proc/PID/cgroup: its path in the unified hierarchy, in that of the
+ * `cpu` controller, in systemd's, the first of them that is not the root; "/" where all are. The
+ * path may hold any byte but NUL and newline, and is cut to fit. */
+int proc_read_cgroup(pid_t pid, char *ret, size_t size);
+int proc_parse_cgroup(const char *text, char *ret, size_t size);
+
 /* The "cpu" (cpu < 0) or "cpuN" line of /proc/stat, in nanoseconds. Busy = user + nice + system +
  * irq + softirq: steal and guest time are not in it. */
 struct proc_cpu {

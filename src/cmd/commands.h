@@ -5,10 +5,11 @@
 
 #include "base/options.h"
 
-extern const struct command command_lab, command_ledger, command_sim, command_top;
+extern const struct command command_lab, command_ledger, command_record, command_sim, command_top;
 
 int cmd_lab(int argc, char **argv);
 int cmd_ledger(int argc, char **argv);
+int cmd_record(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 

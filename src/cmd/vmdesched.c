@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEFAULT_SOCKET "/run/vmdesched.sock"
+#define DEFAULT_SOCKET PROTOCOL_SOCKET
 
 static struct {
 	const char *source, *socket, *page;

@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 
+#define PROTOCOL_SOCKET	  "/run/vmdesched.sock"
 #define PROTOCOL_LINE_MAX 4096
 
 enum protocol_request {

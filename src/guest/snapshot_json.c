@@ -47,6 +47,7 @@ static json_t *process_json(const struct snapshot *s, const struct snapshot_proc
 	json_t *o = json_object(), *children = json_object(), *threads;
 
 	json_object_set_new(o, "pid", json_integer(p->pid));
+	json_object_set_new(o, "id", json_integer((json_int_t)p->id));
 	json_object_set_new(o, "name", name_json(p->comm));
 	put_amounts(o, s, &p->own);
 	put_amounts(children, s, &p->children);
@@ -57,6 +58,23 @@ static json_t *process_json(const struct snapshot *s, const struct snapshot_proc
 	for (size_t i = 0; i < p->n_threads; i++)
 		json_array_append_new(threads, thread_json(s, &s->threads[p->first_thread + i]));
 	json_object_set_new(o, "threads", threads);
+	return o;
+}
+
+/* The vCPU's ledger as far as its guest can tell, which is idle by its own will: HALT. */
+static json_t *ledger_json(const struct account_cpu *c)
+{
+	json_t *o = json_object();
+
+	for (uint32_t i = 0; i < LEDGER_STATES; i++) {
+		uint64_t ns = c->busy.away[i] + c->idle.away[i];
+
+		if (i == LEDGER_RUN)
+			ns = amounts_true(&c->busy);
+		else if (i == LEDGER_HALT)
+			ns = amounts_true(&c->idle);
+		json_object_set_new(o, ledger_state_name(i), seconds(ns));
+	}
 	return o;
 }
 
@@ -72,6 +90,7 @@ static json_t *cpu_json(const struct snapshot *s, unsigned cpu)
 	json_object_set_new(o, "wait_s", seconds(c->busy.away[LEDGER_WAIT]));
 	json_object_set_new(o, "idle_descheduled_s", seconds(amounts_descheduled(&c->idle)));
 	json_object_set_new(o, "idle_wait_s", seconds(c->idle.away[LEDGER_WAIT]));
+	json_object_set_new(o, "ledger_s", ledger_json(c));
 	return o;
 }
 

@@ -126,6 +126,9 @@ static const struct {
 	{"schedstat-cut", 1, 0, "1234567 "},
 	{"cpu-all", 2, 0xff, "cpu  100 10 20 1000 5 1 2 30 7 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n"},
 	{"cpu-10", 2, 10, "cpu  1 2 3 4 5 6 7 8\ncpu1 1 2 3 4 5 6 7 8\ncpu10 9 8 7 6 5 4 3 2\n"},
+	{"cgroup", 3, 255, "9:name=systemd:/a/b\n4:memory,cpu:/c\n0::/\n"},
+	{"cgroup-unified", 3, 5, "0::/user.slice/long\n"},
+	{"cgroup-none", 3, 255, "0::relative\n7:\n:::\nx"},
 	{"cpu-none", 2, 3, "cpu  1 2 3 4 5 6 7 8\nintr 5 6 7\ncpu3"},
 };
 

@@ -222,6 +222,39 @@ static void test_cpu_lines(void **state)
 	assert_int_equal(proc_parse_cpu("cpu", -1, &(struct proc_cpu){0}), -ENOENT);
 }
 
+static void test_cgroup_of_a_process(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t room;
+		const char *path; /* NULL: refused */
+	} cases[] = {
+		{"0::/system.slice/ssh.service\n", 64, "/system.slice/ssh.service"},
+		{"0::/\n", 64, "/"},
+		/* both kinds of hierarchy: the unified one, then cpu, then systemd's */
+		{"4:cpu,cpuacct:/c\n1:name=systemd:/s\n0::/u\n", 64, "/u"},
+		{"1:name=systemd:/s\n4:cpuacct,cpu:/c\n0::/\n", 64, "/c"},
+		{"3:cpuset:/no\n2:cpu:/\n1:name=systemd:/s\n0::/\n", 64, "/s"},
+		{"3:cpuset:/no\n2:cpu:/\n", 64, "/"},
+		/* names with colons, commas and no end */
+		{"0::/a:cpu:/b,c", 64, "/a:cpu:/b,c"},
+		{"7:cpu:/deep/path\n", 6, "/deep"},
+		{"", 64, NULL},
+		{"0:\n::\nx", 64, NULL},
+		{"0::relative\n", 64, NULL},
+		{"9:memory:/only\n", 64, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char path[64] = "untouched";
+		int err = proc_parse_cgroup(cases[i].text, path, cases[i].room);
+
+		assert_int_equal(err, cases[i].path ? 0 : -EBADMSG);
+		assert_string_equal(path, cases[i].path ? cases[i].path : "untouched");
+	}
+}
+
 static void test_cpu_lines_of_this_machine(void **state)
 {
 	struct proc_cpu all;
@@ -287,6 +320,7 @@ int main(void)
 		cmocka_unit_test(test_schedstat),
 		cmocka_unit_test(test_schedstat_of_this_thread),
 		cmocka_unit_test(test_cpu_lines),
+		cmocka_unit_test(test_cgroup_of_a_process),
 		cmocka_unit_test(test_cpu_lines_of_this_machine),
 		cmocka_unit_test(test_file_is_cut_to_the_buffer),
 		cmocka_unit_test(test_each_id),

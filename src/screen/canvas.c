@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "screen/canvas.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+static int clamp_side(int n)
+{
+	return n < 1 ? 1 : n > CANVAS_SIDE_MAX ? CANVAS_SIDE_MAX : n;
+}
+
+int canvas_new(int width, int height, bool unicode, struct canvas *ret)
+{
+	struct canvas c = {clamp_side(width), clamp_side(height), unicode, NULL};
+	size_t n = (size_t)c.width * (size_t)c.height;
+
+	c.cells = calloc(n, sizeof(*c.cells));
+	if (!c.cells)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		c.cells[i].ch = ' ';
+	*ret = c;
+	return 0;
+}
+
+void canvas_done(struct canvas *c)
+{
+	free(c->cells);
+	*c = (struct canvas){0};
+}
+
+struct cell *canvas_at(const struct canvas *c, int y, int x)
+{
+	if (y < 0 || x < 0 || y >= c->height || x >= c->width)
+		return NULL;
+	return &c->cells[(size_t)y * (size_t)c->width + (size_t)x];
+}
+
+uint32_t utf8_next(const char **text)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	const unsigned char *b = (const unsigned char *)*text;
+	int n = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
+	uint32_t ch = n == 1 ? b[0] : b[0] & (0x7fu >> n);
+
+	(*text)++;
+	if (n == 0 || b[0] > 0xf4)
+		return '?';
+	for (int i = 1; i < n; i++) {
+		if ((b[i] & 0xc0) != 0x80)
+			return '?';
+		ch = ch << 6 | (b[i] & 0x3fu);
+	}
+	if (ch < least[n] || ch > 0x10ffff || (ch >= 0xd800 && ch < 0xe000))
+		return '?';
+	*text += n - 1;
+	return ch;
+}
+
+struct pen pen_at(struct canvas *c, int y, int x, int width, enum style style)
+{
+	int end = x + (width < 0 ? 0 : width);
+
+	return (struct pen){c, y, x, end < c->width ? end : c->width, style};
+}
+
+/* Puts one character that is known to be `width` cells wide. */
+static void put(struct pen *p, uint32_t ch, int width)
+{
+	if (p->x + width > p->end) {
+		p->x = p->end;
+		return;
+	}
+	for (int i = 0; i < width; i++) {
+		struct cell *cell = canvas_at(p->canvas, p->y, p->x++);
+
+		if (cell)
+			*cell = (struct cell){i ? 0 : ch, (uint8_t)p->style, cell->selected};
+	}
+}
+
+void pen_text(struct pen *p, const char *text)
+{
+	while (*text && p->x < p->end) {
+		uint32_t ch = utf8_next(&text);
+		int width = 1;
+
+		if (ch < ' ' || ch == 0x7f || (ch > 0x7f && !p->canvas->unicode))
+			ch = '?';
+		else if (ch > 0x7f)
+			width = wcwidth((wchar_t)ch);
+		if (width < 1 || width > 2 || (ch > 0x7f && ch < 0xa0)) {
+			ch = '?';
+			width = 1;
+		}
+		put(p, ch, width);
+	}
+}
+
+void pen_char(struct pen *p, uint32_t ch, int times)
+{
+	while (times-- > 0 && p->x < p->end)
+		put(p, ch, 1);
+}
+
+void pen_printf(struct pen *p, const char *format, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	pen_text(p, text);
+}
+
+void pen_right(struct pen *p, const char *format, ...)
+{
+	char text[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	n = (int)strlen(text);
+	if (p->end - n > p->x)
+		p->x = p->end - n;
+	pen_text(p, text);
+}
+
+static char *put_utf8(char *to, uint32_t ch)
+{
+	if (ch < 0x80) {
+		*to++ = (char)ch;
+	} else if (ch < 0x800) {
+		*to++ = (char)(0xc0 | ch >> 6);
+		*to++ = (char)(0x80 | (ch & 0x3f));
+	} else if (ch < 0x10000) {
+		*to++ = (char)(0xe0 | ch >> 12);
+		*to++ = (char)(0x80 | (ch >> 6 & 0x3f));
+		*to++ = (char)(0x80 | (ch & 0x3f));
+	} else {
+		*to++ = (char)(0xf0 | ch >> 18);
+		*to++ = (char)(0x80 | (ch >> 12 & 0x3f));
+		*to++ = (char)(0x80 | (ch >> 6 & 0x3f));
+		*to++ = (char)(0x80 | (ch & 0x3f));
+	}
+	return to;
+}
+
+char *canvas_text(const struct canvas *c)
+{
+	char *text = malloc((size_t)c->height * (4 * (size_t)c->width + 1) + 1), *to = text;
+
+	if (!text)
+		return NULL;
+	for (int y = 0; y < c->height; y++) {
+		char *start = to;
+
+		for (int x = 0; x < c->width; x++) {
+			uint32_t ch = canvas_at(c, y, x)->ch;
+
+			if (ch)
+				to = put_utf8(to, ch);
+		}
+		while (to > start && to[-1] == ' ')
+			to--;
+		*to++ = '\n';
+	}
+	*to = '\0';
+	return text;
+}

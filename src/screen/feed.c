@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "screen/feed.h"
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "screen/annotate.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct feed_ops *const feeds[] = {&feed_vmdesched, &feed_agent, &feed_proc};
+
+/* Who names a source or a page wants an agent that has it. */
+static bool wanted(const struct feed_config *c, const struct feed_ops *ops)
+{
+	bool own = c->page || (c->source && strcmp(c->source, "auto") != 0);
+
+	return ops == &feed_agent || !own;
+}
+
+int feed_open(const struct feed_config *config, struct failure *f, struct feed *ret)
+{
+	struct feed feed = {.ops = NULL};
+	int err = -ENODEV;
+
+	for (size_t i = 0; i < ARRAY_SIZE(feeds) && !feed.ops; i++) {
+		size_t used = strlen(feed.why);
+		struct failure why = {.text = ""};
+
+		if (!wanted(config, feeds[i]))
+			continue;
+		err = feeds[i]->open(config, &why, &feed.feed);
+		if (!err)
+			feed.ops = feeds[i];
+		else
+			snprintf(feed.why + used, sizeof(feed.why) - used, "%s%s", used ? "; " : "",
+				 why.text);
+	}
+	if (!feed.ops)
+		return failure_set(f, err, "%s", feed.why);
+	feed.annotator = annotator_new();
+	if (!feed.annotator) {
+		feed.ops->close(feed.feed);
+		return failure_errno(f, -ENOMEM, "processes");
+	}
+	*ret = feed;
+	return 0;
+}
+
+void feed_close(struct feed *feed)
+{
+	if (feed->ops)
+		feed->ops->close(feed->feed);
+	annotator_free(feed->annotator);
+	*feed = (struct feed){.ops = NULL};
+}
+
+int feed_take(struct feed *feed, struct failure *f, json_t **ret)
+{
+	int err = feed->ops->take(feed->feed, f, ret);
+
+	if (!err)
+		annotate(feed->annotator, *ret);
+	return err;
+}
+
+void feed_wait(struct feed *feed, uint64_t until, int fd, const volatile sig_atomic_t *stop)
+{
+	const struct feed_ops *ops = feed ? feed->ops : NULL;
+	struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+
+	if (ops && ops->fd)
+		fds[1].fd = ops->fd(feed->feed);
+	for (uint64_t now = clock_mono(); !*stop && !fds[0].revents && now < until;
+	     now = clock_mono()) {
+		uint64_t left = u64_min(until - now, AGENT_POLL_NS);
+
+		int n = poll(fds, 2, (int)(left / NS_PER_MS) + 1);
+
+		if (ops && ops->poll)
+			ops->poll(feed->feed);
+		if (n < 0)
+			return;
+	}
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A feed gives snapshots of this machine as JSON, schema desched-agent/1. Feeds are rows of
+ * `feeds[]`, best first:
+ *
+ *     vmdesched  the daemon's socket: exact, costs nothing here, needs no privilege of its own
+ *     agent      an agent in this program: exact, needs root or its capabilities
+ *     proc       /proc alone: reported time and the CPUs' steal, for everybody
+ */
+#ifndef SCREEN_FEED_H
+#define SCREEN_FEED_H
+
+#include "base/failure.h"
+#include "guest/agent.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdint.h>
+
+struct feed_config {
+	const char *source; /* as agent_config; NULL or "auto": the best that works here */
+	const char *page;   /* NULL: the device */
+	const char *socket; /* vmdesched's */
+};
+
+struct feed_ops {
+	const char *name;
+
+	int (*open)(const struct feed_config *config, struct failure *f, void **ret);
+	void (*close)(void *feed);
+
+	/* A new snapshot, the caller's. A failure may pass: vmdesched is started anew. */
+	int (*take)(void *feed, struct failure *f, json_t **ret);
+
+	/* Works for its figures, at most until it has nothing to do; called at least every
+	 * AGENT_POLL_NS. May be NULL. */
+	void (*poll)(void *feed);
+	int (*fd)(void *feed); /* readable when poll() should not wait; may be NULL */
+};
+
+extern const struct feed_ops feed_vmdesched, feed_agent, feed_proc;
+
+struct feed {
+	const struct feed_ops *ops;
+	void *feed;
+	struct annotator *annotator;
+	char why[512]; /* why no better feed could be had, "" for none */
+};
+
+/* The best that works: with a source or page of one's own, only `agent`. */
+int feed_open(const struct feed_config *config, struct failure *f, struct feed *ret);
+void feed_close(struct feed *feed);
+
+/* As ops->take(), with parent, user and cgroup of each process (screen/annotate.h). */
+int feed_take(struct feed *feed, struct failure *f, json_t **ret);
+
+/* Lets the feed (NULL: none) work until clock_mono() is `until`; a signal, *stop, or something to
+ * read from `fd`
+ * (-1: none) ends it early. */
+void feed_wait(struct feed *feed, uint64_t until, int fd, const volatile sig_atomic_t *stop);
+
+#endif

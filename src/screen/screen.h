@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The screen as a whole: feed or recording, keys, model, layout, terminal, until somebody quits. */
+#ifndef SCREEN_SCREEN_H
+#define SCREEN_SCREEN_H
+
+#include "screen/feed.h"
+#include "screen/recording.h"
+
+#include <signal.h>
+
+struct screen_config {
+	uint64_t delay;		     /* ns between frames */
+	uint64_t iterations;	     /* frames shown, then end; 0: until somebody quits */
+	volatile sig_atomic_t *stop; /* set by a signal: end */
+	struct feed *feed;	     /* or */
+	struct recording *recording; /* of these one is NULL */
+	const char *name;	     /* of the recording */
+};
+
+int screen_run(const struct screen_config *config, struct failure *f);
+
+#endif

@@ -1,0 +1,317 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# screen.sh DESCHED VMDESCHED MAKE_RECORDING: the screen in a real terminal (tmux's), driven by keys.
+# A recording needs nothing; what is live needs root and BPF and is left out without. 77 without tmux.
+set -eu
+make_recording=$3
+command -v tmux >/dev/null || {
+	echo "skipped: no tmux"
+	exit 77
+}
+dir=$(mktemp -d)
+chmod 755 "$dir"
+cp "$1" "$dir/desched" # for a user who may not look where it was built
+cp "$2" "$dir/vmdesched"
+desched=$dir/desched
+socket=$dir/vmdesched.sock
+daemon=
+spinner=
+recorder=
+export TZ=UTC LC_ALL=C.UTF-8 TMUX_TMPDIR="$dir" TERM=screen-256color
+unset TMUX NO_COLOR
+status=0
+
+# A server for each terminal: one that is about to end takes no new ones.
+server=0
+mux() {
+	tmux -L "$server" -f /dev/null "$@"
+}
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	mux kill-server 2>/dev/null || true
+	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
+	[ -z "$recorder" ] || kill "$recorder" 2>/dev/null || true
+	[ -z "$spinner" ] || kill "$spinner" 2>/dev/null || true
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+complain() {
+	echo "screen: $*" >&2
+	show | sed 's/^/  | /' >&2
+	status=1
+}
+show() {
+	mux capture-pane -p -t screen 2>/dev/null || true
+}
+# start COMMAND...: it runs in a new terminal of 80x24, which stays when it has ended.
+start() {
+	mux kill-server 2>/dev/null || true
+	server=$((server + 1))
+	mux new-session -d -s screen -x 80 -y 24 "$*; echo ENDED \$?; exec sleep 600"
+}
+keys() {
+	mux send-keys -t screen "$@"
+}
+# see PATTERN: within 20 s a line of the screen is like that. gone PATTERN: none is.
+see() {
+	i=0
+	until show | grep -q -- "$1"; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || {
+			complain "no '$1' on the screen:"
+			return 0
+		}
+		sleep 0.1
+	done
+}
+gone() {
+	i=0
+	while show | grep -q -- "$1"; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || {
+			complain "still '$1' on the screen:"
+			return 0
+		}
+		sleep 0.1
+	done
+}
+# until_true COMMAND...: within 20 s.
+until_true() {
+	i=0
+	until "$@" 2>/dev/null; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || {
+			complain "not in time: $*"
+			return 0
+		}
+		sleep 0.1
+	done
+}
+# The first row below vmdesched is like that.
+first() {
+	i=0
+	until show | grep -A1 ' vmdesched *$' | tail -n 1 | grep -q -- "$1"; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || {
+			complain "'$1' is not the first row:"
+			return 0
+		}
+		sleep 0.1
+	done
+}
+expect() { # expect STATUS TEXT COMMAND...: it ends so, and says this in one line
+	want=$1 text=$2
+	shift 2
+	got=0
+	"$@" >"$dir/out" 2>"$dir/err" </dev/null || got=$?
+	{ [ $got = "$want" ] && grep -q -- "$text" "$dir/err"; } || {
+		echo "screen: '$*' ended with $got and said:" >&2
+		cat "$dir/err" >&2
+		status=1
+	}
+}
+
+# Twenty frames, 3 s apart from 12:00:00 on: in each interval `alpha` has 1.2 s of true time and 0.6 s
+# descheduled (40 % and 20 %), `beta` 0.3 s of true time (10 %).
+frames() {
+	k=1
+	while [ $k -le 20 ]; do
+		printf '{"schema":"desched-agent/1","source":"page","elapsed_s":%d,' $((3 * k))
+		printf '"totals":{"true_s":%d.%d,"descheduled_s":%d.%d},' $((15 * k / 10)) \
+			$((15 * k % 10)) $((6 * k / 10)) $((6 * k % 10))
+		printf '"cpus":[{"cpu":0,"ledger_s":{"run":%d,"ready":1,"halt":1}}],' "$k"
+		printf '"processes":[{"pid":7,"name":"beta","user":"root","cgroup":"/b","ppid":5,'
+		printf '"true_s":%d.%d},' $((3 * k / 10)) $((3 * k % 10))
+		printf '{"pid":6,"name":"\\u001b]0;evil\\u0007","user":"root","ppid":5},'
+		printf '{"pid":5,"name":"alpha","user":"root","cgroup":"/a",'
+		printf '"true_s":%d.%d,"descheduled_s":%d.%d}]}\n' $((12 * k / 10)) \
+			$((12 * k % 10)) $((6 * k / 10)) $((6 * k % 10))
+		k=$((k + 1))
+	done
+}
+frames | "$make_recording" "$dir/a.rec"
+
+# ---- a recording: step, seek, play ----
+start "$desched" top --replay "$dir/a.rec"
+see '#1 of 20  12:00:00'
+keys Right
+see '#2 of 20  12:00:03'
+see '    5 root          60.0    40.0     20.0 |||||RR *alpha'
+see ' busy 70.0 % = true 50.0 % + vmdesched 20.0 %'
+keys ']'
+see '#12 of 20'
+keys g '#5' Enter
+see '#5 of 20'
+keys g '12:00:31' Enter
+see '#11 of 20  12:00:30'
+keys g '-12' Enter
+see '#7 of 20'
+keys g 'tomorrow' Enter
+see "'tomorrow' is no place"
+keys g '#18' Enter
+see '#18 of 20'
+gone 'is no place'
+keys Space
+see '#20 of 20'
+
+# ---- order, filter, tree, groups, help ----
+first alpha
+keys n
+first '?]0;evil?'
+keys u
+keys t
+first alpha
+keys t
+first '?]0;evil?'
+keys / b e t Enter
+first beta
+gone alpha
+see "'bet': 1 of 3"
+keys Escape
+see alpha
+keys T
+see '└─beta'
+keys G
+see '    1  .* /b$'
+see '└─alpha'
+keys T G
+keys '?'
+see 'wanted to run and had no physical CPU'
+keys x
+gone 'wanted to run'
+
+# ---- mouse: X10 reports for press and release at column 60, line 6 (COMMAND), and at column 13,
+# line 3, where the history begins; each number is said as the character 32 further on ----
+keys r
+first alpha
+mux send-keys -t screen -l "$(printf '\033[M \134&\033[M#\134&')"
+first '?]0;evil?'
+mux send-keys -t screen -l "$(printf '\033[M -#\033[M#-#')"
+see '#1 of 20'
+
+# ---- sizes ----
+mux resize-window -t screen -x 132 -y 40
+see 'COMMAND  *CGROUP'
+see ' /b$'
+mux resize-window -t screen -x 40 -y 8
+see '^ desched'
+mux resize-window -t screen -x 80 -y 24
+see 'q Quit'
+[ "$(mux display-message -p -t screen '#{pane_title}')" != evil ] ||
+	complain "a name has changed the terminal's title"
+keys q
+see 'ENDED 0'
+gone 'q Quit' # the terminal is as it was
+
+# ---- colours, or none ----
+start "$desched" top --replay "$dir/a.rec"
+see '#1 of 20'
+mux capture-pane -p -e -t screen | grep -q "$(printf '\033')\\[[0-9;]*3[1-7]" ||
+	complain "no colours"
+start env NO_COLOR=1 "$desched" top --replay "$dir/a.rec"
+see '#1 of 20'
+mux capture-pane -p -e -t screen | grep -q "$(printf '\033')\\[[0-9;]*[34][0-7]" &&
+	complain "colours in spite of NO_COLOR"
+start env LC_ALL=C "$desched" top --replay "$dir/a.rec"
+see '#1 of 20'
+keys T
+see '|-beta'
+
+# ---- signals, and what is no terminal, no recording ----
+start "sh -c 'echo \$\$ >$dir/pid; exec $desched top --replay $dir/a.rec'"
+see '#1 of 20'
+kill "$(cat "$dir/pid")"
+see 'ENDED 0'
+expect 1 'needs a terminal; -b prints' "$desched" top --replay "$dir/a.rec"
+expect 1 'is no recording' "$desched" top --replay "$desched"
+expect 1 'No such file' "$desched" top --replay "$dir/none.rec"
+expect 1 'not by -b' "$desched" top -b --replay "$dir/a.rec"
+expect 2 'expected one FILE' "$desched" record
+start env TERM=nonesuch "$desched" top --replay "$dir/a.rec"
+see "'nonesuch' is not known"
+see 'ENDED 1'
+head -c 500 "$dir/a.rec" >"$dir/cut.rec"
+start "$desched" top --replay "$dir/cut.rec"
+see 'is cut off: what follows is not shown'
+
+# ---- live, for everybody: what /proc tells ----
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	as_nobody() {
+		setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+	}
+else
+	as_nobody() {
+		"$@"
+	}
+fi
+if [ "$(id -u)" != 0 ] || command -v setpriv >/dev/null; then
+	expect 0 'true time of processes cannot be shown: no vmdesched at' \
+		as_nobody "$desched" top -b -n 1 -d 0.3 --socket "$dir/none"
+	grep -q '%REPORTED' "$dir/out" || complain "no table without privilege"
+fi
+
+# ---- live, with BPF ----
+"$desched" top -b -n 1 -d 0.1 --source self >/dev/null 2>"$dir/err" || {
+	echo "live part left out: $(cat "$dir/err")"
+	exit $status
+}
+sh -c 'while :; do :; done' &
+spinner=$!
+start "$desched" top -d 0.5 --source self
+see "own agent, source self"
+see "^ *$spinner "
+keys Space
+see paused
+keys q
+see 'ENDED 0'
+
+"$desched" record -q -n 4 -d 0.3 "$dir/live.rec"
+start "$desched" top --replay "$dir/live.rec"
+see '#1 of 4'
+keys ']'
+see '#4 of 4'
+see "^ *$spinner "
+expect 1 'is there already' "$desched" record -n 1 "$dir/live.rec"
+# A file that may not grow: 200 blocks of 512 bytes.
+expect 1 'File too large' sh -c "ulimit -f 200; exec '$desched' record -d 0.05 '$dir/full.rec'"
+start "$desched" top --replay "$dir/full.rec"
+see '#1 of '
+gone 'is cut off'
+
+# vmdesched answers, dies, and comes back under the screen.
+"$dir/vmdesched" --source self --socket "$socket" &
+daemon=$!
+# shellcheck disable=SC2016 # the inner shell's
+until_true sh -c '"$1" top -b -n 1 -d 0.1 --socket "$2" | grep -q "source self"' sh "$desched" "$socket"
+start "$desched" top -d 0.5 --socket "$socket"
+see ' desched top   vmdesched, source self'
+see "^ *$spinner "
+"$desched" record -d 0.2 --socket "$socket" "$dir/gap.rec" 2>"$dir/gap.err" &
+recorder=$!
+until_true test -s "$dir/gap.rec"
+kill "$daemon"
+wait "$daemon" || true
+see 'no vmdesched at'
+until_true grep -q 'a frame is missing: no vmdesched' "$dir/gap.err"
+"$dir/vmdesched" --source self --socket "$socket" &
+daemon=$!
+gone 'no vmdesched at'
+see "^ *$spinner "
+size=$(wc -c <"$dir/gap.rec")
+# shellcheck disable=SC2016 # the inner shell's
+until_true sh -c '[ $(wc -c <"$1") -gt $2 ]' sh "$dir/gap.rec" "$size"
+kill "$recorder"
+wait "$recorder" || complain "desched record ended badly: $(cat "$dir/gap.err")"
+recorder=
+grep -Eq ' [0-9]+ frames, .*; [0-9]+ missing' "$dir/gap.err" ||
+	complain "desched record does not say what is missing: $(cat "$dir/gap.err")"
+if command -v setpriv >/dev/null; then
+	chmod 666 "$socket"
+	as_nobody "$desched" top -b -n 1 -d 0.5 --socket "$socket" >"$dir/out" 2>&1 ||
+		complain "nobody may not ask vmdesched"
+	grep -Eq "^ *$spinner +[0-9.]+ +[0-9.]+ +[0-9.]+ " "$dir/out" ||
+		complain "nobody is not told of $spinner: $(cat "$dir/out")"
+fi
+exit $status
