@@ -5,8 +5,9 @@
 
 #include "base/options.h"
 
-extern const struct command command_lab, command_ledger, command_sim, command_top;
+extern const struct command command_doctor, command_lab, command_ledger, command_sim, command_top;
 
+int cmd_doctor(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 int cmd_ledger(int argc, char **argv);
 int cmd_sim(int argc, char **argv);

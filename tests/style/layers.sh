@@ -14,7 +14,8 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	host) echo base ledger bpf policy host ;;
 	guest) echo base ledger bpf policy guest ;;
 	lab) echo base ledger bpf policy host lab ;;
-	cmd) echo base ledger bpf policy sim host guest lab cmd ;;
+	doctor) echo base doctor ;;
+	cmd) echo base ledger bpf policy sim host guest lab doctor cmd ;;
 	*) echo "layers: module $1 has no row here" >&2 ;;
 	esac
 }
