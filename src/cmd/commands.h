@@ -5,8 +5,10 @@
 
 #include "base/options.h"
 
-extern const struct command command_doctor, command_lab, command_ledger, command_sim, command_top;
+extern const struct command command_correct, command_doctor, command_lab, command_ledger,
+	command_sim, command_top;
 
+int cmd_correct(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 int cmd_ledger(int argc, char **argv);

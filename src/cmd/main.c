@@ -11,6 +11,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{&command_top, cmd_top},
+	{&command_correct, cmd_correct},
 	{&command_doctor, cmd_doctor},
 	{&command_lab, cmd_lab},
 	{&command_ledger, cmd_ledger},

@@ -15,7 +15,8 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	guest) echo base ledger bpf policy guest ;;
 	lab) echo base ledger bpf policy host lab ;;
 	doctor) echo base doctor ;;
-	cmd) echo base ledger bpf policy sim host guest lab doctor cmd ;;
+	correct) echo base correct ;;
+	cmd) echo base ledger bpf policy sim host guest lab doctor correct cmd ;;
 	*) echo "layers: module $1 has no row here" >&2 ;;
 	esac
 }

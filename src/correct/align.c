@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "correct/align.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define LAGS_MAX	2000
+#define LAGS_PER_STEP	4
+#define CELLS_MIN	8   /* fewer say nothing about a correlation */
+#define CORRELATION_MIN 0.5 /* below it the best of many lags is luck */
+#define COVERED_MIN	0.99
+
+static double start_of(const struct curve *c)
+{
+	return c->at[0];
+}
+
+static double end_of(const struct curve *c)
+{
+	return c->at[c->n - 1];
+}
+
+/* Fills the cells for one lag. */
+static void lay(const struct curve *guest, const struct curve *host, double lag,
+		struct alignment *a)
+{
+	double to = fmin(end_of(guest), end_of(host) + lag);
+	double step = fmax(guest->step, host->step);
+
+	a->lag = lag;
+	a->from = fmax(start_of(guest), start_of(host) + lag);
+	a->n = 0;
+	a->used = 0;
+	if (!(to > a->from))
+		return;
+	a->n = (size_t)fmin(fmax(floor((to - a->from) / step + 1e-6), 1), ALIGN_CELLS_MAX);
+	a->step = (to - a->from) / (double)a->n;
+	for (size_t i = 0; i < a->n; i++) {
+		double at = a->from + a->step * (double)i;
+		double there = at - lag;
+		bool covered = curve_covered(guest, at, at + a->step) >= COVERED_MIN * a->step &&
+			       curve_covered(host, there, there + a->step) >= COVERED_MIN * a->step;
+
+		a->guest[i] = covered ? curve_cpu(guest, at, at + a->step) : -1;
+		a->host[i] = covered ? curve_cpu(host, there, there + a->step) : -1;
+		a->used += covered;
+	}
+}
+
+/* Pearson's; NaN when one of the two does not change. */
+static double correlate(const struct alignment *a)
+{
+	double sg = 0, sh = 0, gg = 0, hh = 0, gh = 0, n = (double)a->used;
+
+	for (size_t i = 0; i < a->n; i++) {
+		if (a->guest[i] < 0)
+			continue;
+		sg += a->guest[i];
+		sh += a->host[i];
+	}
+	for (size_t i = 0; i < a->n; i++) {
+		double g = a->guest[i] - sg / n, h = a->host[i] - sh / n;
+
+		if (a->guest[i] < 0)
+			continue;
+		gg += g * g;
+		hh += h * h;
+		gh += g * h;
+	}
+	/* What is left of rounding is no change. */
+	if (gg <= 1e-12 * sg * sg / n || hh <= 1e-12 * sh * sh / n)
+		return NAN;
+	return gh / sqrt(gg * hh);
+}
+
+struct search {
+	double from, to, step; /* of the lag */
+	double overlap_min;    /* seconds: short overlaps correlate by luck */
+};
+
+/* The best lag on a grid; `best` is replaced where a better one is found. */
+static void search_lags(const struct curve *guest, const struct curve *host, const struct search *s,
+			struct alignment *work, struct alignment *best)
+{
+	for (int i = 0; s->from + i * s->step <= s->to + s->step / 2; i++) {
+		lay(guest, host, s->from + i * s->step, work);
+		if (work->used < CELLS_MIN || (double)work->used * work->step < s->overlap_min)
+			continue;
+		work->correlation = correlate(work);
+		if (!isnan(work->correlation) &&
+		    (isnan(best->correlation) || work->correlation > best->correlation)) {
+			*best = *work;
+			best->by_correlation = true;
+		}
+	}
+}
+
+static struct search first_search(const struct curve *guest, const struct curve *host, bool dated,
+				  const struct align_options *o)
+{
+	double shorter = fmin(end_of(guest) - start_of(guest), end_of(host) - start_of(host));
+	double step = fmin(guest->step, host->step) / LAGS_PER_STEP;
+	struct search s = {.from = -o->max_lag, .to = o->max_lag};
+
+	if (!dated) {
+		s.from = start_of(guest) - end_of(host);
+		s.to = end_of(guest) - start_of(host);
+	}
+	s.overlap_min = fmax(ALIGN_MIN_SECONDS, shorter / 2);
+	s.step = fmax(step, (s.to - s.from) / LAGS_MAX);
+	return s;
+}
+
+/* Coarse, then ten times finer around the best. */
+static void find_lag(const struct curve *guest, const struct curve *host, bool dated,
+		     const struct align_options *o, struct alignment *work, struct alignment *best)
+{
+	struct search s = first_search(guest, host, dated, o);
+
+	if (!(s.step > 0))
+		return;
+	search_lags(guest, host, &s, work, best);
+	if (isnan(best->correlation))
+		return;
+	s.from = best->lag - s.step;
+	s.to = best->lag + s.step;
+	s.step /= 10;
+	search_lags(guest, host, &s, work, best);
+}
+
+static int check(const struct curve *guest, const struct curve *host, const struct alignment *a,
+		 struct failure *f)
+{
+	double seconds = (double)a->used * a->step;
+
+	if (!a->n)
+		return failure_set(f, -ERANGE,
+				   "the recordings do not overlap: the guest's is from %.0f to "
+				   "%.0f, the host's from %.0f to %.0f (seconds, with a lag of "
+				   "%.1f); --lag S moves the host's",
+				   start_of(guest), end_of(guest), start_of(host) + a->lag,
+				   end_of(host) + a->lag, a->lag);
+	if (seconds < ALIGN_MIN_SECONDS)
+		return failure_set(f, -ERANGE,
+				   "the recordings have only %.1f s in common: sampled figures "
+				   "are not reliable under %d s; record for five minutes",
+				   seconds, ALIGN_MIN_SECONDS);
+	return 0;
+}
+
+/* Without dates the lag must be found; with them a poor correlation leaves the clocks' word. */
+static int choose(const struct curve *guest, const struct curve *host, bool dated,
+		  const struct align_options *o, struct failure *f, struct alignment *work,
+		  struct alignment *best)
+{
+	double found;
+
+	if (!o->fixed)
+		find_lag(guest, host, dated, o, work, best);
+	if (best->by_correlation && best->correlation >= CORRELATION_MIN)
+		return 0;
+	if (!dated && !o->fixed) {
+		found = best->by_correlation ? best->correlation : 0;
+		return failure_set(f, -ERANGE,
+				   "one of the recordings has no dates, and the load is too even "
+				   "to see where it belongs (best correlation %.2f, at least %.1f "
+				   "is needed); give --lag S",
+				   found, CORRELATION_MIN);
+	}
+	lay(guest, host, o->fixed ? o->lag : 0, best);
+	best->by_correlation = false;
+	best->correlation = best->used >= CELLS_MIN ? correlate(best) : NAN;
+	return 0;
+}
+
+int align(const struct curve *guest, const struct curve *host, bool dated,
+	  const struct align_options *o, struct failure *f, struct alignment *ret)
+{
+	struct alignment *both = calloc(2, sizeof(*both));
+	int err;
+
+	if (!both)
+		return failure_errno(f, -ENOMEM, "aligning");
+	both[0].correlation = NAN;
+	err = choose(guest, host, dated, o, f, &both[1], &both[0]);
+	if (!err)
+		err = check(guest, host, &both[0], f);
+	if (!err)
+		*ret = both[0];
+	free(both);
+	return err;
+}
