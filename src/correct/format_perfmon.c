@@ -31,6 +31,8 @@ struct pdh {
 	const struct input *in;
 	struct failure *f;
 	bool host;
+	bool any_total;	  /* a column has it */
+	bool second_best; /* the columns that are wanted are not there */
 	struct column *columns;
 	size_t n_columns;
 	bool any;
@@ -71,16 +73,17 @@ static bool parse_counter(const char *path, struct counter *ret)
 
 static int guest_column(struct pdh *p, const struct counter *c, struct column *ret)
 {
+	bool all = !strcmp(c->instance, "_Total");
+
 	if (strcmp(c->name, "% Processor Time") != 0)
 		return 0;
-	if (!strcmp(c->object, "Processor") || !strcmp(c->object, "Processor Information")) {
-		ret->used = !strcmp(c->instance, "_Total") || !strcmp(c->instance, "0,_Total");
+	if (!strcmp(c->object, p->second_best ? "Processor Information" : "Processor")) {
+		*ret = (struct column){all, WHO_TOTAL};
+		p->any_total |= all;
 		p->r->cpus += !strstr(c->instance, "_Total");
-		ret->who = WHO_TOTAL;
 		return 0;
 	}
-	if (strcmp(c->object, "Process") != 0 || !strcmp(c->instance, "_Total") ||
-	    !strcmp(c->instance, "Idle"))
+	if (strcmp(c->object, "Process") != 0 || all || !strcmp(c->instance, "Idle"))
 		return 0;
 	ret->used = true;
 	return recording_who(p->r, c->instance, &ret->who);
@@ -88,39 +91,50 @@ static int guest_column(struct pdh *p, const struct counter *c, struct column *r
 
 /* ---- a host's columns ---- */
 
-/* The VM's name is the second of the parts of "1234:web1:5678:vmx-vcpu-0:web1". */
-static bool vm_of(const struct counter *c, char ret[PART_SIZE])
+/* Part `i` of "1234:web1:5678:vmx-vcpu-0:web1", cut to fit. False: it has not so many. */
+static bool part_of(const char *instance, int i, char ret[PART_SIZE])
 {
-	const char *from = strchr(c->instance, ':');
-
-	if (!from || !from[1])
+	while (i-- && instance) {
+		instance = strchr(instance, ':');
+		instance = instance ? instance + 1 : NULL;
+	}
+	if (!instance)
 		return false;
-	snprintf(ret, PART_SIZE, "%.*s", (int)strcspn(from + 1, ":"), from + 1);
+	snprintf(ret, PART_SIZE, "%.*s", (int)strcspn(instance, ":"), instance);
 	return true;
 }
 
+/* Of the worlds of a VM only vCPUs count, called "vmx-vcpu-0", once "vcpu-0". */
+static bool is_vcpu(const struct counter *c)
+{
+	char world[PART_SIZE];
+
+	return !strcmp(c->object, "Vcpu") && part_of(c->instance, 3, world) &&
+	       strstr(world, "vcpu-");
+}
+
+/* A VM that was not expanded in esxtop has only its group: "% Used" of all its worlds. */
 static int host_column(struct pdh *p, const struct counter *c, struct column *ret)
 {
+	const char *run = p->second_best ? "% Used" : "% Run";
 	char vm[PART_SIZE];
 
-	if (strcmp(c->object, "Vcpu") != 0 || !strstr(c->instance, "vmx-vcpu-") || !vm_of(c, vm))
+	if (!(p->second_best ? !strcmp(c->object, "Group Cpu") : is_vcpu(c)) ||
+	    !part_of(c->instance, 1, vm))
 		return 0;
-	if (strcmp(c->name, "% Run") != 0 && strcmp(c->name, "% Ready") != 0)
+	if (strcmp(c->name, run) != 0 && strcmp(c->name, "% Ready") != 0)
 		return 0;
 	ret->used = choice_take(&p->choice, vm);
-	ret->who = strcmp(c->name, "% Run") ? WHO_READY : WHO_TOTAL;
-	p->r->cpus += ret->used && ret->who == WHO_TOTAL;
+	ret->who = strcmp(c->name, run) ? WHO_READY : WHO_TOTAL;
+	p->any_total |= ret->used && ret->who == WHO_TOTAL;
+	p->r->cpus += ret->used && ret->who == WHO_TOTAL && !p->second_best;
 	return 0;
 }
 
 /* ---- rows ---- */
 
-static int take_head(char **fields, size_t n, struct pdh *p)
+static int take_columns(char **fields, size_t n, struct pdh *p)
 {
-	p->columns = calloc(n, sizeof(*p->columns));
-	if (!p->columns)
-		return -ENOMEM;
-	p->n_columns = n;
 	for (size_t i = 1; i < n; i++) {
 		struct counter c;
 		int err;
@@ -131,7 +145,25 @@ static int take_head(char **fields, size_t n, struct pdh *p)
 		if (err)
 			return err;
 	}
-	return p->host ? choice_end(&p->choice, p->in->path, p->f) : 0;
+	return 0;
+}
+
+static int take_head(char **fields, size_t n, struct pdh *p)
+{
+	int err;
+
+	p->columns = calloc(n, sizeof(*p->columns));
+	if (!p->columns)
+		return -ENOMEM;
+	p->n_columns = n;
+	err = take_columns(fields, n, p);
+	if (!err && !p->any_total) {
+		p->second_best = true;
+		err = take_columns(fields, n, p);
+	}
+	if (err || !p->host)
+		return err;
+	return choice_end(&p->choice, p->in->path, p->f);
 }
 
 static int take_sample(char **fields, size_t n, double time, struct pdh *p)

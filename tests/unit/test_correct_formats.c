@@ -138,17 +138,19 @@ static void test_perfmon(void **state)
 	guest("\"(PDH-CSV 4.0) (UTC)(0)\",\"\\\\WIN\\Processor(0)\\% Processor Time\","
 	      "\"\\\\WIN\\Processor(1)\\% Processor Time\","
 	      "\"\\\\WIN\\Processor(_Total)\\% Processor Time\","
+	      "\"\\\\WIN\\Processor Information(_Total)\\% Processor Time\","
 	      "\"\\\\WIN\\Process(Idle)\\% Processor Time\","
 	      "\"\\\\WIN\\Process(_Total)\\% Processor Time\","
 	      "\"\\\\WIN\\Process(sql(1)\\x)\\% Processor Time\","
 	      "\"\\\\WIN\\Process(sql(1)\\x)\\% User Time\"\n"
 	      "\"03/26/2015 22:42:00.000\",\" \",\" \",\" \",\" \",\" \",\" \",\" \"\n"
-	      "\"03/26/2015 22:42:15.000\",\"90\",\"30\",\"60\",\"80\",\"200\",\"120\",\"7\"\n",
+	      "\"03/26/2015 "
+	      "22:42:15.000\",\"90\",\"30\",\"60\",\"61\",\"80\",\"200\",\"120\",\"7\"\n",
 	      &r);
 	assert_string_equal(r.format, "perfmon CSV");
 	assert_int_equal(r.cpus, 2);
 	assert_true(r.per_cpu_share);
-	assert_int_equal(r.n, 2);
+	assert_int_equal(r.n, 2); /* the better of the two totals */
 	/* 1427409720 by date(1). */
 	is_piece(&r, 0, WHO_TOTAL, 1427409720, 1427409735, 9);
 	is_piece(&r, 1, WHO_FIRST, 1427409720, 1427409735, 18);
@@ -185,6 +187,24 @@ static void test_esxtop(void **state)
 	refused(text, true, "web", "no VM 'web'; it has: web1, db");
 	refused("(PDH-CSV 4.0) (UTC)(0),\\\\h\\Physical Cpu(0)\\% Processor Time\n", true, NULL,
 		"no VM's figures");
+}
+
+/* A VM that esxtop does not show vCPU by vCPU. */
+static void test_esxtop_groups(void **state)
+{
+	struct recording r;
+
+	(void)state;
+	host("(PDH-CSV 4.0) (UTC)(0),\\\\h\\Group Cpu(1:idle)\\% Used,"
+	     "\\\\h\\Group Cpu(10:web1)\\% Used,\\\\h\\Group Cpu(10:web1)\\% Run,"
+	     "\\\\h\\Group Cpu(10:web1)\\% Ready,\\\\h\\Vcpu(20:db:21:vmx-vcpu-0:db)\\% Run\n"
+	     "03/26/2015 22:42:00,1,1,1,1,1\n03/26/2015 22:42:10,9,120,130,30,50\n",
+	     "web1", &r);
+	assert_int_equal(r.cpus, 0);
+	assert_int_equal(r.n, 2);
+	is_piece(&r, 0, WHO_TOTAL, 1427409720, 1427409730, 12);
+	is_piece(&r, 1, WHO_READY, 1427409720, 1427409730, 3);
+	recording_done(&r);
 }
 
 #define LEDGER(kind, seconds, run, ready)                                                          \
@@ -343,10 +363,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sadf),	  cmocka_unit_test(test_pidstat),
 		cmocka_unit_test(test_processes), cmocka_unit_test(test_perfmon),
-		cmocka_unit_test(test_esxtop),	  cmocka_unit_test(test_ledger),
-		cmocka_unit_test(test_domstats),  cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_times),	  cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_esxtop),	  cmocka_unit_test(test_esxtop_groups),
+		cmocka_unit_test(test_ledger),	  cmocka_unit_test(test_domstats),
+		cmocka_unit_test(test_unknown),	  cmocka_unit_test(test_times),
+		cmocka_unit_test(test_rows),	  cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
