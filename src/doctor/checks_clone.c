@@ -61,23 +61,30 @@ static enum verdict look_host_keys(struct exam *e)
 	return e->found[0] ? VERDICT_BAD : good(e, "%d, made with the machine-id or later", seen);
 }
 
-/* Six pairs of hex digits with colons: the address of a network device. */
+static bool in_address(char c)
+{
+	return isxdigit((unsigned char)c) || c == ':';
+}
+
+/* Six pairs of hex digits with colons, and nothing more around them: that would be IPv6. */
 static bool holds_mac(const char *text)
 {
 	for (const char *p = text; *p; p++) {
 		int i;
 
+		if (p > text && in_address(p[-1]))
+			continue;
 		for (i = 0; i < 17 && p[i]; i++) {
 			if (i % 3 == 2 ? p[i] != ':' : !isxdigit((unsigned char)p[i]))
 				break;
 		}
-		if (i == 17)
+		if (i == 17 && !in_address(p[17]))
 			return true;
 	}
 	return false;
 }
 
-/* The names of the files in `dir` that hold an address in a line of their own worth. */
+/* The names of the files in `dir` that hold an address. */
 static bool find_macs(struct exam *e, const char *dir)
 {
 	_cleanup_(names_free) struct names files = {.list = NULL};

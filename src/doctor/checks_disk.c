@@ -205,8 +205,9 @@ static const struct check rows[] = {
 	 .why = "A path failover of the host's storage takes longer than 30 s; then the guest's "
 		"file system turns read-only.",
 	 .source = "linux-manual",
-	 .remedy = "echo 'ACTION==\"add\", SUBSYSTEMS==\"scsi\", ATTR{timeout}=\"180\"' "
-		   ">/etc/udev/rules.d/99-scsi-timeout.rules && udevadm trigger -c add"},
+	 .remedy =
+		 "echo 'SUBSYSTEM==\"scsi\", ENV{DEVTYPE}==\"scsi_device\", ATTR{timeout}=\"180\"' "
+		 ">/etc/udev/rules.d/99-scsi-timeout.rules && udevadm trigger -c add"},
 	{.id = "nvme-timeout",
 	 .group = "disk",
 	 .title = "NVMe disks wait 180 s before they give up",

@@ -16,6 +16,26 @@ static enum verdict look_config(struct exam *e)
 	return judge(e, value[0] == 'y', "%s=%s", e->check->what, value);
 }
 
+/* The generic way works on CPUs in nohz_full= only; everywhere else it samples, too. */
+static enum verdict look_split(struct exam *e)
+{
+	char native[FACT_CONFIG_SIZE], generic[FACT_CONFIG_SIZE], cmdline[4096];
+	bool on;
+
+	if (fact_config(e->tree, "CONFIG_VIRT_CPU_ACCOUNTING_NATIVE", native) ||
+	    fact_config(e->tree, "CONFIG_VIRT_CPU_ACCOUNTING_GEN", generic))
+		return cannot_tell(e, "no kernel configuration in /proc, /boot or /lib/modules");
+	if (native[0] == 'y')
+		return good(e, "CONFIG_VIRT_CPU_ACCOUNTING_NATIVE=y");
+	if (generic[0] != 'y')
+		return bad(e, "CONFIG_TICK_CPU_ACCOUNTING");
+	if (tree_read(e->tree, cmdline, sizeof(cmdline), "/proc/cmdline") < 0)
+		return cannot_tell(e, "no /proc/cmdline");
+	on = fact_parameter(cmdline, "nohz_full=", strlen("nohz_full="));
+	return judge(e, on,
+		     "CONFIG_VIRT_CPU_ACCOUNTING_GEN=y %s nohz_full=", on ? "with" : "without");
+}
+
 static enum verdict look_tick_rate(struct exam *e)
 {
 	char value[FACT_CONFIG_SIZE];
@@ -66,11 +86,10 @@ static const struct check rows[] = {
 	 .group = "kernel",
 	 .title = "User and system time can be told apart exactly",
 	 .severity = SEVERITY_NOTE,
-	 .look = look_config,
-	 .what = "CONFIG_VIRT_CPU_ACCOUNTING",
+	 .look = look_split,
 	 .why = "Otherwise user and system time are samples at ticks, and ticks that come late or "
 		"in bursts after a gap land on innocent processes.",
-	 .source = "friedman-blog; kernel: init/Kconfig"},
+	 .source = "friedman-blog; kernel: Documentation/timers/no_hz.rst"},
 	{.id = "sched-info",
 	 .group = "kernel",
 	 .title = "The kernel counts run and wait time of every task",

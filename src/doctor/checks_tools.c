@@ -142,6 +142,24 @@ static enum verdict look_ledger_page(struct exam *e)
 	return bad(e, "no ivshmem device");
 }
 
+static enum verdict look_virtio(struct exam *e)
+{
+	_cleanup_(names_free) struct names devices = {.list = NULL};
+	char driver[FACT_DRIVER_SIZE];
+
+	if (!tree_has(e->tree, "/sys/bus"))
+		return cannot_tell(e, "no /sys/bus");
+	if (tree_names(e->tree, "/sys/bus/virtio/devices", &devices) || !devices.n)
+		return not_here(e, "no virtio device");
+	for (int i = 0; i < devices.n; i++) {
+		const char *name = devices.list[i]->d_name;
+
+		if (fact_driver(e->tree, "/sys/bus/virtio/devices", name, "", driver))
+			add_found(e, "%s has no driver", name);
+	}
+	return e->found[0] ? VERDICT_BAD : good(e, "%d devices, all with a driver", devices.n);
+}
+
 static const struct check rows[] = {
 	{.id = "hypervisor",
 	 .group = "tools",
@@ -178,6 +196,15 @@ static const struct check rows[] = {
 	 .source = "qemu: qemu-ga(8)",
 	 .remedy = "host: -device virtio-serial -device "
 		   "virtserialport,chardev=...,name=org.qemu.guest_agent.0"},
+	{.id = "virtio-drivers",
+	 .group = "tools",
+	 .title = "Every virtio device has its driver",
+	 .severity = SEVERITY_WARNING,
+	 .look = look_virtio,
+	 .why = "A device that nobody drives is one that the host offers in vain: a balloon that "
+		"does not move, a port that nobody reads.",
+	 .source = "linux-manual; virtio 1.2",
+	 .remedy = "apt-get install linux-image-amd64   # a kernel with all drivers"},
 	{.id = "bpf",
 	 .group = "tools",
 	 .title = "The kernel can run the exact sources",

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checks of desched doctor over hostile files. The first two bytes choose a fixture of
- * tests/doctor/fixtures.h; the rest, cut at bytes 0x1e, takes the place of its files' content, one
- * piece a file. A fixture without a piece for it keeps what it has.
+ * The checks of desched doctor over hostile files. The first line is the id of a check, whose first
+ * fixture in tests/doctor/fixtures.h is taken (any other line stands for some fixture); the rest,
+ * cut at bytes 0x1e, takes the place of its files' content, one piece a file. A file without a
+ * piece for it keeps what it has.
  */
 #include "fuzz.h"
 
@@ -10,6 +11,18 @@
 #include "../doctor/root.h"
 
 #include "doctor/schedule.h"
+
+static const struct fixture *choose(const char *id, size_t len)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < N_FIXTURES; i++)
+		if (strlen(fixtures[i].id) == len && !memcmp(fixtures[i].id, id, len))
+			return &fixtures[i];
+	for (size_t i = 0; i < len; i++)
+		sum = 31 * sum + (unsigned char)id[i];
+	return &fixtures[sum % N_FIXTURES];
+}
 
 /* `text` is terminated. */
 static void make(const char *root, const struct fixture *x, char *text, size_t size)
@@ -60,19 +73,21 @@ static void parse(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	const uint8_t *line_end = size ? memchr(data, '\n', size) : NULL;
 	const struct fixture *x;
 	char root[ROOT_SIZE], *text;
 
-	if (size < 2)
+	if (!line_end)
 		return 0;
-	x = &fixtures[(data[0] | data[1] << 8) % N_FIXTURES];
-	text = malloc(size - 1); /* exactly: beyond it ASan sees */
+	x = choose((const char *)data, (size_t)(line_end - data));
+	size -= (size_t)(line_end - data) + 1;
+	text = malloc(size + 1); /* exactly: beyond it ASan sees */
 	CHECK(text);
-	memcpy(text, data + 2, size - 2);
-	text[size - 2] = '\0';
+	memcpy(text, line_end + 1, size);
+	text[size] = '\0';
 	parse(text);
 	root_make(root);
-	make(root, x, text, size - 2);
+	make(root, x, text, size);
 	look(root, x->id);
 	root_remove(root);
 	free(text);
