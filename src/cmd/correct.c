@@ -116,7 +116,9 @@ static void print_warnings(const struct job *j)
 		printf("warning: fewer than five intervals with work in them: no interval for w\n");
 	if (!c->by_correlation && !isnan(c->correlation) && c->correlation < CORRELATION_POOR)
 		printf("warning: guest and host do not rise and fall together (correlation %.2f): "
-		       "is it the right VM, are the clocks right?\n",
+		       "is it the right VM, are the clocks right, does the recording miss "
+		       "processes "
+		       "that were short?\n",
 		       c->correlation);
 	if (c->left_out)
 		printf("warning: %" PRIu64 " intervals overlap others and were left out\n",

@@ -7,9 +7,12 @@
 
 #define LAGS_MAX	2000
 #define LAGS_PER_STEP	4
-#define CELLS_MIN	8   /* fewer say nothing about a correlation */
-#define CORRELATION_MIN 0.5 /* below it the best of many lags is luck */
-#define COVERED_MIN	0.99
+#define CELLS_MIN	8 /* fewer say nothing about a correlation */
+#define CORRELATION_MIN 0.5
+/* In standard deviations: the best of a thousand lags is as good as the first by luck alone. */
+#define CLEAR_LAG    4
+#define CLEARLY_MORE 3
+#define COVERED_MIN  0.99
 
 static double start_of(const struct curve *c)
 {
@@ -149,28 +152,49 @@ static int check(const struct curve *guest, const struct curve *host, const stru
 	return 0;
 }
 
-/* Without dates the lag must be found; with them a poor correlation leaves the clocks' word. */
+/* Fisher's transformation: a correlation as a number whose standard deviation is 1 / sqrt(n - 3).
+ */
+static double fisher(const struct alignment *a)
+{
+	return a->used < CELLS_MIN || isnan(a->correlation) ? 0
+							    : atanh(fmin(a->correlation, 1 - 1e-9));
+}
+
+static bool clear(const struct alignment *best)
+{
+	return best->by_correlation && best->correlation >= CORRELATION_MIN &&
+	       fisher(best) * sqrt((double)best->used - 3) > CLEAR_LAG;
+}
+
+/* Whether a lag was found that explains the load so much better than the dates do. */
+static bool clearly_better(const struct alignment *best, const struct alignment *by_dates)
+{
+	double n = (double)(by_dates->used < CELLS_MIN ? best->used : by_dates->used);
+
+	return clear(best) && (fisher(best) - fisher(by_dates)) * sqrt((n - 3) / 2) > CLEARLY_MORE;
+}
+
+/* Without dates the lag must be found; with them they are believed until proved wrong. */
 static int choose(const struct curve *guest, const struct curve *host, bool dated,
 		  const struct align_options *o, struct failure *f, struct alignment *work,
 		  struct alignment *best)
 {
-	double found;
-
 	if (!o->fixed)
 		find_lag(guest, host, dated, o, work, best);
-	if (best->by_correlation && best->correlation >= CORRELATION_MIN)
-		return 0;
 	if (!dated && !o->fixed) {
-		found = best->by_correlation ? best->correlation : 0;
+		if (clear(best))
+			return 0;
 		return failure_set(f, -ERANGE,
 				   "one of the recordings has no dates, and the load is too even "
-				   "to see where it belongs (best correlation %.2f, at least %.1f "
-				   "is needed); give --lag S",
-				   found, CORRELATION_MIN);
+				   "to see where it belongs (best correlation %.2f over %zu "
+				   "intervals); give --lag S",
+				   best->by_correlation ? best->correlation : 0, best->used);
 	}
-	lay(guest, host, o->fixed ? o->lag : 0, best);
-	best->by_correlation = false;
-	best->correlation = best->used >= CELLS_MIN ? correlate(best) : NAN;
+	lay(guest, host, o->fixed ? o->lag : 0, work);
+	work->correlation = work->used >= CELLS_MIN ? correlate(work) : NAN;
+	work->by_correlation = false;
+	if (o->fixed || !clearly_better(best, work))
+		*best = *work;
 	return 0;
 }
 

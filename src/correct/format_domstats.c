@@ -23,7 +23,7 @@ struct domstats {
 	bool head;
 	int time, domain; /* columns; -1: there is none */
 	enum kind kinds[COLUMNS];
-	bool any;
+	bool any, waits;	/* a row was there; there are wait columns */
 	double last, run, wait; /* of the row before, where there was any */
 };
 
@@ -56,6 +56,7 @@ static void take_head(char **fields, size_t n, struct domstats *d)
 	for (size_t i = 0; i < n && i < COLUMNS; i++) {
 		d->kinds[i] = kind_of(fields[i]);
 		d->r->cpus += d->kinds[i] == KIND_RUN;
+		d->waits |= d->kinds[i] == KIND_WAIT;
 	}
 	if (!d->r->cpus && cpu >= 0 && cpu < COLUMNS)
 		d->kinds[cpu] = KIND_RUN;
@@ -85,7 +86,9 @@ static int take_sample(struct domstats *d, double time, double run, double wait)
 	if (first)
 		return 0;
 	err = recording_add(d->r, WHO_TOTAL, last, time, run - last_run);
-	return err ? err : recording_add(d->r, WHO_READY, last, time, wait - last_wait);
+	if (err || !d->waits)
+		return err;
+	return recording_add(d->r, WHO_READY, last, time, wait - last_wait);
 }
 
 static int take_row(char **fields, size_t n, void *data)

@@ -325,7 +325,7 @@ static void test_lag_is_found(void **state)
 
 		wave(&p, rows[i].lag, DATED, 400, rows[i].step);
 		assert_int_equal(go(&p, &plain), 0);
-		assert_true(p.c.by_correlation);
+		assert_int_equal(p.c.by_correlation, rows[i].lag != 0);
 		assert_near(p.c.lag, rows[i].lag, 0.5);
 		assert_true(p.c.correlation > 0.9);
 		assert_near(p.c.w, 0.5, 0.01);
@@ -359,6 +359,31 @@ static void test_lag_can_be_given(void **state)
 	assert_near(p.c.lag, 100, 0);
 	assert_near(p.c.w, 0.5, 1e-6);
 	pair_done(&p);
+}
+
+/* Two loads that have nothing to do with each other: some lag always looks well, and must not
+ * outweigh the dates, or stand in for them. */
+static void test_lag_by_luck(void **state)
+{
+	struct random seed = {5};
+
+	(void)state;
+	for (int run = 0; run < 40; run++) {
+		struct pair p;
+
+		pair_init(&p);
+		for (int i = 0; i < 40; i++) {
+			add(&p.guest, NULL, DATED + i, DATED + i + 1, unit(&seed));
+			add(&p.host, NULL, DATED + i, DATED + i + 1, unit(&seed));
+		}
+		assert_int_equal(go(&p, &plain), 0);
+		assert_false(p.c.by_correlation);
+		assert_near(p.c.lag, 0, 0);
+		correction_done(&p.c);
+		p.host.dated = false;
+		assert_int_equal(go(&p, &plain), -ERANGE);
+		pair_done(&p);
+	}
 }
 
 /* Time that one of the two does not have is left out of both. */
@@ -455,6 +480,7 @@ int main(void)
 		cmocka_unit_test(test_lag_is_found),
 		cmocka_unit_test(test_lag_without_dates),
 		cmocka_unit_test(test_lag_can_be_given),
+		cmocka_unit_test(test_lag_by_luck),
 		cmocka_unit_test(test_holes),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_overlaps_are_counted),

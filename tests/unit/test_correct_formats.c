@@ -259,6 +259,7 @@ static void test_domstats(void **state)
 	/* Without vCPUs the process's time has to do. */
 	host("timestamp;cpu.time\n0;0\n10;5000000000\n", NULL, &r);
 	is_piece(&r, 0, WHO_TOTAL, 0, 10, 5);
+	assert_int_equal(r.n, 1); /* and nothing is known of waiting */
 	recording_done(&r);
 	refused("domain,cpu.time\nweb1,5\n", true, NULL, "no column 'time'");
 }
