@@ -10,12 +10,14 @@ static const struct {
 	const struct command *command;
 	int (*run)(int argc, char **argv);
 } commands[] = {
+	/* clang-format off */
 	{&command_top, cmd_top},
 	{&command_correct, cmd_correct},
 	{&command_doctor, cmd_doctor},
 	{&command_lab, cmd_lab},
 	{&command_ledger, cmd_ledger},
 	{&command_sim, cmd_sim},
+	/* clang-format on */
 };
 
 static void usage(FILE *to)
