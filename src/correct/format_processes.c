@@ -187,17 +187,10 @@ static size_t count_columns(const char *text)
 	return n > 1 ? n - 1 : 1;
 }
 
-/* "Linux 6.1.0 (host) 11/22/26 _x86_64_ (2 CPU)" */
 static int read_pidstat(const struct input *in, struct failure *f, struct recording *r)
 {
-	const char *open;
-	char line[256];
-
 	(void)f;
-	input_line(in, line, sizeof(line));
-	open = strrchr(line, '(');
-	if (open && sscanf(open, "(%5u CPU)", &r->cpus) != 1)
-		r->cpus = 0;
+	r->cpus = input_cpus(in);
 	return read_delimited(in, ' ', count_columns(in->text), r);
 }
 

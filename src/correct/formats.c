@@ -14,8 +14,8 @@
 
 /* In the order in which they are asked. */
 static const struct format *const formats[] = {
-	&format_sar,	&format_perfmon, &format_pidstat,  &format_processes,
-	&format_esxtop, &format_ledger,	 &format_domstats,
+	&format_sar,	   &format_sar_text, &format_perfmon, &format_pidstat,
+	&format_processes, &format_esxtop,   &format_ledger,  &format_domstats,
 };
 
 void input_line(const struct input *in, char *buf, size_t size)
@@ -23,6 +23,18 @@ void input_line(const struct input *in, char *buf, size_t size)
 	const char *p = in->text + strspn(in->text, "\r\n\t ");
 
 	snprintf(buf, size, "%.*s", (int)u64_min(strcspn(p, "\r\n"), size), p);
+}
+
+/* "Linux 6.1.0 (host) 11/22/26 _x86_64_ (2 CPU)" */
+unsigned input_cpus(const struct input *in)
+{
+	const char *open;
+	unsigned cpus;
+	char line[256];
+
+	input_line(in, line, sizeof(line));
+	open = strrchr(line, '(');
+	return open && sscanf(open, "(%5u CPU)", &cpus) == 1 ? cpus : 0;
 }
 
 char input_delimiter(const char *line, const char *delimiters)
@@ -114,9 +126,10 @@ int recording_parse(const char *text, size_t size, bool host, const char *vm, co
 		err = parse_as(formats[i], &in, &local, ret);
 		return err ? failure_set(f, err, "%s", local.text) : 0;
 	}
-	return failure_set(f, -EBADMSG, "%s: no format that is known here; expected %s", path,
-			   host ? "JSON of 'desched ledger --json', esxtop -b or domstats as CSV"
-				: "sadf -d, pidstat -h, perfmon CSV, or columns time,process,%cpu");
+	return failure_set(
+		f, -EBADMSG, "%s: no format that is known here; expected %s", path,
+		host ? "JSON of 'desched ledger --json', esxtop -b or domstats as CSV"
+		     : "sadf -d, sar -u, pidstat -h, perfmon CSV, or columns time,process,%cpu");
 }
 
 static int read_file(const char *path, bool host, const char *vm, struct failure *f,

@@ -20,11 +20,15 @@ struct format {
 	int (*read)(const struct input *in, struct failure *f, struct recording *r);
 };
 
-extern const struct format format_sar, format_pidstat, format_perfmon, format_processes;
+extern const struct format format_sar, format_sar_text, format_pidstat, format_perfmon,
+	format_processes;
 extern const struct format format_esxtop, format_ledger, format_domstats;
 
 /* The first line, cut to fit. */
 void input_line(const struct input *in, char *buf, size_t size);
+
+/* "(2 CPU)" at the end of the first line of what sysstat prints; 0: it is not there. */
+unsigned input_cpus(const struct input *in);
 
 /* The first character of those in `delimiters` that the line holds; ',' when there is none. */
 char input_delimiter(const char *line, const char *delimiters);

@@ -83,6 +83,48 @@ static void test_sadf(void **state)
 	recording_done(&r);
 }
 
+static void test_sar_text(void **state)
+{
+	struct recording r;
+
+	(void)state;
+	guest("Linux 2.6.18 (vm)        03/24/11\n"
+	      "11:59:50 PM       proc/s\n"
+	      "12:00:00 AM        11.89\n"
+	      "\n"
+	      "11:59:50 PM          CPU     %user     %nice   %system   %iowait    %steal     "
+	      "%idle\n"
+	      "12:00:00 AM          all     20.00      0.00     10.00      5.00     15.00     "
+	      "50.00\n"
+	      "12:00:00 AM            0     20.00      0.00     10.00      5.00     15.00     "
+	      "50.00\n"
+	      "12:00:00 AM            1     20.00      0.00     10.00      5.00     15.00     "
+	      "50.00\n"
+	      "12:00:20 AM          all     60.00      0.00     20.00      0.00      0.00     "
+	      "20.00\n"
+	      "Average:             all     20.00      0.00     10.00      5.00     15.00     "
+	      "50.00\n"
+	      "\n"
+	      "11:59:50 PM          CPU    i000/s\n"
+	      "12:00:00 AM          all   999.20\n",
+	      &r);
+	assert_string_equal(r.format, "sar -u");
+	assert_int_equal(r.cpus, 2);
+	assert_true(r.per_cpu_share);
+	assert_false(r.dated);
+	assert_int_equal(r.n, 2);
+	is_piece(&r, 0, WHO_TOTAL, 86390, 86400, 3);
+	is_piece(&r, 1, WHO_TOTAL, 86400, 86420, 16);
+	recording_done(&r);
+	guest("Linux 6.1.0 (vm) \t03/24/11 \t_x86_64_\t(8 CPU)\n\n"
+	      "17:00:59        CPU     %user     %nice   %system   %iowait    %steal     %idle\n"
+	      "17:01:09        all      0.00      0.00      0.00      0.00      0.00     75.00\n",
+	      &r);
+	assert_int_equal(r.cpus, 8);
+	is_piece(&r, 0, WHO_TOTAL, 61259, 61269, 2.5);
+	recording_done(&r);
+}
+
 static void test_pidstat(void **state)
 {
 	struct recording r;
@@ -362,12 +404,13 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sadf),	  cmocka_unit_test(test_pidstat),
-		cmocka_unit_test(test_processes), cmocka_unit_test(test_perfmon),
-		cmocka_unit_test(test_esxtop),	  cmocka_unit_test(test_esxtop_groups),
-		cmocka_unit_test(test_ledger),	  cmocka_unit_test(test_domstats),
-		cmocka_unit_test(test_unknown),	  cmocka_unit_test(test_times),
-		cmocka_unit_test(test_rows),	  cmocka_unit_test(test_names),
+		cmocka_unit_test(test_sadf),	      cmocka_unit_test(test_sar_text),
+		cmocka_unit_test(test_pidstat),	      cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_perfmon),	      cmocka_unit_test(test_esxtop),
+		cmocka_unit_test(test_esxtop_groups), cmocka_unit_test(test_ledger),
+		cmocka_unit_test(test_domstats),      cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_times),	      cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
