@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define LAGS_MAX	2000
-#define LAGS_PER_STEP	4
+#define WORK_MAX	1e6 /* cells to be looked at over all lags of the first search */
+#define LAGS_PER_CELL	4
 #define CELLS_MIN	8 /* fewer say nothing about a correlation */
 #define CORRELATION_MIN 0.5
 /* In standard deviations: the best of a thousand lags is as good as the first by luck alone. */
@@ -24,12 +24,17 @@ static double end_of(const struct curve *c)
 	return c->at[c->n - 1];
 }
 
-/* Fills the cells for one lag. */
-static void lay(const struct curve *guest, const struct curve *host, double lag,
+/* No intervals are shorter. */
+static double natural_cell(const struct curve *guest, const struct curve *host)
+{
+	return fmax(guest->step, host->step);
+}
+
+/* Fills the cells, which are about so long, for one lag. */
+static void lay(const struct curve *guest, const struct curve *host, double lag, double cell,
 		struct alignment *a)
 {
 	double to = fmin(end_of(guest), end_of(host) + lag);
-	double step = fmax(guest->step, host->step);
 
 	a->lag = lag;
 	a->from = fmax(start_of(guest), start_of(host) + lag);
@@ -37,7 +42,7 @@ static void lay(const struct curve *guest, const struct curve *host, double lag,
 	a->used = 0;
 	if (!(to > a->from))
 		return;
-	a->n = (size_t)fmin(fmax(floor((to - a->from) / step + 1e-6), 1), ALIGN_CELLS_MAX);
+	a->n = (size_t)fmin(fmax(floor((to - a->from) / cell + 1e-6), 1), ALIGN_CELLS_MAX);
 	a->step = (to - a->from) / (double)a->n;
 	for (size_t i = 0; i < a->n; i++) {
 		double at = a->from + a->step * (double)i;
@@ -78,16 +83,22 @@ static double correlate(const struct alignment *a)
 }
 
 struct search {
-	double from, to, step; /* of the lag */
-	double overlap_min;    /* seconds: short overlaps correlate by luck */
+	double from, to;    /* of the lag */
+	double cell;	    /* seconds; a lag that is off by much of it is not seen */
+	double overlap_min; /* seconds: short overlaps correlate by luck */
 };
 
 /* The best lag on a grid; `best` is replaced where a better one is found. */
 static void search_lags(const struct curve *guest, const struct curve *host, const struct search *s,
 			struct alignment *work, struct alignment *best)
 {
-	for (int i = 0; s->from + i * s->step <= s->to + s->step / 2; i++) {
-		lay(guest, host, s->from + i * s->step, work);
+	double step = s->cell / LAGS_PER_CELL;
+	int n = (int)((s->to - s->from) / step);
+
+	best->correlation = NAN;
+	best->by_correlation = false;
+	for (int i = 0; i <= n; i++) {
+		lay(guest, host, s->from + i * step, s->cell, work);
 		if (work->used < CELLS_MIN || (double)work->used * work->step < s->overlap_min)
 			continue;
 		work->correlation = correlate(work);
@@ -99,37 +110,58 @@ static void search_lags(const struct curve *guest, const struct curve *host, con
 	}
 }
 
+/* Cells as long as it takes to look at all lags: what is added up over them still rises and falls
+ * together. */
 static struct search first_search(const struct curve *guest, const struct curve *host, bool dated,
 				  const struct align_options *o)
 {
 	double shorter = fmin(end_of(guest) - start_of(guest), end_of(host) - start_of(host));
-	double step = fmin(guest->step, host->step) / LAGS_PER_STEP;
 	struct search s = {.from = -o->max_lag, .to = o->max_lag};
+	double lags;
 
 	if (!dated) {
 		s.from = start_of(guest) - end_of(host);
 		s.to = end_of(guest) - start_of(host);
 	}
 	s.overlap_min = fmax(ALIGN_MIN_SECONDS, shorter / 2);
-	s.step = fmax(step, (s.to - s.from) / LAGS_MAX);
+	lags = LAGS_PER_CELL * (s.to - s.from); /* with cells of a second */
+	s.cell = fmax(natural_cell(guest, host),
+		      fmax(sqrt(lags * shorter / WORK_MAX), lags / WORK_MAX));
 	return s;
 }
 
-/* Coarse, then ten times finer around the best. */
+/* Lags a tenth of a step apart, with the cells as they are. */
+static void fine_tune(const struct curve *guest, const struct curve *host, double cell,
+		      struct alignment *work, struct alignment *best)
+{
+	double step = cell / LAGS_PER_CELL / 10, middle = best->lag;
+
+	for (int i = -10; i <= 10; i++) {
+		lay(guest, host, middle + i * step, cell, work);
+		work->correlation = work->used < CELLS_MIN ? NAN : correlate(work);
+		work->by_correlation = true;
+		if (work->correlation > best->correlation)
+			*best = *work;
+	}
+}
+
+/* Coarse at first, then around the best with shorter cells, at last ten times finer. */
 static void find_lag(const struct curve *guest, const struct curve *host, bool dated,
 		     const struct align_options *o, struct alignment *work, struct alignment *best)
 {
+	double natural = natural_cell(guest, host), around;
 	struct search s = first_search(guest, host, dated, o);
 
-	if (!(s.step > 0))
-		return;
 	search_lags(guest, host, &s, work, best);
-	if (isnan(best->correlation))
-		return;
-	s.from = best->lag - s.step;
-	s.to = best->lag + s.step;
-	s.step /= 10;
-	search_lags(guest, host, &s, work, best);
+	while (best->by_correlation && s.cell > natural) {
+		around = s.cell / 2;
+		s.cell = fmax(natural, s.cell / 2);
+		s.from = best->lag - around;
+		s.to = best->lag + around;
+		search_lags(guest, host, &s, work, best);
+	}
+	if (best->by_correlation)
+		fine_tune(guest, host, natural, work, best);
 }
 
 static int check(const struct curve *guest, const struct curve *host, const struct alignment *a,
@@ -190,7 +222,7 @@ static int choose(const struct curve *guest, const struct curve *host, bool date
 				   "intervals); give --lag S",
 				   best->by_correlation ? best->correlation : 0, best->used);
 	}
-	lay(guest, host, o->fixed ? o->lag : 0, work);
+	lay(guest, host, o->fixed ? o->lag : 0, natural_cell(guest, host), work);
 	work->correlation = work->used >= CELLS_MIN ? correlate(work) : NAN;
 	work->by_correlation = false;
 	if (o->fixed || !clearly_better(best, work))

@@ -20,7 +20,7 @@ struct counter {
 	char object[PART_SIZE], instance[PART_SIZE], name[PART_SIZE];
 };
 
-/* What a column is: whose time, and how much of a second one percent is. */
+/* Whose time a column has, if it is of use. */
 struct column {
 	bool used;
 	uint32_t who;
@@ -31,7 +31,7 @@ struct pdh {
 	const struct input *in;
 	struct failure *f;
 	bool host;
-	bool any_total;	  /* a column has it */
+	bool any_total;	  /* a column with it was found */
 	bool second_best; /* the columns that are wanted are not there */
 	struct column *columns;
 	size_t n_columns;

@@ -347,6 +347,32 @@ static void test_lag_without_dates(void **state)
 	pair_done(&p);
 }
 
+/* A day of the guest, ten minutes of its host, at any place in it. */
+static void test_lag_in_a_day(void **state)
+{
+	static const int starts[] = {10, 12345, 40001, 85000};
+
+	(void)state;
+	for (size_t s = 0; s < ARRAY_SIZE(starts); s++) {
+		struct random seed = {17};
+		struct pair p;
+
+		pair_init(&p);
+		p.host.dated = false;
+		for (int i = 0; i < 86400; i += 2) {
+			double busy = unit(&seed);
+
+			add(&p.guest, NULL, DATED + i, DATED + i + 2, 2 * busy);
+			if (i >= starts[s] && i < starts[s] + 600)
+				add(&p.host, NULL, i - starts[s], i - starts[s] + 2, 1.2 * busy);
+		}
+		assert_int_equal(go(&p, &plain), 0);
+		assert_near(p.c.lag, DATED + starts[s], 0.5);
+		assert_near(p.c.w, 0.6, 0.01);
+		pair_done(&p);
+	}
+}
+
 static void test_lag_can_be_given(void **state)
 {
 	struct correct_options o = {.align = {.fixed = true, .lag = 100}};
@@ -479,6 +505,7 @@ int main(void)
 		cmocka_unit_test(test_few_intervals),
 		cmocka_unit_test(test_lag_is_found),
 		cmocka_unit_test(test_lag_without_dates),
+		cmocka_unit_test(test_lag_in_a_day),
 		cmocka_unit_test(test_lag_can_be_given),
 		cmocka_unit_test(test_lag_by_luck),
 		cmocka_unit_test(test_holes),
