@@ -35,6 +35,7 @@ static void lay(const struct curve *guest, const struct curve *host, double lag,
 		struct alignment *a)
 {
 	double to = fmin(end_of(guest), end_of(host) + lag);
+	struct sums g, h;
 
 	a->lag = lag;
 	a->from = fmax(start_of(guest), start_of(host) + lag);
@@ -44,15 +45,19 @@ static void lay(const struct curve *guest, const struct curve *host, double lag,
 		return;
 	a->n = (size_t)fmin(fmax(floor((to - a->from) / cell + 1e-6), 1), ALIGN_CELLS_MAX);
 	a->step = (to - a->from) / (double)a->n;
+	g = curve_sums(guest, a->from);
+	h = curve_sums(host, a->from - lag);
 	for (size_t i = 0; i < a->n; i++) {
-		double at = a->from + a->step * (double)i;
-		double there = at - lag;
-		bool covered = curve_covered(guest, at, at + a->step) >= COVERED_MIN * a->step &&
-			       curve_covered(host, there, there + a->step) >= COVERED_MIN * a->step;
+		double end = a->from + a->step * (double)(i + 1);
+		struct sums g2 = curve_sums(guest, end), h2 = curve_sums(host, end - lag);
+		bool covered = g2.covered - g.covered >= COVERED_MIN * a->step &&
+			       h2.covered - h.covered >= COVERED_MIN * a->step;
 
-		a->guest[i] = covered ? curve_cpu(guest, at, at + a->step) : -1;
-		a->host[i] = covered ? curve_cpu(host, there, there + a->step) : -1;
+		a->guest[i] = covered ? fmax(g2.cpu - g.cpu, 0) : -1;
+		a->host[i] = covered ? fmax(h2.cpu - h.cpu, 0) : -1;
 		a->used += covered;
+		g = g2;
+		h = h2;
 	}
 }
 

@@ -198,15 +198,11 @@ void curve_done(struct curve *c)
 	*c = (struct curve){.n = 0};
 }
 
-/* The value of a running sum at an instant. */
-static double value_at(const struct curve *c, const double *value, double at)
+/* The last point at or before an instant that lies within the curve, and not its last one. */
+static size_t point_before(const struct curve *c, double at)
 {
 	size_t low = 0, high = c->n - 1;
 
-	if (at <= c->at[0])
-		return value[0];
-	if (at >= c->at[high])
-		return value[high];
 	while (high - low > 1) {
 		size_t middle = low + (high - low) / 2;
 
@@ -215,16 +211,20 @@ static double value_at(const struct curve *c, const double *value, double at)
 		else
 			high = middle;
 	}
-	return value[low] +
-	       (value[high] - value[low]) * (at - c->at[low]) / (c->at[high] - c->at[low]);
+	return low;
 }
 
-double curve_cpu(const struct curve *c, double from, double to)
+struct sums curve_sums(const struct curve *c, double at)
 {
-	return value_at(c, c->cpu, to) - value_at(c, c->cpu, from);
-}
+	size_t i, last = c->n - 1;
+	double part;
 
-double curve_covered(const struct curve *c, double from, double to)
-{
-	return value_at(c, c->covered, to) - value_at(c, c->covered, from);
+	if (at <= c->at[0])
+		return (struct sums){c->cpu[0], c->covered[0]};
+	if (at >= c->at[last])
+		return (struct sums){c->cpu[last], c->covered[last]};
+	i = point_before(c, at);
+	part = (at - c->at[i]) / (c->at[i + 1] - c->at[i]);
+	return (struct sums){c->cpu[i] + (c->cpu[i + 1] - c->cpu[i]) * part,
+			     c->covered[i] + (c->covered[i + 1] - c->covered[i]) * part};
 }

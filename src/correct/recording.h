@@ -74,8 +74,10 @@ struct curve {
 int curve_make(const struct recording *r, uint32_t first, uint32_t last, struct curve *ret);
 void curve_done(struct curve *c);
 
-/* CPU time and covered time between two instants. */
-double curve_cpu(const struct curve *c, double from, double to);
-double curve_covered(const struct curve *c, double from, double to);
+/* Both sums at an instant, that of the nearest end outside. */
+struct sums {
+	double cpu, covered;
+};
+struct sums curve_sums(const struct curve *c, double at);
 
 #endif

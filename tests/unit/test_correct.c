@@ -350,7 +350,7 @@ static void test_lag_without_dates(void **state)
 /* A day of the guest, ten minutes of its host, at any place in it. */
 static void test_lag_in_a_day(void **state)
 {
-	static const int starts[] = {10, 12345, 40001, 85000};
+	static const int starts[] = {12345, 85000};
 
 	(void)state;
 	for (size_t s = 0; s < ARRAY_SIZE(starts); s++) {
@@ -394,7 +394,7 @@ static void test_lag_by_luck(void **state)
 	struct random seed = {5};
 
 	(void)state;
-	for (int run = 0; run < 40; run++) {
+	for (int run = 0; run < 20; run++) {
 		struct pair p;
 
 		pair_init(&p);
