@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* The subcommands: one file each, one row each in main.c. */
+/* The subcommands, in the order of desched's help: NAME has its file src/cmd/NAME.c, with what it
+ * is called and takes in command_NAME, and cmd_NAME(), which returns the exit status. */
 #ifndef CMD_COMMANDS_H
 #define CMD_COMMANDS_H
 
 #include "base/options.h"
 
-extern const struct command command_lab, command_ledger, command_record, command_sim, command_top;
+/* clang-format off */
+#define COMMANDS(row) \
+	row(top) \
+	row(record) \
+	row(correct) \
+	row(doctor) \
+	row(lab) \
+	row(ledger) \
+	row(sim)
+/* clang-format on */
 
-int cmd_lab(int argc, char **argv);
-int cmd_ledger(int argc, char **argv);
-int cmd_record(int argc, char **argv);
-int cmd_sim(int argc, char **argv);
-int cmd_top(int argc, char **argv);
+#define COMMAND_DECLARE(name)                                                                      \
+	extern const struct command command_##name;                                                \
+	int cmd_##name(int argc, char **argv);
+COMMANDS(COMMAND_DECLARE)
 
 #endif

@@ -10,8 +10,10 @@ static const struct {
 	const struct command *command;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{&command_top, cmd_top},       {&command_record, cmd_record}, {&command_lab, cmd_lab},
-	{&command_ledger, cmd_ledger}, {&command_sim, cmd_sim},
+/* clang-format off */
+#define COMMAND_ROW(name) {&command_##name, cmd_##name},
+	COMMANDS(COMMAND_ROW)
+	/* clang-format on */
 };
 
 static void usage(FILE *to)

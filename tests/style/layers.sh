@@ -15,7 +15,9 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	guest) echo base ledger bpf policy guest ;;
 	lab) echo base ledger bpf policy host lab ;;
 	screen) echo base ledger guest screen ;;
-	cmd) echo base ledger bpf policy sim host guest lab screen cmd ;;
+	doctor) echo base doctor ;;
+	correct) echo base correct ;;
+	cmd) echo base ledger bpf policy sim host guest lab screen doctor correct cmd ;;
 	*) echo "layers: module $1 has no row here" >&2 ;;
 	esac
 }

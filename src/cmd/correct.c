@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * desched correct: what a guest recorded about its processes, corrected by what its host measured.
+ * Percent is of one CPU in tables; JSON (schema desched-correct/1) has seconds of CPU time.
+ */
+#include "correct/correct.h"
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "cmd/commands.h"
+#include "correct/table.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CORRELATION_POOR 0.5
+
+static const char bias[] =
+	"One factor for all is a compromise: who runs in short bursts had more than it says, who "
+	"was\nbusy beside it had less (measured at 50 % steal: bursts -53 %, busy +14 %). LEAST "
+	"and "
+	"MOST are\nright however the time was spread, if nobody was reported less than it had. "
+	"vmdesched in the\nguest has no such error.\n";
+
+static struct {
+	const char *vm, *lag;
+	uint64_t cpus, max_lag, hz, top;
+	bool json;
+} options = {.max_lag = 60 * NS_PER_SEC, .hz = 64, .top = 20};
+
+static const struct option_row rows[] = {
+	{0, "vm", "NAME", OPTION_STRING, &options.vm, 0, 0,
+	 "the VM, where the host's file has several"},
+	{0, "cpus", "N", OPTION_UINT, &options.cpus, 1, 8192,
+	 "vCPUs of the guest (as the files say)"},
+	{0, "lag", "S", OPTION_STRING, &options.lag, 0, 0,
+	 "seconds to add to the host's times (found by correlation)"},
+	{0, "max-lag", "S", OPTION_SECONDS, &options.max_lag, 0, 86400 * NS_PER_SEC,
+	 "look for the lag within so many seconds (60)"},
+	{0, "hz", "N", OPTION_UINT, &options.hz, 0, 100000,
+	 "samples a second behind the guest's figures, 0 for none (64)"},
+	{'n', "top", "N", OPTION_UINT, &options.top, 1, 0, "show so many processes (20)"},
+	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
+	 "print JSON (schema desched-correct/1)"},
+};
+
+const struct command command_correct = {
+	.name = "correct",
+	.operands = "GUEST HOST",
+	.summary = "Corrects a guest's recording by what its host measured.",
+	.examples = "  desched correct pidstat.txt ledger.json\n"
+		    "  desched correct --vm web1 perfmon.csv esxtop.csv\n"
+		    "  desched correct --cpus 2 --json sar.csv domstats.csv\n",
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
+};
+
+/* Both recordings, and what came of them. */
+struct job {
+	struct recording guest, host;
+	struct correction result;
+};
+
+static void job_done(struct job *j)
+{
+	correction_done(&j->result);
+	recording_done(&j->guest);
+	recording_done(&j->host);
+}
+
+/* ---- for people ---- */
+
+static double percent(const struct correction *c, double seconds)
+{
+	return 100 * seconds / c->seconds;
+}
+
+static void print_head(const struct job *j)
+{
+	const struct correction *c = &j->result;
+
+	printf("guest: %s, host: %s; %.1f s in common, %zu intervals, %u vCPU%s\n", j->guest.format,
+	       j->host.format, c->seconds, c->cells, c->cpus, c->cpus == 1 ? "" : "s");
+	if (c->by_correlation)
+		printf("the host's times are moved by %.1f s, where the two correlate best "
+		       "(%.2f)\n",
+		       c->lag, c->correlation);
+	else
+		printf("the host's times are moved by %.1f s, as %s\n", c->lag,
+		       options.lag ? "--lag says" : "their dates say");
+	printf("a vCPU was busy %.1f %% by %s, and ran %.1f %% by the host\n",
+	       percent(c, c->reported) / c->cpus,
+	       c->by_processes ? "the guest's processes" : "the guest's total",
+	       percent(c, c->measured) / c->cpus);
+	if (!isnan(c->ready))
+		printf("the host says that the vCPUs waited for a CPU for %.1f s; reported less "
+		       "measured is %.1f s\n",
+		       c->ready, c->reported - c->measured);
+	printf("w = %.3f", c->w);
+	if (!isnan(c->w_low))
+		printf(" (%.3f to %.3f); %.3f to %.3f in parts of the time", c->w_low, c->w_high,
+		       c->w_min, c->w_max);
+	printf("\n");
+}
+
+static void print_warnings(const struct job *j)
+{
+	const struct correction *c = &j->result;
+
+	if (c->seconds < CORRECT_LONG_ENOUGH)
+		printf("warning: %.0f s are short: record for five minutes or more\n", c->seconds);
+	if (isnan(c->w_low))
+		printf("warning: fewer than five intervals with work in them: no interval for w\n");
+	if (!c->by_correlation && !isnan(c->correlation) && c->correlation < CORRELATION_POOR)
+		printf("warning: guest and host do not rise and fall together (correlation %.2f): "
+		       "is it the right VM, are the clocks right, does the recording miss "
+		       "processes "
+		       "that were short?\n",
+		       c->correlation);
+	if (c->left_out)
+		printf("warning: %" PRIu64 " intervals overlap others and were left out\n",
+		       c->left_out);
+	if (j->guest.skipped || j->host.skipped)
+		printf("warning: %" PRIu64 " values of the guest and %" PRIu64
+		       " of the host could not be used\n",
+		       j->guest.skipped, j->host.skipped);
+}
+
+static void print_processes(const struct correction *c)
+{
+	size_t shown = u64_min(c->n, options.top);
+
+	printf("\n%10s %10s  %8s %8s  %8s %8s   PROCESS\n", "%REPORTED", "%CORRECTED", "95%:FROM",
+	       "TO", "LEAST", "MOST");
+	for (size_t i = 0; i < shown; i++) {
+		const struct corrected *p = &c->processes[i];
+
+		printf("%10.1f %10.1f  %8.1f %8.1f  %8.1f %8.1f   %s\n", percent(c, p->reported),
+		       percent(c, p->corrected), percent(c, p->low), percent(c, p->high),
+		       percent(c, p->least), percent(c, p->most), p->name);
+	}
+	if (c->n > shown)
+		printf("%10s and %zu more (-n)\n", "", c->n - shown);
+	printf("\n%s", bias);
+}
+
+static void print_text(const struct job *j)
+{
+	print_head(j);
+	print_warnings(j);
+	if (j->result.n)
+		print_processes(&j->result);
+}
+
+/* ---- JSON ---- */
+
+/* null for what is not known. */
+static json_t *known(double v)
+{
+	return isfinite(v) ? json_real(v) : json_null();
+}
+
+static json_t *json_processes(const struct correction *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct corrected *p = &c->processes[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
+						      p->name, "reported", p->reported, "corrected",
+						      p->corrected, "low", p->low, "high", p->high,
+						      "least", p->least, "most", p->most));
+	}
+	return list;
+}
+
+static void print_json(const struct job *j)
+{
+	const struct correction *c = &j->result;
+	json_t *o = json_pack("{s:s, s:s, s:s, s:f, s:f, s:o, s:b, s:i, s:i, s:b}", "schema",
+			      "desched-correct/1", "guest_format", j->guest.format, "host_format",
+			      j->host.format, "seconds", c->seconds, "lag_seconds", c->lag,
+			      "correlation", known(c->correlation), "aligned_by_correlation",
+			      (int)c->by_correlation, "vcpus", (int)c->cpus, "intervals",
+			      (int)c->cells, "reported_by_processes", (int)c->by_processes);
+	json_t *more = json_pack(
+		"{s:f, s:f, s:o, s:f, s:o, s:o, s:f, s:f, s:b, s:I, s:I, s:I, s:o}", "reported",
+		c->reported, "measured", c->measured, "ready", known(c->ready), "w", c->w, "w_low",
+		known(c->w_low), "w_high", known(c->w_high), "w_min", c->w_min, "w_max", c->w_max,
+		"short", (int)(c->seconds < CORRECT_LONG_ENOUGH), "skipped_guest",
+		(json_int_t)j->guest.skipped, "skipped_host", (json_int_t)j->host.skipped,
+		"left_out", (json_int_t)c->left_out, "processes", json_processes(c));
+
+	json_object_update(o, more);
+	json_decref(more);
+	json_dumpf(o, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+	json_decref(o);
+	putchar('\n');
+}
+
+/* ---- the command ---- */
+
+static int run(const char *guest, const char *host, const struct correct_options *o,
+	       struct failure *f)
+{
+	_cleanup_(job_done) struct job j = {.result = {.n = 0}};
+	int err;
+
+	recording_init(&j.guest);
+	recording_init(&j.host);
+	err = recording_read_guest(guest, f, &j.guest);
+	if (!err)
+		err = recording_read_host(host, options.vm, f, &j.host);
+	if (!err)
+		err = correct(&j.guest, &j.host, o, f, &j.result);
+	if (err)
+		return err;
+	(options.json ? print_json : print_text)(&j);
+	return 0;
+}
+
+static int parse(int argc, char **argv, struct correct_options *ret, struct failure *f,
+		 bool *ret_help)
+{
+	int first = options_parse(&command_correct, argc, argv, f, ret_help);
+
+	if (first < 0 || *ret_help)
+		return first;
+	if (argc - first != 2)
+		return failure_set(f, -EINVAL,
+				   "two files are wanted: the guest's recording, the host's");
+	ret->cpus = (unsigned)options.cpus;
+	ret->sampled_hz = (double)options.hz;
+	ret->align.max_lag = ns_to_s(options.max_lag);
+	ret->align.fixed = options.lag;
+	if (options.lag &&
+	    (table_number(options.lag, &ret->align.lag) || fabs(ret->align.lag) > 1e11))
+		return failure_set(f, -EINVAL, "--lag: '%s' given, expected seconds", options.lag);
+	return first;
+}
+
+int cmd_correct(int argc, char **argv)
+{
+	struct correct_options o = {.cpus = 0};
+	struct failure f = {""};
+	bool help;
+	int first = parse(argc, argv, &o, &f, &help);
+
+	if (help) {
+		options_help(&command_correct, "desched");
+		return 0;
+	}
+	if (first < 0) {
+		fprintf(stderr, "desched correct: %s\n", f.text);
+		return 2;
+	}
+	if (run(argv[first], argv[first + 1], &o, &f)) {
+		fprintf(stderr, "desched correct: %s\n", f.text);
+		return 1;
+	}
+	return 0;
+}

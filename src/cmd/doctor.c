@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * desched doctor: whether this virtual machine, or a tree of its files, is set up well. All checks
+ * look first; what they found is then shown worst first, or as JSON (schema desched-doctor/1).
+ */
+#include "doctor/doctor.h"
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "cmd/commands.h"
+#include "doctor/facts.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WIDTH	 80
+#define ID_AT	 9
+#define FOUND_AT 32
+
+static struct {
+	const char *root, *check, *explain;
+	bool json, list, verbose;
+} options = {.root = "/"};
+
+static const struct option_row rows[] = {
+	{'v', "verbose", NULL, OPTION_FLAG, &options.verbose, 0, 0,
+	 "show the checks that are well, or cannot tell, too"},
+	{0, "check", "ID", OPTION_STRING, &options.check, 0, 0, "make this check only"},
+	{0, "explain", "ID", OPTION_STRING, &options.explain, 0, 0,
+	 "say what a check is about, and what to do"},
+	{0, "list", NULL, OPTION_FLAG, &options.list, 0, 0, "list the checks"},
+	{0, "root", "DIR", OPTION_STRING, &options.root, 0, 0,
+	 "look at the files below DIR, not at this machine's"},
+	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0, "print JSON (schema desched-doctor/1)"},
+};
+
+const struct command command_doctor = {
+	.name = "doctor",
+	.operands = "",
+	.summary = "Checks whether this virtual machine is set up well.",
+	.examples =
+		"  desched doctor\n"
+		"  desched doctor --explain swap-balloon\n"
+		"  desched doctor --root /mnt/guest --json | jq '.checks[] | select(.verdict == "
+		"\"bad\")'\n",
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
+};
+
+/* What all the checks said. */
+struct diagnosis {
+	struct exam *exams;
+	size_t n, counts[VERDICTS], bad[SEVERITIES];
+	enum hypervisor hypervisor;
+};
+
+static void diagnosis_done(struct diagnosis *d)
+{
+	free(d->exams);
+}
+
+static int diagnose(const struct tree *t, struct diagnosis *d)
+{
+	const struct check *check;
+
+	d->exams = calloc(doctor_count(), sizeof(*d->exams));
+	if (!d->exams)
+		return -ENOMEM;
+	fact_hypervisor(t, &d->hypervisor);
+	for (size_t i = 0; (check = doctor_check(i)); i++) {
+		struct exam *e = &d->exams[d->n];
+
+		if (options.check && strcmp(options.check, check->id) != 0)
+			continue;
+		doctor_look(check, t, e);
+		d->n++;
+		d->counts[e->verdict]++;
+		d->bad[check->severity] += e->verdict == VERDICT_BAD;
+	}
+	return 0;
+}
+
+/* 0: nothing above a note; 3: a warning; 4: something serious. */
+static int exit_status(const struct diagnosis *d)
+{
+	return d->bad[SEVERITY_SERIOUS] ? 4 : d->bad[SEVERITY_WARNING] ? 3 : 0;
+}
+
+/* ---- for people ---- */
+
+static bool in_colour(void)
+{
+	const char *no = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) && !(no && no[0]);
+}
+
+/* Words from column `at` on, the cursor being there, with line breaks before column WIDTH. */
+static void print_wrapped(const char *text, int at)
+{
+	int column = at;
+
+	while (*text) {
+		int len = (int)strcspn(text, " ");
+
+		if (column > at && column + 1 + len > WIDTH) {
+			printf("\n%*s", at, "");
+			column = at;
+		}
+		column += printf("%s%.*s", column > at ? " " : "", len, text);
+		text += len;
+		text += strspn(text, " ");
+	}
+	putchar('\n');
+}
+
+static const char *colour(enum severity s)
+{
+	return s == SEVERITY_SERIOUS ? "1;31" : s == SEVERITY_WARNING ? "33" : "36";
+}
+
+/* The word in front, padded before it is coloured. */
+static void print_word(const struct exam *e)
+{
+	static const char *const words[VERDICTS] = {"ok", "", "?", "-"};
+
+	if (e->verdict != VERDICT_BAD)
+		printf("%-*s", ID_AT, words[e->verdict]);
+	else if (in_colour())
+		printf("\033[%sm%-*s\033[0m", colour(e->check->severity), ID_AT,
+		       severity_name(e->check->severity));
+	else
+		printf("%-*s", ID_AT, severity_name(e->check->severity));
+}
+
+static void print_exam(const struct exam *e)
+{
+	print_word(e);
+	printf("%-*s ", FOUND_AT - ID_AT - 1, e->check->id);
+	print_wrapped(e->found, FOUND_AT);
+	if (e->verdict == VERDICT_BAD && e->check->remedy)
+		printf("%*s-> %s\n", ID_AT, "", e->check->remedy);
+}
+
+/* The bad ones are ranked by severity, the others are behind them. */
+static int rank(const struct exam *e)
+{
+	return e->verdict == VERDICT_BAD ? (int)e->check->severity : -(int)e->verdict - 1;
+}
+
+static void print_table(const struct diagnosis *d)
+{
+	size_t bad = d->counts[VERDICT_BAD];
+	int last = options.verbose || options.check ? -VERDICTS : 0;
+
+	for (int r = SEVERITIES; r >= last; r--) {
+		for (size_t i = 0; i < d->n; i++)
+			if (rank(&d->exams[i]) == r)
+				print_exam(&d->exams[i]);
+	}
+	if (options.check)
+		return;
+	printf("%s%s: %zu serious, %zu warnings, %zu notes; %zu ok, %zu cannot tell, %zu do not "
+	       "apply\n",
+	       bad || options.verbose ? "\n" : "", hypervisor_name(d->hypervisor),
+	       d->bad[SEVERITY_SERIOUS], d->bad[SEVERITY_WARNING], d->bad[SEVERITY_NOTE],
+	       d->counts[VERDICT_OK], d->counts[VERDICT_CANNOT_TELL], d->counts[VERDICT_NOT_HERE]);
+	if (bad)
+		printf("'desched doctor --explain ID' says why, -v shows all.\n");
+}
+
+static void explain(const struct check *c)
+{
+	printf("%s (%s, %s)\n%s.\n\n", c->id, c->group, severity_name(c->severity), c->title);
+	print_wrapped(c->why, 0);
+	printf("Source: ");
+	print_wrapped(c->source, (int)strlen("Source: "));
+	if (c->remedy)
+		printf("\n    %s\n", c->remedy);
+}
+
+static void list(void)
+{
+	const struct check *c;
+
+	for (size_t i = 0; (c = doctor_check(i)); i++)
+		printf("%-8s %-22s %s\n", severity_name(c->severity), c->id, c->title);
+}
+
+/* ---- JSON ---- */
+
+static json_t *json_exam(const struct exam *e)
+{
+	const struct check *c = e->check;
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?}", "id", c->id, "group",
+			 c->group, "title", c->title, "severity", severity_name(c->severity),
+			 "verdict", verdict_name(e->verdict), "found", e->found, "why", c->why,
+			 "source", c->source, "remedy", c->remedy);
+}
+
+static void print_json(const struct diagnosis *d)
+{
+	json_t *checks = json_array(), *root = json_string(options.root), *o;
+
+	for (size_t i = 0; i < d->n; i++)
+		json_array_append_new(checks, json_exam(&d->exams[i]));
+	o = json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "schema",
+		      "desched-doctor/1", "root", root ? root : json_null(), "hypervisor",
+		      hypervisor_name(d->hypervisor), "serious", (int)d->bad[SEVERITY_SERIOUS],
+		      "warnings", (int)d->bad[SEVERITY_WARNING], "notes",
+		      (int)d->bad[SEVERITY_NOTE], "ok", (int)d->counts[VERDICT_OK], "cannot_tell",
+		      (int)d->counts[VERDICT_CANNOT_TELL], "not_here",
+		      (int)d->counts[VERDICT_NOT_HERE], "checks", checks);
+	json_dumpf(o, stdout, JSON_INDENT(1));
+	json_decref(o);
+	putchar('\n');
+}
+
+/* ---- the command ---- */
+
+static int known(const char *id, struct failure *f)
+{
+	if (!id || doctor_find(id))
+		return 0;
+	return failure_set(f, -EINVAL, "no check '%s'; --list shows them", id);
+}
+
+static int run(struct failure *f)
+{
+	_cleanup_(diagnosis_done) struct diagnosis d = {.exams = NULL};
+	_cleanup_(tree_close) struct tree tree = {.root = -1};
+	int err = tree_open(options.root, f, &tree);
+
+	if (!err && diagnose(&tree, &d))
+		err = failure_errno(f, -ENOMEM, "the list of checks");
+	if (err)
+		return err;
+	(options.json ? print_json : print_table)(&d);
+	return exit_status(&d);
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+	struct failure f = {""};
+	bool help;
+	int status = options_parse(&command_doctor, argc, argv, &f, &help);
+
+	if (help) {
+		options_help(&command_doctor, "desched");
+		return 0;
+	}
+	if (status < 0 || known(options.check, &f) || known(options.explain, &f)) {
+		fprintf(stderr, "desched doctor: %s\n", f.text);
+		return 2;
+	}
+	if (options.explain)
+		explain(doctor_find(options.explain));
+	else if (options.list)
+		list();
+	else
+		status = run(&f);
+	if (status < 0) {
+		fprintf(stderr, "desched doctor: %s\n", f.text);
+		return 1;
+	}
+	return options.explain || options.list ? 0 : status;
+}

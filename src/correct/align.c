@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+#include "correct/align.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define WORK_MAX	1e6 /* cells to be looked at over all lags of the first search */
+#define LAGS_PER_CELL	4
+#define CELLS_MIN	8 /* fewer say nothing about a correlation */
+#define CORRELATION_MIN 0.5
+/* In standard deviations: the best of a thousand lags is as good as the first by luck alone. */
+#define CLEAR_LAG    4
+#define CLEARLY_MORE 3
+#define COVERED_MIN  0.99
+
+static double start_of(const struct curve *c)
+{
+	return c->at[0];
+}
+
+static double end_of(const struct curve *c)
+{
+	return c->at[c->n - 1];
+}
+
+/* No intervals are shorter. */
+static double natural_cell(const struct curve *guest, const struct curve *host)
+{
+	return fmax(guest->step, host->step);
+}
+
+/* Fills the cells, which are about so long, for one lag. */
+static void lay(const struct curve *guest, const struct curve *host, double lag, double cell,
+		struct alignment *a)
+{
+	double to = fmin(end_of(guest), end_of(host) + lag);
+	struct sums g, h;
+
+	a->lag = lag;
+	a->from = fmax(start_of(guest), start_of(host) + lag);
+	a->n = 0;
+	a->used = 0;
+	if (!(to > a->from))
+		return;
+	a->n = (size_t)fmin(fmax(floor((to - a->from) / cell + 1e-6), 1), ALIGN_CELLS_MAX);
+	a->step = (to - a->from) / (double)a->n;
+	g = curve_sums(guest, a->from);
+	h = curve_sums(host, a->from - lag);
+	for (size_t i = 0; i < a->n; i++) {
+		double end = a->from + a->step * (double)(i + 1);
+		struct sums g2 = curve_sums(guest, end), h2 = curve_sums(host, end - lag);
+		bool covered = g2.covered - g.covered >= COVERED_MIN * a->step &&
+			       h2.covered - h.covered >= COVERED_MIN * a->step;
+
+		a->guest[i] = covered ? fmax(g2.cpu - g.cpu, 0) : -1;
+		a->host[i] = covered ? fmax(h2.cpu - h.cpu, 0) : -1;
+		a->used += covered;
+		g = g2;
+		h = h2;
+	}
+}
+
+/* Pearson's; NaN when one of the two does not change. */
+static double correlate(const struct alignment *a)
+{
+	double sg = 0, sh = 0, gg = 0, hh = 0, gh = 0, n = (double)a->used;
+
+	for (size_t i = 0; i < a->n; i++) {
+		if (a->guest[i] < 0)
+			continue;
+		sg += a->guest[i];
+		sh += a->host[i];
+	}
+	for (size_t i = 0; i < a->n; i++) {
+		double g = a->guest[i] - sg / n, h = a->host[i] - sh / n;
+
+		if (a->guest[i] < 0)
+			continue;
+		gg += g * g;
+		hh += h * h;
+		gh += g * h;
+	}
+	/* What is left of rounding is no change. */
+	if (gg <= 1e-12 * sg * sg / n || hh <= 1e-12 * sh * sh / n)
+		return NAN;
+	return gh / sqrt(gg * hh);
+}
+
+struct search {
+	double from, to;    /* of the lag */
+	double cell;	    /* seconds; a lag that is off by much of it is not seen */
+	double overlap_min; /* seconds: short overlaps correlate by luck */
+};
+
+/* The best lag on a grid; `best` is replaced where a better one is found. */
+static void search_lags(const struct curve *guest, const struct curve *host, const struct search *s,
+			struct alignment *work, struct alignment *best)
+{
+	double step = s->cell / LAGS_PER_CELL;
+	int n = (int)((s->to - s->from) / step);
+
+	best->correlation = NAN;
+	best->by_correlation = false;
+	for (int i = 0; i <= n; i++) {
+		lay(guest, host, s->from + i * step, s->cell, work);
+		if (work->used < CELLS_MIN || (double)work->used * work->step < s->overlap_min)
+			continue;
+		work->correlation = correlate(work);
+		if (!isnan(work->correlation) &&
+		    (isnan(best->correlation) || work->correlation > best->correlation)) {
+			*best = *work;
+			best->by_correlation = true;
+		}
+	}
+}
+
+/* Cells as long as it takes to look at all lags: what is added up over them still rises and falls
+ * together. */
+static struct search first_search(const struct curve *guest, const struct curve *host, bool dated,
+				  const struct align_options *o)
+{
+	double shorter = fmin(end_of(guest) - start_of(guest), end_of(host) - start_of(host));
+	struct search s = {.from = -o->max_lag, .to = o->max_lag};
+	double lags;
+
+	if (!dated) {
+		s.from = start_of(guest) - end_of(host);
+		s.to = end_of(guest) - start_of(host);
+	}
+	s.overlap_min = fmax(ALIGN_MIN_SECONDS, shorter / 2);
+	lags = LAGS_PER_CELL * (s.to - s.from); /* with cells of a second */
+	s.cell = fmax(natural_cell(guest, host),
+		      fmax(sqrt(lags * shorter / WORK_MAX), lags / WORK_MAX));
+	return s;
+}
+
+/* Lags a tenth of a step apart, with the cells as they are. */
+static void fine_tune(const struct curve *guest, const struct curve *host, double cell,
+		      struct alignment *work, struct alignment *best)
+{
+	double step = cell / LAGS_PER_CELL / 10, middle = best->lag;
+
+	for (int i = -10; i <= 10; i++) {
+		lay(guest, host, middle + i * step, cell, work);
+		work->correlation = work->used < CELLS_MIN ? NAN : correlate(work);
+		work->by_correlation = true;
+		if (work->correlation > best->correlation)
+			*best = *work;
+	}
+}
+
+/* Coarse at first, then around the best with shorter cells, at last ten times finer. */
+static void find_lag(const struct curve *guest, const struct curve *host, bool dated,
+		     const struct align_options *o, struct alignment *work, struct alignment *best)
+{
+	double natural = natural_cell(guest, host), around;
+	struct search s = first_search(guest, host, dated, o);
+
+	search_lags(guest, host, &s, work, best);
+	while (best->by_correlation && s.cell > natural) {
+		around = s.cell / 2;
+		s.cell = fmax(natural, s.cell / 2);
+		s.from = best->lag - around;
+		s.to = best->lag + around;
+		search_lags(guest, host, &s, work, best);
+	}
+	if (best->by_correlation)
+		fine_tune(guest, host, natural, work, best);
+}
+
+static int check(const struct curve *guest, const struct curve *host, const struct alignment *a,
+		 struct failure *f)
+{
+	double seconds = (double)a->used * a->step;
+
+	if (!a->n)
+		return failure_set(f, -ERANGE,
+				   "the recordings do not overlap: the guest's is from %.0f to "
+				   "%.0f, the host's from %.0f to %.0f (seconds, with a lag of "
+				   "%.1f); --lag S moves the host's",
+				   start_of(guest), end_of(guest), start_of(host) + a->lag,
+				   end_of(host) + a->lag, a->lag);
+	if (seconds < ALIGN_MIN_SECONDS)
+		return failure_set(f, -ERANGE,
+				   "the recordings have only %.1f s in common: sampled figures "
+				   "are not reliable under %d s; record for five minutes",
+				   seconds, ALIGN_MIN_SECONDS);
+	return 0;
+}
+
+/* Fisher's transformation: a correlation as a number whose standard deviation is 1 / sqrt(n - 3).
+ */
+static double fisher(const struct alignment *a)
+{
+	return a->used < CELLS_MIN || isnan(a->correlation) ? 0
+							    : atanh(fmin(a->correlation, 1 - 1e-9));
+}
+
+static bool clear(const struct alignment *best)
+{
+	return best->by_correlation && best->correlation >= CORRELATION_MIN &&
+	       fisher(best) * sqrt((double)best->used - 3) > CLEAR_LAG;
+}
+
+/* Whether a lag was found that explains the load so much better than the dates do. */
+static bool clearly_better(const struct alignment *best, const struct alignment *by_dates)
+{
+	double n = (double)(by_dates->used < CELLS_MIN ? best->used : by_dates->used);
+
+	return clear(best) && (fisher(best) - fisher(by_dates)) * sqrt((n - 3) / 2) > CLEARLY_MORE;
+}
+
+/* Without dates the lag must be found; with them they are believed until proved wrong. */
+static int choose(const struct curve *guest, const struct curve *host, bool dated,
+		  const struct align_options *o, struct failure *f, struct alignment *work,
+		  struct alignment *best)
+{
+	if (!o->fixed)
+		find_lag(guest, host, dated, o, work, best);
+	if (!dated && !o->fixed) {
+		if (clear(best))
+			return 0;
+		return failure_set(f, -ERANGE,
+				   "one of the recordings has no dates, and the load is too even "
+				   "to see where it belongs (best correlation %.2f over %zu "
+				   "intervals); give --lag S",
+				   best->by_correlation ? best->correlation : 0, best->used);
+	}
+	lay(guest, host, o->fixed ? o->lag : 0, natural_cell(guest, host), work);
+	work->correlation = work->used >= CELLS_MIN ? correlate(work) : NAN;
+	work->by_correlation = false;
+	if (o->fixed || !clearly_better(best, work))
+		*best = *work;
+	return 0;
+}
+
+int align(const struct curve *guest, const struct curve *host, bool dated,
+	  const struct align_options *o, struct failure *f, struct alignment *ret)
+{
+	struct alignment *both = calloc(2, sizeof(*both));
+	int err;
+
+	if (!both)
+		return failure_errno(f, -ENOMEM, "aligning");
+	both[0].correlation = NAN;
+	err = choose(guest, host, dated, o, f, &both[1], &both[0]);
+	if (!err)
+		err = check(guest, host, &both[0], f);
+	if (!err)
+		*ret = both[0];
+	free(both);
+	return err;
+}

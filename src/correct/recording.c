@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+#include "correct/recording.h"
+
+#include "base/units.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define NAME_SIZE  64
+#define NAMES_MAX  65536
+#define PIECES_MAX (16 * MIB)
+#define TIME_MAX   1e11 /* seconds: three thousand years */
+#define CPU_MAX	   1e12
+
+struct known_name {
+	uint32_t who;
+	UT_hash_handle hh;
+	char name[NAME_SIZE];
+};
+
+void recording_init(struct recording *r)
+{
+	*r = (struct recording){.n_names = WHO_FIRST};
+}
+
+void recording_done(struct recording *r)
+{
+	struct known_name *k, *next;
+
+	HASH_ITER (hh, r->by_name, k, next) {
+		HASH_DEL(r->by_name, k);
+		free(k);
+	}
+	free(r->pieces);
+	free(r->names);
+	recording_init(r);
+}
+
+static int grow_names(struct recording *r)
+{
+	size_t room = r->n_names < 64 ? 64 : 2 * r->n_names;
+	char **names;
+
+	/* Room is always a power of two: it is full when the number of names is one. */
+	if (r->names && (r->n_names < 64 || (r->n_names & (r->n_names - 1))))
+		return 0;
+	names = reallocarray(r->names, room, sizeof(*names));
+	if (!names)
+		return -ENOMEM;
+	if (!r->names)
+		memset(names, 0, WHO_FIRST * sizeof(*names));
+	r->names = names;
+	return 0;
+}
+
+int recording_who(struct recording *r, const char *name, uint32_t *ret)
+{
+	char text[NAME_SIZE] = "";
+	struct known_name *k;
+
+	strncpy(text, name, sizeof(text) - 1);
+	for (char *c = text; *c; c++)
+		*c = *c < ' ' || *c > '~' ? '?' : *c;
+	HASH_FIND_STR(r->by_name, text, k);
+	if (k) {
+		*ret = k->who;
+		return 0;
+	}
+	if (r->n_names >= NAMES_MAX)
+		return -E2BIG;
+	k = grow_names(r) ? NULL : malloc(sizeof(*k));
+	if (!k)
+		return -ENOMEM;
+	k->who = (uint32_t)r->n_names;
+	memcpy(k->name, text, sizeof(text));
+	HASH_ADD_STR(r->by_name, name, k);
+	r->names[r->n_names++] = k->name;
+	*ret = k->who;
+	return 0;
+}
+
+int recording_add(struct recording *r, uint32_t who, double from, double to, double cpu)
+{
+	/* Written so that a NaN fails. */
+	if (!(from >= -TIME_MAX && from < to && to <= TIME_MAX && cpu >= 0 && cpu <= CPU_MAX)) {
+		r->skipped++;
+		return 0;
+	}
+	if (r->n >= PIECES_MAX)
+		return -E2BIG;
+	if (r->n == r->room) {
+		size_t room = r->room ? 2 * r->room : 1024;
+		struct piece *pieces = reallocarray(r->pieces, room, sizeof(*pieces));
+
+		if (!pieces)
+			return -ENOMEM;
+		r->pieces = pieces;
+		r->room = room;
+	}
+	r->pieces[r->n++] = (struct piece){from, to, cpu, who};
+	return 0;
+}
+
+/* ---- curves ---- */
+
+static int by_from(const void *a, const void *b)
+{
+	double x = ((const struct piece *)a)->from, y = ((const struct piece *)b)->from;
+
+	return (x > y) - (x < y);
+}
+
+/* The pieces that are asked for, in order, those of one start made one. Returns how many. */
+static size_t gather(const struct recording *r, uint32_t first, uint32_t last, struct piece *out,
+		     uint64_t *left_out)
+{
+	size_t n = 0, kept = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (r->pieces[i].who >= first && r->pieces[i].who <= last)
+			out[n++] = r->pieces[i];
+	qsort(out, n, sizeof(*out), by_from);
+	for (size_t i = 0; i < n; i++) {
+		struct piece *before = kept ? &out[kept - 1] : NULL;
+
+		if (before && out[i].from <= before->from && out[i].to <= before->to)
+			before->cpu += out[i].cpu;
+		else if (!before || out[i].from >= before->to)
+			out[kept++] = out[i];
+		else
+			(*left_out)++;
+	}
+	return kept;
+}
+
+static void curve_point(struct curve *c, double at, double cpu, double covered)
+{
+	c->at[c->n] = at;
+	c->cpu[c->n] = cpu;
+	c->covered[c->n++] = covered;
+}
+
+static void fill(struct curve *c, const struct piece *pieces, size_t n)
+{
+	double cpu = 0, covered = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		curve_point(c, pieces[i].from, cpu, covered);
+		cpu += pieces[i].cpu;
+		covered += pieces[i].to - pieces[i].from;
+		curve_point(c, pieces[i].to, cpu, covered);
+	}
+}
+
+static int by_length(const void *a, const void *b)
+{
+	double x = ((const struct piece *)a)->to - ((const struct piece *)a)->from;
+	double y = ((const struct piece *)b)->to - ((const struct piece *)b)->from;
+
+	return (x > y) - (x < y);
+}
+
+int curve_make(const struct recording *r, uint32_t first, uint32_t last, struct curve *ret)
+{
+	struct piece *pieces = calloc(r->n + 1, sizeof(*pieces));
+	struct curve c = {.n = 0};
+	size_t n;
+
+	if (!pieces)
+		return -ENOMEM;
+	n = gather(r, first, last, pieces, &c.left_out);
+	c.at = calloc(2 * n + 1, sizeof(double));
+	c.cpu = calloc(2 * n + 1, sizeof(double));
+	c.covered = calloc(2 * n + 1, sizeof(double));
+	if (c.at && c.cpu && c.covered && n) {
+		fill(&c, pieces, n);
+		qsort(pieces, n, sizeof(*pieces), by_length);
+		c.step = pieces[n / 2].to - pieces[n / 2].from;
+	}
+	free(pieces);
+	if (c.n) {
+		*ret = c;
+		return 0;
+	}
+	n = c.at && c.cpu && c.covered;
+	curve_done(&c);
+	return n ? -ENODATA : -ENOMEM;
+}
+
+void curve_done(struct curve *c)
+{
+	free(c->at);
+	free(c->cpu);
+	free(c->covered);
+	*c = (struct curve){.n = 0};
+}
+
+/* The last point at or before an instant that lies within the curve, and not its last one. */
+static size_t point_before(const struct curve *c, double at)
+{
+	size_t low = 0, high = c->n - 1;
+
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+
+		if (c->at[middle] <= at)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct sums curve_sums(const struct curve *c, double at)
+{
+	size_t i, last = c->n - 1;
+	double part;
+
+	if (at <= c->at[0])
+		return (struct sums){c->cpu[0], c->covered[0]};
+	if (at >= c->at[last])
+		return (struct sums){c->cpu[last], c->covered[last]};
+	i = point_before(c, at);
+	part = (at - c->at[i]) / (c->at[i + 1] - c->at[i]);
+	return (struct sums){c->cpu[i] + (c->cpu[i + 1] - c->cpu[i]) * part,
+			     c->covered[i] + (c->covered[i + 1] - c->covered[i]) * part};
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * desched correct as a program (its path is the first argument): the source's example from files to
+ * the table and to JSON, what it warns of, what it refuses. The others cover the parts.
+ */
+#include "near.h"
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *desched;
+static char dir[] = "/tmp/test-correct-XXXXXX";
+static char output[1 << 16];
+
+static void put(const char *name, const char *text)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static int correct(const char *arguments)
+{
+	char line[512];
+	size_t n;
+	FILE *p;
+	int status;
+
+	snprintf(line, sizeof(line), "cd %s && %s correct %s 2>&1", dir, desched, arguments);
+	p = popen(line, "r");
+	assert_non_null(p);
+	n = fread(output, 1, sizeof(output) - 1, p);
+	output[n] = '\0';
+	status = pclose(p);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void says(const char *text)
+{
+	if (!strstr(output, text))
+		fail_msg("'%s' is not in: %s", text, output);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	put("guest", "time,process,%cpu\n"
+		     "1700000000,total,73\n1700000000,A,40\n1700000000,B,20\n"
+		     "1700000300,total,73\n1700000300,A,40\n1700000300,B,20\n");
+	put("host", "time,vcpu.0.time,vcpu.0.wait\n1700000000,0,0\n1700000300,264000000000,0\n");
+	put("half", "time,vcpu.0.time\n1700000000,0\n1700000100,88000000000\n");
+	put("other", "time,vcpu.0.time\n1600000000,0\n1600000300,264000000000\n");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char line[64];
+
+	(void)state;
+	snprintf(line, sizeof(line), "rm -r %s", dir);
+	return system(line);
+}
+
+static void test_table(void **state)
+{
+	(void)state;
+	assert_int_equal(correct("guest host"), 0);
+	says("w = 1.205");
+	says("      40.0       48.2 ");
+	says("      20.0       24.1 ");
+	says("in short bursts"); /* the bias is not hidden */
+	assert_null(strstr(output, "are short"));
+	assert_int_equal(correct("guest half"), 0);
+	says("warning: 100 s are short");
+}
+
+static void test_json(void **state)
+{
+	json_t *o, *a;
+
+	(void)state;
+	assert_int_equal(correct("--json guest host"), 0);
+	o = json_loads(output, 0, NULL);
+	assert_non_null(o);
+	assert_string_equal(json_string_value(json_object_get(o, "schema")), "desched-correct/1");
+	assert_true(json_is_null(json_object_get(o, "w_low")));
+	a = json_array_get(json_object_get(o, "processes"), 0);
+	assert_string_equal(json_string_value(json_object_get(a, "name")), "A");
+	/* 40 % of 300 s, times 88/73 */
+	assert_near(json_number_value(json_object_get(a, "corrected")), 144.6575, 0.001);
+	json_decref(o);
+}
+
+static void test_refusals(void **state)
+{
+	(void)state;
+	assert_int_equal(correct("guest"), 2);
+	assert_int_equal(correct("--lag x guest host"), 2);
+	assert_int_equal(correct("guest nothing"), 1);
+	says("nothing: No such file");
+	assert_int_equal(correct("guest other"), 1);
+	says("do not overlap");
+	assert_int_equal(correct("--lag 100000000 guest other"), 0);
+	assert_int_equal(correct("host guest"), 1);
+	says("no format that is known");
+	assert_int_equal(correct("--vm web1 guest host"), 1);
+	says("no VM 'web1'");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_refusals),
+	};
+
+	if (argc < 2)
+		return 2;
+	desched = argv[1];
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
