@@ -250,6 +250,26 @@ int agent_poll(struct agent *agent)
 	return err;
 }
 
+void agent_set_gap(struct agent *agent, uint64_t ns)
+{
+	agent->config.gap_ns = ns;
+}
+
+int agent_settle(struct agent *agent)
+{
+	uint64_t now = clock_mono();
+	int err = take(agent, now);
+
+	if (!err && agent->ops->settle)
+		agent->ops->settle(agent->source, now, 0);
+	return err;
+}
+
+const struct account *agent_account(const struct agent *agent)
+{
+	return agent->account;
+}
+
 static void copy_thread(struct snapshot *s, const struct account_task *t)
 {
 	struct snapshot_thread *to = &s->threads[s->n_threads++];

@@ -32,6 +32,13 @@ int agent_fd(const struct agent *agent);
 /* Takes what has come; to be called every AGENT_POLL_NS. */
 int agent_poll(struct agent *agent);
 
+/* From now on gaps of this length are told of; 0: none. */
+void agent_set_gap(struct agent *agent, uint64_t ns);
+
+/* Everything up to now, as far as the source has told without waiting for it. */
+int agent_settle(struct agent *agent);
+const struct account *agent_account(const struct agent *agent);
+
 struct snapshot_thread {
 	pid_t tid;
 	char comm[ACCOUNT_COMM_SIZE];

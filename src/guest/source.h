@@ -17,9 +17,29 @@
 
 #include <jansson.h>
 
+/* The vCPU was away for long. A source that reads a clock knows the sum between two readings:
+ * `within` is their distance, and the gap, or several, fell into it. */
+struct source_gap {
+	unsigned cpu;
+	uint32_t state;	  /* enum ledger_state */
+	uint64_t end;	  /* ns, guest's CLOCK_MONOTONIC: the gap's end, or the later reading */
+	uint64_t ns;	  /* away */
+	uint64_t within;  /* ns; equal to `ns` where the edges are known */
+	pid_t pid;	  /* who had the CPU most of that time; 0: nobody, below: not known */
+	const char *name; /* valid during the call */
+};
+typedef void (*source_gap_fn)(const struct source_gap *gap, void *data);
+
 struct source_config {
 	const char *page_path; /* a file to map as the page; NULL: find the device */
+	uint64_t gap_ns;       /* tell of gaps that are as long; 0: of none */
+	source_gap_fn gap;     /* may be NULL */
+	void *gap_data;
 };
+
+/* Calls config->gap if the gap is long enough. `task` had the CPU; NULL: not known. */
+void source_tell_gap(const struct source_config *config, struct source_gap gap,
+		     const struct account_task *task);
 
 /* What a source works with; all of it outlives the source. */
 struct source_context {

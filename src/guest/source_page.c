@@ -65,6 +65,13 @@ static void on_piece(uint64_t owner, uint64_t start, uint64_t end, uint32_t stat
 	struct account *a = c->source->context->account;
 	uint64_t charged = 0;
 
+	source_tell_gap(c->source->context->config,
+			(struct source_gap){.cpu = c->index,
+					    .state = state,
+					    .end = end,
+					    .ns = end - start,
+					    .within = end - start},
+			owner == JOIN_NOBODY ? NULL : (struct account_task *)(uintptr_t)owner);
 	if (owner != JOIN_NOBODY)
 		charged = account_charge(a, (struct account_task *)(uintptr_t)owner, c->index,
 					 state, end - start);

@@ -84,6 +84,18 @@ static void steal_run(void *source, const struct account_run *run)
 	window_add(&s->cpus[run->cpu].runs, s->context->account, run);
 }
 
+/* `time`, `passed`: when the reading was, and how long after the one before. */
+static void tell_gap(struct steal *s, unsigned cpu, uint64_t time, uint64_t passed, uint64_t stolen)
+{
+	source_tell_gap(s->context->config,
+			(struct source_gap){.cpu = cpu,
+					    .state = LEDGER_READY,
+					    .end = time,
+					    .ns = stolen,
+					    .within = passed},
+			window_longest(&s->cpus[cpu].runs));
+}
+
 static void charge(struct steal *s, unsigned cpu, uint64_t stolen)
 {
 	struct steal_cpu *c = &s->cpus[cpu];
@@ -113,6 +125,8 @@ static void steal_reading(void *source, unsigned cpu, uint64_t time, uint64_t st
 	c->based = true;
 	c->last = steal;
 	c->last_time = time;
+	if (sane)
+		tell_gap(s, cpu, time, passed, stolen);
 	charge(s, cpu, sane ? stolen : 0);
 }
 

@@ -13,8 +13,9 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	sim) echo base ledger policy sim ;;
 	host) echo base ledger bpf policy host ;;
 	guest) echo base ledger bpf policy guest ;;
+	daemon) echo base ledger bpf policy guest daemon ;;
 	lab) echo base ledger bpf policy host lab ;;
-	cmd) echo base ledger bpf policy sim host guest lab cmd ;;
+	cmd) echo base ledger bpf policy sim host guest daemon lab cmd ;;
 	*) echo "layers: module $1 has no row here" >&2 ;;
 	esac
 }
