@@ -52,6 +52,8 @@ struct switches_life {
 enum switches_steal {
 	SWITCHES_STEAL_NONE,
 	SWITCHES_STEAL_KVM,	/* per-CPU variable steal_time (CONFIG_KALLSYMS_ALL) */
+	SWITCHES_STEAL_XEN,	/* per-CPU variable xen_runstate: runnable and offline */
+	SWITCHES_STEAL_VMWARE,	/* per-CPU variable vmw_steal_time, in units of the counter */
 	SWITCHES_STEAL_RQ_TASK, /* rq->prev_steal_time_rq: kernels that subtract steal themselves */
 	SWITCHES_STEAL_RQ_TICK, /* rq->prev_steal_time: brought up to date at every tick */
 	SWITCHES_STEAL_ROWS,

@@ -28,6 +28,7 @@ VALUE(lost_runs, ns_to_s(in->snapshot->counters.lost_ns))
 VALUE(no_room, in->snapshot->counters.no_room)
 VALUE(unseen, ns_to_s(in->snapshot->report.unseen_ns))
 VALUE(coarse, ns_to_s(in->snapshot->report.coarse_ns))
+VALUE(epochs, in->snapshot->report.epochs)
 VALUE(gaps, in->gaps->total)
 VALUE(gap_seconds, ns_to_s(in->gaps->total_ns))
 VALUE(gap_longest, ns_to_s(in->gaps->longest_ns))
@@ -52,6 +53,7 @@ static const struct {
 	 unseen},
 	{"desched_coarse_seconds_total", "counter", "away time that was spread in proportion",
 	 coarse},
+	{"desched_steal_epochs_total", "counter", "jumps of the steal clock", epochs},
 	{"desched_gaps_total", "counter", "gaps longer than the threshold", gaps},
 	{"desched_gap_seconds_total", "counter", "time in such gaps", gap_seconds},
 	{"desched_gap_longest_seconds", "gauge", "the longest gap so far", gap_longest},

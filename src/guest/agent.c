@@ -363,7 +363,9 @@ int agent_snapshot(struct agent *agent, struct snapshot *ret)
 	if (agent->ops->settle)
 		s.complete = !agent->ops->settle(agent->source, s.time, AGENT_PATIENCE_NS);
 	s.elapsed = s.time - agent->account->start;
-	s.steal_clock = switches_steal_name(agent->steal_row);
+	s.steal_clock = agent->ops->clock_name ? agent->ops->clock_name(agent->source)
+					       : switches_steal_name(SWITCHES_STEAL_NONE);
+	s.not_seen = agent->ops->not_seen;
 	s.kernel_subtracts = switches_kernel_subtracts(agent->switches);
 	agent->ops->report(agent->source, &s.report);
 	if (agent->ops->details)

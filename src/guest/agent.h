@@ -58,6 +58,7 @@ struct snapshot_process {
 struct snapshot {
 	const char *source;
 	const char *steal_clock;
+	const char *not_seen;	/* by the source, in words */
 	bool kernel_subtracts;	/* the kernel reports `true` as it is: nothing to correct there */
 	uint64_t time, elapsed; /* ns, guest's CLOCK_MONOTONIC; since agent_open() */
 	unsigned n_cpus;

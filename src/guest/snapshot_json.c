@@ -106,6 +106,7 @@ static json_t *counters_json(const struct snapshot *s)
 	json_object_set_new(o, "unseen_s", seconds(s->report.unseen_ns));
 	json_object_set_new(o, "coarse_s", seconds(s->report.coarse_ns));
 	json_object_set_new(o, "lost_gaps", json_integer((json_int_t)s->report.lost_gaps));
+	json_object_set_new(o, "steal_epochs", json_integer((json_int_t)s->report.epochs));
 	json_object_set_new(o, "bpf_runs", json_integer((json_int_t)s->switches.bpf_runs));
 	json_object_set_new(o, "bpf_s", seconds(s->switches.bpf_ns));
 	return o;
@@ -134,6 +135,7 @@ json_t *snapshot_json(const struct snapshot *s)
 	json_object_set_new(o, "schema", json_string("desched-agent/1"));
 	json_object_set_new(o, "source", json_string(s->source));
 	json_object_set_new(o, "steal_clock", json_string(s->steal_clock));
+	json_object_set_new(o, "not_seen", json_string(s->not_seen));
 	json_object_set_new(o, "kernel_subtracts", json_boolean(s->kernel_subtracts));
 	json_object_set_new(o, "complete", json_boolean(s->complete));
 	json_object_set_new(o, "stale", json_boolean(s->report.stale));

@@ -54,6 +54,7 @@ struct source_report {
 	uint64_t lost_gaps; /* gaps that are known only by their sum */
 	uint64_t coarse_ns; /* away time that was spread over runs in proportion to their length */
 	uint64_t clock_error; /* ns by which an edge may be wrong */
+	uint64_t epochs;      /* times that the source's clock jumped and was taken anew */
 	bool stale;	      /* the host or hypervisor has stopped telling */
 	bool estimated;	      /* figures are estimates; low and high hold a 90 % interval */
 	uint64_t low_ns;      /* of the away time of all processes */
@@ -63,6 +64,7 @@ struct source_report {
 struct source_ops {
 	const char *name;
 	const char *summary;
+	const char *not_seen; /* what a vCPU may be away for without that this source sees it */
 	enum switches_steal (*steal_row)(const struct switches *s); /* NULL: needs no steal clock */
 
 	/* Before records flow. -ENODEV where this machine does not have what the source needs, and
@@ -84,6 +86,9 @@ struct source_ops {
 	/* All runs up to `until` have been given: charge them, waiting up to `patience` ns for what
 	 * is on its way. May be NULL. */
 	int (*settle)(void *source, uint64_t until, uint64_t patience);
+
+	/* The clock that it goes by, NULL for none. */
+	const char *(*clock_name)(const void *source);
 
 	void (*report)(void *source, struct source_report *ret);
 

@@ -386,6 +386,7 @@ static void source_page_report(void *source, struct source_report *ret)
 const struct source_ops source_page = {
 	.name = "page",
 	.summary = "the host's ledger page: gaps with microsecond edges",
+	.not_seen = "pauses of the whole VM while its host does not publish",
 	.open = source_page_open,
 	.close = source_page_close,
 	.run = source_page_run,

@@ -28,7 +28,8 @@
 
 #include <cmocka.h>
 
-#define SKIPPED 77
+#define SKIPPED	 77
+#define CPUS_MAX 64 /* that are looked at */
 
 static const char *vmdesched;
 
@@ -259,6 +260,89 @@ static void every_cpu_is_covered(void **state)
 	snapshot_done(&s);
 }
 
+/* What the source `steal` found on each CPU, busy or idle, beside the kernel's own steal column. */
+struct stolen {
+	uint64_t ours[CPUS_MAX], column[CPUS_MAX]; /* ns */
+	unsigned n;
+};
+
+static void read_stolen(struct agent *agent, struct stolen *ret)
+{
+	struct snapshot s;
+
+	assert_int_equal(agent_poll(agent), 0);
+	assert_int_equal(agent_snapshot(agent, &s), 0);
+	ret->n = s.n_cpus < CPUS_MAX ? s.n_cpus : CPUS_MAX;
+	for (unsigned i = 0; i < ret->n; i++) {
+		struct proc_cpu figures = {.steal_ns = 0};
+
+		proc_read_cpu((int)i, &figures);
+		ret->column[i] = figures.steal_ns;
+		ret->ours[i] = amounts_descheduled(&s.cpus[i].busy) +
+			       amounts_descheduled(&s.cpus[i].idle);
+	}
+	snapshot_done(&s);
+}
+
+static bool agree(const struct stolen *from, const struct stolen *to)
+{
+	const uint64_t tick = NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	for (unsigned i = 0; i < to->n; i++) {
+		uint64_t ours = to->ours[i] - from->ours[i];
+		uint64_t column = to->column[i] - from->column[i];
+
+		if (u64_max(ours, column) - u64_min(ours, column) > tick + ours / 10)
+			return false;
+	}
+	return true;
+}
+
+/* The kernel adds to its column at ticks, so that it may be behind for a moment: it must agree
+ * once, soon. */
+static void expect_agreement(struct agent *agent, const struct stolen *from)
+{
+	struct stolen to;
+
+	for (int i = 0; i < 100; i++) {
+		sleep_ms(50);
+		read_stolen(agent, &to);
+		if (agree(from, &to))
+			return;
+	}
+	for (unsigned i = 0; i < to.n; i++)
+		print_error("CPU %u: ours %.4f s, the column %.4f s\n", i,
+			    ns_to_s(to.ours[i] - from->ours[i]),
+			    ns_to_s(to.column[i] - from->column[i]));
+	fail_msg("steal is not what the kernel says");
+}
+
+static void steal_is_the_kernels_column(void **state)
+{
+	struct agent_config config = {.source = "steal"};
+	struct failure f = {.text = ""};
+	struct child load[2 * CPUS_MAX];
+	struct stolen from;
+	struct agent *agent;
+
+	(void)state;
+	if (agent_open(&config, &f, &agent)) {
+		print_message("skipped: %s\n", f.text);
+		skip();
+	}
+	read_stolen(agent, &from);
+	sleep_ms(1000);
+	expect_agreement(agent, &from);
+	for (unsigned i = 0; i < 2 * from.n; i++)
+		load[i] = start(spin_a_while);
+	for (unsigned i = 0; i < 2 * from.n; i++)
+		await(agent, &load[i]);
+	for (unsigned i = 0; i < 2 * from.n; i++)
+		end(&load[i]);
+	expect_agreement(agent, &from);
+	agent_close(agent);
+}
+
 static pid_t start_daemon(const char *path)
 {
 	pid_t pid = fork();
@@ -358,6 +442,7 @@ int main(int argc, char **argv)
 						close_agent),
 		cmocka_unit_test_setup_teardown(threads_are_told_apart, open_agent, close_agent),
 		cmocka_unit_test_setup_teardown(every_cpu_is_covered, open_agent, close_agent),
+		cmocka_unit_test(steal_is_the_kernels_column),
 		cmocka_unit_test(the_daemon_answers_dies_and_comes_back),
 		cmocka_unit_test(what_is_not_there_is_refused),
 	};
