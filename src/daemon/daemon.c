@@ -8,6 +8,7 @@
 #include "daemon/history.h"
 #include "daemon/metrics.h"
 #include "daemon/notify.h"
+#include "daemon/timekeeper.h"
 #include "guest/agent.h"
 #include "guest/protocol.h"
 #include "guest/server.h"
@@ -30,6 +31,7 @@ struct daemon {
 	struct server *server;
 	struct history *history;
 	struct gaplog gaps;
+	struct timekeeper clock;
 	uint64_t poll_due, sample_due, textfile_due; /* ns, CLOCK_MONOTONIC */
 	uint64_t textfile_failures;
 	bool textfile_failing;
@@ -83,6 +85,7 @@ static json_t *daemon_snapshot_json(struct daemon *d)
 		return error_json("the snapshot failed");
 	o = snapshot_json(&snapshot);
 	snapshot_done(&snapshot);
+	json_object_set_new(o, "host_clock", timekeeper_json(&d->clock));
 	return o;
 }
 
@@ -91,6 +94,7 @@ static int metrics(struct daemon *d, char **ret)
 	struct snapshot snapshot;
 	struct metrics_input in = {.snapshot = &snapshot,
 				   .gaps = &d->gaps,
+				   .clock = &d->clock,
 				   .processes = d->settings.processes,
 				   .textfile_failures = d->textfile_failures};
 	int err = agent_snapshot(d->agent, &snapshot);
@@ -164,13 +168,25 @@ static bool due(uint64_t *when, uint64_t now, uint64_t interval)
 	return true;
 }
 
+static void keep_time(struct daemon *d)
+{
+	char line[128];
+
+	timekeeper_tick(&d->clock, line);
+	if (line[0])
+		say(line);
+}
+
 static void work(struct daemon *d, uint64_t now)
 {
-	if (due(&d->poll_due, now, AGENT_POLL_NS))
+	if (due(&d->poll_due, now, AGENT_POLL_NS)) {
+		timekeeper_called(&d->clock, AGENT_POLL_NS);
 		agent_poll(d->agent);
+	}
 	if (due(&d->sample_due, now, HISTORY_INTERVAL)) {
 		agent_settle(d->agent);
 		history_add(d->history, agent_account(d->agent), clock_mono(), clock_real());
+		keep_time(d);
 	}
 	if (d->settings.textfile[0] && due(&d->textfile_due, now, d->settings.interval))
 		write_textfile(d);
@@ -262,6 +278,9 @@ static int open_parts(struct daemon *d, struct failure *f)
 
 	if (!err && history_new(agent_account(d->agent)->n_cpus, &d->history))
 		err = failure_errno(f, -ENOMEM, "history");
+	if (!err)
+		err = timekeeper_open(&d->clock, s->clock, s->chrony,
+				      config.source_config.page_path, f);
 	return err ? err : open_socket(d, f);
 }
 
@@ -275,6 +294,7 @@ int daemon_open(const struct settings *settings, const char *config, struct fail
 		return failure_errno(f, -ENOMEM, "vmdesched");
 	d->settings = *settings;
 	d->config = config;
+	d->clock.chrony = -1;
 	catch_signals();
 	tzset(); /* while its file can be read */
 	notify_open(&d->notify);
@@ -289,10 +309,11 @@ int daemon_open(const struct settings *settings, const char *config, struct fail
 
 int daemon_run(struct daemon *d, struct failure *f)
 {
-	int err = confine_privileges(d->settings.user, false, f);
+	bool set_clock = timekeeper_sets_clock(d->settings.clock);
+	int err = confine_privileges(d->settings.user, set_clock, f);
 
 	if (!err && d->settings.seccomp)
-		err = confine_system_calls(false, f);
+		err = confine_system_calls(set_clock, f);
 	if (err)
 		return err;
 	malloc_trim(0); /* libbpf has read the kernel's BTF */
@@ -310,6 +331,7 @@ void daemon_close(struct daemon *d)
 	server_close(d->server);
 	agent_close(d->agent);
 	history_free(d->history);
+	timekeeper_close(&d->clock);
 	notify_close(&d->notify);
 	free(d);
 }

@@ -33,6 +33,16 @@ VALUE(gaps, in->gaps->total)
 VALUE(gap_seconds, ns_to_s(in->gaps->total_ns))
 VALUE(gap_longest, ns_to_s(in->gaps->longest_ns))
 VALUE(gaps_unlogged, in->gaps->unlogged)
+VALUE(lag, (double)in->clock->reading.offset / 1e9)
+VALUE(clock_error, ns_to_s(in->clock->reading.error))
+VALUE(jumps, in->clock->policy.jumps)
+VALUE(jump_seconds, ns_to_s(in->clock->policy.jump_ns))
+VALUE(catching_up, in->clock->policy.catching_up)
+VALUE(steps, in->clock->steps)
+VALUE(slews, in->clock->slews)
+VALUE(fed, in->clock->fed)
+VALUE(pauses, in->clock->pauses)
+VALUE(pause_seconds, ns_to_s(in->clock->pause_ns))
 VALUE(textfile_failures, in->textfile_failures)
 
 /* Figures of the whole machine. */
@@ -58,6 +68,14 @@ static const struct {
 	{"desched_gap_seconds_total", "counter", "time in such gaps", gap_seconds},
 	{"desched_gap_longest_seconds", "gauge", "the longest gap so far", gap_longest},
 	{"desched_gaps_unlogged_total", "counter", "gaps that were too many to log", gaps_unlogged},
+	{"desched_pauses_total", "counter", "times that vmdesched itself came too late", pauses},
+	{"desched_pause_seconds_total", "counter", "by how much in all", pause_seconds},
+	{"desched_clock_catching_up", "gauge", "1: the hypervisor delivers owed time", catching_up},
+	{"desched_clock_jumps_total", "counter", "jumps of the clock against the host's", jumps},
+	{"desched_clock_jump_seconds_total", "counter", "by how much in all", jump_seconds},
+	{"desched_clock_steps_total", "counter", "steps that were made", steps},
+	{"desched_clock_slews_total", "counter", "slews that were made", slews},
+	{"desched_clock_samples_fed_total", "counter", "samples given to chronyd", fed},
 	{"desched_textfile_failures_total", "counter", "writings of the textfile that failed",
 	 textfile_failures},
 };
@@ -157,6 +175,15 @@ static int put_processes(FILE *to, const struct snapshot *s, uint64_t max)
 	return 0;
 }
 
+/* Only where there is a host's clock to lag behind. */
+static void put_lag(FILE *to, const struct metrics_input *in)
+{
+	put_head(to, "desched_clock_lag_seconds", "gauge", "the host's time less this clock's");
+	fprintf(to, "desched_clock_lag_seconds %.9f\n", lag(in));
+	put_head(to, "desched_clock_error_seconds", "gauge", "by how much that may be wrong");
+	fprintf(to, "desched_clock_error_seconds %.9f\n", clock_error(in));
+}
+
 static int put_all(FILE *to, const struct metrics_input *in)
 {
 	const struct snapshot *s = in->snapshot;
@@ -168,6 +195,8 @@ static int put_all(FILE *to, const struct metrics_input *in)
 		put_head(to, singles[i].name, singles[i].type, singles[i].help);
 		fprintf(to, "%s %.17g\n", singles[i].name, singles[i].value(in));
 	}
+	if (in->clock->known)
+		put_lag(to, in);
 	put_cpus(to, s, "", false);
 	put_cpus(to, s, "idle_", true);
 	return put_processes(to, s, in->processes);

@@ -7,11 +7,13 @@
 #define DAEMON_METRICS_H
 
 #include "daemon/gaplog.h"
+#include "daemon/timekeeper.h"
 #include "guest/agent.h"
 
 struct metrics_input {
 	const struct snapshot *snapshot;
 	const struct gaplog *gaps;
+	const struct timekeeper *clock;
 	uint64_t processes; /* at most so many, the busiest */
 	uint64_t textfile_failures;
 };

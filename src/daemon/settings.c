@@ -25,6 +25,8 @@ const struct settings_row settings_rows[] = {
 	{"metrics", "textfile", OPTION_STRING, AT(textfile), 0, 0, true},
 	{"metrics", "interval", OPTION_SECONDS, AT(interval), NS_PER_SEC, 3600 * NS_PER_SEC, true},
 	{"metrics", "processes", OPTION_UINT, AT(processes), 0, 1000, true},
+	{"clock", "mode", OPTION_STRING, AT(clock), 0, 0, false},
+	{"clock", "chrony", OPTION_STRING, AT(chrony), 0, 0, false},
 };
 const int settings_n_rows = ARRAY_SIZE(settings_rows);
 
@@ -37,6 +39,8 @@ void settings_default(struct settings *s)
 		.gap_ns = 100 * NS_PER_MS,
 		.interval = 15 * NS_PER_SEC,
 		.processes = 20,
+		.clock = "watch",
+		.chrony = "/run/chrony.desched.sock",
 	};
 
 	memcpy(s, &defaults, sizeof(*s)); /* padding, too: it may be compared */

@@ -25,6 +25,8 @@ struct settings {
 	char textfile[SETTINGS_STRING];
 	uint64_t interval; /* ns between two writings of the textfile */
 	uint64_t processes;
+	char clock[SETTINGS_STRING];  /* off, watch, feed, set */
+	char chrony[SETTINGS_STRING]; /* its SOCK reference clock */
 };
 
 struct settings_row {

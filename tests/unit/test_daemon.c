@@ -241,6 +241,7 @@ static char *text_of_two_processes(uint64_t max)
 	static struct account_cpu cpu = {
 		.busy = {.occupied = 4 * NS_PER_SEC, .away = {[LEDGER_READY] = NS_PER_SEC}}};
 	const struct gaplog gaps = {.total = 3};
+	const struct timekeeper clock = {.pauses = 2};
 	const struct snapshot s = {.source = "steal",
 				   .steal_clock = "x",
 				   .elapsed = 10 * NS_PER_SEC,
@@ -248,7 +249,8 @@ static char *text_of_two_processes(uint64_t max)
 				   .cpus = &cpu,
 				   .processes = processes,
 				   .n_processes = 2};
-	const struct metrics_input in = {.snapshot = &s, .gaps = &gaps, .processes = max};
+	const struct metrics_input in = {
+		.snapshot = &s, .gaps = &gaps, .clock = &clock, .processes = max};
 	char *text;
 
 	assert_int_equal(metrics_text(&in, &text), 0);
@@ -315,6 +317,76 @@ static void a_textfile_is_whole_or_not_there(void **state)
 	unlink(new);
 	unlink(path);
 	rmdir(dir);
+}
+
+/* A host whose clock is a quarter of a second ahead of ours. */
+static int read_ahead(void *of, struct hosttime_reading *ret)
+{
+	uint64_t *seconds = of;
+
+	*ret = (struct hosttime_reading){.mono = ++*seconds * NS_PER_SEC,
+					 .real = NOON + *seconds * NS_PER_SEC + 123456789,
+					 .offset = NS_PER_SEC / 4,
+					 .error = NS_PER_US};
+	return 0;
+}
+
+static void close_nothing(void *of)
+{
+	(void)of;
+}
+
+static const struct hosttime_ops ahead = {"ahead", NULL, close_nothing, read_ahead};
+
+/* refclock_sock.c of chrony, by bytes: the two of them share no header. */
+static void check_sample(const char sample[40], int64_t second)
+{
+	int64_t s, us;
+	double offset;
+	int magic;
+
+	memcpy(&s, sample, 8);
+	memcpy(&us, sample + 8, 8);
+	memcpy(&offset, sample + 16, 8);
+	memcpy(&magic, sample + 36, 4);
+	assert_int_equal(s, 1700049600 + second);
+	assert_int_equal(us, 123456);
+	assert_float_equal(offset, 0.25, 1e-9);
+	assert_int_equal(magic, 0x534f434b); /* SOCK */
+}
+
+static void chronyd_is_fed(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct failure f = {.text = ""};
+	struct timekeeper t;
+	uint64_t seconds = 0;
+	char sample[64], line[128];
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	(void)state;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test-chrony.%d", getpid());
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(timekeeper_open(&t, "moon", address.sun_path, "/nonexistent", &f),
+			 -EINVAL);
+	assert_int_equal(timekeeper_open(&t, "feed", address.sun_path, "/nonexistent", &f), 0);
+	hosttime_close(&t.host); /* where this machine has one */
+	t.host = (struct hosttime){&ahead, &seconds};
+	for (int i = 0; i < 5; i++)
+		timekeeper_tick(&t, line);
+	assert_int_equal(t.fed, 2);
+	assert_int_equal(recv(fd, sample, sizeof(sample), MSG_DONTWAIT), 40);
+	check_sample(sample, 4);
+	assert_int_equal(recv(fd, sample, sizeof(sample), MSG_DONTWAIT), 40);
+	check_sample(sample, 5);
+	/* It ends: that is counted, and nothing is set instead. */
+	close(fd);
+	unlink(address.sun_path);
+	timekeeper_tick(&t, line);
+	timekeeper_tick(&t, line);
+	assert_int_equal(t.failures, 1);
+	assert_int_equal(t.slews + t.steps, 0);
+	timekeeper_close(&t);
 }
 
 static void systemd_is_told(void **state)
@@ -411,6 +483,7 @@ int main(void)
 		cmocka_unit_test(metrics_are_escaped_and_bounded),
 		cmocka_unit_test(metrics_are_in_the_format),
 		cmocka_unit_test(a_textfile_is_whole_or_not_there),
+		cmocka_unit_test(chronyd_is_fed),
 		cmocka_unit_test(systemd_is_told),
 		cmocka_unit_test(a_confined_process_can_do_little),
 		cmocka_unit_test(who_is_not_there_is_named),
