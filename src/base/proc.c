@@ -113,6 +113,32 @@ int proc_read_schedstat(pid_t pid, pid_t tid, uint64_t *ret_run, uint64_t *ret_d
 	return n < 0 ? (int)n : proc_parse_schedstat(buf, ret_run, ret_delay);
 }
 
+int proc_parse_cgroup(const char *text, char *ret, size_t size)
+{
+	const char *line = strncmp(text, "0::/", 4) ? strstr(text, "\n0::/") : text;
+	size_t n;
+
+	if (!line)
+		return -ENOENT;
+	line = strchr(line, '/');
+	n = strcspn(line, "\n");
+	if (n >= size)
+		return -ENAMETOOLONG;
+	memcpy(ret, line, n);
+	ret[n] = '\0';
+	return 0;
+}
+
+int proc_read_cgroup(pid_t tid, char *ret, size_t size)
+{
+	char path[64], text[8192];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", tid);
+	n = file_read(path, text, sizeof(text));
+	return n < 0 ? (int)n : proc_parse_cgroup(text, ret, size);
+}
+
 static void close_directory(DIR **d)
 {
 	if (*d)

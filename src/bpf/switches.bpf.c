@@ -207,7 +207,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	return 0;
 }
 
-static __always_inline int life(__u32 kind, struct task_struct *task, __u32 parent,
+static __always_inline int life(__u32 kind, struct task_struct *task, __u32 parent, bool moved,
 				const char *comm)
 {
 	struct switches_life *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
@@ -222,7 +222,7 @@ static __always_inline int life(__u32 kind, struct task_struct *task, __u32 pare
 	e->tid = task->pid;
 	e->tgid = task->tgid;
 	e->parent = parent;
-	e->reserved = 0;
+	e->moved = moved;
 	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), comm);
 	bpf_ringbuf_submit(e, wakeup_flag(e->head.time));
 	return 0;
@@ -231,18 +231,27 @@ static __always_inline int life(__u32 kind, struct task_struct *task, __u32 pare
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
-	return life(SWITCHES_FORK, child, parent->tgid, child->comm);
+	return life(SWITCHES_FORK, child, parent->tgid, child->cgroups != parent->cgroups,
+		    child->comm);
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task)
 {
-	return life(SWITCHES_EXEC, task, 0, task->comm);
+	return life(SWITCHES_EXEC, task, 0, false, task->comm);
 }
 
 /* It fires before the new name is in place. */
 SEC("tp_btf/task_rename")
 int BPF_PROG(on_rename, struct task_struct *task, const char *comm)
 {
-	return life(SWITCHES_RENAME, task, 0, comm);
+	return life(SWITCHES_RENAME, task, 0, false, comm);
+}
+
+struct cgroup;
+
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(on_attach, struct cgroup *to, const char *path, struct task_struct *task, bool all)
+{
+	return life(SWITCHES_MOVE, task, 0, all, task->comm);
 }

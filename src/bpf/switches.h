@@ -20,6 +20,7 @@ enum switches_kind {
 	SWITCHES_FORK,	 /* struct switches_life, and so the rest */
 	SWITCHES_EXEC,
 	SWITCHES_RENAME,
+	SWITCHES_MOVE, /* to another control group: which, stands in /proc */
 };
 
 struct switches_head {
@@ -44,7 +45,7 @@ struct switches_life {
 	__u32 tid;
 	__u32 tgid;
 	__u32 parent; /* tgid of the parent process */
-	__u32 reserved;
+	__u32 moved;  /* fork: the child is in another control group; move: the whole process */
 	char comm[SWITCHES_COMM_LEN];
 };
 

@@ -54,6 +54,12 @@ struct snapshot_process {
 	size_t first_thread, n_threads;
 };
 
+struct snapshot_cgroup {
+	char *path;
+	uint32_t n_tasks;
+	struct amounts amounts;
+};
+
 /* Cumulative since agent_open(), complete up to `time`. */
 struct snapshot {
 	const char *source;
@@ -68,6 +74,8 @@ struct snapshot {
 	size_t n_processes;
 	struct snapshot_thread *threads;
 	size_t n_threads;
+	struct snapshot_cgroup *cgroups;
+	size_t n_cgroups;
 	struct amounts exited; /* of processes whose parent is gone, too */
 	struct source_report report;
 	json_t *details; /* of the source, may be NULL */

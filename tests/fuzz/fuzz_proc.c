@@ -46,7 +46,19 @@ static void fuzz_cpu(const char *text, uint8_t cpu)
 	CHECK(err == 0 || (c.busy_ns == 5 && c.idle_ns == 6 && c.steal_ns == 7));
 }
 
-static void (*const parsers[])(const char *, uint8_t) = {fuzz_stat, fuzz_schedstat, fuzz_cpu};
+static void fuzz_cgroup(const char *text, uint8_t unused)
+{
+	char path[64] = "untouched";
+
+	(void)unused;
+	if (proc_parse_cgroup(text, path, sizeof(path)))
+		CHECK(!strcmp(path, "untouched"));
+	else
+		CHECK(path[0] == '/' && !strchr(path, '\n') && strstr(text, path));
+}
+
+static void (*const parsers[])(const char *, uint8_t) = {fuzz_stat, fuzz_schedstat, fuzz_cpu,
+							 fuzz_cgroup};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -20,7 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -343,6 +345,63 @@ static void steal_is_the_kernels_column(void **state)
 	agent_close(agent);
 }
 
+/* A control group of the test's own: a child enters it, makes a child that works there. */
+static char group_mount[64];
+
+static void work_in_a_group(void)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/desched-test/cgroup.procs", group_mount);
+	f = fopen(path, "w");
+	if (!f || fprintf(f, "%d\n", getpid()) < 0 || fclose(f))
+		_exit(1);
+	if (fork() == 0) {
+		spin(200 * NS_PER_MS);
+		_exit(0);
+	}
+	wait(NULL);
+}
+
+static uint64_t group_time(const struct snapshot *s, const char *end)
+{
+	for (size_t i = 0; i < s->n_cgroups; i++) {
+		const char *path = s->cgroups[i].path;
+
+		if (strlen(path) >= strlen(end) && !strcmp(path + strlen(path) - strlen(end), end))
+			return s->cgroups[i].amounts.occupied;
+	}
+	return 0;
+}
+
+static void control_groups_are_told_apart(void **state)
+{
+	struct agent *agent = *state;
+	struct snapshot s;
+	struct child c;
+	char path[96];
+
+	strcpy(group_mount, "/tmp/test-cgroup.XXXXXX");
+	assert_non_null(mkdtemp(group_mount));
+	snprintf(path, sizeof(path), "%s/desched-test", group_mount);
+	if (mount("none", group_mount, "cgroup2", 0, NULL) || mkdir(path, 0755)) {
+		print_message("skipped: no cgroup2 here\n");
+		umount(group_mount);
+		rmdir(group_mount);
+		skip();
+	}
+	c = start(work_in_a_group);
+	await(agent, &c);
+	assert_int_equal(agent_snapshot(agent, &s), 0);
+	end(&c);
+	rmdir(path);
+	umount(group_mount);
+	rmdir(group_mount);
+	assert_in_range(group_time(&s, "/desched-test"), 200 * NS_PER_MS, 2 * NS_PER_SEC);
+	snapshot_done(&s);
+}
+
 static pid_t start_daemon(const char *path)
 {
 	pid_t pid = fork();
@@ -442,6 +501,8 @@ int main(int argc, char **argv)
 						close_agent),
 		cmocka_unit_test_setup_teardown(threads_are_told_apart, open_agent, close_agent),
 		cmocka_unit_test_setup_teardown(every_cpu_is_covered, open_agent, close_agent),
+		cmocka_unit_test_setup_teardown(control_groups_are_told_apart, open_agent,
+						close_agent),
 		cmocka_unit_test(steal_is_the_kernels_column),
 		cmocka_unit_test(the_daemon_answers_dies_and_comes_back),
 		cmocka_unit_test(what_is_not_there_is_refused),
