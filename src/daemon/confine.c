@@ -39,8 +39,8 @@ int confine_find_group(const char *name, struct failure *f, gid_t *ret_gid)
 
 static int change_user(const char *user, struct failure *f)
 {
-	uid_t uid;
-	gid_t gid;
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
 	int err = confine_find_user(user, f, &uid, &gid);
 
 	if (err)

@@ -145,31 +145,29 @@ static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, boo
 
 static int by_occupied(const void *a, const void *b)
 {
-	const struct snapshot_process *x = *(const struct snapshot_process *const *)a;
-	const struct snapshot_process *y = *(const struct snapshot_process *const *)b;
+	const struct snapshot_process *x = a, *y = b;
 
 	return x->own.occupied < y->own.occupied ? 1 : x->own.occupied > y->own.occupied ? -1 : 0;
 }
 
 static int put_processes(FILE *to, const struct snapshot *s, uint64_t max)
 {
-	_cleanup_(free_ptr) const struct snapshot_process **list = calloc(
-		s->n_processes + 1, sizeof(struct snapshot_process *));
+	_cleanup_(free_ptr) struct snapshot_process *list = calloc(s->n_processes + 1,
+								   sizeof(*list));
 	uint64_t n = u64_min(max, s->n_processes);
 
 	if (!list)
 		return -ENOMEM;
-	for (size_t i = 0; i < s->n_processes; i++)
-		list[i] = &s->processes[i];
+	memcpy(list, s->processes, s->n_processes * sizeof(*list));
 	qsort(list, s->n_processes, sizeof(*list), by_occupied);
 	for (size_t i = 0; n && i < ARRAY_SIZE(process_figures); i++) {
 		const struct figure *f = &process_figures[i];
 
 		put_head(to, f->name, "counter", f->help);
 		for (uint64_t k = 0; k < n; k++) {
-			fprintf(to, "%s{pid=\"%d\",name=\"", f->name, list[k]->pid);
-			put_label(to, list[k]->comm);
-			fprintf(to, "\"} %.9g\n", ns_to_s(f->value(&list[k]->own)));
+			fprintf(to, "%s{pid=\"%d\",name=\"", f->name, list[k].pid);
+			put_label(to, list[k].comm);
+			fprintf(to, "\"} %.9g\n", ns_to_s(f->value(&list[k].own)));
 		}
 	}
 	return 0;

@@ -41,8 +41,9 @@ check_options docs/vmdesched.8 </tmp/docs.$$
 "$exporter" --help | sed -n 's/^  .*\(--[a-z-]*\).*/\1/p' >/tmp/docs.$$
 check_options docs/vmdesched-exporter.8 </tmp/docs.$$
 # Every key of the sample, which a test holds to the daemon's own list.
-for key in $(sed -n 's/^#\{0,1\}\([a-z]*\) =.*/\1/p' packaging/vmdesched.conf); do
+sed -n 's/^#\{0,1\}\([a-z]*\) =.*/\1/p' packaging/vmdesched.conf >/tmp/docs.$$
+while read -r key; do
 	grep -q "Li $key\b" docs/vmdesched.8 || complain "docs/vmdesched.8 does not have the key $key"
-done
+done </tmp/docs.$$
 rm -f /tmp/docs.$$
 exit $status
