@@ -248,19 +248,21 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &catch, NULL);
 }
 
-/* Who may ask: the socket's owner and group. */
+/* Who may ask: the socket's owner and group. To be born in a group takes less privilege than to be
+ * given to it. */
 static int open_socket(struct daemon *d, struct failure *f)
 {
 	const struct settings *s = &d->settings;
-	gid_t group;
-	int err;
+	gid_t before = getegid(), group = before;
+	int err = s->group[0] ? confine_find_group(s->group, f, &group) : 0;
 
-	err = server_open(s->socket, answer, d, f, &d->server);
-	if (err || !s->group[0])
-		return err;
-	err = confine_find_group(s->group, f, &group);
-	if (!err && chown(s->socket, (uid_t)-1, group))
+	if (!err && setegid(group))
 		err = failure_errno(f, -errno, "socket %s: group %s", s->socket, s->group);
+	if (err)
+		return err;
+	err = server_open(s->socket, answer, d, f, &d->server);
+	if (setegid(before) && !err)
+		err = failure_errno(f, -errno, "socket %s: group", s->socket);
 	return err;
 }
 
