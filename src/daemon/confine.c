@@ -60,6 +60,9 @@ int confine_privileges(const char *user, bool set_clock, struct failure *f)
 	capng_get_caps_process();
 	if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP))
 		all = CAPNG_SELECT_CAPS;
+	if (set_clock && !capng_have_capability(CAPNG_PERMITTED, CAP_SYS_TIME))
+		return failure_set(f, -EPERM,
+				   "clock: mode 'set' wants CAP_SYS_TIME; see vmdesched.service");
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (set_clock)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_TIME);

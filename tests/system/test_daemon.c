@@ -319,6 +319,8 @@ static void a_bad_configuration_is_refused(void **state)
 {
 	expect_refused(*state, "uzer = me\n", "conf:5: there is no 'uzer'");
 	expect_refused(*state, "[vmdesched]\nuser = no-such-user\n", "no-such-user");
+	expect_refused(*state, "[clock]\nmode = set\n", "CAP_SYS_TIME");
+	expect_refused(*state, "[clock]\nmode = never\n", "never");
 	expect_refused(*state, "[vmdesched]\nsource = moon\n", "no source 'moon'");
 	expect_refused(*state, "[vmdesched]\nsocket = /nonexistent/s\n", "/nonexistent/s");
 }
