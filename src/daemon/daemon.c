@@ -210,7 +210,9 @@ static void read_again(struct daemon *d)
 		agent_set_gap(d->agent, d->settings.gap_ns);
 		d->textfile_due = 0;
 		if (differ)
-			failure_set(&f, 0, "configuration read again; %d keys want a restart",
+			failure_set(&f, 0,
+				    "configuration read again; %d keys that differ from what "
+				    "runs want a restart",
 				    differ);
 	}
 	say(f.text);
@@ -225,14 +227,13 @@ static void serve(struct daemon *d)
 		int n = server_pollfds(d->server, fds);
 		uint64_t now = clock_mono();
 
+		if (reload)
+			read_again(d);
 		work(d, now);
 		fds[n] = (struct pollfd){.fd = agent_fd(d->agent), .events = POLLIN};
 		if (poll(fds, (nfds_t)n + 1,
-			 (int)(u64_sub_floor(d->poll_due, clock_mono()) / NS_PER_MS) + 1) <= 0) {
-			if (reload)
-				read_again(d);
+			 (int)(u64_sub_floor(d->poll_due, clock_mono()) / NS_PER_MS) + 1) <= 0)
 			continue;
-		}
 		if (fds[n].revents)
 			agent_poll(d->agent);
 		server_handle(d->server, fds, n);

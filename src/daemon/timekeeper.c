@@ -171,9 +171,9 @@ void timekeeper_called(struct timekeeper *t, uint64_t interval)
 void timekeeper_tick(struct timekeeper *t, char line[128])
 {
 	line[0] = '\0';
-	if (hosttime_read(&t->host, &t->reading))
+	t->known = !hosttime_read(&t->host, &t->reading);
+	if (!t->known)
 		return;
-	t->known = true;
 	find_chrony(t);
 	act(t,
 	    clock_decide(&t->policy, &(struct clock_observation){.mono = t->reading.mono,

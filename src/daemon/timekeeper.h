@@ -19,7 +19,7 @@ struct timekeeper {
 	struct hosttime host;
 	struct clock_policy policy;
 	struct hosttime_reading reading; /* the last one */
-	bool known;			 /* there is one */
+	bool known;			 /* it is of the last second */
 	const char *chrony_path;
 	int chrony;			 /* -1: nobody listens */
 	uint64_t last_call, last_chrony; /* ns, CLOCK_MONOTONIC */
