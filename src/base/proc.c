@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,32 +114,6 @@ int proc_read_schedstat(pid_t pid, pid_t tid, uint64_t *ret_run, uint64_t *ret_d
 	return n < 0 ? (int)n : proc_parse_schedstat(buf, ret_run, ret_delay);
 }
 
-int proc_parse_cgroup(const char *text, char *ret, size_t size)
-{
-	const char *line = strncmp(text, "0::/", 4) ? strstr(text, "\n0::/") : text;
-	size_t n;
-
-	if (!line)
-		return -ENOENT;
-	line = strchr(line, '/');
-	n = strcspn(line, "\n");
-	if (n >= size)
-		return -ENAMETOOLONG;
-	memcpy(ret, line, n);
-	ret[n] = '\0';
-	return 0;
-}
-
-int proc_read_cgroup(pid_t tid, char *ret, size_t size)
-{
-	char path[64], text[8192];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", tid);
-	n = file_read(path, text, sizeof(text));
-	return n < 0 ? (int)n : proc_parse_cgroup(text, ret, size);
-}
-
 static void close_directory(DIR **d)
 {
 	if (*d)
@@ -167,6 +142,73 @@ int proc_each_id(const char *dir, int (*fn)(pid_t id, void *data), void *data)
 			return err;
 	}
 	return 0;
+}
+
+/* True where the line "ID:CONTROLLERS:PATH" is of the hierarchy that has this controller. */
+static bool has_controller(const char *line, const char *path, const char *wanted)
+{
+	const char *at = strchr(line, ':') + 1;
+	size_t size = strlen(wanted);
+
+	while (at < path) {
+		size_t n = strcspn(at, ",:\n");
+
+		if (n == size && !strncmp(at, wanted, n))
+			return true;
+		at += n + 1;
+	}
+	return false;
+}
+
+/* The path of the line, up to its end; NULL for what is no line of this file. */
+static const char *cgroup_path(const char *line)
+{
+	size_t id = strcspn(line, ":\n"), controllers;
+
+	if (line[id] != ':')
+		return NULL;
+	controllers = strcspn(line + id + 1, ":\n");
+	line += id + 1 + controllers;
+	return line[0] == ':' && line[1] == '/' ? line + 1 : NULL;
+}
+
+static const char *find_cgroup(const char *text, const char *controller)
+{
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		const char *path;
+
+		line += *line == '\n';
+		path = cgroup_path(line);
+		if (path && has_controller(line, path, controller))
+			return path;
+	}
+	return NULL;
+}
+
+int proc_parse_cgroup(const char *text, char *ret, size_t size)
+{
+	static const char *const hierarchies[] = {"", "cpu", "name=systemd"};
+	const char *found = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(hierarchies); i++) {
+		const char *path = find_cgroup(text, hierarchies[i]);
+
+		found = path ? path : found;
+		if (path && path[1] && path[1] != '\n')
+			break;
+	}
+	if (!found)
+		return -EBADMSG;
+	snprintf(ret, size, "%.*s", (int)strcspn(found, "\n"), found);
+	return 0;
+}
+
+int proc_read_cgroup(pid_t pid, char *ret, size_t size)
+{
+	char buf[16 * KIB];
+	ssize_t n = read_task_file(pid, 0, "cgroup", buf, sizeof(buf));
+
+	return n < 0 ? (int)n : proc_parse_cgroup(buf, ret, size);
 }
 
 int proc_parse_cpu(const char *text, int cpu, struct proc_cpu *ret)

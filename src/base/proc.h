@@ -37,14 +37,15 @@ int proc_parse_stat(const char *text, struct proc_stat *ret);
 int proc_read_schedstat(pid_t pid, pid_t tid, uint64_t *ret_run, uint64_t *ret_delay);
 int proc_parse_schedstat(const char *text, uint64_t *ret_run, uint64_t *ret_delay);
 
-/* The path of a thread's control group in the unified hierarchy, from /proc/PID/cgroup; -ENOENT
- * where there is none. */
-int proc_read_cgroup(pid_t tid, char *ret, size_t size);
-int proc_parse_cgroup(const char *text, char *ret, size_t size);
-
 /* Calls fn for every numeric entry of the directory; a non-zero result ends the walk and is
  * returned. */
 int proc_each_id(const char *dir, int (*fn)(pid_t id, void *data), void *data);
+
+/* Where a process stands, from /proc/PID/cgroup: its path in the unified hierarchy, in that of the
+ * `cpu` controller, in systemd's, the first of them that is not the root; "/" where all are. The
+ * path may hold any byte but NUL and newline, and is cut to fit. */
+int proc_read_cgroup(pid_t pid, char *ret, size_t size);
+int proc_parse_cgroup(const char *text, char *ret, size_t size);
 
 /* The "cpu" (cpu < 0) or "cpuN" line of /proc/stat, in nanoseconds. Busy = user + nice + system +
  * irq + softirq: steal and guest time are not in it. */

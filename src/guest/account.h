@@ -54,7 +54,7 @@ struct account_process {
 	UT_hash_handle hh;
 };
 
-/* A control group, by its path in the unified hierarchy. */
+/* A control group, by its path as proc_read_cgroup() has it. */
 struct account_cgroup {
 	char *path; /* as its owner named it: any bytes but 0 and newline */
 	struct amounts amounts;
