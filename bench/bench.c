@@ -195,6 +195,94 @@ static int bench_steady(struct result *r)
 	return 3;
 }
 
+/* 100,000 switches a second: every 5 ms, 250 bytes go to and fro between two processes of one CPU.
+ */
+static void pass_in_bursts(int to, int from)
+{
+	struct timespec due;
+	char byte = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &due);
+	for (;;) {
+		for (int i = 0; i < 250; i++)
+			if (write(to, &byte, 1) != 1 || read(from, &byte, 1) != 1)
+				_exit(1);
+		due.tv_nsec += 5000000;
+		due.tv_sec += due.tv_nsec / 1000000000;
+		due.tv_nsec %= 1000000000;
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+	}
+}
+
+static void echo_bytes(int from, int to)
+{
+	char byte;
+
+	while (read(from, &byte, 1) == 1 && write(to, &byte, 1) == 1)
+		;
+	_exit(0);
+}
+
+static void start_bursts(pid_t ret_pids[2])
+{
+	int there[2], back[2];
+	cpu_set_t first;
+
+	if (pipe(there) || pipe(back))
+		die("pipe");
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	for (int i = 0; i < 2; i++) {
+		ret_pids[i] = fork();
+		if (ret_pids[i])
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		sched_setaffinity(0, sizeof(first), &first);
+		if (i)
+			echo_bytes(there[0], back[1]);
+		pass_in_bursts(there[1], back[0]);
+	}
+	for (int i = 0; i < 2; i++) {
+		close(there[i]);
+		close(back[i]);
+	}
+}
+
+/* The daemon's CPU share at that rate: what it used, scaled to exactly 100,000. */
+static int bench_fast(struct result *r)
+{
+	pid_t daemon = start_daemon(), pids[2];
+	json_t *before, *after;
+	uint64_t cpu, begin;
+	double rate, lost;
+
+	start_bursts(pids);
+	pause_for(NS_PER_SEC);
+	before = snapshot();
+	cpu = cpu_time(daemon);
+	begin = clock_mono();
+	pause_for(seconds * NS_PER_SEC);
+	cpu = cpu_time(daemon) - cpu;
+	after = snapshot();
+	rate = (double)(switches_of(after) - switches_of(before)) / ns_to_s(clock_mono() - begin);
+	lost = json_number_value(
+		json_object_get(json_object_get(after, "counters"), "lost_switches"));
+	r[0].value = 100 * (double)cpu / (double)(clock_mono() - begin) * 100000 / rate;
+	r[0].met = r[0].value <= 3 && rate > 50000;
+	r[1].value = rate;
+	r[1].met = rate > 50000;
+	r[2].value = lost;
+	r[2].met = lost == 0;
+	json_decref(before);
+	json_decref(after);
+	for (int i = 0; i < 2; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+	stop_daemon(daemon);
+	return 3;
+}
+
 /* One run: its own figure of the time that it took, and the CPU time of all its processes, which
  * other programs on the machine disturb less. */
 struct timing {
@@ -371,6 +459,9 @@ static struct result results[] = {
 	{"vmdesched CPU at 1000 switches/s", "% of a CPU", "<= 0.5", NAN, NAN, NAN, false},
 	{"vmdesched resident memory", "MiB", "<= 8", NAN, NAN, NAN, false},
 	{"switches in that run", "1/s", ">= 1000", NAN, NAN, NAN, false},
+	{"vmdesched CPU at 100000 switches/s", "% of a CPU", "<= 3", NAN, NAN, NAN, false},
+	{"switches in that run", "1/s", "> 50000", NAN, NAN, NAN, false},
+	{"switches lost in that run", "", "0", NAN, NAN, NAN, false},
 	{"hackbench without / with, elapsed", "ratio", ">= 0.98", NAN, NAN, NAN, false},
 	{"hackbench without / with, CPU time", "ratio", ">= 0.98", NAN, NAN, NAN, false},
 	{"ping-pong without / with, elapsed", "ratio", "", NAN, NAN, NAN, false},
@@ -436,6 +527,7 @@ int main(int argc, char **argv)
 	pairs = pairs < 2 ? 2 : pairs > PAIRS_MAX ? PAIRS_MAX : pairs;
 	snprintf(socket_path, sizeof(socket_path), "/tmp/desched-bench.%d", getpid());
 	n += bench_steady(results + n);
+	n += bench_fast(results + n);
 	n += bench_pairs(results + n, hackbench);
 	n += bench_pairs(results + n, ping_pong);
 	bench_programs(results + n);

@@ -72,8 +72,8 @@ static int bounds_failure(const struct option_row *row, const char *what, const 
 			   kind, (double)row->min / unit);
 }
 
-static int store(const struct option_row *row, const char *what, const char *value,
-		 struct failure *f)
+int options_store(const struct option_row *row, const char *what, const char *value,
+		  struct failure *f)
 {
 	uint64_t v;
 	int err;
@@ -98,7 +98,7 @@ static int take_value(const struct option_row *row, const char *what, const char
 
 	if (!value)
 		return failure_set(f, -EINVAL, "%s wants %s behind it", what, row->argument);
-	err = store(row, what, value, f);
+	err = options_store(row, what, value, f);
 	return err ? err : attached ? 1 : 2;
 }
 

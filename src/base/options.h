@@ -45,6 +45,11 @@ struct command {
 int options_parse(const struct command *c, int argc, char **argv, struct failure *f,
 		  bool *ret_help);
 
+/* Stores a string or number into the row's destination; `what` is what a failure calls it. -EINVAL
+ * for what is no such value or out of its bounds. */
+int options_store(const struct option_row *row, const char *what, const char *value,
+		  struct failure *f);
+
 /* Prints usage, options and examples to standard output, for a program called `program`. */
 void options_help(const struct command *c, const char *program);
 

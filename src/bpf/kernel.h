@@ -28,6 +28,8 @@ struct rq {
 	__u64 prev_steal_time_rq; /* CONFIG_PARAVIRT_TIME_ACCOUNTING */
 };
 
+struct css_set;
+
 struct cfs_rq {
 	struct rq *rq;
 };
@@ -47,6 +49,7 @@ struct task_struct {
 	int prio;
 	struct sched_entity se;
 	struct task_struct *real_parent;
+	struct css_set *cgroups; /* its place in every hierarchy */
 	char comm[TASK_COMM_LEN];
 	__u64 start_boottime;
 };

@@ -23,16 +23,57 @@ struct {
 struct switches_shared shared;
 
 extern const void steal_time __ksym __weak;
+extern const void xen_runstate __ksym __weak;
+extern const void vmw_steal_time __ksym __weak;
+extern const void vmware_cyc2ns __ksym __weak;
 extern const void __per_cpu_offset __ksym __weak;
+
+/* Copies the head of a per-CPU variable. */
+static __always_inline void read_per_cpu(void *to, __u32 size, const void *variable, __u32 cpu)
+{
+	__u64 offset = 0;
+
+	bpf_probe_read_kernel(&offset, sizeof(offset), (const char *)&__per_cpu_offset + 8 * cpu);
+	bpf_probe_read_kernel(to, size, (const char *)variable + offset);
+}
 
 static __always_inline __u64 steal_kvm(__u32 cpu)
 {
-	const char *variable = (const char *)&steal_time;
-	__u64 offset = 0, steal = 0;
+	__u64 steal = 0;
 
-	bpf_probe_read_kernel(&offset, sizeof(offset), (const char *)&__per_cpu_offset + 8 * cpu);
-	bpf_probe_read_kernel(&steal, sizeof(steal), variable + offset);
+	read_per_cpu(&steal, sizeof(steal), &steal_time, cpu);
 	return steal;
+}
+
+/* As the kernel's xen_steal_clock(). Xen writes it while the vCPU is away: who reads his own sees
+ * it whole. */
+static __always_inline __u64 steal_xen(__u32 cpu)
+{
+	struct {
+		__u32 state, padding;
+		__u64 entered;
+		__u64 time[4]; /* ns: running, runnable, blocked, offline */
+	} runstate = {0};
+
+	read_per_cpu(&runstate, sizeof(runstate), &xen_runstate, cpu);
+	return runstate.time[1] + runstate.time[3];
+}
+
+/* As the kernel's vmware_steal_clock(): ticks * multiplier >> shift, without overflow in between.
+ */
+static __always_inline __u64 steal_vmware(__u32 cpu)
+{
+	__u64 ticks = 0;
+	struct {
+		__u32 multiplier, shift;
+	} scale = {0};
+
+	read_per_cpu(&ticks, sizeof(ticks), &vmw_steal_time, cpu);
+	bpf_probe_read_kernel(&scale, sizeof(scale), &vmware_cyc2ns);
+	if (!scale.shift || scale.shift > 32)
+		return 0;
+	return (((ticks >> 32) * scale.multiplier) << (32 - scale.shift)) +
+	       (((ticks & 0xffffffff) * scale.multiplier) >> scale.shift);
 }
 
 static __always_inline __u64 steal_rq(struct rq *rq, bool at_tick)
@@ -51,6 +92,10 @@ static __always_inline __u64 steal_read(__u32 row, __u32 cpu, struct rq *rq)
 	switch (row) {
 	case SWITCHES_STEAL_KVM:
 		return steal_kvm(cpu);
+	case SWITCHES_STEAL_XEN:
+		return steal_xen(cpu);
+	case SWITCHES_STEAL_VMWARE:
+		return steal_vmware(cpu);
 	case SWITCHES_STEAL_RQ_TASK:
 		return steal_rq(rq, false);
 	case SWITCHES_STEAL_RQ_TICK:
@@ -66,8 +111,8 @@ static __always_inline __u64 steal_here(struct task_struct *task, __u32 cpu)
 
 	if (shared.steal_row == SWITCHES_STEAL_NONE)
 		return 0;
-	if (shared.steal_row == SWITCHES_STEAL_KVM)
-		return steal_kvm(cpu);
+	if (shared.steal_row < SWITCHES_STEAL_RQ_TASK)
+		return steal_read(shared.steal_row, cpu, 0);
 	/* A tracepoint's argument: its fields are read without the help of a probe. */
 	rq = task->se.cfs_rq->rq;
 	shared.rq[cpu & (SWITCHES_CPUS_MAX - 1)] = (__u64)rq;
@@ -86,10 +131,19 @@ int probe(void *ctx)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct rq *rq = BPF_CORE_READ(task, se.cfs_rq, rq);
+	__u32 cpu = bpf_get_smp_processor_id();
 
 	if (&steal_time && &__per_cpu_offset) {
 		shared.probed_rows |= 1 << SWITCHES_STEAL_KVM;
-		shared.probed_steal[SWITCHES_STEAL_KVM] = steal_kvm(bpf_get_smp_processor_id());
+		shared.probed_steal[SWITCHES_STEAL_KVM] = steal_kvm(cpu);
+	}
+	if (&xen_runstate && &__per_cpu_offset) {
+		shared.probed_rows |= 1 << SWITCHES_STEAL_XEN;
+		shared.probed_steal[SWITCHES_STEAL_XEN] = steal_xen(cpu);
+	}
+	if (&vmw_steal_time && &vmware_cyc2ns && &__per_cpu_offset) {
+		shared.probed_rows |= 1 << SWITCHES_STEAL_VMWARE;
+		shared.probed_steal[SWITCHES_STEAL_VMWARE] = steal_vmware(cpu);
 	}
 	if (bpf_core_field_exists(rq->prev_steal_time_rq))
 		shared.probed_rows |= 1 << SWITCHES_STEAL_RQ_TASK;
@@ -153,7 +207,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	return 0;
 }
 
-static __always_inline int life(__u32 kind, struct task_struct *task, __u32 parent,
+static __always_inline int life(__u32 kind, struct task_struct *task, __u32 parent, bool moved,
 				const char *comm)
 {
 	struct switches_life *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
@@ -168,7 +222,7 @@ static __always_inline int life(__u32 kind, struct task_struct *task, __u32 pare
 	e->tid = task->pid;
 	e->tgid = task->tgid;
 	e->parent = parent;
-	e->reserved = 0;
+	e->moved = moved;
 	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), comm);
 	bpf_ringbuf_submit(e, wakeup_flag(e->head.time));
 	return 0;
@@ -177,18 +231,27 @@ static __always_inline int life(__u32 kind, struct task_struct *task, __u32 pare
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
-	return life(SWITCHES_FORK, child, parent->tgid, child->comm);
+	return life(SWITCHES_FORK, child, parent->tgid, child->cgroups != parent->cgroups,
+		    child->comm);
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task)
 {
-	return life(SWITCHES_EXEC, task, 0, task->comm);
+	return life(SWITCHES_EXEC, task, 0, false, task->comm);
 }
 
 /* It fires before the new name is in place. */
 SEC("tp_btf/task_rename")
 int BPF_PROG(on_rename, struct task_struct *task, const char *comm)
 {
-	return life(SWITCHES_RENAME, task, 0, comm);
+	return life(SWITCHES_RENAME, task, 0, false, comm);
+}
+
+struct cgroup;
+
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(on_attach, struct cgroup *to, const char *path, struct task_struct *task, bool all)
+{
+	return life(SWITCHES_MOVE, task, 0, all, task->comm);
 }

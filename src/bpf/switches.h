@@ -20,6 +20,7 @@ enum switches_kind {
 	SWITCHES_FORK,	 /* struct switches_life, and so the rest */
 	SWITCHES_EXEC,
 	SWITCHES_RENAME,
+	SWITCHES_MOVE, /* to another control group: which, stands in /proc */
 };
 
 struct switches_head {
@@ -44,7 +45,7 @@ struct switches_life {
 	__u32 tid;
 	__u32 tgid;
 	__u32 parent; /* tgid of the parent process */
-	__u32 reserved;
+	__u32 moved;  /* fork: the child is in another control group; move: the whole process */
 	char comm[SWITCHES_COMM_LEN];
 };
 
@@ -52,6 +53,8 @@ struct switches_life {
 enum switches_steal {
 	SWITCHES_STEAL_NONE,
 	SWITCHES_STEAL_KVM,	/* per-CPU variable steal_time (CONFIG_KALLSYMS_ALL) */
+	SWITCHES_STEAL_XEN,	/* per-CPU variable xen_runstate: runnable and offline */
+	SWITCHES_STEAL_VMWARE,	/* per-CPU variable vmw_steal_time, in units of the counter */
 	SWITCHES_STEAL_RQ_TASK, /* rq->prev_steal_time_rq: kernels that subtract steal themselves */
 	SWITCHES_STEAL_RQ_TICK, /* rq->prev_steal_time: brought up to date at every tick */
 	SWITCHES_STEAL_ROWS,

@@ -2,6 +2,7 @@
 #include "guest/account.h"
 
 #include "base/units.h"
+#include "guest/account_cgroup.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -97,6 +98,7 @@ static void bury_task(struct account *a, struct account_task *t)
 	struct account_process *p = t->process;
 
 	unhash_task(a, t);
+	cgroup_enter(t, NULL);
 	free(t);
 	if (--p->n_tasks == 0)
 		bury_process(a, p);
@@ -155,6 +157,16 @@ static struct account_process *get_process(struct account *a, pid_t pid, pid_t p
 	return p ? p : new_process(a, pid, parent);
 }
 
+/* A thread is where its process's first one is, a process where its parent is. */
+static struct account_cgroup *cgroup_of_parent(struct account *a, const struct account_process *p)
+{
+	const struct account_task *t = account_find_task(a, p->pid);
+
+	if (!t)
+		t = account_find_task(a, p->parent);
+	return t && t->cgroup ? t->cgroup : cgroup_get(a, CGROUP_ROOT);
+}
+
 /* `p` is NULL where there was no memory for it. */
 static struct account_task *new_task(struct account *a, pid_t tid, struct account_process *p,
 				     const char *comm)
@@ -174,6 +186,7 @@ static struct account_task *new_task(struct account *a, pid_t tid, struct accoun
 	t->tid = tid;
 	t->process = p;
 	t->hashed = true;
+	cgroup_enter(t, cgroup_of_parent(a, p));
 	set_comm(t->comm, comm);
 	HASH_ADD_INT(a->tasks, tid, t);
 	return t;
@@ -276,6 +289,7 @@ struct account *account_free(struct account *a)
 		HASH_DEL(a->processes, p);
 		free(p);
 	}
+	cgroup_free_all(a);
 	free_pseudo_task(a->idle);
 	free_pseudo_task(a->lost);
 	free_pseudo_task(a->other);
@@ -302,6 +316,8 @@ static void end_run(struct account *a, unsigned cpu, uint64_t time, struct accou
 	task->own.occupied += ns;
 	task->process->own.occupied += ns;
 	cpu_amounts(a, cpu, task)->occupied += ns;
+	if (task->cgroup)
+		task->cgroup->amounts.occupied += ns;
 	if (!a->run)
 		return;
 	task->pins++;
@@ -453,5 +469,7 @@ uint64_t account_charge(struct account *a, struct account_task *task, unsigned c
 	task->own.away[state] += taken;
 	task->process->own.away[state] += taken;
 	c->away[state] += taken;
+	if (task->cgroup)
+		task->cgroup->amounts.away[state] += taken;
 	return taken;
 }

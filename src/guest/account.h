@@ -24,8 +24,9 @@
 #include <sys/types.h>
 #include <uthash.h>
 
-#define ACCOUNT_COMM_SIZE 64
-#define ACCOUNT_TASKS_MAX 65536u /* beyond: charged to `other`, and counted */
+#define ACCOUNT_COMM_SIZE   64
+#define ACCOUNT_CGROUPS_MAX 1024u  /* beyond: the oldest that is empty goes to "(other)" */
+#define ACCOUNT_TASKS_MAX   65536u /* beyond: charged to `other`, and counted */
 
 struct amounts {
 	uint64_t occupied;	      /* ns on the guest's CPU, whether that ran or not */
@@ -53,9 +54,18 @@ struct account_process {
 	UT_hash_handle hh;
 };
 
+/* A control group, by its path as proc_read_cgroup() has it. */
+struct account_cgroup {
+	char *path; /* as its owner named it: any bytes but 0 and newline */
+	struct amounts amounts;
+	uint32_t n_tasks; /* in it now, with those that are gone and still pinned */
+	UT_hash_handle hh;
+};
+
 struct account_task {
 	pid_t tid;
 	struct account_process *process;
+	struct account_cgroup *cgroup; /* NULL for the tasks of no process */
 	char comm[ACCOUNT_COMM_SIZE];
 	struct amounts own;
 	uint32_t pins;
@@ -86,6 +96,7 @@ struct account_counters {
 	uint64_t lost_ns;    /* time of the runs whose owner is not known for that reason */
 	uint64_t backwards;  /* records whose time was before the run they end */
 	uint64_t no_room; /* tasks charged to `other`: more than ACCOUNT_TASKS_MAX, or no memory */
+	uint64_t cgroups_folded; /* control groups that (other) took over, there being too many */
 	uint64_t overcharged_ns; /* away time refused since the task had not been there so long */
 };
 
@@ -96,7 +107,8 @@ struct account {
 	struct account_task *tasks;	   /* by tid */
 	struct account_process *processes; /* by pid */
 	struct account_task *idle, *lost, *other;
-	struct amounts orphans; /* of exited processes whose parent is gone, too */
+	struct account_cgroup *cgroups; /* by path, in the order of their coming */
+	struct amounts orphans;		/* of exited processes whose parent is gone, too */
 	uint64_t next_id;
 	account_run_fn run;
 	void *run_data;
@@ -122,6 +134,11 @@ void account_fork(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const 
 void account_exec(struct account *a, unsigned cpu, uint64_t time, pid_t tid, pid_t tgid,
 		  const char *comm);
 void account_rename(struct account *a, pid_t tid, const char *comm);
+
+/* The task, or with `all` every task of its process, is in this control group from now on. New
+ * tasks are where their parent is. What a source charges later goes to the group where the task is
+ * then. */
+void account_move(struct account *a, pid_t tid, bool all, const char *path);
 
 /* Buries the tasks that `alive` denies: after lost records, since their exit may have been among
  * them. */

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define CGROUP_PATH_MAX 1024
+
 struct agent {
 	struct switches *switches;
 	struct account *account;
@@ -41,6 +43,15 @@ static void on_switch(struct agent *agent, const struct switches_switch *r)
 		agent->ops->steal(agent->source, r->head.cpu, r->head.time, r->steal);
 }
 
+/* The record says that it moved; where to, stands in /proc, if it is still there. */
+static void move(struct agent *agent, pid_t tid, bool all)
+{
+	char path[CGROUP_PATH_MAX];
+
+	if (!proc_read_cgroup(tid, path, sizeof(path)))
+		account_move(agent->account, tid, all, path);
+}
+
 static void on_life(struct agent *agent, const struct switches_life *r)
 {
 	struct account *a = agent->account;
@@ -50,12 +61,17 @@ static void on_life(struct agent *agent, const struct switches_life *r)
 	switch (r->head.kind) {
 	case SWITCHES_FORK:
 		account_fork(a, (pid_t)r->tid, (pid_t)r->tgid, (pid_t)r->parent, comm);
+		if (r->moved)
+			move(agent, (pid_t)r->tid, false);
 		break;
 	case SWITCHES_EXEC:
 		account_exec(a, r->head.cpu, r->head.time, (pid_t)r->tid, (pid_t)r->tgid, comm);
 		break;
 	case SWITCHES_RENAME:
 		account_rename(a, (pid_t)r->tid, comm);
+		break;
+	case SWITCHES_MOVE:
+		move(agent, (pid_t)r->tid, r->moved);
 		break;
 	}
 }
@@ -78,8 +94,13 @@ static int seed_thread(pid_t tid, void *data)
 	const struct seed *seed = data;
 	struct proc_stat stat;
 
-	if (!proc_read_stat(seed->pid, tid, &stat))
-		account_seed(seed->account, tid, seed->pid, stat.ppid, stat.comm);
+	char cgroup[CGROUP_PATH_MAX];
+
+	if (proc_read_stat(seed->pid, tid, &stat))
+		return 0;
+	account_seed(seed->account, tid, seed->pid, stat.ppid, stat.comm);
+	if (!proc_read_cgroup(tid, cgroup, sizeof(cgroup)))
+		account_move(seed->account, tid, false, cgroup);
 	return 0;
 }
 
@@ -250,6 +271,26 @@ int agent_poll(struct agent *agent)
 	return err;
 }
 
+void agent_set_gap(struct agent *agent, uint64_t ns)
+{
+	agent->config.gap_ns = ns;
+}
+
+int agent_settle(struct agent *agent)
+{
+	uint64_t now = clock_mono();
+	int err = take(agent, now);
+
+	if (!err && agent->ops->settle)
+		agent->ops->settle(agent->source, now, 0);
+	return err;
+}
+
+const struct account *agent_account(const struct agent *agent)
+{
+	return agent->account;
+}
+
 static void copy_thread(struct snapshot *s, const struct account_task *t)
 {
 	struct snapshot_thread *to = &s->threads[s->n_threads++];
@@ -315,6 +356,22 @@ static void copy_processes(struct account *a, struct snapshot *s)
 		copy_process(s, a->other->process);
 }
 
+static int copy_cgroups(const struct account *a, struct snapshot *s)
+{
+	const struct account_cgroup *c = a->cgroups;
+
+	s->cgroups = calloc(HASH_COUNT(a->cgroups) + 1, sizeof(*s->cgroups));
+	for (; c && s->cgroups; c = c->hh.next) {
+		struct snapshot_cgroup *to = &s->cgroups[s->n_cgroups];
+
+		*to = (struct snapshot_cgroup){strdup(c->path), c->n_tasks, c->amounts};
+		if (!to->path)
+			return -ENOMEM;
+		s->n_cgroups++;
+	}
+	return s->cgroups ? 0 : -ENOMEM;
+}
+
 static int copy_account(struct account *a, struct snapshot *s)
 {
 	s->n_cpus = a->n_cpus;
@@ -330,7 +387,7 @@ static int copy_account(struct account *a, struct snapshot *s)
 		amounts_add(&s->idle, &a->cpus[i].idle);
 	}
 	copy_processes(a, s);
-	return 0;
+	return copy_cgroups(a, s);
 }
 
 int agent_snapshot(struct agent *agent, struct snapshot *ret)
@@ -343,7 +400,9 @@ int agent_snapshot(struct agent *agent, struct snapshot *ret)
 	if (agent->ops->settle)
 		s.complete = !agent->ops->settle(agent->source, s.time, AGENT_PATIENCE_NS);
 	s.elapsed = s.time - agent->account->start;
-	s.steal_clock = switches_steal_name(agent->steal_row);
+	s.steal_clock = agent->ops->clock_name ? agent->ops->clock_name(agent->source)
+					       : switches_steal_name(SWITCHES_STEAL_NONE);
+	s.not_seen = agent->ops->not_seen;
 	s.kernel_subtracts = switches_kernel_subtracts(agent->switches);
 	agent->ops->report(agent->source, &s.report);
 	if (agent->ops->details)
@@ -364,6 +423,9 @@ void snapshot_done(struct snapshot *s)
 	free(s->cpus);
 	free(s->processes);
 	free(s->threads);
+	for (size_t i = 0; i < s->n_cgroups; i++)
+		free(s->cgroups[i].path);
+	free(s->cgroups);
 	json_decref(s->details);
 	*s = (struct snapshot){0};
 }

@@ -32,6 +32,13 @@ int agent_fd(const struct agent *agent);
 /* Takes what has come; to be called every AGENT_POLL_NS. */
 int agent_poll(struct agent *agent);
 
+/* From now on gaps of this length are told of; 0: none. */
+void agent_set_gap(struct agent *agent, uint64_t ns);
+
+/* Everything up to now, as far as the source has told without waiting for it. */
+int agent_settle(struct agent *agent);
+const struct account *agent_account(const struct agent *agent);
+
 struct snapshot_thread {
 	pid_t tid;
 	char comm[ACCOUNT_COMM_SIZE];
@@ -47,10 +54,17 @@ struct snapshot_process {
 	size_t first_thread, n_threads;
 };
 
+struct snapshot_cgroup {
+	char *path;
+	uint32_t n_tasks;
+	struct amounts amounts;
+};
+
 /* Cumulative since agent_open(), complete up to `time`. */
 struct snapshot {
 	const char *source;
 	const char *steal_clock;
+	const char *not_seen;	/* by the source, in words */
 	bool kernel_subtracts;	/* the kernel reports `true` as it is: nothing to correct there */
 	uint64_t time, elapsed; /* ns, guest's CLOCK_MONOTONIC; since agent_open() */
 	unsigned n_cpus;
@@ -60,6 +74,8 @@ struct snapshot {
 	size_t n_processes;
 	struct snapshot_thread *threads;
 	size_t n_threads;
+	struct snapshot_cgroup *cgroups;
+	size_t n_cgroups;
 	struct amounts exited; /* of processes whose parent is gone, too */
 	struct source_report report;
 	json_t *details; /* of the source, may be NULL */

@@ -73,6 +73,14 @@ uint64_t clockmap_to_guest(const struct clockmap *m, uint64_t host_ns)
 	return m->guest[1].mono + (uint64_t)llround(to_guest);
 }
 
+uint64_t clockmap_stamp_age(const struct clockmap *m, uint64_t guest_ticks)
+{
+	double age = (double)(int64_t)(guest_ticks - m->offset - m->host[1].ticks) *
+		     m->host_ns_per_tick;
+
+	return age > 0 ? (uint64_t)llround(age) : 0;
+}
+
 uint64_t clockmap_error(const struct clockmap *m)
 {
 	double second = m->second == UINT64_MAX ? 1e9 : (double)m->second * m->guest_ns_per_tick;

@@ -47,6 +47,9 @@ bool clockmap_same_rate(const struct clockmap *m);
 
 uint64_t clockmap_to_guest(const struct clockmap *m, uint64_t host_ns);
 
+/* ns since the host's last stamp, by the host's clock, at a reading of the guest's counter. */
+uint64_t clockmap_stamp_age(const struct clockmap *m, uint64_t guest_ticks);
+
 /* ns by which a converted time may be wrong, as far as the readings tell. */
 uint64_t clockmap_error(const struct clockmap *m);
 

@@ -11,8 +11,8 @@ static const struct {
 	const char *name;
 	enum protocol_request request;
 } requests[] = {
-	{"snapshot", PROTOCOL_SNAPSHOT},
-	{"version", PROTOCOL_VERSION},
+	{"snapshot", PROTOCOL_SNAPSHOT}, {"history", PROTOCOL_HISTORY}, {"gaps", PROTOCOL_GAPS},
+	{"metrics", PROTOCOL_METRICS},	 {"version", PROTOCOL_VERSION},
 };
 
 int protocol_parse(const char *line, size_t size, enum protocol_request *ret, const char **ret_why)
@@ -21,7 +21,8 @@ int protocol_parse(const char *line, size_t size, enum protocol_request *ret, co
 	const char *get = json_string_value(json_object_get(root, "get"));
 	int err = -EINVAL;
 
-	*ret_why = root ? "expected {\"get\":\"snapshot\"} or {\"get\":\"version\"}" : "not JSON";
+	*ret_why = root ? "expected {\"get\":...} with snapshot, history, gaps, metrics or version"
+			: "not JSON";
 	for (size_t i = 0; get && i < ARRAY_SIZE(requests); i++) {
 		if (strcmp(get, requests[i].name) != 0)
 			continue;

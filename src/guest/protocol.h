@@ -3,6 +3,9 @@
  * What vmdesched answers on its socket: a request is one line of JSON, so is the answer.
  *
  *     {"get":"snapshot"}   -> a snapshot, schema desched-agent/1
+ *     {"get":"history"}    -> the last ten minutes, schema desched-history/1
+ *     {"get":"gaps"}       -> the last long gaps, schema desched-gaps/1
+ *     {"get":"metrics"}    -> {"metrics":"..."}, Prometheus' text format
  *     {"get":"version"}    -> {"version":"..."}
  *     anything else        -> {"error":"..."}
  *
@@ -18,6 +21,9 @@
 
 enum protocol_request {
 	PROTOCOL_SNAPSHOT,
+	PROTOCOL_HISTORY,
+	PROTOCOL_GAPS,
+	PROTOCOL_METRICS,
 	PROTOCOL_VERSION,
 };
 

@@ -20,7 +20,7 @@ static void put_amounts(json_t *to, const struct snapshot *s, const struct amoun
 /* Names are bytes that a process chose: what is no UTF-8 is shown as '?'. */
 static json_t *name_json(const char *name)
 {
-	char copy[ACCOUNT_COMM_SIZE];
+	char copy[1024];
 	json_t *text = json_string(name);
 	size_t i;
 
@@ -121,27 +121,44 @@ static json_t *counters_json(const struct snapshot *s)
 	json_object_set_new(o, "lost_run_s", seconds(s->counters.lost_ns));
 	json_object_set_new(o, "backwards", json_integer((json_int_t)s->counters.backwards));
 	json_object_set_new(o, "no_room", json_integer((json_int_t)s->counters.no_room));
+	json_object_set_new(o, "cgroups_folded",
+			    json_integer((json_int_t)s->counters.cgroups_folded));
 	json_object_set_new(o, "overcharged_s", seconds(s->counters.overcharged_ns));
 	json_object_set_new(o, "unseen_s", seconds(s->report.unseen_ns));
 	json_object_set_new(o, "coarse_s", seconds(s->report.coarse_ns));
 	json_object_set_new(o, "lost_gaps", json_integer((json_int_t)s->report.lost_gaps));
+	json_object_set_new(o, "steal_epochs", json_integer((json_int_t)s->report.epochs));
 	json_object_set_new(o, "bpf_runs", json_integer((json_int_t)s->switches.bpf_runs));
 	json_object_set_new(o, "bpf_s", seconds(s->switches.bpf_ns));
+	return o;
+}
+
+static json_t *cgroup_json(const struct snapshot *s, const struct snapshot_cgroup *c)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "path", name_json(c->path));
+	json_object_set_new(o, "tasks", json_integer(c->n_tasks));
+	put_amounts(o, s, &c->amounts);
 	return o;
 }
 
 static void put_lists(json_t *o, const struct snapshot *s)
 {
 	json_t *cpus = json_array(), *processes = json_array(), *exited = json_object();
+	json_t *cgroups = json_array();
 
 	for (unsigned i = 0; i < s->n_cpus; i++)
 		json_array_append_new(cpus, cpu_json(s, i));
 	for (size_t i = 0; i < s->n_processes; i++)
 		json_array_append_new(processes, process_json(s, &s->processes[i]));
+	for (size_t i = 0; i < s->n_cgroups; i++)
+		json_array_append_new(cgroups, cgroup_json(s, &s->cgroups[i]));
 	put_amounts(exited, s, &s->exited);
 	json_object_set_new(o, "cpus", cpus);
 	json_object_set_new(o, "processes", processes);
 	json_object_set_new(o, "exited", exited);
+	json_object_set_new(o, "cgroups", cgroups);
 }
 
 json_t *snapshot_json(const struct snapshot *s)
@@ -153,6 +170,7 @@ json_t *snapshot_json(const struct snapshot *s)
 	json_object_set_new(o, "schema", json_string("desched-agent/1"));
 	json_object_set_new(o, "source", json_string(s->source));
 	json_object_set_new(o, "steal_clock", json_string(s->steal_clock));
+	json_object_set_new(o, "not_seen", json_string(s->not_seen));
 	json_object_set_new(o, "kernel_subtracts", json_boolean(s->kernel_subtracts));
 	json_object_set_new(o, "complete", json_boolean(s->complete));
 	json_object_set_new(o, "stale", json_boolean(s->report.stale));

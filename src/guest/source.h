@@ -17,9 +17,29 @@
 
 #include <jansson.h>
 
+/* The vCPU was away for long. A source that reads a clock knows the sum between two readings:
+ * `within` is their distance, and the gap, or several, fell into it. */
+struct source_gap {
+	unsigned cpu;
+	uint32_t state;	  /* enum ledger_state */
+	uint64_t end;	  /* ns, guest's CLOCK_MONOTONIC: the gap's end, or the later reading */
+	uint64_t ns;	  /* away */
+	uint64_t within;  /* ns; equal to `ns` where the edges are known */
+	pid_t pid;	  /* who had the CPU most of that time; 0: nobody, below: not known */
+	const char *name; /* valid during the call */
+};
+typedef void (*source_gap_fn)(const struct source_gap *gap, void *data);
+
 struct source_config {
 	const char *page_path; /* a file to map as the page; NULL: find the device */
+	uint64_t gap_ns;       /* tell of gaps that are as long; 0: of none */
+	source_gap_fn gap;     /* may be NULL */
+	void *gap_data;
 };
+
+/* Calls config->gap if the gap is long enough. `task` had the CPU; NULL: not known. */
+void source_tell_gap(const struct source_config *config, struct source_gap gap,
+		     const struct account_task *task);
 
 /* What a source works with; all of it outlives the source. */
 struct source_context {
@@ -34,6 +54,7 @@ struct source_report {
 	uint64_t lost_gaps; /* gaps that are known only by their sum */
 	uint64_t coarse_ns; /* away time that was spread over runs in proportion to their length */
 	uint64_t clock_error; /* ns by which an edge may be wrong */
+	uint64_t epochs;      /* times that the source's clock jumped and was taken anew */
 	bool stale;	      /* the host or hypervisor has stopped telling */
 	bool estimated;	      /* figures are estimates; low and high hold a 90 % interval */
 	uint64_t low_ns;      /* of the away time of all processes */
@@ -43,6 +64,7 @@ struct source_report {
 struct source_ops {
 	const char *name;
 	const char *summary;
+	const char *not_seen; /* what a vCPU may be away for without that this source sees it */
 	enum switches_steal (*steal_row)(const struct switches *s); /* NULL: needs no steal clock */
 
 	/* Before records flow. -ENODEV where this machine does not have what the source needs, and
@@ -64,6 +86,9 @@ struct source_ops {
 	/* All runs up to `until` have been given: charge them, waiting up to `patience` ns for what
 	 * is on its way. May be NULL. */
 	int (*settle)(void *source, uint64_t until, uint64_t patience);
+
+	/* The clock that it goes by, NULL for none. */
+	const char *(*clock_name)(const void *source);
 
 	void (*report)(void *source, struct source_report *ret);
 

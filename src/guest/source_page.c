@@ -65,6 +65,13 @@ static void on_piece(uint64_t owner, uint64_t start, uint64_t end, uint32_t stat
 	struct account *a = c->source->context->account;
 	uint64_t charged = 0;
 
+	source_tell_gap(c->source->context->config,
+			(struct source_gap){.cpu = c->index,
+					    .state = state,
+					    .end = end,
+					    .ns = end - start,
+					    .within = end - start},
+			owner == JOIN_NOBODY ? NULL : (struct account_task *)(uintptr_t)owner);
 	if (owner != JOIN_NOBODY)
 		charged = account_charge(a, (struct account_task *)(uintptr_t)owner, c->index,
 					 state, end - start);
@@ -379,6 +386,7 @@ static void source_page_report(void *source, struct source_report *ret)
 const struct source_ops source_page = {
 	.name = "page",
 	.summary = "the host's ledger page: gaps with microsecond edges",
+	.not_seen = "pauses of the whole VM while its host does not publish",
 	.open = source_page_open,
 	.close = source_page_close,
 	.run = source_page_run,

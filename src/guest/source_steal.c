@@ -5,8 +5,11 @@
  * At every context switch the steal clock has advanced by what was stolen since the last reading on
  * that CPU. All of that is charged to the run that has just ended, at most its length: what is over
  * has been stolen at the edge, before the kernel could account for it, and is carried to the next
- * run. A clock that jumps back, or by more than the time that has passed (a migration, a resume),
- * begins a new epoch: the reading is taken as the new base, nothing is charged, and it is counted.
+ * run; no more than CARRY_MAX_NS of it, the rest is nobody's. A clock that jumps back, or by more
+ * than the time that has passed (a migration, a resume, a CPU that was offline), begins a new
+ * epoch: the reading is taken as the new base, nothing is charged, and it is counted. A clock that
+ * the kernel brings up to date at ticks only may have stood still for long and then move by as
+ * much.
  *
  * Where no switch carries the clock (no BPF access to it), /proc/stat's steal column is read at
  * each poll and spread over the runs since.
@@ -23,14 +26,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define EPOCH_SLACK_NS                                                                             \
-	(20 * NS_PER_MS) /* readings are that far apart from the times they carry                  \
-			  */
+/* Readings are that far apart from the times they carry. */
+#define EPOCH_SLACK_NS (20 * NS_PER_MS)
+#define CARRY_MAX_NS   (20 * NS_PER_MS)
 
 struct steal_cpu {
 	bool based;
 	uint64_t last;	    /* ns, the steal clock's last reading */
 	uint64_t last_time; /* ns, when that was */
+	uint64_t moved;	    /* ns, when a reading last differed from the one before */
 	uint64_t carry;	    /* ns stolen and not yet charged */
 	struct window runs; /* since the last reading */
 };
@@ -38,6 +42,7 @@ struct steal_cpu {
 struct steal {
 	const struct source_context *context;
 	bool at_switches;
+	bool lazy; /* the clock moves at ticks only */
 	struct steal_cpu *cpus;
 	uint64_t epochs;
 	uint64_t coarse_ns;
@@ -63,6 +68,7 @@ static int steal_open(const struct source_context *context, struct failure *f, v
 	}
 	s->context = context;
 	s->at_switches = at_switches;
+	s->lazy = !at_switches || switches_steal_row(context->switches) == SWITCHES_STEAL_RQ_TICK;
 	*ret = s;
 	return 0;
 }
@@ -84,6 +90,18 @@ static void steal_run(void *source, const struct account_run *run)
 	window_add(&s->cpus[run->cpu].runs, s->context->account, run);
 }
 
+/* `time`, `passed`: when the reading was, and how long after the one before. */
+static void tell_gap(struct steal *s, unsigned cpu, uint64_t time, uint64_t passed, uint64_t stolen)
+{
+	source_tell_gap(s->context->config,
+			(struct source_gap){.cpu = cpu,
+					    .state = LEDGER_READY,
+					    .end = time,
+					    .ns = stolen,
+					    .within = passed},
+			window_longest(&s->cpus[cpu].runs));
+}
+
 static void charge(struct steal *s, unsigned cpu, uint64_t stolen)
 {
 	struct steal_cpu *c = &s->cpus[cpu];
@@ -91,7 +109,8 @@ static void charge(struct steal *s, unsigned cpu, uint64_t stolen)
 	uint64_t want = c->carry + stolen;
 	uint64_t charged = window_charge(&c->runs, a, cpu, LEDGER_READY, want);
 
-	c->carry = want - charged;
+	c->carry = u64_min(want - charged, CARRY_MAX_NS);
+	s->unseen_ns += want - charged - c->carry;
 	if (c->runs.n > 1)
 		s->coarse_ns += charged;
 	window_clear(&c->runs, a);
@@ -103,16 +122,21 @@ static void steal_reading(void *source, unsigned cpu, uint64_t time, uint64_t st
 	struct steal_cpu *c = &s->cpus[cpu];
 	uint64_t stolen = steal - c->last;
 	uint64_t passed = u64_sub_floor(time, c->last_time);
-	bool sane = c->based && steal >= c->last && stolen <= passed + EPOCH_SLACK_NS;
+	uint64_t most = u64_sub_floor(time, s->lazy ? c->moved : c->last_time) + EPOCH_SLACK_NS;
+	bool sane = c->based && steal >= c->last && stolen <= most;
 
 	if (c->based && !sane) {
 		s->epochs++;
 		s->unseen_ns += c->carry;
 		c->carry = 0;
 	}
+	if (!c->based || stolen)
+		c->moved = time;
 	c->based = true;
 	c->last = steal;
 	c->last_time = time;
+	if (sane)
+		tell_gap(s, cpu, time, passed, stolen);
 	charge(s, cpu, sane ? stolen : 0);
 }
 
@@ -151,14 +175,24 @@ static void steal_report(void *source, struct source_report *ret)
 {
 	const struct steal *s = source;
 
-	*ret = (struct source_report){.unseen_ns = s->unseen_ns, .coarse_ns = s->coarse_ns};
+	*ret = (struct source_report){
+		.unseen_ns = s->unseen_ns, .coarse_ns = s->coarse_ns, .epochs = s->epochs};
 	for (unsigned i = 0; i < s->context->account->n_cpus; i++)
 		ret->unseen_ns += s->cpus[i].carry;
+}
+
+static const char *steal_clock_name(const void *source)
+{
+	const struct steal *s = source;
+
+	return s->at_switches ? switches_steal_name(switches_steal_row(s->context->switches))
+			      : "/proc/stat";
 }
 
 const struct source_ops source_steal = {
 	.name = "steal",
 	.summary = "the hypervisor's steal clock, read at every context switch",
+	.not_seen = "waits for the host's memory and disks, pauses, migration",
 	.steal_row = switches_steal_row,
 	.open = steal_open,
 	.close = steal_close,
@@ -166,5 +200,6 @@ const struct source_ops source_steal = {
 	.steal = steal_reading,
 	.poll = steal_poll,
 	.settle = steal_settle,
+	.clock_name = steal_clock_name,
 	.report = steal_report,
 };

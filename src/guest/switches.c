@@ -25,6 +25,8 @@ struct switches {
 static const char *const steal_names[SWITCHES_STEAL_ROWS] = {
 	[SWITCHES_STEAL_NONE] = "none",
 	[SWITCHES_STEAL_KVM] = "kvm steal_time",
+	[SWITCHES_STEAL_XEN] = "xen runstate",
+	[SWITCHES_STEAL_VMWARE] = "vmware steal clock",
 	[SWITCHES_STEAL_RQ_TASK] = "rq.prev_steal_time_rq",
 	[SWITCHES_STEAL_RQ_TICK] = "rq.prev_steal_time",
 };
@@ -34,29 +36,41 @@ const char *switches_steal_name(enum switches_steal row)
 	return row < SWITCHES_STEAL_ROWS ? steal_names[row] : "none";
 }
 
-/* KVM says in CPUID that it keeps a steal clock; it may read 0 as long as nothing was stolen. */
-static bool kvm_has_steal_time(void)
+/* KVM says in CPUID that it keeps a steal clock, Xen always has one; it may read 0 as long as
+ * nothing was stolen. The kernel's own variables of the others are there and stay 0. */
+static bool promised(enum switches_steal row)
 {
-	return cpu_kvm_features() & CPU_KVM_STEAL_TIME;
+	char signature[12] = "";
+	bool kvm = cpu_kvm_features() & CPU_KVM_STEAL_TIME;
+	bool xen = cpu_hypervisor(signature) && !memcmp(signature, "XenVMMXenVMM", 12);
+
+	switch (row) {
+	case SWITCHES_STEAL_KVM:
+		return kvm;
+	case SWITCHES_STEAL_XEN:
+		return xen;
+	case SWITCHES_STEAL_RQ_TASK:
+	case SWITCHES_STEAL_RQ_TICK:
+		return kvm || xen;
+	default:
+		return false;
+	}
 }
 
 enum switches_steal switches_steal_row(const struct switches *s)
 {
-	bool promised = kvm_has_steal_time();
-
-	for (int row = SWITCHES_STEAL_KVM; row < SWITCHES_STEAL_ROWS; row++) {
-		bool live = promised || s->shared->probed_steal[row];
-
-		if ((s->shared->probed_rows & (1u << row)) && live)
-			return (enum switches_steal)row;
-	}
+	for (enum switches_steal row = SWITCHES_STEAL_KVM; row < SWITCHES_STEAL_ROWS; row++)
+		if ((s->shared->probed_rows & (1u << row)) &&
+		    (s->shared->probed_steal[row] || promised(row)))
+			return row;
 	return SWITCHES_STEAL_NONE;
 }
 
 bool switches_kernel_subtracts(const struct switches *s)
 {
 	return (s->shared->probed_rows & (1u << SWITCHES_STEAL_RQ_TASK)) &&
-	       (s->shared->probed_steal[SWITCHES_STEAL_RQ_TASK] || kvm_has_steal_time());
+	       (s->shared->probed_steal[SWITCHES_STEAL_RQ_TASK] ||
+		promised(SWITCHES_STEAL_RQ_TASK));
 }
 
 static int on_record(void *ctx, void *record, size_t size)
@@ -120,7 +134,7 @@ int switches_read_steal(struct switches *s, unsigned cpu, uint64_t *ret)
 
 	if (cpu >= SWITCHES_CPUS_MAX)
 		return -ENODATA;
-	if (s->shared->steal_row != SWITCHES_STEAL_KVM && !s->shared->rq[cpu])
+	if (s->shared->steal_row >= SWITCHES_STEAL_RQ_TASK && !s->shared->rq[cpu])
 		return -ENODATA;
 	err = bpf_image_call(s->object, "read_steal", &query, sizeof(query));
 	if (!err)

@@ -51,23 +51,35 @@ int window_add(struct window *w, struct account *a, const struct account_run *ru
 	return 0;
 }
 
+static size_t longest_share(const struct window *w)
+{
+	size_t longest = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		if (w->share[i].ns > w->share[longest].ns)
+			longest = i;
+	return longest;
+}
+
+struct account_task *window_longest(const struct window *w)
+{
+	return w->n ? w->share[longest_share(w)].task : NULL;
+}
+
 uint64_t window_charge(struct window *w, struct account *a, unsigned cpu, uint32_t state,
 		       uint64_t ns)
 {
 	uint64_t left = u64_min(ns, w->total), charged = 0;
 	uint64_t want = left;
-	size_t longest = 0;
 
 	for (size_t i = 0; i < w->n; i++) {
 		uint64_t part = clock_muldiv(w->share[i].ns, want, w->total);
 
 		charged += account_charge(a, w->share[i].task, cpu, state, part);
 		left -= part;
-		if (w->share[i].ns > w->share[longest].ns)
-			longest = i;
 	}
 	if (left && w->n)
-		charged += account_charge(a, w->share[longest].task, cpu, state, left);
+		charged += account_charge(a, w->share[longest_share(w)].task, cpu, state, left);
 	return charged;
 }
 

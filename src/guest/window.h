@@ -28,6 +28,9 @@ int window_add(struct window *w, struct account *a, const struct account_run *ru
 uint64_t window_charge(struct window *w, struct account *a, unsigned cpu, uint32_t state,
 		       uint64_t ns);
 
+/* The task that had most of it; NULL for an empty window. */
+struct account_task *window_longest(const struct window *w);
+
 /* Forgets and releases the runs; keeps the memory. */
 void window_clear(struct window *w, struct account *a);
 void window_free(struct window *w, struct account *a);

@@ -52,6 +52,8 @@ static void step(const uint8_t *r, uint64_t now)
 		break;
 	case 5:
 		account_rename(account, a, "r");
+		if (r[1] & 1)
+			account_move(account, a, r[1] & 2, r[3] & 1 ? "/x" : "/y");
 		break;
 	case 6:
 		account_cut(account, now);
@@ -66,9 +68,25 @@ static void step(const uint8_t *r, uint64_t now)
 	}
 }
 
+/* Every task but the three of no process is in a group: the groups have what the CPUs had. */
+static void check_groups(void)
+{
+	struct amounts sum = {.occupied = 0}, cpus = {.occupied = 0};
+
+	for (struct account_cgroup *c = account->cgroups; c; c = c->hh.next)
+		amounts_add(&sum, &c->amounts);
+	amounts_add(&sum, &account->lost->own);
+	amounts_add(&sum, &account->other->own);
+	for (unsigned i = 0; i < CPUS; i++)
+		amounts_add(&cpus, &account->cpus[i].busy);
+	CHECK(sum.occupied == cpus.occupied);
+	CHECK(amounts_away(&sum) == amounts_away(&cpus));
+}
+
 static void check_cover(uint64_t now)
 {
 	account_cut(account, now);
+	check_groups();
 	for (unsigned i = 0; i < CPUS; i++) {
 		const struct account_cpu *c = &account->cpus[i];
 

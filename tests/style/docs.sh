@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# docs.sh DESCHED VMDESCHED: man pages are well-formed, every subcommand and option has its place in
+# docs.sh DESCHED VMDESCHED EXPORTER: man pages are well-formed, every subcommand and option has its place in
 # one, and no file speaks of what CHANGELOG or SPECIFICATION do not know.
 set -eu
 desched=$1
 vmdesched=$2
+exporter=$3
 cd "$(dirname "$0")/../.."
 status=0
 complain() {
@@ -37,5 +38,12 @@ for command in $("$desched" --list); do
 done
 "$vmdesched" --help | sed -n 's/^  .*\(--[a-z-]*\).*/\1/p' >/tmp/docs.$$
 check_options docs/vmdesched.8 </tmp/docs.$$
+"$exporter" --help | sed -n 's/^  .*\(--[a-z-]*\).*/\1/p' >/tmp/docs.$$
+check_options docs/vmdesched-exporter.8 </tmp/docs.$$
+# Every key of the sample, which a test holds to the daemon's own list.
+sed -n 's/^#\{0,1\}\([a-z]*\) =.*/\1/p' packaging/vmdesched.conf >/tmp/docs.$$
+while read -r key; do
+	grep -q "Li $key\b" docs/vmdesched.8 || complain "docs/vmdesched.8 does not have the key $key"
+done </tmp/docs.$$
 rm -f /tmp/docs.$$
 exit $status

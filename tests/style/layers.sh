@@ -13,11 +13,12 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	sim) echo base ledger policy sim ;;
 	host) echo base ledger bpf policy host ;;
 	guest) echo base ledger bpf policy guest ;;
+	daemon) echo base ledger bpf policy guest daemon ;;
 	lab) echo base ledger bpf policy host lab ;;
 	screen) echo base ledger guest screen ;;
 	doctor) echo base doctor ;;
 	correct) echo base correct ;;
-	cmd) echo base ledger bpf policy sim host guest lab screen doctor correct cmd ;;
+	cmd) echo base ledger bpf policy sim host guest daemon lab screen doctor correct cmd ;;
 	*) echo "layers: module $1 has no row here" >&2 ;;
 	esac
 }

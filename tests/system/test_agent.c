@@ -20,7 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,7 +30,8 @@
 
 #include <cmocka.h>
 
-#define SKIPPED 77
+#define SKIPPED	 77
+#define CPUS_MAX 64 /* that are looked at */
 
 static const char *vmdesched;
 
@@ -260,6 +263,146 @@ static void every_cpu_is_covered(void **state)
 	snapshot_done(&s);
 }
 
+/* What the source `steal` found on each CPU, busy or idle, beside the kernel's own steal column. */
+struct stolen {
+	uint64_t ours[CPUS_MAX], column[CPUS_MAX]; /* ns */
+	unsigned n;
+};
+
+static void read_stolen(struct agent *agent, struct stolen *ret)
+{
+	struct snapshot s;
+
+	assert_int_equal(agent_poll(agent), 0);
+	assert_int_equal(agent_snapshot(agent, &s), 0);
+	ret->n = s.n_cpus < CPUS_MAX ? s.n_cpus : CPUS_MAX;
+	for (unsigned i = 0; i < ret->n; i++) {
+		struct proc_cpu figures = {.steal_ns = 0};
+
+		proc_read_cpu((int)i, &figures);
+		ret->column[i] = figures.steal_ns;
+		ret->ours[i] = amounts_descheduled(&s.cpus[i].busy) +
+			       amounts_descheduled(&s.cpus[i].idle);
+	}
+	snapshot_done(&s);
+}
+
+static bool agree(const struct stolen *from, const struct stolen *to)
+{
+	const uint64_t tick = NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	for (unsigned i = 0; i < to->n; i++) {
+		uint64_t ours = to->ours[i] - from->ours[i];
+		uint64_t column = to->column[i] - from->column[i];
+
+		if (u64_max(ours, column) - u64_min(ours, column) > tick + ours / 10)
+			return false;
+	}
+	return true;
+}
+
+/* The kernel adds to its column at ticks, so that it may be behind for a moment: it must agree
+ * once, soon. */
+static void expect_agreement(struct agent *agent, const struct stolen *from)
+{
+	struct stolen to;
+
+	for (int i = 0; i < 100; i++) {
+		sleep_ms(50);
+		read_stolen(agent, &to);
+		if (agree(from, &to))
+			return;
+	}
+	for (unsigned i = 0; i < to.n; i++)
+		print_error("CPU %u: ours %.4f s, the column %.4f s\n", i,
+			    ns_to_s(to.ours[i] - from->ours[i]),
+			    ns_to_s(to.column[i] - from->column[i]));
+	fail_msg("steal is not what the kernel says");
+}
+
+static void steal_is_the_kernels_column(void **state)
+{
+	struct agent_config config = {.source = "steal"};
+	struct failure f = {.text = ""};
+	struct child load[2 * CPUS_MAX];
+	struct stolen from;
+	struct agent *agent;
+
+	(void)state;
+	if (agent_open(&config, &f, &agent)) {
+		print_message("skipped: %s\n", f.text);
+		skip();
+	}
+	read_stolen(agent, &from);
+	sleep_ms(1000);
+	expect_agreement(agent, &from);
+	for (unsigned i = 0; i < 2 * from.n; i++)
+		load[i] = start(spin_a_while);
+	for (unsigned i = 0; i < 2 * from.n; i++)
+		await(agent, &load[i]);
+	for (unsigned i = 0; i < 2 * from.n; i++)
+		end(&load[i]);
+	expect_agreement(agent, &from);
+	agent_close(agent);
+}
+
+/* A control group of the test's own: a child enters it, makes a child that works there. */
+static char group_mount[64];
+
+static void work_in_a_group(void)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/desched-test/cgroup.procs", group_mount);
+	f = fopen(path, "w");
+	if (!f || fprintf(f, "%d\n", getpid()) < 0 || fclose(f))
+		_exit(1);
+	if (fork() == 0) {
+		spin(200 * NS_PER_MS);
+		_exit(0);
+	}
+	wait(NULL);
+}
+
+static uint64_t group_time(const struct snapshot *s, const char *end)
+{
+	for (size_t i = 0; i < s->n_cgroups; i++) {
+		const char *path = s->cgroups[i].path;
+
+		if (strlen(path) >= strlen(end) && !strcmp(path + strlen(path) - strlen(end), end))
+			return s->cgroups[i].amounts.occupied;
+	}
+	return 0;
+}
+
+static void control_groups_are_told_apart(void **state)
+{
+	struct agent *agent = *state;
+	struct snapshot s;
+	struct child c;
+	char path[96];
+
+	strcpy(group_mount, "/tmp/test-cgroup.XXXXXX");
+	assert_non_null(mkdtemp(group_mount));
+	snprintf(path, sizeof(path), "%s/desched-test", group_mount);
+	if (mount("none", group_mount, "cgroup2", 0, NULL) || mkdir(path, 0755)) {
+		print_message("skipped: no cgroup2 here\n");
+		umount(group_mount);
+		rmdir(group_mount);
+		skip();
+	}
+	c = start(work_in_a_group);
+	await(agent, &c);
+	assert_int_equal(agent_snapshot(agent, &s), 0);
+	end(&c);
+	rmdir(path);
+	umount(group_mount);
+	rmdir(group_mount);
+	assert_in_range(group_time(&s, "/desched-test"), 200 * NS_PER_MS, 2 * NS_PER_SEC);
+	snapshot_done(&s);
+}
+
 static pid_t start_daemon(const char *path)
 {
 	pid_t pid = fork();
@@ -359,6 +502,9 @@ int main(int argc, char **argv)
 						close_agent),
 		cmocka_unit_test_setup_teardown(threads_are_told_apart, open_agent, close_agent),
 		cmocka_unit_test_setup_teardown(every_cpu_is_covered, open_agent, close_agent),
+		cmocka_unit_test_setup_teardown(control_groups_are_told_apart, open_agent,
+						close_agent),
+		cmocka_unit_test(steal_is_the_kernels_column),
 		cmocka_unit_test(the_daemon_answers_dies_and_comes_back),
 		cmocka_unit_test(what_is_not_there_is_refused),
 	};

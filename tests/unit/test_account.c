@@ -9,6 +9,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -343,10 +344,86 @@ static void every_nanosecond_has_one_owner(void **state)
 	}
 }
 
+static const struct account_cgroup *group(const struct account *a, const char *path)
+{
+	const struct account_cgroup *c = a->cgroups;
+
+	while (c && strcmp(c->path, path) != 0)
+		c = c->hh.next;
+	assert_non_null(c);
+	return c;
+}
+
+static void a_child_is_in_its_parents_group(void **state)
+{
+	struct account *a = open_account(1);
+
+	(void)state;
+	account_seed(a, 70, 70, 1, "shell");
+	account_move(a, 70, false, "/user");
+	account_fork(a, 71, 71, 70, "child");
+	account_switch(a, 0, 1000, 0, false, 71, 71);
+	account_switch(a, 0, 1100, 71, false, 70, 70);
+	account_charge(a, account_find_task(a, 71), 0, LEDGER_READY, 40);
+	account_move(a, 71, false, "/system/x");
+	account_switch(a, 0, 1110, 70, false, 71, 71);
+	account_switch(a, 0, 1117, 71, true, 0, 0);
+	assert_int_equal(group(a, "/user")->amounts.occupied, 110);
+	assert_int_equal(group(a, "/user")->amounts.away[LEDGER_READY], 40);
+	assert_int_equal(group(a, "/user")->n_tasks, 1);
+	assert_int_equal(group(a, "/system/x")->amounts.occupied, 7);
+	assert_int_equal(group(a, "/system/x")->n_tasks, 0);
+	account_move(a, 999, true, "/nobody"); /* a task that nobody has seen */
+	account_free(a);
+}
+
+static void a_process_moves_with_all_its_threads(void **state)
+{
+	struct account *a = open_account(1);
+
+	(void)state;
+	account_fork(a, 80, 80, 1, "server");
+	account_fork(a, 81, 80, 1, "worker");
+	account_move(a, 80, true, "/both");
+	account_move(a, 81, false, "/one");
+	account_fork(a, 82, 80, 1, "worker");
+	assert_int_equal(group(a, "/both")->n_tasks, 2);
+	assert_int_equal(group(a, "/one")->n_tasks, 1);
+	account_free(a);
+}
+
+/* A machine that makes a group for every job: the oldest empty ones become one. */
+static void too_many_groups_are_folded(void **state)
+{
+	struct account *a = open_account(1);
+	uint64_t sum = 0, time = 1000;
+	char path[32];
+
+	(void)state;
+	account_fork(a, 90, 90, 1, "job");
+	for (unsigned i = 0; i < 3 * ACCOUNT_CGROUPS_MAX; i++) {
+		snprintf(path, sizeof(path), "/job/%u", i);
+		account_move(a, 90, false, path);
+		account_switch(a, 0, time, 0, false, 90, 90);
+		account_switch(a, 0, time += 3, 90, false, 0, 0);
+	}
+	for (const struct account_cgroup *c = a->cgroups; c; c = c->hh.next)
+		sum += c->amounts.occupied;
+	assert_int_equal(sum, 9 * ACCOUNT_CGROUPS_MAX);
+	assert_true(HASH_COUNT(a->cgroups) <= ACCOUNT_CGROUPS_MAX + 1);
+	assert_true(a->counters.cgroups_folded >= 2 * ACCOUNT_CGROUPS_MAX - 2);
+	assert_int_equal(group(a, path)->amounts.occupied, 3);
+	assert_true(group(a, "(other)")->amounts.occupied > 0);
+	account_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(first_switch_tells_who_was_there),
+		cmocka_unit_test(a_child_is_in_its_parents_group),
+		cmocka_unit_test(a_process_moves_with_all_its_threads),
+		cmocka_unit_test(too_many_groups_are_folded),
 		cmocka_unit_test(threads_sum_up_to_their_process),
 		cmocka_unit_test(exited_children_go_to_their_parent),
 		cmocka_unit_test(a_reused_pid_is_another_process),

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Long gaps, for people: the last GAPLOG_KEPT of them are kept, each is a line of the log as long
+ * as there are not too many, and all are counted.
+ *
+ *     vCPU 1 was descheduled 340 ms at 12:01:07, process postgres (812) was running
+ *
+ * A source that knows sums between two readings, not edges, says within how long they fell.
+ */
+#ifndef DAEMON_GAPLOG_H
+#define DAEMON_GAPLOG_H
+
+#include "guest/source.h"
+
+#include <jansson.h>
+
+#define GAPLOG_KEPT	64
+#define GAPLOG_BURST	10u	   /* lines at once */
+#define GAPLOG_REFILL	NS_PER_SEC /* then one in so many ns */
+#define GAPLOG_LINE_MAX 256
+
+struct gaplog_entry {
+	uint64_t time; /* ns, CLOCK_REALTIME: when it began, or the interval that it fell into */
+	struct source_gap gap; /* its `name` is `name` */
+	char name[ACCOUNT_COMM_SIZE];
+};
+
+struct gaplog {
+	struct gaplog_entry kept[GAPLOG_KEPT];
+	uint64_t total; /* entries ever; kept[] is a ring by it */
+	uint64_t total_ns, longest_ns;
+	uint64_t unlogged;	   /* lines that were too many */
+	uint64_t tokens, refilled; /* lines that may be written; ns, when that grew last */
+};
+
+/* Keeps the gap. `mono` and `real` are the clocks now. True when its line is to be written. */
+bool gaplog_add(struct gaplog *log, const struct source_gap *gap, uint64_t mono, uint64_t real);
+
+/* The last gap's line, without newline, names escaped; the hour is the local one. */
+void gaplog_line(const struct gaplog *log, char ret[GAPLOG_LINE_MAX]);
+
+/* Schema desched-gaps/1: the kept ones, oldest first. NULL without memory. */
+json_t *gaplog_json(const struct gaplog *log);
+
+#endif

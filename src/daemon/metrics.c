@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/metrics.h"
+
+#include "base/cleanup.h"
+#include "base/units.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef double (*value_fn)(const struct metrics_input *in);
+
+#define VALUE(name, expression)                                                                    \
+	static double name(const struct metrics_input *in)                                         \
+	{                                                                                          \
+		return (double)(expression);                                                       \
+	}
+
+VALUE(elapsed, ns_to_s(in->snapshot->elapsed))
+VALUE(subtracts, in->snapshot->kernel_subtracts)
+VALUE(stale, in->snapshot->report.stale)
+VALUE(switches, in->snapshot->counters.switches)
+VALUE(lost_records, in->snapshot->switches.lost_switches + in->snapshot->switches.lost_lives)
+VALUE(lost_runs, ns_to_s(in->snapshot->counters.lost_ns))
+VALUE(no_room, in->snapshot->counters.no_room)
+VALUE(unseen, ns_to_s(in->snapshot->report.unseen_ns))
+VALUE(coarse, ns_to_s(in->snapshot->report.coarse_ns))
+VALUE(epochs, in->snapshot->report.epochs)
+VALUE(gaps, in->gaps->total)
+VALUE(gap_seconds, ns_to_s(in->gaps->total_ns))
+VALUE(gap_longest, ns_to_s(in->gaps->longest_ns))
+VALUE(gaps_unlogged, in->gaps->unlogged)
+VALUE(lag, (double)in->clock->reading.offset / 1e9)
+VALUE(clock_error, ns_to_s(in->clock->reading.error))
+VALUE(jumps, in->clock->policy.jumps)
+VALUE(jump_seconds, ns_to_s(in->clock->policy.jump_ns))
+VALUE(catching_up, in->clock->policy.catching_up)
+VALUE(steps, in->clock->steps)
+VALUE(slews, in->clock->slews)
+VALUE(fed, in->clock->fed)
+VALUE(pauses, in->clock->pauses)
+VALUE(pause_seconds, ns_to_s(in->clock->pause_ns))
+VALUE(textfile_failures, in->textfile_failures)
+
+/* Figures of the whole machine. */
+static const struct {
+	const char *name, *type, *help;
+	value_fn value;
+} singles[] = {
+	{"desched_elapsed_seconds_total", "counter", "time that the figures cover", elapsed},
+	{"desched_kernel_subtracts", "gauge", "1: this kernel subtracts steal itself", subtracts},
+	{"desched_source_stale", "gauge", "1: the source has stopped telling", stale},
+	{"desched_switches_total", "counter", "context switches seen", switches},
+	{"desched_lost_records_total", "counter", "records that found the buffer full",
+	 lost_records},
+	{"desched_lost_run_seconds_total", "counter", "CPU time whose owner is not known",
+	 lost_runs},
+	{"desched_no_room_total", "counter", "tasks charged to (other)", no_room},
+	{"desched_unseen_seconds_total", "counter", "away time that nobody could be charged for",
+	 unseen},
+	{"desched_coarse_seconds_total", "counter", "away time that was spread in proportion",
+	 coarse},
+	{"desched_steal_epochs_total", "counter", "jumps of the steal clock", epochs},
+	{"desched_gaps_total", "counter", "gaps longer than the threshold", gaps},
+	{"desched_gap_seconds_total", "counter", "time in such gaps", gap_seconds},
+	{"desched_gap_longest_seconds", "gauge", "the longest gap so far", gap_longest},
+	{"desched_gaps_unlogged_total", "counter", "gaps that were too many to log", gaps_unlogged},
+	{"desched_pauses_total", "counter", "times that vmdesched itself came too late", pauses},
+	{"desched_pause_seconds_total", "counter", "by how much in all", pause_seconds},
+	{"desched_clock_catching_up", "gauge", "1: the hypervisor delivers owed time", catching_up},
+	{"desched_clock_jumps_total", "counter", "jumps of the clock against the host's", jumps},
+	{"desched_clock_jump_seconds_total", "counter", "by how much in all", jump_seconds},
+	{"desched_clock_steps_total", "counter", "steps that were made", steps},
+	{"desched_clock_slews_total", "counter", "slews that were made", slews},
+	{"desched_clock_samples_fed_total", "counter", "samples given to chronyd", fed},
+	{"desched_textfile_failures_total", "counter", "writings of the textfile that failed",
+	 textfile_failures},
+};
+
+static void put_head(FILE *to, const char *name, const char *type, const char *help)
+{
+	fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A label's value: what the format wants escaped, and bytes that are no UTF-8 or would garble a
+ * terminal as '?'. */
+static void put_label(FILE *to, const char *text)
+{
+	json_t *utf8 = json_string(text);
+
+	for (; *text; text++) {
+		if (*text == '\\' || *text == '"')
+			fputc('\\', to);
+		if ((unsigned char)*text < ' ' || *text == 127 || (!utf8 && *text & 0x80))
+			fputc('?', to);
+		else
+			fputc(*text, to);
+	}
+	json_decref(utf8);
+}
+
+struct figure {
+	const char *name, *help;
+	uint64_t (*value)(const struct amounts *a);
+};
+
+static uint64_t occupied(const struct amounts *a)
+{
+	return a->occupied;
+}
+
+static uint64_t host_wait(const struct amounts *a)
+{
+	return a->away[LEDGER_WAIT];
+}
+
+static const struct figure cpu_figures[] = {
+	{"desched_cpu_occupied_seconds_total", "CPU time billed to processes", occupied},
+	{"desched_cpu_descheduled_seconds_total", "of that, runnable and not running",
+	 amounts_descheduled},
+	{"desched_cpu_wait_seconds_total", "of that, blocked on other work of the host", host_wait},
+};
+
+static const struct figure process_figures[] = {
+	{"desched_process_occupied_seconds_total", "CPU time billed to the process", occupied},
+	{"desched_process_vmdesched_seconds_total", "of that, the vCPU was away", amounts_away},
+};
+
+static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, bool idle)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(cpu_figures); i++) {
+		const struct figure *f = &cpu_figures[i];
+		char name[64];
+
+		snprintf(name, sizeof(name), "desched_%s%s", prefix, f->name + strlen("desched_"));
+		put_head(to, name, "counter", idle ? "the same while idle" : f->help);
+		for (unsigned cpu = 0; cpu < s->n_cpus; cpu++)
+			fprintf(to, "%s{cpu=\"%u\"} %.9g\n", name, cpu,
+				ns_to_s(f->value(idle ? &s->cpus[cpu].idle : &s->cpus[cpu].busy)));
+	}
+}
+
+static int by_occupied(const void *a, const void *b)
+{
+	const struct snapshot_process *x = a, *y = b;
+
+	return x->own.occupied < y->own.occupied ? 1 : x->own.occupied > y->own.occupied ? -1 : 0;
+}
+
+static int put_processes(FILE *to, const struct snapshot *s, uint64_t max)
+{
+	_cleanup_(free_ptr) struct snapshot_process *list = calloc(s->n_processes + 1,
+								   sizeof(*list));
+	uint64_t n = u64_min(max, s->n_processes);
+
+	if (!list)
+		return -ENOMEM;
+	memcpy(list, s->processes, s->n_processes * sizeof(*list));
+	qsort(list, s->n_processes, sizeof(*list), by_occupied);
+	for (size_t i = 0; n && i < ARRAY_SIZE(process_figures); i++) {
+		const struct figure *f = &process_figures[i];
+
+		put_head(to, f->name, "counter", f->help);
+		for (uint64_t k = 0; k < n; k++) {
+			fprintf(to, "%s{pid=\"%d\",name=\"", f->name, list[k].pid);
+			put_label(to, list[k].comm);
+			fprintf(to, "\"} %.9g\n", ns_to_s(f->value(&list[k].own)));
+		}
+	}
+	return 0;
+}
+
+/* Only where there is a host's clock to lag behind. */
+static void put_lag(FILE *to, const struct metrics_input *in)
+{
+	put_head(to, "desched_clock_lag_seconds", "gauge", "the host's time less this clock's");
+	fprintf(to, "desched_clock_lag_seconds %.9f\n", lag(in));
+	put_head(to, "desched_clock_error_seconds", "gauge", "by how much that may be wrong");
+	fprintf(to, "desched_clock_error_seconds %.9f\n", clock_error(in));
+}
+
+static int put_all(FILE *to, const struct metrics_input *in)
+{
+	const struct snapshot *s = in->snapshot;
+
+	put_head(to, "desched_info", "gauge", "where the figures come from");
+	fprintf(to, "desched_info{version=\"%s\",source=\"%s\",steal_clock=\"%s\"} 1\n",
+		DESCHED_VERSION, s->source, s->steal_clock);
+	for (size_t i = 0; i < ARRAY_SIZE(singles); i++) {
+		put_head(to, singles[i].name, singles[i].type, singles[i].help);
+		fprintf(to, "%s %.17g\n", singles[i].name, singles[i].value(in));
+	}
+	if (in->clock->known)
+		put_lag(to, in);
+	put_cpus(to, s, "", false);
+	put_cpus(to, s, "idle_", true);
+	return put_processes(to, s, in->processes);
+}
+
+int metrics_text(const struct metrics_input *in, char **ret)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+	int err;
+
+	if (!to)
+		return -ENOMEM;
+	err = put_all(to, in);
+	if (fclose(to) && !err)
+		err = -ENOMEM;
+	if (err) {
+		free(text);
+		return err;
+	}
+	*ret = text;
+	return 0;
+}
+
+static int write_new(const char *path, const char *text)
+{
+	_cleanup_(close_fd) int fd = open(
+		path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	size_t size = strlen(text);
+
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, 0644))
+		return -errno;
+	while (size) {
+		ssize_t n = write(fd, text, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		text += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+int metrics_write_file(const char *path, const char *text)
+{
+	_cleanup_(free_ptr) char *new = NULL;
+	int err;
+
+	/* node_exporter reads *.prom: the unfinished one is none. */
+	if (asprintf(&new, "%s.new", path) < 0)
+		return -ENOMEM;
+	err = write_new(new, text);
+	if (!err && rename(new, path))
+		err = -errno;
+	if (err)
+		unlink(new);
+	return err;
+}

@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmdesched as a service: what it gives up, what it answers, what it survives, and its exporter.
+ * Its parts are tests/unit/test_daemon.c, its figures test_agent.c. Needs root and BPF.
+ *
+ *     test_daemon VMDESCHED EXPORTER
+ */
+#include "base/proc.h"
+#include "base/units.h"
+#include "guest/switches.h"
+
+#include <arpa/inet.h>
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SKIPPED	     77
+#define THREADS	     5000
+#define RESIDENT_MAX (8 * 1024) /* KiB */
+
+static const char *vmdesched, *exporter;
+
+struct service {
+	char dir[64], config[80], socket[80], textfile[80], notify_path[80], log[80];
+	int notify;
+	pid_t pid;
+};
+
+static void sleep_ms(uint64_t ms)
+{
+	nanosleep(&(struct timespec){(time_t)(ms / 1000), (long)(ms % 1000) * 1000000}, NULL);
+}
+
+static void write_config(const struct service *s, const char *more)
+{
+	FILE *f = fopen(s->config, "w");
+
+	fprintf(f, "[vmdesched]\nuser = nobody\ngroup = daemon\nsocket = %s\n%s", s->socket, more);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(s->config, 0644), 0);
+}
+
+/* No more than the unit leaves it to start with. */
+static void bound_capabilities(void)
+{
+	char text[8192], *name;
+
+	assert_true(file_read(UNIT, text, sizeof(text)) > 0);
+	name = strstr(text, "\nCapabilityBoundingSet=");
+	assert_non_null(name);
+	name[1 + strcspn(name + 1, "\n")] = '\0';
+	capng_clear(CAPNG_SELECT_BOTH);
+	for (name = strtok(strchr(name, '=') + 1, " "); name; name = strtok(NULL, " "))
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+			     (unsigned)capng_name_to_capability(name + strlen("CAP_")));
+	assert_int_equal(capng_apply(CAPNG_SELECT_BOTH), 0);
+}
+
+static void spawn(struct service *s)
+{
+	s->pid = fork();
+	if (s->pid)
+		return;
+	setenv("NOTIFY_SOCKET", s->notify_path, 1);
+	bound_capabilities();
+	dup2(open(s->log, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
+	execl(vmdesched, vmdesched, "--config", s->config, NULL);
+	_exit(127);
+}
+
+/* What the daemon told systemd last, within half a minute. */
+static void expect_told(const struct service *s, const char *what)
+{
+	const struct timeval patience = {.tv_sec = 30};
+	char text[512];
+	ssize_t n;
+
+	setsockopt(s->notify, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	n = recv(s->notify, text, sizeof(text) - 1, 0);
+	assert_true(n > 0);
+	text[n] = '\0';
+	if (strncmp(text, what, strlen(what)) != 0)
+		fail_msg("told '%s', expected '%s'", text, what);
+}
+
+static int setup(void **state)
+{
+	struct service *s = calloc(1, sizeof(*s));
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const struct passwd *nobody = getpwnam("nobody");
+
+	strcpy(s->dir, "/tmp/test-daemon.XXXXXX");
+	assert_non_null(mkdtemp(s->dir));
+	chmod(s->dir, 0755);
+	snprintf(s->config, sizeof(s->config), "%s/conf", s->dir);
+	snprintf(s->socket, sizeof(s->socket), "%s/socket", s->dir);
+	snprintf(s->textfile, sizeof(s->textfile), "%s/nobodys", s->dir);
+	assert_int_equal(mkdir(s->textfile, 0755), 0);
+	assert_int_equal(chown(s->textfile, nobody->pw_uid, (gid_t)-1), 0);
+	snprintf(s->textfile, sizeof(s->textfile), "%s/nobodys/a.prom", s->dir);
+	snprintf(s->notify_path, sizeof(s->notify_path), "%s/notify", s->dir);
+	snprintf(s->log, sizeof(s->log), "%s/log", s->dir);
+	s->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", s->notify_path);
+	assert_int_equal(bind(s->notify, (struct sockaddr *)&address, sizeof(address)), 0);
+	chmod(s->notify_path, 0666);
+	*state = s;
+	return 0;
+}
+
+static int start(void **state)
+{
+	struct service *s;
+
+	setup(state);
+	s = *state;
+	write_config(s, "");
+	spawn(s);
+	expect_told(s, "READY=1");
+	return 0;
+}
+
+static void stop(struct service *s)
+{
+	int status;
+
+	kill(s->pid, SIGTERM);
+	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+	assert_int_equal(status, 0);
+	s->pid = 0;
+}
+
+static int teardown(void **state)
+{
+	struct service *s = *state;
+	char command[128];
+
+	if (s->pid) {
+		kill(s->pid, SIGKILL);
+		waitpid(s->pid, NULL, 0);
+	}
+	close(s->notify);
+	snprintf(command, sizeof(command), "rm -rf %s", s->dir);
+	assert_int_equal(system(command), 0);
+	free(s);
+	return 0;
+}
+
+static json_t *ask(const struct service *s, const char *what)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	FILE *f;
+	json_t *o;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", s->socket);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	f = fdopen(fd, "r+");
+	fprintf(f, "{\"get\":\"%s\"}\n", what);
+	fflush(f);
+	o = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL);
+	fclose(f);
+	assert_non_null(o);
+	return o;
+}
+
+static long status_field(pid_t pid, const char *name, int base)
+{
+	char path[32], text[4096], *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	assert_true(file_read(path, text, sizeof(text)) > 0);
+	line = strstr(text, name);
+	assert_non_null(line);
+	return strtol(line + strlen(name), NULL, base);
+}
+
+static void check_frugal(const struct service *s)
+{
+#ifndef DESCHED_ASAN /* which has no filter, and its own ideas of memory */
+	long resident = status_field(s->pid, "VmRSS:", 10);
+
+	assert_int_equal(status_field(s->pid, "Seccomp:", 10), 2);
+	if (resident > RESIDENT_MAX)
+		fail_msg("%ld KiB resident, at most %d", resident, RESIDENT_MAX);
+#else
+	(void)s;
+#endif
+}
+
+static void privilege_is_given_up(void **state)
+{
+	struct service *s = *state;
+	struct stat st;
+
+	assert_int_equal(status_field(s->pid, "Uid:", 10), getpwnam("nobody")->pw_uid);
+	assert_int_equal(status_field(s->pid, "CapPrm:", 16), 0);
+	assert_int_equal(status_field(s->pid, "CapBnd:", 16), 0);
+	assert_int_equal(status_field(s->pid, "NoNewPrivs:", 10), 1);
+	assert_int_equal(stat(s->socket, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0660);
+	assert_int_equal(st.st_gid, getgrnam("daemon")->gr_gid);
+	/* What it gave up, it does not need: the figures go on. */
+	sleep_ms(1200);
+	json_decref(ask(s, "snapshot"));
+	json_decref(ask(s, "gaps"));
+	check_frugal(s);
+	stop(s);
+	expect_told(s, "STOPPING=1");
+	/* The socket is left behind, in a directory that is not the user's: the next one takes over. */
+	spawn(s);
+	expect_told(s, "READY=1");
+	json_decref(ask(s, "version"));
+	stop(s);
+}
+
+/* Waits until the history has `n` samples: n seconds, on a machine with nothing else to do. */
+static json_t *await_history(const struct service *s, size_t n)
+{
+	for (int i = 0; i < 300; i++) {
+		json_t *o = ask(s, "history");
+
+		if (json_array_size(json_object_get(o, "busy_s")) >= n)
+			return o;
+		json_decref(o);
+		sleep_ms(100);
+	}
+	fail_msg("no %zu samples in half a minute", n);
+	return NULL;
+}
+
+static void the_history_is_the_snapshots(void **state)
+{
+	struct service *s = *state;
+	json_t *o = await_history(s, 3), *snapshot = ask(s, "snapshot");
+	double busy = 0, seconds = 0, total, elapsed, x;
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(json_object_get(o, "busy_s"), i, v) busy += json_real_value(v);
+	json_array_foreach(json_object_get(o, "seconds"), i, v) seconds += json_real_value(v);
+	elapsed = json_real_value(json_object_get(snapshot, "elapsed_s"));
+	total = 0;
+	json_array_foreach(json_object_get(snapshot, "cpus"), i, v)
+		total += json_real_value(json_object_get(v, "busy_s"));
+	x = (double)json_array_size(json_object_get(snapshot, "cpus")) * (elapsed - seconds);
+	assert_true(seconds > 0 && seconds <= elapsed);
+	/* The samples do not cover the start, nor what came after the last. */
+	if (busy > total + 1e-3 || busy < total - x - 0.1)
+		fail_msg("history %.3f s, snapshot %.3f s, not covered %.3f s", busy, total, x);
+	json_decref(o);
+	json_decref(snapshot);
+}
+
+static void await_file(const char *path)
+{
+	for (int i = 0; i < 300 && access(path, F_OK); i++)
+		sleep_ms(100);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+static void sighup_reads_the_configuration_again(void **state)
+{
+	struct service *s = *state;
+	char more[128];
+
+	write_config(s, "[metrics]\ntextfiel = x\n");
+	kill(s->pid, SIGHUP);
+	expect_told(s, "RELOADING=1");
+	expect_told(s, "READY=1");
+	assert_int_not_equal(access(s->textfile, F_OK), 0);
+	snprintf(more, sizeof(more), "[metrics]\ninterval = 1\ntextfile = %s\n", s->textfile);
+	write_config(s, more);
+	kill(s->pid, SIGHUP);
+	expect_told(s, "RELOADING=1");
+	expect_told(s, "READY=1");
+	await_file(s->textfile);
+	unlink(s->textfile);
+	await_file(s->textfile); /* it is written again and again */
+	stop(s);
+}
+
+static void expect_refused(struct service *s, const char *more, const char *why)
+{
+	char text[1024];
+	int status;
+
+	write_config(s, more);
+	spawn(s);
+	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+	s->pid = 0;
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_true(file_read(s->log, text, sizeof(text)) > 0);
+	if (!strstr(text, why) || strchr(text, '\n') != text + strlen(text) - 1)
+		fail_msg("expected one line with '%s', got '%s'", why, text);
+}
+
+static void a_bad_configuration_is_refused(void **state)
+{
+	expect_refused(*state, "uzer = me\n", "conf:5: there is no 'uzer'");
+	expect_refused(*state, "[vmdesched]\nuser = no-such-user\n", "no-such-user");
+	expect_refused(*state, "[clock]\nmode = set\n", "CAP_SYS_TIME");
+	expect_refused(*state, "[clock]\nmode = never\n", "never");
+	expect_refused(*state, "[vmdesched]\nsource = moon\n", "no source 'moon'");
+	expect_refused(*state, "[vmdesched]\nsocket = /nonexistent/s\n", "/nonexistent/s");
+}
+
+/* A child that makes processes as fast as it can for two seconds; half of them exec. */
+static void storm(void)
+{
+	time_t end = time(NULL) + 3;
+
+	for (int i = 0; time(NULL) < end; i++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			if (i % 2)
+				execl("/bin/true", "true", NULL);
+			_exit(0);
+		}
+		waitpid(child, NULL, 0);
+	}
+	pause();
+}
+
+static double of_process(json_t *snapshot, pid_t pid, const char *list, const char *key)
+{
+	json_t *p, *from;
+	size_t i;
+
+	json_array_foreach(json_object_get(snapshot, "processes"), i, p)
+	{
+		if (json_integer_value(json_object_get(p, "pid")) != pid)
+			continue;
+		from = list ? json_object_get(p, list) : p;
+		return json_real_value(json_object_get(from, key));
+	}
+	return -1;
+}
+
+static void short_lived_processes_come_and_go(void **state)
+{
+	struct service *s = *state;
+	struct proc_stat stat;
+	double ours, kernels;
+	json_t *o;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		storm();
+	sleep_ms(4000);
+	assert_int_equal(proc_read_stat(pid, 0, &stat), 0);
+	o = ask(s, "snapshot");
+	ours = of_process(o, pid, "children", "true_s") +
+	       of_process(o, pid, "children", "descheduled_s");
+	kernels = ns_to_s(stat.cutime_ns + stat.cstime_ns);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	/* The kernel's own figure is of ticks; what was lost is counted. */
+	ours += json_real_value(json_object_get(json_object_get(o, "counters"), "lost_run_s"));
+	if (ours < 0.7 * kernels - 0.05)
+		fail_msg("children had %.3f s, by the kernel %.3f s", ours, kernels);
+	json_decref(o);
+	check_frugal(s);
+}
+
+static void *rest(void *data)
+{
+	pause();
+	return data;
+}
+
+static void five_thousand_threads(void)
+{
+	pthread_attr_t small;
+	pthread_t t;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 64 * KIB);
+	for (int i = 1; i < THREADS; i++)
+		if (pthread_create(&t, &small, rest, NULL))
+			_exit(1);
+	pause();
+}
+
+static void many_threads_are_listed(void **state)
+{
+	struct service *s = *state;
+	size_t i, n = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		five_thousand_threads();
+	for (int tries = 0; tries < 300 && n < THREADS; tries++) {
+		json_t *o = ask(s, "snapshot"), *p;
+
+		json_array_foreach(json_object_get(o, "processes"), i,
+				   p) if (json_integer_value(json_object_get(p, "pid")) == pid)
+			n = json_array_size(json_object_get(p, "threads"));
+		json_decref(o);
+		sleep_ms(100);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(n, THREADS);
+}
+
+struct http {
+	pid_t pid;
+	uint16_t port;
+};
+
+static struct http start_exporter(const struct service *s)
+{
+	struct http h = {.port = 0};
+	char line[128] = "";
+	int out[2];
+	FILE *f;
+
+	assert_int_equal(pipe(out), 0);
+	h.pid = fork();
+	if (h.pid == 0) {
+		dup2(out[1], STDOUT_FILENO);
+		execl(exporter, exporter, "--port", "0", "--socket", s->socket, NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	f = fdopen(out[0], "r");
+	assert_non_null(fgets(line, sizeof(line), f));
+	fclose(f);
+	assert_int_equal(sscanf(line, "http://127.0.0.1:%hu/metrics", &h.port), 1);
+	return h;
+}
+
+static void expect_reply(const struct http *h, const char *request, const char *status,
+			 const char *text)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons(h->port),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char reply[65536];
+	size_t used = 0;
+	ssize_t n;
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	dprintf(fd, "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", request);
+	while (used < sizeof(reply) - 1 &&
+	       (n = read(fd, reply + used, sizeof(reply) - 1 - used)) > 0)
+		used += (size_t)n;
+	close(fd);
+	reply[used] = '\0';
+	if (!strstr(reply, status) || !strstr(reply, text))
+		fail_msg("%s: expected '%s', got '%.200s'", request, status, reply);
+}
+
+static void the_exporter_serves_metrics(void **state)
+{
+	struct service *s = *state;
+	struct http h = start_exporter(s);
+	char command[256];
+
+	expect_reply(&h, "GET /metrics", "200 OK", "\ndesched_info{version=");
+	expect_reply(&h, "GET /", "404", "/metrics");
+	expect_reply(&h, "DELETE /metrics", "405", "");
+	stop(s);
+	expect_reply(&h, "GET /metrics", "503", "does not answer");
+	kill(h.pid, SIGTERM);
+	assert_int_equal(waitpid(h.pid, NULL, 0), h.pid);
+	snprintf(command, sizeof(command), "%s --listen 0.0.0.0 2>/dev/null", exporter);
+	assert_int_not_equal(system(command), 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(privilege_is_given_up, start, teardown),
+		cmocka_unit_test_setup_teardown(the_history_is_the_snapshots, start, teardown),
+		cmocka_unit_test_setup_teardown(sighup_reads_the_configuration_again, start,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_bad_configuration_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(short_lived_processes_come_and_go, start, teardown),
+		cmocka_unit_test_setup_teardown(many_threads_are_listed, start, teardown),
+		cmocka_unit_test_setup_teardown(the_exporter_serves_metrics, start, teardown),
+	};
+	struct failure f = {.text = ""};
+	struct switches *s;
+
+	if (argc < 3)
+		return 2;
+	vmdesched = argv[1];
+	exporter = argv[2];
+	if (switches_open(&f, &s)) {
+		printf("skipped: %s\n", f.text);
+		return SKIPPED;
+	}
+	switches_close(s);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

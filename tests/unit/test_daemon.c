@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * src/daemon: the configuration, the log of gaps and the history with clocks of the test's own, the
+ * metrics' text, and what a confined process can still do. The daemon as a whole is
+ * tests/system/test_daemon.c.
+ */
+#include "base/proc.h"
+#include "base/units.h"
+#include "daemon/confine.h"
+#include "daemon/gaplog.h"
+#include "daemon/history.h"
+#include "daemon/metrics.h"
+#include "daemon/notify.h"
+#include "daemon/settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int parse(const char *text, struct failure *f, struct settings *s)
+{
+	settings_default(s);
+	return settings_parse("x.conf", text, strlen(text), f, s);
+}
+
+static void a_configuration_is_read(void **state)
+{
+	struct failure f = {.text = ""};
+	struct settings s;
+
+	(void)state;
+	assert_int_equal(parse("# a comment\n[vmdesched]\nuser = nobody ; me\nseccomp=no\n\n"
+			       "[gaps]\n \tthreshold = 0.25\n[metrics]\nprocesses=7\n",
+			       &f, &s),
+			 0);
+	assert_string_equal(s.user, "nobody");
+	assert_false(s.seccomp);
+	assert_int_equal(s.gap_ns, 250 * NS_PER_MS);
+	assert_int_equal(s.processes, 7);
+	assert_string_equal(s.socket, "/run/vmdesched.sock");
+}
+
+static void refused(const char *text, const char *why)
+{
+	struct failure f = {.text = ""};
+	struct settings s, before;
+
+	settings_default(&before);
+	assert_int_equal(parse(text, &f, &s), -EINVAL);
+	if (!strstr(f.text, why) || strchr(f.text, '\n'))
+		fail_msg("'%s' does not say '%s'", f.text, why);
+	assert_memory_equal(&s, &before, sizeof(s));
+}
+
+static void what_is_no_key_is_refused_with_its_line(void **state)
+{
+	char longer[400] = "[vmdesched]\nuser = ";
+
+	(void)state;
+	refused("[vmdesched]\nuser = nobody\nuzer = nobody\n", "x.conf:3: there is no 'uzer'");
+	refused("\n[moon]\nphase = 1\n", "x.conf:3");
+	refused("[vmdesched]\nuser = a\n  group : b\n  gruppe = c\n", "x.conf:4");
+	refused("user = nobody\n", "x.conf:1");
+	refused("[vmdesched]\nwhatever\n", "x.conf:2");
+	refused("[vmdesched\n", "x.conf:1");
+	refused("[gaps]\nthreshold = soon\n", "x.conf:2: threshold");
+	refused("[gaps]\nthreshold = -1\n", "x.conf:2");
+	refused("[metrics]\ninterval = 0.5\n", "from 1 to 3600");
+	refused("[metrics]\nprocesses = 1001\n", "x.conf:2");
+	refused("[vmdesched]\nseccomp = maybe\n", "yes or no");
+	memset(longer + strlen(longer), 'x', 300);
+	refused(longer, "x.conf:2");
+}
+
+static void a_sample_with_every_key_is_a_configuration(void **state)
+{
+	char text[8192], *p;
+	struct failure f = {.text = ""};
+	struct settings s, defaults;
+
+	(void)state;
+	assert_true(file_read(SAMPLE, text, sizeof(text)) > 0);
+	assert_int_equal(parse(text, &f, &s), 0);
+	for (int i = 0; i < settings_n_rows; i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "%s =", settings_rows[i].key);
+		if (!strstr(text, line))
+			fail_msg("the sample does not have %s", settings_rows[i].key);
+	}
+	/* What stands behind a '#' is the default: taken as it stands, it changes nothing. */
+	for (p = text; *p; p++)
+		if (*p == '#' && p[1] != ' ')
+			*p = ' ';
+	settings_default(&defaults);
+	assert_int_equal(parse(text, &f, &s), 0);
+	strcpy(defaults.user, s.user);
+	strcpy(defaults.group, s.group);
+	assert_memory_equal(&s, &defaults, sizeof(s));
+}
+
+static void sighup_applies_some_keys(void **state)
+{
+	struct settings old, new;
+
+	(void)state;
+	settings_default(&old);
+	settings_default(&new);
+	new.gap_ns = 5;
+	strcpy(new.textfile, "/x");
+	strcpy(new.socket, "/elsewhere");
+	assert_int_equal(settings_reload(&old, &new), 1);
+	assert_int_equal(old.gap_ns, 5);
+	assert_string_equal(old.textfile, "/x");
+	assert_string_equal(old.socket, "/run/vmdesched.sock");
+}
+
+/* The machine was started at 12:00:00 UTC by both clocks: CLOCK_MONOTONIC is 0 then. */
+#define NOON (UINT64_C(1700049600) * NS_PER_SEC)
+
+static bool add(struct gaplog *log, uint64_t end_s, uint64_t ms, uint64_t within_ms,
+		const char *name)
+{
+	struct source_gap gap = {.cpu = 1,
+				 .state = LEDGER_READY,
+				 .end = end_s * NS_PER_SEC,
+				 .ns = ms * NS_PER_MS,
+				 .within = within_ms * NS_PER_MS,
+				 .pid = name ? 812 : 0,
+				 .name = name ? name : "idle"};
+
+	return gaplog_add(log, &gap, end_s * NS_PER_SEC, NOON + end_s * NS_PER_SEC);
+}
+
+static void check_line(const struct gaplog *log, const char *expected)
+{
+	char line[GAPLOG_LINE_MAX];
+
+	gaplog_line(log, line);
+	assert_string_equal(line, expected);
+}
+
+static void a_gap_is_a_sentence(void **state)
+{
+	struct gaplog log = {.total = 0};
+
+	(void)state;
+	setenv("TZ", "UTC", 1);
+	tzset();
+	assert_true(add(&log, 68, 340, 340, "postgres"));
+	check_line(&log, "vCPU 1 was descheduled 340 ms at 12:01:07, process postgres (812) was "
+			 "running");
+	assert_true(add(&log, 70, 340, 1200, "a\nb\x1b\\"));
+	check_line(&log, "vCPU 1 was descheduled 340 ms in the 1.2 s from 12:01:08, process "
+			 "a\\x0ab\\x1b\\x5c (812) was running");
+	assert_true(add(&log, 80, 1000, 1000, NULL));
+	check_line(&log, "vCPU 1 was descheduled 1000 ms at 12:01:19, nothing was running");
+	assert_int_equal(log.longest_ns, NS_PER_SEC);
+	assert_int_equal(log.total_ns, 1680 * NS_PER_MS);
+}
+
+static void too_many_gaps_are_counted(void **state)
+{
+	struct gaplog log = {.total = 0};
+	uint64_t lines = 0;
+	json_t *o;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		lines += add(&log, 100, 100, 100, "x");
+	assert_int_equal(lines, GAPLOG_BURST);
+	assert_int_equal(log.unlogged, 1000 - GAPLOG_BURST);
+	assert_true(add(&log, 101, 100, 100, "last"));
+	assert_false(add(&log, 101, 100, 100, "\xff"));
+	o = gaplog_json(&log);
+	assert_int_equal(json_integer_value(json_object_get(o, "total")), 1002);
+	assert_int_equal(json_array_size(json_object_get(o, "gaps")), GAPLOG_KEPT);
+	assert_string_equal(
+		json_string_value(json_object_get(
+			json_array_get(json_object_get(o, "gaps"), GAPLOG_KEPT - 1), "name")),
+		"\\xff");
+	json_decref(o);
+}
+
+static double figure(json_t *o, const char *key, size_t i)
+{
+	return json_real_value(json_array_get(json_object_get(o, key), i));
+}
+
+/* CPU 0 is busy i ms in second i, and away a tenth of it; CPU 1 is idle. */
+static void history_holds_the_last_ten_minutes(void **state)
+{
+	struct account *a;
+	struct history *h;
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(account_new(2, 0, NULL, NULL, &a), 0);
+	assert_int_equal(history_new(2, &h), 0);
+	for (uint64_t i = 0; i <= 700; i++) {
+		a->cpus[0].busy.occupied += i * NS_PER_MS;
+		a->cpus[0].busy.away[LEDGER_READY] += i * NS_PER_MS / 10;
+		a->cpus[1].idle.occupied += NS_PER_SEC;
+		history_add(h, a, i * NS_PER_SEC, NOON + i * NS_PER_SEC);
+	}
+	o = history_json(h);
+	assert_int_equal(json_array_size(json_object_get(o, "time_s")), 600);
+	assert_float_equal(figure(o, "time_s", 599), 1700049600.0 + 700, 1e-6);
+	assert_float_equal(figure(o, "seconds", 0), 1, 1e-9);
+	assert_float_equal(figure(o, "busy_s", 0), 0.101, 1e-9);
+	assert_float_equal(figure(o, "busy_s", 599), 0.700, 1e-9);
+	assert_float_equal(figure(o, "vmdesched_s", 599), 0.070, 1e-9);
+	assert_float_equal(figure(json_array_get(json_object_get(o, "cpus"), 1), "busy_s", 599), 0,
+			   1e-9);
+	json_decref(o);
+	history_free(h);
+	account_free(a);
+}
+
+static struct snapshot_process processes[] = {
+	{.pid = 5, .comm = "small", .own = {.occupied = NS_PER_SEC}},
+	{.pid = 6,
+	 .comm = "a\"b\\c\nd\xff",
+	 .own = {.occupied = 3 * NS_PER_SEC, .away = {[LEDGER_READY] = NS_PER_SEC}}},
+};
+
+static char *text_of_two_processes(uint64_t max)
+{
+	static struct account_cpu cpu = {
+		.busy = {.occupied = 4 * NS_PER_SEC, .away = {[LEDGER_READY] = NS_PER_SEC}}};
+	const struct gaplog gaps = {.total = 3};
+	const struct timekeeper clock = {.pauses = 2};
+	const struct snapshot s = {.source = "steal",
+				   .steal_clock = "x",
+				   .elapsed = 10 * NS_PER_SEC,
+				   .n_cpus = 1,
+				   .cpus = &cpu,
+				   .processes = processes,
+				   .n_processes = 2};
+	const struct metrics_input in = {
+		.snapshot = &s, .gaps = &gaps, .clock = &clock, .processes = max};
+	char *text;
+
+	assert_int_equal(metrics_text(&in, &text), 0);
+	return text;
+}
+
+static void metrics_are_escaped_and_bounded(void **state)
+{
+	char *text = text_of_two_processes(1);
+
+	(void)state;
+	assert_non_null(strstr(text, "\ndesched_gaps_total 3\n"));
+	assert_non_null(strstr(text, "\ndesched_cpu_descheduled_seconds_total{cpu=\"0\"} 1\n"));
+	assert_non_null(strstr(text, "\ndesched_process_occupied_seconds_total{pid=\"6\","
+				     "name=\"a\\\"b\\\\c?d?\"} 3\n"));
+	assert_null(strstr(text, "small"));
+	free(text);
+}
+
+/* Every sample has a HELP and a TYPE before it, and no line twice. */
+static void metrics_are_in_the_format(void **state)
+{
+	char *text = text_of_two_processes(2), *rest = text, *line, announced[128] = "";
+
+	(void)state;
+	while ((line = strsep(&rest, "\n")) && *line) {
+		size_t n = strcspn(line, "{ ");
+
+		if (!strncmp(line, "# TYPE ", 7)) {
+			n = strcspn(line + 7, " ");
+			snprintf(announced, sizeof(announced), "%.*s", (int)n, line + 7);
+			assert_true(strstr(line, " counter") || strstr(line, " gauge"));
+		} else if (line[0] != '#') {
+			assert_int_equal(strlen(announced), n);
+			assert_memory_equal(announced, line, n);
+			assert_true(strstr(line, "_total") == NULL ||
+				    strtod(strrchr(line, ' '), NULL) >= 0);
+		}
+	}
+	free(text);
+}
+
+static void a_textfile_is_whole_or_not_there(void **state)
+{
+	char dir[] = "/tmp/test-daemon.XXXXXX", path[64], new[72], text[64];
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/d.prom", dir);
+	snprintf(new, sizeof(new), "%s.new", path);
+	assert_int_equal(metrics_write_file(path, "one\n"), 0);
+	assert_int_equal(metrics_write_file(path, "two\n"), 0);
+	assert_int_equal(file_read(path, text, sizeof(text)), 4);
+	assert_string_equal(text, "two\n");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0644);
+	/* No way to write: the old one stays. A link in the way is not followed. */
+	assert_int_equal(symlink("/etc/passwd", new), 0);
+	assert_int_equal(metrics_write_file(path, "three\n"), -ELOOP);
+	assert_int_equal(file_read(path, text, sizeof(text)), 4);
+	assert_int_equal(metrics_write_file("/nonexistent/d.prom", "x"), -ENOENT);
+	assert_int_equal(access(new, F_OK), -1); /* what was left in the way is gone */
+	unlink(new);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* A host whose clock is a quarter of a second ahead of ours. */
+static int read_ahead(void *of, struct hosttime_reading *ret)
+{
+	uint64_t *seconds = of;
+
+	*ret = (struct hosttime_reading){.mono = ++*seconds * NS_PER_SEC,
+					 .real = NOON + *seconds * NS_PER_SEC + 123456789,
+					 .offset = NS_PER_SEC / 4,
+					 .error = NS_PER_US};
+	return 0;
+}
+
+static void close_nothing(void *of)
+{
+	(void)of;
+}
+
+static const struct hosttime_ops ahead = {"ahead", NULL, close_nothing, read_ahead};
+
+/* refclock_sock.c of chrony, by bytes: the two of them share no header. */
+static void check_sample(const char sample[40], int64_t second)
+{
+	int64_t s, us;
+	double offset;
+	int magic;
+
+	memcpy(&s, sample, 8);
+	memcpy(&us, sample + 8, 8);
+	memcpy(&offset, sample + 16, 8);
+	memcpy(&magic, sample + 36, 4);
+	assert_int_equal(s, 1700049600 + second);
+	assert_int_equal(us, 123456);
+	assert_float_equal(offset, 0.25, 1e-9);
+	assert_int_equal(magic, 0x534f434b); /* SOCK */
+}
+
+static void chronyd_is_fed(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct failure f = {.text = ""};
+	struct timekeeper t;
+	uint64_t seconds = 0;
+	char sample[64], line[128];
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	(void)state;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test-chrony.%d", getpid());
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(timekeeper_open(&t, "moon", address.sun_path, "/nonexistent", &f),
+			 -EINVAL);
+	assert_int_equal(timekeeper_open(&t, "feed", address.sun_path, "/nonexistent", &f), 0);
+	hosttime_close(&t.host); /* where this machine has one */
+	t.host = (struct hosttime){&ahead, &seconds};
+	for (int i = 0; i < 5; i++)
+		timekeeper_tick(&t, line);
+	assert_int_equal(t.fed, 2);
+	assert_int_equal(recv(fd, sample, sizeof(sample), MSG_DONTWAIT), 40);
+	check_sample(sample, 4);
+	assert_int_equal(recv(fd, sample, sizeof(sample), MSG_DONTWAIT), 40);
+	check_sample(sample, 5);
+	/* It ends: that is counted, and nothing is set instead. */
+	close(fd);
+	unlink(address.sun_path);
+	timekeeper_tick(&t, line);
+	timekeeper_tick(&t, line);
+	assert_int_equal(t.failures, 1);
+	assert_int_equal(t.slews + t.steps, 0);
+	timekeeper_close(&t);
+}
+
+static void systemd_is_told(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char text[64] = "";
+	struct notify n;
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	(void)state;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test-notify.%d", getpid());
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	setenv("NOTIFY_SOCKET", address.sun_path, 1);
+	notify_open(&n);
+	assert_null(getenv("NOTIFY_SOCKET"));
+	notify_send(&n, "READY=%d", 1);
+	assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), 7);
+	assert_string_equal(text, "READY=1");
+	notify_close(&n);
+	close(fd);
+	unlink(address.sun_path);
+	notify_open(&n); /* nobody listens: nothing happens */
+	notify_send(&n, "READY=1");
+}
+
+/* In a child: returns 0, or the number of the check that failed. */
+static int confined(void)
+{
+	struct failure f;
+	char text[4096], *caps;
+	int fd;
+
+	if (confine_privileges("", false, &f) || confine_system_calls(false, &f))
+		return 1;
+	if (file_read("/proc/self/status", text, sizeof(text)) < 0)
+		return 2;
+	caps = strstr(text, "CapPrm:");
+	if (!caps || strncmp(caps + 8, "0000000000000000", 16) != 0)
+		return 3;
+	if (!strstr(text, "NoNewPrivs:\t1"))
+		return 4;
+#ifdef DESCHED_ASAN
+	return 0; /* no filter there, see confine.c */
+#endif
+	if (!strstr(text, "Seccomp:\t2"))
+		return 9;
+	if (execl("/bin/true", "true", NULL) != -1 || errno != EPERM)
+		return 5;
+	if (socket(AF_INET, SOCK_STREAM, 0) != -1 || errno != EPERM)
+		return 6;
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (fd < 0)
+		return 7;
+	return clock_settime(CLOCK_REALTIME, &(struct timespec){1, 0}) != -1 || errno != EPERM ? 8
+											       : 0;
+}
+
+static void a_confined_process_can_do_little(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0)
+		_exit(confined());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void who_is_not_there_is_named(void **state)
+{
+	struct failure f = {.text = ""};
+	uid_t uid;
+	gid_t gid;
+
+	(void)state;
+	assert_int_equal(confine_find_user("no-such-user", &f, &uid, &gid), -ENOENT);
+	assert_non_null(strstr(f.text, "no-such-user"));
+	assert_int_equal(confine_find_group("no-such-group", &f, &gid), -ENOENT);
+	assert_non_null(strstr(f.text, "no-such-group"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_configuration_is_read),
+		cmocka_unit_test(what_is_no_key_is_refused_with_its_line),
+		cmocka_unit_test(a_sample_with_every_key_is_a_configuration),
+		cmocka_unit_test(sighup_applies_some_keys),
+		cmocka_unit_test(a_gap_is_a_sentence),
+		cmocka_unit_test(too_many_gaps_are_counted),
+		cmocka_unit_test(history_holds_the_last_ten_minutes),
+		cmocka_unit_test(metrics_are_escaped_and_bounded),
+		cmocka_unit_test(metrics_are_in_the_format),
+		cmocka_unit_test(a_textfile_is_whole_or_not_there),
+		cmocka_unit_test(chronyd_is_fed),
+		cmocka_unit_test(systemd_is_told),
+		cmocka_unit_test(a_confined_process_can_do_little),
+		cmocka_unit_test(who_is_not_there_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
