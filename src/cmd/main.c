@@ -11,6 +11,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{&command_top, cmd_top},
+	{&command_view, cmd_view},
 	{&command_lab, cmd_lab},
 	{&command_ledger, cmd_ledger},
 	{&command_sim, cmd_sim},

@@ -47,6 +47,7 @@ static json_t *process_json(const struct snapshot *s, const struct snapshot_proc
 	json_t *o = json_object(), *children = json_object(), *threads;
 
 	json_object_set_new(o, "pid", json_integer(p->pid));
+	json_object_set_new(o, "id", json_integer((json_int_t)p->id));
 	json_object_set_new(o, "name", name_json(p->comm));
 	put_amounts(o, s, &p->own);
 	put_amounts(children, s, &p->children);

@@ -13,8 +13,9 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	sim) echo base ledger policy sim ;;
 	host) echo base ledger bpf policy host ;;
 	guest) echo base ledger bpf policy guest ;;
+	view) echo base ledger bpf guest view ;;
 	lab) echo base ledger bpf policy host lab ;;
-	cmd) echo base ledger bpf policy sim host guest lab cmd ;;
+	cmd) echo base ledger bpf policy sim host guest view lab cmd ;;
 	*) echo "layers: module $1 has no row here" >&2 ;;
 	esac
 }

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Corrected texts of /proc: the kernel's text and the figures go in, the text that is shown comes
+ * out. No I/O, no clock, no allocation.
+ *
+ * A corrected counter only goes forward, whatever the figures do: what was shown last is kept in
+ * the `shown` structures, one for each task and one for the machine, which begin with zeros.
+ *
+ * Every function writes the whole text to `out` and returns 0, or writes nothing and returns
+ * -EBADMSG for a text that it does not understand; the caller then shows that as it is. Names in
+ * the text are bytes that a process chose.
+ */
+#ifndef VIEW_REWRITE_H
+#define VIEW_REWRITE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* ---- a task: a process with all its threads, or one thread ---- */
+
+struct task_figures {
+	uint64_t less;		/* ns that it was billed for while the CPU was away */
+	uint64_t children_less; /* the same of its exited children */
+	uint64_t more;		/* ns that it shows for all the others: vmdesched's */
+};
+
+#define SPREAD_MAX 5
+
+/* Counters whose sum is known better than they are: each gets of the sum's growth the share that it
+ * has in the growth of what the kernel reports. */
+struct spread {
+	uint64_t raw[SPREAD_MAX];   /* ns, as the kernel reported them last */
+	uint64_t shown[SPREAD_MAX]; /* ns */
+};
+
+struct counter {
+	uint64_t raw, shown;
+};
+
+struct task_shown {
+	uint64_t start;		     /* in clock ticks since boot; another one is another task */
+	struct spread own, children; /* user, system */
+	struct counter schedstat, sched;
+};
+
+int rewrite_task_stat(const char *text, const struct task_figures *figures,
+		      struct task_shown *shown, FILE *out);
+int rewrite_task_schedstat(const char *text, const struct task_figures *figures,
+			   struct task_shown *shown, FILE *out);
+int rewrite_task_sched(const char *text, const struct task_figures *figures,
+		       struct task_shown *shown, FILE *out);
+
+/* ---- the machine ---- */
+
+#define VIEW_CPUS_MAX 4096
+
+/* Where the time of a CPU went, ns: they add up to the time that passed, in each CPU. */
+struct cpu_figures {
+	uint64_t busy;	     /* a process was on it, and it ran */
+	uint64_t idle;	     /* the idle task was on it, and it ran */
+	uint64_t away;	     /* away, whoever was on it: the column `steal` */
+	uint64_t busy_away;  /* of that, with a process on it */
+	uint64_t ended_away; /* busy_away of the epochs that are over */
+};
+
+struct system_figures {
+	bool live;	       /* false: nobody tells; counters go on as the kernel's do */
+	bool kernel_subtracts; /* the kernel's own /proc/stat is right */
+	uint64_t epoch;	       /* figures of different epochs have nothing between them */
+	unsigned n_cpus;
+	struct cpu_figures all;	 /* sums over the CPUs */
+	struct cpu_figures *cpu; /* [n_cpus] */
+};
+
+struct cpu_shown {
+	bool begun;
+	uint64_t epoch;
+	struct cpu_figures last;
+	struct spread busy; /* user, nice, system, irq, softirq */
+	struct spread idle; /* idle, iowait */
+	struct spread away; /* steal */
+	struct counter schedstat;
+};
+
+struct system_shown {
+	struct cpu_shown all;
+	struct cpu_shown *cpu; /* [n_cpus] */
+};
+
+int rewrite_system_stat(const char *text, const struct system_figures *figures,
+			struct system_shown *shown, FILE *out);
+int rewrite_system_schedstat(const char *text, const struct system_figures *figures,
+			     struct system_shown *shown, FILE *out);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* What is behind the files of a view: texts from the real /proc, figures, their correction. */
+#ifndef VIEW_VIEW_H
+#define VIEW_VIEW_H
+
+#include "view/caller.h"
+#include "view/feed.h"
+#include "view/figures.h"
+#include "view/tree.h"
+
+struct view {
+	struct tree *tree;
+	struct feed *feed; /* NULL: figures are not corrected */
+	struct figures *figures;
+	uint64_t good_until; /* ns: the figures need not be fetched again before */
+	char *buffer;	     /* a text of the real /proc */
+	size_t buffer_size;
+};
+
+/* The text of a corrected file as the caller may see it, malloc'ed; its size, or -errno. */
+ssize_t view_text(struct view *view, const struct node *node, const struct caller *caller,
+		  char **ret);
+
+/* The text of a symbolic link. */
+int view_link(struct view *view, const struct node *node, const struct caller *caller, char *ret,
+	      size_t size);
+
+#endif
