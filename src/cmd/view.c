@@ -37,32 +37,40 @@ const struct command command_view = {
 	.n_rows = ARRAY_SIZE(rows),
 };
 
+/* Returns an exit status, as env(1) has them. */
 static int start(char **command, struct failure *f)
 {
 	int err;
 
-	if (!directory == !command[0])
-		return failure_set(f, -EINVAL, "expected either '-- COMMAND' or --mount DIR");
+	if (!directory == !command[0]) {
+		failure_set(f, -EINVAL, "expected either '-- COMMAND' or --mount DIR");
+		return 1;
+	}
 	err = directory ? guard_mount(directory, &config, f) : guard_enter(&config, f);
 	if (err || directory)
-		return err;
+		return err ? 1 : 0;
 	execvp(command[0], command);
-	return failure_errno(f, -errno, "%s", command[0]);
+	err = -errno;
+	failure_errno(f, err, "%s", command[0]);
+	return err == -ENOENT ? 127 : 126;
 }
 
 int cmd_view(int argc, char **argv)
 {
 	struct failure f = {""};
 	bool help;
-	int first = options_parse(&command_view, argc, argv, &f, &help);
+	int first = options_parse(&command_view, argc, argv, &f, &help), status;
 
 	if (help) {
 		options_help(&command_view, "desched");
 		return 0;
 	}
-	if (first < 0 || start(argv + first, &f)) {
+	if (first < 0) {
 		fprintf(stderr, "desched view: %s\n", f.text);
-		return first < 0 ? 2 : 1;
+		return 2;
 	}
-	return 0;
+	status = start(argv + first, &f);
+	if (status)
+		fprintf(stderr, "desched view: %s\n", f.text);
+	return status;
 }

@@ -128,11 +128,11 @@ static struct task *obtain(struct figures *f, pid_t pid, pid_t tid, uint64_t now
 	return t;
 }
 
-/* Another task under this number. */
+/* Another task under this number. What was shown of the first one is found out by the kernel's own
+ * figures. */
 static void begin_anew(struct task *t)
 {
 	t->less = t->children_less = (struct tally){0};
-	t->shown = (struct task_shown){0};
 }
 
 static bool went_back(uint64_t from, uint64_t to)
@@ -178,7 +178,7 @@ static void take_process(struct figures *f, const json_t *o, uint64_t now)
 
 	if (!t)
 		return;
-	anew = went_back(t->less.now, less) || (t->id && id && t->id != id);
+	anew = t->id && id ? t->id != id : went_back(t->less.now, less);
 	if (anew)
 		begin_anew(t);
 	grown = u64_sub_floor(less, t->less.now);

@@ -233,8 +233,6 @@ static void shape(const struct tree *t, const struct node *n, struct stat *st)
 	char text[TREE_PATH] = "";
 
 	st->st_ino = node_pack(n);
-	if (n->kind == NODE_FILE)
-		st->st_mode &= ~(mode_t)0222;
 	if (n->kind != NODE_REDIRECT)
 		return;
 	tree_redirect(t, n, text, sizeof(text));
