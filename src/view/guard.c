@@ -42,6 +42,17 @@ struct report {
 	struct failure failure;
 };
 
+/* A copy of a mount tree, or a failed one with its errno, onto `to`. */
+static int move_copy(int tree, const char *to)
+{
+	int err = tree < 0 || move_mount(tree, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH) ? -errno
+											  : 0;
+
+	if (tree >= 0)
+		close(tree);
+	return err;
+}
+
 /* ---- the server ---- */
 
 static _Noreturn void serve(struct guard *g, struct tree *tree)
@@ -61,6 +72,18 @@ static _Noreturn void serve(struct guard *g, struct tree *tree)
 
 /* ---- the guard ---- */
 
+/* A directory gets the real /proc, which is what is there under a view in its place. */
+static void uncover(const struct guard *g)
+{
+	int proc;
+
+	umount2(g->target, MNT_DETACH);
+	if (g->private)
+		return;
+	proc = open_tree(AT_FDCWD, "/proc", COPY_TREE);
+	move_copy(proc, g->target);
+}
+
 static void unmount(const struct guard *g)
 {
 	pid_t pid = fork();
@@ -70,9 +93,8 @@ static void unmount(const struct guard *g)
 		return;
 	}
 	/* In a process of its own: whoever is in the namespace keeps it alive. */
-	if (g->private && setns(g->caller, CLONE_NEWNS))
-		_exit(1);
-	umount2(g->target, MNT_DETACH);
+	if (!g->private || !setns(g->caller, CLONE_NEWNS))
+		uncover(g);
 	_exit(0);
 }
 
@@ -179,17 +201,6 @@ static int await_server(struct guard *g, struct failure *f)
 	if (r.err && f)
 		*f = r.failure;
 	return r.err;
-}
-
-/* A copy of a mount tree, or a failed one with its errno, onto `to`. */
-static int move_copy(int tree, const char *to)
-{
-	int err = tree < 0 || move_mount(tree, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH) ? -errno
-											  : 0;
-
-	if (tree >= 0)
-		close(tree);
-	return err;
 }
 
 static int mount_place(const char *name, void *data)

@@ -7,8 +7,9 @@
  *     server   serve.h; ends when the view is unmounted, by umount(8) or with the last process that
  *              sees it
  *
- * When the server is killed the guard unmounts the view, so that the real /proc is back, and serves
- * what is still open itself, uncorrected, so that a program that holds such a file does not fail.
+ * When the server is killed the guard unmounts the view, so that the real /proc is back (on another
+ * directory it is mounted), and serves what is still open itself, uncorrected, so that a program
+ * that holds such a file does not fail.
  */
 #ifndef VIEW_GUARD_H
 #define VIEW_GUARD_H

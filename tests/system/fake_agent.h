@@ -90,10 +90,12 @@ static inline _Noreturn void fake_serve(struct fake *f, int listener)
 
 		if (!s)
 			_exit(1);
-		if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+			peer.pid = 0;
+		while (fgets(line, sizeof(line), s)) {
 			f->client = peer.pid;
-		while (fgets(line, sizeof(line), s))
 			fake_answer(f, begin, s);
+		}
 		fclose(s);
 	}
 }

@@ -466,8 +466,22 @@ static void a_view_on_a_directory(void **state)
 	server = fake->client;
 	assert_string_equal(NATIVE("cat %s/version", dir), NATIVE("cat /proc/version"));
 	assert_int_equal(umount2(dir, MNT_DETACH), 0);
-	assert_int_equal(rmdir(dir), 0);
 	assert_true(is_gone(server)); /* nobody sees it, nobody serves it */
+
+	shell(&status, "%s view --socket %s --mount %s", desched, fake->path, dir);
+	assert_int_equal(status, 0);
+	parse(NATIVE("cat %s/%d/stat", dir, worker), &seen);
+	is_about(total_s(&seen), total_s(&native) - 0.3);
+	server = fake->client;
+	kill(server, SIGKILL);
+	for (int i = 0; i < 500 && strstr(NATIVE("cat /proc/self/mounts"), "fuse.desched"); i++)
+		sleep_ms(10);
+	for (int i = 0; i < 500 && strcmp(NATIVE("stat -fc %%T %s", dir), "proc\n") != 0; i++)
+		sleep_ms(10);
+	parse(NATIVE("cat %s/%d/stat", dir, worker), &seen);
+	is_about(total_s(&seen), total_s(&native));
+	assert_int_equal(umount2(dir, MNT_DETACH), 0);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 static void nothing_is_left_behind(void **state)
