@@ -42,6 +42,7 @@ struct task_shown {
 	uint64_t start;		     /* in clock ticks since boot; another one is another task */
 	struct spread own, children; /* user, system */
 	struct counter schedstat, sched;
+	uint64_t read; /* not for the functions below: with which figures it was */
 };
 
 int rewrite_task_stat(const char *text, const struct task_figures *figures,

@@ -67,7 +67,7 @@ int rewrite_task_stat(const char *text, const struct task_figures *figures,
 	if (parse_stat(text, &t))
 		return -EBADMSG;
 	if (shown->start != t.start)
-		*shown = (struct task_shown){.start = t.start};
+		*shown = (struct task_shown){.start = t.start, .read = shown->read};
 	show_pair(&shown->own, t.ns + UTIME, figures->less, figures->more);
 	show_pair(&shown->children, t.ns + CUTIME, figures->children_less, 0);
 	fprintf(out, "%.*s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "%s",

@@ -17,8 +17,10 @@
 #include <sys/syscall.h>
 #include <uthash.h>
 
-/* For how long the kernel may take a process for alive and its owner for the same. */
-#define CACHE_SECONDS 0.25
+/* For how long the kernel may take a process for alive and its owner for the same. What is in a
+ * process's directory does not change. */
+#define CACHE_SECONDS	0.25
+#define FOREVER_SECONDS 3600.0
 
 /* An open file, once it has been read. */
 struct handle {
@@ -56,10 +58,13 @@ static bool assume_if_hidden(const struct serve *s, fuse_req_t req)
 static void fill_entry(const struct serve *s, const struct node *n, const struct stat *st,
 		       struct fuse_entry_param *ret)
 {
+	bool mortal = n->kind == NODE_PROCESS || n->kind == NODE_THREAD;
+
 	*ret = (struct fuse_entry_param){.ino = node_pack(n),
 					 .attr = *st,
 					 .attr_timeout = s->cache,
-					 .entry_timeout = s->cache};
+					 .entry_timeout = mortal || s->hidden ? s->cache
+									      : FOREVER_SECONDS};
 }
 
 static void op_init(void *data, struct fuse_conn_info *conn)

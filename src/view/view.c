@@ -12,30 +12,65 @@
 
 #define TEXT_MAX (64 * MIB)
 
-/* A figure that is old by d when a counter is read puts the counter off by what happened in d. So
- * figures are fetched for the first file that is read after FRESH_NS; or later, so that fetching
- * them takes a sixth of the time at most. */
+/* A figure that is old by d when a counter is read puts the counter off by what happened in d. Who
+ * reads one file after the other again and again, as top does, gets figures at the beginning of
+ * each round, when a file is read that was read with the present ones: then d is the same in every
+ * round for every file, and cancels out. Fetching them takes a sixth of the time at most. */
+#define OLD_NS	 (100 * NS_PER_MS)
 #define FRESH_NS (20 * NS_PER_MS)
 #define SHARE	 5
 #define RETRY_NS NS_PER_SEC
 
-static void refresh(struct view *v)
+static void fetch(struct view *v)
 {
 	uint64_t begin = clock_mono(), end;
 	json_t *snapshot = NULL;
 	pid_t holder;
-	int err;
+	int err = feed_snapshot(v->feed, &snapshot, &holder);
 
-	if (!v->feed || begin < v->good_until)
-		return;
-	err = feed_snapshot(v->feed, &snapshot, &holder);
 	end = clock_mono();
 	if (!err)
 		err = figures_update(v->figures, snapshot, holder, end);
 	json_decref(snapshot);
 	if (err)
 		figures_stale(v->figures);
-	v->good_until = end + (err ? RETRY_NS : u64_max(FRESH_NS, SHARE * (end - begin)));
+	v->fetched++;
+	v->old_at = end + OLD_NS;
+	v->fresh_until = end + (err ? RETRY_NS : u64_max(FRESH_NS, SHARE * (end - begin)));
+}
+
+/* schedstat and sched of a process are those of its first thread. */
+static pid_t thread_of(const struct node *node)
+{
+	bool whole = !node->tid && !strcmp(tree_file(node)->name, "stat");
+
+	return node->tid || whole ? node->tid : node->pid;
+}
+
+/* With which figures the file was read last. NULL where that cannot be kept. */
+static uint64_t *read_with(struct view *v, const struct node *node)
+{
+	struct task_figures figures;
+	struct task_shown *shown;
+
+	if (tree_file(node)->system)
+		return &v->system_read;
+	if (figures_task(v->figures, node->pid, thread_of(node), clock_mono(), &figures, &shown))
+		return NULL;
+	return &shown->read;
+}
+
+static void refresh(struct view *v, const struct node *node)
+{
+	uint64_t now = clock_mono(), *read = read_with(v, node);
+	bool again = read && *read == v->fetched;
+
+	if (now >= v->fresh_until && (again || now >= v->old_at)) {
+		fetch(v);
+		read = read_with(v, node);
+	}
+	if (read)
+		*read = v->fetched;
 }
 
 static int grow(struct view *v, size_t used)
@@ -95,15 +130,12 @@ static int correct(struct view *v, const struct node *node, FILE *out)
 	const struct tree_file *file = tree_file(node);
 	struct task_figures figures;
 	struct task_shown *shown;
-	/* schedstat and sched of a process are those of its first thread */
-	bool whole = !node->tid && !strcmp(file->name, "stat");
 	int err;
 
 	if (file->system)
 		return file->system(v->buffer, figures_system(v->figures),
 				    figures_system_shown(v->figures), out);
-	err = figures_task(v->figures, node->pid, node->tid || whole ? node->tid : node->pid,
-			   clock_mono(), &figures, &shown);
+	err = figures_task(v->figures, node->pid, thread_of(node), clock_mono(), &figures, &shown);
 	return err ? err : file->task(v->buffer, &figures, shown, out);
 }
 
@@ -116,7 +148,8 @@ ssize_t view_text(struct view *v, const struct node *node, const struct caller *
 
 	if (!tree_file(node))
 		return -EINVAL;
-	refresh(v);
+	if (v->feed)
+		refresh(v, node);
 	err = read_real(v, node, caller);
 	if (err)
 		return err == -ENOENT ? -ESRCH : err;

@@ -12,8 +12,11 @@ struct view {
 	struct tree *tree;
 	struct feed *feed; /* NULL: figures are not corrected */
 	struct figures *figures;
-	uint64_t good_until; /* ns: the figures need not be fetched again before */
-	char *buffer;	     /* a text of the real /proc */
+	uint64_t fetched;     /* how often figures were */
+	uint64_t fresh_until; /* ns: no need to fetch them again before */
+	uint64_t old_at;      /* ns: need to fetch them again, whatever is read */
+	uint64_t system_read; /* `fetched` when a file of the machine was read last */
+	char *buffer;	      /* a text of the real /proc */
 	size_t buffer_size;
 };
 
