@@ -24,7 +24,10 @@ struct task {
 	json_int_t id; /* by which the agent tells processes of one number apart; 0: it does not */
 	pid_t pid;
 	struct tally less, children_less;
-	uint64_t seen; /* ns: when anybody spoke of it last */
+	uint64_t truth; /* ns, of this epoch of the task */
+	uint64_t epoch; /* a new one with each agent, and when another task gets this number */
+	uint64_t told;	/* the last snapshot that it was in */
+	uint64_t seen;	/* ns: when anybody spoke of it last */
 	struct task_shown shown;
 	UT_hash_handle hh;
 };
@@ -34,6 +37,7 @@ struct figures {
 	pid_t holder;
 	struct tally held; /* what the holder shows */
 	uint64_t taken, elapsed, forgot;
+	uint64_t snapshots, epochs; /* how many there were */
 	struct system_figures system;
 	struct system_shown shown;
 };
@@ -121,6 +125,7 @@ static struct task *obtain(struct figures *f, pid_t pid, pid_t tid, uint64_t now
 			return NULL;
 		t->key = key;
 		t->pid = pid;
+		t->epoch = ++f->epochs;
 		HASH_ADD(hh, f->tasks, key, sizeof(t->key), t);
 	}
 	if (t)
@@ -130,9 +135,18 @@ static struct task *obtain(struct figures *f, pid_t pid, pid_t tid, uint64_t now
 
 /* Another task under this number. What was shown of the first one is found out by the kernel's own
  * figures. */
-static void begin_anew(struct task *t)
+static void begin_anew(struct figures *f, struct task *t)
 {
 	t->less = t->children_less = (struct tally){0};
+	t->truth = 0;
+	t->epoch = ++f->epochs;
+}
+
+static void tell(const struct figures *f, struct task *t, uint64_t less, uint64_t truth)
+{
+	t->less.now = u64_max(t->less.now, less);
+	t->truth = u64_max(t->truth, truth);
+	t->told = f->snapshots;
 }
 
 static bool went_back(uint64_t from, uint64_t to)
@@ -140,55 +154,61 @@ static bool went_back(uint64_t from, uint64_t to)
 	return to + ROUNDING < from;
 }
 
-static void take_thread(struct figures *f, pid_t pid, const json_t *o, uint64_t now)
+static void take_thread(struct figures *f, pid_t pid, const json_t *o)
 {
 	pid_t tid = id_of(o, "tid");
-	struct task *t = tid ? obtain(f, pid, tid, now) : NULL;
+	struct task *t = tid ? obtain(f, pid, tid, f->taken) : NULL;
 	uint64_t less = billed_ns(o);
 
 	if (!t)
 		return;
 	if (t->pid != pid || went_back(t->less.now, less))
-		begin_anew(t);
+		begin_anew(f, t);
 	t->pid = pid;
-	t->less.now = u64_max(t->less.now, less);
+	tell(f, t, less, ns_of(o, "true_s"));
 }
 
 /* A process without a list of threads has one, but may have had more: what is new is that one's. */
-static void take_lone_thread(struct figures *f, pid_t pid, uint64_t grown, bool anew, uint64_t now)
+static void take_lone_thread(struct figures *f, const struct task *before, const struct task *now)
 {
-	struct task *t = obtain(f, pid, pid, now);
+	struct task *t = obtain(f, now->pid, now->pid, f->taken);
 
 	if (!t)
 		return;
-	if (anew)
-		begin_anew(t);
-	t->less.now += grown;
+	if (before->epoch != now->epoch)
+		begin_anew(f, t);
+	tell(f, t, t->less.now + now->less.now - before->less.now,
+	     t->truth + now->truth - before->truth);
 }
 
-static void take_process(struct figures *f, const json_t *o, uint64_t now)
+static bool is_another(const struct task *t, json_int_t id, uint64_t less)
+{
+	return t->id && id ? t->id != id : went_back(t->less.now, less);
+}
+
+static void take_process(struct figures *f, const json_t *o)
 {
 	pid_t pid = id_of(o, "pid");
-	struct task *t = pid ? obtain(f, pid, 0, now) : NULL;
+	struct task *t = pid ? obtain(f, pid, 0, f->taken) : NULL, before;
 	const json_t *threads = json_object_get(o, "threads"), *thread;
 	json_int_t id = json_integer_value(json_object_get(o, "id"));
-	uint64_t less = billed_ns(o), grown;
-	bool anew;
+	uint64_t less = billed_ns(o);
 	size_t i;
 
 	if (!t)
 		return;
-	anew = t->id && id ? t->id != id : went_back(t->less.now, less);
-	if (anew)
-		begin_anew(t);
-	grown = u64_sub_floor(less, t->less.now);
+	before = *t;
+	if (is_another(t, id, less)) {
+		begin_anew(f, t);
+		before.less.now = before.truth = 0;
+	}
 	t->id = id;
-	t->less.now += grown;
+	tell(f, t, less, ns_of(o, "true_s"));
 	t->children_less.now = u64_max(t->children_less.now,
 				       billed_ns(json_object_get(o, "children")));
 	if (!json_array_size(threads))
-		take_lone_thread(f, pid, grown, anew, now);
-	json_array_foreach(threads, i, thread) take_thread(f, pid, thread, now);
+		take_lone_thread(f, &before, t);
+	json_array_foreach(threads, i, thread) take_thread(f, pid, thread);
 }
 
 static void forget(struct figures *f, uint64_t now)
@@ -218,6 +238,7 @@ int figures_task(struct figures *f, pid_t pid, pid_t tid, uint64_t now,
 		 struct task_figures *ret_figures, struct task_shown **ret_shown)
 {
 	struct task *t = find(f, key_of(pid, tid));
+	bool holds;
 
 	if (!t && !tid)
 		t = process_of_thread(f, pid);
@@ -226,11 +247,15 @@ int figures_task(struct figures *f, pid_t pid, pid_t tid, uint64_t now,
 	if (!t)
 		return HASH_COUNT(f->tasks) < FIGURES_TASKS_MAX ? -ENOMEM : -ENOSPC;
 	t->seen = now;
+	holds = f->holder && f->holder == pid && (!tid || tid == pid);
 	*ret_figures = (struct task_figures){
+		.live = f->system.live && (holds || t->told == f->snapshots),
+		.epoch = t->epoch,
+		.since = f->taken - f->elapsed,
+		.truth = t->truth + (holds ? f->held.now : 0),
 		.less = tally_sum(&t->less),
+		.more = holds ? tally_sum(&f->held) : 0,
 		.children_less = tally_sum(&t->children_less),
-		.more = f->holder && f->holder == pid && (!tid || tid == pid) ? tally_sum(&f->held)
-									      : 0,
 	};
 	*ret_shown = &t->shown;
 	return 0;
@@ -318,6 +343,8 @@ static void begin_epoch(struct figures *f)
 		tally_end_epoch(&t->less);
 		tally_end_epoch(&t->children_less);
 		t->id = 0;
+		t->truth = 0;
+		t->epoch = ++f->epochs;
 	}
 }
 
@@ -335,6 +362,7 @@ int figures_update(struct figures *f, const json_t *snapshot, pid_t holder, uint
 		return -EBADMSG;
 	if (is_new_epoch(f, elapsed, now))
 		begin_epoch(f);
+	f->snapshots++;
 	f->taken = now;
 	f->elapsed = elapsed;
 	f->holder = holder;
@@ -343,7 +371,7 @@ int figures_update(struct figures *f, const json_t *snapshot, pid_t holder, uint
 	f->system.live = true;
 	f->system.kernel_subtracts = json_is_true(json_object_get(snapshot, "kernel_subtracts"));
 	take_cpus(f, cpus);
-	json_array_foreach(processes, i, o) take_process(f, o, now);
+	json_array_foreach(processes, i, o) take_process(f, o);
 	forget(f, now);
 	return 0;
 }

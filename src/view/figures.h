@@ -29,10 +29,9 @@ int figures_update(struct figures *f, const json_t *snapshot, pid_t holder, uint
 
 /* Nobody tells any more: counters go on as the kernel's do. */
 void figures_stale(struct figures *f);
-
 /* The figures of a process (tid 0) or a thread, and what was shown of it; *ret_shown is owned by f
  * and lives until the next call of a function of this file. -ENOSPC or -ENOMEM where it cannot be
- * kept. */
+ * kept. Their `since` is by CLOCK_MONOTONIC: what the machine slept is to be added. */
 int figures_task(struct figures *f, pid_t pid, pid_t tid, uint64_t now,
 		 struct task_figures *ret_figures, struct task_shown **ret_shown);
 

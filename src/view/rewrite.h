@@ -19,10 +19,17 @@
 
 /* ---- a task: a process with all its threads, or one thread ---- */
 
+/* The first time that a task is shown, it has what the kernel says, less what it did not have; from
+ * then on it gets what it had since. (The difference of the kernel's figures and those of another
+ * clock would do as well, if the two agreed on who was on the CPU when the CPU went away.) */
 struct task_figures {
-	uint64_t less;		/* ns that it was billed for while the CPU was away */
-	uint64_t children_less; /* the same of its exited children */
-	uint64_t more;		/* ns that it shows for all the others: vmdesched's */
+	bool live;		/* false: nobody tells; counters go on as the kernel's do */
+	uint64_t epoch;		/* truths of different epochs have nothing between them; not 0 */
+	uint64_t since;		/* ns since boot: of a task that began later, truth is all */
+	uint64_t truth;		/* ns that it had, in this epoch */
+	uint64_t less;		/* ns that it was billed for and did not have */
+	uint64_t more;		/* ns in truth that the kernel knows nothing of: vmdesched's */
+	uint64_t children_less; /* `less` of its exited children */
 };
 
 #define SPREAD_MAX 5
@@ -38,10 +45,23 @@ struct counter {
 	uint64_t raw, shown;
 };
 
+/* How far a file has been shown. */
+struct progress {
+	bool begun;
+	uint64_t epoch, raw, truth;
+};
+
+/* A counter that has what its task had. */
+struct true_counter {
+	struct progress progress;
+	uint64_t shown;
+};
+
 struct task_shown {
-	uint64_t start;		     /* in clock ticks since boot; another one is another task */
+	uint64_t start; /* in clock ticks since boot; another one is another task */
+	struct progress progress;
 	struct spread own, children; /* user, system */
-	struct counter schedstat, sched;
+	struct true_counter schedstat, sched;
 	uint64_t read; /* not for the functions below: with which figures it was */
 };
 

@@ -51,9 +51,35 @@ static int parse_stat(const char *text, struct stat_times *ret)
 	return at ? take_number(&at, UINT64_MAX, &ret->start) : -EBADMSG;
 }
 
-static void show_pair(struct spread *s, const uint64_t *raw, uint64_t less, uint64_t more)
+/* What is to be added to what was shown. `whole`: the truth is all that the task ever had. */
+static uint64_t growth(struct progress *p, uint64_t raw, const struct task_figures *f, bool whole)
 {
-	uint64_t total = u64_sub_floor(spread_sum(raw, 2), less) + more;
+	bool known = p->begun && f->live && p->epoch == f->epoch;
+	uint64_t add;
+
+	if (known)
+		add = u64_sub_floor(f->truth, p->truth);
+	else if (p->begun)
+		add = u64_sub_floor(raw, p->raw);
+	else
+		add = whole ? f->truth : u64_sub_floor(raw, f->less) + f->more;
+	p->truth = known ? u64_max(f->truth, p->truth) : f->truth;
+	p->epoch = f->live ? f->epoch : 0;
+	p->raw = raw;
+	p->begun = true;
+	return add;
+}
+
+static void show_own(struct task_shown *shown, const uint64_t *raw, const struct task_figures *f)
+{
+	bool whole = f->live && shown->start > f->since / tick_ns();
+
+	spread_add(&shown->own, 2, raw, growth(&shown->progress, spread_sum(raw, 2), f, whole));
+}
+
+static void show_children(struct spread *s, const uint64_t *raw, uint64_t less)
+{
+	uint64_t total = u64_sub_floor(spread_sum(raw, 2), less);
 
 	spread_add(s, 2, raw, u64_sub_floor(total, spread_sum(s->shown, 2)));
 }
@@ -68,17 +94,21 @@ int rewrite_task_stat(const char *text, const struct task_figures *figures,
 		return -EBADMSG;
 	if (shown->start != t.start)
 		*shown = (struct task_shown){.start = t.start, .read = shown->read};
-	show_pair(&shown->own, t.ns + UTIME, figures->less, figures->more);
-	show_pair(&shown->children, t.ns + CUTIME, figures->children_less, 0);
+	show_own(shown, t.ns + UTIME, figures);
+	show_children(&shown->children, t.ns + CUTIME, figures->children_less);
 	fprintf(out, "%.*s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "%s",
 		(int)(t.begin - text), text, shown->own.shown[0] / tick, shown->own.shown[1] / tick,
 		shown->children.shown[0] / tick, shown->children.shown[1] / tick, t.end);
 	return 0;
 }
 
-static uint64_t corrected(struct counter *c, uint64_t raw, const struct task_figures *figures)
+/* A `raw` that goes back is another task's. */
+static uint64_t corrected(struct true_counter *c, uint64_t raw, const struct task_figures *figures)
 {
-	return counter_show(c, raw, u64_sub_floor(raw, figures->less) + figures->more);
+	if (raw < c->progress.raw)
+		*c = (struct true_counter){0};
+	c->shown += growth(&c->progress, raw, figures, false);
+	return c->shown;
 }
 
 /* "RUN DELAY TIMES\n", without a blank before the first. */

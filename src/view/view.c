@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define TEXT_MAX (64 * MIB)
 
@@ -125,6 +126,15 @@ static int read_real(struct view *v, const struct node *node, const struct calle
 	return err;
 }
 
+/* ns for which the machine was suspended: they count in the time since boot. */
+static uint64_t asleep(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return u64_sub_floor((uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec, clock_mono());
+}
+
 static int correct(struct view *v, const struct node *node, FILE *out)
 {
 	const struct tree_file *file = tree_file(node);
@@ -136,6 +146,7 @@ static int correct(struct view *v, const struct node *node, FILE *out)
 		return file->system(v->buffer, figures_system(v->figures),
 				    figures_system_shown(v->figures), out);
 	err = figures_task(v->figures, node->pid, thread_of(node), clock_mono(), &figures, &shown);
+	figures.since += asleep();
 	return err ? err : file->task(v->buffer, &figures, shown, out);
 }
 

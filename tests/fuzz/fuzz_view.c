@@ -42,7 +42,9 @@ typedef int system_fn(const char *, const struct system_figures *, struct system
 static void correct_task(task_fn *fn, const char *in)
 {
 	static const struct task_figures figures[] = {
-		{123456789, 5, 0}, {0, UINT64_MAX, 7 * NS_PER_SEC}, {0, 0, 0}};
+		{.live = true, .epoch = 1, .less = 123456789, .children_less = 5, .truth = 5},
+		{.live = true, .epoch = 1, .truth = NS_PER_SEC, .children_less = UINT64_MAX},
+		{.less = 1}};
 	struct task_shown shown = {0};
 
 	for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {

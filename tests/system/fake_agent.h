@@ -59,9 +59,9 @@ static inline json_t *fake_process(const struct fake *f)
 
 	proc_read_schedstat(f->task, 0, &run, &delay);
 	less = f->less + f->share * ns_to_s(run);
-	o = fake_amounts(1e6, less);
+	o = fake_amounts(ns_to_s(run), less);
 	json_object_set_new(o, "pid", json_integer(f->task));
-	json_object_set_new(o, "children", fake_amounts(1e6, f->children));
+	json_object_set_new(o, "children", fake_amounts(f->children, f->children));
 	return o;
 }
 

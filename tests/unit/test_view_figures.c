@@ -77,6 +77,11 @@ static void what_a_process_did_not_have(void **state)
 	is_about(of(f, 7, 0).less, 3000 * MS);
 	is_about(of(f, 7, 0).children_less, 750 * MS);
 	is_about(of(f, 7, 7).less, 3000 * MS); /* its only thread */
+	is_about(of(f, 7, 0).truth, 2500 * MS);
+	is_about(of(f, 7, 7).truth, 2500 * MS);
+	is_about(of(f, 7, 0).since, BEGIN);
+	assert_true(of(f, 7, 0).live);
+	assert_false(of(f, 8, 0).live);
 	assert_int_equal(of(f, 7, 0).more, 0);
 	assert_int_equal(of(f, 8, 0).less, 0); /* nobody spoke of it */
 }
@@ -88,6 +93,8 @@ static void the_holder_shows_it_all(void **state)
 	update(f, 10, 3, "[{\"pid\":99,\"reported_s\":1,\"true_s\":1}]");
 	is_about(of(f, 99, 0).more, 3000 * MS);
 	is_about(of(f, 99, 99).more, 3000 * MS);
+	is_about(of(f, 99, 0).truth, 4000 * MS);
+	assert_true(of(f, 99, 0).live);
 	assert_int_equal(of(f, 99, 100).more, 0);
 	assert_int_equal(of(f, 98, 0).more, 0);
 }
@@ -108,21 +115,28 @@ static void threads_have_their_own(void **state)
 	update(f, 11, 3, "[{\"pid\":7,\"reported_s\":5.5,\"true_s\":2.25}]");
 	is_about(of(f, 7, 0).less, 3250 * MS);
 	is_about(of(f, 7, 7).less, 250 * MS);
+	is_about(of(f, 7, 7).truth, 1250 * MS);
+	assert_true(of(f, 7, 7).live);
+	assert_false(of(f, 7, 8).live);
 }
 
 static void an_agent_that_is_started_anew(void **state)
 {
 	struct figures *f = *state;
-	uint64_t epoch;
+	uint64_t epoch, old;
 
 	update(f, 100, 3, "[{\"pid\":7,\"reported_s\":5,\"true_s\":2}]");
 	epoch = figures_system(f)->epoch;
+	old = of(f, 7, 0).epoch;
 	/* 10 s later there is one that is 4 s old. */
 	assert_int_equal(update_at(f, 4, 1, "[{\"pid\":7,\"reported_s\":2,\"true_s\":1.5}]",
 				   BEGIN + 110 * NS_PER_SEC),
 			 0);
 	is_about(of(f, 7, 0).less, 3500 * MS);
 	is_about(of(f, 7, 7).less, 3500 * MS);
+	is_about(of(f, 7, 0).truth, 1500 * MS);
+	is_about(of(f, 7, 7).truth, 1500 * MS);
+	assert_int_not_equal(of(f, 7, 0).epoch, old);
 	is_about(of(f, 99, 0).more, 4000 * MS);
 	assert_int_not_equal(figures_system(f)->epoch, epoch);
 	is_about(figures_system(f)->cpu[0].ended_away, 3000 * MS);

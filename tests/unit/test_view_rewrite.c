@@ -79,20 +79,65 @@ static void names_cannot_pass_for_numbers(void **state)
 		   STAT("", "50", "0", "0", "0"));
 }
 
-/* Of each stretch of time user and system have the shares that the kernel saw in it. */
-static void growth_is_split_as_the_kernel_saw_it(void **state)
+static struct task_figures told(uint64_t truth_ms)
 {
+	return (struct task_figures){
+		.live = true, .epoch = 1, .since = 60 * NS_PER_SEC, .truth = truth_ms * MS};
+}
+
+/* From the second time on it gets what it had, and of that user and system have the shares that the
+ * kernel saw in the same stretch. That the kernel saw 0.1 s more or less of it changes nothing. */
+static void growth_is_the_truth(void **state)
+{
+	struct task_figures f = told(9000);
 	struct task_shown shown = {0};
 
 	(void)state;
-	check_task(rewrite_task_stat, STAT("x", "100", "0", "0", "0"),
-		   (struct task_figures){.less = 500 * MS}, &shown, STAT("x", "50", "0", "0", "0"));
-	check_task(rewrite_task_stat, STAT("x", "100", "100", "0", "0"),
-		   (struct task_figures){.less = 1000 * MS}, &shown,
+	f.less = 500 * MS;
+	check_task(rewrite_task_stat, STAT("x", "100", "0", "0", "0"), f, &shown,
+		   STAT("x", "50", "0", "0", "0"));
+	check_task(rewrite_task_stat, STAT("x", "100", "100", "0", "0"), told(9500), &shown,
 		   STAT("x", "50", "50", "0", "0"));
-	check_task(rewrite_task_stat, STAT("x", "130", "110", "0", "0"),
-		   (struct task_figures){.less = 1200 * MS}, &shown,
+	check_task(rewrite_task_stat, STAT("x", "130", "110", "0", "0"), told(9700), &shown,
 		   STAT("x", "65", "55", "0", "0"));
+	check_task(rewrite_task_stat, STAT("x", "160", "110", "0", "0"), told(9710), &shown,
+		   STAT("x", "66", "55", "0", "0"));
+}
+
+/* The agent knows all of a task that was started after it: 50 s after boot here. */
+static void of_a_young_task_the_truth_is_all(void **state)
+{
+	struct task_figures f = told(123);
+
+	(void)state;
+	f.less = 500 * MS;
+	f.since = 49 * NS_PER_SEC;
+	check_task(rewrite_task_stat, STAT("x", "100", "0", "0", "0"), f, &(struct task_shown){0},
+		   STAT("x", "12", "0", "0", "0"));
+	f.since = 50 * NS_PER_SEC;
+	check_task(rewrite_task_stat, STAT("x", "100", "0", "0", "0"), f, &(struct task_shown){0},
+		   STAT("x", "50", "0", "0", "0"));
+}
+
+static void without_figures_a_task_goes_on_as_the_kernel_says(void **state)
+{
+	struct task_shown shown = {0};
+	struct task_figures f = told(1000);
+
+	(void)state;
+	f.less = 500 * MS;
+	check_task(rewrite_task_stat, STAT("x", "100", "0", "0", "0"), f, &shown,
+		   STAT("x", "50", "0", "0", "0"));
+	f.live = false;
+	check_task(rewrite_task_stat, STAT("x", "120", "0", "0", "0"), f, &shown,
+		   STAT("x", "70", "0", "0", "0"));
+	f = told(5); /* an agent anew: its figures have no last */
+	f.epoch = 2;
+	check_task(rewrite_task_stat, STAT("x", "140", "0", "0", "0"), f, &shown,
+		   STAT("x", "90", "0", "0", "0"));
+	f.truth += 40 * MS;
+	check_task(rewrite_task_stat, STAT("x", "240", "0", "0", "0"), f, &shown,
+		   STAT("x", "94", "0", "0", "0"));
 }
 
 static void counters_never_go_back(void **state)
@@ -100,15 +145,13 @@ static void counters_never_go_back(void **state)
 	struct task_shown shown = {0};
 
 	(void)state;
-	check_task(rewrite_task_stat, STAT("x", "100", "0", "0", "0"), (struct task_figures){0},
-		   &shown, STAT("x", "100", "0", "0", "0"));
-	/* Figures that come late: it stands until the truth has passed what was shown. */
-	check_task(rewrite_task_stat, STAT("x", "120", "0", "0", "0"),
-		   (struct task_figures){.less = 500 * MS}, &shown,
-		   STAT("x", "100", "0", "0", "0"));
-	check_task(rewrite_task_stat, STAT("x", "160", "0", "0", "0"),
-		   (struct task_figures){.less = 500 * MS}, &shown,
-		   STAT("x", "110", "0", "0", "0"));
+	check_task(rewrite_task_stat, STAT("x", "100", "0", "10", "0"), told(700), &shown,
+		   STAT("x", "100", "0", "10", "0"));
+	/* Figures that go back are not followed, and their way forward again counts once. */
+	check_task(rewrite_task_stat, STAT("x", "120", "0", "10", "0"), told(300), &shown,
+		   STAT("x", "100", "0", "10", "0"));
+	check_task(rewrite_task_stat, STAT("x", "160", "0", "10", "0"), told(720), &shown,
+		   STAT("x", "102", "0", "10", "0"));
 	/* More than there is: nothing is left, and nothing wraps. */
 	check_task(rewrite_task_stat, STAT("y", "10", "10", "1", "1"),
 		   (struct task_figures){.less = UINT64_MAX, .children_less = UINT64_MAX},
@@ -130,26 +173,32 @@ static void another_start_is_another_process(void **state)
 static void vmdesched_has_what_the_others_have_not(void **state)
 {
 	struct task_shown shown = {0};
+	struct task_figures f = told(1060);
 
 	(void)state;
-	check_task(rewrite_task_stat, STAT("vmdesched", "6", "2", "0", "0"),
-		   (struct task_figures){.less = 20 * MS, .more = 1000 * MS}, &shown,
+	f.less = 20 * MS;
+	f.more = 1000 * MS;
+	check_task(rewrite_task_stat, STAT("vmdesched", "6", "2", "0", "0"), f, &shown,
 		   STAT("vmdesched", "79", "26", "0", "0")); /* 1.06 s, 3 to 1 */
 	/* It slept, and yet has a second more. */
-	check_task(rewrite_task_stat, STAT("vmdesched", "6", "2", "0", "0"),
-		   (struct task_figures){.less = 20 * MS, .more = 2000 * MS}, &shown,
+	f.more += 1000 * MS;
+	f.truth += 1000 * MS;
+	check_task(rewrite_task_stat, STAT("vmdesched", "6", "2", "0", "0"), f, &shown,
 		   STAT("vmdesched", "179", "26", "0", "0"));
 }
 
 static void schedstat_of_a_task(void **state)
 {
 	struct task_shown shown = {0};
+	struct task_figures f = told(0);
 
 	(void)state;
-	check_task(rewrite_task_schedstat, "1000000001 22 3\n",
-		   (struct task_figures){.less = 1000000000}, &shown, "1 22 3\n");
-	check_task(rewrite_task_schedstat, "1000000009 22 4\n",
-		   (struct task_figures){.less = 1000000008}, &shown, "1 22 4\n");
+	f.less = 1000000000;
+	f.truth = 77;
+	check_task(rewrite_task_schedstat, "1000000001 22 3\n", f, &shown, "1 22 3\n");
+	f.truth = 80;
+	check_task(rewrite_task_schedstat, "1000000009 22 4\n", f, &shown, "4 22 4\n");
+	/* Another task under this number. */
 	check_task(rewrite_task_schedstat, "5 0 1\n", (struct task_figures){0}, &shown, "5 0 1\n");
 }
 
@@ -342,12 +391,11 @@ static void schedstat_of_the_machine(void **state)
 	assert_string_equal(shown_text, SCHEDSTAT("9000", "6500"));
 }
 
-/* Whatever comes, in 20,000 random steps: no counter goes back, and the sum of a task's two is
- * never above the truth by more than what was shown before. */
+/* 20,000 random steps: no counter goes back, and the sum of the two is the truth. */
 static void random_histories_go_forward(void **state)
 {
 	struct task_shown shown = {0};
-	uint64_t u = 0, s = 0, less = 0, old_u = 0, old_s = 0, most = 0;
+	uint64_t u = 0, s = 0, truth = 0, most = 0, old_u = 0, old_s = 0;
 	struct random seed = {42};
 
 	(void)state;
@@ -357,21 +405,27 @@ static void random_histories_go_forward(void **state)
 
 		u += random_below(&seed, 5);
 		s += random_below(&seed, 3);
-		less = random_below(&seed, 10) ? less + random_below(&seed, 50) * MS
-					       : random_below(&seed, less + 1);
+		truth = random_below(&seed, 10) ? truth + random_below(&seed, 50)
+						: random_below(&seed, truth + 1);
+		most = u64_max(most, i ? truth : 0);
 		snprintf(text, sizeof(text),
 			 "7 (x) R 1 7 7 0 -1 64 1 2 3 4 %llu %llu 0 0 20 0 1 0 5000 9\n",
 			 (unsigned long long)u, (unsigned long long)s);
+		/* The first time it has nothing, by `less`. */
 		assert_int_equal(task_text(rewrite_task_stat, text,
-					   (struct task_figures){.less = less}, &shown),
+					   (struct task_figures){.live = true,
+								 .epoch = 1,
+								 .since = 60 * NS_PER_SEC,
+								 .less = UINT64_MAX,
+								 .truth = i ? truth * MS : 0},
+					   &shown),
 				 0);
 		assert_int_equal(sscanf(shown_text, "7 (x) R 1 7 7 0 -1 64 1 2 3 4 %llu %llu",
 					&new_u, &new_s),
 				 2);
-		most = u64_max(most, u64_sub_floor((u + s) * 10 * MS, less) / (10 * MS));
 		assert_true(new_u >= old_u && new_s >= old_s);
-		assert_true(new_u + new_s <= most);
-		assert_true(new_u + new_s + 2 > most); /* each is cut to a whole tick */
+		assert_true(new_u + new_s <= most / 10);
+		assert_true(new_u + new_s + 2 > most / 10); /* each is cut to a whole tick */
 		old_u = new_u;
 		old_s = new_s;
 	}
@@ -382,7 +436,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_process_has_less),
 		cmocka_unit_test(names_cannot_pass_for_numbers),
-		cmocka_unit_test(growth_is_split_as_the_kernel_saw_it),
+		cmocka_unit_test(growth_is_the_truth),
+		cmocka_unit_test(of_a_young_task_the_truth_is_all),
+		cmocka_unit_test(without_figures_a_task_goes_on_as_the_kernel_says),
 		cmocka_unit_test(counters_never_go_back),
 		cmocka_unit_test(another_start_is_another_process),
 		cmocka_unit_test(vmdesched_has_what_the_others_have_not),
