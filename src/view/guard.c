@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fuse.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -246,6 +248,14 @@ static int mount_over(struct guard *g, struct failure *f)
 	return failure_errno(f, err, "mounting the parts of /proc that are as they are");
 }
 
+/* Another view, for one, has figures that are corrected already. */
+static bool is_real(int proc)
+{
+	struct statfs s;
+
+	return !fstatfs(proc, &s) && s.f_type == PROC_SUPER_MAGIC;
+}
+
 static int open_all(struct guard *g, struct failure *f)
 {
 	g->fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -255,6 +265,10 @@ static int open_all(struct guard *g, struct failure *f)
 	g->caller = pidfd_open(getpid(), 0);
 	if (g->proc < 0 || g->caller < 0 || pipe2(g->report, O_CLOEXEC) || pipe2(g->go, O_CLOEXEC))
 		return failure_errno(f, -errno, "starting the view");
+	if (!is_real(g->proc))
+		return failure_set(f, -EXDEV,
+				   "/proc is not the kernel's but a view already, or the like");
+	// cppcheck-suppress invalidFunctionArg
 	g->memory = mmap(NULL, sizeof(*g->memory), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (g->memory == MAP_FAILED || tree_new(g->proc, &g->tree))

@@ -37,7 +37,7 @@ static void fetch(struct view *v)
 		figures_stale(v->figures);
 	v->fetched++;
 	v->old_at = end + OLD_NS;
-	v->fresh_until = end + (err ? RETRY_NS : u64_max(FRESH_NS, SHARE * (end - begin)));
+	v->fresh_until = end + u64_max(err ? RETRY_NS : FRESH_NS, SHARE * (end - begin));
 }
 
 /* schedstat and sched of a process are those of its first thread. */
