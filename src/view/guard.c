@@ -268,8 +268,8 @@ static int open_all(struct guard *g, struct failure *f)
 	if (!is_real(g->proc))
 		return failure_set(f, -EXDEV,
 				   "/proc is not the kernel's but a view already, or the like");
-	// cppcheck-suppress invalidFunctionArg
 	g->memory = mmap(NULL, sizeof(*g->memory), PROT_READ | PROT_WRITE,
+			 // cppcheck-suppress invalidFunctionArg
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (g->memory == MAP_FAILED || tree_new(g->proc, &g->tree))
 		return failure_errno(f, -ENOMEM, "starting the view");
