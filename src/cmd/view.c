@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct feed_config config = {.socket = "/run/vmdesched.sock", .source = "auto"};
+static struct teller_config config = {.socket = "/run/vmdesched.sock", .source = "auto"};
 static const char *directory;
 
 static const struct option_row rows[] = {

@@ -29,13 +29,13 @@
 struct guard {
 	const char *target;
 	bool private;
-	const struct feed_config *feed;
+	const struct teller_config *teller;
 	int fuse;
 	int proc;      /* the real /proc */
 	int caller;    /* pidfd; a namespace's descriptor would keep it alive */
 	int report[2]; /* the server says that it is ready, or why not */
 	int go[2];     /* the caller says that it has mounted */
-	struct tree *tree;
+	struct shape *shape;
 	struct serve_memory *memory;
 };
 
@@ -57,13 +57,13 @@ static int move_copy(int tree, const char *to)
 
 /* ---- the server ---- */
 
-static _Noreturn void serve(struct guard *g, struct tree *tree)
+static _Noreturn void serve(struct guard *g, struct shape *shape)
 {
 	struct report r = {0};
 	struct serve *server;
 	char go;
 
-	r.err = serve_new(g->fuse, tree, g->feed, g->memory, &r.failure, &server);
+	r.err = serve_new(g->fuse, shape, g->teller, g->memory, &r.failure, &server);
 	if (write(g->report[1], &r, sizeof(r)) != sizeof(r) || r.err)
 		_exit(0);
 	close(g->report[1]);
@@ -116,7 +116,7 @@ static void recover(struct guard *g)
 
 	unmount(g);
 	if (!atomic_load(&g->memory->opened) || !ask_again(g) ||
-	    serve_new(g->fuse, g->tree, NULL, g->memory, NULL, &server))
+	    serve_new(g->fuse, g->shape, NULL, g->memory, NULL, &server))
 		return;
 	serve_run(server, true);
 	serve_free(server);
@@ -162,7 +162,7 @@ static _Noreturn void guard(struct guard *g)
 	detach(g);
 	server = fork();
 	if (server == 0)
-		serve(g, g->tree);
+		serve(g, g->shape);
 	close(g->report[1]);
 	close(g->go[0]);
 	while (server > 0 && waitpid(server, &status, 0) < 0 && errno == EINTR)
@@ -210,7 +210,7 @@ static int mount_place(const char *name, void *data)
 	const struct guard *g = data;
 	char from[PATH_MAX], to[PATH_MAX];
 
-	snprintf(from, sizeof(from), "%s/" TREE_REAL "/%s", g->target, name);
+	snprintf(from, sizeof(from), "%s/" SHAPE_REAL "/%s", g->target, name);
 	snprintf(to, sizeof(to), "%s/%s", g->target, name);
 	return move_copy(open_tree(AT_FDCWD, from, COPY_TREE), to);
 }
@@ -221,10 +221,10 @@ static int mount_parts(struct guard *g, int proc)
 	char real[PATH_MAX];
 	int err = write(g->go[1], "", 1) == 1 ? 0 : -errno;
 
-	snprintf(real, sizeof(real), "%s/" TREE_REAL, g->target);
+	snprintf(real, sizeof(real), "%s/" SHAPE_REAL, g->target);
 	if (!err)
 		err = move_copy(proc, real);
-	return err ? err : tree_each_place(g->tree, mount_place, g);
+	return err ? err : shape_each_place(g->shape, mount_place, g);
 }
 
 static int mount_over(struct guard *g, struct failure *f)
@@ -271,7 +271,7 @@ static int open_all(struct guard *g, struct failure *f)
 	g->memory = mmap(NULL, sizeof(*g->memory), PROT_READ | PROT_WRITE,
 			 // cppcheck-suppress invalidFunctionArg
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (g->memory == MAP_FAILED || tree_new(g->proc, &g->tree))
+	if (g->memory == MAP_FAILED || shape_new(g->proc, &g->shape))
 		return failure_errno(f, -ENOMEM, "starting the view");
 	return 0;
 }
@@ -286,14 +286,15 @@ static void close_all(struct guard *g)
 			close(fds[i]);
 	if (g->memory && g->memory != MAP_FAILED)
 		munmap(g->memory, sizeof(*g->memory));
-	tree_free(g->tree);
+	shape_free(g->shape);
 }
 
-static int make(const char *target, bool private, const struct feed_config *feed, struct failure *f)
+static int make(const char *target, bool private, const struct teller_config *teller,
+		struct failure *f)
 {
 	_cleanup_(close_all) struct guard g = {.target = target,
 					       .private = private,
-					       .feed = feed,
+					       .teller = teller,
 					       .fuse = -1,
 					       .proc = -1,
 					       .caller = -1,
@@ -312,12 +313,12 @@ static int make(const char *target, bool private, const struct feed_config *feed
 	return mount_over(&g, f);
 }
 
-int guard_enter(const struct feed_config *feed, struct failure *f)
+int guard_enter(const struct teller_config *teller, struct failure *f)
 {
-	return make("/proc", true, feed, f);
+	return make("/proc", true, teller, f);
 }
 
-int guard_mount(const char *directory, const struct feed_config *feed, struct failure *f)
+int guard_mount(const char *directory, const struct teller_config *teller, struct failure *f)
 {
 	_cleanup_(free_ptr) char *path = realpath(directory, NULL);
 
@@ -325,5 +326,5 @@ int guard_mount(const char *directory, const struct feed_config *feed, struct fa
 		return failure_errno(f, -errno, "directory %s", directory);
 	if (strlen(path) > PATH_MAX - 300)
 		return failure_errno(f, -ENAMETOOLONG, "directory %s", directory);
-	return make(path, false, feed, f);
+	return make(path, false, teller, f);
 }

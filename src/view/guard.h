@@ -15,12 +15,12 @@
 #define VIEW_GUARD_H
 
 #include "base/failure.h"
-#include "view/feed.h"
+#include "view/teller.h"
 
 /* A new mount namespace for this process, with a view over /proc. */
-int guard_enter(const struct feed_config *feed, struct failure *f);
+int guard_enter(const struct teller_config *teller, struct failure *f);
 
 /* A view on an existing directory, in this mount namespace. */
-int guard_mount(const char *directory, const struct feed_config *feed, struct failure *f);
+int guard_mount(const char *directory, const struct teller_config *teller, struct failure *f);
 
 #endif

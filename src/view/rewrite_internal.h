@@ -18,6 +18,6 @@ uint64_t spread_sum(const uint64_t *values, int n);
 
 /* A decimal number behind one blank or more at *at, which is moved behind it. -EBADMSG for anything
  * else, and for more than `max`. */
-int take_number(const char **at, uint64_t max, uint64_t *ret);
+int number_take(const char **at, uint64_t max, uint64_t *ret);
 
 #endif

@@ -91,7 +91,7 @@ static int parse_columns(const char **at, uint64_t *ret)
 	uint64_t tick = tick_ns();
 	int n = 0;
 
-	while (n < COLUMNS && !take_number(at, UINT64_MAX / tick / 16, &ret[n])) {
+	while (n < COLUMNS && !number_take(at, UINT64_MAX / tick / 16, &ret[n])) {
 		ret[n] *= tick;
 		n++;
 	}
@@ -140,7 +140,7 @@ static const char *show_schedstat(const char *line, const struct system_figures 
 	at = l.values;
 	for (int i = 0; i < 7; i++) {
 		begin = at;
-		if (take_number(&at, UINT64_MAX, &value))
+		if (number_take(&at, UINT64_MAX, &value))
 			return NULL;
 	}
 	value = counter_show(&l.shown->schedstat, value,

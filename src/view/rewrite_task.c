@@ -42,13 +42,13 @@ static int parse_stat(const char *text, struct stat_times *ret)
 		uint64_t ticks;
 
 		/* a sum of two, and of what is added, must not overflow */
-		if (take_number(&at, UINT64_MAX / tick / 4, &ticks))
+		if (number_take(&at, UINT64_MAX / tick / 4, &ticks))
 			return -EBADMSG;
 		ret->ns[i] = ticks * tick;
 	}
 	ret->end = at;
 	at = skip_words(at, 4);
-	return at ? take_number(&at, UINT64_MAX, &ret->start) : -EBADMSG;
+	return at ? number_take(&at, UINT64_MAX, &ret->start) : -EBADMSG;
 }
 
 /* What is to be added to what was shown. `whole`: the truth is all that the task ever had. */
@@ -123,7 +123,7 @@ int rewrite_task_schedstat(const char *text, const struct task_figures *figures,
 	if (digits > 20 || text[digits] != ' ')
 		return -EBADMSG;
 	memcpy(first + 1, text, digits);
-	if (take_number(&at, UINT64_MAX / 2, &run))
+	if (number_take(&at, UINT64_MAX / 2, &run))
 		return -EBADMSG;
 	fprintf(out, "%" PRIu64 "%s", corrected(&shown->schedstat, run, figures), text + digits);
 	return 0;
@@ -149,7 +149,7 @@ static int take_ms(const char **at, uint64_t *ret)
 	const char *p = *at;
 	uint64_t ms, ns = 0;
 
-	if (take_number(&p, UINT64_MAX / NS_PER_MS / 2, &ms) || *p != '.' ||
+	if (number_take(&p, UINT64_MAX / NS_PER_MS / 2, &ms) || *p != '.' ||
 	    strspn(p + 1, "0123456789") != 6)
 		return -EBADMSG;
 	for (int i = 1; i <= 6; i++)

@@ -84,7 +84,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	bool assumed = assume_if_hidden(s, req);
 
 	if (!err)
-		err = tree_lookup(s->view.tree, &dir, name, &n, &st);
+		err = shape_lookup(s->view.shape, &dir, name, &n, &st);
 	caller_restore(assumed);
 	if (err) {
 		fuse_reply_err(req, -err);
@@ -104,7 +104,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 	(void)fi;
 	if (!err)
-		err = tree_stat(s->view.tree, &n, &st);
+		err = shape_stat(s->view.shape, &n, &st);
 	caller_restore(assumed);
 	if (err)
 		fuse_reply_err(req, -err);
@@ -168,7 +168,7 @@ static bool list_entry(struct listing *l, const struct real_entry *e)
 
 	if (!strcmp(e->name, ".") || !strcmp(e->name, "..")) {
 		entry.attr.st_mode = S_IFDIR;
-	} else if (tree_lookup(l->server->view.tree, l->dir, e->name, &n, &st)) {
+	} else if (shape_lookup(l->server->view.shape, l->dir, e->name, &n, &st)) {
 		return true; /* gone by now */
 	} else {
 		fill_entry(l->server, &n, &st, &entry);
@@ -211,15 +211,15 @@ static void read_directory(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 	_cleanup_(free_ptr) char *out = malloc(size);
 	_cleanup_(close_fd) int fd = -1;
 	struct listing l = {.server = s, .req = req, .plus = plus, .out = out, .size = size};
-	char path[TREE_PATH];
+	char path[SHAPE_PATH];
 	struct node n;
 	int err = node_unpack(ino, &n);
 
 	l.dir = &n;
 	if (!err)
-		err = tree_path(s->view.tree, &n, path, sizeof(path));
+		err = shape_path(s->view.shape, &n, path, sizeof(path));
 	if (!err) {
-		fd = openat(tree_proc(s->view.tree), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = openat(shape_proc(s->view.shape), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		err = fd < 0 ? -errno : !out ? -ENOMEM : list(&l, fd, offset);
 	}
 	caller_restore(assumed);
@@ -367,7 +367,7 @@ static int open_session(struct serve *s, int fuse, struct failure *f)
 	return 0;
 }
 
-int serve_new(int fuse, struct tree *tree, const struct feed_config *feed,
+int serve_new(int fuse, struct shape *shape, const struct teller_config *teller,
 	      struct serve_memory *memory, struct failure *f, struct serve **ret)
 {
 	struct serve *s = calloc(1, sizeof(*s));
@@ -376,7 +376,7 @@ int serve_new(int fuse, struct tree *tree, const struct feed_config *feed,
 	if (!s)
 		return failure_errno(f, -ENOMEM, "view");
 	s->memory = memory;
-	s->view.tree = tree;
+	s->view.shape = shape;
 	s->hidden = hides_processes();
 	s->cache = s->hidden ? 0 : CACHE_SECONDS;
 	s->next_handle = (uint64_t)getpid() << 32; /* not those of a server before this one */
@@ -386,8 +386,8 @@ int serve_new(int fuse, struct tree *tree, const struct feed_config *feed,
 		failure_errno(f, err, "the rights of this process");
 	if (!err)
 		err = open_session(s, fuse, f);
-	if (!err && feed)
-		err = feed_open(feed, f, &s->view.feed);
+	if (!err && teller)
+		err = teller_open(teller, f, &s->view.teller);
 	if (err) {
 		serve_free(s);
 		return err;
@@ -446,7 +446,7 @@ struct serve *serve_free(struct serve *s)
 		return NULL;
 	HASH_ITER (hh, s->handles, h, next)
 		drop(s, h);
-	feed_close(s->view.feed);
+	teller_close(s->view.teller);
 	figures_free(s->view.figures);
 	free(s->view.buffer);
 	if (s->session)

@@ -11,8 +11,8 @@
 #define VIEW_SERVE_H
 
 #include "base/failure.h"
-#include "view/feed.h"
-#include "view/tree.h"
+#include "view/shape.h"
+#include "view/teller.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -26,8 +26,8 @@ struct serve_memory {
 
 struct serve;
 
-/* Prepares a server; `tree` and `memory` outlive it. `feed` NULL: figures are not corrected. */
-int serve_new(int fuse, struct tree *tree, const struct feed_config *feed,
+/* Prepares a server; `shape` and `memory` outlive it. `teller` NULL: figures are not corrected. */
+int serve_new(int fuse, struct shape *shape, const struct teller_config *teller,
 	      struct serve_memory *memory, struct failure *f, struct serve **ret);
 
 /* Serves until the view is unmounted: returns 0 then. Closes `fuse`. */

@@ -47,7 +47,7 @@ void spread_add(struct spread *s, int n, const uint64_t *raw, uint64_t add)
 	s->shown[0] += left;
 }
 
-int take_number(const char **at, uint64_t max, uint64_t *ret)
+int number_take(const char **at, uint64_t max, uint64_t *ret)
 {
 	const char *p = *at;
 	uint64_t n = 0;

@@ -27,7 +27,7 @@ static void fetch(struct view *v)
 	uint64_t begin = clock_mono(), end;
 	json_t *snapshot = NULL;
 	pid_t holder;
-	int err = feed_snapshot(v->feed, &snapshot, &holder);
+	int err = teller_snapshot(v->teller, &snapshot, &holder);
 
 	end = clock_mono();
 	if (!err)
@@ -43,7 +43,7 @@ static void fetch(struct view *v)
 /* schedstat and sched of a process are those of its first thread. */
 static pid_t thread_of(const struct node *node)
 {
-	bool whole = !node->tid && !strcmp(tree_file(node)->name, "stat");
+	bool whole = !node->tid && !strcmp(shape_file(node)->name, "stat");
 
 	return node->tid || whole ? node->tid : node->pid;
 }
@@ -54,7 +54,7 @@ static uint64_t *read_with(struct view *v, const struct node *node)
 	struct task_figures figures;
 	struct task_shown *shown;
 
-	if (tree_file(node)->system)
+	if (shape_file(node)->system)
 		return &v->system_read;
 	if (figures_task(v->figures, node->pid, thread_of(node), clock_mono(), &figures, &shown))
 		return NULL;
@@ -111,14 +111,14 @@ static int read_all(struct view *v, int fd)
 /* Into the buffer. What the kernel shows is decided at the time of reading, not of opening. */
 static int read_real(struct view *v, const struct node *node, const struct caller *caller)
 {
-	char path[TREE_PATH];
-	int fd, err = tree_path(v->tree, node, path, sizeof(path));
+	char path[SHAPE_PATH];
+	int fd, err = shape_path(v->shape, node, path, sizeof(path));
 	bool assumed;
 
 	if (err)
 		return err;
 	assumed = caller_assume(caller);
-	fd = openat(tree_proc(v->tree), path, O_RDONLY | O_CLOEXEC);
+	fd = openat(shape_proc(v->shape), path, O_RDONLY | O_CLOEXEC);
 	err = fd < 0 ? -errno : read_all(v, fd);
 	if (fd >= 0)
 		close(fd);
@@ -137,7 +137,7 @@ static uint64_t asleep(void)
 
 static int correct(struct view *v, const struct node *node, FILE *out)
 {
-	const struct tree_file *file = tree_file(node);
+	const struct shape_file *file = shape_file(node);
 	struct task_figures figures;
 	struct task_shown *shown;
 	int err;
@@ -157,9 +157,9 @@ ssize_t view_text(struct view *v, const struct node *node, const struct caller *
 	FILE *out;
 	int err;
 
-	if (!tree_file(node))
+	if (!shape_file(node))
 		return -EINVAL;
-	if (v->feed)
+	if (v->teller)
 		refresh(v, node);
 	err = read_real(v, node, caller);
 	if (err)
@@ -168,7 +168,7 @@ ssize_t view_text(struct view *v, const struct node *node, const struct caller *
 	if (!out)
 		return -ENOMEM;
 	/* What cannot be corrected is shown as it is. */
-	if (!v->feed || correct(v, node, out))
+	if (!v->teller || correct(v, node, out))
 		fputs(v->buffer, out);
 	if (fclose(out)) {
 		free(text);
@@ -186,7 +186,7 @@ static pid_t process_of(const struct view *v, pid_t tid)
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%d/status", tid);
-	fd = openat(tree_proc(v->tree), path, O_RDONLY | O_CLOEXEC);
+	fd = openat(shape_proc(v->shape), path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
 	n = read(fd, text, sizeof(text) - 1);
@@ -223,20 +223,20 @@ static bool misleads(int proc, const char *path, const char *text)
 static int real_link(const struct view *v, const struct node *node, const struct caller *caller,
 		     char *ret, size_t size)
 {
-	char path[TREE_PATH];
-	int err = tree_path(v->tree, node, path, sizeof(path));
+	char path[SHAPE_PATH];
+	int err = shape_path(v->shape, node, path, sizeof(path));
 	bool assumed, redirect;
 	ssize_t n;
 
 	if (err)
 		return err;
 	assumed = caller_assume(caller);
-	n = readlinkat(tree_proc(v->tree), path, ret, size - 1);
+	n = readlinkat(shape_proc(v->shape), path, ret, size - 1);
 	err = n < 0 ? -errno : 0;
 	ret[n < 0 ? 0 : n] = '\0';
-	redirect = !err && misleads(tree_proc(v->tree), path, ret);
+	redirect = !err && misleads(shape_proc(v->shape), path, ret);
 	caller_restore(assumed);
-	return redirect ? tree_redirect(v->tree, node, ret, size) : err;
+	return redirect ? shape_redirect(v->shape, node, ret, size) : err;
 }
 
 int view_link(struct view *v, const struct node *node, const struct caller *caller, char *ret,
@@ -249,7 +249,7 @@ int view_link(struct view *v, const struct node *node, const struct caller *call
 	case NODE_LINK:
 		return real_link(v, node, caller, ret, size);
 	case NODE_REDIRECT:
-		return tree_redirect(v->tree, node, ret, size);
+		return shape_redirect(v->shape, node, ret, size);
 	default:
 		return -EINVAL;
 	}

@@ -4,13 +4,13 @@
 #define VIEW_VIEW_H
 
 #include "view/caller.h"
-#include "view/feed.h"
 #include "view/figures.h"
-#include "view/tree.h"
+#include "view/shape.h"
+#include "view/teller.h"
 
 struct view {
-	struct tree *tree;
-	struct feed *feed; /* NULL: figures are not corrected */
+	struct shape *shape;
+	struct teller *teller; /* NULL: figures are not corrected */
 	struct figures *figures;
 	uint64_t fetched;     /* how often figures were */
 	uint64_t fresh_until; /* ns: no need to fetch them again before */

@@ -13,8 +13,8 @@
  * apart by a number that holds all there is to know of it, and there is no table of nodes: a server
  * that takes over from a dead one knows what the kernel means.
  */
-#ifndef VIEW_TREE_H
-#define VIEW_TREE_H
+#ifndef VIEW_SHAPE_H
+#define VIEW_SHAPE_H
 
 #include "view/rewrite.h"
 
@@ -22,9 +22,9 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#define TREE_ROOT 1 /* the number of the root */
-#define TREE_REAL ".real"
-#define TREE_PATH 512
+#define SHAPE_ROOT 1 /* the number of the root */
+#define SHAPE_REAL ".real"
+#define SHAPE_PATH 512
 
 enum node_kind {
 	NODE_ROOT,
@@ -48,37 +48,37 @@ struct node {
 };
 
 /* A corrected file: one of the two functions. */
-struct tree_file {
+struct shape_file {
 	const char *name;
 	int (*system)(const char *text, const struct system_figures *figures,
 		      struct system_shown *shown, FILE *out);
 	int (*task)(const char *text, const struct task_figures *figures, struct task_shown *shown,
 		    FILE *out);
 };
-const struct tree_file *tree_file(const struct node *node);
+const struct shape_file *shape_file(const struct node *node);
 
-struct tree;
+struct shape;
 
 /* `proc` is a directory descriptor of the real /proc, and stays the caller's. */
-int tree_new(int proc, struct tree **ret);
-struct tree *tree_free(struct tree *t);
-int tree_proc(const struct tree *t);
+int shape_new(int proc, struct shape **ret);
+struct shape *shape_free(struct shape *t);
+int shape_proc(const struct shape *t);
 
 /* Calls fn with the name of every NODE_PLACE; a non-zero result ends that and is returned. */
-int tree_each_place(const struct tree *t, int (*fn)(const char *name, void *data), void *data);
+int shape_each_place(const struct shape *t, int (*fn)(const char *name, void *data), void *data);
 
 uint64_t node_pack(const struct node *node);
 int node_unpack(uint64_t number, struct node *ret); /* -ESTALE for no number of ours */
 
 /* Where the node's like is, relative to the real /proc. */
-int tree_path(const struct tree *t, const struct node *node, char *ret, size_t size);
+int shape_path(const struct shape *t, const struct node *node, char *ret, size_t size);
 
 /* The text of a NODE_REDIRECT. */
-int tree_redirect(const struct tree *t, const struct node *node, char *ret, size_t size);
+int shape_redirect(const struct shape *t, const struct node *node, char *ret, size_t size);
 
 /* An entry of a directory, and its attributes. -ENOENT, or what the real /proc says. */
-int tree_lookup(struct tree *t, const struct node *parent, const char *name, struct node *ret,
-		struct stat *ret_st);
-int tree_stat(const struct tree *t, const struct node *node, struct stat *ret);
+int shape_lookup(struct shape *t, const struct node *parent, const char *name, struct node *ret,
+		 struct stat *ret_st);
+int shape_stat(const struct shape *t, const struct node *node, struct stat *ret);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "view/feed.h"
+#include "view/teller.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -20,8 +20,8 @@
 #define ANSWER_MAX  (64 * MIB)
 
 /* Our own agent works in a thread of its own; who takes a snapshot holds the lock meanwhile. */
-struct feed {
-	const struct feed_config *config;
+struct teller {
+	const struct teller_config *config;
 	struct agent *agent; /* NULL: there is a vmdesched */
 	pthread_mutex_t lock;
 	pthread_t thread;
@@ -132,30 +132,30 @@ static int from_socket(const char *path, json_t **ret, pid_t *ret_holder)
 
 static void *work(void *data)
 {
-	struct feed *feed = data;
+	struct teller *teller = data;
 	bool stop = false;
 
 	pthread_setname_np(pthread_self(), "vmdesched-agent");
 	while (!stop) {
-		struct pollfd p = {.fd = agent_fd(feed->agent), .events = POLLIN};
+		struct pollfd p = {.fd = agent_fd(teller->agent), .events = POLLIN};
 
 		poll(&p, 1, (int)(AGENT_POLL_NS / NS_PER_MS));
-		pthread_mutex_lock(&feed->lock);
-		agent_poll(feed->agent);
-		stop = feed->stop;
-		pthread_mutex_unlock(&feed->lock);
+		pthread_mutex_lock(&teller->lock);
+		agent_poll(teller->agent);
+		stop = teller->stop;
+		pthread_mutex_unlock(&teller->lock);
 	}
 	return NULL;
 }
 
-static int from_agent(struct feed *feed, json_t **ret, pid_t *ret_holder)
+static int from_agent(struct teller *teller, json_t **ret, pid_t *ret_holder)
 {
 	struct snapshot s;
 	int err;
 
-	pthread_mutex_lock(&feed->lock);
-	err = agent_snapshot(feed->agent, &s);
-	pthread_mutex_unlock(&feed->lock);
+	pthread_mutex_lock(&teller->lock);
+	err = agent_snapshot(teller->agent, &s);
+	pthread_mutex_unlock(&teller->lock);
 	if (err)
 		return err;
 	*ret = snapshot_json(&s);
@@ -164,17 +164,17 @@ static int from_agent(struct feed *feed, json_t **ret, pid_t *ret_holder)
 	return *ret ? 0 : -ENOMEM;
 }
 
-static int start_agent(struct feed *feed, struct failure *f)
+static int start_agent(struct teller *teller, struct failure *f)
 {
-	const struct agent_config config = {feed->config->source,
-					    {.page_path = feed->config->page}};
-	int err = agent_open(&config, f, &feed->agent);
+	const struct agent_config config = {teller->config->source,
+					    {.page_path = teller->config->page}};
+	int err = agent_open(&config, f, &teller->agent);
 
 	if (err)
 		return err;
-	err = -pthread_create(&feed->thread, NULL, work, feed);
+	err = -pthread_create(&teller->thread, NULL, work, teller);
 	if (err) {
-		feed->agent = agent_close(feed->agent);
+		teller->agent = agent_close(teller->agent);
 		return failure_errno(f, err, "the agent's thread");
 	}
 	prctl(PR_SET_NAME, "vmdesched"); /* the process that shows what nobody had */
@@ -183,48 +183,48 @@ static int start_agent(struct feed *feed, struct failure *f)
 
 /* ---- either ---- */
 
-int feed_open(const struct feed_config *config, struct failure *f, struct feed **ret)
+int teller_open(const struct teller_config *config, struct failure *f, struct teller **ret)
 {
-	struct feed *feed = calloc(1, sizeof(*feed));
+	struct teller *teller = calloc(1, sizeof(*teller));
 	pid_t peer;
 	int fd, err = 0;
 
-	if (!feed)
+	if (!teller)
 		return failure_errno(f, -ENOMEM, "figures");
-	feed->config = config;
-	pthread_mutex_init(&feed->lock, NULL);
+	teller->config = config;
+	pthread_mutex_init(&teller->lock, NULL);
 	fd = dial(config->socket, &peer);
 	if (fd >= 0)
 		close(fd);
 	else
-		err = start_agent(feed, f);
+		err = start_agent(teller, f);
 	if (err) {
-		free(feed);
+		free(teller);
 		return err;
 	}
-	*ret = feed;
+	*ret = teller;
 	return 0;
 }
 
-struct feed *feed_close(struct feed *feed)
+struct teller *teller_close(struct teller *teller)
 {
-	if (!feed)
+	if (!teller)
 		return NULL;
-	if (feed->agent) {
-		pthread_mutex_lock(&feed->lock);
-		feed->stop = true;
-		pthread_mutex_unlock(&feed->lock);
-		pthread_join(feed->thread, NULL);
-		agent_close(feed->agent);
+	if (teller->agent) {
+		pthread_mutex_lock(&teller->lock);
+		teller->stop = true;
+		pthread_mutex_unlock(&teller->lock);
+		pthread_join(teller->thread, NULL);
+		agent_close(teller->agent);
 	}
-	pthread_mutex_destroy(&feed->lock);
-	free(feed);
+	pthread_mutex_destroy(&teller->lock);
+	free(teller);
 	return NULL;
 }
 
-int feed_snapshot(struct feed *feed, json_t **ret, pid_t *ret_holder)
+int teller_snapshot(struct teller *teller, json_t **ret, pid_t *ret_holder)
 {
-	if (feed->agent)
-		return from_agent(feed, ret, ret_holder);
-	return from_socket(feed->config->socket, ret, ret_holder);
+	if (teller->agent)
+		return from_agent(teller, ret, ret_holder);
+	return from_socket(teller->config->socket, ret, ret_holder);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "view/tree.h"
+#include "view/shape.h"
 
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -13,26 +13,26 @@
 #define NAMES_MAX 4096
 
 /* Names of what lies in /proc, /proc/PID and /proc/PID/task/TID: a few hundred. */
-struct tree {
+struct shape {
 	int proc;
 	unsigned n_names;
 	char *names[NAMES_MAX];
 	bool place[NAMES_MAX]; /* by name: a directory that was in the root at first */
 };
 
-static const struct tree_file files[] = {
+static const struct shape_file files[] = {
 	{"stat", rewrite_system_stat, NULL},	     {"schedstat", rewrite_system_schedstat, NULL},
 	{"stat", NULL, rewrite_task_stat},	     {"sched", NULL, rewrite_task_sched},
 	{"schedstat", NULL, rewrite_task_schedstat},
 };
 
-const struct tree_file *tree_file(const struct node *node)
+const struct shape_file *shape_file(const struct node *node)
 {
 	return node->kind == NODE_FILE && node->name < ARRAY_SIZE(files) ? &files[node->name]
 									 : NULL;
 }
 
-static int name_number(struct tree *t, const char *name, unsigned *ret)
+static int name_number(struct shape *t, const char *name, unsigned *ret)
 {
 	unsigned i;
 
@@ -56,7 +56,7 @@ static bool is_number(const char *name)
 	return name[0] && strspn(name, "0123456789") == strlen(name);
 }
 
-static void learn_names(struct tree *t, const char *path)
+static void learn_names(struct shape *t, const char *path)
 {
 	int fd = openat(t->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -70,7 +70,7 @@ static void learn_names(struct tree *t, const char *path)
 		closedir(d);
 }
 
-static void learn_places(struct tree *t)
+static void learn_places(struct shape *t)
 {
 	struct stat st;
 
@@ -80,7 +80,7 @@ static void learn_places(struct tree *t)
 			      S_ISDIR(st.st_mode);
 }
 
-int tree_each_place(const struct tree *t, int (*fn)(const char *name, void *data), void *data)
+int shape_each_place(const struct shape *t, int (*fn)(const char *name, void *data), void *data)
 {
 	int err = 0;
 
@@ -90,9 +90,9 @@ int tree_each_place(const struct tree *t, int (*fn)(const char *name, void *data
 	return err;
 }
 
-int tree_new(int proc, struct tree **ret)
+int shape_new(int proc, struct shape **ret)
 {
-	struct tree *t = calloc(1, sizeof(*t));
+	struct shape *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
@@ -105,7 +105,7 @@ int tree_new(int proc, struct tree **ret)
 	return 0;
 }
 
-struct tree *tree_free(struct tree *t)
+struct shape *shape_free(struct shape *t)
 {
 	for (unsigned i = 0; t && i < t->n_names; i++)
 		free(t->names[i]);
@@ -113,7 +113,7 @@ struct tree *tree_free(struct tree *t)
 	return NULL;
 }
 
-int tree_proc(const struct tree *t)
+int shape_proc(const struct shape *t)
 {
 	return t->proc;
 }
@@ -122,7 +122,7 @@ int tree_proc(const struct tree *t)
 uint64_t node_pack(const struct node *n)
 {
 	if (n->kind == NODE_ROOT)
-		return TREE_ROOT;
+		return SHAPE_ROOT;
 	return (uint64_t)n->kind << 60 | (uint64_t)(n->name & 0xfff) << 48 |
 	       (uint64_t)(n->pid & 0xffffff) << 24 | (uint64_t)(n->tid & 0xffffff);
 }
@@ -131,7 +131,7 @@ int node_unpack(uint64_t number, struct node *ret)
 {
 	enum node_kind kind = number >> 60;
 
-	if (number == TREE_ROOT) {
+	if (number == SHAPE_ROOT) {
 		*ret = (struct node){.kind = NODE_ROOT};
 		return 0;
 	}
@@ -142,7 +142,7 @@ int node_unpack(uint64_t number, struct node *ret)
 	return 0;
 }
 
-static const char *last_name(const struct tree *t, const struct node *n)
+static const char *last_name(const struct shape *t, const struct node *n)
 {
 	switch (n->kind) {
 	case NODE_SELF:
@@ -162,7 +162,7 @@ static const char *last_name(const struct tree *t, const struct node *n)
 	}
 }
 
-int tree_path(const struct tree *t, const struct node *n, char *ret, size_t size)
+int shape_path(const struct shape *t, const struct node *n, char *ret, size_t size)
 {
 	const char *name = last_name(t, n);
 	int len;
@@ -178,15 +178,15 @@ int tree_path(const struct tree *t, const struct node *n, char *ret, size_t size
 	return len < (int)size ? 0 : -ENAMETOOLONG;
 }
 
-int tree_redirect(const struct tree *t, const struct node *n, char *ret, size_t size)
+int shape_redirect(const struct shape *t, const struct node *n, char *ret, size_t size)
 {
 	const char *up = n->tid ? "../../../" : n->pid ? "../" : "";
-	char path[TREE_PATH];
-	int err = tree_path(t, n, path, sizeof(path));
+	char path[SHAPE_PATH];
+	int err = shape_path(t, n, path, sizeof(path));
 
 	if (err)
 		return err;
-	return snprintf(ret, size, "%s" TREE_REAL "/%s", up, path) < (int)size ? 0 : -ENAMETOOLONG;
+	return snprintf(ret, size, "%s" SHAPE_REAL "/%s", up, path) < (int)size ? 0 : -ENAMETOOLONG;
 }
 
 static pid_t id_of(const char *name)
@@ -213,7 +213,7 @@ static enum node_kind place_of(const struct node *parent, const char *name, unsi
 {
 	bool root = parent->kind == NODE_ROOT;
 
-	if (root && !strcmp(name, TREE_REAL))
+	if (root && !strcmp(name, SHAPE_REAL))
 		return NODE_REAL;
 	if (root && !strcmp(name, "self"))
 		return NODE_SELF;
@@ -228,24 +228,25 @@ static enum node_kind place_of(const struct node *parent, const char *name, unsi
 	return find_file(name, !root, ret_file) ? NODE_FILE : NODE_REDIRECT;
 }
 
-static void shape(const struct tree *t, const struct node *n, struct stat *st)
+static void adjust(const struct shape *t, const struct node *n, struct stat *st)
 {
-	char text[TREE_PATH] = "";
+	char text[SHAPE_PATH] = "";
 
 	st->st_ino = node_pack(n);
 	if (n->kind != NODE_REDIRECT)
 		return;
-	tree_redirect(t, n, text, sizeof(text));
+	shape_redirect(t, n, text, sizeof(text));
 	st->st_mode = S_IFLNK | 0777;
 	st->st_size = (off_t)strlen(text);
 	st->st_nlink = 1;
 }
 
-static int stat_at(const struct tree *t, const struct node *dir, const char *name, struct stat *ret)
+static int stat_at(const struct shape *t, const struct node *dir, const char *name,
+		   struct stat *ret)
 {
-	char path[TREE_PATH];
+	char path[SHAPE_PATH];
 	size_t len;
-	int err = tree_path(t, dir, path, sizeof(path));
+	int err = shape_path(t, dir, path, sizeof(path));
 
 	if (err)
 		return err;
@@ -255,17 +256,17 @@ static int stat_at(const struct tree *t, const struct node *dir, const char *nam
 	return fstatat(t->proc, path, ret, AT_SYMLINK_NOFOLLOW) ? -errno : 0;
 }
 
-int tree_stat(const struct tree *t, const struct node *n, struct stat *ret)
+int shape_stat(const struct shape *t, const struct node *n, struct stat *ret)
 {
-	char path[TREE_PATH];
+	char path[SHAPE_PATH];
 	struct stat st;
-	int err = tree_path(t, n, path, sizeof(path));
+	int err = shape_path(t, n, path, sizeof(path));
 
 	if (err)
 		return err;
 	if (fstatat(t->proc, path, &st, AT_SYMLINK_NOFOLLOW))
 		return -errno;
-	shape(t, n, &st);
+	adjust(t, n, &st);
 	*ret = st;
 	return 0;
 }
@@ -276,8 +277,8 @@ static bool is_directory(const struct node *n)
 	       n->kind == NODE_THREAD;
 }
 
-int tree_lookup(struct tree *t, const struct node *parent, const char *name, struct node *ret,
-		struct stat *ret_st)
+int shape_lookup(struct shape *t, const struct node *parent, const char *name, struct node *ret,
+		 struct stat *ret_st)
 {
 	struct node n = {.pid = parent->pid, .tid = parent->tid};
 	struct stat st;
@@ -300,7 +301,7 @@ int tree_lookup(struct tree *t, const struct node *parent, const char *name, str
 		n.kind = NODE_LINK;
 	else if (n.kind == NODE_REDIRECT && parent->kind == NODE_ROOT && t->place[n.name])
 		n.kind = NODE_PLACE;
-	shape(t, &n, &st);
+	adjust(t, &n, &st);
 	*ret = n;
 	*ret_st = st;
 	return 0;
