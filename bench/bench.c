@@ -6,6 +6,8 @@
  *
  *     bench VMDESCHED [SECONDS [PAIRS]]
  *
+ * `desched` is expected beside VMDESCHED.
+ *
  * Prints a table, and JSON (schema desched-bench/1) to the file that $BENCH_JSON names.
  */
 #include "base/clock.h"
@@ -14,6 +16,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -455,6 +458,70 @@ static int bench_programs(struct result *r)
 	return 2;
 }
 
+#define VIEW_PROCESSES 500
+
+static uint64_t run_top(char *const argv[])
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), status;
+	uint64_t begin = clock_mono();
+	pid_t pid = spawn(argv, null);
+
+	waitpid(pid, &status, 0);
+	close(null);
+	if (status) {
+		errno = ENOENT;
+		die("top (package procps)");
+	}
+	return clock_mono() - begin;
+}
+
+static int count_process(pid_t pid, void *data)
+{
+	(void)pid;
+	++*(int *)data;
+	return 0;
+}
+
+/* One run of top among 500 processes in a view, against one without. */
+static int bench_view(struct result *r)
+{
+	char desched[4096];
+	char *plain[] = {"top", "-b", "-n", "1", NULL};
+	char *view[] = {desched, "view", "--socket", socket_path, "--",
+			"top",	 "-b",	 "-n",	     "1",	  NULL};
+	double with[PAIRS_MAX], without[PAIRS_MAX], ratio[PAIRS_MAX];
+	const char *slash = strrchr(vmdesched, '/');
+	pid_t daemon = start_daemon(), sleepers[VIEW_PROCESSES];
+	int n = 0, there = 0;
+
+	snprintf(desched, sizeof(desched), "%.*sdesched", slash ? (int)(slash + 1 - vmdesched) : 0,
+		 vmdesched);
+	for (proc_each_id("/proc", count_process, &there); there + n < VIEW_PROCESSES; n++) {
+		sleepers[n] = fork();
+		if (sleepers[n] == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				pause();
+		}
+	}
+	for (int i = 0; i < pairs; i++) {
+		without[i] = (double)run_top(plain);
+		with[i] = (double)run_top(view);
+		ratio[i] = with[i] / without[i];
+	}
+	while (n--) {
+		kill(sleepers[n], SIGKILL);
+		waitpid(sleepers[n], NULL, 0);
+	}
+	stop_daemon(daemon);
+	r->value = median(with, pairs) / median(without, pairs);
+	qsort(ratio, (size_t)pairs, sizeof(*ratio), compare);
+	r->low = ratio[pairs / 4];
+	r->high = ratio[pairs - 1 - pairs / 4];
+	r->met = r->value <= 3;
+	return 1;
+}
+
 static struct result results[] = {
 	{"vmdesched CPU at 1000 switches/s", "% of a CPU", "<= 0.5", NAN, NAN, NAN, false},
 	{"vmdesched resident memory", "MiB", "<= 8", NAN, NAN, NAN, false},
@@ -468,6 +535,7 @@ static struct result results[] = {
 	{"ping-pong without / with, CPU time", "ratio", "", NAN, NAN, NAN, false},
 	{"BPF programs, mean", "ns", "<= 300", NAN, NAN, NAN, false},
 	{"vmdesched CPU per record", "ns", "", NAN, NAN, NAN, false},
+	{"top, 500 processes, view / plain", "ratio", "<= 3", NAN, NAN, NAN, false},
 };
 
 static void print(void)
@@ -530,7 +598,8 @@ int main(int argc, char **argv)
 	n += bench_fast(results + n);
 	n += bench_pairs(results + n, hackbench);
 	n += bench_pairs(results + n, ping_pong);
-	bench_programs(results + n);
+	n += bench_programs(results + n);
+	bench_view(results + n);
 	print();
 	if (json)
 		write_json(json);

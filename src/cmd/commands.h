@@ -10,6 +10,7 @@
 #define COMMANDS(row) \
 	row(top) \
 	row(record) \
+	row(view) \
 	row(correct) \
 	row(doctor) \
 	row(lab) \

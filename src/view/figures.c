@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+#include "view/figures.h"
+
+#include "base/units.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+#define SECONDS_MAX   1e9 /* more than any machine is up */
+#define EPOCH_SLACK   NS_PER_SEC
+#define ROUNDING      NS_PER_MS		/* seconds in a text are not exact */
+#define FORGOTTEN     (60 * NS_PER_SEC) /* a task that nobody spoke of for so long has ended */
+#define FORGET_PERIOD (10 * NS_PER_SEC)
+
+/* A cumulative figure over several epochs. */
+struct tally {
+	uint64_t before, now; /* of the epochs that are over, of this one */
+};
+
+struct task {
+	uint64_t key;
+	json_int_t id; /* by which the agent tells processes of one number apart; 0: it does not */
+	pid_t pid;
+	struct tally less, children_less;
+	uint64_t truth; /* ns, of this epoch of the task */
+	uint64_t epoch; /* a new one with each agent, and when another task gets this number */
+	uint64_t told;	/* the last snapshot that it was in */
+	uint64_t seen;	/* ns: when anybody spoke of it last */
+	struct task_shown shown;
+	UT_hash_handle hh;
+};
+
+struct figures {
+	struct task *tasks; /* by key */
+	pid_t holder;
+	struct tally held; /* what the holder shows */
+	uint64_t taken, elapsed, forgot;
+	uint64_t snapshots, epochs; /* how many there were */
+	struct system_figures system;
+	struct system_shown shown;
+};
+
+struct figures *figures_new(void)
+{
+	struct figures *f = calloc(1, sizeof(*f));
+
+	if (f)
+		f->system.epoch = 1;
+	return f;
+}
+
+struct figures *figures_free(struct figures *f)
+{
+	struct task *t, *next;
+
+	if (!f)
+		return NULL;
+	HASH_ITER (hh, f->tasks, t, next) {
+		HASH_DEL(f->tasks, t);
+		free(t);
+	}
+	free(f->system.cpu);
+	free(f->shown.cpu);
+	free(f);
+	return NULL;
+}
+
+static uint64_t tally_sum(const struct tally *t)
+{
+	return t->before + t->now;
+}
+
+static void tally_end_epoch(struct tally *t)
+{
+	t->before += t->now;
+	t->now = 0;
+}
+
+/* Seconds as ns; what is none is 0. */
+static uint64_t ns_of(const json_t *o, const char *key)
+{
+	double s = json_number_value(json_object_get(o, key));
+
+	return isfinite(s) && s > 0 && s < SECONDS_MAX ? (uint64_t)(s * 1e9) : 0;
+}
+
+/* What the kernel billed and the task did not have: nothing on a kernel that subtracts steal. */
+static uint64_t billed_ns(const json_t *amounts)
+{
+	return u64_sub_floor(ns_of(amounts, "reported_s"), ns_of(amounts, "true_s"));
+}
+
+static pid_t id_of(const json_t *o, const char *key)
+{
+	json_int_t id = json_integer_value(json_object_get(o, key));
+
+	return id > 0 && id <= INT32_MAX ? (pid_t)id : 0;
+}
+
+/* ---- tasks ---- */
+
+static uint64_t key_of(pid_t pid, pid_t tid)
+{
+	return tid ? (uint64_t)tid << 1 | 1 : (uint64_t)pid << 1;
+}
+
+static struct task *find(struct figures *f, uint64_t key)
+{
+	struct task *t;
+
+	HASH_FIND(hh, f->tasks, &key, sizeof(key), t);
+	return t;
+}
+
+static struct task *obtain(struct figures *f, pid_t pid, pid_t tid, uint64_t now)
+{
+	uint64_t key = key_of(pid, tid);
+	struct task *t = find(f, key);
+
+	if (!t && HASH_COUNT(f->tasks) < FIGURES_TASKS_MAX) {
+		t = calloc(1, sizeof(*t));
+		if (!t)
+			return NULL;
+		t->key = key;
+		t->pid = pid;
+		t->epoch = ++f->epochs;
+		HASH_ADD(hh, f->tasks, key, sizeof(t->key), t);
+	}
+	if (t)
+		t->seen = now;
+	return t;
+}
+
+/* Another task under this number. What was shown of the first one is found out by the kernel's own
+ * figures. */
+static void begin_anew(struct figures *f, struct task *t)
+{
+	t->less = t->children_less = (struct tally){0};
+	t->truth = 0;
+	t->epoch = ++f->epochs;
+}
+
+static void tell(const struct figures *f, struct task *t, uint64_t less, uint64_t truth)
+{
+	t->less.now = u64_max(t->less.now, less);
+	t->truth = u64_max(t->truth, truth);
+	t->told = f->snapshots;
+}
+
+static bool went_back(uint64_t from, uint64_t to)
+{
+	return to + ROUNDING < from;
+}
+
+static void take_thread(struct figures *f, pid_t pid, const json_t *o)
+{
+	pid_t tid = id_of(o, "tid");
+	struct task *t = tid ? obtain(f, pid, tid, f->taken) : NULL;
+	uint64_t less = billed_ns(o);
+
+	if (!t)
+		return;
+	if (t->pid != pid || went_back(t->less.now, less))
+		begin_anew(f, t);
+	t->pid = pid;
+	tell(f, t, less, ns_of(o, "true_s"));
+}
+
+/* A process without a list of threads has one, but may have had more: what is new is that one's. */
+static void take_lone_thread(struct figures *f, const struct task *before, const struct task *now)
+{
+	struct task *t = obtain(f, now->pid, now->pid, f->taken);
+
+	if (!t)
+		return;
+	if (before->epoch != now->epoch)
+		begin_anew(f, t);
+	tell(f, t, t->less.now + now->less.now - before->less.now,
+	     t->truth + now->truth - before->truth);
+}
+
+static bool is_another(const struct task *t, json_int_t id, uint64_t less)
+{
+	return t->id && id ? t->id != id : went_back(t->less.now, less);
+}
+
+static void take_process(struct figures *f, const json_t *o)
+{
+	pid_t pid = id_of(o, "pid");
+	struct task *t = pid ? obtain(f, pid, 0, f->taken) : NULL, before;
+	const json_t *threads = json_object_get(o, "threads"), *thread;
+	json_int_t id = json_integer_value(json_object_get(o, "id"));
+	uint64_t less = billed_ns(o);
+	size_t i;
+
+	if (!t)
+		return;
+	before = *t;
+	if (is_another(t, id, less)) {
+		begin_anew(f, t);
+		before.less.now = before.truth = 0;
+	}
+	t->id = id;
+	tell(f, t, less, ns_of(o, "true_s"));
+	t->children_less.now = u64_max(t->children_less.now,
+				       billed_ns(json_object_get(o, "children")));
+	if (!json_array_size(threads))
+		take_lone_thread(f, &before, t);
+	json_array_foreach(threads, i, thread) take_thread(f, pid, thread);
+}
+
+static void forget(struct figures *f, uint64_t now)
+{
+	struct task *t, *next;
+
+	if (now - f->forgot < FORGET_PERIOD)
+		return;
+	f->forgot = now;
+	HASH_ITER (hh, f->tasks, t, next) {
+		if (now - t->seen < FORGOTTEN)
+			continue;
+		HASH_DEL(f->tasks, t);
+		free(t);
+	}
+}
+
+/* A thread's number may stand for its process, too: /proc has it, though it does not list it. */
+static struct task *process_of_thread(struct figures *f, pid_t tid)
+{
+	struct task *thread = find(f, key_of(0, tid));
+
+	return thread ? find(f, key_of(thread->pid, 0)) : NULL;
+}
+
+int figures_task(struct figures *f, pid_t pid, pid_t tid, uint64_t now,
+		 struct task_figures *ret_figures, struct task_shown **ret_shown)
+{
+	struct task *t = find(f, key_of(pid, tid));
+	bool holds;
+
+	if (!t && !tid)
+		t = process_of_thread(f, pid);
+	if (!t)
+		t = obtain(f, pid, tid, now);
+	if (!t)
+		return HASH_COUNT(f->tasks) < FIGURES_TASKS_MAX ? -ENOMEM : -ENOSPC;
+	t->seen = now;
+	holds = f->holder && f->holder == pid && (!tid || tid == pid);
+	*ret_figures = (struct task_figures){
+		.live = f->system.live && (holds || t->told == f->snapshots),
+		.epoch = t->epoch,
+		.since = f->taken - f->elapsed,
+		.truth = t->truth + (holds ? f->held.now : 0),
+		.less = tally_sum(&t->less),
+		.more = holds ? tally_sum(&f->held) : 0,
+		.children_less = tally_sum(&t->children_less),
+	};
+	*ret_shown = &t->shown;
+	return 0;
+}
+
+/* ---- the machine ---- */
+
+const struct system_figures *figures_system(const struct figures *f)
+{
+	return &f->system;
+}
+
+struct system_shown *figures_system_shown(struct figures *f)
+{
+	return &f->shown;
+}
+
+static int grow_cpus(struct figures *f, size_t n)
+{
+	struct cpu_figures *cpu;
+	struct cpu_shown *shown;
+
+	if (n <= f->system.n_cpus)
+		return 0;
+	cpu = realloc(f->system.cpu, n * sizeof(*cpu));
+	if (!cpu)
+		return -ENOMEM;
+	f->system.cpu = cpu;
+	shown = realloc(f->shown.cpu, n * sizeof(*shown));
+	if (!shown)
+		return -ENOMEM;
+	f->shown.cpu = shown;
+	for (size_t i = f->system.n_cpus; i < n; i++) {
+		cpu[i] = (struct cpu_figures){0};
+		shown[i] = (struct cpu_shown){0};
+	}
+	f->system.n_cpus = (unsigned)n;
+	return 0;
+}
+
+static void take_cpu(const json_t *o, struct cpu_figures *into, struct cpu_figures *all)
+{
+	uint64_t busy_away = ns_of(o, "descheduled_s") + ns_of(o, "wait_s");
+	uint64_t idle_away = ns_of(o, "idle_descheduled_s") + ns_of(o, "idle_wait_s");
+
+	*into = (struct cpu_figures){
+		.ended_away = into->ended_away,
+		.busy = u64_sub_floor(ns_of(o, "busy_s"), busy_away),
+		.idle = u64_sub_floor(ns_of(o, "idle_s"), idle_away),
+		.away = busy_away + idle_away,
+		.busy_away = busy_away,
+	};
+	all->busy += into->busy;
+	all->idle += into->idle;
+	all->away += into->away;
+	all->busy_away += busy_away;
+}
+
+static void take_cpus(struct figures *f, const json_t *cpus)
+{
+	const json_t *o;
+	size_t i;
+
+	f->system.all = (struct cpu_figures){0};
+	json_array_foreach(cpus, i, o) take_cpu(o, &f->system.cpu[i], &f->system.all);
+}
+
+/* ---- snapshots ---- */
+
+/* An agent that was started since the last snapshot has seen less time than went by. */
+static bool is_new_epoch(const struct figures *f, uint64_t elapsed, uint64_t now)
+{
+	return f->taken && elapsed + EPOCH_SLACK < f->elapsed + (now - f->taken);
+}
+
+static void begin_epoch(struct figures *f)
+{
+	struct task *t, *next;
+
+	f->system.epoch++;
+	for (unsigned i = 0; i < f->system.n_cpus; i++)
+		f->system.cpu[i].ended_away += f->system.cpu[i].busy_away;
+	tally_end_epoch(&f->held);
+	HASH_ITER (hh, f->tasks, t, next) {
+		tally_end_epoch(&t->less);
+		tally_end_epoch(&t->children_less);
+		t->id = 0;
+		t->truth = 0;
+		t->epoch = ++f->epochs;
+	}
+}
+
+int figures_update(struct figures *f, const json_t *snapshot, pid_t holder, uint64_t now)
+{
+	const char *schema = json_string_value(json_object_get(snapshot, "schema"));
+	const json_t *cpus = json_object_get(snapshot, "cpus");
+	const json_t *processes = json_object_get(snapshot, "processes");
+	uint64_t elapsed = ns_of(snapshot, "elapsed_s"), held;
+	size_t i;
+	json_t *o;
+
+	if (!schema || strcmp(schema, "desched-agent/1") != 0 || !json_is_array(processes) ||
+	    json_array_size(cpus) > VIEW_CPUS_MAX || grow_cpus(f, json_array_size(cpus)))
+		return -EBADMSG;
+	if (is_new_epoch(f, elapsed, now))
+		begin_epoch(f);
+	f->snapshots++;
+	f->taken = now;
+	f->elapsed = elapsed;
+	f->holder = holder;
+	held = ns_of(json_object_get(snapshot, "totals"), "vmdesched_s");
+	f->held.now = u64_max(f->held.now, held);
+	f->system.live = true;
+	f->system.kernel_subtracts = json_is_true(json_object_get(snapshot, "kernel_subtracts"));
+	take_cpus(f, cpus);
+	json_array_foreach(processes, i, o) take_process(f, o);
+	forget(f, now);
+	return 0;
+}
+
+void figures_stale(struct figures *f)
+{
+	f->system.live = false;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shape of the view, beside the real /proc (the mount at `.real` in its root):
+ *
+ *     PID, PID/task, PID/task/TID   directories, as they are there
+ *     stat, sched, schedstat        files with corrected text: the rows of a table
+ *     self, thread-self, and the
+ *     links of a process (exe ...)  symbolic links with the text that the caller would see there
+ *     other directories of the root places on which the real ones are mounted
+ *     all else                      a symbolic link to it in .real
+ *
+ * So whoever opens what is not corrected opens the real file, with his own rights. A node is told
+ * apart by a number that holds all there is to know of it, and there is no table of nodes: a server
+ * that takes over from a dead one knows what the kernel means.
+ */
+#ifndef VIEW_SHAPE_H
+#define VIEW_SHAPE_H
+
+#include "view/rewrite.h"
+
+#include <stddef.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#define SHAPE_ROOT 1 /* the number of the root */
+#define SHAPE_REAL ".real"
+#define SHAPE_PATH 512
+
+enum node_kind {
+	NODE_ROOT,
+	NODE_PROCESS, /* PID */
+	NODE_TASKS,   /* PID/task */
+	NODE_THREAD,  /* PID/task/TID */
+	NODE_REAL,    /* where the real /proc is mounted */
+	NODE_SELF,
+	NODE_THREAD_SELF,
+	NODE_PLACE,    /* where a directory of the real root is mounted */
+	NODE_FILE,     /* `name` is its row */
+	NODE_LINK,     /* has the text of the real link */
+	NODE_REDIRECT, /* leads into .real */
+};
+
+struct node {
+	enum node_kind kind;
+	unsigned name; /* for the last four */
+	pid_t pid;     /* 0: in the root */
+	pid_t tid;     /* 0: of the process */
+};
+
+/* A corrected file: one of the two functions. */
+struct shape_file {
+	const char *name;
+	int (*system)(const char *text, const struct system_figures *figures,
+		      struct system_shown *shown, FILE *out);
+	int (*task)(const char *text, const struct task_figures *figures, struct task_shown *shown,
+		    FILE *out);
+};
+const struct shape_file *shape_file(const struct node *node);
+
+struct shape;
+
+/* `proc` is a directory descriptor of the real /proc, and stays the caller's. */
+int shape_new(int proc, struct shape **ret);
+struct shape *shape_free(struct shape *t);
+int shape_proc(const struct shape *t);
+
+/* Calls fn with the name of every NODE_PLACE; a non-zero result ends that and is returned. */
+int shape_each_place(const struct shape *t, int (*fn)(const char *name, void *data), void *data);
+
+uint64_t node_pack(const struct node *node);
+int node_unpack(uint64_t number, struct node *ret); /* -ESTALE for no number of ours */
+
+/* Where the node's like is, relative to the real /proc. */
+int shape_path(const struct shape *t, const struct node *node, char *ret, size_t size);
+
+/* The text of a NODE_REDIRECT. */
+int shape_redirect(const struct shape *t, const struct node *node, char *ret, size_t size);
+
+/* An entry of a directory, and its attributes. -ENOENT, or what the real /proc says. */
+int shape_lookup(struct shape *t, const struct node *parent, const char *name, struct node *ret,
+		 struct stat *ret_st);
+int shape_stat(const struct shape *t, const struct node *node, struct stat *ret);
+
+#endif

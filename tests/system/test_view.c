@@ -1,0 +1,650 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * desched view as people use it: commands that see it, with an agent whose figures are known, held
+ * to what the real /proc says of the same processes. The texts alone are in test_view_rewrite.c.
+ * Needs root and FUSE.
+ *
+ *     test_view DESCHED
+ */
+#include "fake_agent.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <sys/mount.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define SKIPPED 77
+#define TICK_S	0.01
+
+static const char *desched;
+static struct fake *fake;
+static pid_t worker; /* has spun for a while, and sleeps */
+
+static void sleep_ms(unsigned ms)
+{
+	usleep(ms * 1000);
+}
+
+/* ---- commands ---- */
+
+/* What a shell command prints, and its exit status. The text is valid until the next two calls. */
+static const char *shell(int *ret_status, const char *format, ...)
+{
+	static char texts[2][256 * 1024];
+	static int turn;
+	char *text = texts[turn ^= 1], command[4096];
+	size_t n;
+	va_list args;
+	FILE *f;
+	int status;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	f = popen(command, "r");
+	assert_non_null(f);
+	n = fread(text, 1, sizeof(texts[0]) - 1, f);
+	text[n] = '\0';
+	status = pclose(f);
+	if (ret_status)
+		*ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return text;
+}
+
+#define NATIVE(...) shell(NULL, __VA_ARGS__)
+#define VIEW(format, ...)                                                                          \
+	shell(NULL, "%s view --socket %s -- " format, desched, fake->path, ##__VA_ARGS__)
+
+static bool installed(const char *tool)
+{
+	int status;
+
+	shell(&status, "command -v %s", tool);
+	return status == 0;
+}
+
+/* The same command sees the same. */
+static void check_same(const char *command)
+{
+	const char *native = NATIVE("%s", command);
+
+	assert_string_equal(VIEW("%s", command), native);
+	if (!native[0])
+		fail_msg("'%s' prints nothing", command);
+}
+
+/* ---- processes ---- */
+
+static double cpu_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* A process that spins for so many CPU seconds, then sleeps. */
+static pid_t start_spinning(double seconds)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "a) R 1\n(b");
+	while (cpu_seconds() < seconds)
+		;
+	for (;;)
+		pause();
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static bool is_gone(pid_t pid)
+{
+	for (int i = 0; i < 1000; i++) {
+		if (kill(pid, 0) && errno == ESRCH)
+			return true;
+		sleep_ms(10);
+	}
+	return false;
+}
+
+static void figures(double less, double share, double vmdesched)
+{
+	fake->less = less;
+	fake->share = share;
+	fake->vmdesched = vmdesched;
+	fake->children = 0;
+}
+
+static double total_s(const struct proc_stat *s)
+{
+	return ns_to_s(s->utime_ns + s->stime_ns);
+}
+
+/* Each of two numbers is cut to a tick, before and after. */
+static void is_about(double value, double expected)
+{
+	if (fabs(value - expected) > 2 * TICK_S + 1e-9)
+		fail_msg("%.3f s, expected %.3f s", value, expected);
+}
+
+static void parse(const char *text, struct proc_stat *ret)
+{
+	assert_int_equal(proc_parse_stat(text, ret), 0);
+}
+
+/* ---- the tests ---- */
+
+static void a_process_has_what_it_had(void **state)
+{
+	struct proc_stat native, seen;
+	uint64_t run, seen_run, delay;
+	double ms, seen_ms;
+
+	(void)state;
+	figures(0.3, 0, 0);
+	assert_int_equal(proc_read_stat(worker, 0, &native), 0);
+	assert_true(total_s(&native) >= 0.59);
+	parse(VIEW("cat /proc/%d/stat", worker), &seen);
+	is_about(total_s(&seen), total_s(&native) - 0.3);
+	assert_string_equal(seen.comm, native.comm);
+	assert_int_equal(seen.start_ns, native.start_ns);
+	parse(VIEW("cat /proc/%d/task/%d/stat", worker, worker), &seen);
+	is_about(total_s(&seen), total_s(&native) - 0.3);
+
+	assert_int_equal(proc_read_schedstat(worker, 0, &run, &delay), 0);
+	assert_int_equal(
+		proc_parse_schedstat(VIEW("cat /proc/%d/schedstat", worker), &seen_run, &delay), 0);
+	assert_in_range(seen_run, run - 300001000, run - 299999000);
+	ms = atof(NATIVE("sed -n 's/se.sum_exec_runtime *://p' /proc/%d/sched", worker));
+	seen_ms = atof(VIEW("sed -n 's/se.sum_exec_runtime *://p' /proc/%d/sched", worker));
+	assert_true(fabs(seen_ms - (ms - 300)) < 0.01);
+}
+
+static void vmdesched_has_the_rest(void **state)
+{
+	struct proc_stat native, seen;
+
+	(void)state;
+	figures(0.3, 0, 123);
+	parse(VIEW("cat /proc/%d/stat", fake->pid), &seen);
+	assert_int_equal(proc_read_stat(fake->pid, 0, &native), 0);
+	assert_string_equal(seen.comm, "vmdesched");
+	assert_true(total_s(&seen) >= 123 - 2 * TICK_S);
+	assert_true(total_s(&seen) <= 123 + total_s(&native) + TICK_S);
+}
+
+static void all_else_is_the_real_proc(void **state)
+{
+	static const char *const files[] = {"status", "cmdline", "limits",  "maps",
+					    "cgroup", "statm",	 "environ", "task/%d/comm"};
+	char command[256], name[64];
+
+	(void)state;
+	figures(0, 0, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(name, sizeof(name), files[i], worker);
+		snprintf(command, sizeof(command), "cat /proc/%d/%s", worker, name);
+		check_same(command);
+	}
+	snprintf(command, sizeof(command),
+		 "sh -c 'readlink /proc/%d/exe /proc/%d/cwd /proc/%d/fd/0'", worker, worker,
+		 worker);
+	check_same(command);
+	snprintf(command, sizeof(command), "ls /proc/%d /proc/%d/task /proc/%d/fd/", worker, worker,
+		 worker);
+	check_same(command);
+	check_same("sh -c 'ls /proc | grep -v ^[0-9]'");
+	check_same("realpath /proc/sys/kernel/pid_max");
+	check_same("cat /proc/cpuinfo /proc/version /proc/sys/kernel/pid_max");
+	check_same(
+		"stat -c '%a %u %g %F' /proc/1 /proc/1/stat /proc/1/task /proc/1/sched /proc/stat");
+	check_same("sh -c 'echo 77 >/proc/self/oom_score_adj && cat /proc/self/oom_score_adj'");
+	check_same("sh -c 'echo through a pipe | cat /dev/stdin'");
+	check_same("sh -c 'cat /proc/999999999/stat 2>&1'");
+	check_same("sh -c 'ls /proc/self/no-such-file 2>&1'");
+}
+
+static void self_is_who_looks(void **state)
+{
+	int a = 0, b = 0, c = 0, d = 0;
+
+	(void)state;
+	assert_int_equal(sscanf(VIEW("sh -c 'echo $$; exec readlink /proc/self'"), "%d %d", &a, &b),
+			 2);
+	assert_int_equal(a, b);
+	assert_int_equal(sscanf(VIEW("sh -c 'echo $$; exec readlink /proc/thread-self'"),
+				"%d %d/task/%d", &a, &c, &d),
+			 3);
+	assert_int_equal(a, c);
+	assert_int_equal(a, d);
+}
+
+/* The kernel hides a process's addresses and links from those who may not trace it. */
+static void rights_are_those_of_the_reader(void **state)
+{
+	static const char nobody[] = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+	static const char powerless_root[] = "setpriv --bounding-set -all --inh-caps -all";
+	char command[512];
+	const char *all;
+	int status;
+
+	(void)state;
+	if (!installed("setpriv"))
+		skip();
+	figures(0, 0, 0);
+	snprintf(command, sizeof(command),
+		 "%s sh -c 'cat /proc/%d/stat /proc/%d/task/%d/stat; "
+		 "cat /proc/%d/environ 2>&1; readlink /proc/%d/exe || echo hidden'",
+		 nobody, worker, worker, worker, worker, worker);
+	check_same(command);
+	assert_non_null(strstr(NATIVE("%s", command), "hidden"));
+	/* The test has something to find: root sees more than that. */
+	all = NATIVE("cat /proc/%d/stat", worker);
+	assert_string_not_equal(NATIVE("%s cat /proc/%d/stat", nobody, worker), all);
+	assert_string_equal(VIEW("cat /proc/%d/stat", worker), all);
+	/* A root without capabilities may not look at another's process. */
+	NATIVE("setpriv --reuid 65534 --regid 65534 --clear-groups sleep 60 </dev/null "
+	       ">/dev/null & echo $! >%s.pid; sleep 0.3",
+	       fake->path);
+	snprintf(command, sizeof(command), "%s cat /proc/$(cat %s.pid)/stat", powerless_root,
+		 fake->path);
+	NATIVE("%s", command);
+	snprintf(command, sizeof(command), "%s sh -c 'cat /proc/$(cat %s.pid)/stat'",
+		 powerless_root, fake->path);
+	check_same(command);
+	all = NATIVE("sh -c 'cat /proc/$(cat %s.pid)/stat'", fake->path);
+	assert_string_not_equal(NATIVE("%s", command), all);
+	shell(&status, "kill $(cat %s.pid); rm %s.pid", fake->path, fake->path);
+	assert_int_equal(status, 0);
+}
+
+/* The agent's figures rise, fall, and it is started anew while one view goes on. */
+static void counters_only_go_forward(void **state)
+{
+	pid_t spinner = start_spinning(1e9), pid;
+	char out[96];
+	double last[2] = {0, 0};
+	int lines = 0;
+	struct proc_stat s;
+	uint64_t run, delay;
+	char text[1024];
+	FILE *f;
+
+	(void)state;
+	fake->task = spinner;
+	snprintf(out, sizeof(out), "%s.out", fake->path);
+	pid = fork();
+	if (pid == 0) {
+		VIEW("sh -c 'for i in $(seq 60); do cat /proc/%d/stat | tr \"\\n\" \" \"; echo; "
+		     "cat /proc/%d/schedstat; sleep 0.03; done' >%s",
+		     spinner, spinner, out);
+		_exit(0);
+	}
+	for (int i = 0; i < 12; i++) {
+		figures(i % 3 ? 0.05 * i : 0, i % 2 ? 0.5 : 0.2, i);
+		if (i % 4 == 3) {
+			fake_stop(fake);
+			fake_start(fake);
+		}
+		sleep_ms(150);
+	}
+	waitpid(pid, NULL, 0);
+	f = fopen(out, "r");
+	assert_non_null(f);
+	while (fgets(text, sizeof(text), f)) {
+		double now;
+		int kind = proc_parse_stat(text, &s) ? 1 : 0;
+
+		if (kind == 1)
+			assert_int_equal(proc_parse_schedstat(text, &run, &delay), 0);
+		now = kind ? ns_to_s(run) : total_s(&s);
+		assert_true(now >= last[kind]);
+		last[kind] = now;
+		lines++;
+	}
+	fclose(f);
+	unlink(out);
+	end(spinner);
+	fake->task = worker;
+	assert_int_equal(lines, 120);
+	assert_true(last[0] > 0);
+}
+
+/* ---- the server dies ---- */
+
+static int count(const char *text, const char *word)
+{
+	int n = 0;
+
+	for (; (text = strstr(text, word)); text++)
+		n++;
+	return n;
+}
+
+static pid_t await_client(void)
+{
+	for (int i = 0; i < 1000 && !fake->client; i++)
+		sleep_ms(10);
+	assert_true(fake->client > 0);
+	return fake->client;
+}
+
+static bool sees_a_view(pid_t pid)
+{
+	char path[64], text[64 * 1024];
+
+	snprintf(path, sizeof(path), "/proc/%d/mounts", pid);
+	return file_read(path, text, sizeof(text)) > 0 && strstr(text, " /proc fuse.desched ");
+}
+
+static pid_t start_view(const char *out, char *const argv[])
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	if (!freopen(out, "w", stdout))
+		_exit(126);
+	execv(desched, argv);
+	_exit(127);
+}
+
+static void top_goes_on_without_the_server(void **state)
+{
+	char *argv[] = {(char *)(uintptr_t)desched,
+			"view",
+			"--socket",
+			fake->path,
+			"--",
+			"top",
+			"-b",
+			"-d",
+			"0.2",
+			"-n",
+			"15",
+			NULL};
+	char out[96];
+	int status;
+	pid_t top, server;
+
+	(void)state;
+	if (!installed("top"))
+		skip();
+	snprintf(out, sizeof(out), "%s.out", fake->path);
+	fake->client = 0;
+	top = start_view(out, argv);
+	server = await_client();
+	for (int i = 0; i < 1000 && count(NATIVE("cat %s", out), "top - ") < 3; i++)
+		sleep_ms(10);
+	assert_true(sees_a_view(top));
+	kill(server, SIGKILL);
+	for (int i = 0; i < 500 && sees_a_view(top); i++)
+		sleep_ms(10);
+	assert_int_equal(kill(top, 0), 0);
+	assert_false(sees_a_view(top));
+	assert_int_equal(waitpid(top, &status, 0), top);
+	assert_int_equal(status, 0);
+	assert_int_equal(count(NATIVE("cat %s", out), "top - "), 15);
+	unlink(out);
+}
+
+static bool kernel_asks_again(void)
+{
+	struct utsname u;
+	int major = 0, minor = 0;
+
+	return !uname(&u) && sscanf(u.release, "%d.%d", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 9));
+}
+
+/* At whatever instant it is killed, nobody who reads gets an error; on older kernels the one whose
+ * request was in its hands may. Nobody waits for ever. */
+static void readers_go_on_without_the_server(void **state)
+{
+	char script[256];
+	char *argv[] = {(char *)(uintptr_t)desched,
+			"view",
+			"--socket",
+			fake->path,
+			"--",
+			"sh",
+			"-c",
+			script,
+			NULL};
+
+	(void)state;
+	snprintf(script, sizeof(script),
+		 "exec 5</proc/stat; i=0; while [ $i -lt 150 ]; do i=$((i+1)); "
+		 "read x </proc/%d/stat || exit 1; done; read x <&5 || exit 2; echo ok",
+		 worker);
+	for (unsigned i = 0; i < 6; i++) {
+		int status;
+		pid_t pid;
+
+		fake->client = 0;
+		pid = start_view("/dev/null", argv);
+		kill(await_client(), SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		if (kernel_asks_again())
+			assert_int_equal(WEXITSTATUS(status), 0);
+	}
+}
+
+/* ---- */
+
+static void a_view_on_a_directory(void **state)
+{
+	char dir[] = "/tmp/test-view.XXXXXX";
+	struct proc_stat native, seen;
+	int status;
+	pid_t server;
+
+	(void)state;
+	figures(0.3, 0, 0);
+	assert_non_null(mkdtemp(dir));
+	shell(&status, "%s view --socket %s --mount %s", desched, fake->path, dir);
+	assert_int_equal(status, 0);
+	assert_int_equal(proc_read_stat(worker, 0, &native), 0);
+	parse(NATIVE("cat %s/%d/stat", dir, worker), &seen);
+	is_about(total_s(&seen), total_s(&native) - 0.3);
+	server = fake->client;
+	assert_string_equal(NATIVE("cat %s/version", dir), NATIVE("cat /proc/version"));
+	assert_int_equal(umount2(dir, MNT_DETACH), 0);
+	assert_true(is_gone(server)); /* nobody sees it, nobody serves it */
+
+	shell(&status, "%s view --socket %s --mount %s", desched, fake->path, dir);
+	assert_int_equal(status, 0);
+	parse(NATIVE("cat %s/%d/stat", dir, worker), &seen);
+	is_about(total_s(&seen), total_s(&native) - 0.3);
+	server = fake->client;
+	kill(server, SIGKILL);
+	for (int i = 0; i < 500 && strstr(NATIVE("cat /proc/self/mounts"), "fuse.desched"); i++)
+		sleep_ms(10);
+	for (int i = 0; i < 500 && strcmp(NATIVE("stat -fc %%T %s", dir), "proc\n") != 0; i++)
+		sleep_ms(10);
+	parse(NATIVE("cat %s/%d/stat", dir, worker), &seen);
+	is_about(total_s(&seen), total_s(&native));
+	assert_int_equal(umount2(dir, MNT_DETACH), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void nothing_is_left_behind(void **state)
+{
+	int status;
+
+	(void)state;
+	fake->client = 0;
+	shell(&status, "%s view --socket %s -- sh -c 'cat /proc/stat; exit 7'", desched,
+	      fake->path);
+	assert_int_equal(status, 7); /* the command's own */
+	assert_true(is_gone(await_client()));
+}
+
+/* Two tops side by side, one with the view, in which the worker has 40 % of what it seems. */
+static double share_of_task(const char *top_output)
+{
+	char start[16];
+	const char *line = NULL, *p = top_output;
+	double share = -1;
+
+	snprintf(start, sizeof(start), "%d ", fake->task);
+	while ((p = strstr(p, start)))
+		line = p++;
+	if (line)
+		sscanf(line, "%*s %*s %*s %*s %*s %*s %*s %*s %lf", &share);
+	return share;
+}
+
+static void top_shows_the_truth(void **state)
+{
+	pid_t spinner;
+	char out[96];
+	double native, seen;
+
+	(void)state;
+	if (!installed("top"))
+		skip();
+	spinner = start_spinning(1e9);
+	fake->task = spinner;
+	figures(0, 0.6, 0);
+	snprintf(out, sizeof(out), "%s.out", fake->path);
+	VIEW("top -b -n 2 -d 2 -p %d >%s & top -b -n 2 -d 2 -p %d >%s.native; wait", spinner, out,
+	     spinner, out);
+	seen = share_of_task(NATIVE("cat %s", out));
+	native = share_of_task(NATIVE("cat %s.native", out));
+	NATIVE("rm %s %s.native", out, out);
+	end(spinner);
+	fake->task = worker;
+	if (native < 5 || fabs(seen / native - 0.4) > 0.05)
+		fail_msg("top shows %.1f %% natively and %.1f %% in the view", native, seen);
+}
+
+static void the_usual_tools_work(void **state)
+{
+	static const struct {
+		const char *tool, *command, *word;
+		int status;
+	} tools[] = {
+		{"top", "top -b -n 1 -w 200", "vmdesched", 0},
+		{"ps", "ps -e -o pid,time,comm", "vmdesched", 0},
+		{"pidstat", "pidstat -p ALL 1 1", "vmdesched", 0},
+		{"sar", "sar -u 1 1", "%steal", 0},
+		{"mpstat", "mpstat -P ALL 1 1", "%steal", 0},
+		{"vmstat", "vmstat 1 2", "cpu", 0},
+		{"htop", "env TERM=xterm sh -c 'timeout 2 htop </dev/null; true'", "Tasks", 0},
+		{"lsof", "lsof -p 1", "COMMAND", 0},
+		{"sysctl", "sysctl kernel.pid_max", "pid_max", 0},
+	};
+
+	(void)state;
+	figures(0, 0, 10);
+	for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
+		const char *text;
+		int status;
+
+		if (!installed(tools[i].tool)) {
+			printf("no %s here\n", tools[i].tool);
+			continue;
+		}
+		text = shell(&status, "%s view --socket %s -- %s 2>&1", desched, fake->path,
+			     tools[i].command);
+		if (status != tools[i].status || !strstr(text, tools[i].word))
+			fail_msg("%s: exit status %d:\n%.2000s", tools[i].command, status, text);
+	}
+}
+
+static void what_cannot_be_done_is_said(void **state)
+{
+	int status;
+	const char *text = shell(&status, "%s view 2>&1", desched);
+
+	(void)state;
+	assert_int_equal(status, 1);
+	assert_non_null(strstr(text, "--mount DIR"));
+	text = shell(&status, "%s view --socket %s --mount /nonexistent 2>&1", desched, fake->path);
+	assert_int_equal(status, 1);
+	assert_non_null(strstr(text, "/nonexistent"));
+	text = VIEW("%s view -- true 2>&1", desched);
+	assert_non_null(strstr(text, "a view already"));
+	text = shell(&status, "%s view --socket %s -- /nonexistent 2>&1", desched, fake->path);
+	assert_int_equal(status, 127);
+	assert_non_null(strstr(text, "/nonexistent"));
+	if (!installed("setpriv"))
+		return;
+	text = shell(&status,
+		     "setpriv --reuid 65534 --regid 65534 --clear-groups %s view -- true 2>&1",
+		     desched);
+	assert_true(status != 0);
+	assert_int_equal(count(text, "\n"), 1);
+}
+
+static int begin_all(void **state)
+{
+	(void)state;
+	fake = fake_new("test-view");
+	worker = start_spinning(0.6);
+	fake->task = worker;
+	fake_start(fake);
+	for (int i = 0; i < 2000; i++) {
+		struct proc_stat s;
+
+		if (!proc_read_stat(worker, 0, &s) && s.state == 'S')
+			return 0;
+		sleep_ms(10);
+	}
+	return -1;
+}
+
+static int end_all(void **state)
+{
+	(void)state;
+	fake_stop(fake);
+	end(worker);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_process_has_what_it_had),
+		cmocka_unit_test(vmdesched_has_the_rest),
+		cmocka_unit_test(all_else_is_the_real_proc),
+		cmocka_unit_test(self_is_who_looks),
+		cmocka_unit_test(rights_are_those_of_the_reader),
+		cmocka_unit_test(counters_only_go_forward),
+		cmocka_unit_test(top_goes_on_without_the_server),
+		cmocka_unit_test(readers_go_on_without_the_server),
+		cmocka_unit_test(a_view_on_a_directory),
+		cmocka_unit_test(nothing_is_left_behind),
+		cmocka_unit_test(top_shows_the_truth),
+		cmocka_unit_test(the_usual_tools_work),
+		cmocka_unit_test(what_cannot_be_done_is_said),
+	};
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (argc < 2)
+		return 2;
+	desched = argv[1];
+	if (fd < 0 || geteuid() != 0) {
+		printf("skipped: needs root and /dev/fuse\n");
+		return SKIPPED;
+	}
+	close(fd);
+	return cmocka_run_group_tests(tests, begin_all, end_all);
+}

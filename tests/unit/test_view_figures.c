@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* view/figures.h: snapshots of agents that live, are started anew and lie; processes that come, go
+ * and leave their number to others. */
+#include "view/figures.h"
+
+#include "base/units.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MS    NS_PER_MS
+#define BEGIN (1000 * NS_PER_SEC) /* the machine's clock when the agent was started */
+
+static int setup(void **state)
+{
+	*state = figures_new();
+	return *state ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	figures_free(*state);
+	return 0;
+}
+
+/* A snapshot `elapsed` s after its agent's start; `processes` is JSON. */
+static int update_at(struct figures *f, double elapsed, double vmdesched, const char *processes,
+		     uint64_t now)
+{
+	json_t *list = json_loads(processes, 0, NULL);
+	json_t *o = json_pack("{s:s, s:f, s:{s:f}, s:[{s:f, s:f, s:f}], s:o}", "schema",
+			      "desched-agent/1", "elapsed_s", elapsed, "totals", "vmdesched_s",
+			      vmdesched, "cpus", "busy_s", elapsed, "idle_s", 0.0, "descheduled_s",
+			      vmdesched, "processes", list);
+	int err;
+
+	assert_non_null(o);
+	err = figures_update(f, o, 99, now);
+	json_decref(o);
+	return err;
+}
+
+static void update(struct figures *f, double elapsed, double vmdesched, const char *processes)
+{
+	uint64_t now = BEGIN + (uint64_t)(elapsed * 1e9);
+
+	assert_int_equal(update_at(f, elapsed, vmdesched, processes, now), 0);
+}
+
+static struct task_figures of(struct figures *f, pid_t pid, pid_t tid)
+{
+	struct task_figures figures;
+	struct task_shown *shown;
+
+	assert_int_equal(figures_task(f, pid, tid, BEGIN, &figures, &shown), 0);
+	return figures;
+}
+
+/* Seconds in a text are good to a microsecond or so. */
+static void is_about(uint64_t value, uint64_t expected)
+{
+	assert_in_range(value, expected - u64_min(expected, 2000), expected + 2000);
+}
+
+static void what_a_process_did_not_have(void **state)
+{
+	struct figures *f = *state;
+
+	update(f, 10, 3,
+	       "[{\"pid\":7,\"reported_s\":5.5,\"true_s\":2.5,"
+	       "\"children\":{\"reported_s\":1,\"true_s\":0.25}}]");
+	is_about(of(f, 7, 0).less, 3000 * MS);
+	is_about(of(f, 7, 0).children_less, 750 * MS);
+	is_about(of(f, 7, 7).less, 3000 * MS); /* its only thread */
+	is_about(of(f, 7, 0).truth, 2500 * MS);
+	is_about(of(f, 7, 7).truth, 2500 * MS);
+	is_about(of(f, 7, 0).since, BEGIN);
+	assert_true(of(f, 7, 0).live);
+	assert_false(of(f, 8, 0).live);
+	assert_int_equal(of(f, 7, 0).more, 0);
+	assert_int_equal(of(f, 8, 0).less, 0); /* nobody spoke of it */
+}
+
+static void the_holder_shows_it_all(void **state)
+{
+	struct figures *f = *state;
+
+	update(f, 10, 3, "[{\"pid\":99,\"reported_s\":1,\"true_s\":1}]");
+	is_about(of(f, 99, 0).more, 3000 * MS);
+	is_about(of(f, 99, 99).more, 3000 * MS);
+	is_about(of(f, 99, 0).truth, 4000 * MS);
+	assert_true(of(f, 99, 0).live);
+	assert_int_equal(of(f, 99, 100).more, 0);
+	assert_int_equal(of(f, 98, 0).more, 0);
+}
+
+static void threads_have_their_own(void **state)
+{
+	struct figures *f = *state;
+
+	update(f, 10, 3,
+	       "[{\"pid\":7,\"reported_s\":5,\"true_s\":2,\"threads\":["
+	       "{\"tid\":7,\"reported_s\":1,\"true_s\":1},"
+	       "{\"tid\":8,\"reported_s\":4,\"true_s\":1}]}]");
+	is_about(of(f, 7, 0).less, 3000 * MS);
+	is_about(of(f, 7, 7).less, 0);
+	is_about(of(f, 7, 8).less, 3000 * MS);
+	is_about(of(f, 8, 0).less, 3000 * MS); /* /proc/8 is the process of thread 8 */
+	/* Thread 8 has ended; what is new is the first one's. */
+	update(f, 11, 3, "[{\"pid\":7,\"reported_s\":5.5,\"true_s\":2.25}]");
+	is_about(of(f, 7, 0).less, 3250 * MS);
+	is_about(of(f, 7, 7).less, 250 * MS);
+	is_about(of(f, 7, 7).truth, 1250 * MS);
+	assert_true(of(f, 7, 7).live);
+	assert_false(of(f, 7, 8).live);
+}
+
+static void an_agent_that_is_started_anew(void **state)
+{
+	struct figures *f = *state;
+	uint64_t epoch, old;
+
+	update(f, 100, 3, "[{\"pid\":7,\"reported_s\":5,\"true_s\":2}]");
+	epoch = figures_system(f)->epoch;
+	old = of(f, 7, 0).epoch;
+	/* 10 s later there is one that is 4 s old. */
+	assert_int_equal(update_at(f, 4, 1, "[{\"pid\":7,\"reported_s\":2,\"true_s\":1.5}]",
+				   BEGIN + 110 * NS_PER_SEC),
+			 0);
+	is_about(of(f, 7, 0).less, 3500 * MS);
+	is_about(of(f, 7, 7).less, 3500 * MS);
+	is_about(of(f, 7, 0).truth, 1500 * MS);
+	is_about(of(f, 7, 7).truth, 1500 * MS);
+	assert_int_not_equal(of(f, 7, 0).epoch, old);
+	is_about(of(f, 99, 0).more, 4000 * MS);
+	assert_int_not_equal(figures_system(f)->epoch, epoch);
+	is_about(figures_system(f)->cpu[0].ended_away, 3000 * MS);
+	epoch = figures_system(f)->epoch;
+	assert_int_equal(update_at(f, 6, 1.5, "[{\"pid\":7,\"reported_s\":3,\"true_s\":2}]",
+				   BEGIN + 112 * NS_PER_SEC),
+			 0);
+	is_about(of(f, 7, 0).less, 4000 * MS);
+	is_about(of(f, 99, 0).more, 4500 * MS);
+	assert_int_equal(figures_system(f)->epoch, epoch);
+}
+
+/* Even one that has been up for longer than the first one was when we last asked it. */
+static void an_agent_anew_after_a_long_pause(void **state)
+{
+	struct figures *f = *state;
+
+	update(f, 10, 3, "[{\"pid\":7,\"reported_s\":5,\"true_s\":2}]");
+	assert_int_equal(update_at(f, 3590, 5, "[{\"pid\":7,\"reported_s\":50,\"true_s\":46}]",
+				   BEGIN + 3610 * NS_PER_SEC),
+			 0);
+	is_about(of(f, 7, 0).less, 7000 * MS);
+	is_about(of(f, 99, 0).more, 8000 * MS);
+}
+
+static void a_number_is_used_again(void **state)
+{
+	struct figures *f = *state;
+
+	update(f, 10, 3, "[{\"pid\":7,\"id\":1,\"reported_s\":5,\"true_s\":2}]");
+	/* By its id, though it has more than the first one had. */
+	update(f, 20, 13, "[{\"pid\":7,\"id\":2,\"reported_s\":9,\"true_s\":2}]");
+	is_about(of(f, 7, 0).less, 7000 * MS);
+	is_about(of(f, 7, 7).less, 7000 * MS);
+	/* The same one, whose figures go back: they are not believed. */
+	update(f, 25, 13, "[{\"pid\":7,\"id\":2,\"reported_s\":9,\"true_s\":8}]");
+	is_about(of(f, 7, 0).less, 7000 * MS);
+	/* Of an agent that gives no ids: by figures that go back. */
+	update(f, 30, 13, "[{\"pid\":7,\"reported_s\":1,\"true_s\":0.5}]");
+	is_about(of(f, 7, 0).less, 500 * MS);
+}
+
+static void a_kernel_that_subtracts(void **state)
+{
+	struct figures *f = *state;
+
+	update(f, 10, 3, "[{\"pid\":7,\"reported_s\":2,\"true_s\":2,\"descheduled_s\":3}]");
+	assert_int_equal(of(f, 7, 0).less, 0);
+	is_about(of(f, 99, 0).more, 3000 * MS);
+}
+
+static void the_time_of_a_cpu(void **state)
+{
+	struct figures *f = *state;
+	const struct system_figures *s = figures_system(f);
+	json_t *o = json_loads(
+		"{\"schema\":\"desched-agent/1\",\"elapsed_s\":10,\"processes\":[],\"cpus\":["
+		"{\"busy_s\":6,\"idle_s\":4,\"descheduled_s\":2,\"wait_s\":1,"
+		"\"idle_descheduled_s\":0.5,\"idle_wait_s\":0.25},"
+		"{\"busy_s\":1,\"idle_s\":9}]}",
+		0, NULL);
+
+	assert_int_equal(figures_update(f, o, 0, BEGIN), 0);
+	json_decref(o);
+	assert_int_equal(s->n_cpus, 2);
+	is_about(s->cpu[0].busy, 3000 * MS);
+	is_about(s->cpu[0].idle, 3250 * MS);
+	is_about(s->cpu[0].away, 3750 * MS);
+	is_about(s->cpu[0].busy_away, 3000 * MS);
+	is_about(s->all.busy + s->all.idle + s->all.away, 20000 * MS);
+	assert_true(s->live);
+	figures_stale(f);
+	assert_false(s->live);
+}
+
+static void what_makes_no_sense(void **state)
+{
+	static const char *const refused[] = {"{}", "[]", "5",
+					      "{\"schema\":\"desched-agent/2\",\"processes\":[]}",
+					      "{\"schema\":\"desched-agent/1\",\"processes\":5}"};
+	struct figures *f = *state;
+
+	update(f, 10, 3, "[{\"pid\":7,\"reported_s\":5,\"true_s\":2}]");
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		json_t *o = json_loads(refused[i], JSON_DECODE_ANY, NULL);
+
+		assert_int_equal(figures_update(f, o, 0, BEGIN), -EBADMSG);
+		json_decref(o);
+	}
+	is_about(of(f, 7, 0).less, 3000 * MS);
+	update(f, 10, 3,
+	       "[5, null, {\"pid\":-1}, {\"pid\":1e300}, {\"pid\":\"7\"}, "
+	       "{\"pid\":8,\"threads\":5},"
+	       "{\"pid\":9,\"reported_s\":-4,\"true_s\":1e300},"
+	       "{\"pid\":10,\"reported_s\":1,\"true_s\":2,\"threads\":[null,{\"tid\":0}]}]");
+	assert_int_equal(of(f, 9, 0).less, 0);
+	assert_int_equal(of(f, 10, 0).less, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_a_process_did_not_have, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_holder_shows_it_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(threads_have_their_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_agent_that_is_started_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_agent_anew_after_a_long_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_number_is_used_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_kernel_that_subtracts, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_time_of_a_cpu, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_makes_no_sense, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
