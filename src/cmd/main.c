@@ -14,6 +14,7 @@ static const struct {
 	{&command_lab, cmd_lab},
 	{&command_ledger, cmd_ledger},
 	{&command_sim, cmd_sim},
+	{&command_vm, cmd_vm},
 };
 
 static void usage(FILE *to)

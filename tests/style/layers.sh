@@ -13,8 +13,10 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	sim) echo base ledger policy sim ;;
 	host) echo base ledger bpf policy host ;;
 	guest) echo base ledger bpf policy guest ;;
+	vmm) echo base ledger policy vmm ;;
+	ticks) echo base ledger bpf policy sim host ticks ;;
 	lab) echo base ledger bpf policy host lab ;;
-	cmd) echo base ledger bpf policy sim host guest lab cmd ;;
+	cmd) echo base ledger bpf policy sim host guest lab vmm ticks cmd ;;
 	*) echo "layers: module $1 has no row here" >&2 ;;
 	esac
 }

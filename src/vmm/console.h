@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The thread that started the machine, while it runs: standard input for the serial port, the
+ * control socket, the signals that end a process.
+ *
+ * On the control socket a peer sends a line and gets one back, a JSON object: what vmm_figures()
+ * has after "figures", "policy NAME" and "forget" (the worst backlog and clock error so far), or
+ * {"error": TEXT}. One peer at a time.
+ */
+#ifndef VMM_CONSOLE_H
+#define VMM_CONSOLE_H
+
+#include "vmm/board.h"
+
+#include <jansson.h>
+#include <termios.h>
+
+struct console {
+	struct board *board;
+	const char *path; /* of the control socket, NULL: none */
+	int control, peer;
+	char line[256];
+	size_t used;
+	bool input; /* standard input has not ended */
+	bool terminal;
+	struct termios before;
+};
+
+int console_open(struct console *c, struct board *m, const char *path, struct failure *f);
+void console_close(struct console *c);
+
+/* Until the machine has ended; its thread is gone then. */
+int console_serve(struct console *c, struct failure *f);
+
+/* The answer to one line; for console.c and the tests. */
+json_t *control_answer(struct board *m, const char *line);
+
+#endif
