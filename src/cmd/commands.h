@@ -5,11 +5,13 @@
 
 #include "base/options.h"
 
-extern const struct command command_lab, command_ledger, command_sim, command_top, command_vm;
+extern const struct command command_lab, command_ledger, command_sim, command_ticks, command_top,
+	command_vm;
 
 int cmd_lab(int argc, char **argv);
 int cmd_ledger(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
+int cmd_ticks(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_vm(int argc, char **argv);
 

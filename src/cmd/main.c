@@ -15,6 +15,7 @@ static const struct {
 	{&command_ledger, cmd_ledger},
 	{&command_sim, cmd_sim},
 	{&command_vm, cmd_vm},
+	{&command_ticks, cmd_ticks},
 };
 
 static void usage(FILE *to)

@@ -32,15 +32,17 @@ uint64_t ticker_lag(const struct ticker *k)
 	return k->on ? u64_sub_floor(k->mono - k->start, tick_guest_time(&k->tick)) : 0;
 }
 
-/* Follows one backlog from when it is found to when it is gone. */
+/* Follows one backlog, from when it was largest to when it is gone. */
 static void watch(struct ticker *k)
 {
 	uint64_t backlog = k->tick.backlog;
 
 	k->lag_worst = u64_max(k->lag_worst, ticker_lag(k));
-	if (backlog && !k->late_from)
+	if (backlog > k->late_last || k->tick.resyncs != k->late_resyncs)
 		k->late_from = k->mono;
+	k->late_last = backlog;
 	k->late_most = u64_max(k->late_most, backlog);
+	k->late_resyncs = k->tick.resyncs;
 	if (backlog || !k->late_from)
 		return;
 	if (k->late_most >= k->worst_most) {
