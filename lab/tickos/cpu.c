@@ -38,6 +38,16 @@ static uint64_t pml4[512] __attribute__((aligned(4096)));
 static uint64_t pdpt[512] __attribute__((aligned(4096)));
 static uint64_t directory[512] __attribute__((aligned(4096)));
 
+/* Compilers call this of their own accord. */
+void *memset(void *to, int value, unsigned long size);
+void *memset(void *to, int value, unsigned long size)
+{
+	void *p = to;
+
+	__asm__ volatile("rep stosb" : "+D"(p), "+c"(size) : "a"(value) : "memory");
+	return to;
+}
+
 void cpu_set_stack(uint8_t *top)
 {
 	tss.rsp0 = (uint64_t)top;
