@@ -62,24 +62,47 @@ uint32_t board_port_read(struct board *m, uint16_t port, unsigned size)
 	return UINT32_MAX;
 }
 
+struct virtio *board_virtio(struct board *m, unsigned place)
+{
+	struct virtio *places[BOARD_PLACES] = {m->block.fd < 0 ? NULL : &m->block.virtio,
+					       &m->balloon.virtio, &m->entropy.virtio};
+
+	return place < BOARD_PLACES ? places[place] : NULL;
+}
+
+/* The device whose registers an address is among, NULL if none's. */
+static struct virtio *device_at(struct board *m, uint64_t at)
+{
+	uint64_t place = (at - VIRTIO_BASE) / VIRTIO_SIZE;
+
+	return at < VIRTIO_BASE || place >= BOARD_PLACES ? NULL : board_virtio(m, (unsigned)place);
+}
+
 void board_memory_write(struct board *m, uint64_t at, unsigned size, uint64_t value)
 {
-	(void)m;
-	(void)at;
-	(void)size;
-	(void)value;
+	struct virtio *v = device_at(m, at);
+
+	if (v)
+		virtio_write(v, at % VIRTIO_SIZE, size, (uint32_t)value);
 }
 
 uint64_t board_memory_read(struct board *m, uint64_t at, unsigned size)
 {
-	(void)m;
-	(void)at;
-	(void)size;
-	return UINT64_MAX;
+	struct virtio *v = device_at(m, at);
+
+	return v ? virtio_read(v, at % VIRTIO_SIZE, size) : UINT64_MAX;
 }
 
 void board_raise(struct board *m)
 {
 	if (serial_pending(&m->serial) && !pic_busy(&m->pic, SERIAL_LINE))
 		pic_raise(&m->pic, SERIAL_LINE);
+	for (unsigned i = 0; i < BOARD_PLACES; i++) {
+		struct virtio *v = board_virtio(m, i);
+
+		if (!v || !v->edge)
+			continue;
+		v->edge = false;
+		pic_raise(&m->pic, v->line);
+	}
 }

@@ -15,6 +15,7 @@
 #include "vmm/rtc.h"
 #include "vmm/serial.h"
 #include "vmm/ticker.h"
+#include "vmm/virtio_devices.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -41,6 +42,9 @@ struct board {
 	struct rtc rtc;
 	struct serial serial;
 	struct port port;
+	struct block block; /* fd -1: no disk */
+	struct balloon balloon;
+	struct entropy entropy;
 	struct ticker ticker;
 	uint64_t exits;
 
@@ -60,6 +64,10 @@ void board_port_write(struct board *m, uint16_t port, unsigned size, uint32_t va
 uint32_t board_port_read(struct board *m, uint16_t port, unsigned size);
 void board_memory_write(struct board *m, uint64_t at, unsigned size, uint64_t value);
 uint64_t board_memory_read(struct board *m, uint64_t at, unsigned size);
+
+/* The virtio device at a place, NULL if there is none. */
+#define BOARD_PLACES 3
+struct virtio *board_virtio(struct board *m, unsigned place);
 
 /* Raises what devices ask for; after each of the above. */
 void board_raise(struct board *m);

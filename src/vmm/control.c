@@ -3,6 +3,7 @@
 #include "vmm/console.h"
 #include "vmm/figures.h"
 
+#include "base/options.h"
 #include "base/units.h"
 
 #include <errno.h>
@@ -22,6 +23,16 @@ static int forget(struct board *m, const char *rest)
 	return *rest ? -EINVAL : 0;
 }
 
+static int set_balloon(struct board *m, const char *text)
+{
+	uint64_t mib;
+	int err = parse_uint(text, &mib);
+
+	if (!err)
+		balloon_ask(&m->balloon, mib < m->memory.size / MIB ? mib * MIB : m->memory.size);
+	return err;
+}
+
 static int nothing(struct board *m, const char *rest)
 {
 	(void)m;
@@ -32,6 +43,7 @@ static const struct {
 	const char *word;
 	int (*run)(struct board *m, const char *rest); /* the lock is held */
 } requests[] = {
+	{"balloon", set_balloon},
 	{"figures", nothing},
 	{"forget", forget},
 	{"policy", set_policy},
@@ -51,6 +63,7 @@ json_t *control_answer(struct board *m, const char *line)
 		pthread_mutex_unlock(&m->lock);
 		board_kick(m);
 	}
-	return err ? json_pack("{ss}", "error", "figures, forget or policy NAME was expected")
+	return err ? json_pack("{ss}", "error",
+			       "figures, forget, policy NAME or balloon MIB was expected")
 		   : figures(m);
 }

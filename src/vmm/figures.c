@@ -47,6 +47,9 @@ json_t *figures(struct board *m)
 	put_count(o, "exits", m->exits);
 	put_count(o, "vmdesched_runs", m->port.entered);
 	put_count(o, "input_dropped", m->serial.dropped);
+	put_count(o, "disk_requests", m->block.virtio.served);
+	put_count(o, "disk_errors", m->block.errors);
+	put_count(o, "ballooned_bytes", (uint64_t)m->balloon.config.actual * 4096);
 	put_seconds(o, "started_s", m->ready_at);
 	pthread_mutex_unlock(&m->lock);
 	put_seconds(o, "run_s", k.run_ns);

@@ -21,7 +21,8 @@ void rtc_reset(struct rtc *r)
 	time_t zero = 0;
 	struct tm t;
 
-	gmtime_r(&zero, &t); /* glibc reads files at the first call, which the vCPU's thread may not */
+	gmtime_r(&zero,
+		 &t); /* glibc reads files at the first call, which the vCPU's thread may not */
 	*r = (struct rtc){0};
 	r->cells[STATUS_A] = 0x26;
 	r->cells[STATUS_B] = HOURS_24;

@@ -197,7 +197,7 @@ static void bad_input(void **state)
 	static const char *const options[] = {
 		"--kernel /no/such/file",  "--kernel /etc/passwd", "--kernel $T",
 		"--kernel $T/cut",	   "--initrd /no/such",	   "--json /no/such/directory/x",
-		"--control /no/such/sock", "--kernel $T/empty",
+		"--control /no/such/sock", "--kernel $T/empty",	   "--disk /no/such/disk",
 	};
 
 	(void)state;
