@@ -53,9 +53,24 @@ static void take_terminal(struct console *c)
 	c->terminal = !tcsetattr(STDIN_FILENO, TCSANOW, &t);
 }
 
+static void take_signals(struct console *c)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction a = {.sa_handler = on_stop};
+	sigset_t stops;
+
+	stopped = 0;
+	sigemptyset(&stops);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		sigaddset(&stops, numbers[i]);
+		sigaction(numbers[i], &a, NULL);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	pthread_sigmask(SIG_BLOCK, &stops, &c->open);
+}
+
 int console_open(struct console *c, struct board *m, const char *path, struct failure *f)
 {
-	struct sigaction a = {.sa_handler = on_stop};
 	int fd = -1;
 
 	*c = (struct console){.board = m, .control = -1, .peer = -1, .input = true};
@@ -67,11 +82,7 @@ int console_open(struct console *c, struct board *m, const char *path, struct fa
 		c->control = fd;
 	}
 	json_object_seed(0); /* reads /dev/urandom, which it may not later */
-	stopped = 0;
-	sigaction(SIGINT, &a, NULL);
-	sigaction(SIGTERM, &a, NULL);
-	sigaction(SIGHUP, &a, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	take_signals(c);
 	take_terminal(c);
 	return 0;
 }
@@ -208,18 +219,11 @@ static bool serve_once(struct console *c, const sigset_t *open)
 
 int console_serve(struct console *c, struct failure *f)
 {
-	sigset_t stops, before;
-	int err;
+	int err = sandbox_enter(SANDBOX_MAIN);
 
-	sigemptyset(&stops);
-	sigaddset(&stops, SIGINT);
-	sigaddset(&stops, SIGTERM);
-	sigaddset(&stops, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &stops, &before);
-	err = sandbox_enter(SANDBOX_MAIN);
 	if (err)
 		stop(c->board);
-	while (!serve_once(c, &before))
+	while (!serve_once(c, &c->open))
 		;
 	return err ? failure_errno(f, err, "seccomp") : 0;
 }

@@ -13,6 +13,7 @@
 #include "vmm/board.h"
 
 #include <jansson.h>
+#include <signal.h>
 #include <termios.h>
 
 struct console {
@@ -24,8 +25,11 @@ struct console {
 	bool input; /* standard input has not ended */
 	bool terminal;
 	struct termios before;
+	sigset_t open; /* the signals that were blocked before ours were */
 };
 
+/* Before the machine's thread is made: it blocks the signals that end a process, for both, so that
+ * only console_serve() sees them. */
 int console_open(struct console *c, struct board *m, const char *path, struct failure *f);
 void console_close(struct console *c);
 
