@@ -13,8 +13,7 @@
 
 #include <stdint.h>
 
-#define VMDESCHED_PORT 0x560  /* 32 bit. in: VMDESCHED_MAGIC. out: the page's address, 0 for none  \
-			       */
+#define VMDESCHED_PORT	0x560 /* 32 bit. in: VMDESCHED_MAGIC. out: the page's address, or 0 */
 #define VMDESCHED_STATE 0x564 /* 8 bit. out: 1 VMDesched gets the CPU, 0 it leaves it */
 #define VMDESCHED_PORTS 8
 #define VMDESCHED_MAGIC 0x53444d56u /* "VMDS" */

@@ -331,8 +331,14 @@ int ticks_run(const struct ticks_config *c, struct failure *f, struct ticks *ret
 	struct experiment *e = calloc(1, sizeof(*e));
 	struct ticks *t = calloc(1, sizeof(*t));
 	uint64_t start = clock_mono();
-	int err = e && t ? prepare(e, c, t, f) : failure_errno(f, -ENOMEM, "the experiment");
+	int err;
 
+	if (!e || !t) {
+		free(e);
+		free(t);
+		return failure_errno(f, -ENOMEM, "the experiment");
+	}
+	err = prepare(e, c, t, f);
 	if (!err) {
 		err = run_all(e, f);
 		for (int i = 0; i < TICK_POLICIES; i++)
@@ -343,8 +349,7 @@ int ticks_run(const struct ticks_config *c, struct failure *f, struct ticks *ret
 		t->took = ns_to_s(clock_mono() - start);
 		*ret = *t;
 	}
-	if (e)
-		host_ledger_close(e->ledger);
+	host_ledger_close(e->ledger);
 	free(e);
 	free(t);
 	return err;

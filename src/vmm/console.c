@@ -178,7 +178,7 @@ static void read_peer(struct console *c)
 static void accept_peer(struct console *c)
 {
 	if (c->peer < 0)
-		c->peer = accept4(c->control, NULL, NULL, SOCK_CLOEXEC);
+		c->peer = accept4(c->control, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
 static void stop(struct board *m)

@@ -4,8 +4,8 @@
  * control socket, the signals that end a process.
  *
  * On the control socket a peer sends a line and gets one back, a JSON object: what vmm_figures()
- * has after "figures", "policy NAME" and "forget" (the worst backlog and clock error so far), or
- * {"error": TEXT}. One peer at a time.
+ * has after "figures", "policy NAME", "balloon MIB" and "forget" (what was worst so far), or
+ * {"error": TEXT}. One peer at a time; one that does not read its answers is dropped.
  */
 #ifndef VMM_CONSOLE_H
 #define VMM_CONSOLE_H

@@ -186,7 +186,7 @@ int image_load(const struct image_file *kernel, const struct image_file *initrd,
 	       struct image_entry *ret)
 {
 	size_t length = strlen(command) + 1;
-	struct image_entry entry;
+	struct image_entry entry = {0};
 	uint64_t at = 0;
 	int err;
 

@@ -52,7 +52,7 @@ static int bzimage_load(const struct image_file *i, const struct memory *m, stru
 		return failure_set(f, -ENOEXEC,
 				   "%s is a kernel without a 64-bit entry; give one for x86-64",
 				   i->name);
-	from = ((h.setup_sects ? h.setup_sects : SECTS_UNSAID) + 1u) * SECTOR;
+	from = ((h.setup_sects ? h.setup_sects : SECTS_UNSAID) + UINT64_C(1)) * SECTOR;
 	if (from >= i->size)
 		return failure_set(f, -ENODATA, "%s is cut short", i->name);
 	size = i->size - from;
@@ -61,7 +61,7 @@ static int bzimage_load(const struct image_file *i, const struct memory *m, stru
 	if (need < h.init_size || need > m->size || !b)
 		return failure_set(f, -ENOSPC,
 				   "%s wants %llu MiB to unpack itself; give more with --memory",
-				   i->name, (unsigned long long)(need / MIB + 1));
+				   i->name, (unsigned long long)need / MIB + 1);
 	err = image_place(i, from, size, 0, IMAGE_KERNEL, m, f);
 	if (err)
 		return err;

@@ -79,13 +79,14 @@ static void trim(struct kvm_cpuid_entry2 *e)
 
 static int set_cpuid(struct kvm *k, struct failure *f)
 {
-	_cleanup_(free_ptr) struct kvm_cpuid2 *c = calloc(
-		1, sizeof(*c) + CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2));
+	union {
+		struct kvm_cpuid2 list;
+		uint8_t room[sizeof(struct kvm_cpuid2) +
+			     CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2)];
+	} u = {.list.nent = CPUID_ENTRIES};
+	struct kvm_cpuid2 *c = &u.list;
 	uint32_t kept = 0;
 
-	if (!c)
-		return failure_errno(f, -ENOMEM, "CPUID");
-	c->nent = CPUID_ENTRIES;
 	if (ioctl(k->system, KVM_GET_SUPPORTED_CPUID, c))
 		return failure_errno(f, -errno, DEVICE ": what processor it has");
 	for (uint32_t i = 0; i < c->nent; i++) {

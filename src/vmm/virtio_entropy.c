@@ -6,8 +6,9 @@
 #include <linux/virtio_config.h>
 #include <sys/random.h>
 
-#define AT_ONCE 256u /* bytes of a buffer that are filled: what getrandom() gives without a break  \
-		      */
+#define AT_ONCE                                                                                    \
+	256u /* bytes of a buffer that are filled: what getrandom() gives without a break          \
+	      */
 
 static int64_t serve(struct virtio *v, uint32_t queue, const struct virtio_chain *c)
 {

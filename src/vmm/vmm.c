@@ -33,10 +33,11 @@ static int open_kernel(const char *path, struct failure *f, struct image_file *r
 {
 	if (path)
 		return image_open(path, f, ret);
-	*ret = (struct image_file){.name = "tickos",
-				   .fd = -1,
-				   .bytes = builtin_kernel,
-				   .size = (uint64_t)(builtin_kernel_end - builtin_kernel)};
+	*ret = (struct image_file){
+		.name = "tickos",
+		.fd = -1,
+		.bytes = builtin_kernel,
+		.size = (uint64_t)((uintptr_t)builtin_kernel_end - (uintptr_t)builtin_kernel)};
 	return 0;
 }
 
@@ -79,13 +80,13 @@ static int load(struct vmm *v, struct failure *f)
 
 static int make_memory(struct memory *m, uint64_t size, struct failure *f)
 {
-	void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (base == MAP_FAILED)
 		return failure_errno(f, -errno, "%llu MiB of guest memory",
 				     (unsigned long long)(size / MIB));
-	*m = (struct memory){base, size};
+	m->base = base;
+	m->size = size;
 	return 0;
 }
 
