@@ -5,7 +5,7 @@
 #include "sim/runner.h"
 #include "ticks/ticks.h"
 
-#include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #define SEEDS	    10
@@ -34,16 +34,19 @@ static int simulate(const char *text, uint32_t seeds, struct failure *f, struct 
 	return err ? err : run_scenario(*ret_s, &options, f, ret);
 }
 
-/* The mean of a metric over the seeds. */
+/* The mean of a metric over the seeds that have it: none does for a process that never ran. */
 static double mean(const struct run *r, const char *name)
 {
 	double sum = 0, v = 0;
+	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < r->seeds; i++) {
-		metric_value(r->variants[0], run_results(r, 0, i), 1, name, &v);
+		if (metric_value(r->variants[0], run_results(r, 0, i), 1, name, &v) || !isfinite(v))
+			continue;
 		sum += v;
+		n++;
 	}
-	return sum / r->seeds;
+	return n ? sum / n : 0;
 }
 
 static int predict_run(const struct ticks_config *c, enum tick_policy policy, struct failure *f,

@@ -40,7 +40,6 @@ struct paused_vm {
 struct experiment {
 	struct ticks *ticks;
 	struct host_ledger *ledger;
-	char directory[64];
 	struct ticks_vm vms[TICKS_VMS_MAX];
 	struct paused_vm paused[TICK_POLICIES];
 	int ids[TICKS_VMS_MAX]; /* in the ledger */
@@ -122,8 +121,7 @@ static int begin_pauses(struct experiment *e, struct ticks_policy *policy, struc
 	int err;
 
 	snprintf(name, sizeof(name), "p-%s", tick_rows[policy->policy].name);
-	err = ticks_vm_start(&p->vm, name, tick_rows[policy->policy].name, c->hz, c->cpu,
-			     e->directory, f);
+	err = ticks_vm_start(&p->vm, name, tick_rows[policy->policy].name, c->hz, c->cpu, f);
 	pass(BOOT);
 	for (int i = 0; i < TICKS_61S && !err; i++)
 		err = stop_for(p, ticks_pause_lengths[i], f, &policy->pauses[i]);
@@ -151,8 +149,7 @@ static int start_vm(struct experiment *e, const struct ticks_policy *p, uint32_t
 	int err;
 
 	snprintf(name, sizeof(name), "vm%u", i + 1);
-	err = ticks_vm_start(&e->vms[i], name, tick_rows[p->policy].name, c->hz, c->cpu,
-			     e->directory, f);
+	err = ticks_vm_start(&e->vms[i], name, tick_rows[p->policy].name, c->hz, c->cpu, f);
 	if (!err)
 		err = host_find_pid(e->vms[i].pid, f, &vm);
 	if (err)
@@ -162,7 +159,7 @@ static int start_vm(struct experiment *e, const struct ticks_policy *p, uint32_t
 	return err;
 }
 
-/* All are asked at once, and each is read when it answers. */
+/* One after the other: each is asked for a report, and read when it answers. */
 static int read_all(struct experiment *e, struct failure *f, struct reading *to)
 {
 	uint64_t n = e->ticks->config.vms;
@@ -310,12 +307,9 @@ static int prepare(struct experiment *e, const struct ticks_config *c, struct ti
 
 	*t = (struct ticks){.config = *c};
 	e->ticks = t;
-	strcpy(e->directory, "/tmp/desched-ticks.XXXXXX");
 	err = choose_cpu(&t->config, f);
 	if (!err)
 		err = host_ledger_open("schedstat", f, &e->ledger);
-	if (!err && !mkdtemp(e->directory))
-		err = failure_errno(f, -errno, "%s", e->directory);
 	if (err)
 		return err;
 	t->source = host_ledger_source(e->ledger);
@@ -343,7 +337,6 @@ int ticks_run(const struct ticks_config *c, struct failure *f, struct ticks *ret
 		err = run_all(e, f);
 		for (int i = 0; i < TICK_POLICIES; i++)
 			ticks_vm_stop(&e->paused[i].vm);
-		rmdir(e->directory);
 	}
 	if (!err) {
 		t->took = ns_to_s(clock_mono() - start);

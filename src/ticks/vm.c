@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -26,7 +27,7 @@ static void child(const struct ticks_vm *v, const char *policy, uint64_t hz, int
 	char append[32];
 	cpu_set_t set;
 
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it may be stopped */
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	snprintf(append, sizeof(append), "hz=%u", (unsigned)hz);
@@ -130,19 +131,32 @@ static int connect_control(struct ticks_vm *v, struct failure *f)
 	return 0;
 }
 
-int ticks_vm_start(struct ticks_vm *v, const char *name, const char *policy, uint64_t hz, int cpu,
-		   const char *directory, struct failure *f)
+/* Up to when it is there and we are connected. */
+static int bring_up(struct ticks_vm *v, const char *policy, uint64_t hz, int cpu, struct failure *f)
 {
+	int err = spawn(v, policy, hz, cpu);
+
+	if (err)
+		return failure_errno(f, err, "%s could not be started", v->name);
+	err = wait_for_boot(v, f);
+	return err ? err : connect_control(v, f);
+}
+
+int ticks_vm_start(struct ticks_vm *v, const char *name, const char *policy, uint64_t hz, int cpu,
+		   struct failure *f)
+{
+	char directory[] = "/tmp/desched-ticks.XXXXXX";
 	int err;
 
 	*v = (struct ticks_vm){.to = -1, .from = -1, .control = -1};
 	snprintf(v->name, sizeof(v->name), "%s", name);
-	snprintf(v->socket, sizeof(v->socket), "%s/%s", directory, name);
-	err = spawn(v, policy, hz, cpu);
-	if (err)
-		return failure_errno(f, err, "%s could not be started", name);
-	err = wait_for_boot(v, f);
-	return err ? err : connect_control(v, f);
+	if (!mkdtemp(directory))
+		return failure_errno(f, -errno, "%s", directory);
+	snprintf(v->socket, sizeof(v->socket), "%s/socket", directory);
+	err = bring_up(v, policy, hz, cpu, f);
+	unlink(v->socket); /* connected, or of no use */
+	rmdir(directory);
+	return err;
 }
 
 void ticks_vm_stop(struct ticks_vm *v)

@@ -24,9 +24,9 @@ struct ticks_vm {
 	size_t used;
 };
 
-/* Starts it on CPU `cpu`; the control socket is in `directory`. Stop it in either case. */
+/* Starts it on CPU `cpu`. Stop it in either case; it dies with us, and leaves no file behind. */
 int ticks_vm_start(struct ticks_vm *v, const char *name, const char *policy, uint64_t hz, int cpu,
-		   const char *directory, struct failure *f);
+		   struct failure *f);
 void ticks_vm_stop(struct ticks_vm *v);
 
 /* Asks for a report; waits for it. */
