@@ -15,7 +15,9 @@
 	row(doctor) \
 	row(lab) \
 	row(ledger) \
-	row(sim)
+	row(sim) \
+	row(vm) \
+	row(ticks)
 /* clang-format on */
 
 #define COMMAND_DECLARE(name)                                                                      \

@@ -85,7 +85,7 @@ static int look_at_call(pid_t tid, void *data)
 	struct search *s = data;
 	struct thread_call call;
 
-	if (thread_read_call(s->vm->pid, tid, &call))
+	if (thread_read_call(s->vm->pid, tid, &call) || call.worker)
 		return 0;
 	if (call.number != __NR_ioctl || (uint32_t)call.arg[1] != VCPU_KVM_RUN)
 		return 0;

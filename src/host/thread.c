@@ -12,6 +12,7 @@
 int thread_parse_call(const char *text, struct thread_call *ret)
 {
 	struct thread_call c = {0};
+	uint64_t stack;
 
 	if (!strncmp(text, "running", 7))
 		return -EAGAIN;
@@ -21,6 +22,7 @@ int thread_parse_call(const char *text, struct thread_call *ret)
 	    sscanf(text, "%*d %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64,
 		   &c.arg[0], &c.arg[1], &c.arg[2], &c.arg[3], &c.arg[4], &c.arg[5]) != 6)
 		return -EBADMSG;
+	c.worker = sscanf(text, "%*d %*x %*x %*x %*x %*x %*x %" SCNx64, &stack) == 1 && !stack;
 	*ret = c;
 	return 0;
 }

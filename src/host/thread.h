@@ -4,12 +4,15 @@
 #define HOST_THREAD_H
 
 #include <desched/ledger.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct thread_call {
 	int64_t number; /* negative: blocked outside of any system call */
 	uint64_t arg[6];
+	bool worker; /* it has no stack in user space: the kernel made it, and what it seems to call
+		      * is what the thread called that it was made for */
 };
 
 /* -EAGAIN for a thread that is running or waits for a CPU, -EBADMSG for what does not parse, else

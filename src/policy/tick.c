@@ -39,6 +39,16 @@ static void resynchronize(struct tick *t)
 	t->resyncs++;
 }
 
+static void pile_up(struct tick *t, uint64_t ticks)
+{
+	t->due += ticks;
+	t->backlog += ticks;
+	if (t->backlog > t->worst)
+		t->worst = t->backlog;
+	if (t->backlog > t->resync / t->period)
+		resynchronize(t);
+}
+
 void tick_advance(struct tick *t, uint64_t now)
 {
 	uint64_t ticks;
@@ -47,12 +57,27 @@ void tick_advance(struct tick *t, uint64_t now)
 		return;
 	ticks = (now - t->next) / t->period + 1;
 	t->next += ticks * t->period;
-	t->due += ticks;
-	t->backlog += ticks;
-	if (t->backlog > t->worst)
-		t->worst = t->backlog;
-	if (t->backlog > t->resync / t->period)
-		resynchronize(t);
+	pile_up(t, ticks);
+}
+
+/* The policy on a backlog at the guest's return. */
+static void drop(struct tick *t)
+{
+	uint64_t keep = t->row->one ? 1 : 0;
+
+	if (t->row->keeps || t->backlog <= keep)
+		return;
+	t->lost += t->backlog - keep;
+	t->backlog = keep;
+}
+
+void tick_away(struct tick *t, uint64_t ns)
+{
+	t->next += ns;
+	t->away += ns;
+	pile_up(t, t->away / t->period);
+	t->away %= t->period;
+	drop(t);
 }
 
 uint64_t tick_idle(struct tick *t, uint64_t now)
@@ -74,13 +99,8 @@ uint64_t tick_idle(struct tick *t, uint64_t now)
 
 void tick_resume(struct tick *t, uint64_t now)
 {
-	uint64_t keep = t->row->one ? 1 : 0;
-
 	tick_advance(t, now);
-	if (t->row->keeps || t->backlog <= keep)
-		return;
-	t->lost += t->backlog - keep;
-	t->backlog = keep;
+	drop(t);
 }
 
 /* When the next tick of the backlog may go, or TICK_NEVER. */

@@ -59,6 +59,7 @@ struct tick {
 	uint64_t resync; /* ns */
 	uint64_t next;	 /* ns: when the next tick falls due */
 	uint64_t last;	 /* ns: when one was delivered last */
+	uint64_t away;	 /* ns: of tick_away(), less than a period, not yet a tick */
 
 	uint64_t due;	    /* ticks that fell due */
 	uint64_t delivered; /* interrupts injected */
@@ -73,6 +74,13 @@ void tick_start(struct tick *t, enum tick_policy policy, uint64_t period, uint64
 
 /* Lets ticks fall due up to and including `now` without a delivery: the guest does not run. */
 void tick_advance(struct tick *t, uint64_t now);
+
+/* The guest did not run for `ns` that end now. Another way to say it than tick_advance(), and not
+ * to be mixed with it: what falls due meanwhile is not decided by where the ticks happen to lie,
+ * but by length. The ticks that are yet to come move back by `ns`, so that the guest has one for
+ * every period that it ran, and each period that it did not run adds one to the backlog; what is
+ * left of one counts for the next time. Then the policy on what has piled up. */
+void tick_away(struct tick *t, uint64_t ns);
 
 /* The guest was idle up to `now`, and its ticks were delivered as they fell due, with as much of a
  * backlog as the policy delivers meanwhile. Returns how many interrupts that were. */

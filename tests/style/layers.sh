@@ -19,6 +19,8 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	doctor) echo base doctor ;;
 	correct) echo base correct ;;
 	view) echo base ledger bpf guest view ;;
+	vmm) echo base ledger policy vmm ;;
+	ticks) echo base ledger bpf policy sim host ticks ;;
 	cmd) (cd src && echo *) ;;
 	*) echo "layers: module $1 has no row here" >&2 ;;
 	esac

@@ -130,6 +130,10 @@ static void syscall_lines(void **state)
 	assert_int_equal(c.number, 16);
 	assert_int_equal(c.arg[0], 13);
 	assert_int_equal(c.arg[1], 0xae80);
+	assert_false(c.worker);
+	/* as KVM's own "kvm-nx-lpage-recovery" thread has it on Linux 6.18 */
+	assert_int_equal(thread_parse_call("16 0x5 0xae80 0x0 0x8 0x0 0x7 0x0 0x0\n", &c), 0);
+	assert_true(c.worker);
 	assert_int_equal(thread_parse_call("-1 0x7fff 0x7fc1\n", &c), 0);
 	assert_int_equal(c.number, -1);
 	c.number = 5;

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a guest and `desched vm` say to each other about descheduled time: vmdesched(7).
+ *
+ * The guest asks for the port, gives a page of its memory, and says when it executes VMDesched. The
+ * monitor keeps the page. It writes only while the vCPU does not run, so a guest with one vCPU sees
+ * every field as of one instant: the injection of the last interrupt, or later.
+ *
+ * Freestanding: guests include this too.
+ */
+#ifndef DESCHED_VMDESCHED_H
+#define DESCHED_VMDESCHED_H
+
+#include <stdint.h>
+
+#define VMDESCHED_PORT	0x560 /* 32 bit. in: VMDESCHED_MAGIC. out: the page's address, or 0 */
+#define VMDESCHED_STATE 0x564 /* 8 bit. out: 1 VMDesched gets the CPU, 0 it leaves it */
+#define VMDESCHED_PORTS 8
+#define VMDESCHED_MAGIC 0x53444d56u /* "VMDS" */
+
+#define VMDESCHED_WANTED (1u << 0) /* there is a backlog: execute VMDesched */
+
+struct vmdesched_page {
+	uint32_t magic;	  /* once the page is kept */
+	uint32_t bits;	  /* VMDESCHED_WANTED */
+	uint64_t period;  /* ns, of the timer's ticks */
+	uint64_t due;	  /* ticks that fell due */
+	uint64_t taken;	  /* ... that were delivered */
+	uint64_t backlog; /* ... that wait */
+	uint64_t lost;	  /* ... that never will be */
+	uint64_t set;	  /* ticks to be added to the guest's clock, by all resynchronizations */
+	uint64_t resyncs;
+	uint64_t real_ns;      /* since the timer was started */
+	uint64_t run_ns;       /* of it: the vCPU had a CPU, for VMDesched too */
+	uint64_t away_ns;      /* of it: it wanted one and had none */
+	uint64_t vmdesched_ns; /* of run_ns: VMDesched */
+};
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "tickos.h"
+
+#define PIC1	     0x20
+#define PIC2	     0xa0
+#define PIT	     0x40
+#define PIT_HZ	     1193182u
+#define PAGE_PRESENT 7ull    /* present, writable, user */
+#define PAGE_LARGE   0x83ull /* present, writable, 2 MiB */
+#define PAGE_USER    4ull
+
+struct gate {
+	uint16_t low, selector, type, middle;
+	uint32_t high, reserved;
+};
+
+struct __attribute__((packed)) task_state {
+	uint32_t reserved0;
+	uint64_t rsp0, rsp1, rsp2, reserved1, ist[7], reserved2;
+	uint16_t reserved3, io_map;
+};
+
+struct __attribute__((packed)) table {
+	uint16_t limit;
+	uint64_t base;
+};
+
+static uint64_t gdt[7] = {
+	0,
+	0x00af9a000000ffff, /* kernel code */
+	0x00cf92000000ffff, /* kernel data */
+	0x00cff2000000ffff, /* user data */
+	0x00affa000000ffff, /* user code */
+};
+static struct gate idt[48];
+static struct task_state tss = {.io_map = sizeof(tss)};
+static uint64_t pml4[512] __attribute__((aligned(4096)));
+static uint64_t pdpt[512] __attribute__((aligned(4096)));
+static uint64_t directory[512] __attribute__((aligned(4096)));
+
+/* Compilers call this of their own accord. */
+void *memset(void *to, int value, unsigned long size);
+void *memset(void *to, int value, unsigned long size)
+{
+	void *p = to;
+
+	__asm__ volatile("rep stosb" : "+D"(p), "+c"(size) : "a"(value) : "memory");
+	return to;
+}
+
+void cpu_set_stack(uint8_t *top)
+{
+	tss.rsp0 = (uint64_t)top;
+}
+
+static void set_segments(void)
+{
+	struct table t = {sizeof(gdt) - 1, (uint64_t)gdt};
+	uint64_t base = (uint64_t)&tss;
+
+	gdt[5] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
+		 (base >> 24 & 0xff) << 56;
+	gdt[6] = base >> 32;
+	__asm__ volatile("lgdt %0\n\t"
+			 "pushq %1\n\t"
+			 "lea 1f(%%rip), %%rax\n\t"
+			 "pushq %%rax\n\t"
+			 "lretq\n"
+			 "1: mov %2, %%ds\n\t"
+			 "mov %2, %%es\n\t"
+			 "mov %2, %%ss\n\t"
+			 "ltr %w3" ::"m"(t),
+			 "i"(KERNEL_CODE), "r"(KERNEL_DATA), "r"(TSS_SELECT)
+			 : "rax", "memory");
+}
+
+static void set_vectors(void)
+{
+	struct table t = {sizeof(idt) - 1, (uint64_t)idt};
+
+	for (int i = 0; i < 48; i++)
+		idt[i] = (struct gate){(uint16_t)vectors[i],
+				       KERNEL_CODE,
+				       0x8e00,
+				       (uint16_t)(vectors[i] >> 16),
+				       (uint32_t)(vectors[i] >> 32),
+				       0};
+	__asm__ volatile("lidt %0" ::"m"(t));
+}
+
+static void set_pages(void)
+{
+	pml4[0] = (uint64_t)pdpt | PAGE_PRESENT;
+	pdpt[0] = (uint64_t)directory | PAGE_PRESENT;
+	directory[0] = PAGE_LARGE;
+	directory[1] = 0x200000 | PAGE_LARGE | PAGE_USER;
+	__asm__ volatile("mov %0, %%cr3" ::"r"(pml4) : "memory");
+}
+
+/* Vectors from 0x20 on; the timer and the serial line alone. */
+static void set_interrupts(void)
+{
+	static const uint8_t words[][2] = {
+		{PIC1, 0x11},	  {PIC2, 0x11},	    {PIC1 + 1, TIMER_VECTOR},
+		{PIC2 + 1, 0x28}, {PIC1 + 1, 0x04}, {PIC2 + 1, 0x02},
+		{PIC1 + 1, 0x01}, {PIC2 + 1, 0x01}, {PIC1 + 1, 0xff & ~(1 | 1 << SERIAL_IRQ)},
+		{PIC2 + 1, 0xff},
+	};
+
+	for (unsigned i = 0; i < sizeof(words) / 2; i++)
+		out8(words[i][0], words[i][1]);
+	out8(SERIAL + 1, 0x01); /* an interrupt for each byte that comes */
+	out8(SERIAL + 4, 0x08);
+}
+
+static void set_timer(uint32_t hz)
+{
+	uint32_t count = (PIT_HZ + hz / 2) / hz;
+
+	out8(PIT + 3, 0x34); /* channel 0, both bytes, rate generator */
+	out8(PIT, (uint8_t)count);
+	out8(PIT, (uint8_t)(count >> 8));
+}
+
+void cpu_start(uint32_t hz)
+{
+	set_segments();
+	set_vectors();
+	set_pages();
+	set_interrupts();
+	set_timer(hz);
+}
+
+void irq_done(uint32_t irq)
+{
+	if (irq >= 8)
+		out8(PIC2, 0x20);
+	out8(PIC1, 0x20);
+}

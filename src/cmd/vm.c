@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* desched vm: runs one virtual machine, whose timer interrupts follow a policy. */
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "cmd/commands.h"
+#include "vmm/vmm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+
+static uint64_t memory = 64;
+static const char *policy = "desched", *json_file;
+static struct vmm_config config = {.append = ""};
+
+static const struct option_row rows[] = {
+	{0, "kernel", "FILE", OPTION_STRING, &config.kernel, 0, 0,
+	 "ELF kernel or bzImage (a small test guest)"},
+	{0, "initrd", "FILE", OPTION_STRING, &config.initrd, 0, 0, "initial RAM disk"},
+	{0, "append", "TEXT", OPTION_STRING, &config.append, 0, 0, "the kernel's command line"},
+	{0, "disk", "FILE", OPTION_STRING, &config.disk, 0, 0, "raw disk image"},
+	{0, "read-only", NULL, OPTION_FLAG, &config.read_only, 0, 0,
+	 "the guest may not write to its disk"},
+	{0, "memory", "MIB", OPTION_UINT, &memory, 4, 3072, "guest memory in MiB (64)"},
+	{0, "tick-policy", "P", OPTION_STRING, &policy, 0, 0,
+	 "delay, catchup, merge, discard, desched (desched)"},
+	{0, "name", "NAME", OPTION_STRING, &config.name, 0, 0, "what others call it"},
+	{0, "control", "PATH", OPTION_STRING, &config.control, 0, 0, "make a control socket there"},
+	{0, "json", "FILE", OPTION_STRING, &json_file, 0, 0, "write figures there at the end"},
+};
+
+const struct command command_vm = {
+	.name = "vm",
+	.operands = "",
+	.summary = "Runs a virtual machine whose timer interrupts follow a policy.",
+	.examples = "  desched vm\n"
+		    "  desched vm --append hz=1000 --tick-policy catchup --json figures.json\n"
+		    "  desched vm --kernel vmlinuz --initrd initrd.img --memory 512 --append "
+		    "console=ttyS0\n",
+	.rows = rows,
+	.n_rows = (int)ARRAY_SIZE(rows),
+};
+
+static int complain(const struct failure *f, int status)
+{
+	fprintf(stderr, "desched vm: %s\n", f->text);
+	return status;
+}
+
+/* The file is opened before the guest runs, since it may not be afterwards. */
+static int open_json(FILE **ret, struct failure *f)
+{
+	if (!json_file)
+		return 0;
+	*ret = fopen(json_file, "we");
+	return *ret ? 0 : failure_errno(f, -errno, "%s", json_file);
+}
+
+static void write_json(struct vmm *v, FILE *to)
+{
+	json_t *json = vmm_figures(v);
+
+	json_dumpf(json, to, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+	fputc('\n', to);
+	fflush(to);
+	json_decref(json);
+}
+
+int cmd_vm(int argc, char **argv)
+{
+	_cleanup_(close_file) FILE *to = NULL;
+	struct failure f = {""};
+	struct vmm *v;
+	bool help;
+	int found, err;
+
+	if (options_parse(&command_vm, argc, argv, &f, &help) < 0)
+		return complain(&f, 2);
+	if (help) {
+		options_help(&command_vm, "desched");
+		return 0;
+	}
+	found = tick_find(policy);
+	if (found < 0) {
+		failure_set(&f, found, "no tick policy '%s'; --help lists them", policy);
+		return complain(&f, 2);
+	}
+	config.policy = (enum tick_policy)found;
+	config.memory = memory * MIB;
+	err = open_json(&to, &f);
+	if (!err)
+		err = vmm_open(&config, &f, &v);
+	if (err)
+		return complain(&f, 1);
+	err = vmm_run(v, &f);
+	if (to)
+		write_json(v, to);
+	vmm_close(v);
+	return err ? complain(&f, 1) : 0;
+}

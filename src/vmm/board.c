@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* The ports, and what is behind each. */
+#include "vmm/board.h"
+
+#include "base/clock.h"
+
+#include <desched/vmdesched.h>
+
+#define KEYBOARD      0x64
+#define RESET_LINE    0xfe
+#define RESET_CONTROL 0xcf9
+#define RESET_CPU     0x04
+#define POWER	      0x604 /* where QEMU's q35 has its PM1a control */
+#define POWER_SLEEP   0x2000
+
+const char *const board_end_names[BOARD_ENDS] = {
+	[BOARD_RUNS] = "runs",	      [BOARD_POWEROFF] = "power-off",
+	[BOARD_RESET] = "reset",      [BOARD_STOPPED] = "stopped",
+	[BOARD_HALTED] = "halted",    [BOARD_FAULT] = "triple fault",
+	[BOARD_BROKEN] = "KVM error",
+};
+
+static bool is_desched(uint16_t port)
+{
+	return port >= VMDESCHED_PORT && port < VMDESCHED_PORT + VMDESCHED_PORTS;
+}
+
+static void byte_write(struct board *m, uint16_t port, uint8_t value)
+{
+	if (pic_write(&m->pic, port, value) || serial_write(&m->serial, port, value) ||
+	    pit_write(&m->pit, port, value, m->ticker.mono) || rtc_write(&m->rtc, port, value))
+		return;
+	if ((port == KEYBOARD && value == RESET_LINE) ||
+	    (port == RESET_CONTROL && value & RESET_CPU))
+		m->end = BOARD_RESET;
+}
+
+void board_port_write(struct board *m, uint16_t port, unsigned size, uint32_t value)
+{
+	if (is_desched(port))
+		port_write(&m->port, &m->ticker, &m->memory, port, size, value);
+	else if (size == 1)
+		byte_write(m, port, (uint8_t)value);
+	else if (port == POWER && size == 2 && value & POWER_SLEEP)
+		m->end = BOARD_POWEROFF;
+}
+
+uint32_t board_port_read(struct board *m, uint16_t port, unsigned size)
+{
+	uint8_t v;
+
+	if (is_desched(port))
+		return port_read(&m->port, port, size);
+	if (size != 1)
+		return UINT32_MAX;
+	if (port == KEYBOARD)
+		return 0;
+	if (pic_read(&m->pic, port, &v) || serial_read(&m->serial, port, &v) ||
+	    pit_read(&m->pit, port, m->ticker.mono, &v) ||
+	    rtc_read(&m->rtc, port, clock_real(), &v))
+		return v;
+	return UINT32_MAX;
+}
+
+struct virtio *board_virtio(struct board *m, unsigned place)
+{
+	struct virtio *places[BOARD_PLACES] = {m->block.fd < 0 ? NULL : &m->block.virtio,
+					       &m->balloon.virtio, &m->entropy.virtio};
+
+	return place < BOARD_PLACES ? places[place] : NULL;
+}
+
+/* The device whose registers an address is among, NULL if none's. */
+static struct virtio *device_at(struct board *m, uint64_t at)
+{
+	uint64_t place = (at - VIRTIO_BASE) / VIRTIO_SIZE;
+
+	return at < VIRTIO_BASE || place >= BOARD_PLACES ? NULL : board_virtio(m, (unsigned)place);
+}
+
+void board_memory_write(struct board *m, uint64_t at, unsigned size, uint64_t value)
+{
+	struct virtio *v = device_at(m, at);
+
+	if (v)
+		virtio_write(v, at % VIRTIO_SIZE, size, (uint32_t)value);
+}
+
+uint64_t board_memory_read(struct board *m, uint64_t at, unsigned size)
+{
+	struct virtio *v = device_at(m, at);
+
+	return v ? virtio_read(v, at % VIRTIO_SIZE, size) : UINT64_MAX;
+}
+
+void board_raise(struct board *m)
+{
+	if (serial_pending(&m->serial) && !pic_busy(&m->pic, SERIAL_LINE))
+		pic_raise(&m->pic, SERIAL_LINE);
+	for (unsigned i = 0; i < BOARD_PLACES; i++) {
+		struct virtio *v = board_virtio(m, i);
+
+		if (!v || !v->edge)
+			continue;
+		v->edge = false;
+		pic_raise(&m->pic, v->line);
+	}
+}

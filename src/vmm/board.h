@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A virtual machine of 2006: one processor, 8259 and 8254, a CMOS clock, a serial port, VMDesched's
+ * port. Two threads: the vCPU's, which runs the guest, its devices and its ticks, so that whatever
+ * a guest makes of them is paid for with its own CPU time; and the caller's, which waits for input.
+ * `lock` is held whenever one of them looks at the machine, never while the guest runs.
+ */
+#ifndef VMM_BOARD_H
+#define VMM_BOARD_H
+
+#include "vmm/kvm.h"
+#include "vmm/pic.h"
+#include "vmm/pit.h"
+#include "vmm/port.h"
+#include "vmm/rtc.h"
+#include "vmm/serial.h"
+#include "vmm/ticker.h"
+#include "vmm/virtio_devices.h"
+
+#include <pthread.h>
+#include <time.h>
+
+enum board_end {
+	BOARD_RUNS,
+	BOARD_POWEROFF,
+	BOARD_RESET,
+	BOARD_STOPPED, /* by us */
+	BOARD_HALTED,  /* the guest halted for good, with interrupts off */
+	BOARD_FAULT,   /* triple fault */
+	BOARD_BROKEN,  /* KVM cannot go on: `broken` says why */
+	BOARD_ENDS,
+};
+
+extern const char *const board_end_names[BOARD_ENDS];
+
+struct board {
+	struct memory memory;
+	struct kvm kvm;
+	struct image_entry entry;
+	struct pic pic;
+	struct pit pit;
+	struct rtc rtc;
+	struct serial serial;
+	struct port port;
+	struct block block; /* fd -1: no disk */
+	struct balloon balloon;
+	struct entropy entropy;
+	struct ticker ticker;
+	uint64_t exits;
+
+	int output; /* where the serial port goes */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	timer_t timer;
+	uint64_t alarm;	   /* when it goes off, TICK_NEVER: not */
+	uint64_t ready_at; /* mono: the first KVM_RUN began; 0: not yet */
+	int ended;	   /* an eventfd: the thread is through */
+	enum board_end end;
+	struct failure broken;
+};
+
+/* What the guest's accesses do; the lock is held. All ones where there is nothing. */
+void board_port_write(struct board *m, uint16_t port, unsigned size, uint32_t value);
+uint32_t board_port_read(struct board *m, uint16_t port, unsigned size);
+void board_memory_write(struct board *m, uint64_t at, unsigned size, uint64_t value);
+uint64_t board_memory_read(struct board *m, uint64_t at, unsigned size);
+
+/* The virtio device at a place, NULL if there is none. */
+#define BOARD_PLACES 3
+struct virtio *board_virtio(struct board *m, unsigned place);
+
+/* Raises what devices ask for; after each of the above. */
+void board_raise(struct board *m);
+
+/* The vCPU's thread (vcpu.c): starts it; wakes it so that it sees what has changed. */
+int board_start(struct board *m, struct failure *f);
+void board_kick(struct board *m);
+
+#endif

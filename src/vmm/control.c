@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* What a peer on the control socket may ask for. */
+#include "vmm/console.h"
+#include "vmm/figures.h"
+
+#include "base/options.h"
+#include "base/units.h"
+
+#include <errno.h>
+
+static int set_policy(struct board *m, const char *name)
+{
+	int policy = tick_find(name);
+
+	if (policy >= 0)
+		ticker_set_policy(&m->ticker, (enum tick_policy)policy);
+	return policy < 0 ? policy : 0;
+}
+
+static int forget(struct board *m, const char *rest)
+{
+	m->ticker.worst_most = m->ticker.worst_ns = m->ticker.lag_worst = m->ticker.tick.worst = 0;
+	return *rest ? -EINVAL : 0;
+}
+
+static int set_balloon(struct board *m, const char *text)
+{
+	uint64_t mib;
+	int err = parse_uint(text, &mib);
+
+	if (!err)
+		balloon_ask(&m->balloon, mib < m->memory.size / MIB ? mib * MIB : m->memory.size);
+	return err;
+}
+
+static int nothing(struct board *m, const char *rest)
+{
+	(void)m;
+	return *rest ? -EINVAL : 0;
+}
+
+static const struct {
+	const char *word;
+	int (*run)(struct board *m, const char *rest); /* the lock is held */
+} requests[] = {
+	{"balloon", set_balloon},
+	{"figures", nothing},
+	{"forget", forget},
+	{"policy", set_policy},
+};
+
+json_t *control_answer(struct board *m, const char *line)
+{
+	size_t word = strcspn(line, " ");
+	const char *rest = line + word + (line[word] == ' ');
+	int err = -EINVAL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		if (strlen(requests[i].word) != word || strncmp(requests[i].word, line, word) != 0)
+			continue;
+		pthread_mutex_lock(&m->lock);
+		err = requests[i].run(m, rest);
+		pthread_mutex_unlock(&m->lock);
+		board_kick(m);
+	}
+	return err ? json_pack("{ss}", "error",
+			       "figures, forget, policy NAME or balloon MIB was expected")
+		   : figures(m);
+}

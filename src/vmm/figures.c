@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm/figures.h"
+
+#include "base/clock.h"
+#include "base/units.h"
+
+#define SCHEMA "desched-vm/1"
+
+static void put_count(json_t *o, const char *name, uint64_t n)
+{
+	json_object_set_new(o, name, json_integer((json_int_t)n));
+}
+
+static void put_seconds(json_t *o, const char *name, uint64_t ns)
+{
+	json_object_set_new(o, name, json_real(ns_to_s(ns)));
+}
+
+static json_t *ticks(const struct ticker *k)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "policy", json_string(tick_rows[k->policy].name));
+	put_seconds(o, "period_s", k->tick.period);
+	put_count(o, "due", k->tick.due);
+	put_count(o, "delivered", k->tick.delivered);
+	put_count(o, "backlog", k->tick.backlog);
+	put_count(o, "backlog_max", k->tick.worst);
+	put_count(o, "lost", k->tick.lost);
+	put_count(o, "resyncs", k->tick.resyncs);
+	put_seconds(o, "clock_error_s", ticker_lag(k));
+	put_seconds(o, "clock_error_max_s", k->lag_worst);
+	put_count(o, "worst_backlog", k->worst_most);
+	put_seconds(o, "worst_catchup_s", k->worst_ns);
+	return o;
+}
+
+json_t *figures(struct board *m)
+{
+	json_t *o = json_object();
+	struct ticker k;
+
+	pthread_mutex_lock(&m->lock);
+	k = m->ticker;
+	json_object_set_new(o, "schema", json_string(SCHEMA));
+	json_object_set_new(o, "state", json_string(board_end_names[m->end]));
+	put_count(o, "exits", m->exits);
+	put_count(o, "vmdesched_runs", m->port.entered);
+	put_count(o, "input_dropped", m->serial.dropped);
+	put_count(o, "disk_requests", m->block.virtio.served);
+	put_count(o, "disk_errors", m->block.errors);
+	put_count(o, "ballooned_bytes", (uint64_t)m->balloon.config.actual * 4096);
+	put_seconds(o, "started_s", m->ready_at);
+	pthread_mutex_unlock(&m->lock);
+	put_seconds(o, "run_s", k.run_ns);
+	put_seconds(o, "away_s", k.away_ns);
+	put_seconds(o, "idle_s", k.idle_ns);
+	put_seconds(o, "vmdesched_s", k.vmdesched_ns);
+	json_object_set_new(o, "ticks", ticks(&k));
+	return o;
+}

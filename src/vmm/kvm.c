@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm/kvm.h"
+
+#include "base/cleanup.h"
+#include "base/units.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#define DEVICE	      "/dev/kvm"
+#define CPUID_ENTRIES 256
+#define HYPERVISOR    0x40000000u /* the first of the hypervisor's leaves */
+#define FLAGS_NONE    2
+#define CR0_PROTECTED 0x11	 /* ET PE */
+#define CR0_LONG      0x80050033 /* PG AM WP NE ET MP PE */
+#define CR4_PAE	      0x20
+#define EFER_LONG     0x500 /* LMA LME */
+#define EDX_APIC      (1u << 9)
+#define ECX_X2APIC    (1u << 21)
+#define ECX_DEADLINE  (1u << 24)
+#define ECX_GUEST     (1u << 31)
+
+static int open_device(struct kvm *k, struct failure *f)
+{
+	k->system = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (k->system >= 0)
+		return 0;
+	if (errno == EACCES)
+		return failure_set(f, -EACCES,
+				   DEVICE " may not be opened; join its group, kvm "
+					  "on most systems, or run as root");
+	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
+		return failure_set(f, -errno,
+				   "there is no working " DEVICE
+				   "; load kvm-intel or kvm-amd, or run this where virtual "
+				   "machines may be nested");
+	return failure_errno(f, -errno, DEVICE);
+}
+
+static int create(struct kvm *k, const struct memory *m, struct failure *f)
+{
+	struct kvm_userspace_memory_region region = {
+		.memory_size = m->size, .userspace_addr = (uint64_t)(uintptr_t)m->base};
+	int size;
+
+	if (ioctl(k->system, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		return failure_set(f, -ENOTSUP, DEVICE " is not of version %d", KVM_API_VERSION);
+	k->vm = ioctl(k->system, KVM_CREATE_VM, 0);
+	if (k->vm < 0)
+		return failure_errno(f, -errno, DEVICE ": no new VM");
+	if (ioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &region))
+		return failure_errno(f, -errno, DEVICE ": guest memory");
+	k->vcpu = ioctl(k->vm, KVM_CREATE_VCPU, 0);
+	if (k->vcpu < 0)
+		return failure_errno(f, -errno, DEVICE ": no new vCPU");
+	size = ioctl(k->system, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (size < (int)sizeof(*k->run))
+		return failure_set(f, -ENOTSUP, DEVICE ": a vCPU's shared page of %d bytes", size);
+	k->run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, k->vcpu, 0);
+	if (k->run == MAP_FAILED) {
+		k->run = NULL;
+		return failure_errno(f, -errno, DEVICE ": the vCPU's shared page");
+	}
+	k->run_size = (size_t)size;
+	return 0;
+}
+
+/* A processor of its own kind: no local APIC, and no hypervisor that a kernel would ask for a
+ * clock. */
+static void trim(struct kvm_cpuid_entry2 *e)
+{
+	if (e->function != 1)
+		return;
+	e->edx &= ~EDX_APIC;
+	e->ecx &= ~(ECX_X2APIC | ECX_DEADLINE | ECX_GUEST);
+}
+
+static int set_cpuid(struct kvm *k, struct failure *f)
+{
+	union {
+		struct kvm_cpuid2 list;
+		uint8_t room[sizeof(struct kvm_cpuid2) +
+			     CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2)];
+	} u = {.list.nent = CPUID_ENTRIES};
+	struct kvm_cpuid2 *c = &u.list;
+	uint32_t kept = 0;
+
+	if (ioctl(k->system, KVM_GET_SUPPORTED_CPUID, c))
+		return failure_errno(f, -errno, DEVICE ": what processor it has");
+	for (uint32_t i = 0; i < c->nent; i++) {
+		if (c->entries[i].function >> 28 == HYPERVISOR >> 28)
+			continue;
+		c->entries[kept] = c->entries[i];
+		trim(&c->entries[kept++]);
+	}
+	c->nent = kept;
+	if (ioctl(k->vcpu, KVM_SET_CPUID2, c))
+		return failure_errno(f, -errno, DEVICE ": the vCPU's processor");
+	return 0;
+}
+
+int kvm_open(struct kvm *k, const struct memory *m, struct failure *f)
+{
+	int err;
+
+	*k = (struct kvm){.system = -1, .vm = -1, .vcpu = -1};
+	err = open_device(k, f);
+	if (!err)
+		err = create(k, m, f);
+	return err ? err : set_cpuid(k, f);
+}
+
+void kvm_close(struct kvm *k)
+{
+	if (k->run)
+		munmap(k->run, k->run_size);
+	close_fd(&k->vcpu);
+	close_fd(&k->vm);
+	close_fd(&k->system);
+	*k = (struct kvm){.system = -1, .vm = -1, .vcpu = -1};
+}
+
+static void set_segments(struct kvm_sregs *s, bool long_mode)
+{
+	struct kvm_segment data = {.limit = 0xffffffff,
+				   .selector = 0x18,
+				   .present = 1,
+				   .type = 3,
+				   .db = 1,
+				   .s = 1,
+				   .g = 1};
+
+	s->ds = s->es = s->fs = s->gs = s->ss = data;
+	data.selector = 0x10;
+	data.type = 11;
+	data.l = long_mode;
+	data.db = !long_mode;
+	s->cs = data;
+	s->gdt.base = IMAGE_GDT;
+	s->gdt.limit = 31;
+	s->idt.limit = 0;
+}
+
+int kvm_enter(struct kvm *k, const struct image_entry *entry, struct failure *f)
+{
+	struct kvm_regs regs = {.rip = entry->at, .rflags = FLAGS_NONE};
+	struct kvm_sregs s;
+
+	if (ioctl(k->vcpu, KVM_GET_SREGS, &s))
+		return failure_errno(f, -errno, DEVICE ": the vCPU's registers");
+	set_segments(&s, entry->long_mode);
+	s.cr0 = entry->long_mode ? CR0_LONG : CR0_PROTECTED;
+	s.cr3 = entry->long_mode ? IMAGE_PML4 : 0;
+	s.cr4 = entry->long_mode ? CR4_PAE : 0;
+	s.efer = entry->long_mode ? EFER_LONG : 0;
+	regs.rsi = entry->long_mode ? IMAGE_ZERO : 0;
+	regs.rbx = entry->long_mode ? 0 : IMAGE_START;
+	if (ioctl(k->vcpu, KVM_SET_SREGS, &s) || ioctl(k->vcpu, KVM_SET_REGS, &regs))
+		return failure_errno(f, -errno, DEVICE ": cannot begin in %s mode",
+				     entry->long_mode ? "long" : "protected");
+	return 0;
+}

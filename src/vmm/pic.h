@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pair of 8259 interrupt controllers, edge-triggered, in our own hands: only so does the
+ * monitor see when a guest acknowledges a timer interrupt, and when it idles, on any KVM.
+ */
+#ifndef VMM_PIC_H
+#define VMM_PIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pic_chip {
+	uint8_t requested, in_service, masked, level;
+	uint8_t vector; /* of line 0 */
+	uint8_t step;	/* of the initialization, 0: done */
+	bool want_icw4, auto_eoi, read_service, special_mask, rotate;
+	uint8_t lowest; /* the line of lowest priority */
+};
+
+struct pic {
+	struct pic_chip chip[2]; /* master, slave at line 2 */
+};
+
+void pic_reset(struct pic *p);
+bool pic_write(struct pic *p, uint16_t port, uint8_t value); /* false: not a port of it */
+bool pic_read(struct pic *p, uint16_t port, uint8_t *ret);
+
+/* An edge on line 0..15. */
+void pic_raise(struct pic *p, unsigned line);
+
+/* The line is raised, or being served: the guest has not taken it. */
+bool pic_busy(const struct pic *p, unsigned line);
+bool pic_raised(const struct pic *p, unsigned line); /* the former alone */
+
+bool pic_pending(const struct pic *p);
+uint8_t pic_acknowledge(struct pic *p); /* the vector of what is pending, which is now served */
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The 8254 timer. Channel 0 does not tick by itself: it only says how often the guest wants ticks,
+ * and the ticker (ticker.h) decides when they come. Channel 2 counts for guests that calibrate by
+ * it; the speaker is silent. Times are ns.
+ */
+#ifndef VMM_PIT_H
+#define VMM_PIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PIT_FASTEST 500000 /* ns: no guest gets more than 2000 ticks a second */
+
+struct pit_channel {
+	uint32_t count;	 /* 1..65536 */
+	uint64_t loaded; /* when */
+	uint16_t latch;
+	uint8_t mode, access, low, status;
+	bool latched, status_latched, high_next, read_high;
+};
+
+struct pit {
+	struct pit_channel channel[3];
+	bool gate2;   /* port 0x61: channel 2 counts */
+	bool changed; /* channel 0 was programmed: look at pit_period(), then clear it */
+};
+
+void pit_reset(struct pit *p);
+bool pit_write(struct pit *p, uint16_t port, uint8_t value, uint64_t now);
+bool pit_read(struct pit *p, uint16_t port, uint64_t now, uint8_t *ret);
+
+/* The time between two ticks of channel 0, at least PIT_FASTEST; 0 if it gives none. *ret_once: it
+ * gives only one. */
+uint64_t pit_period(const struct pit *p, bool *ret_once);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* VMDesched's port: the interface of vmdesched(7) on the monitor's side. */
+#ifndef VMM_PORT_H
+#define VMM_PORT_H
+
+#include "vmm/memory.h"
+#include "vmm/ticker.h"
+
+struct port {
+	uint64_t page;	  /* guest address, 0: none */
+	uint64_t entered; /* times that VMDesched got the CPU */
+};
+
+/* The guest's accesses to [VMDESCHED_PORT, VMDESCHED_PORT + VMDESCHED_PORTS). A page that is not in
+ * the guest's memory, or not on a page boundary, is none. */
+void port_write(struct port *p, struct ticker *k, const struct memory *m, uint16_t port,
+		unsigned size, uint32_t value);
+uint32_t port_read(const struct port *p, uint16_t port, unsigned size);
+
+/* Writes the page, if there is one. Only while the vCPU does not run. `raised`: a timer interrupt
+ * is on its way to the guest; VMDesched is to stay until it has the last one of the backlog. */
+void port_publish(const struct port *p, const struct ticker *k, bool raised,
+		  const struct memory *m);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The first serial port (a 16550 with its FIFO, interrupts on line 4). What the guest writes is
+ * gathered in a small buffer; whoever owns the port empties it.
+ */
+#ifndef VMM_SERIAL_H
+#define VMM_SERIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SERIAL_LINE 4
+
+struct serial {
+	uint8_t interrupts, line, modem, scratch;
+	uint16_t divisor;
+	bool sent; /* the transmitter has become empty, and the guest was not told */
+	uint8_t in[256], out[256];
+	uint8_t in_head, in_tail; /* one is always free */
+	uint16_t out_used;
+	uint64_t dropped; /* bytes that came while the guest did not read */
+};
+
+void serial_reset(struct serial *s);
+bool serial_write(struct serial *s, uint16_t port, uint8_t value);
+bool serial_read(struct serial *s, uint16_t port, uint8_t *ret);
+
+/* A byte for the guest. */
+void serial_put(struct serial *s, uint8_t byte);
+size_t serial_room(const struct serial *s);
+
+/* Its interrupt is asked for. */
+bool serial_pending(const struct serial *s);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm/vmm.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/units.h"
+#include "vmm/board.h"
+#include "vmm/console.h"
+#include "vmm/figures.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#define BLOCK_LINE   5
+#define BALLOON_LINE 10
+#define ENTROPY_LINE 11
+
+extern const uint8_t builtin_kernel[], builtin_kernel_end[];
+
+struct vmm {
+	struct vmm_config config;
+	struct board board;
+	struct console console;
+};
+
+static void close_image(const struct image_file *i)
+{
+	close_fd(&i->fd);
+}
+
+static int open_kernel(const char *path, struct failure *f, struct image_file *ret)
+{
+	if (path)
+		return image_open(path, f, ret);
+	*ret = (struct image_file){
+		.name = "tickos",
+		.fd = -1,
+		.bytes = builtin_kernel,
+		.size = (uint64_t)((uintptr_t)builtin_kernel_end - (uintptr_t)builtin_kernel)};
+	return 0;
+}
+
+/* The kernel's command line, with where the virtio devices are for Linux, which cannot find them.
+ */
+static int command_line(struct vmm *v, char *to, size_t size, struct failure *f)
+{
+	size_t used = (size_t)snprintf(to, size, "%s", v->config.append);
+
+	for (unsigned i = 0; i < BOARD_PLACES && v->config.kernel && used < size; i++) {
+		const struct virtio *d = board_virtio(&v->board, i);
+
+		if (d)
+			used += (size_t)snprintf(
+				to + used, size - used, " virtio_mmio.device=4K@0x%llx:%u",
+				(unsigned long long)VIRTIO_BASE + i * VIRTIO_SIZE, d->line);
+	}
+	return used < size
+		       ? 0
+		       : failure_set(f, -E2BIG, "the kernel's command line is longer than %d bytes",
+				     IMAGE_COMMAND_MAX - 1);
+}
+
+static int load(struct vmm *v, struct failure *f)
+{
+	const struct vmm_config *c = &v->config;
+	_cleanup_(close_image) struct image_file kernel = {.fd = -1}, initrd = {.fd = -1};
+	char command[IMAGE_COMMAND_MAX];
+	int err = command_line(v, command, sizeof(command), f);
+
+	if (!err)
+		err = open_kernel(c->kernel, f, &kernel);
+	if (!err && c->initrd)
+		err = image_open(c->initrd, f, &initrd);
+	if (err)
+		return err;
+	return image_load(&kernel, c->initrd ? &initrd : NULL, command, &v->board.memory, f,
+			  &v->board.entry);
+}
+
+static int make_memory(struct memory *m, uint64_t size, struct failure *f)
+{
+	void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (base == MAP_FAILED)
+		return failure_errno(f, -errno, "%llu MiB of guest memory",
+				     (unsigned long long)(size / MIB));
+	m->base = base;
+	m->size = size;
+	return 0;
+}
+
+static int add_devices(struct vmm *v, struct failure *f)
+{
+	struct board *m = &v->board;
+	const char *disk = v->config.disk;
+	int err = disk ? block_open(&m->block, disk, v->config.read_only, f) : 0;
+
+	if (err)
+		return err;
+	block_init(&m->block, &m->memory, BLOCK_LINE);
+	balloon_init(&m->balloon, &m->memory, BALLOON_LINE);
+	entropy_init(&m->entropy, &m->memory, ENTROPY_LINE);
+	return 0;
+}
+
+static int set_up(struct vmm *v, struct failure *f)
+{
+	struct board *m = &v->board;
+	int err = make_memory(&m->memory, v->config.memory, f);
+
+	if (!err)
+		err = add_devices(v, f);
+	if (!err)
+		err = load(v, f);
+	if (!err)
+		err = kvm_open(&m->kvm, &m->memory, f);
+	if (!err)
+		err = kvm_enter(&m->kvm, &m->entry, f);
+	if (err)
+		return err;
+	pic_reset(&m->pic);
+	pit_reset(&m->pit);
+	rtc_reset(&m->rtc);
+	serial_reset(&m->serial);
+	ticker_set_policy(&m->ticker, v->config.policy);
+	m->output = STDOUT_FILENO;
+	m->ended = eventfd(0, EFD_CLOEXEC);
+	return m->ended < 0 ? failure_errno(f, -errno, "eventfd") : 0;
+}
+
+int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
+{
+	struct vmm *v = calloc(1, sizeof(*v));
+	int err;
+
+	if (!v)
+		return failure_errno(f, -ENOMEM, "the VM");
+	v->config = *c;
+	v->board.ended = -1;
+	v->board.block.fd = -1;
+	v->board.kvm = (struct kvm){.system = -1, .vm = -1, .vcpu = -1};
+	v->console = (struct console){.control = -1};
+	pthread_mutex_init(&v->board.lock, NULL);
+	err = set_up(v, f);
+	if (!err)
+		err = console_open(&v->console, &v->board, c->control, f);
+	if (err) {
+		vmm_close(v);
+		return err;
+	}
+	*ret = v;
+	return 0;
+}
+
+struct vmm *vmm_close(struct vmm *v)
+{
+	if (!v)
+		return NULL;
+	console_close(&v->console);
+	kvm_close(&v->board.kvm);
+	if (v->board.memory.base)
+		munmap(v->board.memory.base, v->board.memory.size);
+	close_fd(&v->board.block.fd);
+	close_fd(&v->board.ended);
+	pthread_mutex_destroy(&v->board.lock);
+	free(v);
+	return NULL;
+}
+
+int vmm_run(struct vmm *v, struct failure *f)
+{
+	int err = board_start(&v->board, f);
+
+	if (!err)
+		err = console_serve(&v->console, f);
+	if (err)
+		return err;
+	if (v->board.end == BOARD_BROKEN)
+		return failure_set(f, -EIO, "%s", v->board.broken.text);
+	return 0;
+}
+
+json_t *vmm_figures(struct vmm *v)
+{
+	return figures(&v->board);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The monitor's devices, each spoken to as a driver would: 8259, 8254, 16550, CMOS clock,
+ * VMDesched's port. What is expected is what their data sheets say. Timing is in test_ticker.c,
+ * images are in test_image.c, the whole monitor is in tests/system/test_vm.c.
+ */
+#include "vmm/board.h"
+#include "vmm/sandbox.h"
+
+#include <desched/vmdesched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define MS UINT64_C(1000000)
+
+static void set_up_pics(struct pic *p, uint8_t icw4)
+{
+	static const uint8_t ports[] = {0x20, 0x21, 0x21, 0x21, 0xa0, 0xa1, 0xa1, 0xa1};
+	const uint8_t words[] = {0x11, 0x20, 4, icw4, 0x11, 0x28, 2, icw4};
+
+	pic_reset(p);
+	for (int i = 0; i < 8; i++)
+		assert_true(pic_write(p, ports[i], words[i]));
+	pic_write(p, 0x21, 0);
+	pic_write(p, 0xa1, 0);
+}
+
+static void pic_priorities(void **state)
+{
+	struct pic p;
+
+	(void)state;
+	set_up_pics(&p, 1);
+	assert_false(pic_pending(&p));
+	pic_raise(&p, 4);
+	pic_raise(&p, 1);
+	assert_int_equal(pic_acknowledge(&p), 0x21);
+	assert_false(pic_pending(&p)); /* 4 waits for 1 */
+	pic_raise(&p, 0);
+	assert_int_equal(pic_acknowledge(&p), 0x20); /* 0 does not */
+	pic_write(&p, 0x20, 0x20);
+	assert_false(pic_pending(&p));
+	pic_write(&p, 0x20, 0x20);
+	assert_int_equal(pic_acknowledge(&p), 0x24);
+	assert_true(pic_busy(&p, 4));
+	pic_write(&p, 0x20, 0x64); /* the end of 4, by name */
+	assert_false(pic_busy(&p, 4));
+}
+
+static void pic_slave(void **state)
+{
+	struct pic p;
+	uint8_t v;
+
+	(void)state;
+	set_up_pics(&p, 1);
+	pic_raise(&p, 10);
+	pic_raise(&p, 5);
+	assert_int_equal(pic_acknowledge(&p), 0x2a); /* by way of line 2, which goes before 5 */
+	assert_false(pic_pending(&p));
+	pic_write(&p, 0x20, 0x0b);
+	assert_true(pic_read(&p, 0x20, &v));
+	assert_int_equal(v, 1 << 2);
+	pic_write(&p, 0xa0, 0x20);
+	pic_write(&p, 0x20, 0x20);
+	assert_int_equal(pic_acknowledge(&p), 0x25);
+}
+
+static void pic_masks(void **state)
+{
+	struct pic p;
+	uint8_t v;
+
+	(void)state;
+	set_up_pics(&p, 1);
+	pic_write(&p, 0x21, 1 << 0);
+	pic_raise(&p, 0);
+	assert_false(pic_pending(&p));
+	assert_int_equal(pic_acknowledge(&p), 0x27); /* nothing there: the spurious one */
+	assert_true(pic_read(&p, 0x21, &v));
+	assert_int_equal(v, 1);
+	pic_write(&p, 0x21, 0);
+	assert_int_equal(pic_acknowledge(&p), 0x20);
+	assert_false(pic_read(&p, 0x60, &v));
+}
+
+static void pic_ends_by_itself(void **state)
+{
+	struct pic p;
+
+	(void)state;
+	set_up_pics(&p, 3);
+	pic_raise(&p, 0);
+	pic_acknowledge(&p);
+	assert_false(pic_busy(&p, 0));
+	pic_raise(&p, 0);
+	assert_true(pic_pending(&p));
+}
+
+static void program(struct pit *p, uint8_t command, uint16_t count, uint64_t now)
+{
+	pit_write(p, 0x43, command, now);
+	pit_write(p, 0x40 + (command >> 6), (uint8_t)count, now);
+	pit_write(p, 0x40 + (command >> 6), (uint8_t)(count >> 8), now);
+}
+
+static void pit_periods(void **state)
+{
+	bool once = true;
+	struct pit p;
+
+	(void)state;
+	pit_reset(&p);
+	assert_int_equal(pit_period(&p, &once), 0);
+	program(&p, 0x34, 11932, MS);
+	assert_true(p.changed);
+	assert_in_range(pit_period(&p, &once), 10000100, 10000200); /* 11932 / 1193182 s */
+	assert_false(once);
+	program(&p, 0x36, 0, MS); /* 65536 */
+	assert_in_range(pit_period(&p, &once), 54925400, 54925500);
+	program(&p, 0x30, 11932, MS);
+	assert_in_range(pit_period(&p, &once), 10000100, 10000200);
+	assert_true(once);
+	program(&p, 0x34, 1, MS); /* 1 MHz and more is not to be had */
+	assert_int_equal(pit_period(&p, &once), PIT_FASTEST);
+	pit_write(&p, 0x43, 0x34, MS); /* stopped until it is loaded */
+	assert_int_equal(pit_period(&p, &once), 0);
+}
+
+static void pit_counts(void **state)
+{
+	uint8_t low, high, status;
+	struct pit p;
+
+	(void)state;
+	pit_reset(&p);
+	pit_write(&p, 0x61, 1, MS);
+	program(&p, 0xb0, 59659, MS); /* channel 2, mode 0, 50 ms */
+	pit_write(&p, 0x43, 0x80, 11 * MS);
+	pit_read(&p, 0x42, 30 * MS, &low); /* as latched, 10 ms on: 59659 - 11931 */
+	pit_read(&p, 0x42, 30 * MS, &high);
+	assert_in_range(low | high << 8, 47726, 47730);
+	pit_read(&p, 0x61, 30 * MS, &status);
+	assert_false(status & 0x20);
+	pit_read(&p, 0x61, 52 * MS, &status);
+	assert_true(status & 0x20);
+	pit_write(&p, 0x43, 0xe8, 52 * MS); /* read back: status of channel 2 */
+	pit_read(&p, 0x42, 52 * MS, &status);
+	assert_int_equal(status, 0x80 | 0x30);
+}
+
+static void serial_port(void **state)
+{
+	struct serial s;
+	uint8_t v;
+
+	(void)state;
+	serial_reset(&s);
+	serial_write(&s, 0x3f8, 'x');
+	assert_int_equal(s.out_used, 1);
+	assert_int_equal(s.out[0], 'x');
+	assert_false(serial_pending(&s));
+	serial_write(&s, 0x3f9, 1);
+	serial_put(&s, 'y');
+	assert_true(serial_pending(&s));
+	serial_read(&s, 0x3fa, &v);
+	assert_int_equal(v & 0x0f, 4);
+	serial_read(&s, 0x3fd, &v);
+	assert_int_equal(v, 0x61);
+	serial_read(&s, 0x3f8, &v);
+	assert_int_equal(v, 'y');
+	assert_false(serial_pending(&s));
+	serial_write(&s, 0x3fb, 0x83); /* the divisor's door */
+	serial_write(&s, 0x3f8, 12);
+	assert_int_equal(s.divisor & 0xff, 12);
+	assert_int_equal(s.out_used, 1);
+	for (int i = 0; i < 300; i++)
+		serial_put(&s, 'z');
+	assert_int_equal(s.dropped, 300 - 255);
+}
+
+static void serial_transmitter(void **state)
+{
+	struct serial s;
+	uint8_t v;
+
+	(void)state;
+	serial_reset(&s);
+	serial_write(&s, 0x3f9, 2);
+	assert_true(serial_pending(&s)); /* it is empty */
+	serial_read(&s, 0x3fa, &v);
+	assert_int_equal(v & 0x0f, 2);
+	assert_false(serial_pending(&s)); /* which has been seen */
+	serial_write(&s, 0x3f8, 'x');
+	assert_true(serial_pending(&s));
+}
+
+static uint8_t cmos(struct rtc *r, uint8_t index)
+{
+	uint8_t v = 0;
+
+	rtc_write(r, 0x70, index);
+	assert_true(rtc_read(r, 0x71, UINT64_C(1700000000) * 1000 * MS, &v));
+	return v;
+}
+
+/* 1700000000 is Tuesday, 2023-11-14 22:13:20 UTC, by date(1). */
+static void clock_of_day(void **state)
+{
+	static const uint8_t expected[][2] = {{0, 0x20}, {2, 0x13}, {4, 0x22}, {6, 0x03},
+					      {7, 0x14}, {8, 0x11}, {9, 0x23}, {0x32, 0x20}};
+	struct rtc r;
+
+	(void)state;
+	rtc_reset(&r);
+	for (size_t i = 0; i < sizeof(expected) / 2; i++)
+		assert_int_equal(cmos(&r, expected[i][0]), expected[i][1]);
+	rtc_write(&r, 0x70, 0x0b);
+	rtc_write(&r, 0x71, 6); /* binary */
+	assert_int_equal(cmos(&r, 4), 22);
+}
+
+static void desched_port(void **state)
+{
+	static _Alignas(4096) uint8_t bytes[4 * 4096];
+	struct board *b = calloc(1, sizeof(*b));
+	struct vmdesched_page page;
+	static const uint32_t bad[] = {1, 4095, 4097, 4 * 4096, 0x80000000, 0xfffff000};
+
+	(void)state;
+	b->memory = (struct memory){bytes, sizeof(bytes)};
+	assert_int_equal(board_port_read(b, 0x560, 4), VMDESCHED_MAGIC);
+	assert_int_equal(board_port_read(b, 0x560, 1), UINT32_MAX);
+	for (size_t i = 0; i < sizeof(bad) / 4; i++) {
+		board_port_write(b, 0x560, 4, bad[i]);
+		assert_int_equal(b->port.page, 0);
+	}
+	board_port_write(b, 0x560, 4, 3 * 4096);
+	ticker_set_policy(&b->ticker, TICK_DESCHED);
+	ticker_start(&b->ticker, 10 * MS, 0, 0);
+	ticker_reading(&b->ticker, 60 * MS, 10 * MS);
+	port_publish(&b->port, &b->ticker, false, &b->memory);
+	memcpy(&page, bytes + 3 * 4096, sizeof(page));
+	assert_int_equal(page.magic, VMDESCHED_MAGIC);
+	assert_int_equal(page.bits, VMDESCHED_WANTED);
+	assert_int_equal(page.backlog, 5);
+	assert_int_equal(page.away_ns, 50 * MS);
+	assert_int_equal(page.run_ns, 10 * MS);
+	board_port_write(b, 0x564, 1, 1);
+	while (ticker_fire(&b->ticker))
+		;
+	port_publish(&b->port, &b->ticker, true, &b->memory); /* the last one is on its way */
+	memcpy(&page, bytes + 3 * 4096, sizeof(page));
+	assert_int_equal(page.bits, VMDESCHED_WANTED);
+	port_publish(&b->port, &b->ticker, false, &b->memory);
+	memcpy(&page, bytes + 3 * 4096, sizeof(page));
+	assert_int_equal(page.bits, 0);
+	free(b);
+}
+
+static void ends(void **state)
+{
+	struct board *b = calloc(1, sizeof(*b));
+
+	(void)state;
+	board_port_write(b, 0x64, 1, 0xfe);
+	assert_int_equal(b->end, BOARD_RESET);
+	b->end = BOARD_RUNS;
+	board_port_write(b, 0x604, 2, 0x2000);
+	assert_int_equal(b->end, BOARD_POWEROFF);
+	b->end = BOARD_RUNS;
+	board_port_write(b, 0xcf9, 1, 6);
+	assert_int_equal(b->end, BOARD_RESET);
+	assert_int_equal(board_port_read(b, 0xcf8, 4), UINT32_MAX);
+	free(b);
+}
+
+static void allow_lists(void **state)
+{
+	(void)state;
+	assert_in_range(sandbox_size(SANDBOX_VCPU), 1, 27);
+	assert_in_range(sandbox_size(SANDBOX_MAIN), 1, 50);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pic_priorities), cmocka_unit_test(pic_slave),
+		cmocka_unit_test(pic_masks),	  cmocka_unit_test(pic_ends_by_itself),
+		cmocka_unit_test(pit_periods),	  cmocka_unit_test(pit_counts),
+		cmocka_unit_test(serial_port),	  cmocka_unit_test(serial_transmitter),
+		cmocka_unit_test(clock_of_day),	  cmocka_unit_test(desched_port),
+		cmocka_unit_test(ends),		  cmocka_unit_test(allow_lists),
+	};
+
+	return cmocka_run_group_tests_name("devices", tests, NULL, NULL);
+}
