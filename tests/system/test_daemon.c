@@ -226,7 +226,8 @@ static void privilege_is_given_up(void **state)
 	check_frugal(s);
 	stop(s);
 	expect_told(s, "STOPPING=1");
-	/* The socket is left behind, in a directory that is not the user's: the next one takes over. */
+	/* The socket is left behind, in a directory that is not the user's: the next one takes
+	 * over. */
 	spawn(s);
 	expect_told(s, "READY=1");
 	json_decref(ask(s, "version"));
