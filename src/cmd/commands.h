@@ -5,11 +5,12 @@
 
 #include "base/options.h"
 
-extern const struct command command_lab, command_ledger, command_sim, command_top;
+extern const struct command command_lab, command_ledger, command_sim, command_stat, command_top;
 
 int cmd_lab(int argc, char **argv);
 int cmd_ledger(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 
 #endif

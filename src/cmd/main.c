@@ -14,6 +14,7 @@ static const struct {
 	{&command_lab, cmd_lab},
 	{&command_ledger, cmd_ledger},
 	{&command_sim, cmd_sim},
+	{&command_stat, cmd_stat},
 };
 
 static void usage(FILE *to)

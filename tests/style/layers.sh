@@ -8,13 +8,14 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	case $1 in
 	base) echo base ;;
 	ledger) echo base ledger ;;
+	api) echo base ledger api ;;
 	bpf) echo base bpf ;;
 	policy) echo base ledger policy ;;
 	sim) echo base ledger policy sim ;;
 	host) echo base ledger bpf policy host ;;
 	guest) echo base ledger bpf policy guest ;;
 	lab) echo base ledger bpf policy host lab ;;
-	cmd) echo base ledger bpf policy sim host guest lab cmd ;;
+	cmd) echo base ledger api bpf policy sim host guest lab cmd ;;
 	*) echo "layers: module $1 has no row here" >&2 ;;
 	esac
 }
