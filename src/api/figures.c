@@ -59,7 +59,7 @@ const struct desched_process *desched_process_find(const struct desched_snapshot
 const struct desched_thread *desched_thread(const struct desched_snapshot *s,
 					    const struct desched_process *process, size_t i)
 {
-	const struct snapshot_process *p = (const struct snapshot_process *)process;
+	const struct held_process *p = (const struct held_process *)process;
 
 	return i < process->n_threads ? &s->threads[p->first_thread + i] : NULL;
 }

@@ -140,7 +140,7 @@ static int pid_of(const json_t *o, bool *bad)
 /* s->threads has room for all. */
 static void read_process(const json_t *o, struct desched_snapshot *s, bool *bad)
 {
-	struct snapshot_process *p = &s->processes[s->n_processes++];
+	struct held_process *p = &s->processes[s->n_processes++];
 	const json_t *threads = json_object_get(o, "threads");
 
 	p->public.pid = pid_of(o, bad);

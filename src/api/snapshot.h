@@ -5,7 +5,7 @@
 
 #include <desched/desched.h>
 
-struct snapshot_process {
+struct held_process {
 	struct desched_process public;
 	size_t first_thread;
 };
@@ -15,7 +15,7 @@ struct desched_snapshot {
 	char source[16], steal_clock[32];
 	struct desched_cpu *cpus;
 	size_t n_cpus;
-	struct snapshot_process *processes;
+	struct held_process *processes;
 	size_t n_processes;
 	struct desched_thread *threads;
 	size_t n_threads;

@@ -10,11 +10,8 @@ static const struct {
 	const struct command *command;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{&command_top, cmd_top},
-	{&command_lab, cmd_lab},
-	{&command_ledger, cmd_ledger},
-	{&command_sim, cmd_sim},
-	{&command_stat, cmd_stat},
+	{&command_top, cmd_top}, {&command_lab, cmd_lab},   {&command_ledger, cmd_ledger},
+	{&command_sim, cmd_sim}, {&command_stat, cmd_stat},
 };
 
 static void usage(FILE *to)

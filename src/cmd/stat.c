@@ -144,21 +144,23 @@ static void print_json(const struct desched_snapshot *s, char **names, int n)
 	json_decref(o);
 }
 
-static int explain(int err, struct failure *f)
+static void explain(int err, struct failure *f)
 {
 	const char *socket = options.socket ? options.socket : desched_socket();
 
 	switch (err) {
 	case -ENOENT:
 	case -ECONNREFUSED:
-		return failure_set(f, err, "no vmdesched answers on %s; is it running?", socket);
+		failure_set(f, err, "no vmdesched answers on %s; is it running?", socket);
+		break;
 	case -EPROTO:
-		return failure_set(f, err, "what answers on %s is no vmdesched of this version",
-				   socket);
+		failure_set(f, err, "what answers on %s is no vmdesched of this version", socket);
+		break;
 	case -EREMOTEIO:
-		return failure_set(f, err, "vmdesched says that it has no snapshot");
+		failure_set(f, err, "vmdesched says that it has no snapshot");
+		break;
 	default:
-		return failure_errno(f, err, "asking vmdesched on %s", socket);
+		failure_errno(f, err, "asking vmdesched on %s", socket);
 	}
 }
 
@@ -170,7 +172,9 @@ static int read_snapshot(struct failure *f, struct desched_snapshot **ret)
 	if (!err)
 		err = desched_read(connection, ret);
 	desched_close(connection);
-	return err ? explain(err, f) : 0;
+	if (err)
+		explain(err, f);
+	return err;
 }
 
 static int show(char **names, int n)
