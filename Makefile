@@ -25,7 +25,7 @@ bench: all ## measure what desched costs, against runs without it
 	@bench/run
 
 deb: ## build Debian packages into build-deb/, checked by lintian
-	@DESCHED_PURPOSES="build deb" scripts/setup
+	@DESCHED_PURPOSES="build lab deb" scripts/setup
 	@scripts/deb
 
 lint: setup ## clang-format, clang-tidy, cppcheck, shellcheck
