@@ -4,7 +4,7 @@
 BUILD ?= build
 ASAN  ?= build-asan
 
-.PHONY: help all setup lab test check bench fuzz lint format clean
+.PHONY: help all setup lab test check bench deb fuzz lint format clean
 
 help: ## show this text
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -24,8 +24,12 @@ test: setup ## build with gcc and clang, run every test, also under ASan and UBS
 bench: all ## measure what desched costs, against runs without it
 	@bench/run
 
+deb: ## build Debian packages into build-deb/, checked by lintian
+	@DESCHED_PURPOSES="build lab deb" scripts/setup
+	@scripts/deb
+
 lint: setup ## clang-format, clang-tidy, cppcheck, shellcheck
 	@scripts/lint
 
 clean: ## remove what was built; what was downloaded stays in cache/
-	rm -rf build build-asan
+	rm -rf build build-asan build-deb

@@ -16,6 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The states, with esxtop's name for each. The numbers are part of the page's ABI (docs/page.5). */
 enum ledger_state {
 	LEDGER_RUN,	 /* on a physical CPU, guest code or its exits  %RUN   */
@@ -56,11 +60,11 @@ uint64_t ledger_descheduled(const struct ledger *l);
 bool ledger_valid(const struct ledger *l);
 
 /*
- * What happened between two readings of the same ledger: *ret_delta starts at old->at and ends at
- * new->at. Returns -ERANGE and leaves *ret_delta untouched when any counter runs backwards, as it
- * does after a restart or a migration: the caller then starts a new epoch.
+ * What happened between two readings of the same ledger: *ret_delta starts at before->at and
+ * ends at now->at. Returns -ERANGE and leaves *ret_delta untouched when any counter runs backwards,
+ * as it does after a restart or a migration: the caller then starts a new epoch.
  */
-int ledger_delta(const struct ledger *old, const struct ledger *new, struct ledger *ret_delta);
+int ledger_delta(const struct ledger *before, const struct ledger *now, struct ledger *ret_delta);
 
 /*
  * Adds the counters of `from` to `into`, as a sum over vCPUs: wall times add up. `start` and
@@ -74,5 +78,9 @@ const char *ledger_state_name(uint32_t state);
 
 /* True for the four states in which a vCPU wanted to run and did not. */
 bool ledger_state_descheduled(uint32_t state);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -26,6 +26,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PAGE_MAGIC     0x4547415044534544ull /* "DESDPAGE" read as little-endian bytes */
 #define PAGE_ABI_MAJOR 1		     /* a reader refuses any other major */
 #define PAGE_ABI_MINOR 0		     /* fields are only ever added behind a minor */
@@ -180,5 +184,9 @@ uint64_t page_ring_head(const struct page_reader *r, uint32_t vcpu);
 
 /* The ledger of a record from page_read_vcpu() as the type that every other part speaks. */
 void page_vcpu_ledger(const struct page_vcpu *v, struct ledger *ret);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,7 @@
 #define COMMANDS(row) \
 	row(top) \
 	row(record) \
+	row(stat) \
 	row(view) \
 	row(correct) \
 	row(doctor) \

@@ -24,6 +24,7 @@ struct agent {
 	enum switches_steal steal_row;
 	uint64_t lost;	     /* records, when the account was last swept */
 	uint64_t sweep_time; /* ns, when that was */
+	uint64_t epoch;	     /* ns, CLOCK_REALTIME at the start: no two agents have the same */
 };
 
 static void on_run(const struct account_run *run, void *data)
@@ -196,6 +197,7 @@ int agent_open(const struct agent_config *config, struct failure *f, struct agen
 		err = choose_source(agent, config->source, f);
 	if (!err) {
 		agent->account->start = clock_mono();
+		agent->epoch = clock_real();
 		for (long i = 0; i < cpus; i++)
 			agent->account->cpus[i].since = agent->account->start;
 		err = begin(agent, f);
@@ -390,6 +392,13 @@ static int copy_account(struct account *a, struct snapshot *s)
 	return copy_cgroups(a, s);
 }
 
+static uint64_t session_of(uint64_t epoch, uint64_t page)
+{
+	uint64_t session = (epoch ^ page) & INT64_MAX;
+
+	return session ? session : 1;
+}
+
 int agent_snapshot(struct agent *agent, struct snapshot *ret)
 {
 	struct snapshot s = {.source = agent->ops->name, .time = clock_mono(), .complete = true};
@@ -407,6 +416,9 @@ int agent_snapshot(struct agent *agent, struct snapshot *ret)
 	agent->ops->report(agent->source, &s.report);
 	if (agent->ops->details)
 		s.details = agent->ops->details(agent->source);
+	if (agent->ops->page)
+		s.page = agent->ops->page(agent->source);
+	s.session = session_of(agent->epoch, s.report.session);
 	s.counters = agent->account->counters;
 	switches_counters(agent->switches, &s.switches);
 	err = copy_account(agent->account, &s);
@@ -427,6 +439,7 @@ void snapshot_done(struct snapshot *s)
 		free(s->cgroups[i].path);
 	free(s->cgroups);
 	json_decref(s->details);
+	json_decref(s->page);
 	*s = (struct snapshot){0};
 }
 

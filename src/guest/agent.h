@@ -78,7 +78,10 @@ struct snapshot {
 	size_t n_cgroups;
 	struct amounts exited; /* of processes whose parent is gone, too */
 	struct source_report report;
-	json_t *details; /* of the source, may be NULL */
+	json_t *details;  /* of the source, may be NULL */
+	json_t *page;	  /* what the host tells of this machine, may be NULL */
+	uint64_t session; /* never 0, 63 bits; changes when deltas make no sense: the agent or the
+			   * host has begun anew */
 	struct account_counters counters;
 	struct switches_counters switches;
 	bool complete; /* false: the source has not told all yet */

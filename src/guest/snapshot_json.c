@@ -174,6 +174,7 @@ json_t *snapshot_json(const struct snapshot *s)
 	json_object_set_new(o, "kernel_subtracts", json_boolean(s->kernel_subtracts));
 	json_object_set_new(o, "complete", json_boolean(s->complete));
 	json_object_set_new(o, "stale", json_boolean(s->report.stale));
+	json_object_set_new(o, "session", json_integer((json_int_t)s->session));
 	json_object_set_new(o, "elapsed_s", seconds(s->elapsed));
 	json_object_set_new(o, "totals", totals_json(s));
 	put_lists(o, s);
@@ -182,5 +183,7 @@ json_t *snapshot_json(const struct snapshot *s)
 			    json_pack("{s:f}", "error_s", ns_to_s(s->report.clock_error)));
 	if (s->details)
 		json_object_set(o, "details", s->details);
+	if (s->page)
+		json_object_set(o, "page", s->page);
 	return o;
 }

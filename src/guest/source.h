@@ -59,6 +59,7 @@ struct source_report {
 	bool estimated;	      /* figures are estimates; low and high hold a 90 % interval */
 	uint64_t low_ns;      /* of the away time of all processes */
 	uint64_t high_ns;
+	uint64_t session; /* of the host's page: another one after migration or resume; 0: none */
 };
 
 struct source_ops {
@@ -94,6 +95,9 @@ struct source_ops {
 
 	/* How it came to its figures, as JSON for those who want to check it. May be NULL. */
 	json_t *(*details)(void *source);
+
+	/* What the host tells of this machine beside gaps, page_json.h. May be NULL, or give it. */
+	json_t *(*page)(void *source);
 };
 
 extern const struct source_ops source_steal;

@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "guest/clockmap.h"
 #include "guest/ivshmem.h"
+#include "guest/page_json.h"
 #include "guest/window.h"
 #include "ledger/join.h"
 
@@ -376,11 +377,19 @@ static void source_page_report(void *source, struct source_report *ret)
 		.coarse_ns = s->coarse_ns,
 		.clock_error = clockmap_error(&s->clock),
 		.stale = s->stale,
+		.session = s->reader.header.session,
 	};
 	for (unsigned i = 0; i < s->context->account->n_cpus; i++) {
 		if (!page_read_vcpu(&s->reader, i, &record))
 			ret->lost_gaps += record.gaps_lost - s->cpus[i].host_lost;
 	}
+}
+
+static json_t *source_page_json(void *source)
+{
+	const struct page_source *s = source;
+
+	return page_json(&s->reader);
 }
 
 const struct source_ops source_page = {
@@ -393,4 +402,5 @@ const struct source_ops source_page = {
 	.poll = source_page_poll,
 	.settle = source_page_settle,
 	.report = source_page_report,
+	.page = source_page_json,
 };

@@ -63,18 +63,19 @@ bool ledger_valid(const struct ledger *l)
 	return left == 0;
 }
 
-int ledger_delta(const struct ledger *old, const struct ledger *new, struct ledger *ret_delta)
+int ledger_delta(const struct ledger *before, const struct ledger *now, struct ledger *ret_delta)
 {
-	struct ledger d = {.start = old->at, .at = new->at, .state = new->state};
+	struct ledger d = {.start = before->at, .at = now->at, .state = now->state};
 
-	if (new->start != old->start || new->at < old->at || new->backwards < old->backwards)
+	if (now->start != before->start || now->at < before->at ||
+	    now->backwards < before->backwards)
 		return -ERANGE;
 	for (int s = 0; s < LEDGER_STATES; s++) {
-		if (new->ns[s] < old->ns[s])
+		if (now->ns[s] < before->ns[s])
 			return -ERANGE;
-		d.ns[s] = new->ns[s] - old->ns[s];
+		d.ns[s] = now->ns[s] - before->ns[s];
 	}
-	d.backwards = new->backwards - old->backwards;
+	d.backwards = now->backwards - before->backwards;
 	*ret_delta = d;
 	return 0;
 }

@@ -8,6 +8,7 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	case $1 in
 	base) echo base ;;
 	ledger) echo base ledger ;;
+	api) echo base ledger api ;;
 	bpf) echo base bpf ;;
 	policy) echo base ledger policy ;;
 	sim) echo base ledger policy sim ;;

@@ -13,13 +13,7 @@ command -v mmdebstrap >/dev/null || {
 	echo "fresh: mmdebstrap is not installed: apt-get install mmdebstrap" >&2
 	exit 77
 }
-# shellcheck disable=SC2016 # the format is apt's
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security |
-	grep '/debian/*$' | head -n 1)
-[ -n "$mirror" ] || {
-	echo "fresh: this machine's apt configuration names no Debian mirror" >&2
-	exit 1
-}
+mirror=$(scripts/mirror)
 
 root=$(mktemp -d /var/tmp/desched-fresh.XXXXXX)
 clean() {

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* A snapshot as libdesched holds it. Made from vmdesched's answer, which may hold anything. */
+#ifndef API_SNAPSHOT_H
+#define API_SNAPSHOT_H
+
+#include <desched/desched.h>
+
+struct held_process {
+	struct desched_process public;
+	size_t first_thread;
+};
+
+struct desched_snapshot {
+	struct desched_summary summary;
+	char source[16], steal_clock[32];
+	struct desched_cpu *cpus;
+	size_t n_cpus;
+	struct held_process *processes;
+	size_t n_processes;
+	struct desched_thread *threads;
+	size_t n_threads;
+	struct page_host page;
+	bool has_page;
+	struct ledger *ledgers; /* [n_ledgers]; `at` is 0 for one that was not told */
+	size_t n_ledgers;
+	uint64_t speed_hz; /* 0: not known */
+};
+
+/* `text` is one answer without its newline. -EPROTO for what is no snapshot, -EREMOTEIO for an
+ * error that the daemon tells, -ENOMEM. */
+int snapshot_parse(const char *text, size_t size, struct desched_snapshot **ret);
+
+/* "cpu MHz" of the first processor in the text of /proc/cpuinfo; 0 where it has none. */
+uint64_t snapshot_speed(const char *cpuinfo);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* What the host's page holds, as JSON: the member `page` of a snapshot, vmdesched(8). */
+#ifndef GUEST_PAGE_JSON_H
+#define GUEST_PAGE_JSON_H
+
+#include <desched/page.h>
+#include <jansson.h>
+
+/* Integers under the names of desched-page(5); what the host does not know is not there. NULL when
+ * the page cannot be read now, or without memory. */
+json_t *page_json(const struct page_reader *page);
+
+#endif

@@ -1,0 +1,199 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# deb.sh [DIR [SUITE]]: the packages of `make deb` in DIR (build-deb), as a new user has them. SUITE:
+# bookworm (default). Two parts: installed in a clean Debian made by mmdebstrap, commands, man pages,
+# completion and libraries are tried; then that Debian is booted in a virtual machine, with systemd,
+# and vmdesched has to answer there. Needs root and mmdebstrap, QEMU and busybox; not part of 'make
+# test', since it installs some hundred packages.
+set -eu
+cd "$(dirname "$0")/../.."
+debs=${1:-build-deb}
+suite=${2:-bookworm}
+
+for program in mmdebstrap qemu-system-x86_64 busybox cpio; do
+	command -v $program >/dev/null || {
+		echo "deb: $program is not installed; DESCHED_PURPOSES='deb lab' scripts/setup does it" >&2
+		exit 77
+	}
+done
+ls "$debs"/desched_*.deb >/dev/null || exit 1
+work=$(mktemp -d /var/tmp/desched-deb.XXXXXX)
+root=$work/root
+qemu=
+clean() {
+	[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || :
+	rm -rf --one-file-system "$work"
+}
+trap clean EXIT
+trap 'exit 130' INT TERM
+failed=0
+
+# The packages have to bring all that they need: beside them there is only what a minimal system lacks
+# for the checks.
+install_root() {
+	mkdir "$work/debs"
+	cp "$debs"/*.deb "$work/debs"
+	rm -f "$work"/debs/*-dbgsym_*.deb
+	# shellcheck disable=SC2016 # expanded by mmdebstrap
+	mmdebstrap --quiet --variant=apt --include=systemd-sysv,man-db,bash-completion,kmod \
+		--dpkgopt='path-include=/usr/share/man/*' \
+		--customize-hook="copy-in $work/debs /" \
+		--customize-hook='chroot "$1" sh -c "apt-get install -y --no-install-recommends /debs/*.deb"' \
+		"$suite" "$root" "$(scripts/mirror)" >"$work/install.log" 2>&1 || {
+		tail -n 20 "$work/install.log" >&2
+		echo "deb: the packages could not be installed (above)" >&2
+		exit 1
+	}
+	rm -rf "$root/debs"
+	[ -e "$root/dev/fd" ] || ln -s /proc/self/fd "$root/dev/fd"
+}
+
+check() { # check NAME COMMAND: run by bash in the root; what it prints is shown if it fails
+	name=$1
+	shift
+	# shellcheck disable=SC2016 # expanded by sh
+	unshare --mount sh -ec 'mount -t proc proc "$0/proc"
+		exec chroot "$0" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 bash -ec "$1"' \
+		"$root" "$*" >"$work/out" 2>&1 && echo "ok      $name" && return
+	sed 's/^/    /' "$work/out"
+	echo "FAILED  $name"
+	failed=$((failed + 1))
+}
+
+version=$(sed -n "s/^ *version: '\([^']*\)',$/\1/p" meson.build | head -n 1)
+
+# shellcheck disable=SC2016 # expanded in the root
+check_root() {
+	check "version" '[ "$(desched --version)" = "desched '"$version"'" ]'
+	check "version of the daemon" '[ "$(vmdesched --version)" = "vmdesched '"$version"'" ]'
+	check "man pages" 'for page in desched vmdesched libdesched desched-page desched-scenario \
+		$(desched --list | sed s/^/desched-/); do man -w $page; done'
+	check "whatis" 'mandb -q; whatis desched-stat libvmGuestLib'
+	check "nothing is missing" 'for file in $(dpkg -L desched desched-guest libdesched0 libvmguestlib0 |
+		grep -e "bin/" -e "\.so\."); do ldd $file; ! ldd $file | grep "not found"; done'
+	check "completion of commands" '. /usr/share/bash-completion/bash_completion
+		_completion_loader desched || :
+		COMP_WORDS=(desched le) COMP_CWORD=1; _desched; [ "${COMPREPLY[*]}" = ledger ]'
+	check "completion of figures" '. /usr/share/bash-completion/completions/desched
+		COMP_WORDS=(desched stat ste) COMP_CWORD=2; _desched; [ "${COMPREPLY[*]}" = steal ]'
+	check "a scenario by its name" 'desched sim --test $(desched sim --list | head -n 1 | cut -d" " -f1)'
+	check "without a daemon: one line that says so" 'if desched stat cpu 2>/tmp/said; then exit 1; fi
+		grep "no vmdesched answers on /run/vmdesched.sock" /tmp/said; [ $(wc -l </tmp/said) = 1 ]'
+}
+
+# A program for VMware's API, linked on this machine with the libraries of that one.
+check_development() {
+	libs=$(echo "$root"/usr/lib/*-linux-gnu)
+	cat >"$work/api.c" <<-'END'
+		#include "vmGuestLib.h"
+		#include <desched/desched.h>
+		int main(void)
+		{
+			VMGuestLibHandle h;
+			struct desched *d;
+			return VMGuestLib_OpenHandle(&h) || VMGuestLib_UpdateInfo(h) ||
+			       desched_connect(0, &d);
+		}
+	END
+	flags=$(PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR=$libs/pkgconfig pkg-config --cflags --libs desched)
+	# shellcheck disable=SC2086 # several words
+	cc -Itests/unit -o "$root/usr/bin/api-user" "$work/api.c" -L"$libs" -lvmGuestLib $flags \
+		-Wl,-rpath-link,"$libs"
+	check "a program for the guest API finds its library" \
+		'ldd /usr/bin/api-user | grep "libvmGuestLib.so.0 => /"'
+}
+
+# What runs in the virtual machine, as a unit, and says it on the second serial port.
+add_checks() {
+	cat >"$root/check" <<-'END'
+		#!/bin/sh
+		systemctl cat vmdesched.service >/dev/null 2>&1 ||
+			systemd-run --unit=vmdesched /usr/sbin/vmdesched
+		for i in $(seq 120); do desched stat cpu >/dev/null 2>&1 && break; sleep 1; done
+		echo "active: $(systemctl is-active vmdesched)"
+		echo "cpu: $(desched stat cpu)"
+		api-user
+		echo "guest API: $?"
+		desched top -b -n 1 -d 2 | grep vmdesched
+		echo "restarts: $(systemctl show -p NRestarts --value vmdesched)"
+		systemctl stop vmdesched
+		echo "stopped: $(systemctl show -p Result --value vmdesched)"
+		journalctl -u vmdesched --no-pager | sed 's/^/journal: /'
+		echo done
+		poweroff -f
+	END
+	chmod +x "$root/check"
+	cat >"$root/etc/systemd/system/check.service" <<-'END'
+		[Unit]
+		After=multi-user.target
+		[Service]
+		ExecStart=/check
+		StandardOutput=file:/dev/ttyS1
+		StandardError=file:/dev/ttyS1
+		[Install]
+		WantedBy=multi-user.target
+	END
+	systemctl --root="$root" enable check.service >/dev/null 2>&1 ||
+		chroot "$root" systemctl enable check.service >/dev/null
+}
+
+# The root file system travels as an archive in the initramfs and is laid out in memory: so that no
+# module is needed, and nothing has to be mounted here.
+make_image() {
+	mkdir -p "$work/image/bin" "$work/image/new" "$work/image/proc" "$work/image/dev"
+	cp "$(command -v busybox)" "$work/image/bin/busybox"
+	cat >"$work/image/init" <<-'END'
+		#!/bin/busybox ash
+		/bin/busybox mount -t devtmpfs dev /dev
+		/bin/busybox mount -t tmpfs -o size=90% root /new
+		/bin/busybox tar -x -f /root.tar -C /new
+		/bin/busybox rm /root.tar
+		exec /bin/busybox switch_root /new /lib/systemd/systemd
+	END
+	chmod +x "$work/image/init"
+	tar -c -C "$root" --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' \
+		--exclude='./usr/share/locale/*' --exclude='./var/cache/*' --exclude='./var/lib/apt/lists/*' \
+		--exclude='./usr/libexec/desched/*' --exclude='./dev/*' . >"$work/image/root.tar"
+	(cd "$work/image" && find . | cpio --quiet -o -H newc) >"$work/image.cpio"
+}
+
+boot() {
+	qemu-system-x86_64 -accel tcg -cpu max -m 2048 -smp 1 -nodefaults -no-user-config -no-reboot \
+		-display none -nic none -kernel "$(scripts/fetch-kernel)" -initrd "$work/image.cpio" \
+		-append "console=ttyS0 panic=-1 systemd.show_status=no" \
+		-serial "file:$work/console" -serial "file:$work/said" &
+	qemu=$!
+	for _ in $(seq 600); do
+		kill -0 "$qemu" 2>/dev/null || break
+		sleep 1
+	done
+	kill "$qemu" 2>/dev/null || :
+	qemu=
+}
+
+said() { # said NAME PATTERN
+	grep -q "$2" "$work/said" && echo "ok      booted: $1" && return
+	echo "FAILED  booted: $1"
+	failed=$((failed + 1))
+}
+
+check_booted() {
+	said "vmdesched is active" '^active: active'
+	said "desched stat has figures" '^cpu: [0-9]*\.[0-9]*[1-9]'
+	said "the guest API answers" '^guest API: 0'
+	said "desched top has vmdesched" ' vmdesched'
+	said "it was never restarted" '^restarts: 0'
+	said "it ends when it is told to" '^stopped: success'
+	[ "$failed" = 0 ] && return
+	echo "--- console" && tail -n 30 "$work/console"
+	echo "--- said" && cat "$work/said"
+}
+
+install_root
+check_root
+check_development
+add_checks
+make_image
+boot
+check_booted
+[ "$failed" = 0 ]
