@@ -4,6 +4,9 @@
  * the daemon needs neither a network nor the libraries of an HTTP server: this one has no privilege
  * and asks on the socket, once for each request. Loopback addresses only.
  */
+#include "base/ask.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/options.h"
 #include "base/units.h"
 #include "guest/protocol.h"
@@ -17,12 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_S 5
-#define ANSWER_MAX (4 * MIB)
+#define PATIENCE_NS (5 * NS_PER_SEC)
 
 static struct {
 	const char *listen, *socket;
@@ -50,52 +50,21 @@ static const struct command command = {
 	.n_rows = ARRAY_SIZE(rows),
 };
 
-static int dial(void)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const struct timeval patience = {.tv_sec = PATIENCE_S};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", options.socket);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		return fd;
-	close(fd);
-	return -1;
-}
-
-struct answer {
-	int fd;
-	size_t left; /* no honest one is longer */
-};
-
-static size_t receive(void *buffer, size_t size, void *data)
-{
-	struct answer *a = data;
-	ssize_t n = a->left ? recv(a->fd, buffer, u64_min(size, a->left), 0) : -1;
-
-	if (n < 0)
-		return (size_t)-1;
-	a->left -= (size_t)n;
-	return (size_t)n;
-}
-
 /* The daemon's text, malloc'ed; NULL when it has none for us. */
 static char *fetch(void)
 {
-	static const char question[] = "{\"get\":\"metrics\"}\n";
-	int fd = dial();
-	struct answer answer = {fd, ANSWER_MAX};
-	json_t *o = NULL;
+	uint64_t deadline = clock_mono() + PATIENCE_NS;
+	_cleanup_(close_fd) int fd = -1;
+	_cleanup_(free_ptr) char *answer = NULL;
+	size_t size = 0;
 	const char *text;
 	char *copy;
+	json_t *o;
 
-	if (fd < 0)
+	if (ask_dial(options.socket, deadline, &fd) ||
+	    ask_line(fd, "{\"get\":\"metrics\"}\n", deadline, &answer, &size))
 		return NULL;
-	if (send(fd, question, strlen(question), MSG_NOSIGNAL) == (ssize_t)strlen(question))
-		o = json_load_callback(receive, &answer, JSON_DISABLE_EOF_CHECK, NULL);
-	close(fd);
+	o = json_loadb(answer, size, 0, NULL);
 	text = json_string_value(json_object_get(o, "metrics"));
 	copy = text ? strdup(text) : NULL;
 	json_decref(o);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/teller.h"
 
+#include "base/ask.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/units.h"
@@ -13,11 +14,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define PATIENCE_NS NS_PER_SEC
-#define ANSWER_MAX  (64 * MIB)
 
 /* Our own agent works in a thread of its own; who takes a snapshot holds the lock meanwhile. */
 struct teller {
@@ -30,101 +29,28 @@ struct teller {
 
 /* ---- vmdesched ---- */
 
-static int dial(const char *path, pid_t *ret_peer)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct ucred peer = {0};
-	socklen_t size = sizeof(peer);
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (strlen(path) >= sizeof(address.sun_path))
-		err = -ENAMETOOLONG;
-	else
-		strcpy(address.sun_path, path);
-	if (!err && (connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
-		     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size)))
-		err = -errno;
-	if (err) {
-		close(fd);
-		return err;
-	}
-	*ret_peer = peer.pid;
-	return fd;
-}
-
-struct answer {
-	char *text;
-	size_t used, size;
-};
-
-static void answer_done(struct answer *a)
-{
-	free(a->text);
-}
-
-/* Takes what is there. 1 when the line is whole. */
-static int take(int fd, struct answer *a)
-{
-	ssize_t n;
-
-	if (a->size - a->used < 64 * KIB) {
-		size_t size = 2 * a->size + 256 * KIB;
-		char *text = size <= ANSWER_MAX ? realloc(a->text, size) : NULL;
-
-		if (!text)
-			return -EMSGSIZE;
-		a->text = text;
-		a->size = size;
-	}
-	n = recv(fd, a->text + a->used, a->size - a->used, 0);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	a->used += (size_t)n;
-	if (n == 0)
-		return -ECONNRESET;
-	return a->text[a->used - 1] == '\n';
-}
-
-static int ask(int fd, struct answer *a)
-{
-	static const char request[] = "{\"get\":\"snapshot\"}\n";
-	uint64_t end = clock_mono() + PATIENCE_NS;
-	int done = 0;
-
-	if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) != sizeof(request) - 1)
-		return -EPIPE;
-	while (!done) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		uint64_t left = u64_sub_floor(end, clock_mono());
-
-		if (!left || poll(&p, 1, (int)(left / NS_PER_MS) + 1) == 0)
-			return -ETIMEDOUT;
-		done = take(fd, a);
-	}
-	return done < 0 ? done : 0;
-}
-
 static int from_socket(const char *path, json_t **ret, pid_t *ret_holder)
 {
-	_cleanup_(answer_done) struct answer a = {0};
-	pid_t peer = 0;
-	_cleanup_(close_fd) int fd = dial(path, &peer);
+	uint64_t deadline = clock_mono() + PATIENCE_NS;
+	_cleanup_(free_ptr) char *text = NULL;
+	_cleanup_(close_fd) int fd = -1;
+	struct ucred peer = {0};
+	socklen_t peer_size = sizeof(peer);
+	size_t size = 0;
 	json_t *o;
-	int err;
+	int err = ask_dial(path, deadline, &fd);
 
-	if (fd < 0)
-		return fd;
-	err = ask(fd, &a);
+	if (!err && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size))
+		err = -errno;
+	if (!err)
+		err = ask_line(fd, "{\"get\":\"snapshot\"}\n", deadline, &text, &size);
 	if (err)
 		return err;
-	o = json_loadb(a.text, a.used, JSON_REJECT_DUPLICATES, NULL);
+	o = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
 	if (!o)
 		return -EBADMSG;
 	*ret = o;
-	*ret_holder = peer;
+	*ret_holder = peer.pid;
 	return 0;
 }
 
@@ -186,15 +112,13 @@ static int start_agent(struct teller *teller, struct failure *f)
 int teller_open(const struct teller_config *config, struct failure *f, struct teller **ret)
 {
 	struct teller *teller = calloc(1, sizeof(*teller));
-	pid_t peer;
 	int fd, err = 0;
 
 	if (!teller)
 		return failure_errno(f, -ENOMEM, "figures");
 	teller->config = config;
 	pthread_mutex_init(&teller->lock, NULL);
-	fd = dial(config->socket, &peer);
-	if (fd >= 0)
+	if (!ask_dial(config->socket, clock_mono() + PATIENCE_NS, &fd))
 		close(fd);
 	else
 		err = start_agent(teller, f);

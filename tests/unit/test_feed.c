@@ -68,8 +68,7 @@ static const struct feed_config *config(void)
 static void a_snapshot_is_taken(void **state)
 {
 	pid_t child = serve("{\"schema\":\"desched-agent/1\",\"elapsed_s\":5,"
-			    "\"processes\":[{\"pid\":1,\"name\":\"init\",\"true_s\":2}]}\n"
-			    "what comes behind is another answer");
+			    "\"processes\":[{\"pid\":1,\"name\":\"init\",\"true_s\":2}]}\n");
 	struct failure f = {.text = ""};
 	struct frame frame;
 	void *feed;
@@ -107,6 +106,7 @@ static void what_is_no_vmdesched(void **state)
 		{"[]\n", -EBADMSG},
 		{"{\"error\":\"the snapshot failed\"}\n", -EBADMSG},
 		{"SSH-2.0-OpenSSH_9.2\r\n", -EBADMSG},
+		{"{\"schema\":\"desched-agent/1\"}\nand more", -EPROTO},
 	};
 
 	(void)state;
