@@ -289,6 +289,14 @@ static void close_all(struct guard *g)
 	shape_free(g->shape);
 }
 
+/* In a chroot / need not be a mount; /proc is one, and all that we mount is on it. */
+static int keep_mounts_here(void)
+{
+	if (!mount("", "/", NULL, MS_REC | MS_SLAVE, NULL))
+		return 0;
+	return errno == EINVAL ? mount("", "/proc", NULL, MS_REC | MS_SLAVE, NULL) : -1;
+}
+
 static int make(const char *target, bool private, const struct teller_config *teller,
 		struct failure *f)
 {
@@ -308,7 +316,7 @@ static int make(const char *target, bool private, const struct teller_config *te
 		err = await_server(&g, f);
 	if (err)
 		return err;
-	if (private && (unshare(CLONE_NEWNS) || mount("", "/", NULL, MS_REC | MS_SLAVE, NULL)))
+	if (private && (unshare(CLONE_NEWNS) || keep_mounts_here()))
 		return failure_errno(f, -errno, "a mount namespace of its own; needs root");
 	return mount_over(&g, f);
 }
