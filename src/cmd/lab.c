@@ -14,7 +14,7 @@
 
 static struct lab_options options = {
 	.vms = 3,
-	.seconds = 20 * NS_PER_SEC,
+	.seconds = 30 * NS_PER_SEC,
 	.source = "auto",
 	.accel = "auto",
 };

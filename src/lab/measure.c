@@ -165,6 +165,11 @@ static void take_agent(const struct control_report *report, struct lab_vm *vm)
 	lab_snapshot_done(&b);
 }
 
+static struct truth_window window_of(const struct lab_host *host)
+{
+	return (struct truth_window){host->window, host->run};
+}
+
 int measure_fill(const json_t *line, const struct lab_result *r, struct lab_vm *vm,
 		 struct failure *f)
 {
@@ -179,8 +184,8 @@ int measure_fill(const json_t *line, const struct lab_result *r, struct lab_vm *
 	vm->n_processes = report.n;
 	for (int i = 0; i < report.n; i++)
 		fill_process(&report.workers[i], &vm->processes[i]);
-	vm->others = truth_others(report.others, vm->host.window, r->calibration_others,
-				  r->calibration.window);
+	vm->others = truth_others(report.others, window_of(&vm->host), r->calibration_others,
+				  window_of(&r->calibration), &vm->others_spread);
 	vm->truth = truth_work(vm->host.run, vm->others);
 	err = split_truth(r, vm, f);
 	if (err)

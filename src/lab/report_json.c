@@ -114,6 +114,7 @@ static json_t *vm_json(const struct lab_vm *vm)
 	json_object_set_new(o, "host", host_json(&vm->host));
 	json_object_set_new(o, "guest", guest_json(&vm->guest));
 	put_ns(o, "others_s", (int64_t)vm->others);
+	put_ns(o, "others_spread_s", (int64_t)vm->others_spread);
 	put_ns(o, "truth_s", (int64_t)vm->truth);
 	put(o, "cost_scale", vm->scale);
 	put(o, "error_descheduled", vm->error_descheduled);

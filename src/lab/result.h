@@ -84,9 +84,10 @@ struct lab_vm {
 	char failure[LAB_TEXT_SIZE]; /* "" unless this VM failed */
 	char console[1024];	     /* its last lines, where the failure is the machine's */
 	int boots;		     /* starts that it took, 1 when all is well */
-	uint64_t others; /* CPU time of what is neither worker nor init, as the guest says */
-	uint64_t truth;	 /* T: run - others */
-	double scale;	 /* T over the sum of units * cost */
+	uint64_t others; /* CPU time of what is neither worker nor init, see truth_others() */
+	uint64_t others_spread;
+	uint64_t truth; /* T: run - others */
+	double scale;	/* T over the sum of units * cost */
 	struct lab_host host;
 	struct lab_guest guest;
 	struct lab_process *processes; /* owned */

@@ -7,11 +7,17 @@
 #include <errno.h>
 #include <math.h>
 
-uint64_t truth_others(uint64_t billed, uint64_t window, uint64_t alone, uint64_t alone_window)
+uint64_t truth_others(uint64_t billed, struct truth_window window, uint64_t alone,
+		      struct truth_window calibration, uint64_t *ret_spread)
 {
-	if (!alone_window)
-		return billed;
-	return u64_min(billed, clock_muldiv(alone, window, alone_window));
+	uint64_t most = billed, least = 0;
+
+	if (calibration.ns)
+		most = u64_min(most, clock_muldiv(alone, window.ns, calibration.ns));
+	if (calibration.run)
+		least = u64_min(most, clock_muldiv(alone, window.run, calibration.run));
+	*ret_spread = (most - least) / 2;
+	return most - *ret_spread;
 }
 
 uint64_t truth_work(uint64_t run, uint64_t others)

@@ -23,13 +23,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A window of a vCPU: how long, and how long the vCPU ran in it. */
+struct truth_window {
+	uint64_t ns, run;
+};
+
 /*
- * CPU time of the other processes in a window of `window` ns, in which their guest's kernel billed
- * them `billed`. Two upper bounds, of which the lower counts: what it bills contains the gaps that
- * fell onto them; and in the calibration, where there were no gaps, they used `alone` in
- * `alone_window`, at a time when there was more for them to do, not less.
+ * CPU time of the other processes in a window in which their guest's kernel billed them `billed`;
+ * in the calibration, where there were no gaps, they used `alone`. At most what was billed, which
+ * contains the gaps that fell onto them, and what they used alone in as long a time, when there was
+ * more for them to do, not less; at least what they used alone for as much run, as if all that they
+ * do followed the guest's progress and nothing the clock. The middle is returned, and half of what
+ * is between the two in *ret_spread: the truth is known no better.
  */
-uint64_t truth_others(uint64_t billed, uint64_t window, uint64_t alone, uint64_t alone_window);
+uint64_t truth_others(uint64_t billed, struct truth_window window, uint64_t alone,
+		      struct truth_window calibration, uint64_t *ret_spread);
 
 /* run - others, not below 0. */
 uint64_t truth_work(uint64_t run, uint64_t others);

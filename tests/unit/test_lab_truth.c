@@ -33,14 +33,26 @@ static void work_is_run_without_the_others(void **state)
 static void others_used_the_lower_of_two_bounds(void **state)
 {
 	(void)state;
-	/* 80 ms in 8 s alone: at most 200 ms in 20 s. */
+	const struct truth_window alone = {8 * NS_PER_SEC, 8 * NS_PER_SEC};
+	const struct truth_window third = {20 * NS_PER_SEC, 5 * NS_PER_SEC};
+	uint64_t spread;
+
+	/* 80 ms in 8 s alone: at most 200 ms in 20 s, at least 50 ms in 5 s of run. */
+	assert_int_equal(truth_others(500 * NS_PER_MS, third, 80 * NS_PER_MS, alone, &spread),
+			 125 * NS_PER_MS);
+	assert_int_equal(spread, 75 * NS_PER_MS);
+	/* Billed less than that: at most 150 ms. */
+	assert_int_equal(truth_others(150 * NS_PER_MS, third, 80 * NS_PER_MS, alone, &spread),
+			 100 * NS_PER_MS);
+	assert_int_equal(spread, 50 * NS_PER_MS);
+	/* Less than the least: all of it, and that is certain. */
+	assert_int_equal(truth_others(30 * NS_PER_MS, third, 80 * NS_PER_MS, alone, &spread),
+			 30 * NS_PER_MS);
+	assert_int_equal(spread, 0);
+	/* No calibration: between nothing and what was billed. */
 	assert_int_equal(
-		truth_others(500 * NS_PER_MS, 20 * NS_PER_SEC, 80 * NS_PER_MS, 8 * NS_PER_SEC),
-		200 * NS_PER_MS);
-	assert_int_equal(
-		truth_others(150 * NS_PER_MS, 20 * NS_PER_SEC, 80 * NS_PER_MS, 8 * NS_PER_SEC),
-		150 * NS_PER_MS);
-	assert_int_equal(truth_others(150 * NS_PER_MS, 20 * NS_PER_SEC, 0, 0), 150 * NS_PER_MS);
+		truth_others(150 * NS_PER_MS, third, 0, (struct truth_window){0, 0}, &spread),
+		75 * NS_PER_MS);
 }
 
 static void a_unit_costs_its_time(void **state)
