@@ -20,6 +20,7 @@ clean() {
 	for at in dev sys proc; do
 		mountpoint -q "$root/$at" && umount -R -l "$root/$at"
 	done
+	mountpoint -q "$root" && umount -l "$root"
 	rm -rf --one-file-system "$root"
 }
 trap clean EXIT
@@ -27,6 +28,7 @@ trap 'exit 130' INT TERM
 
 mmdebstrap --quiet --variant=apt --include=git,make,ca-certificates "$suite" "$root" "$mirror"
 cp /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null || true
+mount --bind "$root" "$root" # / is a mount there, as in a container
 mkdir -p "$root/root/desched"
 git archive HEAD | tar -x -C "$root/root/desched"
 mount -t proc proc "$root/proc"

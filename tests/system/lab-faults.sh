@@ -84,10 +84,13 @@ refused "a directory in use" 1 "used: the directory is in use" --keep "$dir/used
 refused "no time" 2 "expected seconds from 1" --seconds 0
 refused "an unknown fault" 1 "'gremlin' given, expected one of boot-panic" --fault gremlin
 
-# Without privilege there are no gaps: refused where they were asked for by name.
-if [ "$(id -u)" = 0 ]; then
-	setpriv --reuid=65534 --regid=65534 --clear-groups \
-		"$desched" lab --source page >"$dir/out" 2>"$dir/err"
+# Without privilege there are no gaps: refused where they were asked for by name. In a tree that nobody
+# else may enter, as below /root, this cannot be tried.
+as_nobody() {
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+}
+if [ "$(id -u)" = 0 ] && as_nobody test -r "$desched"; then
+	as_nobody "$desched" lab --source page >"$dir/out" 2>"$dir/err"
 	status=$?
 	expect "no permission for BPF" 1 "--source page wants gaps from this host"
 fi
