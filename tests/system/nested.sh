@@ -88,7 +88,7 @@ qemu-system-x86_64 -accel tcg,thread=multi -cpu EPYC,+svm,+npt,+nrip-save -smp 2
 	-drive file="$work/disk",format=raw,if=virtio,cache=unsafe \
 	-append "console=ttyS0 root=/dev/vda rw init=/sbin/nested-init quiet panic=-1 mitigations=off ${NESTED_APPEND:-}" </dev/null 2>"$work/qemu" &
 qemu=$!
-trap 'kill $qemu 2>/dev/null; rm -rf --one-file-system "$work"' EXIT
+trap 'kill $qemu 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
 tail --pid=$qemu -n +1 -F "$work/console" 2>/dev/null || true
 wait $qemu || true
 [ -z "$keep" ] || mv "$work/disk" "$cache/disk"
