@@ -24,10 +24,7 @@ fail() {
 for program in mmdebstrap mke2fs qemu-system-x86_64; do
 	command -v $program >/dev/null || fail "$program is missing; install mmdebstrap, e2fsprogs and qemu-system-x86"
 done
-# shellcheck disable=SC2016 # the format is apt's
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security |
-	grep '/debian/*$' | head -n 1)
-[ -n "$mirror" ] || fail "this machine's apt configuration names no Debian mirror"
+mirror=$(scripts/mirror) || fail "no Debian mirror"
 
 work=$(mktemp -d /var/tmp/desched-nested.XXXXXX)
 trap 'rm -rf --one-file-system "$work"' EXIT
