@@ -71,10 +71,11 @@ static bool installed(const char *tool)
 	return status == 0;
 }
 
-/* The same command sees the same. */
+/* The same command sees the same. Natively it has mounts of its own, too: below a chroot the kernel
+ * prints paths from another root then. */
 static void check_same(const char *command)
 {
-	const char *native = NATIVE("%s", command);
+	const char *native = NATIVE("unshare --mount --propagation unchanged %s", command);
 
 	assert_string_equal(VIEW("%s", command), native);
 	if (!native[0])
