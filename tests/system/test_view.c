@@ -71,15 +71,19 @@ static bool installed(const char *tool)
 	return status == 0;
 }
 
-/* The same command sees the same. Natively it has mounts of its own, too: below a chroot the kernel
- * prints paths from another root then. */
-static void check_same(const char *command)
+/* The same command sees the same, natively behind `prefix`. */
+static void check_behind(const char *prefix, const char *command)
 {
-	const char *native = NATIVE("unshare --mount --propagation unchanged %s", command);
+	const char *native = NATIVE("%s%s", prefix, command);
 
 	assert_string_equal(VIEW("%s", command), native);
 	if (!native[0])
 		fail_msg("'%s' prints nothing", command);
+}
+
+static void check_same(const char *command)
+{
+	check_behind("", command);
 }
 
 /* ---- processes ---- */
@@ -191,8 +195,8 @@ static void vmdesched_has_the_rest(void **state)
 
 static void all_else_is_the_real_proc(void **state)
 {
-	static const char *const files[] = {"status", "cmdline", "limits",  "maps",
-					    "cgroup", "statm",	 "environ", "task/%d/comm"};
+	static const char *const files[] = {"status", "cmdline", "limits",	"cgroup",
+					    "statm",  "environ", "task/%d/comm"};
 	char command[256], name[64];
 
 	(void)state;
@@ -202,6 +206,9 @@ static void all_else_is_the_real_proc(void **state)
 		snprintf(command, sizeof(command), "cat /proc/%d/%s", worker, name);
 		check_same(command);
 	}
+	/* Who has mounts of his own, as in a view, sees paths from another root below a chroot. */
+	snprintf(command, sizeof(command), "cat /proc/%d/maps", worker);
+	check_behind("unshare --mount --propagation unchanged ", command);
 	snprintf(command, sizeof(command),
 		 "sh -c 'readlink /proc/%d/exe /proc/%d/cwd /proc/%d/fd/0'", worker, worker,
 		 worker);
