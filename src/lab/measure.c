@@ -53,7 +53,8 @@ uint64_t measure_host_steal(const struct session *s)
 	return steal;
 }
 
-double measure_cost(const struct lab_result *r, const char *kind)
+/* The cost of a unit of this kind, 0 where it is not calibrated. */
+static double cost_of(const struct lab_result *r, const char *kind)
 {
 	for (int i = 0; i < r->n_costs; i++) {
 		if (!strcmp(r->costs[i].kind, kind))
@@ -82,8 +83,7 @@ static int split_truth(const struct lab_result *r, struct lab_vm *vm, struct fai
 	for (int i = 0; i < vm->n_processes; i++) {
 		const struct lab_process *p = &vm->processes[i];
 
-		shares[i] = (struct truth_share){.units = p->units,
-						 .unit_ns = measure_cost(r, p->kind)};
+		shares[i] = (struct truth_share){.units = p->units, .unit_ns = cost_of(r, p->kind)};
 	}
 	err = truth_split(vm->truth, shares, vm->n_processes, &vm->scale);
 	if (err)

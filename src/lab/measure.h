@@ -23,9 +23,6 @@ void reading_window(const struct reading *a, const struct reading *b, struct lab
 /* Steal that this host itself has suffered on the shared CPUs, ns since boot. */
 uint64_t measure_host_steal(const struct session *s);
 
-/* The cost of a kind's unit, 0 where it is not calibrated. */
-double measure_cost(const struct lab_result *r, const char *kind);
-
 /*
  * Fills a VM's result from the answer to "collect" and its vm->host. 0, or -errno with a line in
  * `f`: the report is not usable, or no truth can be had. An agent that has nothing usable to say

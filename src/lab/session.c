@@ -62,7 +62,7 @@ int session_pump(struct session *s, uint64_t timeout_ns)
 	return fds[0].revents ? take_signal(s) : 0;
 }
 
-bool session_failed(const struct session *s)
+static bool failed(const struct session *s)
 {
 	for (int i = 0; i < s->n; i++) {
 		if (s->machines[i].failure[0])
@@ -80,7 +80,7 @@ int session_sleep(struct session *s, uint64_t ns)
 
 		if (err)
 			return err;
-		if (session_failed(s))
+		if (failed(s))
 			return 1;
 	}
 	return 0;

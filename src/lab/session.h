@@ -37,9 +37,6 @@ int session_pump(struct session *s, uint64_t timeout_ns);
 /* Pumps for so long; ends early with 1 when a machine has failed. -EINTR as above. */
 int session_sleep(struct session *s, uint64_t ns);
 
-/* True when a machine of the session has failed. */
-bool session_failed(const struct session *s);
-
 /* Sends {"do":command} to every machine that has not failed, or to one, without waiting. */
 void session_ask(struct session *s, struct machine *one, const char *command);
 

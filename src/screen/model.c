@@ -11,20 +11,6 @@
 #include <string.h>
 #include <strings.h>
 
-const char *model_sort_name(enum model_sort sort)
-{
-	static const char *const names[MODEL_SORTS] = {
-		[SORT_REPORTED] = "reported",
-		[SORT_TRUE] = "true",
-		[SORT_DESCHEDULED] = "descheduled",
-		[SORT_PID] = "pid",
-		[SORT_USER] = "user",
-		[SORT_NAME] = "name",
-	};
-
-	return names[sort];
-}
-
 double model_percent(const struct model *m, uint64_t ns)
 {
 	return m->elapsed ? 100.0 * (double)ns / (double)m->elapsed : 0;

@@ -83,6 +83,4 @@ double model_percent(const struct model *m, uint64_t ns);
 /* Of a CPU's ledger, what is neither running nor idle. */
 uint64_t model_away(const uint64_t ns[LEDGER_STATES]);
 
-const char *model_sort_name(enum model_sort sort);
-
 #endif
