@@ -181,7 +181,7 @@ void core_refill_domain(struct core *c, uint32_t domain, uint64_t now)
 
 		if (!core_cpu_idle(&c->cpus[i]))
 			continue;
-		v = core_best(c, i, UINT64_MAX, now);
+		v = core_best(c, i, UINT64_MAX);
 		if (start_fitting(c, domain, v == CORE_NONE ? UINT64_MAX : c->vcpu_links[v].key,
 				  now)) {
 			i = d->first - 1;

@@ -43,17 +43,28 @@ static inline void heap4_up(struct heap4 *h, uint32_t i, struct heap4_entry e)
 	heap4_put(h, i, e);
 }
 
+/* The child with the least key of four from `first`; of those there are, at least one. */
+static inline uint32_t heap4_least(const struct heap4 *h, uint32_t first)
+{
+	const struct heap4_entry *c = &h->heap[first];
+	uint32_t a, b;
+
+	if (h->n - first >= 4) { /* without a branch that depends on keys */
+		a = c[1].key < c[0].key;
+		b = 2 + (c[3].key < c[2].key);
+		return first + (c[b].key < c[a].key ? b : a);
+	}
+	a = first;
+	for (b = first + 1; b < h->n; b++)
+		a = h->heap[b].key < h->heap[a].key ? b : a;
+	return a;
+}
+
 static inline void heap4_down(struct heap4 *h, uint32_t i, struct heap4_entry e)
 {
-	for (;;) {
-		uint32_t first = 4 * i + 1, end = first + 4, least = first;
+	for (uint32_t first; (first = 4 * i + 1) < h->n;) {
+		uint32_t least = heap4_least(h, first);
 
-		if (first >= h->n)
-			break;
-		if (end > h->n)
-			end = h->n;
-		for (uint32_t c = first + 1; c < end; c++)
-			least = h->heap[c].key < h->heap[least].key ? c : least;
 		if (h->heap[least].key >= e.key)
 			break;
 		heap4_put(h, i, h->heap[least]);

@@ -104,12 +104,10 @@ static void switch_guest(struct sim *s, uint32_t cpu)
 
 /* Carries out what the core has decided. A vCPU may be taken from one CPU and put on another by the
  * same event: all are settled first. */
-void engine_sync(struct sim *s)
+void engine_carry_out(struct sim *s)
 {
 	struct core *c = s->core;
 
-	if (!c->n_dirty && !c->n_dirty_vms)
-		return;
 	for (uint32_t i = 0; c->n_dirty > 1 && i < c->n_dirty; i++)
 		settle_cpu(s, c->dirty[i]);
 	for (uint32_t i = 0; i < c->n_dirty; i++)

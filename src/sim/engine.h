@@ -50,6 +50,7 @@ struct sim_vm {
 	uint32_t section;     /* index of spec in the scenario */
 	uint64_t tick_period; /* of idle ticks; 0: none */
 	uint64_t tick_cost;
+	uint64_t idle;	   /* ns: mean time between bursts */
 	uint32_t arrived;  /* barrier */
 	uint32_t owner;	   /* lock: vCPU, or CORE_NONE */
 	uint64_t overhead; /* ns of debt paid */

@@ -22,7 +22,13 @@ static inline uint32_t engine_host_timer(const struct sim *s)
 	return engine_vm_timer(s, s->core->shape.vms);
 }
 
-/* Carries out what the core has decided. */
-void engine_sync(struct sim *s);
+void engine_carry_out(struct sim *s);
+
+/* Carries out what the core has decided, if anything: not every event changes who runs. */
+static inline void engine_sync(struct sim *s)
+{
+	if (s->core->n_dirty || s->core->n_dirty_vms)
+		engine_carry_out(s);
+}
 
 #endif

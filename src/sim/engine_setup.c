@@ -108,10 +108,12 @@ static int add_vm(struct sim *s, uint32_t section)
 				  .period = spec->period};
 
 	cs.cosched = cosched == COSCHED_ROWS ? s->scenario->host.cosched : cosched;
-	*vm = (struct sim_vm){.spec = spec,
-			      .section = section,
-			      .row = workload_rows[spec->workload],
-			      .owner = CORE_NONE};
+	*vm = (struct sim_vm){
+		.spec = spec,
+		.section = section,
+		.row = workload_rows[spec->workload],
+		.idle = (uint64_t)((double)spec->burst * (1 - spec->load) / spec->load),
+		.owner = CORE_NONE};
 	set_ticks(vm);
 	if (vm->row == &workload_ticks)
 		vm->ticks = calloc(1, sizeof(*vm->ticks));
