@@ -3,8 +3,9 @@
  * What a guest and `desched vm` say to each other about descheduled time: vmdesched(7).
  *
  * The guest asks for the port, gives a page of its memory, and says when it executes VMDesched. The
- * monitor keeps the page. It writes only while the vCPU does not run, so a guest with one vCPU sees
- * every field as of one instant: the injection of the last interrupt, or later.
+ * monitor keeps the page. It writes only while the vCPU does not run, which so sees every field as
+ * of one instant: the injection of the last interrupt, or later. All of it is for each vCPU by
+ * itself.
  *
  * Freestanding: guests include this too.
  */

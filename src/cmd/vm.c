@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 
-static uint64_t memory = 64;
+static uint64_t memory = 64, cpus = 1;
 static const char *policy = "desched", *json_file;
 static struct vmm_config config = {.append = ""};
 
@@ -22,6 +22,7 @@ static const struct option_row rows[] = {
 	{0, "read-only", NULL, OPTION_FLAG, &config.read_only, 0, 0,
 	 "the guest may not write to its disk"},
 	{0, "memory", "MIB", OPTION_UINT, &memory, 4, 3072, "guest memory in MiB (64)"},
+	{0, "cpus", "N", OPTION_UINT, &cpus, 1, VMM_CPUS_MAX, "virtual CPUs, at most 16 (1)"},
 	{0, "tick-policy", "P", OPTION_STRING, &policy, 0, 0,
 	 "delay, catchup, merge, discard, desched (desched)"},
 	{0, "name", "NAME", OPTION_STRING, &config.name, 0, 0, "what others call it"},
@@ -87,6 +88,7 @@ int cmd_vm(int argc, char **argv)
 	}
 	config.policy = (enum tick_policy)found;
 	config.memory = memory * MIB;
+	config.cpus = (unsigned)cpus;
 	err = open_json(&to, &f);
 	if (!err)
 		err = vmm_open(&config, &f, &v);

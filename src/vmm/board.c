@@ -4,8 +4,6 @@
 
 #include "base/clock.h"
 
-#include <desched/vmdesched.h>
-
 #define KEYBOARD      0x64
 #define RESET_LINE    0xfe
 #define RESET_CONTROL 0xcf9
@@ -20,15 +18,28 @@ const char *const board_end_names[BOARD_ENDS] = {
 	[BOARD_BROKEN] = "KVM error",
 };
 
-static bool is_desched(uint16_t port)
+void board_reset(struct board *m, unsigned cpus)
 {
-	return port >= VMDESCHED_PORT && port < VMDESCHED_PORT + VMDESCHED_PORTS;
+	pic_reset(&m->pic);
+	pit_reset(&m->pit);
+	rtc_reset(&m->rtc);
+	serial_reset(&m->serial);
+	m->cpus = cpus;
+	for (unsigned i = 0; i < cpus; i++)
+		vcpu_reset(&m->cpu[i], m, (uint8_t)i);
+}
+
+void board_set_policy(struct board *m, enum tick_policy policy)
+{
+	ticker_set_policy(&m->ticker, policy);
+	for (unsigned i = 0; i < m->cpus; i++)
+		ticker_set_policy(&m->cpu[i].ticker, policy);
 }
 
 static void byte_write(struct board *m, uint16_t port, uint8_t value)
 {
 	if (pic_write(&m->pic, port, value) || serial_write(&m->serial, port, value) ||
-	    pit_write(&m->pit, port, value, m->ticker.mono) || rtc_write(&m->rtc, port, value))
+	    pit_write(&m->pit, port, value, m->now) || rtc_write(&m->rtc, port, value))
 		return;
 	if ((port == KEYBOARD && value == RESET_LINE) ||
 	    (port == RESET_CONTROL && value & RESET_CPU))
@@ -37,9 +48,7 @@ static void byte_write(struct board *m, uint16_t port, uint8_t value)
 
 void board_port_write(struct board *m, uint16_t port, unsigned size, uint32_t value)
 {
-	if (is_desched(port))
-		port_write(&m->port, &m->ticker, &m->memory, port, size, value);
-	else if (size == 1)
+	if (size == 1)
 		byte_write(m, port, (uint8_t)value);
 	else if (port == POWER && size == 2 && value & POWER_SLEEP)
 		m->end = BOARD_POWEROFF;
@@ -49,15 +58,12 @@ uint32_t board_port_read(struct board *m, uint16_t port, unsigned size)
 {
 	uint8_t v;
 
-	if (is_desched(port))
-		return port_read(&m->port, port, size);
 	if (size != 1)
 		return UINT32_MAX;
 	if (port == KEYBOARD)
 		return 0;
 	if (pic_read(&m->pic, port, &v) || serial_read(&m->serial, port, &v) ||
-	    pit_read(&m->pit, port, m->ticker.mono, &v) ||
-	    rtc_read(&m->rtc, port, clock_real(), &v))
+	    pit_read(&m->pit, port, m->now, &v) || rtc_read(&m->rtc, port, clock_real(), &v))
 		return v;
 	return UINT32_MAX;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtual machine of 2006: one processor, 8259 and 8254, a CMOS clock, a serial port, VMDesched's
- * port. Two threads: the vCPU's, which runs the guest, its devices and its ticks, so that whatever
- * a guest makes of them is paid for with its own CPU time; and the caller's, which waits for input.
- * `lock` is held whenever one of them looks at the machine, never while the guest runs.
+ * A virtual machine of 2006: processors with local APICs, 8259 and 8254, a CMOS clock, a serial
+ * port, VMDesched's port. A thread for each vCPU, which runs the guest, its devices and its ticks,
+ * so that whatever a guest makes of them is paid for with its own CPU time; and the caller's, which
+ * waits for input. `lock` is held whenever one of them looks at the machine, never while its guest
+ * code runs. What devices ask for goes by the 8259s to vCPU 0.
  */
 #ifndef VMM_BOARD_H
 #define VMM_BOARD_H
@@ -11,14 +12,12 @@
 #include "vmm/kvm.h"
 #include "vmm/pic.h"
 #include "vmm/pit.h"
-#include "vmm/port.h"
 #include "vmm/rtc.h"
 #include "vmm/serial.h"
-#include "vmm/ticker.h"
+#include "vmm/vcpu.h"
 #include "vmm/virtio_devices.h"
 
-#include <pthread.h>
-#include <time.h>
+#define BOARD_CPUS_MAX 16
 
 enum board_end {
 	BOARD_RUNS,
@@ -41,23 +40,31 @@ struct board {
 	struct pit pit;
 	struct rtc rtc;
 	struct serial serial;
-	struct port port;
 	struct block block; /* fd -1: no disk */
 	struct balloon balloon;
 	struct entropy entropy;
-	struct ticker ticker;
-	uint64_t exits;
+	struct ticker ticker; /* the 8254; its time is vCPU 0's */
+	struct vcpu cpu[BOARD_CPUS_MAX];
+	unsigned cpus;
 
+	pid_t process;
 	int output; /* where the serial port goes */
-	pthread_t thread;
 	pthread_mutex_t lock;
-	timer_t timer;
-	uint64_t alarm;	   /* when it goes off, TICK_NEVER: not */
-	uint64_t ready_at; /* mono: the first KVM_RUN began; 0: not yet */
-	int ended;	   /* an eventfd: the thread is through */
+	pthread_mutex_t output_lock; /* taken before the other one */
+	uint64_t now;		     /* mono: the last reading of any vCPU's thread */
+	uint64_t ready_at;	     /* mono: the first KVM_RUN began; 0: not yet */
+	bool told;		     /* vCPU 0 knows what the 8259s and the 8254 want of it */
+	unsigned started, threads;   /* vCPUs' threads; of them, not through */
+	int ended;		     /* an eventfd: one is */
 	enum board_end end;
 	struct failure broken;
 };
+
+/* Power-up. */
+void board_reset(struct board *m, unsigned cpus);
+
+/* Of all timers, from now on. */
+void board_set_policy(struct board *m, enum tick_policy policy);
 
 /* What the guest's accesses do; the lock is held. All ones where there is nothing. */
 void board_port_write(struct board *m, uint16_t port, unsigned size, uint32_t value);
@@ -72,8 +79,9 @@ struct virtio *board_virtio(struct board *m, unsigned place);
 /* Raises what devices ask for; after each of the above. */
 void board_raise(struct board *m);
 
-/* The vCPU's thread (vcpu.c): starts it; wakes it so that it sees what has changed. */
+/* The vCPUs' threads (vcpu.c): starts them; wakes them so that they see what has changed. */
 int board_start(struct board *m, struct failure *f);
 void board_kick(struct board *m);
+void board_finish(struct board *m); /* one thread is through: until all are */
 
 #endif

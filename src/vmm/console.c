@@ -225,5 +225,6 @@ int console_serve(struct console *c, struct failure *f)
 		stop(c->board);
 	while (!serve_once(c, &c->open))
 		;
+	board_finish(c->board);
 	return err ? failure_errno(f, err, "seccomp") : 0;
 }

@@ -13,13 +13,20 @@ static int set_policy(struct board *m, const char *name)
 	int policy = tick_find(name);
 
 	if (policy >= 0)
-		ticker_set_policy(&m->ticker, (enum tick_policy)policy);
+		board_set_policy(m, (enum tick_policy)policy);
 	return policy < 0 ? policy : 0;
+}
+
+static void forget_one(struct ticker *k)
+{
+	k->worst_most = k->worst_ns = k->lag_worst = k->tick.worst = 0;
 }
 
 static int forget(struct board *m, const char *rest)
 {
-	m->ticker.worst_most = m->ticker.worst_ns = m->ticker.lag_worst = m->ticker.tick.worst = 0;
+	forget_one(&m->ticker);
+	for (unsigned i = 0; i < m->cpus; i++)
+		forget_one(&m->cpu[i].ticker);
 	return *rest ? -EINVAL : 0;
 }
 

@@ -35,27 +35,48 @@ static json_t *ticks(const struct ticker *k)
 	return o;
 }
 
+/* What counts by vCPU. */
+static void put_vcpu(json_t *o, struct vcpu *v)
+{
+	const struct ticker *k = vcpu_ticker(v);
+
+	put_count(o, "exits", v->exits);
+	put_count(o, "vmdesched_runs", v->port.entered);
+	put_seconds(o, "run_s", k->run_ns);
+	put_seconds(o, "away_s", k->away_ns);
+	put_seconds(o, "idle_s", k->idle_ns);
+	put_seconds(o, "vmdesched_s", k->vmdesched_ns);
+	json_object_set_new(o, "ticks", ticks(k));
+}
+
+static json_t *vcpus(struct board *m)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < m->cpus; i++) {
+		json_t *o = json_object();
+
+		put_count(o, "vcpu", i);
+		put_vcpu(o, &m->cpu[i]);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 json_t *figures(struct board *m)
 {
 	json_t *o = json_object();
-	struct ticker k;
 
 	pthread_mutex_lock(&m->lock);
-	k = m->ticker;
 	json_object_set_new(o, "schema", json_string(SCHEMA));
 	json_object_set_new(o, "state", json_string(board_end_names[m->end]));
-	put_count(o, "exits", m->exits);
-	put_count(o, "vmdesched_runs", m->port.entered);
+	put_vcpu(o, &m->cpu[0]);
+	json_object_set_new(o, "vcpus", vcpus(m));
 	put_count(o, "input_dropped", m->serial.dropped);
 	put_count(o, "disk_requests", m->block.virtio.served);
 	put_count(o, "disk_errors", m->block.errors);
 	put_count(o, "ballooned_bytes", (uint64_t)m->balloon.config.actual * 4096);
 	put_seconds(o, "started_s", m->ready_at);
 	pthread_mutex_unlock(&m->lock);
-	put_seconds(o, "run_s", k.run_ns);
-	put_seconds(o, "away_s", k.away_ns);
-	put_seconds(o, "idle_s", k.idle_ns);
-	put_seconds(o, "vmdesched_s", k.vmdesched_ns);
-	json_object_set_new(o, "ticks", ticks(&k));
 	return o;
 }

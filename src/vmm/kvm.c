@@ -16,9 +16,12 @@
 #define CR0_PROTECTED 0x11	 /* ET PE */
 #define CR0_LONG      0x80050033 /* PG AM WP NE ET MP PE */
 #define CR4_PAE	      0x20
-#define EFER_LONG     0x500 /* LMA LME */
+#define EFER_LONG     0x500	 /* LMA LME */
+#define APIC_ENABLED  (1u << 11) /* of IA32_APIC_BASE */
 #define EDX_APIC      (1u << 9)
+#define EDX_SIBLINGS  (1u << 28)
 #define ECX_X2APIC    (1u << 21)
+#define ECX_TOPOLOGY  (1u << 22) /* of leaf 0x80000001 */
 #define ECX_DEADLINE  (1u << 24)
 #define ECX_GUEST     (1u << 31)
 
@@ -39,11 +42,11 @@ static int open_device(struct kvm *k, struct failure *f)
 	return failure_errno(f, -errno, DEVICE);
 }
 
-static int create(struct kvm *k, const struct memory *m, struct failure *f)
+static int create(struct kvm *k, const struct memory *m, unsigned cpus, struct failure *f)
 {
 	struct kvm_userspace_memory_region region = {
 		.memory_size = m->size, .userspace_addr = (uint64_t)(uintptr_t)m->base};
-	int size;
+	int most;
 
 	if (ioctl(k->system, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
 		return failure_set(f, -ENOTSUP, DEVICE " is not of version %d", KVM_API_VERSION);
@@ -52,32 +55,45 @@ static int create(struct kvm *k, const struct memory *m, struct failure *f)
 		return failure_errno(f, -errno, DEVICE ": no new VM");
 	if (ioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &region))
 		return failure_errno(f, -errno, DEVICE ": guest memory");
-	k->vcpu = ioctl(k->vm, KVM_CREATE_VCPU, 0);
-	if (k->vcpu < 0)
-		return failure_errno(f, -errno, DEVICE ": no new vCPU");
-	size = ioctl(k->system, KVM_GET_VCPU_MMAP_SIZE, 0);
-	if (size < (int)sizeof(*k->run))
-		return failure_set(f, -ENOTSUP, DEVICE ": a vCPU's shared page of %d bytes", size);
-	k->run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, k->vcpu, 0);
-	if (k->run == MAP_FAILED) {
-		k->run = NULL;
-		return failure_errno(f, -errno, DEVICE ": the vCPU's shared page");
-	}
-	k->run_size = (size_t)size;
+	most = ioctl(k->vm, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+	if ((unsigned)most < cpus)
+		return failure_set(f, -ENOTSUP,
+				   DEVICE " gives a virtual machine %d vCPUs; ask for no more "
+					  "with --cpus",
+				   most);
 	return 0;
 }
 
-/* A processor of its own kind: no local APIC, and no hypervisor that a kernel would ask for a
- * clock. */
-static void trim(struct kvm_cpuid_entry2 *e)
+/* A processor in a package of its own, with nothing that its local APIC does not have, and no
+ * hypervisor that a kernel would ask for a clock. */
+static void trim(struct kvm_cpuid_entry2 *e, uint8_t id, bool apic)
 {
-	if (e->function != 1)
-		return;
-	e->edx &= ~EDX_APIC;
-	e->ecx &= ~(ECX_X2APIC | ECX_DEADLINE | ECX_GUEST);
+	switch (e->function) {
+	case 1:
+		e->ebx = (e->ebx & 0xffff) | 1u << 16 | (uint32_t)id << 24;
+		e->ecx &= ~(ECX_X2APIC | ECX_DEADLINE | ECX_GUEST);
+		e->edx &= ~(EDX_SIBLINGS | EDX_APIC);
+		e->edx |= apic ? EDX_APIC : 0;
+		break;
+	case 4: /* who shares caches: nobody */
+		e->eax &= 0x3fff;
+		break;
+	case 0x0b: /* topology: as leaf 1 has it */
+	case 0x1f:
+		e->eax = e->ebx = e->ecx = 0;
+		e->edx = id;
+		break;
+	case 0x80000001:
+		e->ecx &= ~ECX_TOPOLOGY;
+		break;
+	case 0x80000008:
+		e->ecx = 0;
+		break;
+	}
 }
 
-static int set_cpuid(struct kvm *k, struct failure *f)
+static int set_cpuid(struct kvm_cpu *v, const struct kvm *k, uint8_t id, bool apic,
+		     struct failure *f)
 {
 	union {
 		struct kvm_cpuid2 list;
@@ -93,33 +109,58 @@ static int set_cpuid(struct kvm *k, struct failure *f)
 		if (c->entries[i].function >> 28 == HYPERVISOR >> 28)
 			continue;
 		c->entries[kept] = c->entries[i];
-		trim(&c->entries[kept++]);
+		trim(&c->entries[kept++], id, apic);
 	}
 	c->nent = kept;
-	if (ioctl(k->vcpu, KVM_SET_CPUID2, c))
+	if (ioctl(v->fd, KVM_SET_CPUID2, c))
 		return failure_errno(f, -errno, DEVICE ": the vCPU's processor");
 	return 0;
 }
 
-int kvm_open(struct kvm *k, const struct memory *m, struct failure *f)
+int kvm_open(struct kvm *k, const struct memory *m, unsigned cpus, struct failure *f)
 {
 	int err;
 
-	*k = (struct kvm){.system = -1, .vm = -1, .vcpu = -1};
+	*k = (struct kvm){.system = -1, .vm = -1};
 	err = open_device(k, f);
-	if (!err)
-		err = create(k, m, f);
-	return err ? err : set_cpuid(k, f);
+	return err ? err : create(k, m, cpus, f);
 }
 
 void kvm_close(struct kvm *k)
 {
-	if (k->run)
-		munmap(k->run, k->run_size);
-	close_fd(&k->vcpu);
 	close_fd(&k->vm);
 	close_fd(&k->system);
-	*k = (struct kvm){.system = -1, .vm = -1, .vcpu = -1};
+	*k = (struct kvm){.system = -1, .vm = -1};
+}
+
+int kvm_open_cpu(struct kvm_cpu *c, const struct kvm *k, uint8_t id, bool apic, struct failure *f)
+{
+	int size = ioctl(k->system, KVM_GET_VCPU_MMAP_SIZE, 0);
+	void *run;
+
+	*c = (struct kvm_cpu){.fd = ioctl(k->vm, KVM_CREATE_VCPU, id)};
+	if (c->fd < 0)
+		return failure_errno(f, -errno, DEVICE ": vCPU %u", id);
+	if (size < (int)sizeof(*c->run))
+		return failure_set(f, -ENOTSUP, DEVICE ": a vCPU's shared page of %d bytes", size);
+	run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
+	if (run == MAP_FAILED)
+		return failure_errno(f, -errno, DEVICE ": the vCPU's shared page");
+	c->run = run;
+	c->run_size = (size_t)size;
+	if (ioctl(c->fd, KVM_GET_SREGS, &c->reset))
+		return failure_errno(f, -errno, DEVICE ": the vCPU's registers");
+	if (!apic)
+		c->reset.apic_base &= ~(uint64_t)APIC_ENABLED; /* some KVM's CPUID follows it */
+	return set_cpuid(c, k, id, apic, f);
+}
+
+void kvm_close_cpu(struct kvm_cpu *c)
+{
+	if (c->run)
+		munmap(c->run, c->run_size);
+	close_fd(&c->fd);
+	*c = (struct kvm_cpu){.fd = -1};
 }
 
 static void set_segments(struct kvm_sregs *s, bool long_mode)
@@ -143,13 +184,11 @@ static void set_segments(struct kvm_sregs *s, bool long_mode)
 	s->idt.limit = 0;
 }
 
-int kvm_enter(struct kvm *k, const struct image_entry *entry, struct failure *f)
+int kvm_enter(struct kvm_cpu *c, const struct image_entry *entry, struct failure *f)
 {
 	struct kvm_regs regs = {.rip = entry->at, .rflags = FLAGS_NONE};
-	struct kvm_sregs s;
+	struct kvm_sregs s = c->reset;
 
-	if (ioctl(k->vcpu, KVM_GET_SREGS, &s))
-		return failure_errno(f, -errno, DEVICE ": the vCPU's registers");
 	set_segments(&s, entry->long_mode);
 	s.cr0 = entry->long_mode ? CR0_LONG : CR0_PROTECTED;
 	s.cr3 = entry->long_mode ? IMAGE_PML4 : 0;
@@ -157,8 +196,31 @@ int kvm_enter(struct kvm *k, const struct image_entry *entry, struct failure *f)
 	s.efer = entry->long_mode ? EFER_LONG : 0;
 	regs.rsi = entry->long_mode ? IMAGE_ZERO : 0;
 	regs.rbx = entry->long_mode ? 0 : IMAGE_START;
-	if (ioctl(k->vcpu, KVM_SET_SREGS, &s) || ioctl(k->vcpu, KVM_SET_REGS, &regs))
+	if (ioctl(c->fd, KVM_SET_SREGS, &s) || ioctl(c->fd, KVM_SET_REGS, &regs))
 		return failure_errno(f, -errno, DEVICE ": cannot begin in %s mode",
 				     entry->long_mode ? "long" : "protected");
 	return 0;
+}
+
+/* An access that the monitor has served is over only with the next KVM_RUN, which is made here to
+ * return at once; then no event may be on its way. */
+int kvm_init(struct kvm_cpu *c)
+{
+	struct kvm_vcpu_events none = {.flags = KVM_VCPUEVENT_VALID_NMI_PENDING};
+	int err;
+
+	c->run->immediate_exit = 1;
+	err = ioctl(c->fd, KVM_RUN, 0) && errno != EINTR ? -errno : 0;
+	c->run->immediate_exit = 0;
+	return !err && ioctl(c->fd, KVM_SET_VCPU_EVENTS, &none) ? -errno : err;
+}
+
+int kvm_startup(struct kvm_cpu *c, uint8_t page)
+{
+	struct kvm_regs regs = {.rflags = FLAGS_NONE};
+	struct kvm_sregs s = c->reset;
+
+	s.cs.selector = (uint16_t)(page << 8);
+	s.cs.base = (uint64_t)page << 12;
+	return ioctl(c->fd, KVM_SET_SREGS, &s) || ioctl(c->fd, KVM_SET_REGS, &regs) ? -errno : 0;
 }

@@ -29,19 +29,35 @@ static const struct list {
 	unsigned n;
 	struct call calls[CALLS_MAX];
 } lists[SANDBOXES] = {
-	[SANDBOX_VCPU] =
-		{21,
-		 {
-			 IOCTL(KVM_RUN),      IOCTL(KVM_INTERRUPT), CALL(clock_gettime),
-			 CALL(timer_settime), CALL(ppoll),	    CALL(futex),
-			 CALL(write),	/* the serial port, the end */
-			 CALL(pread64), /* the disk */
-			 CALL(pwrite64),      CALL(fdatasync),	    CALL(getrandom), /* entropy */
-			 CALL(madvise), /* the balloon; the thread's stack at its end */
-			 CALL(rt_sigreturn),  CALL(rt_sigprocmask), CALL(restart_syscall),
-			 CALL(sched_yield),   CALL(exit),	    CALL(exit_group),
-			 CALL(munmap),	      CALL(rseq),	    CALL(set_robust_list),
-		 }},
+	[SANDBOX_VCPU] = {26,
+			  {
+				  IOCTL(KVM_SET_VCPU_EVENTS), /* INIT, start-up */
+				  IOCTL(KVM_SET_SREGS),
+				  IOCTL(KVM_SET_REGS),
+				  IOCTL(KVM_NMI),
+				  CALL(tgkill), /* wakes another vCPU */
+				  IOCTL(KVM_RUN),
+				  IOCTL(KVM_INTERRUPT),
+				  CALL(clock_gettime),
+				  CALL(timer_settime),
+				  CALL(ppoll),
+				  CALL(futex),
+				  CALL(write),	 /* the serial port, the end */
+				  CALL(pread64), /* the disk */
+				  CALL(pwrite64),
+				  CALL(fdatasync),
+				  CALL(getrandom), /* entropy */
+				  CALL(madvise),   /* the balloon; the thread's stack at its end */
+				  CALL(rt_sigreturn),
+				  CALL(rt_sigprocmask),
+				  CALL(restart_syscall),
+				  CALL(sched_yield),
+				  CALL(exit),
+				  CALL(exit_group),
+				  CALL(munmap),
+				  CALL(rseq),
+				  CALL(set_robust_list),
+			  }},
 	[SANDBOX_MAIN] = {21,
 			  {
 				  CALL(ppoll),		CALL(poll),

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vCPU's thread. Each turn: read the clocks, let ticks fall due, offer an interrupt, run the
- * guest until it wants something. A timer signal ends KVM_RUN when the next tick is due; while the
- * thread does not run it is merely pending, and the first turn afterwards sees how long that was.
+ * The vCPUs' threads. Each turn: let ticks fall due, offer an interrupt, run the guest until it
+ * wants something, read the clocks. A timer signal ends KVM_RUN when the next tick is due; while
+ * the thread does not run it is merely pending, and the first turn afterwards sees how long that
+ * was. The same signal from another thread says that something has changed.
  */
 #include "vmm/board.h"
 
@@ -13,11 +14,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define TIMER_LINE 0
-#define WAKE	   SIGUSR1
+#define WAKE SIGUSR1
 
 /* For the signal's handler: whose KVM_RUN is to end. */
 static _Thread_local struct kvm_run *volatile running;
@@ -37,11 +38,41 @@ static uint64_t clock_cpu(void)
 	return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
 }
 
-static void read_clocks(struct board *m)
+static void read_clocks(struct vcpu *v)
 {
-	uint64_t cpu = clock_cpu();
+	struct board *m = v->board;
+	uint64_t cpu = clock_cpu(), mono = clock_mono();
 
-	ticker_reading(&m->ticker, clock_mono(), cpu);
+	m->now = u64_max(m->now, mono);
+	ticker_reading(&v->ticker, mono, cpu);
+	if (!v->id)
+		ticker_reading(&m->ticker, mono, cpu);
+}
+
+/* Signals those for whom something has changed. */
+static void wake_others(const struct vcpu *v)
+{
+	struct board *m = v->board;
+
+	for (unsigned i = 0; i < m->cpus; i++) {
+		struct vcpu *other = &m->cpu[i];
+
+		if (other == v || !other->wake || other->signalled)
+			continue;
+		other->signalled = true;
+		tgkill(m->process, other->tid, WAKE);
+	}
+}
+
+/* vCPU 0 is to know what the 8259s and the 8254 want of it, whoever has made them want it. */
+static void tell_first(const struct vcpu *v)
+{
+	struct board *m = v->board;
+	bool asks = pic_pending(&m->pic) || m->pit.changed;
+
+	if (v->id && asks && !m->told)
+		m->cpu[0].wake = true;
+	m->told = asks;
 }
 
 /* What the guest has written, once there is a line of it, or enough, or nothing else to do. */
@@ -53,6 +84,10 @@ static void flush(struct board *m, bool all)
 
 	if (!used || (!all && used < sizeof(s->out) / 2 && s->out[used - 1] != '\n'))
 		return;
+	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_lock(&m->output_lock); /* what is copied first is written first */
+	pthread_mutex_lock(&m->lock);
+	used = s->out_used;
 	memcpy(text, s->out, used);
 	s->out_used = 0;
 	pthread_mutex_unlock(&m->lock);
@@ -65,78 +100,67 @@ static void flush(struct board *m, bool all)
 		if (__atomic_load_n(&m->end, __ATOMIC_RELAXED))
 			break;
 	}
+	pthread_mutex_unlock(&m->output_lock);
 	pthread_mutex_lock(&m->lock);
 }
 
-/* Channel 0 was programmed anew. */
-static void program_timer(struct board *m)
-{
-	bool once = false;
-	uint64_t period = pit_period(&m->pit, &once);
-
-	m->pit.changed = false;
-	if (period)
-		ticker_start(&m->ticker, period, m->ticker.mono, m->ticker.cpu);
-	else
-		ticker_stop(&m->ticker);
-}
-
-static void tick(struct board *m)
-{
-	bool once = false;
-
-	if (m->pit.changed)
-		program_timer(m);
-	if (pic_busy(&m->pic, TIMER_LINE) || !ticker_fire(&m->ticker))
-		return;
-	pic_raise(&m->pic, TIMER_LINE);
-	if (pit_period(&m->pit, &once) && once)
-		ticker_stop(&m->ticker);
-	flush(m, true);
-}
-
 /* The signal for the next tick. None is needed while the guest has not taken the last one. */
-static void set_alarm(struct board *m)
+static void set_alarm(struct vcpu *v)
 {
-	uint64_t next = pic_busy(&m->pic, TIMER_LINE) ? TICK_NEVER : ticker_next(&m->ticker);
+	uint64_t next = vcpu_next(v);
 	struct itimerspec t = {0};
 
-	if (next == m->alarm)
+	if (next == v->alarm)
 		return;
-	m->alarm = next;
+	v->alarm = next;
 	if (next != TICK_NEVER) {
 		t.it_value.tv_sec = (time_t)(next / NS_PER_SEC);
 		t.it_value.tv_nsec = (long)(next % NS_PER_SEC);
 	}
-	timer_settime(m->timer, TIMER_ABSTIME, &t, NULL);
+	timer_settime(v->timer, TIMER_ABSTIME, &t, NULL);
 }
 
 /* Injects what is pending if the guest takes interrupts now, or asks to be told when it does. */
-static int offer_interrupt(struct board *m)
+static int offer_interrupt(struct vcpu *v)
 {
-	struct kvm_run *run = m->kvm.run;
+	struct kvm_run *run = v->kvm.run;
 	struct kvm_interrupt i;
 
+	if (v->apic.nmi && ioctl(v->kvm.fd, KVM_NMI))
+		return failure_errno(&v->board->broken, -errno, "KVM_NMI");
+	v->apic.nmi = false;
 	run->request_interrupt_window = 0;
-	if (!pic_pending(&m->pic))
+	if (!vcpu_pending(v))
 		return 0;
 	if (run->ready_for_interrupt_injection && run->if_flag) {
-		i.irq = pic_acknowledge(&m->pic);
-		if (ioctl(m->kvm.vcpu, KVM_INTERRUPT, &i))
-			return failure_errno(&m->broken, -errno, "KVM_INTERRUPT");
+		i.irq = vcpu_acknowledge(v);
+		if (ioctl(v->kvm.fd, KVM_INTERRUPT, &i))
+			return failure_errno(&v->board->broken, -errno, "KVM_INTERRUPT");
 	}
-	run->request_interrupt_window = pic_pending(&m->pic);
+	run->request_interrupt_window = vcpu_pending(v);
+	tell_first(v); /* what it has just taken is not asked for any more */
 	return 0;
 }
 
-/* Sleeps until a tick is due or somebody kicks. */
-static void halt(struct board *m)
+/* What the devices and the clocks want of the guest. */
+static void raise_interrupts(struct vcpu *v)
 {
-	uint64_t next = ticker_next(&m->ticker), now = clock_mono();
+	v->wake = v->signalled = false;
+	board_raise(v->board);
+	if (vcpu_tick(v))
+		flush(v->board, true);
+	tell_first(v);
+	wake_others(v);
+}
+
+/* Sleeps until a tick is due or somebody kicks. */
+static void sleep_once(struct vcpu *v)
+{
+	struct board *m = v->board;
+	uint64_t next = vcpu_next(v), now = clock_mono();
 	struct timespec t = {0};
 	sigset_t wake, before;
 
-	flush(m, true);
 	if (next != TICK_NEVER) {
 		t.tv_sec = (time_t)(u64_sub_floor(next, now) / NS_PER_SEC);
 		t.tv_nsec = (long)(u64_sub_floor(next, now) % NS_PER_SEC);
@@ -145,57 +169,91 @@ static void halt(struct board *m)
 	sigaddset(&wake, WAKE);
 	pthread_sigmask(SIG_BLOCK, &wake, &before);
 	pthread_mutex_unlock(&m->lock);
-	if (!m->kvm.run->immediate_exit)
+	if (!v->kvm.run->immediate_exit)
 		ppoll(NULL, 0, next == TICK_NEVER ? NULL : &t, &before);
 	pthread_mutex_lock(&m->lock);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	m->kvm.run->immediate_exit = 0;
-	ticker_idle(&m->ticker, u64_min(next, clock_mono()));
+	v->kvm.run->immediate_exit = 0;
+	next = u64_min(next, clock_mono());
+	ticker_idle(&v->ticker, next);
+	if (!v->id)
+		ticker_idle(&m->ticker, next);
+	read_clocks(v);
 }
 
-static void on_halt(struct board *m)
+/* Something has come that ends the vCPU's sleep. */
+static bool is_called(const struct vcpu *v)
 {
-	if (!m->kvm.run->if_flag) {
-		m->end = BOARD_HALTED;
-		return;
+	if (v->state == VCPU_WAITS)
+		return v->apic.init || v->apic.startup;
+	return v->apic.init || v->apic.nmi || (v->kvm.run->if_flag && vcpu_pending(v));
+}
+
+/* No vCPU will ever do anything again. */
+static bool is_over(const struct board *m)
+{
+	for (unsigned i = 0; i < m->cpus; i++) {
+		const struct vcpu *v = &m->cpu[i];
+
+		if (v->state == VCPU_RUNS || is_called(v) ||
+		    (v->state == VCPU_HALTED && v->kvm.run->if_flag))
+			return false;
 	}
-	while (!m->end && !pic_pending(&m->pic)) {
-		halt(m);
-		read_clocks(m);
-		tick(m);
-		board_raise(m);
+	return true;
+}
+
+static void sleep_until_called(struct vcpu *v)
+{
+	struct board *m = v->board;
+
+	flush(m, true);
+	for (;;) {
+		raise_interrupts(v);
+		if (m->end || is_called(v))
+			return;
+		if (is_over(m))
+			m->end = BOARD_HALTED;
+		else
+			sleep_once(v);
 	}
 }
 
-static void on_port(struct board *m)
+static void on_halt(struct vcpu *v)
 {
-	const struct kvm_run *run = m->kvm.run;
-	uint8_t *data = (uint8_t *)m->kvm.run + run->io.data_offset;
+	v->state = VCPU_HALTED;
+	sleep_until_called(v);
+	v->state = VCPU_RUNS;
+}
+
+static void on_port(struct vcpu *v)
+{
+	const struct kvm_run *run = v->kvm.run;
+	uint8_t *data = (uint8_t *)v->kvm.run + run->io.data_offset;
 	unsigned size = run->io.size;
 
-	for (uint32_t i = 0; i < run->io.count && !m->end; i++, data += size) {
+	for (uint32_t i = 0; i < run->io.count && !v->board->end; i++, data += size) {
 		uint32_t value = 0;
 
 		if (run->io.direction == KVM_EXIT_IO_OUT) {
 			memcpy(&value, data, size);
-			board_port_write(m, run->io.port, size, value);
+			vcpu_port_write(v, run->io.port, size, value);
 		} else {
-			value = board_port_read(m, run->io.port, size);
+			value = vcpu_port_read(v, run->io.port, size);
 			memcpy(data, &value, size);
 		}
 	}
 }
 
-static void on_memory(struct board *m)
+static void on_memory(struct vcpu *v)
 {
-	struct kvm_run *run = m->kvm.run;
+	struct kvm_run *run = v->kvm.run;
 	uint64_t value = 0;
 
 	if (run->mmio.is_write) {
 		memcpy(&value, run->mmio.data, run->mmio.len);
-		board_memory_write(m, run->mmio.phys_addr, run->mmio.len, value);
+		vcpu_memory_write(v, run->mmio.phys_addr, run->mmio.len, value);
 	} else {
-		value = board_memory_read(m, run->mmio.phys_addr, run->mmio.len);
+		value = vcpu_memory_read(v, run->mmio.phys_addr, run->mmio.len);
 		memcpy(run->mmio.data, &value, run->mmio.len);
 	}
 }
@@ -206,25 +264,27 @@ static void broken(struct board *m, const char *what, unsigned number)
 	failure_set(&m->broken, -EIO, "this /dev/kvm cannot run the guest: %s %u", what, number);
 }
 
-static void handle_exit(struct board *m)
+static void handle_exit(struct vcpu *v)
 {
-	const struct kvm_run *run = m->kvm.run;
+	const struct kvm_run *run = v->kvm.run;
+	struct board *m = v->board;
 
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
-		on_port(m);
+		on_port(v);
 		break;
 	case KVM_EXIT_MMIO:
-		on_memory(m);
+		on_memory(v);
 		break;
 	case KVM_EXIT_HLT:
-		on_halt(m);
+		on_halt(v);
 		break;
 	case KVM_EXIT_SHUTDOWN:
 		m->end = BOARD_FAULT;
 		break;
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 	case KVM_EXIT_INTR:
+	case KVM_EXIT_SET_TPR:
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
 		broken(m, "entry refused, reason",
@@ -239,87 +299,198 @@ static void handle_exit(struct board *m)
 	flush(m, false);
 }
 
-/* One entry into the guest. */
-static void run_guest(struct board *m)
+/* Two registers that the guest reaches in KVM as well: the priority as CR8, the base as an MSR. */
+static void apic_from_kvm(struct vcpu *v)
 {
+	const struct kvm_run *run = v->kvm.run;
+
+	if (run->cr8 != v->apic.priority >> 4)
+		v->apic.priority = (uint8_t)(run->cr8 << 4);
+	v->apic.base = run->apic_base;
+}
+
+/* One entry into the guest. */
+static void run_guest(struct vcpu *v)
+{
+	struct board *m = v->board;
 	int err;
 
+	v->kvm.run->cr8 = v->apic.priority >> 4;
 	pthread_mutex_unlock(&m->lock);
-	err = ioctl(m->kvm.vcpu, KVM_RUN, 0) ? errno : 0;
+	err = ioctl(v->kvm.fd, KVM_RUN, 0) ? errno : 0;
 	pthread_mutex_lock(&m->lock);
-	m->kvm.run->immediate_exit = 0;
-	m->exits++;
-	read_clocks(m);
+	v->kvm.run->immediate_exit = 0;
+	v->exits++;
+	read_clocks(v);
+	apic_from_kvm(v);
 	if (err == EINTR || err == EAGAIN) {
-		m->alarm = 0; /* it may have been the alarm */
+		v->alarm = 0; /* it may have been the alarm */
 		return;
 	}
 	if (err)
 		broken(m, "KVM_RUN failed, error", (unsigned)err);
 	else
-		handle_exit(m);
+		handle_exit(v);
 }
 
-/* The timer's signal goes to the thread itself, so the thread has to make it. */
-static int make_timer(struct board *m)
+/* INIT: back to where it was before it was started. vCPU 0 was not started, and begins anew. */
+static int on_init(struct vcpu *v)
 {
-	struct sigevent e = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WAKE};
-
-	e._sigev_un._tid = gettid();
-	return timer_create(CLOCK_MONOTONIC, &e, &m->timer) ? -errno : 0;
+	v->apic.init = false;
+	if (!v->id) {
+		v->board->end = BOARD_RESET;
+		return 0;
+	}
+	lapic_init(&v->apic);
+	ticker_stop(&v->ticker);
+	v->ticker.vmdesched = false;
+	v->port.page = 0;
+	if (v->state == VCPU_WAITS)
+		return 0;
+	v->state = VCPU_WAITS;
+	return kvm_init(&v->kvm);
 }
 
-static void run(struct board *m)
+static int on_startup(struct vcpu *v)
 {
+	bool waits = v->state == VCPU_WAITS;
+
+	v->apic.startup = false;
+	v->state = VCPU_RUNS;
+	return waits ? kvm_startup(&v->kvm, v->apic.page) : 0;
+}
+
+/* What other vCPUs have sent that is no interrupt. */
+static void take_messages(struct vcpu *v)
+{
+	int err = 0;
+
+	while (!v->board->end) {
+		if (v->apic.init)
+			err = on_init(v);
+		else if (v->apic.startup)
+			err = on_startup(v);
+		else if (v->state == VCPU_WAITS)
+			sleep_until_called(v);
+		else
+			return;
+		if (err)
+			broken(v->board, "a vCPU cannot be started, error", (unsigned)-err);
+	}
+}
+
+static void run(struct vcpu *v)
+{
+	struct board *m = v->board;
+
 	while (!m->end) {
-		board_raise(m);
-		tick(m);
-		set_alarm(m);
-		if (offer_interrupt(m)) {
+		take_messages(v);
+		raise_interrupts(v);
+		if (m->end)
+			break;
+		set_alarm(v);
+		if (offer_interrupt(v)) {
 			m->end = BOARD_BROKEN;
 			break;
 		}
-		port_publish(&m->port, &m->ticker, pic_raised(&m->pic, TIMER_LINE), &m->memory);
-		run_guest(m);
+		vcpu_publish(v);
+		run_guest(v);
 	}
 	flush(m, true);
 }
 
-static void *vcpu_main(void *data)
+/* The timer's signal goes to the thread itself, so the thread has to make it. */
+static int make_timer(struct vcpu *v)
 {
-	struct board *m = data;
+	struct sigevent e = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WAKE};
+
+	e._sigev_un._tid = v->tid;
+	return timer_create(CLOCK_MONOTONIC, &e, &v->timer) ? -errno : 0;
+}
+
+/* Lets the lock go, and does not look at the machine any more. */
+static void leave(struct board *m)
+{
 	uint64_t one = 1;
 
+	m->threads--;
+	while (write(m->ended, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void *vcpu_main(void *data)
+{
+	struct vcpu *v = data;
+	struct board *m = v->board;
+
 	pthread_mutex_lock(&m->lock);
-	running = m->kvm.run;
-	if (make_timer(m))
+	running = v->kvm.run;
+	v->tid = gettid();
+	if (make_timer(v))
 		broken(m, "no timer, error", (unsigned)errno);
 	else if (sandbox_enter(SANDBOX_VCPU))
 		broken(m, "no seccomp, error", (unsigned)errno);
-	m->ready_at = clock_mono();
-	read_clocks(m);
-	run(m);
+	if (!v->id)
+		m->ready_at = clock_mono();
+	read_clocks(v);
+	run(v);
 	running = NULL;
-	pthread_mutex_unlock(&m->lock);
-	while (write(m->ended, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
+	leave(m);
 	return NULL;
+}
+
+static int start(struct vcpu *v, struct failure *f)
+{
+	int err = -pthread_create(&v->thread, NULL, vcpu_main, v);
+	char name[16];
+
+	if (err)
+		return failure_errno(f, err, "the thread of vCPU %u", v->id);
+	snprintf(name, sizeof(name), "CPU %u/KVM", v->id);
+	pthread_setname_np(v->thread, name);
+	v->board->threads = ++v->board->started;
+	return 0;
 }
 
 int board_start(struct board *m, struct failure *f)
 {
 	struct sigaction a = {.sa_handler = on_wake};
-	int err;
+	int err = 0;
 
 	sigaction(WAKE, &a, NULL);
-	err = -pthread_create(&m->thread, NULL, vcpu_main, m);
+	m->process = getpid();
+	pthread_mutex_lock(&m->lock); /* so that all are there when the first one runs */
+	for (unsigned i = 0; i < m->cpus && !err; i++)
+		err = start(&m->cpu[i], f);
 	if (err)
-		return failure_errno(f, err, "the vCPU's thread");
-	pthread_setname_np(m->thread, "CPU 0/KVM");
-	return 0;
+		m->end = BOARD_STOPPED;
+	pthread_mutex_unlock(&m->lock);
+	if (err)
+		board_finish(m);
+	return err;
+}
+
+void board_finish(struct board *m)
+{
+	struct timespec soon = {.tv_nsec = (long)(10 * NS_PER_MS)};
+	unsigned left;
+
+	for (;;) {
+		pthread_mutex_lock(&m->lock);
+		left = m->threads;
+		pthread_mutex_unlock(&m->lock);
+		if (!left)
+			break;
+		board_kick(m); /* again: a signal may come before the wait that it is to end */
+		ppoll(NULL, 0, &soon, NULL);
+	}
+	for (unsigned i = 0; i < m->started; i++)
+		pthread_join(m->cpu[i].thread, NULL);
 }
 
 void board_kick(struct board *m)
 {
-	pthread_kill(m->thread, WAKE);
+	for (unsigned i = 0; i < m->started; i++)
+		pthread_kill(m->cpu[i].thread, WAKE);
 }

@@ -4,7 +4,8 @@
  * part that all devices share. A device is a row: which features and queues it has, and what it
  * does with a chain of buffers. All of it runs in the vCPU's thread when the guest notifies, so
  * nothing changes under the guest but what it has asked for; the guest's memory still holds
- * whatever the guest put there, and each descriptor is checked where it is used.
+ * whatever the guest put there, other vCPUs may write to it meanwhile, and each descriptor is
+ * copied, and checked where it is used.
  *
  * A queue that makes no sense stops its device until the guest resets it (status bit 64).
  */

@@ -99,14 +99,16 @@ static int64_t serve(struct virtio *v, uint32_t queue, const struct virtio_chain
 	const struct virtio_buffer *last = &c->buffers[c->n - 1];
 	struct virtio_blk_outhdr h;
 	uint32_t written = 0;
+	uint8_t outcome;
 
 	(void)queue;
 	if (c->n < 2 || c->buffers[0].write || c->buffers[0].size != HEADER || !last->write ||
 	    last->size != 1)
 		return -EBADMSG;
 	memcpy(&h, c->buffers[0].at, HEADER);
-	last->at[0] = handle(b, c, &h, &written);
-	b->errors += last->at[0] == VIRTIO_BLK_S_IOERR;
+	outcome = handle(b, c, &h, &written);
+	last->at[0] = outcome;
+	b->errors += outcome == VIRTIO_BLK_S_IOERR;
 	return (int64_t)written + 1;
 }
 

@@ -7,7 +7,9 @@
 #include "vmm/board.h"
 #include "vmm/console.h"
 #include "vmm/figures.h"
+#include "vmm/madt.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -17,6 +19,8 @@
 #define ENTROPY_LINE 11
 
 extern const uint8_t builtin_kernel[], builtin_kernel_end[];
+
+static_assert(VMM_CPUS_MAX == BOARD_CPUS_MAX, "as many as there is room for");
 
 struct vmm {
 	struct vmm_config config;
@@ -41,11 +45,12 @@ static int open_kernel(const char *path, struct failure *f, struct image_file *r
 	return 0;
 }
 
-/* The kernel's command line, with where the virtio devices are for Linux, which cannot find them.
- */
+/* The kernel's command line, with what Linux cannot find: where the virtio devices are, and that
+ * there is no I/O APIC. */
 static int command_line(struct vmm *v, char *to, size_t size, struct failure *f)
 {
-	size_t used = (size_t)snprintf(to, size, "%s", v->config.append);
+	bool noapic = v->config.kernel && v->config.cpus > 1;
+	size_t used = (size_t)snprintf(to, size, "%s%s", v->config.append, noapic ? " noapic" : "");
 
 	for (unsigned i = 0; i < BOARD_PLACES && v->config.kernel && used < size; i++) {
 		const struct virtio *d = board_virtio(&v->board, i);
@@ -104,6 +109,17 @@ static int add_devices(struct vmm *v, struct failure *f)
 	return 0;
 }
 
+static int make_cpus(struct vmm *v, struct failure *f)
+{
+	struct board *m = &v->board;
+	int err = kvm_open(&m->kvm, &m->memory, v->config.cpus, f);
+
+	board_reset(m, v->config.cpus);
+	for (unsigned i = 0; i < m->cpus && !err; i++)
+		err = kvm_open_cpu(&m->cpu[i].kvm, &m->kvm, (uint8_t)i, m->cpus > 1, f);
+	return err ? err : kvm_enter(&m->cpu[0].kvm, &m->entry, f);
+}
+
 static int set_up(struct vmm *v, struct failure *f)
 {
 	struct board *m = &v->board;
@@ -114,16 +130,12 @@ static int set_up(struct vmm *v, struct failure *f)
 	if (!err)
 		err = load(v, f);
 	if (!err)
-		err = kvm_open(&m->kvm, &m->memory, f);
-	if (!err)
-		err = kvm_enter(&m->kvm, &m->entry, f);
+		err = make_cpus(v, f);
 	if (err)
 		return err;
-	pic_reset(&m->pic);
-	pit_reset(&m->pit);
-	rtc_reset(&m->rtc);
-	serial_reset(&m->serial);
-	ticker_set_policy(&m->ticker, v->config.policy);
+	if (m->cpus > 1)
+		madt_put(&m->memory, m->cpus);
+	board_set_policy(m, v->config.policy);
 	m->output = STDOUT_FILENO;
 	m->ended = eventfd(0, EFD_CLOEXEC);
 	return m->ended < 0 ? failure_errno(f, -errno, "eventfd") : 0;
@@ -139,9 +151,12 @@ int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
 	v->config = *c;
 	v->board.ended = -1;
 	v->board.block.fd = -1;
-	v->board.kvm = (struct kvm){.system = -1, .vm = -1, .vcpu = -1};
+	v->board.kvm = (struct kvm){.system = -1, .vm = -1};
+	for (unsigned i = 0; i < BOARD_CPUS_MAX; i++)
+		v->board.cpu[i].kvm.fd = -1;
 	v->console = (struct console){.control = -1};
 	pthread_mutex_init(&v->board.lock, NULL);
+	pthread_mutex_init(&v->board.output_lock, NULL);
 	err = set_up(v, f);
 	if (!err)
 		err = console_open(&v->console, &v->board, c->control, f);
@@ -158,11 +173,14 @@ struct vmm *vmm_close(struct vmm *v)
 	if (!v)
 		return NULL;
 	console_close(&v->console);
+	for (unsigned i = 0; i < BOARD_CPUS_MAX; i++)
+		kvm_close_cpu(&v->board.cpu[i].kvm);
 	kvm_close(&v->board.kvm);
 	if (v->board.memory.base)
 		munmap(v->board.memory.base, v->board.memory.size);
 	close_fd(&v->board.block.fd);
 	close_fd(&v->board.ended);
+	pthread_mutex_destroy(&v->board.output_lock);
 	pthread_mutex_destroy(&v->board.lock);
 	free(v);
 	return NULL;

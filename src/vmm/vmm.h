@@ -12,6 +12,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#define VMM_CPUS_MAX 16
+
 struct vmm_config {
 	const char *name;
 	const char *kernel;  /* NULL: the test guest that is built in */
@@ -20,6 +22,7 @@ struct vmm_config {
 	const char *disk;    /* NULL: none */
 	const char *control; /* path of the control socket, NULL: none */
 	uint64_t memory;     /* bytes */
+	unsigned cpus;	     /* 1 to VMM_CPUS_MAX */
 	enum tick_policy policy;
 	bool read_only; /* the disk */
 };

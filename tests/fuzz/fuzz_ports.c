@@ -29,58 +29,51 @@ static void check(const struct board *b)
 
 	CHECK(t->due == t->delivered + t->backlog + t->lost);
 	CHECK(b->serial.out_used <= sizeof(b->serial.out));
-	CHECK(!b->port.page || b->port.page <= MEMORY - 4096);
+	CHECK(!b->cpu[0].port.page || b->cpu[0].port.page <= MEMORY - 4096);
 	for (int i = 0; i < 4096; i++)
 		CHECK(bytes[MEMORY + i] == 0x5a);
 }
 
-static void tick(struct board *b)
+static void pass(struct board *b, uint64_t ns, uint64_t run)
 {
-	bool once = false;
-	uint64_t period = pit_period(&b->pit, &once);
-
-	if (b->pit.changed && period) {
-		CHECK(period >= PIT_FASTEST);
-		ticker_start(&b->ticker, period, b->ticker.mono, b->ticker.cpu);
-	}
-	b->pit.changed = false;
-	if (!pic_busy(&b->pic, 0) && ticker_fire(&b->ticker))
-		pic_raise(&b->pic, 0);
+	b->now += ns;
+	ticker_reading(&b->ticker, b->now, b->ticker.cpu + run);
 }
 
 static void step(struct board *b, const struct record *r)
 {
 	static const unsigned sizes[] = {1, 2, 4, 1};
 	unsigned size = sizes[r->size & 3];
-	uint64_t mono = b->ticker.mono, cpu = b->ticker.cpu;
+	struct vcpu *v = &b->cpu[0];
 
 	switch (r->what % KINDS) {
 	case WRITE:
-		board_port_write(b, r->port, size, r->value);
+		vcpu_port_write(v, r->port, size, r->value);
 		break;
 	case READ:
-		board_port_read(b, r->port, size);
+		vcpu_port_read(v, r->port, size);
 		break;
 	case PASS:
-		ticker_reading(&b->ticker, mono + r->value, cpu + r->value);
+		pass(b, r->value, r->value);
 		break;
 	case AWAY:
-		ticker_reading(&b->ticker, mono + r->value * UINT64_C(100), cpu);
+		pass(b, r->value * UINT64_C(100), 0);
 		break;
 	case TAKE:
-		if (pic_pending(&b->pic))
-			pic_acknowledge(&b->pic);
+		if (vcpu_pending(v))
+			vcpu_acknowledge(v);
 		b->serial.out_used = 0;
 		break;
 	case INPUT:
 		serial_put(&b->serial, (uint8_t)r->value);
 		break;
 	default:
-		ticker_set_policy(&b->ticker, r->value % TICK_POLICIES);
+		board_set_policy(b, r->value % TICK_POLICIES);
 	}
 	board_raise(b);
-	tick(b);
-	port_publish(&b->port, &b->ticker, pic_raised(&b->pic, 0), &b->memory);
+	vcpu_tick(v);
+	CHECK(!b->ticker.on || b->ticker.tick.period >= PIT_FASTEST);
+	vcpu_publish(v);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -92,11 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&b, 0, sizeof(b));
 	b.memory = (struct memory){bytes, MEMORY};
 	b.block.fd = -1;
-	pic_reset(&b.pic);
-	pit_reset(&b.pit);
-	rtc_reset(&b.rtc);
-	serial_reset(&b.serial);
-	ticker_set_policy(&b.ticker, TICK_DESCHED);
+	board_reset(&b, 1);
+	board_set_policy(&b, TICK_DESCHED);
 	for (size_t at = 0; at + sizeof(r) <= size; at += sizeof(r)) {
 		memcpy(&r, data + at, sizeof(r));
 		step(&b, &r);

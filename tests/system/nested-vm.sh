@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# nested-vm.sh DESCHED [PACKAGE]: `desched vm` boots a stock Debian kernel to user space, on a KVM that
+# nested-vm.sh DESCHED [PACKAGE]: `desched vm` boots a stock Debian kernel to user space, with one CPU and with two, on a KVM that
 # QEMU's TCG emulates (AMD's virtualization, kvm-amd of a stock kernel): for machines whose own
 # /dev/kvm cannot run one. Takes half a minute, and a download of two kernels at the first time. The kernel to boot
 # is the one of PACKAGE, by default that of the machine around it. It needs apt and QEMU.
@@ -35,7 +35,7 @@ cp /bin/busybox "$work/in/bin"
 cat >"$work/in/init" <<'END'
 #!/bin/busybox sh
 /bin/busybox mount -t proc p /proc
-echo "inner: up with $(/bin/busybox uname -r)"
+echo "inner: up with $(/bin/busybox uname -r), CPUs $(/bin/busybox nproc)"
 /bin/busybox grep timer /proc/interrupts
 /bin/busybox reboot -f
 END
@@ -59,10 +59,12 @@ $b mount -t proc p /proc
 $b mount -t devtmpfs d /dev
 for m in irqbypass kvm kvm-amd; do $b insmod /$m.ko; done
 echo "outer: up"
-/bin/desched vm --kernel /vmlinuz --initrd /inner.gz --memory 256 --json /tmp/figures \
-	--append "console=ttyS0 noapic nolapic nohz=off highres=off clocksource=jiffies lpj=1000000 no_timer_check panic=-1 quiet"
-echo "outer: status $?"
-$b cat /tmp/figures
+for n in 1 2; do
+	/bin/desched vm --kernel /vmlinuz --initrd /inner.gz --memory 256 --cpus $n --json /tmp/figures \
+		--append "console=ttyS0 nohz=off highres=off clocksource=jiffies lpj=1000000 no_timer_check panic=-1 quiet"
+	echo "outer: CPUs $n, status $?"
+	$b cat /tmp/figures
+done
 $b poweroff -f
 END
 chmod +x "$work/out/init"
@@ -71,7 +73,8 @@ pack "$work/out" "$work/outer.gz"
 timeout 300 qemu-system-x86_64 -accel tcg -cpu EPYC,+svm,+npt -m 1024 -nographic -no-reboot -nic none \
 	-kernel "$outer"/boot/vmlinuz-* -initrd "$work/outer.gz" -append "console=ttyS0 quiet panic=-1" \
 	</dev/null >"$work/log" 2>&1 || true
-if grep -aq "inner: up with" "$work/log" && grep -aq "outer: status 0" "$work/log"; then
+if grep -aq "inner: up with.*CPUs 1" "$work/log" && grep -aq "outer: CPUs 1, status 0" "$work/log" &&
+	grep -aq "inner: up with.*CPUs 2" "$work/log" && grep -aq "outer: CPUs 2, status 0" "$work/log"; then
 	grep -aE "inner:|timer|run_s|delivered" "$work/log"
 	exit 0
 fi

@@ -228,35 +228,37 @@ static void desched_port(void **state)
 {
 	static _Alignas(4096) uint8_t bytes[4 * 4096];
 	struct board *b = calloc(1, sizeof(*b));
+	struct vcpu *v = &b->cpu[0];
 	struct vmdesched_page page;
 	static const uint32_t bad[] = {1, 4095, 4097, 4 * 4096, 0x80000000, 0xfffff000};
 
 	(void)state;
 	b->memory = (struct memory){bytes, sizeof(bytes)};
-	assert_int_equal(board_port_read(b, 0x560, 4), VMDESCHED_MAGIC);
-	assert_int_equal(board_port_read(b, 0x560, 1), UINT32_MAX);
+	board_reset(b, 1);
+	assert_int_equal(vcpu_port_read(v, 0x560, 4), VMDESCHED_MAGIC);
+	assert_int_equal(vcpu_port_read(v, 0x560, 1), UINT32_MAX);
 	for (size_t i = 0; i < sizeof(bad) / 4; i++) {
-		board_port_write(b, 0x560, 4, bad[i]);
-		assert_int_equal(b->port.page, 0);
+		vcpu_port_write(v, 0x560, 4, bad[i]);
+		assert_int_equal(v->port.page, 0);
 	}
-	board_port_write(b, 0x560, 4, 3 * 4096);
+	vcpu_port_write(v, 0x560, 4, 3 * 4096);
 	ticker_set_policy(&b->ticker, TICK_DESCHED);
 	ticker_start(&b->ticker, 10 * MS, 0, 0);
 	ticker_reading(&b->ticker, 60 * MS, 10 * MS);
-	port_publish(&b->port, &b->ticker, false, &b->memory);
+	port_publish(&v->port, &b->ticker, false, &b->memory);
 	memcpy(&page, bytes + 3 * 4096, sizeof(page));
 	assert_int_equal(page.magic, VMDESCHED_MAGIC);
 	assert_int_equal(page.bits, VMDESCHED_WANTED);
 	assert_int_equal(page.backlog, 5);
 	assert_int_equal(page.away_ns, 50 * MS);
 	assert_int_equal(page.run_ns, 10 * MS);
-	board_port_write(b, 0x564, 1, 1);
+	vcpu_port_write(v, 0x564, 1, 1);
 	while (ticker_fire(&b->ticker))
 		;
-	port_publish(&b->port, &b->ticker, true, &b->memory); /* the last one is on its way */
+	port_publish(&v->port, &b->ticker, true, &b->memory); /* the last one is on its way */
 	memcpy(&page, bytes + 3 * 4096, sizeof(page));
 	assert_int_equal(page.bits, VMDESCHED_WANTED);
-	port_publish(&b->port, &b->ticker, false, &b->memory);
+	port_publish(&v->port, &b->ticker, false, &b->memory);
 	memcpy(&page, bytes + 3 * 4096, sizeof(page));
 	assert_int_equal(page.bits, 0);
 	free(b);
