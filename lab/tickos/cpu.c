@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "tickos.h"
 
-#define PIC1	     0x20
-#define PIC2	     0xa0
-#define PIT	     0x40
-#define PIT_HZ	     1193182u
-#define PAGE_PRESENT 7ull    /* present, writable, user */
-#define PAGE_LARGE   0x83ull /* present, writable, 2 MiB */
-#define PAGE_USER    4ull
+#define PIC1	      0x20
+#define PIC2	      0xa0
+#define PIT	      0x40
+#define PIT_HZ	      1193182u
+#define PAGE_PRESENT  7ull    /* present, writable, user */
+#define PAGE_LARGE    0x83ull /* present, writable, 2 MiB */
+#define PAGE_USER     4ull
+#define PAGE_UNCACHED 0x10ull
 
 struct gate {
 	uint16_t low, selector, type, middle;
 	uint32_t high, reserved;
-};
-
-struct __attribute__((packed)) task_state {
-	uint32_t reserved0;
-	uint64_t rsp0, rsp1, rsp2, reserved1, ist[7], reserved2;
-	uint16_t reserved3, io_map;
 };
 
 struct __attribute__((packed)) table {
@@ -25,18 +20,18 @@ struct __attribute__((packed)) table {
 	uint64_t base;
 };
 
-static uint64_t gdt[7] = {
+uint64_t gdt[5 + 2 * CPUS_MAX] = {
 	0,
 	0x00af9a000000ffff, /* kernel code */
 	0x00cf92000000ffff, /* kernel data */
 	0x00cff2000000ffff, /* user data */
 	0x00affa000000ffff, /* user code */
 };
-static struct gate idt[48];
-static struct task_state tss = {.io_map = sizeof(tss)};
-static uint64_t pml4[512] __attribute__((aligned(4096)));
+static struct gate idt[VECTORS];
+uint64_t pml4[512] __attribute__((aligned(4096)));
 static uint64_t pdpt[512] __attribute__((aligned(4096)));
 static uint64_t directory[512] __attribute__((aligned(4096)));
+static uint64_t directory_apic[512] __attribute__((aligned(4096)));
 
 /* Compilers call this of their own accord. */
 void *memset(void *to, int value, unsigned long size);
@@ -48,19 +43,21 @@ void *memset(void *to, int value, unsigned long size)
 	return to;
 }
 
-void cpu_set_stack(uint8_t *top)
+void cpu_set_stack(struct cpu *c, uint8_t *top)
 {
-	tss.rsp0 = (uint64_t)top;
+	c->tss.rsp0 = (uint64_t)top;
 }
 
-static void set_segments(void)
+static void set_segments(struct cpu *c)
 {
 	struct table t = {sizeof(gdt) - 1, (uint64_t)gdt};
-	uint64_t base = (uint64_t)&tss;
+	uint64_t base = (uint64_t)&c->tss, *descriptor = &gdt[5 + 2 * c->id];
+	uint32_t selector = TSS_SELECT + 16 * c->id;
 
-	gdt[5] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
-		 (base >> 24 & 0xff) << 56;
-	gdt[6] = base >> 32;
+	c->tss.io_map = sizeof(c->tss);
+	descriptor[0] = (sizeof(c->tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
+			(base >> 24 & 0xff) << 56;
+	descriptor[1] = base >> 32;
 	__asm__ volatile("lgdt %0\n\t"
 			 "pushq %1\n\t"
 			 "lea 1f(%%rip), %%rax\n\t"
@@ -70,35 +67,49 @@ static void set_segments(void)
 			 "mov %2, %%es\n\t"
 			 "mov %2, %%ss\n\t"
 			 "ltr %w3" ::"m"(t),
-			 "i"(KERNEL_CODE), "r"(KERNEL_DATA), "r"(TSS_SELECT)
+			 "i"(KERNEL_CODE), "r"(KERNEL_DATA), "r"(selector)
 			 : "rax", "memory");
 }
 
-static void set_vectors(void)
+void cpu_start(struct cpu *c)
 {
 	struct table t = {sizeof(idt) - 1, (uint64_t)idt};
 
-	for (int i = 0; i < 48; i++)
+	set_segments(c);
+	__asm__ volatile("lidt %0" ::"m"(t));
+	__asm__ volatile("mov %0, %%cr3" ::"r"(pml4) : "memory");
+}
+
+static void make_vectors(void)
+{
+	for (int i = 0; i < VECTORS; i++)
 		idt[i] = (struct gate){(uint16_t)vectors[i],
 				       KERNEL_CODE,
 				       0x8e00,
 				       (uint16_t)(vectors[i] >> 16),
 				       (uint32_t)(vectors[i] >> 32),
 				       0};
-	__asm__ volatile("lidt %0" ::"m"(t));
 }
 
-static void set_pages(void)
+/* The kernel, the user's page behind it, and the local APIC. */
+static void make_pages(void)
 {
 	pml4[0] = (uint64_t)pdpt | PAGE_PRESENT;
 	pdpt[0] = (uint64_t)directory | PAGE_PRESENT;
+	pdpt[3] = (uint64_t)directory_apic | PAGE_PRESENT;
 	directory[0] = PAGE_LARGE;
 	directory[1] = 0x200000 | PAGE_LARGE | PAGE_USER;
-	__asm__ volatile("mov %0, %%cr3" ::"r"(pml4) : "memory");
+	directory_apic[503] = 0xfee00000 | PAGE_LARGE | PAGE_UNCACHED;
+}
+
+void cpu_make_tables(void)
+{
+	make_vectors();
+	make_pages();
 }
 
 /* Vectors from 0x20 on; the timer and the serial line alone. */
-static void set_interrupts(void)
+void irq_start(void)
 {
 	static const uint8_t words[][2] = {
 		{PIC1, 0x11},	  {PIC2, 0x11},	    {PIC1 + 1, TIMER_VECTOR},
@@ -113,22 +124,13 @@ static void set_interrupts(void)
 	out8(SERIAL + 4, 0x08);
 }
 
-static void set_timer(uint32_t hz)
+void pit_start(uint32_t hz)
 {
 	uint32_t count = (PIT_HZ + hz / 2) / hz;
 
 	out8(PIT + 3, 0x34); /* channel 0, both bytes, rate generator */
 	out8(PIT, (uint8_t)count);
 	out8(PIT, (uint8_t)(count >> 8));
-}
-
-void cpu_start(uint32_t hz)
-{
-	set_segments();
-	set_vectors();
-	set_pages();
-	set_interrupts();
-	set_timer(hz);
 }
 
 void irq_done(uint32_t irq)

@@ -6,90 +6,97 @@
  */
 #include "tickos.h"
 
-#define KERNEL_STACK	 4096
 #define FLAGS_INTERRUPTS 0x202
 #define BOOT_COMMAND	 0x228 /* of Linux' boot parameters: the command line's address */
 #define SERIAL_VECTOR	 (TIMER_VECTOR + SERIAL_IRQ)
 #define SPURIOUS_VECTOR	 (TIMER_VECTOR + 7)
+#define NOBODY		 CPUS_MAX
 
-static uint8_t stacks[PROCESSES][KERNEL_STACK] __attribute__((aligned(16)));
+struct cpu cpus[CPUS_MAX];
+uint32_t cpus_found = 1;
 
-struct process processes[PROCESSES] = {
-	[PROCESS_A] = {"A", 3, 0, &user_units[PROCESS_A], stacks[PROCESS_A] + KERNEL_STACK},
-	[PROCESS_B] = {"B", 2, 0, &user_units[PROCESS_B], stacks[PROCESS_B] + KERNEL_STACK},
-	[PROCESS_IDLE] = {"idle", 0, 0, &user_units[PROCESS_IDLE],
-			  stacks[PROCESS_IDLE] + KERNEL_STACK},
-	[PROCESS_VMDESCHED] = {"vmdesched", 0, 0, &user_units[PROCESS_VMDESCHED],
-			       stacks[PROCESS_VMDESCHED] + KERNEL_STACK},
-};
+static uint32_t hz, quantum_a, quantum_b, apic, deaf, mute, flood; /* the command line */
+static volatile uint32_t reporter = NOBODY;			   /* whose turn to report it is */
 
-uint64_t clock_ticks;
-struct vmdesched_page page __attribute__((aligned(4096)));
-
-static uint64_t clock_set; /* how much of page.set is in the clock */
-static uint32_t current, left, preempted;
-static int report_wanted, mute;
-
-static struct frame *frame_of(uint32_t process)
+/* Processes are interrupted on stacks of their own: the stack tells the CPU. */
+static struct cpu *cpu_of(const struct frame *f)
 {
-	return (struct frame *)(void *)processes[process].stack - 1;
+	return &cpus[((uint64_t)f - (uint64_t)cpus) / sizeof(struct cpu)];
 }
 
-static struct frame *switch_to(uint32_t process)
+static struct frame *frame_of(struct cpu *c, uint32_t process)
 {
-	current = process;
-	cpu_set_stack(processes[process].stack);
-	return frame_of(process);
+	return (struct frame *)(void *)(c->stacks[process] + KERNEL_STACK) - 1;
+}
+
+static struct frame *switch_to(struct cpu *c, uint32_t process)
+{
+	c->current = process;
+	cpu_set_stack(c, c->stacks[process] + KERNEL_STACK);
+	return frame_of(c, process);
 }
 
 /* A report is whole where a round begins: what has run has been charged. */
-static void next_process(void)
+static void next_process(struct cpu *c)
 {
+	const struct process *p = c->processes;
+
 	do {
-		current = current >= PROCESS_IDLE ? PROCESS_A : current + 1;
-	} while (!processes[current].quantum && current != PROCESS_IDLE);
-	if (current == PROCESS_IDLE &&
-	    (processes[PROCESS_A].quantum || processes[PROCESS_B].quantum))
-		current = processes[PROCESS_A].quantum ? PROCESS_A : PROCESS_B;
-	left = processes[current].quantum;
+		c->current = c->current >= PROCESS_IDLE ? PROCESS_A : c->current + 1;
+	} while (!p[c->current].quantum && c->current != PROCESS_IDLE);
+	if (c->current == PROCESS_IDLE && (p[PROCESS_A].quantum || p[PROCESS_B].quantum))
+		c->current = p[PROCESS_A].quantum ? PROCESS_A : PROCESS_B;
+	c->left = p[c->current].quantum;
 }
 
-static int round_begins(void)
+static int round_begins(const struct cpu *c)
 {
-	return current == PROCESS_IDLE || (left == processes[current].quantum &&
-					   (current == PROCESS_A || !processes[PROCESS_A].quantum));
+	const struct process *p = c->processes;
+
+	return c->current == PROCESS_IDLE || (c->left == p[c->current].quantum &&
+					      (c->current == PROCESS_A || !p[PROCESS_A].quantum));
+}
+
+/* The host's word that there is a backlog, or none, changes who runs. */
+static void serve_vmdesched(struct cpu *c, int wanted)
+{
+	if (wanted && c->current != PROCESS_VMDESCHED) {
+		c->preempted = c->current;
+		c->current = PROCESS_VMDESCHED;
+		out8(VMDESCHED_STATE, 1);
+	} else if (!wanted && c->current == PROCESS_VMDESCHED) {
+		c->current = c->preempted;
+		out8(VMDESCHED_STATE, 0);
+	}
 }
 
 /* The timer has found `current` running. */
-static struct frame *tick(void)
+static struct frame *tick(struct cpu *c)
 {
-	int wanted = page.bits & VMDESCHED_WANTED;
+	int wanted = c->page.bits & VMDESCHED_WANTED;
 
-	clock_ticks += 1 + page.set - clock_set;
-	clock_set = page.set;
-	processes[current].charged++;
-	if (current != PROCESS_VMDESCHED && (!left || !--left))
-		next_process();
-	if (wanted && current != PROCESS_VMDESCHED) {
-		preempted = current;
-		current = PROCESS_VMDESCHED;
-		out8(VMDESCHED_STATE, 1);
-	} else if (!wanted && current == PROCESS_VMDESCHED) {
-		current = preempted;
-		out8(VMDESCHED_STATE, 0);
+	c->clock += 1 + c->page.set - c->clock_set;
+	c->clock_set = c->page.set;
+	c->processes[c->current].charged++;
+	if (c->current != PROCESS_VMDESCHED && (!c->left || !--c->left))
+		next_process(c);
+	serve_vmdesched(c, wanted);
+	if (reporter == c->id && round_begins(c)) {
+		report(c);
+		reporter = c->id + 1 < cpus_found ? c->id + 1 : NOBODY;
 	}
-	if (report_wanted && round_begins()) {
-		report_wanted = 0;
-		report();
-	}
-	return switch_to(current);
+	return switch_to(c, c->current);
 }
 
 static void serial_input(void)
 {
 	switch (in8(SERIAL)) {
 	case 'r':
-		report_wanted = 1;
+		reporter = 0;
+		break;
+	case 'i':		   /* as for a CPU that was taken out and comes back */
+		reporter = NOBODY; /* it may be one of them */
+		apic_start_others();
 		break;
 	case 'q':
 		out8(0x64, 0xfe); /* the keyboard controller pulls the reset line */
@@ -114,12 +121,14 @@ struct frame *interrupt(struct frame *f)
 {
 	if (f->vector < TIMER_VECTOR)
 		panic(f);
-	if (f->vector == SPURIOUS_VECTOR)
+	if (f->vector == SPURIOUS_VECTOR || f->vector == APIC_SPURIOUS_VECTOR)
 		return f;
-	if (!mute)
+	if (!mute && f->vector >= APIC_TIMER_VECTOR)
+		apic_done();
+	else if (!mute)
 		irq_done((uint32_t)f->vector - TIMER_VECTOR);
-	if (f->vector == TIMER_VECTOR)
-		return tick();
+	if (f->vector == TIMER_VECTOR || f->vector == APIC_TIMER_VECTOR)
+		return tick(cpu_of(f));
 	if (f->vector == SERIAL_VECTOR)
 		serial_input();
 	return f;
@@ -143,45 +152,80 @@ static uint32_t parameter(const char *line, const char *name, uint32_t otherwise
 	return otherwise;
 }
 
-static void make_process(uint32_t i)
+static void make_process(struct cpu *c, uint32_t i)
 {
-	*frame_of(i) = (struct frame){.rdi = (uint64_t)processes[i].units,
-				      .rip = (uint64_t)user_work,
-				      .cs = USER_CODE,
-				      .rflags = FLAGS_INTERRUPTS,
-				      .rsp = (uint64_t)user_stacks[i] + USER_STACK,
-				      .ss = USER_DATA};
+	static const char *const names[] = {"A", "B", "idle", "vmdesched"};
+	struct user *u = &users[c->id];
+
+	c->processes[i].name = names[i];
+	c->processes[i].units = &u->units[i];
+	*frame_of(c, i) = (struct frame){.rdi = (uint64_t)&u->units[i],
+					 .rip = (uint64_t)user_work,
+					 .cs = USER_CODE,
+					 .rflags = FLAGS_INTERRUPTS,
+					 .rsp = (uint64_t)u->stacks[i] + USER_STACK,
+					 .ss = USER_DATA};
 }
 
 /* The idle loop halts, which is the kernel's to do; its interrupts come on the stack it runs on. */
-static void make_idle(void)
+static void make_idle(struct cpu *c, void (*loop)(void))
 {
-	*frame_of(PROCESS_IDLE) = (struct frame){.rip = (uint64_t)idle_loop,
-						 .cs = KERNEL_CODE,
-						 .rflags = FLAGS_INTERRUPTS,
-						 .rsp = (uint64_t)processes[PROCESS_IDLE].stack,
-						 .ss = KERNEL_DATA};
+	*frame_of(c, PROCESS_IDLE) = (struct frame){.rip = (uint64_t)loop,
+						    .cs = KERNEL_CODE,
+						    .rflags = FLAGS_INTERRUPTS,
+						    .rsp = (uint64_t)c->stacks[PROCESS_IDLE] +
+							   KERNEL_STACK,
+						    .ss = KERNEL_DATA};
+}
+
+/* On each CPU, on the stack of its idle process: what it is to run first. */
+struct frame *cpu_main(struct cpu *c);
+struct frame *cpu_main(struct cpu *c)
+{
+	int floods = flood && c->id == flood;
+
+	cpu_start(c);
+	for (uint32_t i = 0; i < PROCESSES; i++)
+		make_process(c, i);
+	make_idle(c, floods ? apic_flood : idle_loop);
+	c->processes[PROCESS_A].quantum = floods ? 0 : quantum_a;
+	c->processes[PROCESS_B].quantum = floods ? 0 : quantum_b;
+	if (!deaf && in32(VMDESCHED_PORT) == VMDESCHED_MAGIC)
+		out32(VMDESCHED_PORT, (uint32_t)(uint64_t)&c->page);
+	c->clock_set = 0;
+	c->current = PROCESS_IDLE;
+	next_process(c);
+	if (c->id || apic)
+		apic_start_timer(hz);
+	else
+		pit_start(hz);
+	starting = 0;
+	return switch_to(c, c->current);
+}
+
+static void read_command(const char *line)
+{
+	hz = parameter(line, "hz", 100);
+	quantum_a = parameter(line, "a", 3);
+	quantum_b = parameter(line, "b", 2);
+	apic = parameter(line, "apic", 0);
+	deaf = parameter(line, "deaf", 0);
+	mute = parameter(line, "mute", 0);
+	flood = parameter(line, "flood", 0);
 }
 
 struct frame *kernel_main(const uint8_t *boot);
 struct frame *kernel_main(const uint8_t *boot)
 {
-	const char *line = (const char *)(uint64_t) * (const uint32_t *)(boot + BOOT_COMMAND);
-	uint32_t hz = parameter(line, "hz", 100);
-
-	processes[PROCESS_A].quantum = parameter(line, "a", 3);
-	processes[PROCESS_B].quantum = parameter(line, "b", 2);
-	mute = (int)parameter(line, "mute", 0);
-	for (uint32_t i = 0; i < PROCESSES; i++)
-		make_process(i);
-	make_idle();
-	if (!parameter(line, "deaf", 0) && in32(VMDESCHED_PORT) == VMDESCHED_MAGIC)
-		out32(VMDESCHED_PORT, (uint32_t)(uint64_t)&page);
+	read_command((const char *)(uint64_t) * (const uint32_t *)(boot + BOOT_COMMAND));
 	print("tickos: ");
 	print_number(hz);
 	print(" Hz\n");
-	current = PROCESS_IDLE;
-	next_process();
-	cpu_start(hz);
-	return switch_to(current);
+	for (uint32_t i = 0; i < CPUS_MAX; i++)
+		cpus[i].id = i;
+	cpu_make_tables();
+	irq_start();
+	cpu_start(&cpus[0]); /* with the pages in which the local APIC is */
+	apic_start_others();
+	return cpu_main(&cpus[0]);
 }

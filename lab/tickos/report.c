@@ -28,23 +28,26 @@ static void print_field(const char *name, uint64_t n)
 	print_number(n);
 }
 
-/* One line: the clock, what the host says, and charge/work of each process. */
-void report(void)
+/* One line: a CPU's clock, what the host says to it, and charge/work of each of its processes. */
+void report(const struct cpu *c)
 {
+	const struct vmdesched_page *page = &c->page;
+
 	print("tickos: report");
-	print_field("clock", clock_ticks);
-	print_field("taken", page.taken);
-	print_field("backlog", page.backlog);
-	print_field("resyncs", page.resyncs);
-	print_field("period_ns", page.period);
-	print_field("real_ns", page.real_ns);
-	print_field("run_ns", page.run_ns);
-	print_field("away_ns", page.away_ns);
-	print_field("vmdesched_ns", page.vmdesched_ns);
+	print_field("cpu", c->id);
+	print_field("clock", c->clock);
+	print_field("taken", page->taken);
+	print_field("backlog", page->backlog);
+	print_field("resyncs", page->resyncs);
+	print_field("period_ns", page->period);
+	print_field("real_ns", page->real_ns);
+	print_field("run_ns", page->run_ns);
+	print_field("away_ns", page->away_ns);
+	print_field("vmdesched_ns", page->vmdesched_ns);
 	for (int i = 0; i < PROCESSES; i++) {
-		print_field(processes[i].name, processes[i].charged);
+		print_field(c->processes[i].name, c->processes[i].charged);
 		print("/");
-		print_number(*processes[i].units);
+		print_number(*c->processes[i].units);
 	}
 	print("\n");
 }

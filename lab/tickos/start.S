@@ -2,14 +2,55 @@
 /* Entered in long mode with a flat map of memory and %rsi at the boot parameters (Linux' 64-bit boot
    protocol). Interrupts come with the stack at the top of the interrupted process' own; what the C code
    returns is the frame to go on with. */
+	.set	OTHER_STACK, 3 * 4096 - 512	/* in struct cpu, stacks[PROCESS_IDLE], below its first frame */
 	.section .note.GNU-stack, "", @progbits
 	.text
-	.globl start, idle_loop, vectors
+	.globl start, idle_loop, vectors, trampoline, trampoline_end
 start:
 	cld
 	lea	boot_stack_top(%rip), %rsp
 	mov	%rsi, %rdi
 	call	kernel_main		/* returns the first frame */
+	mov	%rax, %rsp
+	jmp	resume
+
+	/* Another CPU begins here, in real mode, with a copy of this at the beginning of a page. It goes to
+	   long mode at once, by the boot CPU's page tables, onto its idle process' stack. */
+	.code16
+trampoline:
+	cli
+	mov	%cs, %ax
+	mov	%ax, %ds
+	lgdtl	trampoline_table - trampoline
+	mov	$0x20, %eax		/* PAE */
+	mov	%eax, %cr4
+	mov	trampoline_pages - trampoline, %eax
+	mov	%eax, %cr3
+	mov	$0xc0000080, %ecx	/* EFER: LME */
+	mov	$0x100, %eax
+	xor	%edx, %edx
+	wrmsr
+	mov	$0x80000011, %eax	/* PG ET PE */
+	mov	%eax, %cr0
+	ljmpl	$8, $start_other
+
+	.balign	4
+trampoline_table:
+	.word	23
+	.long	gdt
+trampoline_pages:
+	.long	pml4
+trampoline_end:
+
+	.code64
+start_other:
+	mov	$16, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	mov	starting, %rdi
+	lea	OTHER_STACK(%rdi), %rsp
+	call	cpu_main
 	mov	%rax, %rsp
 	jmp	resume
 
@@ -56,7 +97,7 @@ resume:
 	add	$16, %rsp
 	iretq
 
-	/* One stub a vector, 0 to 47. Eight exceptions push an error code themselves. */
+	/* One stub a vector, 0 to 63. Eight exceptions push an error code themselves. */
 	.altmacro
 	.macro	stub n
 	.balign	16
@@ -72,7 +113,7 @@ vector_\n:
 	.endm
 
 	.set	n, 0
-	.rept	48
+	.rept	64
 	stub	%n
 	.set	n, n + 1
 	.endr
@@ -81,7 +122,7 @@ vector_\n:
 	.balign	8
 vectors:
 	.set	n, 0
-	.rept	48
+	.rept	64
 	address	%n
 	.set	n, n + 1
 	.endr

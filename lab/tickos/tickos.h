@@ -4,14 +4,20 @@
  * interrupt does two things: it advances the clock by one tick, and it charges one tick to the
  * process that it finds running. Whether either is true is the hypervisor's doing, not ours.
  *
- *  start.S   the entry in long mode, interrupt stubs, the idle loop
+ * Each CPU has processes of its own, ticks of its own and a VMDesched of its own, and nothing in
+ * common with the others but the code and the turn to report: `struct cpu` is all there is of it.
+ *
+ *  start.S   the entry in long mode, that of the other CPUs, interrupt stubs, the idle loop
  *  cpu.c     descriptor tables, page tables, interrupt controller, timer: what the hardware wants
+ *  apic.c    the local APIC: its timer, starting the other CPUs
  *  kernel.c  the clock, the charge, round robin, VMDesched
  *  user.c    the processes
  *  report.c  the figures over the serial line
  *
- * Command line: hz=N ticks a second (100), a=N b=N quanta of the processes in ticks (3, 2; 0:
- * none), deaf=1: does not speak to VMDesched's port, mute=1: never acknowledges an interrupt.
+ * CPU 0 ticks by the 8254, the others by their local APIC. Command line: hz=N ticks a second (100),
+ * a=N b=N quanta of the processes in ticks (3, 2; 0: none), apic=1: CPU 0 of several ticks by
+ * its local APIC too, deaf=1: does not speak to VMDesched's port, mute=1: never acknowledges an
+ * interrupt, flood=N: all that CPU N does is interrupt the others.
  */
 #ifndef TICKOS_H
 #define TICKOS_H
@@ -23,11 +29,18 @@
 #define KERNEL_DATA 0x10
 #define USER_DATA   0x1b
 #define USER_CODE   0x23
-#define TSS_SELECT  0x28
+#define TSS_SELECT  0x28 /* and on, one of 16 bytes for each CPU */
 
-#define SERIAL	     0x3f8
-#define TIMER_VECTOR 0x20
-#define SERIAL_IRQ   4
+#define CPUS_MAX     16
+#define KERNEL_STACK 4096
+
+#define SERIAL		     0x3f8
+#define SERIAL_IRQ	     4
+#define TIMER_VECTOR	     0x20
+#define APIC_TIMER_VECTOR    0x30
+#define FLOOD_VECTOR	     0x31
+#define APIC_SPURIOUS_VECTOR 0x3f
+#define VECTORS		     0x40
 
 /* What the stubs of start.S leave on the stack; the last five are the CPU's own. */
 struct frame {
@@ -41,7 +54,6 @@ struct process {
 	uint32_t quantum; /* ticks in a row */
 	uint64_t charged; /* ticks */
 	uint64_t *units;  /* work that it counts itself */
-	uint8_t *stack;	  /* its top: where the CPU puts the frame when it is interrupted */
 };
 
 enum {
@@ -52,29 +64,60 @@ enum {
 	PROCESSES,
 };
 
-extern struct process processes[PROCESSES];
-extern uint64_t clock_ticks; /* the clock, in ticks */
-extern struct vmdesched_page page;
+struct __attribute__((packed)) task_state {
+	uint32_t reserved0;
+	uint64_t rsp0, rsp1, rsp2, reserved1, ist[7], reserved2;
+	uint16_t reserved3, io_map;
+};
+
+struct cpu {
+	uint8_t stacks[PROCESSES][KERNEL_STACK]; /* the CPU puts a frame on top, interrupted */
+	struct vmdesched_page page __attribute__((aligned(4096)));
+	struct task_state tss;
+	struct process processes[PROCESSES];
+	uint32_t id;
+	uint32_t current, left, preempted; /* left: ticks of the quantum */
+	uint64_t clock;			   /* in ticks */
+	uint64_t clock_set;		   /* how much of page.set is in it */
+};
+
+extern struct cpu cpus[CPUS_MAX];
+extern uint32_t cpus_found;
 
 /* start.S */
 void idle_loop(void);
-extern const uint64_t vectors[];
+extern const uint64_t vectors[VECTORS];
+extern const uint8_t trampoline[], trampoline_end[];
 
-/* cpu.c */
-void cpu_start(uint32_t hz);
-void cpu_set_stack(uint8_t *top); /* for interrupts that come from user mode */
+/* cpu.c: tables for all, then what each CPU does for itself */
+extern uint64_t gdt[], pml4[];
+void cpu_make_tables(void);
+void cpu_start(struct cpu *c);
+void cpu_set_stack(struct cpu *c, uint8_t *top); /* for interrupts that come from user mode */
+void pit_start(uint32_t hz);
+void irq_start(void);
 void irq_done(uint32_t irq);
 
+/* apic.c */
+extern struct cpu *volatile starting; /* who the CPU that is being started is */
+void apic_start_others(void);
+void apic_start_timer(uint32_t hz);
+void apic_done(void);
+void apic_flood(void);
+
 /* user.c: in user mode */
+#define USER_STACK 256
+struct user {
+	uint64_t units[PROCESSES];
+	uint8_t stacks[PROCESSES][USER_STACK];
+} __attribute__((aligned(64)));
 void user_work(uint64_t *units);
-extern uint64_t user_units[PROCESSES];
-#define USER_STACK 4096
-extern uint8_t user_stacks[PROCESSES][USER_STACK];
+extern struct user users[CPUS_MAX];
 
 /* report.c */
 void print(const char *text);
 void print_number(uint64_t n);
-void report(void);
+void report(const struct cpu *c);
 
 static inline void out8(uint16_t port, uint8_t v)
 {

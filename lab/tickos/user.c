@@ -6,8 +6,7 @@
 #define CODE  __attribute__((section(".user.text"), noreturn))
 #define STEPS 1024
 
-DATA uint64_t user_units[PROCESSES];
-DATA uint8_t user_stacks[PROCESSES][USER_STACK] __attribute__((aligned(16)));
+DATA struct user users[CPUS_MAX];
 
 /* A unit is the same amount of work for everybody, some microseconds of it. */
 CODE void user_work(uint64_t *units)

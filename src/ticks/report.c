@@ -18,6 +18,7 @@ static const struct {
 	const char *name;
 	size_t offset;
 } numbers[] = {
+	{"cpu", offsetof(struct ticks_report, cpu)},
 	{"clock", offsetof(struct ticks_report, clock)},
 	{"taken", offsetof(struct ticks_report, taken)},
 	{"backlog", offsetof(struct ticks_report, backlog)},

@@ -14,6 +14,7 @@ enum ticks_process {
 };
 
 struct ticks_report {
+	uint64_t cpu;
 	uint64_t clock; /* ticks: the guest's own */
 	uint64_t taken, backlog, resyncs;
 	uint64_t period_ns, real_ns, run_ns, away_ns, vmdesched_ns; /* as the monitor told it */

@@ -76,7 +76,7 @@ static void guest_reports_and_resets(void **state)
 	assert_int_equal(
 		shell("(sleep 1; printf r; sleep 1; printf q) | timeout 60 \"$D\" vm "
 		      "--memory 4 --json $T/a > $T/a.txt && grep -q 'tickos: 100 Hz' $T/a.txt "
-		      "&& grep -q 'tickos: report clock=' $T/a.txt"),
+		      "&& grep -q 'tickos: report cpu=0 clock=' $T/a.txt"),
 		0);
 	o = load("a");
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "reset");
