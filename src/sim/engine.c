@@ -326,19 +326,18 @@ static void prefetch_rivals(const struct sim *s, uint32_t timer)
 }
 
 /* On hosts too large for the caches the next events' memory is fetched while this one is dealt
- * with: they are the grandchildren and children of the heap's root. */
+ * with: they are among those who won all but the last rounds of the tournament. */
 static void look_ahead(const struct sim *s)
 {
-	const struct heap4 *q = &s->timers.queue;
-	uint32_t next = 1;
+	const struct tournament_entry *node = s->timers.queue.node;
 
-	if (s->core->shape.vcpus < LARGE || q->n < 21)
+	if (s->core->shape.vcpus < LARGE)
 		return;
-	for (uint32_t i = 2; i < 5; i++)
-		next = q->heap[i].key < q->heap[next].key ? i : next;
-	prefetch_rivals(s, q->heap[next].id);
-	for (uint32_t i = 1; i < 21; i++)
-		prefetch(s, q->heap[i].id, i < 5);
+	prefetch_rivals(s, node[node[2].id == node[1].id ? 3 : 2].id);
+	for (uint32_t i = 4; i < 8; i++)
+		prefetch(s, node[i].id, true);
+	for (uint32_t i = 16; i < 32; i++)
+		prefetch(s, node[i].id, false);
 }
 
 void sim_run(struct sim *s, uint64_t end)
