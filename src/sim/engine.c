@@ -253,10 +253,10 @@ static void dispatch_event(struct sim *s, uint32_t timer)
 
 	if (timer < shape->vcpus) {
 		on_vcpu(s, timer);
-	} else if (timer < shape->vcpus + shape->cpus) {
-		on_cpu(s, timer - shape->vcpus);
 	} else if (timer < engine_host_timer(s)) {
-		core_vm_timer(s->core, s->now, timer - shape->vcpus - shape->cpus);
+		on_cpu(s, timer - shape->vcpus);
+	} else if (timer > engine_host_timer(s)) {
+		core_vm_timer(s->core, s->now, timer - engine_vm_timer(s, 0));
 	} else {
 		core_period(s->core, s->now);
 		timer_set(&s->timers, timer, s->core->next_period);
@@ -267,14 +267,12 @@ static void dispatch_event(struct sim *s, uint32_t timer)
  * that CPU; a VM's likewise, with nothing more to wait for. */
 static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
 {
-	const struct core_shape *shape = &s->core->shape;
-
 	engine_sync(s);
-	if (timer < shape->vcpus || timer_at(&s->timers, timer) != at)
+	if (timer < s->core->shape.vcpus || timer_at(&s->timers, timer) != at)
 		return;
-	if (timer < shape->vcpus + shape->cpus)
-		arm_cpu(s, timer - shape->vcpus);
-	else if (timer != engine_host_timer(s))
+	if (timer < engine_host_timer(s))
+		arm_cpu(s, timer - s->core->shape.vcpus);
+	else if (timer > engine_host_timer(s))
 		timer_set(&s->timers, timer, TIMER_NEVER);
 }
 

@@ -10,6 +10,7 @@
 #include "base/lines.h"
 #include "policy/tournament.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #define TIMER_NEVER TOURNAMENT_NEVER
@@ -23,12 +24,13 @@ static inline size_t timers_bytes(uint32_t count)
 	return 2 * (size_t)count * sizeof(struct tournament_entry);
 }
 
+/* All off; -ENOMEM. */
 static inline int timers_init(struct timers *t, uint32_t count)
 {
 	t->queue.n = count;
 	t->queue.node = lines_alloc(2 * (size_t)count, sizeof(struct tournament_entry));
 	if (!t->queue.node)
-		return -1;
+		return -ENOMEM;
 	tournament_init(&t->queue);
 	return 0;
 }
