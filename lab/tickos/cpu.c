@@ -8,6 +8,9 @@
 #define PAGE_PRESENT 7ull    /* present, writable, user */
 #define PAGE_LARGE   0x83ull /* present, writable, 2 MiB */
 #define PAGE_USER    4ull
+#define CPUID_APIC   (1u << 9)
+#define APIC_BASE    0x1b
+#define APIC_ENABLED 0x800u
 
 struct gate {
 	uint16_t low, selector, type, middle;
@@ -97,6 +100,18 @@ static void set_pages(void)
 	__asm__ volatile("mov %0, %%cr3" ::"r"(pml4) : "memory");
 }
 
+/* A local APIC that no firmware has set up lets nothing of the 8259s through: off with it. */
+static void bypass_apic(void)
+{
+	uint32_t a = 1, b, c, d, high;
+
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+	if (!(d & CPUID_APIC))
+		return;
+	__asm__ volatile("rdmsr" : "=a"(a), "=d"(high) : "c"(APIC_BASE));
+	__asm__ volatile("wrmsr" ::"a"(a & ~APIC_ENABLED), "d"(high), "c"(APIC_BASE));
+}
+
 /* Vectors from 0x20 on; the timer and the serial line alone. */
 static void set_interrupts(void)
 {
@@ -127,6 +142,7 @@ void cpu_start(uint32_t hz)
 	set_segments();
 	set_vectors();
 	set_pages();
+	bypass_apic();
 	set_interrupts();
 	set_timer(hz);
 }

@@ -8,7 +8,6 @@
 
 #define KERNEL_STACK	 4096
 #define FLAGS_INTERRUPTS 0x202
-#define BOOT_COMMAND	 0x228 /* of Linux' boot parameters: the command line's address */
 #define SERIAL_VECTOR	 (TIMER_VECTOR + SERIAL_IRQ)
 #define SPURIOUS_VECTOR	 (TIMER_VECTOR + 7)
 
@@ -163,10 +162,9 @@ static void make_idle(void)
 						 .ss = KERNEL_DATA};
 }
 
-struct frame *kernel_main(const uint8_t *boot);
-struct frame *kernel_main(const uint8_t *boot)
+struct frame *kernel_main(const char *line);
+struct frame *kernel_main(const char *line)
 {
-	const char *line = (const char *)(uint64_t) * (const uint32_t *)(boot + BOOT_COMMAND);
 	uint32_t hz = parameter(line, "hz", 100);
 
 	processes[PROCESS_A].quantum = parameter(line, "a", 3);

@@ -4,7 +4,7 @@
  * ends, bad input, guests that mean no good. The machine may be busy, so tolerances are wide; what
  * desched-ticks(1) measures at full length is in `make bench`.
  *
- *     test_vm DESCHED
+ *     test_vm DESCHED TICKOS
  *
  * Exits with 77 where there is no /dev/kvm.
  */
@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-static const char *desched;
+static const char *desched, *tickos;
 static char directory[] = "/tmp/test-vm.XXXXXX";
 
 /* Runs the shell's command, whose first word is $D; returns its exit status. */
@@ -85,6 +85,29 @@ static void guest_reports_and_resets(void **state)
 	assert_true(fabs(number(ticks_of(o), "due") - number(ticks_of(o), "delivered") -
 			 number(ticks_of(o), "backlog") - number(ticks_of(o), "lost")) < 0.5);
 	json_decref(o);
+}
+
+/* The test guest by PVH, as its note says; without the note by its 64-bit entry; and by PVH in
+ * another monitor, where there is one. */
+static void both_entries(void **state)
+{
+	(void)state;
+	assert_int_equal(shell("objcopy -R .note \"$K\" $T/long && "
+			       "for k in \"$K\" $T/long; do "
+			       "(sleep 1; printf r; sleep 1; printf q) | timeout 60 \"$D\" vm "
+			       "--memory 4 --kernel $k --append 'hz=250' > $T/k.txt || exit 1; "
+			       "grep -q 'tickos: 250 Hz' $T/k.txt || exit 2; "
+			       "grep -q 'tickos: report clock=' $T/k.txt || exit 3; done"),
+			 0);
+	assert_int_equal(
+		shell("command -v qemu-system-x86_64 > /dev/null || exit 0; mkfifo $T/in; "
+		      "timeout 60 qemu-system-x86_64 -accel kvm "
+		      "-M microvm,pit=on,pic=on,rtc=on,isa-serial=on -m 64 -nodefaults "
+		      "-no-user-config -display none -serial stdio -kernel \"$K\" "
+		      "-append hz=250 < $T/in > $T/q.txt 2> /dev/null & p=$!; exec 3> $T/in; "
+		      "until grep -q 'report clock=' $T/q.txt; do kill -0 $p || exit 1; "
+		      "printf r >&3; sleep 0.2; done; kill $p; grep -q 'tickos: 250 Hz' $T/q.txt"),
+		0);
 }
 
 /* Nothing to run: the vCPU halts, and does not burn the host's CPU. */
@@ -237,6 +260,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	setenv("D", desched, 1);
+	setenv("K", tickos, 1);
 	if (!mkdtemp(directory))
 		return -1;
 	return setenv("T", directory, 1);
@@ -252,6 +276,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(guest_reports_and_resets),
+		cmocka_unit_test(both_entries),
 		cmocka_unit_test(idle_guest),
 		cmocka_unit_test(backlog_of_a_pause),
 		cmocka_unit_test(desched_bills_vmdesched),
@@ -261,9 +286,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(control),
 	};
 
-	if (argc != 2)
+	if (argc != 3)
 		return 2;
 	desched = argv[1];
+	tickos = argv[2];
 	if (access("/dev/kvm", R_OK | W_OK)) {
 		fprintf(stderr, "no /dev/kvm that may be used\n");
 		return 77;
