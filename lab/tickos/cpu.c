@@ -40,14 +40,24 @@ static struct task_state tss = {.io_map = sizeof(tss)};
 static uint64_t pml4[512] __attribute__((aligned(4096)));
 static uint64_t pdpt[512] __attribute__((aligned(4096)));
 static uint64_t directory[512] __attribute__((aligned(4096)));
+static uint64_t high_directory[512] __attribute__((aligned(4096))); /* the last GiB below 4 */
 
-/* Compilers call this of their own accord. */
+/* Compilers call these of their own accord. */
 void *memset(void *to, int value, unsigned long size);
 void *memset(void *to, int value, unsigned long size)
 {
 	void *p = to;
 
 	__asm__ volatile("rep stosb" : "+D"(p), "+c"(size) : "a"(value) : "memory");
+	return to;
+}
+
+void *memcpy(void *restrict to, const void *restrict from, unsigned long size);
+void *memcpy(void *restrict to, const void *restrict from, unsigned long size)
+{
+	void *p = to;
+
+	__asm__ volatile("rep movsb" : "+D"(p), "+S"(from), "+c"(size)::"memory");
 	return to;
 }
 
@@ -89,6 +99,15 @@ static void set_vectors(void)
 				       (uint32_t)(vectors[i] >> 32),
 				       0};
 	__asm__ volatile("lidt %0" ::"m"(t));
+}
+
+void cpu_map(uint64_t at, uint64_t size)
+{
+	if (at >> 30 != 3 || size > (4ull << 30) - at)
+		return;
+	pdpt[3] = (uint64_t)high_directory | PAGE_PRESENT;
+	for (uint64_t n = at >> 21; n <= (at + size - 1) >> 21; n++)
+		high_directory[n % 512] = n << 21 | PAGE_LARGE;
 }
 
 static void set_pages(void)

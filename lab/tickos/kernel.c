@@ -27,7 +27,7 @@ struct vmdesched_page page __attribute__((aligned(4096)));
 
 static uint64_t clock_set; /* how much of page.set is in the clock */
 static uint32_t current, left, preempted;
-static int report_wanted, mute;
+static int report_wanted, mute, use_port;
 
 static struct frame *frame_of(uint32_t process)
 {
@@ -59,6 +59,16 @@ static int round_begins(void)
 					   (current == PROCESS_A || !processes[PROCESS_A].quantum));
 }
 
+/* VMDesched gets the CPU, or leaves it. The monitor reads the page when the interrupt is
+ * acknowledged, so that it costs no exit to say so. */
+static void say_running(int runs)
+{
+	if (use_port)
+		out8(VMDESCHED_STATE, (uint8_t)runs);
+	else
+		*(volatile uint32_t *)&page.running = (uint32_t)runs;
+}
+
 /* The timer has found `current` running. */
 static struct frame *tick(void)
 {
@@ -72,10 +82,10 @@ static struct frame *tick(void)
 	if (wanted && current != PROCESS_VMDESCHED) {
 		preempted = current;
 		current = PROCESS_VMDESCHED;
-		out8(VMDESCHED_STATE, 1);
+		say_running(1);
 	} else if (!wanted && current == PROCESS_VMDESCHED) {
 		current = preempted;
-		out8(VMDESCHED_STATE, 0);
+		say_running(0);
 	}
 	if (report_wanted && round_begins()) {
 		report_wanted = 0;
@@ -111,17 +121,19 @@ static void panic(const struct frame *f)
 struct frame *interrupt(struct frame *f);
 struct frame *interrupt(struct frame *f)
 {
+	struct frame *next = f;
+
 	if (f->vector < TIMER_VECTOR)
 		panic(f);
 	if (f->vector == SPURIOUS_VECTOR)
 		return f;
+	if (f->vector == TIMER_VECTOR)
+		next = tick();
+	else if (f->vector == SERIAL_VECTOR)
+		serial_input();
 	if (!mute)
 		irq_done((uint32_t)f->vector - TIMER_VECTOR);
-	if (f->vector == TIMER_VECTOR)
-		return tick();
-	if (f->vector == SERIAL_VECTOR)
-		serial_input();
-	return f;
+	return next;
 }
 
 /* The number behind "NAME=" on the command line. */
@@ -173,8 +185,11 @@ struct frame *kernel_main(const char *line)
 	for (uint32_t i = 0; i < PROCESSES; i++)
 		make_process(i);
 	make_idle();
-	if (!parameter(line, "deaf", 0) && in32(VMDESCHED_PORT) == VMDESCHED_MAGIC)
+	use_port = (int)parameter(line, "port", 0);
+	if (!parameter(line, "deaf", 0) && in32(VMDESCHED_PORT) == VMDESCHED_MAGIC) {
 		out32(VMDESCHED_PORT, (uint32_t)(uint64_t)&page);
+		ledger_find((int)parameter(line, "scribble", 0));
+	}
 	print("tickos: ");
 	print_number(hz);
 	print(" Hz\n");

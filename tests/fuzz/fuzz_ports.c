@@ -90,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(bytes + MEMORY, 0x5a, 4096);
 	memset(&b, 0, sizeof(b));
-	b.memory = (struct memory){bytes, MEMORY};
+	b.memory = (struct memory){.base = bytes, .size = MEMORY};
 	b.block.fd = -1;
 	pic_reset(&b.pic);
 	pit_reset(&b.pit);

@@ -62,7 +62,7 @@ static void set_up(void)
 	memset(bytes, 0, MEMORY);
 	memset(bytes + MEMORY, 0x5a, 4096);
 	memset(&board, 0, sizeof(board));
-	board.memory = (struct memory){bytes, MEMORY};
+	board.memory = (struct memory){.base = bytes, .size = MEMORY};
 	board.block = (struct block){.fd = disk, .sectors = SECTORS};
 	block_init(&board.block, &board.memory, 5);
 	balloon_init(&board.balloon, &board.memory, 10);
