@@ -165,9 +165,9 @@ static void make_process(uint32_t i)
 }
 
 /* The idle loop halts, which is the kernel's to do; its interrupts come on the stack it runs on. */
-static void make_idle(void)
+static void make_idle(void (*loop)(void))
 {
-	*frame_of(PROCESS_IDLE) = (struct frame){.rip = (uint64_t)idle_loop,
+	*frame_of(PROCESS_IDLE) = (struct frame){.rip = (uint64_t)loop,
 						 .cs = KERNEL_CODE,
 						 .rflags = FLAGS_INTERRUPTS,
 						 .rsp = (uint64_t)processes[PROCESS_IDLE].stack,
@@ -184,7 +184,7 @@ struct frame *kernel_main(const char *line)
 	mute = (int)parameter(line, "mute", 0);
 	for (uint32_t i = 0; i < PROCESSES; i++)
 		make_process(i);
-	make_idle();
+	make_idle(parameter(line, "flood", 0) ? flood_loop : idle_loop);
 	use_port = (int)parameter(line, "port", 0);
 	if (!parameter(line, "deaf", 0) && in32(VMDESCHED_PORT) == VMDESCHED_MAGIC) {
 		out32(VMDESCHED_PORT, (uint32_t)(uint64_t)&page);
