@@ -38,9 +38,10 @@ static void ticks_begin(struct sim *s, uint32_t vcpu)
 	struct tick_guest *t = ticks_of(s, vcpu);
 	uint64_t period = NS_PER_SEC / spec->tick_hz;
 
-	/* Guests do not tick in step with the host or with each other. */
+	/* Guests do not tick in step with the host or with each other, but by their own run time.
+	 */
 	tick_start(&t->tick, spec->tick_policy, period,
-		   random_next(&s->guests[vcpu].random) % period);
+		   spec->tick_by_run ? 0 : random_next(&s->guests[vcpu].random) % period);
 	t->process = idle_loop(s, vcpu);
 	t->late_from = TIMER_NEVER;
 	guest_first(s, vcpu, 0);

@@ -16,8 +16,9 @@
 
 /* The host as measured, Linux 6.18 with 250 ticks a second and nothing else to do: four busy
  * threads on a CPU get its own ticks' 4 ms at a time, if nobody wakes up between; a guest's tick in
- * VMDesched takes 0.1 ms where KVM interprets the guest's kernel. */
-#define HOST "[host]\ncpus = 1\nslice = 4ms\n"
+ * VMDesched takes 0.1 ms where KVM interprets the guest's kernel. Not quite 4, since of a simple
+ * fraction of a tick the same guests would always be found running. */
+#define HOST "[host]\ncpus = 1\nslice = 3.97ms\n"
 #define GUEST                                                                                      \
 	"workload = ticks\ntick_by_run = yes\ntick_hz = %u\ntick_policy = %s\n"                    \
 	"tick_ack = 100us\nprocesses = A:0.6 B:0.4\nburst = 25ms\n"
