@@ -30,10 +30,12 @@ static void on_bus(int number, siginfo_t *info, void *context)
 	(void)context;
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		uintptr_t from = mapped[i].from, size = mapped[i].to - from;
+		void *ours = MAP_FAILED;
 
-		if (at - from < size &&
-		    mmap((void *)from, size, PROT_READ | PROT_WRITE,
-			 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+		if (at - from < size)
+			ours = mmap((void *)from, size, PROT_READ | PROT_WRITE,
+				    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (ours != MAP_FAILED)
 			return;
 	}
 	signal(number, SIG_DFL);

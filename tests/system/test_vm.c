@@ -230,7 +230,8 @@ static void ledger_page(void **state)
 	(void)state;
 	assert_int_equal(
 		shell("cpu=$(taskset -pc $$ | sed 's/.*[^0-9]//'); mkfifo $T/l; "
-		      "taskset -c $cpu \"$D\" vm --memory 4 --append deaf=1 < /dev/null > "
+		      "taskset -c $cpu timeout 100 \"$D\" vm --memory 4 --append deaf=1 < "
+		      "/dev/null > "
 		      "/dev/null & q=$!; "
 		      "taskset -c $cpu timeout 100 \"$D\" vm --memory 4 --page $T/page --append "
 		      "scribble=1 "
