@@ -63,27 +63,41 @@ static void forget(const struct page_file *p)
 	}
 }
 
-/* What stands behind --page on the command line of a `desched vm`. */
+const char *page_file_option(const char *words, size_t size)
+{
+	static const char option[] = "--page=";
+	const size_t n = sizeof(option) - 1;
+	size_t at = size ? strlen(words) + 1 : 0;
+
+	if (at >= size || strcmp(words + at, "vm") != 0)
+		return NULL;
+	for (at += 3; at < size; at += strlen(words + at) + 1) {
+		const char *w = words + at, *next = w + strlen(w) + 1;
+
+		if (!strncmp(w, option, n))
+			return w + n;
+		if (!strncmp(w, option, n - 1) && !w[n - 1])
+			return next < words + size ? next : NULL;
+	}
+	return NULL;
+}
+
+/* The file that stands behind --page, as we get to it. */
 static int read_option(pid_t pid, char *ret, size_t size)
 {
 	_cleanup_(free_ptr) char *words = malloc(COMMAND_MAX);
+	const char *file = NULL;
 	char path[64];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
 	n = words ? file_read(path, words, COMMAND_MAX) : -ENOMEM;
-	if (n <= 0 || strcmp(words + strlen(words) + 1, "vm") != 0)
+	if (n > 0)
+		file = page_file_option(words, (size_t)n);
+	if (!file)
 		return -ENOENT;
-	for (const char *w = words; w < words + n; w += strlen(w) + 1) {
-		const char *value = !strncmp(w, "--page=", 7) ? w + 7 : w + strlen(w) + 1;
-
-		if ((strcmp(w, "--page") != 0 && strncmp(w, "--page=", 7) != 0) ||
-		    value >= words + n)
-			continue;
-		snprintf(ret, size, "/proc/%d/%s/%s", pid, *value == '/' ? "root" : "cwd", value);
-		return 0;
-	}
-	return -ENOENT;
+	snprintf(ret, size, "/proc/%d/%s/%s", pid, *file == '/' ? "root" : "cwd", file);
+	return 0;
 }
 
 struct search {

@@ -26,4 +26,9 @@ struct page_file {
 int page_file_open(const struct host_vm *vm, size_t need, struct failure *f, struct page_file *ret);
 void page_file_close(struct page_file *p);
 
+/* For page_file_open() and tests: what stands behind --page in `size` bytes of a command line,
+ * whose words end with NUL, and which ends with one more; NULL if that is no `desched vm` with a
+ * page. */
+const char *page_file_option(const char *words, size_t size);
+
 #endif

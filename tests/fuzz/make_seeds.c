@@ -448,6 +448,26 @@ static void emit_requests(struct output *o)
 	}
 }
 
+static const struct {
+	const char *name, *words;
+	size_t size;
+} commands[] = {
+#define WORDS(s) s, sizeof(s)
+	{"page", WORDS("desched\0vm\0--memory\0"
+		       "4\0--page\0/tmp/page\0--name\0x")},
+	{"joined", WORDS("desched\0vm\0--page=page")},
+	{"other", WORDS("qemu\0-page\0--page\0x")},
+	{"last", WORDS("desched\0vm\0--page")},
+	{"one-word", WORDS("desched")},
+	{"cut", WORDS("desched\0v")},
+};
+
+static void emit_commands(struct output *o)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		emit(o, "page_file", commands[i].name, commands[i].words, commands[i].size);
+}
+
 static void emit_devices(struct output *o)
 {
 	emit_pit(o);
@@ -470,5 +490,6 @@ int main(int argc, char **argv)
 	emit_texts(&o);
 	emit_joins(&o);
 	emit_devices(&o);
+	emit_commands(&o);
 	return o.failed ? 1 : 0;
 }

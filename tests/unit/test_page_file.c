@@ -112,6 +112,18 @@ static void finds_it(void **state)
 	assert_int_equal(try_open("--page", "write"), 0);
 }
 
+static void options(void **state)
+{
+	(void)state;
+	assert_string_equal(page_file_option("a\0vm\0--page\0f", 13), "f");
+	assert_string_equal(page_file_option("a\0vm\0-x\0--page=f", 17), "f");
+	assert_null(page_file_option("a\0vm\0--page", 11));
+	assert_null(page_file_option("a\0vm", 5));
+	assert_null(page_file_option("a\0top\0--page\0f", 14));
+	assert_null(page_file_option("", 0));
+	assert_null(page_file_option("a", 1));
+}
+
 static void refuses(void **state)
 {
 	(void)state;
@@ -177,9 +189,8 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_it),
-		cmocka_unit_test(refuses),
-		cmocka_unit_test(one_writer),
+		cmocka_unit_test(finds_it),  cmocka_unit_test(options),
+		cmocka_unit_test(refuses),   cmocka_unit_test(one_writer),
 		cmocka_unit_test(cut_short),
 	};
 
