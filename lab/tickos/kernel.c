@@ -184,7 +184,7 @@ struct frame *kernel_main(const char *line)
 	mute = (int)parameter(line, "mute", 0);
 	for (uint32_t i = 0; i < PROCESSES; i++)
 		make_process(i);
-	make_idle(parameter(line, "flood", 0) ? flood_loop : idle_loop);
+	make_idle(parameter(line, "ports", 0) ? port_flood : idle_loop);
 	use_port = (int)parameter(line, "port", 0);
 	if (!parameter(line, "deaf", 0) && in32(VMDESCHED_PORT) == VMDESCHED_MAGIC) {
 		out32(VMDESCHED_PORT, (uint32_t)(uint64_t)&page);

@@ -22,7 +22,7 @@
 	.long	start_pvh
 
 	.text
-	.globl start, idle_loop, flood_loop, vectors
+	.globl start, idle_loop, port_flood, vectors
 	.code32
 start_pvh:
 	mov	START_COMMAND(%ebx), %edi
@@ -58,7 +58,7 @@ idle_loop:
 	hlt
 	jmp	idle_loop
 
-flood_loop:			/* each turn: a byte, the timer as fast as it goes, VMDesched's page */
+port_flood:			/* each turn: a byte, the timer as fast as it goes, VMDesched's page */
 	mov	$PORT_SERIAL, %dx
 	outb	%al, %dx
 	mov	$0x34, %al
@@ -69,7 +69,7 @@ flood_loop:			/* each turn: a byte, the timer as fast as it goes, VMDesched's pa
 	outb	%al, $PORT_PIT
 	mov	$PORT_VMDESCHED, %dx
 	outl	%eax, %dx
-	jmp	flood_loop
+	jmp	port_flood
 
 common:
 	push	%rax

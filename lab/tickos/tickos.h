@@ -14,7 +14,7 @@
  * Command line: hz=N ticks a second (100), a=N b=N quanta of the processes in ticks (3, 2; 0:
  * none), deaf=1: does not speak to VMDesched's port, port=1: says by the port that VMDesched runs,
  * not by its page, mute=1: never acknowledges an interrupt, scribble=1: tries to write into the
- * ledger page, flood=1: where it would idle (a=0 b=0), it writes to ports without an end.
+ * ledger page, ports=1: where it would idle (a=0 b=0), it writes to ports without an end.
  */
 #ifndef TICKOS_H
 #define TICKOS_H
@@ -61,7 +61,7 @@ extern struct vmdesched_page page;
 
 /* start.S */
 void idle_loop(void);
-void flood_loop(void);
+void port_flood(void);
 extern const uint64_t vectors[];
 
 /* cpu.c */

@@ -156,7 +156,7 @@ static void harmless(const char *append)
 static void floods_ports(void **state)
 {
 	(void)state;
-	harmless("flood=1 a=0 b=0");
+	harmless("ports=1 a=0 b=0");
 }
 
 static void fast_timer(void **state)
