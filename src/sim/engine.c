@@ -375,7 +375,7 @@ void sim_restart_counters(struct sim *s)
 			continue;
 		for (uint32_t k = 0; k < SCENARIO_PROCESSES + 2; k++)
 			t->truth[k] = t->charged[k] = 0;
-		t->entered = 0;
+		t->entered = t->seen_work = t->behind = 0;
 		t->lag_base = s->now - tick_guest_time(&t->tick);
 	}
 }

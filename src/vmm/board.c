@@ -50,7 +50,7 @@ uint32_t board_port_read(struct board *m, uint16_t port, unsigned size)
 	uint8_t v;
 
 	if (is_desched(port))
-		return port_read(&m->port, port, size);
+		return port_read(&m->memory, port, size);
 	if (size != 1)
 		return UINT32_MAX;
 	if (port == KEYBOARD)

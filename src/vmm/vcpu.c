@@ -272,6 +272,7 @@ static int make_timer(struct board *m)
 static void run(struct board *m)
 {
 	while (!m->end) {
+		port_look(&m->port, &m->ticker, &m->memory);
 		board_raise(m);
 		tick(m);
 		set_alarm(m);
