@@ -4,7 +4,6 @@
  */
 #include "tickos.h"
 
-#define APIC	      0xfee00000ull
 #define ID	      0x020
 #define DONE	      0x0b0
 #define SPURIOUS      0x0f0
@@ -82,12 +81,12 @@ static const struct header *find_table(void)
 		const struct root_pointer *p = (const struct root_pointer *)at;
 		const struct header *x = (const struct header *)p->xsdt;
 
-		if (p->signature != 0x2052545020445352) /* "RSD PTR " */
-			continue;
+		if (p->signature != 0x2052545020445352 || p->xsdt >= ROOT_END) /* "RSD PTR " */
+			continue; /* elsewhere we have no pages */
 		for (uint64_t i = sizeof(*x); i < x->length; i += 8) {
 			const struct header *h = *(struct header *const *)((uint64_t)x + i);
 
-			if (h->signature == 0x43495041) /* "APIC" */
+			if ((uint64_t)h < ROOT_END && h->signature == 0x43495041) /* "APIC" */
 				return h;
 		}
 	}

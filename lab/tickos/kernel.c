@@ -7,7 +7,6 @@
 #include "tickos.h"
 
 #define FLAGS_INTERRUPTS 0x202
-#define BOOT_COMMAND	 0x228 /* of Linux' boot parameters: the command line's address */
 #define SERIAL_VECTOR	 (TIMER_VECTOR + SERIAL_IRQ)
 #define SPURIOUS_VECTOR	 (TIMER_VECTOR + 7)
 #define NOBODY		 CPUS_MAX
@@ -15,8 +14,9 @@
 struct cpu cpus[CPUS_MAX];
 uint32_t cpus_found = 1;
 
-static uint32_t hz, quantum_a, quantum_b, apic, deaf, mute, flood; /* the command line */
-static volatile uint32_t reporter = NOBODY;			   /* whose turn to report it is */
+/* The command line. */
+static uint32_t hz, quantum_a, quantum_b, apic, deaf, mute, flood, ports, use_port, scribble;
+static volatile uint32_t reporter = NOBODY; /* whose turn to report it is */
 
 /* Processes are interrupted on stacks of their own: the stack tells the CPU. */
 static struct cpu *cpu_of(const struct frame *f)
@@ -57,16 +57,26 @@ static int round_begins(const struct cpu *c)
 					      (c->current == PROCESS_A || !p[PROCESS_A].quantum));
 }
 
+/* VMDesched gets the CPU, or leaves it. The monitor reads the page when the interrupt is
+ * acknowledged, so that it costs no exit to say so. */
+static void say_running(struct cpu *c, int runs)
+{
+	if (use_port)
+		out8(VMDESCHED_STATE, (uint8_t)runs);
+	else
+		*(volatile uint32_t *)&c->page.running = (uint32_t)runs;
+}
+
 /* The host's word that there is a backlog, or none, changes who runs. */
 static void serve_vmdesched(struct cpu *c, int wanted)
 {
 	if (wanted && c->current != PROCESS_VMDESCHED) {
 		c->preempted = c->current;
 		c->current = PROCESS_VMDESCHED;
-		out8(VMDESCHED_STATE, 1);
+		say_running(c, 1);
 	} else if (!wanted && c->current == PROCESS_VMDESCHED) {
 		c->current = c->preempted;
-		out8(VMDESCHED_STATE, 0);
+		say_running(c, 0);
 	}
 }
 
@@ -119,19 +129,21 @@ static void panic(const struct frame *f)
 struct frame *interrupt(struct frame *f);
 struct frame *interrupt(struct frame *f)
 {
+	struct frame *next = f;
+
 	if (f->vector < TIMER_VECTOR)
 		panic(f);
 	if (f->vector == SPURIOUS_VECTOR || f->vector == APIC_SPURIOUS_VECTOR)
 		return f;
+	if (f->vector == TIMER_VECTOR || f->vector == APIC_TIMER_VECTOR)
+		next = tick(cpu_of(f));
+	else if (f->vector == SERIAL_VECTOR)
+		serial_input();
 	if (!mute && f->vector >= APIC_TIMER_VECTOR)
 		apic_done();
 	else if (!mute)
 		irq_done((uint32_t)f->vector - TIMER_VECTOR);
-	if (f->vector == TIMER_VECTOR || f->vector == APIC_TIMER_VECTOR)
-		return tick(cpu_of(f));
-	if (f->vector == SERIAL_VECTOR)
-		serial_input();
-	return f;
+	return next;
 }
 
 /* The number behind "NAME=" on the command line. */
@@ -178,20 +190,29 @@ static void make_idle(struct cpu *c, void (*loop)(void))
 						    .ss = KERNEL_DATA};
 }
 
+static void meet_host(struct cpu *c)
+{
+	if (deaf || in32(VMDESCHED_PORT) != VMDESCHED_MAGIC)
+		return;
+	c->page.running = 0;
+	out32(VMDESCHED_PORT, (uint32_t)(uint64_t)&c->page);
+	if (!c->id)
+		ledger_find((int)scribble);
+}
+
 /* On each CPU, on the stack of its idle process: what it is to run first. */
 struct frame *cpu_main(struct cpu *c);
 struct frame *cpu_main(struct cpu *c)
 {
 	int floods = flood && c->id == flood;
 
+	meet_host(c);
 	cpu_start(c);
 	for (uint32_t i = 0; i < PROCESSES; i++)
 		make_process(c, i);
-	make_idle(c, floods ? apic_flood : idle_loop);
+	make_idle(c, floods ? apic_flood : ports ? port_flood : idle_loop);
 	c->processes[PROCESS_A].quantum = floods ? 0 : quantum_a;
 	c->processes[PROCESS_B].quantum = floods ? 0 : quantum_b;
-	if (!deaf && in32(VMDESCHED_PORT) == VMDESCHED_MAGIC)
-		out32(VMDESCHED_PORT, (uint32_t)(uint64_t)&c->page);
 	c->clock_set = 0;
 	c->current = PROCESS_IDLE;
 	next_process(c);
@@ -212,12 +233,15 @@ static void read_command(const char *line)
 	deaf = parameter(line, "deaf", 0);
 	mute = parameter(line, "mute", 0);
 	flood = parameter(line, "flood", 0);
+	ports = parameter(line, "ports", 0);
+	use_port = parameter(line, "port", 0);
+	scribble = parameter(line, "scribble", 0);
 }
 
-struct frame *kernel_main(const uint8_t *boot);
-struct frame *kernel_main(const uint8_t *boot)
+struct frame *kernel_main(const char *line);
+struct frame *kernel_main(const char *line)
 {
-	read_command((const char *)(uint64_t) * (const uint32_t *)(boot + BOOT_COMMAND));
+	read_command(line);
 	print("tickos: ");
 	print_number(hz);
 	print(" Hz\n");
@@ -227,5 +251,7 @@ struct frame *kernel_main(const uint8_t *boot)
 	irq_start();
 	cpu_start(&cpus[0]); /* with the pages in which the local APIC is */
 	apic_start_others();
+	if (cpus_found == 1)
+		cpu_bypass_apic();
 	return cpu_main(&cpus[0]);
 }

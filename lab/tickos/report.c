@@ -20,7 +20,7 @@ void print_number(uint64_t n)
 	print(p);
 }
 
-static void print_field(const char *name, uint64_t n)
+void print_field(const char *name, uint64_t n)
 {
 	print(" ");
 	print(name);
@@ -50,4 +50,5 @@ void report(const struct cpu *c)
 		print_number(*c->processes[i].units);
 	}
 	print("\n");
+	ledger_report(c);
 }

@@ -12,12 +12,15 @@
  *  apic.c    the local APIC: its timer, starting the other CPUs
  *  kernel.c  the clock, the charge, round robin, VMDesched
  *  user.c    the processes
+ *  ledger.c  what the host's ledger page says of us
  *  report.c  the figures over the serial line
  *
  * CPU 0 ticks by the 8254, the others by their local APIC. Command line: hz=N ticks a second (100),
  * a=N b=N quanta of the processes in ticks (3, 2; 0: none), apic=1: CPU 0 of several ticks by
- * its local APIC too, deaf=1: does not speak to VMDesched's port, mute=1: never acknowledges an
- * interrupt, flood=N: all that CPU N does is interrupt the others.
+ * its local APIC too, deaf=1: does not speak to VMDesched's port, port=1: says by the port that
+ * VMDesched runs, not by its page, mute=1: never acknowledges an interrupt, flood=N: all that CPU N
+ * does is interrupt the others, scribble=1: tries to write into the ledger page, ports=1: where it
+ * would idle (a=0 b=0), it writes to ports without an end.
  */
 #ifndef TICKOS_H
 #define TICKOS_H
@@ -86,6 +89,7 @@ extern uint32_t cpus_found;
 
 /* start.S */
 void idle_loop(void);
+void port_flood(void);
 extern const uint64_t vectors[VECTORS];
 extern const uint8_t trampoline[], trampoline_end[];
 
@@ -93,12 +97,15 @@ extern const uint8_t trampoline[], trampoline_end[];
 extern uint64_t gdt[], pml4[];
 void cpu_make_tables(void);
 void cpu_start(struct cpu *c);
+void cpu_map(uint64_t at, uint64_t size); /* before cpu_start(); below 4 GiB, not below 3 */
+void cpu_bypass_apic(void);
 void cpu_set_stack(struct cpu *c, uint8_t *top); /* for interrupts that come from user mode */
 void pit_start(uint32_t hz);
 void irq_start(void);
 void irq_done(uint32_t irq);
 
 /* apic.c */
+#define APIC 0xfee00000ull
 extern struct cpu *volatile starting; /* who the CPU that is being started is */
 void apic_start_others(void);
 void apic_start_timer(uint32_t hz);
@@ -117,7 +124,12 @@ extern struct user users[CPUS_MAX];
 /* report.c */
 void print(const char *text);
 void print_number(uint64_t n);
+void print_field(const char *name, uint64_t n);
 void report(const struct cpu *c);
+
+/* ledger.c */
+void ledger_find(int scribble);
+void ledger_report(const struct cpu *c);
 
 static inline void out8(uint16_t port, uint8_t v)
 {

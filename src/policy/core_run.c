@@ -177,8 +177,8 @@ static void relist(struct core *c, uint32_t cpu)
 	const struct core_cpu *p = &c->cpus[cpu];
 	struct core_domain *d = domain_of(c, cpu);
 
-	heap4_set(&d->queues, cpu - d->first,
-		  p->queue == CORE_NONE ? HEAP4_NEVER : c->vcpu_links[p->queue].key);
+	tournament_set(&d->queues, cpu - d->first,
+		       p->queue == CORE_NONE ? TOURNAMENT_NEVER : c->vcpu_links[p->queue].key);
 }
 
 void core_enqueue(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)

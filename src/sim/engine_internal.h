@@ -6,20 +6,20 @@
 #include "sim/engine.h"
 
 /* Timers, in this order: one a vCPU (end of sleep, idle tick), one a CPU (end of the guest's need
- * or of the slice), one a VM (skew, limit), one for the host. */
+ * or of the slice), one for the host, and one a VM (skew, limit) where some VM has use for it. */
 static inline uint32_t engine_cpu_timer(const struct sim *s, uint32_t cpu)
 {
 	return s->core->shape.vcpus + cpu;
 }
 
-static inline uint32_t engine_vm_timer(const struct sim *s, uint32_t vm)
-{
-	return s->core->shape.vcpus + s->core->shape.cpus + vm;
-}
-
 static inline uint32_t engine_host_timer(const struct sim *s)
 {
-	return engine_vm_timer(s, s->core->shape.vms);
+	return engine_cpu_timer(s, s->core->shape.cpus);
+}
+
+static inline uint32_t engine_vm_timer(const struct sim *s, uint32_t vm)
+{
+	return engine_host_timer(s) + 1 + vm;
 }
 
 void engine_carry_out(struct sim *s);

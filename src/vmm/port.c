@@ -3,7 +3,25 @@
 
 #include <desched/vmdesched.h>
 
+#include <stddef.h>
+
 #define PAGE 4096u
+
+static void set_running(struct port *p, struct ticker *k, bool runs)
+{
+	p->entered += runs && !k->vmdesched;
+	k->vmdesched = runs;
+}
+
+void port_look(struct port *p, struct ticker *k, const struct memory *m)
+{
+	uint32_t word = 0;
+
+	if (p->page)
+		memcpy(&word, m->base + p->page + offsetof(struct vmdesched_page, running),
+		       sizeof(word));
+	set_running(p, k, p->told || word & 1);
+}
 
 void port_write(struct port *p, struct ticker *k, const struct memory *m, uint16_t port,
 		unsigned size, uint32_t value)
@@ -13,15 +31,25 @@ void port_write(struct port *p, struct ticker *k, const struct memory *m, uint16
 
 		p->page = good ? value : 0;
 	} else if (port == VMDESCHED_STATE && size == 1) {
-		p->entered += (value & 1) && !k->vmdesched;
-		k->vmdesched = value & 1;
+		p->told = value & 1;
+		port_look(p, k, m);
 	}
 }
 
-uint32_t port_read(const struct port *p, uint16_t port, unsigned size)
+uint32_t port_read(const struct memory *m, uint16_t port, unsigned size)
 {
-	(void)p;
-	return port == VMDESCHED_PORT && size == 4 ? VMDESCHED_MAGIC : UINT32_MAX;
+	if (size != 4)
+		return UINT32_MAX;
+	switch (port) {
+	case VMDESCHED_PORT:
+		return VMDESCHED_MAGIC;
+	case VMDESCHED_LEDGER:
+		return m->page ? (uint32_t)MEMORY_PAGE : 0;
+	case VMDESCHED_LEDGER_SIZE:
+		return (uint32_t)m->page_size;
+	default:
+		return UINT32_MAX;
+	}
 }
 
 static bool wanted(const struct ticker *k, bool raised)
@@ -48,5 +76,5 @@ void port_publish(const struct port *p, const struct ticker *k, bool raised, con
 	};
 
 	if (p->page)
-		memcpy(m->base + p->page, &page, sizeof(page));
+		memcpy(m->base + p->page, &page, offsetof(struct vmdesched_page, running));
 }

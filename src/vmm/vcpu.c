@@ -345,6 +345,7 @@ static int on_init(struct vcpu *v)
 	ticker_stop(&v->ticker);
 	v->ticker.vmdesched = false;
 	v->port.page = 0;
+	v->port.told = false;
 	if (v->state == VCPU_WAITS)
 		return 0;
 	v->state = VCPU_WAITS;
@@ -385,6 +386,7 @@ static void run(struct vcpu *v)
 
 	while (!m->end) {
 		take_messages(v);
+		vcpu_look(v);
 		raise_interrupts(v);
 		if (m->end)
 			break;

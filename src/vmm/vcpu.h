@@ -64,6 +64,9 @@ uint64_t vcpu_next(const struct vcpu *v);
 bool vcpu_pending(const struct vcpu *v);
 uint8_t vcpu_acknowledge(struct vcpu *v);
 
+/* What the guest says in VMDesched's page; after each exit, before ticks are looked at. */
+void vcpu_look(struct vcpu *v);
+
 /* VMDesched's page, as of now. */
 void vcpu_publish(struct vcpu *v);
 

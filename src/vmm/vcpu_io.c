@@ -29,23 +29,35 @@ static bool is_desched(uint16_t port)
 	return port >= VMDESCHED_PORT && port < VMDESCHED_PORT + VMDESCHED_PORTS;
 }
 
+/* VMDesched has the vCPU, whichever of its timers ticks. */
+static void share_vmdesched(struct vcpu *v)
+{
+	bool runs = vcpu_ticker(v)->vmdesched;
+
+	v->ticker.vmdesched = runs;
+	if (!v->id)
+		v->board->ticker.vmdesched = runs;
+}
+
+void vcpu_look(struct vcpu *v)
+{
+	port_look(&v->port, vcpu_ticker(v), &v->board->memory);
+	share_vmdesched(v);
+}
+
 void vcpu_port_write(struct vcpu *v, uint16_t port, unsigned size, uint32_t value)
 {
-	struct ticker *k = vcpu_ticker(v);
-
 	if (!is_desched(port)) {
 		board_port_write(v->board, port, size, value);
 		return;
 	}
-	port_write(&v->port, k, &v->board->memory, port, size, value);
-	v->ticker.vmdesched = k->vmdesched;
-	if (!v->id)
-		v->board->ticker.vmdesched = k->vmdesched;
+	port_write(&v->port, vcpu_ticker(v), &v->board->memory, port, size, value);
+	share_vmdesched(v);
 }
 
 uint32_t vcpu_port_read(struct vcpu *v, uint16_t port, unsigned size)
 {
-	return is_desched(port) ? port_read(&v->port, port, size)
+	return is_desched(port) ? port_read(&v->board->memory, port, size)
 				: board_port_read(v->board, port, size);
 }
 

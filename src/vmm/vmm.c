@@ -8,6 +8,7 @@
 #include "vmm/console.h"
 #include "vmm/figures.h"
 #include "vmm/madt.h"
+#include "vmm/page.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -26,6 +27,7 @@ struct vmm {
 	struct vmm_config config;
 	struct board board;
 	struct console console;
+	int page; /* the ledger page's file, -1: none */
 };
 
 static void close_image(const struct image_file *i)
@@ -125,6 +127,8 @@ static int set_up(struct vmm *v, struct failure *f)
 	struct board *m = &v->board;
 	int err = make_memory(&m->memory, v->config.memory, f);
 
+	if (!err && v->config.page)
+		err = page_open(v->config.page, v->config.cpus, f, &m->memory, &v->page);
 	if (!err)
 		err = add_devices(v, f);
 	if (!err)
@@ -150,7 +154,7 @@ int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
 		return failure_errno(f, -ENOMEM, "the VM");
 	v->config = *c;
 	v->board.ended = -1;
-	v->board.block.fd = -1;
+	v->board.block.fd = v->page = -1;
 	v->board.kvm = (struct kvm){.system = -1, .vm = -1};
 	for (unsigned i = 0; i < BOARD_CPUS_MAX; i++)
 		v->board.cpu[i].kvm.fd = -1;
@@ -178,6 +182,7 @@ struct vmm *vmm_close(struct vmm *v)
 	kvm_close(&v->board.kvm);
 	if (v->board.memory.base)
 		munmap(v->board.memory.base, v->board.memory.size);
+	page_close(&v->board.memory, &v->page);
 	close_fd(&v->board.block.fd);
 	close_fd(&v->board.ended);
 	pthread_mutex_destroy(&v->board.output_lock);

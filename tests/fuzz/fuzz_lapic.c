@@ -109,6 +109,7 @@ static void step(struct board *b, const struct record *r)
 	default:
 		vcpu_port_write(v, 0x564, 1, r->value);
 	}
+	vcpu_look(v);
 	pass(v, 0, 0);
 	vcpu_publish(v);
 	for (unsigned i = 0; i < CPUS; i++)
@@ -121,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct record r;
 
 	memset(&b, 0, sizeof(b));
-	b.memory = (struct memory){bytes, MEMORY};
+	b.memory = (struct memory){.base = bytes, .size = MEMORY};
 	b.block.fd = -1;
 	b.now = 1000000;
 	board_reset(&b, CPUS);

@@ -233,8 +233,10 @@ static void desched_port(void **state)
 	static const uint32_t bad[] = {1, 4095, 4097, 4 * 4096, 0x80000000, 0xfffff000};
 
 	(void)state;
-	b->memory = (struct memory){bytes, sizeof(bytes)};
+	b->memory = (struct memory){.base = bytes, .size = sizeof(bytes)};
 	board_reset(b, 1);
+	assert_int_equal(vcpu_port_read(v, 0x568, 4), 0);
+	assert_int_equal(vcpu_port_read(v, 0x56c, 4), 0);
 	assert_int_equal(vcpu_port_read(v, 0x560, 4), VMDESCHED_MAGIC);
 	assert_int_equal(vcpu_port_read(v, 0x560, 1), UINT32_MAX);
 	for (size_t i = 0; i < sizeof(bad) / 4; i++) {
@@ -261,6 +263,59 @@ static void desched_port(void **state)
 	port_publish(&v->port, &b->ticker, false, &b->memory);
 	memcpy(&page, bytes + 3 * 4096, sizeof(page));
 	assert_int_equal(page.bits, 0);
+	free(b);
+}
+
+/* A guest says by the port or by the page's word, at offset 96, that VMDesched runs. */
+static void desched_word(void **state)
+{
+	static _Alignas(4096) uint8_t bytes[4096 * 2];
+	uint32_t *word = (uint32_t *)(void *)(bytes + 4096 + 96);
+	struct board *b = calloc(1, sizeof(*b));
+	struct vcpu *v = &b->cpu[0];
+
+	(void)state;
+	b->memory = (struct memory){.base = bytes, .size = sizeof(bytes)};
+	board_reset(b, 1);
+	*word = 3;
+	vcpu_look(v);
+	assert_false(b->ticker.vmdesched); /* no page yet */
+	vcpu_port_write(v, 0x560, 4, 4096);
+	vcpu_look(v);
+	vcpu_look(v);
+	assert_true(b->ticker.vmdesched);
+	assert_int_equal(v->port.entered, 1);
+	port_publish(&v->port, &b->ticker, false, &b->memory);
+	assert_int_equal(*word, 3); /* the guest's own */
+	*word = 2;
+	vcpu_look(v);
+	assert_false(b->ticker.vmdesched);
+	vcpu_port_write(v, 0x564, 1, 1);
+	vcpu_look(v);
+	assert_true(b->ticker.vmdesched);
+	vcpu_port_write(v, 0x564, 1, 0);
+	assert_false(b->ticker.vmdesched);
+	assert_int_equal(v->port.entered, 2);
+	free(b);
+}
+
+/* Where the ledger page is; devices do not reach it, and what is written there goes nowhere. */
+static void ledger_page(void **state)
+{
+	static uint8_t bytes[4096], page[4096];
+	struct board *b = calloc(1, sizeof(*b));
+	struct vcpu *v = &b->cpu[0];
+
+	(void)state;
+	b->memory = (struct memory){bytes, sizeof(bytes), page, sizeof(page)};
+	board_reset(b, 1);
+	b->block.fd = -1;
+	assert_int_equal(vcpu_port_read(v, 0x568, 4), 0xd4000000);
+	assert_int_equal(vcpu_port_read(v, 0x56c, 4), 4096);
+	assert_int_equal(vcpu_port_read(v, 0x568, 1), UINT32_MAX);
+	assert_null(memory_at(&b->memory, 0xd4000000, 1));
+	board_memory_write(b, 0xd4000000, 8, UINT64_MAX);
+	assert_int_equal(page[0], 0);
 	free(b);
 }
 
@@ -296,6 +351,7 @@ int main(void)
 		cmocka_unit_test(pit_periods),	  cmocka_unit_test(pit_counts),
 		cmocka_unit_test(serial_port),	  cmocka_unit_test(serial_transmitter),
 		cmocka_unit_test(clock_of_day),	  cmocka_unit_test(desched_port),
+		cmocka_unit_test(desched_word),	  cmocka_unit_test(ledger_page),
 		cmocka_unit_test(ends),		  cmocka_unit_test(allow_lists),
 	};
 

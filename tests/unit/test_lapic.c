@@ -388,7 +388,7 @@ static struct board *machine(unsigned cpus)
 	struct board *b = calloc(1, sizeof(*b));
 
 	memset(bytes, 0, sizeof(bytes));
-	b->memory = (struct memory){bytes, sizeof(bytes)};
+	b->memory = (struct memory){.base = bytes, .size = sizeof(bytes)};
 	b->block.fd = -1;
 	board_reset(b, cpus);
 	board_set_policy(b, TICK_DESCHED);
@@ -539,7 +539,7 @@ static uint32_t word(const uint8_t *p)
 static void table(void **state)
 {
 	static uint8_t bytes[1 << 20];
-	struct memory m = {bytes, sizeof(bytes)};
+	struct memory m = {.base = bytes, .size = sizeof(bytes)};
 	const uint8_t *root = bytes + 0xe0000, *xsdt, *madt;
 	unsigned apics = 0;
 
