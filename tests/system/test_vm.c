@@ -44,7 +44,7 @@ static int shell(const char *format, ...)
 
 /* For a guest's serial line: asks for reports until there is one in $T/NAME, then for a reset. */
 #define TALK(name)                                                                                 \
-	"(: > $T/" name "; sleep 1; until grep -q 'report clock=' $T/" name                        \
+	"(: > $T/" name "; sleep 1; until grep -q 'report cpu=0 clock=' $T/" name                  \
 	"; do printf r; sleep 0.2; done; printf q)"
 
 static json_t *load(const char *name)
@@ -104,7 +104,8 @@ static void both_entries(void **state)
 				       "--memory 4 --kernel $k --append 'hz=250' > $T/k.txt || "
 				       "exit 1; "
 				       "grep -q 'tickos: 250 Hz' $T/k.txt || exit 2; "
-				       "grep -q 'tickos: report clock=' $T/k.txt || exit 3; done"),
+				       "grep -q 'tickos: report cpu=0 clock=' $T/k.txt || exit 3; "
+				       "done"),
 		0);
 	assert_int_equal(
 		shell("command -v qemu-system-x86_64 > /dev/null || exit 0; mkfifo $T/in; "
@@ -112,7 +113,7 @@ static void both_entries(void **state)
 		      "-M microvm,pit=on,pic=on,rtc=on,isa-serial=on -m 64 -nodefaults "
 		      "-no-user-config -display none -serial stdio -kernel \"$K\" "
 		      "-append hz=250 < $T/in > $T/q.txt 2> /dev/null & p=$!; exec 3> $T/in; "
-		      "until grep -q 'report clock=' $T/q.txt; do kill -0 $p || exit 1; "
+		      "until grep -q 'report cpu=0 clock=' $T/q.txt; do kill -0 $p || exit 1; "
 		      "printf r >&3; sleep 0.2; done; kill $p; grep -q 'tickos: 250 Hz' $T/q.txt"),
 		0);
 }
