@@ -10,6 +10,7 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "guest/agent.h"
+#include "scratch.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -99,6 +100,7 @@ static struct child start(void (*work)(void))
 	assert_int_equal(pipe(fds), 0);
 	c.pid = fork();
 	if (c.pid == 0) {
+		scratch_join();
 		work();
 		(void)!write(fds[1], "", 1);
 		sleep_ms(600000);
@@ -409,6 +411,7 @@ static pid_t start_daemon(const char *path)
 
 	if (pid)
 		return pid;
+	scratch_join();
 	execl(vmdesched, vmdesched, "--source", "self", "--socket", path, NULL);
 	_exit(127);
 }
@@ -447,12 +450,12 @@ static const char *text_of(const json_t *o, const char *key)
 
 static void the_daemon_answers_dies_and_comes_back(void **state)
 {
-	char path[64];
+	char path[96];
 	json_t *o;
 	pid_t pid;
 
 	(void)state;
-	snprintf(path, sizeof(path), "/tmp/test-agent.%d", getpid());
+	snprintf(path, sizeof(path), "%s/socket", scratch_dir("test-agent"));
 	pid = start_daemon(path);
 	o = ask(path, "{\"get\":\"snapshot\"}\n");
 	assert_string_equal(text_of(o, "schema"), "desched-agent/1");
@@ -519,5 +522,6 @@ int main(int argc, char **argv)
 		return SKIPPED;
 	}
 	switches_close(s);
+	scratch_dir("test-agent");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "guest/switches.h"
+#include "scratch.h"
 
 #include <arpa/inet.h>
 #include <cap-ng.h>
@@ -40,7 +41,7 @@
 static const char *vmdesched, *exporter;
 
 struct service {
-	char dir[64], config[80], socket[80], textfile[80], notify_path[80], log[80];
+	char dir[80], config[96], socket[96], textfile[96], notify_path[96], log[96];
 	int notify;
 	pid_t pid;
 };
@@ -80,6 +81,7 @@ static void spawn(struct service *s)
 	s->pid = fork();
 	if (s->pid)
 		return;
+	scratch_join();
 	setenv("NOTIFY_SOCKET", s->notify_path, 1);
 	bound_capabilities();
 	dup2(open(s->log, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
@@ -108,7 +110,7 @@ static int setup(void **state)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const struct passwd *nobody = getpwnam("nobody");
 
-	strcpy(s->dir, "/tmp/test-daemon.XXXXXX");
+	snprintf(s->dir, sizeof(s->dir), "%s/XXXXXX", scratch_dir("test-daemon"));
 	assert_non_null(mkdtemp(s->dir));
 	chmod(s->dir, 0755);
 	snprintf(s->config, sizeof(s->config), "%s/conf", s->dir);
@@ -282,7 +284,7 @@ static void await_file(const char *path)
 static void sighup_reads_the_configuration_again(void **state)
 {
 	struct service *s = *state;
-	char more[128];
+	char more[160];
 
 	write_config(s, "[metrics]\ntextfiel = x\n");
 	kill(s->pid, SIGHUP);
@@ -367,8 +369,10 @@ static void short_lived_processes_come_and_go(void **state)
 	json_t *o;
 	pid_t pid = fork();
 
-	if (pid == 0)
+	if (pid == 0) {
+		scratch_join();
 		storm();
+	}
 	sleep_ms(4000);
 	assert_int_equal(proc_read_stat(pid, 0, &stat), 0);
 	o = ask(s, "snapshot");
@@ -410,8 +414,10 @@ static void many_threads_are_listed(void **state)
 	size_t i, n = 0;
 	pid_t pid = fork();
 
-	if (pid == 0)
+	if (pid == 0) {
+		scratch_join();
 		five_thousand_threads();
+	}
 	for (int tries = 0; tries < 300 && n < THREADS; tries++) {
 		json_t *o = ask(s, "snapshot"), *p;
 
@@ -441,6 +447,7 @@ static struct http start_exporter(const struct service *s)
 	assert_int_equal(pipe(out), 0);
 	h.pid = fork();
 	if (h.pid == 0) {
+		scratch_join();
 		dup2(out[1], STDOUT_FILENO);
 		execl(exporter, exporter, "--port", "0", "--socket", s->socket, NULL);
 		_exit(127);
