@@ -40,6 +40,7 @@
 
 struct reading {
 	double busy_s;	 /* /proc/stat */
+	double steal_s;	 /* the same */
 	double others_s; /* CPU time of what is neither worker, agent, nor init, as the kernel says
 			  */
 	double agent_s;	 /* the agent's, without what its snapshots cost it */
@@ -128,6 +129,7 @@ static void read_kernel(struct reading *r)
 
 	proc_read_cpu(-1, &cpu);
 	r->busy_s = ns_to_s(cpu.busy_ns);
+	r->steal_s = ns_to_s(cpu.steal_ns);
 	r->others_s = ns_to_s(workers_others_ns(agent_process()));
 }
 
@@ -151,8 +153,8 @@ static void read_after(struct reading *r, bool snapshot)
 
 static json_t *reading_json(const struct reading *r)
 {
-	json_t *o = json_pack("{s:f, s:f}", "busy_s", r->busy_s, "others_s",
-			      r->others_s + r->agent_s);
+	json_t *o = json_pack("{s:f, s:f, s:f}", "busy_s", r->busy_s, "steal_s", r->steal_s,
+			      "others_s", r->others_s + r->agent_s);
 
 	if (r->agent)
 		json_object_set_new(o, "agent", agent_parse(r->agent));

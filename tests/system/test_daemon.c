@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * vmdesched as a service: what it gives up, what it answers, what it survives, and its exporter.
- * Its parts are tests/unit/test_daemon.c, its figures test_agent.c. Needs root and BPF.
+ * Its parts are tests/unit/test_daemon.c, its figures test_agent.c, storms test_storms.c. Needs
+ * root and BPF.
  *
  *     test_daemon VMDESCHED EXPORTER
  */
@@ -16,7 +17,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <jansson.h>
-#include <pthread.h>
 #include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -35,7 +35,6 @@
 #include <cmocka.h>
 
 #define SKIPPED	     77
-#define THREADS	     5000
 #define RESIDENT_MAX (8 * 1024) /* KiB */
 
 static const char *vmdesched, *exporter;
@@ -328,110 +327,6 @@ static void a_bad_configuration_is_refused(void **state)
 	expect_refused(*state, "[vmdesched]\nsocket = /nonexistent/s\n", "/nonexistent/s");
 }
 
-/* A child that makes processes as fast as it can for two seconds; half of them exec. */
-static void storm(void)
-{
-	time_t end = time(NULL) + 3;
-
-	for (int i = 0; time(NULL) < end; i++) {
-		pid_t child = fork();
-
-		if (child == 0) {
-			if (i % 2)
-				execl("/bin/true", "true", NULL);
-			_exit(0);
-		}
-		waitpid(child, NULL, 0);
-	}
-	pause();
-}
-
-static double of_process(json_t *snapshot, pid_t pid, const char *list, const char *key)
-{
-	json_t *p, *from;
-	size_t i;
-
-	json_array_foreach(json_object_get(snapshot, "processes"), i, p)
-	{
-		if (json_integer_value(json_object_get(p, "pid")) != pid)
-			continue;
-		from = list ? json_object_get(p, list) : p;
-		return json_real_value(json_object_get(from, key));
-	}
-	return -1;
-}
-
-static void short_lived_processes_come_and_go(void **state)
-{
-	struct service *s = *state;
-	struct proc_stat stat;
-	double ours, kernels;
-	json_t *o;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		scratch_join();
-		storm();
-	}
-	sleep_ms(4000);
-	assert_int_equal(proc_read_stat(pid, 0, &stat), 0);
-	o = ask(s, "snapshot");
-	ours = of_process(o, pid, "children", "true_s") +
-	       of_process(o, pid, "children", "descheduled_s");
-	kernels = ns_to_s(stat.cutime_ns + stat.cstime_ns);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	/* The kernel's own figure is of ticks; what was lost is counted. */
-	ours += json_real_value(json_object_get(json_object_get(o, "counters"), "lost_run_s"));
-	if (ours < 0.7 * kernels - 0.05)
-		fail_msg("children had %.3f s, by the kernel %.3f s", ours, kernels);
-	json_decref(o);
-	check_frugal(s);
-}
-
-static void *rest(void *data)
-{
-	pause();
-	return data;
-}
-
-static void five_thousand_threads(void)
-{
-	pthread_attr_t small;
-	pthread_t t;
-
-	pthread_attr_init(&small);
-	pthread_attr_setstacksize(&small, 64 * KIB);
-	for (int i = 1; i < THREADS; i++)
-		if (pthread_create(&t, &small, rest, NULL))
-			_exit(1);
-	pause();
-}
-
-static void many_threads_are_listed(void **state)
-{
-	struct service *s = *state;
-	size_t i, n = 0;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		scratch_join();
-		five_thousand_threads();
-	}
-	for (int tries = 0; tries < 300 && n < THREADS; tries++) {
-		json_t *o = ask(s, "snapshot"), *p;
-
-		json_array_foreach(json_object_get(o, "processes"), i,
-				   p) if (json_integer_value(json_object_get(p, "pid")) == pid)
-			n = json_array_size(json_object_get(p, "threads"));
-		json_decref(o);
-		sleep_ms(100);
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	assert_int_equal(n, THREADS);
-}
-
 struct http {
 	pid_t pid;
 	uint16_t port;
@@ -507,8 +402,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(sighup_reads_the_configuration_again, start,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_bad_configuration_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(short_lived_processes_come_and_go, start, teardown),
-		cmocka_unit_test_setup_teardown(many_threads_are_listed, start, teardown),
 		cmocka_unit_test_setup_teardown(the_exporter_serves_metrics, start, teardown),
 	};
 	struct failure f = {.text = ""};
