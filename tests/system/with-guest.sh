@@ -42,7 +42,7 @@ if [ -f /boot/guest ]; then # in nested.sh's machine
 	kernel=/boot/guest modules=/
 else
 	[ "$kind" = xen ] && meta=linux-image-amd64 || meta=linux-image-cloud-amd64
-	package=$(apt-cache depends $meta 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+	package=$(apt-cache depends "$meta" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
 	[ -n "$package" ] || skip "apt knows no $meta"
 	modules=$(unpack "$package" './boot/vmlinuz-*' './lib/modules/*/kernel/fs/fuse/fuse.ko*') ||
 		skip "$package cannot be downloaded"

@@ -116,7 +116,7 @@ static void look(struct world *w, int reader, int pid)
 {
 	const struct node node = {.kind = NODE_FILE, .name = 2, .pid = pid};
 	const struct caller caller = {.pid = reader};
-	char *text;
+	char *text = NULL;
 
 	assert_true(view_text(&w->view, &node, &caller, &text) > 0);
 	free(text);
@@ -182,7 +182,7 @@ static void expect(struct world *w, const char *what)
 {
 	const struct node node = {.kind = NODE_COUNTERS};
 	const struct caller caller = {.pid = TOP};
-	char *text;
+	char *text = NULL;
 
 	assert_true(view_text(&w->view, &node, &caller, &text) > 0);
 	if (!strstr(text, what))
