@@ -139,7 +139,7 @@ static bool judge(const struct table *t)
 
 static void let_run(struct guests *g, double seconds)
 {
-	guests_run(g, 0, "insmod /lib/fuse.ko");
+	guests_run(g, 0, "insmod /bin/fuse.ko");
 	guests_run(g, 0,
 		   "tee_agent /run/vmdesched.sock /tmp/first /tmp/second </dev/null "
 		   ">/tmp/tee.log 2>&1 &");

@@ -56,7 +56,7 @@ esac >"$work/fuse.ko"
 
 export GUEST_KERNEL="$kernel" GUEST_IMAGE="$work/image" GUEST_MORE='' GUEST_KIND="$kind"
 sh "$here/lab/mkinitramfs" "$GUEST_IMAGE" "$build/lab/lab-init" "$build/lab/lab-work" "$build/vmdesched" \
-	"$build/desched" /bin/desched "$build/tests/tee_agent" /bin/tee_agent "$work/fuse.ko" /lib/fuse.ko
+	"$build/desched" "$build/tests/tee_agent" "$work/fuse.ko"
 
 if [ "$kind" = xen ]; then
 	package=$(apt-cache search --names-only '^xen-hypervisor-[0-9.]*-amd64$' | sort -V | tail -n 1 | cut -d ' ' -f 1)
