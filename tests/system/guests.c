@@ -12,6 +12,7 @@
 
 #define WORDS_MAX 16
 #define BOOTS	  3
+#define ANSWER_NS (120 * NS_PER_SEC) /* a machine in a machine may be very slow */
 
 void guests_die(const char *format, ...)
 {
@@ -64,9 +65,11 @@ static void check_guest(struct guests *g, int guest)
 
 static char *const *more_words(void)
 {
-	static char *words[WORDS_MAX + 1];
-	char *text = strdup(environment("GUEST_MORE")), *save = NULL;
+	static char *words[WORDS_MAX + 1], text[1024];
+	char *save = NULL;
 	int n = 0;
+
+	snprintf(text, sizeof(text), "%s", environment("GUEST_MORE"));
 
 	for (char *w = strtok_r(text, "\n", &save); w && n < WORDS_MAX;
 	     w = strtok_r(NULL, "\n", &save))
@@ -160,8 +163,12 @@ static const json_t *ask(struct guests *g, int guest, json_t *request, const cha
 
 	if (machine_ask(m, request))
 		guests_die("%s cannot be asked", m->name);
-	session_await(&g->session, m, what);
+	for (uint64_t end = clock_mono() + ANSWER_NS;
+	     !m->answered && !m->failure[0] && clock_mono() < end;)
+		session_pump(&g->session, NS_PER_SEC);
 	check_guest(g, guest);
+	if (!m->answered)
+		guests_die("%s does not answer '%s'", m->name, what);
 	return m->line;
 }
 

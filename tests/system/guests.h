@@ -30,7 +30,7 @@ void guests_end(struct guests *g);
 void guests_prepare(struct guests *g, int guest, const char *const *kinds, const int *cpus, int n);
 const json_t *guests_order(struct guests *g, int guest, const char *order);
 
-/* What a shell command in a guest prints; it has 10 s. Valid as above. */
+/* What a shell command in a guest prints. Valid as above. */
 const char *guests_run(struct guests *g, int guest, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -6,6 +6,7 @@
  *     tee_agent VMDESCHED FIRST SECOND (sockets)
  */
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static char *last;
+static char *last, *marked;
 static size_t last_size;
 
 static int open_socket(const char *path, int (*use)(int, const struct sockaddr *, socklen_t))
@@ -37,6 +38,32 @@ static int listen_at(const char *path)
 	return fd;
 }
 
+static void on_signal(int signal_number)
+{
+	(void)signal_number;
+	marked = last ? strdup(last) : NULL; /* in poll(), see main() */
+}
+
+static const char *for_first(const char *vmdesched, const char *request)
+{
+	FILE *agent = fdopen(open_socket(vmdesched, connect), "r+");
+
+	fputs(request, agent);
+	fflush(agent);
+	if (getline(&last, &last_size, agent) < 0)
+		exit(1);
+	fclose(agent);
+	return last;
+}
+
+static const char *for_second(void)
+{
+	static int n;
+	const char *text = n++ < 2 ? marked : last;
+
+	return text ? text : "\n";
+}
+
 /* One line in, one line out, until the other closes. */
 static void serve(int listener, const char *vmdesched)
 {
@@ -46,16 +73,7 @@ static void serve(int listener, const char *vmdesched)
 	size_t size = 0;
 
 	while (client && getline(&request, &size, client) > 0) {
-		if (vmdesched || !last) {
-			FILE *agent = fdopen(open_socket(vmdesched, connect), "r+");
-
-			fputs(request, agent);
-			fflush(agent);
-			if (getline(&last, &last_size, agent) < 0)
-				exit(1);
-			fclose(agent);
-		}
-		fputs(last, client);
+		fputs(vmdesched ? for_first(vmdesched, request) : for_second(), client);
 		fflush(client);
 	}
 	free(request);
@@ -66,14 +84,22 @@ static void serve(int listener, const char *vmdesched)
 int main(int argc, char **argv)
 {
 	struct pollfd fds[2];
+	sigset_t mark, none;
 
 	if (argc != 4)
 		return 2;
+	sigemptyset(&none);
+	sigemptyset(&mark);
+	sigaddset(&mark, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &mark, NULL);
+	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_signal}, NULL);
 	for (int i = 0; i < 2; i++)
 		fds[i] = (struct pollfd){.fd = listen_at(argv[2 + i]), .events = POLLIN};
-	while (poll(fds, 2, -1) > 0)
-		for (int i = 0; i < 2; i++)
+	for (;;) {
+		int n = ppoll(fds, 2, NULL, &none);
+
+		for (int i = 0; n > 0 && i < 2; i++)
 			if (fds[i].revents)
 				serve(fds[i].fd, i ? NULL : argv[1]);
-	return 1;
+	}
 }
