@@ -105,8 +105,9 @@ static void print(struct peer *peers, int rounds)
 		double bpf = 0;
 
 		if (!p->there) {
-			printf("%-10s skipped: not here, or does not start (package "
-			       "libbpf-tools)\n",
+			printf("%-10s skipped: it is not here, or does not start; "
+			       "DESCHED_PURPOSES=peer "
+			       "scripts/setup installs it\n",
 			       p->name);
 			continue;
 		}
