@@ -7,9 +7,9 @@
  *	<- {"id":7,"ok":true,"agent":{"alive":true,...}}
  *
  * prepare parks workers and takes the first readings, start releases them, stop stops them, collect
- * takes the second readings and sends both. Between prepare's and start's answers the guest is
- *idle, and again between stop's and collect: there the host takes its own readings, so that none of
- *the talking is in what is measured.
+ * takes the second readings and sends both; run is for tests, which have more to ask. Between
+ * prepare's and start's answers the guest is idle, and again between stop's and collect: there the
+ * host takes its own readings, so that none of the talking is in what is measured.
  */
 #include "agent.h"
 #include "base/cleanup.h"
@@ -35,10 +35,12 @@
 
 #define CONTROL_PORT "/dev/ttyS1"
 #define LINE_SIZE    4096
+#define OUTPUT_MAX   (256 * KIB)
 #define REAP_MS	     1000
 
 struct reading {
 	double busy_s;	 /* /proc/stat */
+	double steal_s;	 /* the same */
 	double others_s; /* CPU time of what is neither worker, agent, nor init, as the kernel says
 			  */
 	double agent_s;	 /* the agent's, without what its snapshots cost it */
@@ -127,6 +129,7 @@ static void read_kernel(struct reading *r)
 
 	proc_read_cpu(-1, &cpu);
 	r->busy_s = ns_to_s(cpu.busy_ns);
+	r->steal_s = ns_to_s(cpu.steal_ns);
 	r->others_s = ns_to_s(workers_others_ns(agent_process()));
 }
 
@@ -150,8 +153,8 @@ static void read_after(struct reading *r, bool snapshot)
 
 static json_t *reading_json(const struct reading *r)
 {
-	json_t *o = json_pack("{s:f, s:f}", "busy_s", r->busy_s, "others_s",
-			      r->others_s + r->agent_s);
+	json_t *o = json_pack("{s:f, s:f, s:f}", "busy_s", r->busy_s, "steal_s", r->steal_s,
+			      "others_s", r->others_s + r->agent_s);
 
 	if (r->agent)
 		json_object_set_new(o, "agent", agent_parse(r->agent));
@@ -165,7 +168,8 @@ static const char *do_status(const json_t *request, json_t *answer)
 
 	(void)request;
 	for (int i = 0; i < n_work_kinds; i++)
-		json_array_append_new(kinds, json_string(work_kinds[i].name));
+		if (work_kinds[i].usual)
+			json_array_append_new(kinds, json_string(work_kinds[i].name));
 	json_object_set_new(answer, "kinds", kinds);
 	return NULL;
 }
@@ -174,6 +178,7 @@ static const char *do_prepare(const json_t *request, json_t *answer)
 {
 	json_int_t unit_ns = json_integer_value(json_object_get(request, "unit_ns"));
 	const char *wrong = workers_prepare(json_object_get(request, "kinds"),
+					    json_object_get(request, "cpus"),
 					    unit_ns > 0 ? (uint64_t)unit_ns : 0);
 
 	(void)answer;
@@ -215,6 +220,23 @@ static const char *do_collect(const json_t *request, json_t *answer)
 	return NULL;
 }
 
+/* A command for the shell; what it prints is the answer. */
+static const char *do_run(const json_t *request, json_t *answer)
+{
+	static char text[OUTPUT_MAX];
+	const char *command = json_string_value(json_object_get(request, "command"));
+	FILE *f = command ? popen(command, "re") : NULL;
+	size_t n;
+
+	if (!f)
+		return "no command that can be run";
+	n = fread(text, 1, sizeof(text), f);
+	json_object_set_new(answer, "status", json_integer(pclose(f)));
+	return json_object_set_new(answer, "output", json_stringn(text, n))
+		       ? "its output is no text"
+		       : NULL;
+}
+
 static const char *do_poweroff(const json_t *request, json_t *answer)
 {
 	(void)request;
@@ -227,8 +249,9 @@ static const struct command_row {
 	const char *name;
 	const char *(*run)(const json_t *request, json_t *answer);
 } command_rows[] = {
-	{"status", do_status}, {"prepare", do_prepare}, {"start", do_start},
-	{"stop", do_stop},     {"collect", do_collect}, {"poweroff", do_poweroff},
+	{"status", do_status},	   {"prepare", do_prepare}, {"start", do_start},
+	{"stop", do_stop},	   {"collect", do_collect}, {"run", do_run},
+	{"poweroff", do_poweroff},
 };
 
 static const char *run_command(const json_t *request, json_t *answer)

@@ -26,6 +26,7 @@ enum work_parked { WORK_BUSY, WORK_READY, WORK_STOPPED };
 
 struct work_kind {
 	const char *name; /* also the process's name; at most 15 characters */
+	bool usual;	  /* else only where it is asked for by name */
 	bool steady;	  /* its unit is the first row's, and so costs the same in any company */
 	int nice;	  /* see kinds.c */
 	/* Returns false where the unit could not be done. `unit_ns`: cost of one of the first row's

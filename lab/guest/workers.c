@@ -5,9 +5,11 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "kinds.h"
+#include "taskstats.h"
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,23 +51,34 @@ static struct work_slot *new_slot(int *ret_fd)
 	return p;
 }
 
-static const char *start_worker(const struct work_kind *kind, uint64_t unit_ns)
+static void exec_worker(const struct work_kind *kind, uint64_t unit_ns, int slot, int cpu)
+{
+	char unit[24], number[16];
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	if (cpu >= 0)
+		CPU_SET((size_t)cpu, &set);
+	if (cpu >= 0 && sched_setaffinity(0, sizeof(set), &set))
+		_exit(126);
+	snprintf(unit, sizeof(unit), "%llu", (unsigned long long)unit_ns);
+	snprintf(number, sizeof(number), "%d", slot);
+	execl(WORK_PATH, "work", kind->name, unit, number, (char *)NULL);
+	_exit(127);
+}
+
+static const char *start_worker(const struct work_kind *kind, uint64_t unit_ns, int cpu)
 {
 	struct worker *w = &workers[n_workers];
-	char unit[24], number[16];
 	int fd;
 
 	w->slot = new_slot(&fd);
 	if (!w->slot)
 		return "no memory for a worker";
 	w->kind = kind;
-	snprintf(unit, sizeof(unit), "%llu", (unsigned long long)unit_ns);
-	snprintf(number, sizeof(number), "%d", fd);
 	w->pid = fork();
-	if (w->pid == 0) {
-		execl(WORK_PATH, "work", kind->name, unit, number, (char *)NULL);
-		_exit(127);
-	}
+	if (w->pid == 0)
+		exec_worker(kind, unit_ns, fd, cpu);
 	close(fd);
 	n_workers++;
 	return w->pid < 0 ? "no process for a worker" : NULL;
@@ -92,7 +105,7 @@ static const char *wait_all(uint32_t phase, const char *complaint)
 	return NULL;
 }
 
-const char *workers_prepare(const json_t *kinds, uint64_t unit_ns)
+const char *workers_prepare(const json_t *kinds, const json_t *cpus, uint64_t unit_ns)
 {
 	size_t n = json_array_size(kinds);
 
@@ -102,7 +115,10 @@ const char *workers_prepare(const json_t *kinds, uint64_t unit_ns)
 	for (size_t i = 0; i < n; i++) {
 		const char *name = json_string_value(json_array_get(kinds, i));
 		const struct work_kind *kind = name ? work_kind_find(name) : NULL;
-		const char *wrong = kind ? start_worker(kind, unit_ns) : "no such kind of work";
+		const json_t *cpu = json_array_get(cpus, i);
+		const char *wrong = kind ? start_worker(kind, unit_ns,
+							cpu ? (int)json_integer_value(cpu) : -1)
+					 : "no such kind of work";
 
 		if (wrong)
 			return wrong;
@@ -183,10 +199,10 @@ static json_t *read_worker(const struct worker *w, double top_s)
 	json_t *one;
 
 	read_times(w->pid, &reported_s, &cpu_s);
-	one = json_pack("{s:s, s:b, s:i, s:b, s:I, s:f, s:f}", "kind", w->kind->name, "steady",
+	one = json_pack("{s:s, s:b, s:i, s:b, s:I, s:f, s:f, s:f}", "kind", w->kind->name, "steady",
 			w->kind->steady, "pid", w->pid, "alive", w->pid > 0, "units",
 			(json_int_t)atomic_load(&w->slot->units), "reported_s", reported_s, "cpu_s",
-			cpu_s);
+			cpu_s, "ticks_s", ns_to_s(taskstats_ticks_ns(w->pid)));
 	if (one && top_s >= 0)
 		json_object_set_new(one, "top_s", json_real(top_s));
 	return one;

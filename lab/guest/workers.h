@@ -15,17 +15,17 @@
 
 #define WORKERS_MAX 16
 
-/* Starts one worker for each name and waits until all are parked. Returns NULL, or what is wrong.
- */
-const char *workers_prepare(const json_t *kinds, uint64_t unit_ns);
+/* Starts one worker for each name, on the CPU that stands in the same place of `cpus` if there is
+ * one, and waits until all are parked. Returns NULL, or what is wrong. */
+const char *workers_prepare(const json_t *kinds, const json_t *cpus, uint64_t unit_ns);
 
 void workers_start(void);
 
 /* Waits until all have stopped. Returns NULL, or what is wrong. */
 const char *workers_stop(void);
 
-/* [{"kind","pid","units","reported_s","cpu_s","top_s","alive"}]; a new reference. What top says is
- * asked for only `with_top`: it costs time. */
+/* [{"kind","pid","units","reported_s","cpu_s","ticks_s","top_s","alive"}]; a new reference. What
+ * top says is asked for only `with_top`: it costs time. */
 json_t *workers_read(bool with_top);
 
 /* CPU time, ns, of all other processes that are alive, as the kernel says, without init and

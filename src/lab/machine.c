@@ -164,6 +164,8 @@ static void command_line(const struct machine *m, const struct machine_setup *s,
 	    "memory-backend-file,id=page,mem-path=/proc/self/fd/%d,size=%zu,share=on,readonly=on",
 	    m->page_fd, m->page_size);
 	add(w, "-device"), add(w, "ivshmem-plain,memdev=page");
+	for (char *const *word = s->more; word && *word; word++)
+		add(w, "%s", *word);
 }
 
 static void keep_open(int fd)

@@ -28,6 +28,7 @@ struct machine_setup {
 	const char *source; /* for the agent */
 	size_t page_size;
 	cpu_set_t boot_cpus;
+	char *const *more; /* words for QEMU, of which the last for an option counts; or NULL */
 };
 
 struct machine {

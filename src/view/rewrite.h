@@ -62,7 +62,7 @@ struct task_shown {
 	struct progress progress;
 	struct spread own, children; /* user, system */
 	struct true_counter schedstat, sched;
-	uint64_t read; /* not for the functions below: with which figures it was */
+	uint64_t read; /* not for the functions below: in which round it was */
 };
 
 int rewrite_task_stat(const char *text, const struct task_figures *figures,

@@ -151,6 +151,8 @@ static const char *last_name(const struct shape *t, const struct node *n)
 		return "thread-self";
 	case NODE_TASKS:
 		return "task";
+	case NODE_COUNTERS:
+		return "stat"; /* whoever may read one may read the other */
 	case NODE_FILE:
 		return n->name < ARRAY_SIZE(files) ? files[n->name].name : NULL;
 	case NODE_PLACE:
@@ -215,6 +217,8 @@ static enum node_kind place_of(const struct node *parent, const char *name, unsi
 
 	if (root && !strcmp(name, SHAPE_REAL))
 		return NODE_REAL;
+	if (root && !strcmp(name, SHAPE_COUNTERS))
+		return NODE_COUNTERS;
 	if (root && !strcmp(name, "self"))
 		return NODE_SELF;
 	if (root && !strcmp(name, "thread-self"))
@@ -277,6 +281,12 @@ static bool is_directory(const struct node *n)
 	       n->kind == NODE_THREAD;
 }
 
+/* Of an entry's like in the real /proc. */
+static const char *name_of_like(enum node_kind kind, const char *name)
+{
+	return kind == NODE_REAL ? "." : kind == NODE_COUNTERS ? "stat" : name;
+}
+
 int shape_lookup(struct shape *t, const struct node *parent, const char *name, struct node *ret,
 		 struct stat *ret_st)
 {
@@ -291,7 +301,7 @@ int shape_lookup(struct shape *t, const struct node *parent, const char *name, s
 		n.pid = id_of(name);
 	if (n.kind == NODE_THREAD && !(n.tid = id_of(name)))
 		return -ENOENT;
-	err = stat_at(t, parent, n.kind == NODE_REAL ? "." : name, &st);
+	err = stat_at(t, parent, name_of_like(n.kind, name), &st);
 	/* Only what exists is given a number: the names that people ask for have no end. */
 	if (!err && n.kind == NODE_REDIRECT)
 		err = name_number(t, name, &n.name);

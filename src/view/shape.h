@@ -6,6 +6,7 @@
  *     stat, sched, schedstat        files with corrected text: the rows of a table
  *     self, thread-self, and the
  *     links of a process (exe ...)  symbolic links with the text that the caller would see there
+ *     .counters                     what the view did, and what it could not
  *     other directories of the root places on which the real ones are mounted
  *     all else                      a symbolic link to it in .real
  *
@@ -22,9 +23,10 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#define SHAPE_ROOT 1 /* the number of the root */
-#define SHAPE_REAL ".real"
-#define SHAPE_PATH 512
+#define SHAPE_ROOT     1 /* the number of the root */
+#define SHAPE_REAL     ".real"
+#define SHAPE_COUNTERS ".counters"
+#define SHAPE_PATH     512
 
 enum node_kind {
 	NODE_ROOT,
@@ -34,6 +36,7 @@ enum node_kind {
 	NODE_REAL,    /* where the real /proc is mounted */
 	NODE_SELF,
 	NODE_THREAD_SELF,
+	NODE_COUNTERS, /* a file of the view's own */
 	NODE_PLACE,    /* where a directory of the real root is mounted */
 	NODE_FILE,     /* `name` is its row */
 	NODE_LINK,     /* has the text of the real link */

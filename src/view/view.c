@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,12 +16,16 @@
 
 /* A figure that is old by d when a counter is read puts the counter off by what happened in d. Who
  * reads one file after the other again and again, as top does, gets figures at the beginning of
- * each round, when a file is read that was read with the present ones: then d is the same in every
- * round for every file, and cancels out. Fetching them takes a sixth of the time at most. */
-#define OLD_NS	 (100 * NS_PER_MS)
-#define FRESH_NS (20 * NS_PER_MS)
-#define SHARE	 5
-#define RETRY_NS NS_PER_SEC
+ * each of his rounds and no others in it: then d is the same in every round for every file, and
+ * cancels out. A round begins with a reader who is not known, with a file that was read in the
+ * present round, after a pause, and when it takes very long. Fetching takes a sixth of the time at
+ * most, that of the last six seconds at once. */
+#define PAUSE_NS  NS_PER_SEC
+#define ROUND_NS  (10 * NS_PER_SEC)
+#define FRESH_NS  (20 * NS_PER_MS)
+#define RETRY_NS  NS_PER_SEC
+#define SHARE	  6
+#define CREDIT_NS ((int64_t)NS_PER_SEC)
 
 static void fetch(struct view *v)
 {
@@ -35,9 +40,19 @@ static void fetch(struct view *v)
 	json_decref(snapshot);
 	if (err)
 		figures_stale(v->figures);
-	v->fetched++;
-	v->old_at = end + OLD_NS;
-	v->fresh_until = end + u64_max(err ? RETRY_NS : FRESH_NS, SHARE * (end - begin));
+	*(err ? &v->counters.failed : &v->counters.fetched) += 1;
+	v->credit -= (int64_t)(end - begin);
+	v->fresh_until = end + (err ? RETRY_NS : FRESH_NS);
+}
+
+static bool may_fetch(struct view *v, uint64_t now)
+{
+	uint64_t earned = u64_min((now - v->credited) / SHARE, CREDIT_NS);
+	int64_t credit = v->credit + (int64_t)earned;
+
+	v->credit = credit < CREDIT_NS ? credit : CREDIT_NS;
+	v->credited = now;
+	return v->credit > 0 && now >= v->fresh_until;
 }
 
 /* schedstat and sched of a process are those of its first thread. */
@@ -48,8 +63,8 @@ static pid_t thread_of(const struct node *node)
 	return node->tid || whole ? node->tid : node->pid;
 }
 
-/* With which figures the file was read last. NULL where that cannot be kept. */
-static uint64_t *read_with(struct view *v, const struct node *node)
+/* In which round the file was read last. NULL where that cannot be kept. */
+static uint64_t *read_in(struct view *v, const struct node *node)
 {
 	struct task_figures figures;
 	struct task_shown *shown;
@@ -61,17 +76,42 @@ static uint64_t *read_with(struct view *v, const struct node *node)
 	return &shown->read;
 }
 
-static void refresh(struct view *v, const struct node *node)
+/* A new one takes the place of who has not read for longest. */
+static struct view_reader *reader_of(struct view *v, pid_t pid)
 {
-	uint64_t now = clock_mono(), *read = read_with(v, node);
-	bool again = read && *read == v->fetched;
+	struct view_reader *r = v->readers;
 
-	if (now >= v->fresh_until && (again || now >= v->old_at)) {
-		fetch(v);
-		read = read_with(v, node);
+	for (int i = 0; i < VIEW_READERS; i++) {
+		if (v->readers[i].pid == pid)
+			return &v->readers[i];
+		if (v->readers[i].last < r->last)
+			r = &v->readers[i];
 	}
+	*r = (struct view_reader){.pid = pid};
+	return r;
+}
+
+static void begin_round(struct view *v, struct view_reader *r, uint64_t now)
+{
+	v->round++;
+	r->began = now;
+	if (may_fetch(v, now))
+		fetch(v);
+}
+
+static void refresh(struct view *v, const struct node *node, pid_t pid)
+{
+	struct view_reader *r = reader_of(v, pid);
+	uint64_t now = clock_mono(), *read = read_in(v, node);
+	bool again = read && *read == v->round;
+
+	if (again || now - r->last > PAUSE_NS || now - r->began > ROUND_NS) {
+		begin_round(v, r, now);
+		read = read_in(v, node);
+	}
+	r->last = now;
 	if (read)
-		*read = v->fetched;
+		*read = v->round;
 }
 
 static int grow(struct view *v, size_t used)
@@ -135,41 +175,80 @@ static uint64_t asleep(void)
 	return u64_sub_floor((uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec, clock_mono());
 }
 
-static int correct(struct view *v, const struct node *node, FILE *out)
+/* Writes nothing where it fails. *ret_told: the figures know of the task. */
+static int correct(struct view *v, const struct node *node, FILE *out, bool *ret_told)
 {
 	const struct shape_file *file = shape_file(node);
 	struct task_figures figures;
 	struct task_shown *shown;
 	int err;
 
+	*ret_told = figures_system(v->figures)->live;
 	if (file->system)
 		return file->system(v->buffer, figures_system(v->figures),
 				    figures_system_shown(v->figures), out);
 	err = figures_task(v->figures, node->pid, thread_of(node), clock_mono(), &figures, &shown);
+	if (err)
+		return err;
+	*ret_told = figures.live;
 	figures.since += asleep();
-	return err ? err : file->task(v->buffer, &figures, shown, out);
+	return file->task(v->buffer, &figures, shown, out);
 }
 
-ssize_t view_text(struct view *v, const struct node *node, const struct caller *caller, char **ret)
+/* What cannot be corrected is shown as it is. */
+static void show(struct view *v, const struct node *node, FILE *out)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out;
+	bool told;
+
+	if (!v->teller || correct(v, node, out, &told)) {
+		v->counters.uncorrected++;
+		fputs(v->buffer, out);
+	} else if (told) {
+		v->counters.corrected++;
+	} else {
+		v->counters.untold++;
+	}
+}
+
+static void show_counters(const struct view *v, FILE *out)
+{
+	const struct view_counters *c = &v->counters;
+
+	fprintf(out,
+		"corrected %" PRIu64 "\nuntold %" PRIu64 "\nuncorrected %" PRIu64
+		"\nfetched %" PRIu64 "\nfailed %" PRIu64 "\n",
+		c->corrected, c->untold, c->uncorrected, c->fetched, c->failed);
+}
+
+static int read_corrected(struct view *v, const struct node *node, const struct caller *caller)
+{
 	int err;
 
 	if (!shape_file(node))
 		return -EINVAL;
 	if (v->teller)
-		refresh(v, node);
+		refresh(v, node, caller->pid);
 	err = read_real(v, node, caller);
+	return err == -ENOENT ? -ESRCH : err;
+}
+
+ssize_t view_text(struct view *v, const struct node *node, const struct caller *caller, char **ret)
+{
+	bool counters = node->kind == NODE_COUNTERS;
+	int err = counters ? 0 : read_corrected(v, node, caller);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out;
+
 	if (err)
-		return err == -ENOENT ? -ESRCH : err;
+		return err;
 	out = open_memstream(&text, &size);
 	if (!out)
 		return -ENOMEM;
-	/* What cannot be corrected is shown as it is. */
-	if (!v->teller || correct(v, node, out))
-		fputs(v->buffer, out);
+	if (counters)
+		show_counters(v, out);
+	else
+		show(v, node, out);
 	if (fclose(out)) {
 		free(text);
 		return -ENOMEM;

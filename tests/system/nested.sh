@@ -5,13 +5,14 @@
 # that /dev/kvm runs stock kernels. Slow, but real KVM. The project's build is in /root/desched there, a
 # guest kernel is /boot/guest. Needs root (mmdebstrap) and QEMU. Not part of 'make test'.
 #
-# The machine's disk is made once and kept in cache/nested; -k keeps what a run has written to it.
+# The disk's content is made once and kept in cache/nested; -k keeps what a run has written to it.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
 cache=${DESCHED_CACHE:-cache}/nested
 packages=linux-image-cloud-amd64,qemu-system-x86,kmod,procps,libjansson4,libbpf1,libelf1,libinih1
 packages=$packages,libncursesw6,busybox-static,cpio,binutils,ncurses-base,strace
+packages=$packages,libcap-ng0,libcsv3,libfuse3-3,libmicrohttpd12,libseccomp2
 keep=
 [ "${1:-}" = -k ] && keep=1 && shift
 [ $# -gt 0 ] || set -- build/desched --version
@@ -30,24 +31,25 @@ work=$(mktemp -d /var/tmp/desched-nested.XXXXXX)
 trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM
 
-if ! [ -f "$cache/root.tar" ]; then
+tar=$cache/root-$(echo "$packages" | cksum | cut -d ' ' -f 1).tar
+if ! [ -f "$tar" ]; then
 	mkdir -p "$cache"
 	echo "nested: making a Debian root" >&2
-	mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$cache/root.tar.new" --format=tar "$mirror"
-	mv "$cache/root.tar.new" "$cache/root.tar"
+	mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$tar.new" --format=tar "$mirror"
+	mv "$tar.new" "$tar"
 fi
 
 root=$work/root
 mkdir "$root"
-tar -xf "$cache/root.tar" -C "$root"
+tar -xf "$tar" -C "$root"
 kernel=$(ls "$root"/boot/vmlinuz-*)
 cp "$kernel" "$work/vmlinuz"
 cp "$(ls "$root"/boot/initrd.img-* 2>/dev/null || echo /dev/null)" "$work/initrd"
 cp "$kernel" "$root/boot/guest"
 mkdir -p "$root/root/desched/$build"
 git ls-files -z lab scripts tests | xargs -0 tar -c | tar -x -C "$root/root/desched"
-(cd "$build" && find . -type f \( -perm -100 -o -name '*.cpio.gz' \) ! -path './meson-*' ! -path './tests/*' \
-	-print0 | xargs -0 tar -c) | tar -x -C "$root/root/desched/$build"
+(cd "$build" && find . -type f \( -perm -100 -o -name '*.cpio.gz' \) ! -path './meson-*' \
+	\( ! -path './tests/*' -o -name bursty -o -name view_top -o -name tee_agent \) -print0 | xargs -0 tar -c) | tar -x -C "$root/root/desched/$build"
 printf '%s\n' "$@" >"$root/root/command"
 cat >"$root/sbin/nested-init" <<'INIT'
 #!/bin/sh

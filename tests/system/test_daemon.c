@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * vmdesched as a service: what it gives up, what it answers, what it survives, and its exporter.
- * Its parts are tests/unit/test_daemon.c, its figures test_agent.c. Needs root and BPF.
+ * Its parts are tests/unit/test_daemon.c, its figures test_agent.c, storms test_storms.c. Needs
+ * root and BPF.
  *
  *     test_daemon VMDESCHED EXPORTER
  */
 #include "base/proc.h"
 #include "base/units.h"
 #include "guest/switches.h"
+#include "scratch.h"
 
 #include <arpa/inet.h>
 #include <cap-ng.h>
@@ -15,7 +17,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <jansson.h>
-#include <pthread.h>
 #include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -34,13 +35,12 @@
 #include <cmocka.h>
 
 #define SKIPPED	     77
-#define THREADS	     5000
 #define RESIDENT_MAX (8 * 1024) /* KiB */
 
 static const char *vmdesched, *exporter;
 
 struct service {
-	char dir[64], config[80], socket[80], textfile[80], notify_path[80], log[80];
+	char dir[80], config[96], socket[96], textfile[96], notify_path[96], log[96];
 	int notify;
 	pid_t pid;
 };
@@ -80,6 +80,7 @@ static void spawn(struct service *s)
 	s->pid = fork();
 	if (s->pid)
 		return;
+	scratch_join();
 	setenv("NOTIFY_SOCKET", s->notify_path, 1);
 	bound_capabilities();
 	dup2(open(s->log, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
@@ -108,7 +109,7 @@ static int setup(void **state)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const struct passwd *nobody = getpwnam("nobody");
 
-	strcpy(s->dir, "/tmp/test-daemon.XXXXXX");
+	snprintf(s->dir, sizeof(s->dir), "%s/XXXXXX", scratch_dir("test-daemon"));
 	assert_non_null(mkdtemp(s->dir));
 	chmod(s->dir, 0755);
 	snprintf(s->config, sizeof(s->config), "%s/conf", s->dir);
@@ -282,7 +283,7 @@ static void await_file(const char *path)
 static void sighup_reads_the_configuration_again(void **state)
 {
 	struct service *s = *state;
-	char more[128];
+	char more[160];
 
 	write_config(s, "[metrics]\ntextfiel = x\n");
 	kill(s->pid, SIGHUP);
@@ -326,106 +327,6 @@ static void a_bad_configuration_is_refused(void **state)
 	expect_refused(*state, "[vmdesched]\nsocket = /nonexistent/s\n", "/nonexistent/s");
 }
 
-/* A child that makes processes as fast as it can for two seconds; half of them exec. */
-static void storm(void)
-{
-	time_t end = time(NULL) + 3;
-
-	for (int i = 0; time(NULL) < end; i++) {
-		pid_t child = fork();
-
-		if (child == 0) {
-			if (i % 2)
-				execl("/bin/true", "true", NULL);
-			_exit(0);
-		}
-		waitpid(child, NULL, 0);
-	}
-	pause();
-}
-
-static double of_process(json_t *snapshot, pid_t pid, const char *list, const char *key)
-{
-	json_t *p, *from;
-	size_t i;
-
-	json_array_foreach(json_object_get(snapshot, "processes"), i, p)
-	{
-		if (json_integer_value(json_object_get(p, "pid")) != pid)
-			continue;
-		from = list ? json_object_get(p, list) : p;
-		return json_real_value(json_object_get(from, key));
-	}
-	return -1;
-}
-
-static void short_lived_processes_come_and_go(void **state)
-{
-	struct service *s = *state;
-	struct proc_stat stat;
-	double ours, kernels;
-	json_t *o;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		storm();
-	sleep_ms(4000);
-	assert_int_equal(proc_read_stat(pid, 0, &stat), 0);
-	o = ask(s, "snapshot");
-	ours = of_process(o, pid, "children", "true_s") +
-	       of_process(o, pid, "children", "descheduled_s");
-	kernels = ns_to_s(stat.cutime_ns + stat.cstime_ns);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	/* The kernel's own figure is of ticks; what was lost is counted. */
-	ours += json_real_value(json_object_get(json_object_get(o, "counters"), "lost_run_s"));
-	if (ours < 0.7 * kernels - 0.05)
-		fail_msg("children had %.3f s, by the kernel %.3f s", ours, kernels);
-	json_decref(o);
-	check_frugal(s);
-}
-
-static void *rest(void *data)
-{
-	pause();
-	return data;
-}
-
-static void five_thousand_threads(void)
-{
-	pthread_attr_t small;
-	pthread_t t;
-
-	pthread_attr_init(&small);
-	pthread_attr_setstacksize(&small, 64 * KIB);
-	for (int i = 1; i < THREADS; i++)
-		if (pthread_create(&t, &small, rest, NULL))
-			_exit(1);
-	pause();
-}
-
-static void many_threads_are_listed(void **state)
-{
-	struct service *s = *state;
-	size_t i, n = 0;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		five_thousand_threads();
-	for (int tries = 0; tries < 300 && n < THREADS; tries++) {
-		json_t *o = ask(s, "snapshot"), *p;
-
-		json_array_foreach(json_object_get(o, "processes"), i,
-				   p) if (json_integer_value(json_object_get(p, "pid")) == pid)
-			n = json_array_size(json_object_get(p, "threads"));
-		json_decref(o);
-		sleep_ms(100);
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	assert_int_equal(n, THREADS);
-}
-
 struct http {
 	pid_t pid;
 	uint16_t port;
@@ -441,6 +342,7 @@ static struct http start_exporter(const struct service *s)
 	assert_int_equal(pipe(out), 0);
 	h.pid = fork();
 	if (h.pid == 0) {
+		scratch_join();
 		dup2(out[1], STDOUT_FILENO);
 		execl(exporter, exporter, "--port", "0", "--socket", s->socket, NULL);
 		_exit(127);
@@ -500,8 +402,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(sighup_reads_the_configuration_again, start,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_bad_configuration_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(short_lived_processes_come_and_go, start, teardown),
-		cmocka_unit_test_setup_teardown(many_threads_are_listed, start, teardown),
 		cmocka_unit_test_setup_teardown(the_exporter_serves_metrics, start, teardown),
 	};
 	struct failure f = {.text = ""};

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "guest/switches.h"
+#include "scratch.h"
 
 #include <desched/desched.h>
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@
 #define SPUN	(300 * NS_PER_MS)
 
 static const char *vmdesched;
-static char path[64];
+static char path[96];
 
 static pid_t start_daemon(void)
 {
@@ -35,7 +35,7 @@ static pid_t start_daemon(void)
 
 	if (pid)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* when a test fails */
+	scratch_join();
 	execl(vmdesched, vmdesched, "--source", "self", "--socket", path, NULL);
 	_exit(127);
 }
@@ -173,6 +173,6 @@ int main(int argc, char **argv)
 		return SKIPPED;
 	}
 	switches_close(s);
-	snprintf(path, sizeof(path), "/tmp/test-library.%d", getpid());
+	snprintf(path, sizeof(path), "%s/socket", scratch_dir("test-library"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

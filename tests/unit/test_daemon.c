@@ -12,6 +12,7 @@
 #include "daemon/metrics.h"
 #include "daemon/notify.h"
 #include "daemon/settings.h"
+#include "scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -295,12 +296,11 @@ static void metrics_are_in_the_format(void **state)
 
 static void a_textfile_is_whole_or_not_there(void **state)
 {
-	char dir[] = "/tmp/test-daemon.XXXXXX", path[64], new[72], text[64];
+	char path[96], new[104], text[64];
 	struct stat st;
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/d.prom", dir);
+	snprintf(path, sizeof(path), "%s/d.prom", scratch_dir("test-metrics"));
 	snprintf(new, sizeof(new), "%s.new", path);
 	assert_int_equal(metrics_write_file(path, "one\n"), 0);
 	assert_int_equal(metrics_write_file(path, "two\n"), 0);
@@ -315,8 +315,6 @@ static void a_textfile_is_whole_or_not_there(void **state)
 	assert_int_equal(metrics_write_file("/nonexistent/d.prom", "x"), -ENOENT);
 	assert_int_equal(access(new, F_OK), -1); /* what was left in the way is gone */
 	unlink(new);
-	unlink(path);
-	rmdir(dir);
 }
 
 /* A host whose clock is a quarter of a second ahead of ours. */
