@@ -8,9 +8,9 @@
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "guest/protocol.h"
-#include "screen/feed.h"
 #include "recording/frame.h"
 #include "recording/recording.h"
+#include "screen/feed.h"
 
 #include <errno.h>
 #include <inttypes.h>
