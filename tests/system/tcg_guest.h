@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define TCG_LINE 16384 /* longer ones come in pieces */
+#define TCG_LINE (256 * 1024) /* longer ones come in pieces */
 
 struct tcg_options {
 	const char *source_dir;	     /* where lab/ and scripts/ are */
