@@ -188,8 +188,8 @@ static void become_qemu(const struct tcg_guest *g, const struct tcg_options *o, 
 	fcntl(monitor, F_SETFD, 0);
 	snprintf(image, sizeof(image), "%s/image", g->dir);
 	snprintf(page, sizeof(page),
-		 "memory-backend-file,id=page,mem-path=%s/page,size=%zu,share=on,readonly=on",
-		 g->dir, g->page_size);
+		 "memory-backend-file,id=page,mem-path=%s/page,size=%zu,share=on,readonly=%s",
+		 g->dir, g->page_size, o->page_moves ? "off" : "on");
 	snprintf(append, sizeof(append), "console=ttyS0 quiet panic=-1 %s",
 		 o->append ? o->append : "");
 	snprintf(smp, sizeof(smp), "%u", g->cpus);
@@ -269,6 +269,7 @@ static bool take_line(struct tcg_guest *g, char line[TCG_LINE])
 	while (n && line[n - 1] == '\r')
 		n--;
 	line[n] = '\0';
+	fprintf(stderr, "%.300s\n", line);
 	g->used -= whole;
 	memmove(g->buf, g->buf + whole, g->used);
 	return true;

@@ -11,6 +11,7 @@
  *     test_guest_events VMDESCHED GUEST-ASK SOURCE-DIR [short]
  */
 #include "near.h"
+#include "snapshot_checks.h"
 #include "tcg_guest.h"
 
 #include "base/clock.h"
@@ -149,61 +150,6 @@ static int end(void **state)
 
 /* ---- what holds of every snapshot ---- */
 
-static double number(const json_t *o, const char *object, const char *key)
-{
-	const json_t *v = json_object_get(object ? json_object_get(o, object) : o, key);
-
-	if (!json_is_number(v))
-		fail_msg("no number %s.%s", object ? object : "", key);
-	return json_number_value(v);
-}
-
-/* No number below 0 but those that are differences of clocks. */
-static void nothing_negative(const json_t *o, const char *name)
-{
-	const json_t *v;
-	const char *key;
-	size_t i;
-
-	if (json_is_number(o) && json_number_value(o) < 0 && strcmp(name, "lag_s") != 0 &&
-	    strcmp(name, "pid") != 0)
-		fail_msg("%s is %g", name, json_number_value(o));
-	json_object_foreach((json_t *)o, key, v) nothing_negative(v, key);
-	json_array_foreach(o, i, v) nothing_negative(v, name);
-}
-
-/* Every figure of the machine and its CPUs that counts up, from one snapshot to the next. */
-static void nothing_falls(const json_t *before, const json_t *now, const char *name)
-{
-	const json_t *v;
-	const char *key;
-	size_t i;
-
-	if (json_is_number(now) && json_number_value(now) < json_number_value(before) - 1e-9)
-		fail_msg("%s fell from %.9f to %.9f", name, json_number_value(before),
-			 json_number_value(now));
-	json_object_foreach((json_t *)now, key, v)
-		nothing_falls(json_object_get(before, key), v, key);
-	json_array_foreach(now, i, v) nothing_falls(json_array_get(before, i), v, name);
-}
-
-/* The runs of a CPU cover its time, whatever has happened. */
-static void cpus_are_covered(const json_t *now)
-{
-	const json_t *cpu;
-	size_t i;
-
-	json_array_foreach(json_object_get(now, "cpus"), i, cpu)
-		assert_near(number(cpu, NULL, "busy_s") + number(cpu, NULL, "idle_s"),
-			    number(now, NULL, "elapsed_s"), 1e-6);
-}
-
-static double away(const json_t *o)
-{
-	return number(o, "totals", "vmdesched_s") + number(o, "totals", "idle_descheduled_s") +
-	       number(o, "totals", "idle_wait_s");
-}
-
 /* Two vCPUs cannot have been away for longer than the host's kernel says. The slack is for what
  * lies between the guest's reading and the host's. */
 static void nothing_invented(const struct shot *now)
@@ -222,16 +168,7 @@ static const json_t *follow(double *ret_wall, double *ret_elapsed)
 {
 	struct shot now = next_shot(), *last = &test.last;
 
-	nothing_negative(now.json, "snapshot");
-	nothing_falls(json_object_get(last->json, "totals"), json_object_get(now.json, "totals"),
-		      "totals");
-	nothing_falls(json_object_get(last->json, "cpus"), json_object_get(now.json, "cpus"),
-		      "cpus");
-	assert_near(number(now.json, "totals", "reported_s"),
-		    number(now.json, "totals", "true_s") +
-			    number(now.json, "totals", "vmdesched_s"),
-		    1e-6);
-	cpus_are_covered(now.json);
+	check_snapshots(last->json, now.json);
 	nothing_invented(&now);
 	assert_int_equal(json_integer_value(json_object_get(now.json, "session")),
 			 json_integer_value(json_object_get(last->json, "session")));
