@@ -190,7 +190,8 @@ static void become_qemu(const struct tcg_guest *g, const struct tcg_options *o, 
 	snprintf(page, sizeof(page),
 		 "memory-backend-file,id=page,mem-path=%s/page,size=%zu,share=on,readonly=%s",
 		 g->dir, g->page_size, o->page_moves ? "off" : "on");
-	snprintf(append, sizeof(append), "console=ttyS0 quiet panic=-1 %s",
+	/* On a busy host the emulated timer may seem dead, at which a kernel panics. */
+	snprintf(append, sizeof(append), "console=ttyS0 quiet panic=-1 no_timer_check %s",
 		 o->append ? o->append : "");
 	snprintf(smp, sizeof(smp), "%u", g->cpus);
 	snprintf(mon, sizeof(mon), "socket,id=monitor,fd=%d", monitor);
