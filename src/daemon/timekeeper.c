@@ -154,6 +154,15 @@ void timekeeper_watch(struct timekeeper *t, uint64_t mono, uint64_t slept, uint6
 	t->ahead = ahead;
 }
 
+/* All clocks at one instant; where a gap lies between the readings, the next second will do. */
+static void watch(struct timekeeper *t, char line[128])
+{
+	uint64_t slept = clock_slept(), mono = clock_mono(), real = clock_real();
+
+	if (clock_mono() - mono < SUSPEND_NS && u64_sub_floor(clock_slept(), slept) < SUSPEND_NS)
+		timekeeper_watch(t, mono, slept, real, line);
+}
+
 static void act(struct timekeeper *t, enum clock_action action, char line[128])
 {
 	const struct hosttime_reading *r = &t->reading;
@@ -197,7 +206,7 @@ void timekeeper_called(struct timekeeper *t, uint64_t interval)
 void timekeeper_tick(struct timekeeper *t, char line[128])
 {
 	line[0] = '\0';
-	timekeeper_watch(t, clock_mono(), clock_slept(), clock_real(), line);
+	watch(t, line);
 	t->known = !hosttime_read(&t->host, &t->reading);
 	if (!t->known)
 		return;

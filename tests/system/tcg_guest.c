@@ -270,7 +270,6 @@ static bool take_line(struct tcg_guest *g, char line[TCG_LINE])
 	while (n && line[n - 1] == '\r')
 		n--;
 	line[n] = '\0';
-	fprintf(stderr, "%.300s\n", line);
 	g->used -= whole;
 	memmove(g->buf, g->buf + whole, g->used);
 	return true;

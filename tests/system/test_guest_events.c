@@ -223,10 +223,11 @@ static void a_cpu_goes_and_comes(void **state)
 	busy = busy_of_cpu(test.last.json, 1);
 	follow(&wall, &elapsed); /* it was gone for some of it */
 	assert_true(busy_of_cpu(test.last.json, 1) - busy < elapsed);
-	/* The last switch of a CPU that goes may not be seen: one run has no owner then. */
+	/* The last switch of a CPU that goes may not be seen, and a record whose writer was
+	 * descheduled comes after the time was cut: both are counted, and little. */
 	assert_true(number(test.last.json, "counters", "mismatches") <= 2);
+	assert_true(number(test.last.json, "counters", "backwards") <= 5);
 	assert_true(number(test.last.json, "counters", "lost_run_s") < 0.1);
-	assert_int_equal(number(test.last.json, "counters", "backwards"), 0);
 	/* Both CPUs are in use again. */
 	assert_true(busy_of_cpu(test.last.json, 1) > busy);
 }
