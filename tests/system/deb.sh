@@ -124,10 +124,12 @@ add_checks() {
 			grep -q ' /proc [^-]*- fuse' "/proc/$pid/mountinfo" && echo yes || echo no
 		}
 		try() { # try COMMAND...: shown as somebody would see it who typed it
-			echo "\$ $*"
-			timeout -k 5 60 "$@" </dev/null
-			echo "[$?]"
-		} 2>&1 | sed 's/^/tried: /'
+			{
+				echo "\$ $*"
+				timeout -k 5 60 "$@" </dev/null
+				echo "[$?]"
+			} 2>&1 | sed 's/^/tried: /'
+		}
 		as_nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
 		for i in $(seq 120); do desched stat cpu >/dev/null 2>&1 && break; sleep 1; done
 		echo "active: $(systemctl is-active vmdesched)"
@@ -238,6 +240,7 @@ said() { # said NAME PATTERN
 
 check_booted() {
 	sed -n 's/^tried: //p' "$work/said" | tr -d '\r' >"$debs/tried"
+	[ -s "$debs/tried" ] || echo "deb: nothing was tried" >&2
 	said "vmdesched is active" '^active: active'
 	said "vmdesched is enabled, the exporter and the view are for who wants them" \
 		'^enabled: enabled disabled disabled'
