@@ -26,6 +26,23 @@ uint64_t clock_real(void)
 	return clock_get(CLOCK_REALTIME);
 }
 
+/* The reading between the two that are nearest to each other. */
+uint64_t clock_slept(void)
+{
+	uint64_t best = UINT64_MAX, slept = 0;
+
+	for (int i = 0; i < 8 && best > NS_PER_MS; i++) {
+		uint64_t before = clock_mono();
+		uint64_t boot = clock_get(CLOCK_BOOTTIME);
+		uint64_t width = clock_mono() - before;
+
+		if (width < best)
+			slept = u64_sub_floor(boot, before + width / 2);
+		best = u64_min(best, width);
+	}
+	return slept;
+}
+
 uint64_t clock_ticks(void)
 {
 #if defined(__x86_64__)

@@ -12,6 +12,10 @@ uint64_t clock_mono(void); /* CLOCK_MONOTONIC */
 uint64_t clock_real(void); /* CLOCK_REALTIME */
 uint64_t clock_ticks(void);
 
+/* How long the machine has been suspended since it was booted, to within a millisecond: time that
+ * CLOCK_MONOTONIC leaves out. */
+uint64_t clock_slept(void);
+
 /* Counter and CLOCK_MONOTONIC at the same instant, to within `error` ns. */
 struct clock_pair {
 	uint64_t ticks;

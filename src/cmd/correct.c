@@ -51,7 +51,8 @@ const struct command command_correct = {
 	.name = "correct",
 	.operands = "GUEST HOST",
 	.summary = "Corrects a guest's recording by what its host measured.",
-	.examples = "  desched correct pidstat.txt ledger.json\n"
+	.examples = "  desched correct guest.rec ledger.json\n"
+		    "  desched correct pidstat.txt ledger.json\n"
 		    "  desched correct --vm web1 perfmon.csv esxtop.csv\n"
 		    "  desched correct --cpus 2 --json sar.csv domstats.csv\n",
 	.rows = rows,
@@ -60,15 +61,15 @@ const struct command command_correct = {
 
 /* Both recordings, and what came of them. */
 struct job {
-	struct recording guest, host;
+	struct usage guest, host;
 	struct correction result;
 };
 
 static void job_done(struct job *j)
 {
 	correction_done(&j->result);
-	recording_done(&j->guest);
-	recording_done(&j->host);
+	usage_done(&j->guest);
+	usage_done(&j->host);
 }
 
 /* ---- for people ---- */
@@ -123,6 +124,10 @@ static void print_warnings(const struct job *j)
 	if (c->left_out)
 		printf("warning: %" PRIu64 " intervals overlap others and were left out\n",
 		       c->left_out);
+	if (j->guest.damage[0])
+		printf("warning: the guest's file: %s\n", j->guest.damage);
+	if (j->host.damage[0])
+		printf("warning: the host's file: %s\n", j->host.damage);
 	if (j->guest.skipped || j->host.skipped)
 		printf("warning: %" PRIu64 " values of the guest and %" PRIu64
 		       " of the host could not be used\n",
@@ -188,12 +193,14 @@ static void print_json(const struct job *j)
 			      (int)c->by_correlation, "vcpus", (int)c->cpus, "intervals",
 			      (int)c->cells, "reported_by_processes", (int)c->by_processes);
 	json_t *more = json_pack(
-		"{s:f, s:f, s:o, s:f, s:o, s:o, s:f, s:f, s:b, s:I, s:I, s:I, s:o}", "reported",
-		c->reported, "measured", c->measured, "ready", known(c->ready), "w", c->w, "w_low",
-		known(c->w_low), "w_high", known(c->w_high), "w_min", c->w_min, "w_max", c->w_max,
-		"short", (int)(c->seconds < CORRECT_LONG_ENOUGH), "skipped_guest",
-		(json_int_t)j->guest.skipped, "skipped_host", (json_int_t)j->host.skipped,
-		"left_out", (json_int_t)c->left_out, "processes", json_processes(c));
+		"{s:f, s:f, s:o, s:f, s:o, s:o, s:f, s:f, s:b, s:I, s:I, s:I, s:s?, s:s?, s:o}",
+		"reported", c->reported, "measured", c->measured, "ready", known(c->ready), "w",
+		c->w, "w_low", known(c->w_low), "w_high", known(c->w_high), "w_min", c->w_min,
+		"w_max", c->w_max, "short", (int)(c->seconds < CORRECT_LONG_ENOUGH),
+		"skipped_guest", (json_int_t)j->guest.skipped, "skipped_host",
+		(json_int_t)j->host.skipped, "left_out", (json_int_t)c->left_out, "damage_guest",
+		j->guest.damage[0] ? j->guest.damage : NULL, "damage_host",
+		j->host.damage[0] ? j->host.damage : NULL, "processes", json_processes(c));
 
 	json_object_update(o, more);
 	json_decref(more);
@@ -210,11 +217,11 @@ static int run(const char *guest, const char *host, const struct correct_options
 	_cleanup_(job_done) struct job j = {.result = {.n = 0}};
 	int err;
 
-	recording_init(&j.guest);
-	recording_init(&j.host);
-	err = recording_read_guest(guest, f, &j.guest);
+	usage_init(&j.guest);
+	usage_init(&j.host);
+	err = usage_read_guest(guest, f, &j.guest);
 	if (!err)
-		err = recording_read_host(host, options.vm, f, &j.host);
+		err = usage_read_host(host, options.vm, f, &j.host);
 	if (!err)
 		err = correct(&j.guest, &j.host, o, f, &j.result);
 	if (err)

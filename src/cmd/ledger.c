@@ -90,6 +90,7 @@ struct measurement {
 	struct measured *measured; /* [n] */
 	size_t n;
 	uint64_t at[READINGS];		  /* ns */
+	uint64_t real;			  /* ns, the date of the last reading */
 	struct long_gap gaps[GAPS_SHOWN]; /* longest first; since the last report */
 	int n_gaps;
 };
@@ -206,6 +207,7 @@ static int add_vms(struct measurement *m, struct failure *f)
 static void read_all(struct measurement *m, enum reading to)
 {
 	m->at[to] = clock_mono();
+	m->real = clock_real();
 	for (size_t i = 0; i < m->n; i++) {
 		struct measured *x = &m->measured[i];
 
@@ -405,9 +407,10 @@ static void print_json(const struct measurement *m, enum reading from, double se
 		json_array_append_new(vms, json_vm(m, &m->measured[i], from));
 	for (int i = 0; i < m->n_gaps; i++)
 		json_array_append_new(gaps, json_gap(m, &m->gaps[i]));
-	o = json_pack("{s:s, s:s, s:s, s:f, s:o, s:o}", "schema", "desched-ledger/1", "kind",
+	o = json_pack("{s:s, s:s, s:s, s:f, s:f, s:o, s:o}", "schema", "desched-ledger/1", "kind",
 		      from == FIRST ? "total" : "interval", "source", host_ledger_source(m->ledger),
-		      "seconds", seconds, "vms", vms, "counters", json_counters(m));
+		      "time_s", ns_to_s(m->real), "seconds", seconds, "vms", vms, "counters",
+		      json_counters(m));
 	if (options.gaps && from == LAST)
 		json_object_set(o, "gaps", gaps);
 	json_decref(gaps);

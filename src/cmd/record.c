@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * desched record FILE: a snapshot an interval into a recording (src/screen/recording.h), which
+ * desched record FILE: a snapshot an interval into a recording (src/recording/recording.h), which
  * `desched top --replay FILE` shows. Whatever ends it, the frames written by then are there.
  */
 #include "base/clock.h"
@@ -8,9 +8,9 @@
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "guest/protocol.h"
+#include "recording/frame.h"
+#include "recording/recording.h"
 #include "screen/feed.h"
-#include "screen/frame.h"
-#include "screen/recording.h"
 
 #include <errno.h>
 #include <inttypes.h>

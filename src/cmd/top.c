@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "guest/protocol.h"
+#include "screen/canvas.h"
 #include "screen/model.h"
 #include "screen/screen.h"
 
@@ -65,11 +66,20 @@ static void on_signal(int signal)
 	stop = 1;
 }
 
-/* A process may call itself anything: control bytes would take over the terminal. */
+/* A process may call itself anything: control characters would take over the terminal. */
 static void print_name(const char *name)
 {
-	for (; *name; name++)
-		putchar((unsigned char)*name < ' ' || *name == 127 ? '?' : *name);
+	while (*name) {
+		const char *from = name;
+		uint32_t ch = utf8_next(&name);
+
+		if (ch < ' ' || (ch >= 0x7f && ch < 0xa0))
+			putchar('?');
+		else if (name - from == 1)
+			putchar((int)ch); /* '?' for a byte that is no UTF-8 */
+		else
+			fwrite(from, 1, (size_t)(name - from), stdout);
+	}
 }
 
 static void print_row(const struct model *m, const struct model_row *row)

@@ -7,7 +7,7 @@
 #ifndef CORRECT_ALIGN_H
 #define CORRECT_ALIGN_H
 
-#include "correct/recording.h"
+#include "correct/usage.h"
 
 #define ALIGN_MIN_SECONDS 15 /* below it state sampling says nothing (friedman-blog) */
 #define ALIGN_CELLS_MAX	  2000

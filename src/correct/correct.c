@@ -31,7 +31,7 @@ static void work_done(struct work *w)
 
 /* ---- which curves ---- */
 
-static void share_to_seconds(struct recording *r, unsigned cpus)
+static void share_to_seconds(struct usage *r, unsigned cpus)
 {
 	if (!r->per_cpu_share)
 		return;
@@ -41,7 +41,7 @@ static void share_to_seconds(struct recording *r, unsigned cpus)
 }
 
 /* The machine's total or the sum over processes, whichever is more. */
-static int guest_curve(const struct recording *r, struct curve *ret, bool *ret_by_processes)
+static int guest_curve(const struct usage *r, struct curve *ret, bool *ret_by_processes)
 {
 	struct curve total = {.n = 0}, processes = {.n = 0};
 	int err = curve_make(r, WHO_TOTAL, WHO_TOTAL, &total);
@@ -82,7 +82,7 @@ static void add_piece(const struct alignment *a, const struct piece *p, double s
 	}
 }
 
-static int sum_processes(const struct recording *guest, struct work *w)
+static int sum_processes(const struct usage *guest, struct work *w)
 {
 	w->sums = calloc(guest->n_names, sizeof(*w->sums));
 	if (!w->sums)
@@ -92,7 +92,7 @@ static int sum_processes(const struct recording *guest, struct work *w)
 	return 0;
 }
 
-static double sum_ready(const struct recording *host, const struct alignment *a)
+static double sum_ready(const struct usage *host, const struct alignment *a)
 {
 	double sum = 0;
 	bool any = false;
@@ -189,15 +189,14 @@ static void wilson(double share, double n, double *ret_low, double *ret_high)
 }
 
 /* Sampling and the spread of w are independent: their relative errors add up as squares. */
-static void find_interval(const struct correction *c, const struct correct_options *o,
-			  struct corrected *p)
+static void find_interval(const struct correction *c, double sampled_hz, struct corrected *p)
 {
 	double share = fmin(p->reported / c->reported, 1), low = share, high = share;
 	double spread = isnan(c->w_low) ? 0 : (c->w_high - c->w) / c->w;
 	double down, up;
 
-	if (o->sampled_hz > 0)
-		wilson(share, fmax(c->reported * o->sampled_hz, 1), &low, &high);
+	if (sampled_hz > 0)
+		wilson(share, fmax(c->reported * sampled_hz, 1), &low, &high);
 	down = hypot((share - low) * c->measured, spread * p->corrected);
 	up = hypot((high - share) * c->measured, spread * p->corrected);
 	p->low = fmax(p->corrected - down, 0);
@@ -221,7 +220,7 @@ static int by_reported(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-static int correct_processes(const struct recording *guest, const double *sums,
+static int correct_processes(const struct usage *guest, const double *sums,
 			     const struct correct_options *o, struct correction *c)
 {
 	c->processes = calloc(guest->n_names, sizeof(*c->processes));
@@ -235,7 +234,7 @@ static int correct_processes(const struct recording *guest, const double *sums,
 		p->name = guest->names[i];
 		p->reported = sums[i];
 		p->corrected = c->w * p->reported;
-		find_interval(c, o, p);
+		find_interval(c, guest->measured ? 0 : o->sampled_hz, p);
 		find_bounds(c, p);
 		c->n++;
 	}
@@ -283,9 +282,8 @@ static void take_sums(const struct alignment *a, struct correction *c)
 	}
 }
 
-static int prepare(struct recording *guest, const struct recording *host,
-		   const struct correct_options *o, struct failure *f, struct work *w,
-		   struct correction *c)
+static int prepare(struct usage *guest, const struct usage *host, const struct correct_options *o,
+		   struct failure *f, struct work *w, struct correction *c)
 {
 	int err;
 
@@ -301,7 +299,7 @@ static int prepare(struct recording *guest, const struct recording *host,
 	return align(&w->guest, &w->host, guest->dated && host->dated, &o->align, f, &w->a);
 }
 
-int correct(struct recording *guest, const struct recording *host, const struct correct_options *o,
+int correct(struct usage *guest, const struct usage *host, const struct correct_options *o,
 	    struct failure *f, struct correction *ret)
 {
 	_cleanup_(work_done) struct work w = {.sums = NULL};

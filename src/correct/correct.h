@@ -54,7 +54,7 @@ struct correction {
 
 /* -ERANGE with the reason where the recordings cannot be laid on top of each other, or what they
  * say cannot be. */
-int correct(struct recording *guest, const struct recording *host, const struct correct_options *o,
+int correct(struct usage *guest, const struct usage *host, const struct correct_options *o,
 	    struct failure *f, struct correction *ret);
 void correction_done(struct correction *c);
 

@@ -18,7 +18,7 @@
 enum kind { KIND_NONE, KIND_RUN, KIND_WAIT };
 
 struct domstats {
-	struct recording *r;
+	struct usage *r;
 	struct choice choice;
 	bool head;
 	int time, domain; /* columns; -1: there is none */
@@ -85,10 +85,10 @@ static int take_sample(struct domstats *d, double time, double run, double wait)
 	d->wait = wait;
 	if (first)
 		return 0;
-	err = recording_add(d->r, WHO_TOTAL, last, time, run - last_run);
+	err = usage_add(d->r, WHO_TOTAL, last, time, run - last_run);
 	if (err || !d->waits)
 		return err;
-	return recording_add(d->r, WHO_READY, last, time, wait - last_wait);
+	return usage_add(d->r, WHO_READY, last, time, wait - last_wait);
 }
 
 static int take_row(char **fields, size_t n, void *data)
@@ -113,7 +113,7 @@ static int take_row(char **fields, size_t n, void *data)
 			   sum(fields, n, d, KIND_WAIT));
 }
 
-static int read_domstats(const struct input *in, struct failure *f, struct recording *r)
+static int read_domstats(const struct input *in, struct failure *f, struct usage *r)
 {
 	struct domstats d = {.r = r, .choice = {.wanted = in->vm}};
 	char line[1024];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `desched ledger --json`: an object a line, an interval each, one after the other. It has no
- * dates. `total` objects repeat what the intervals said.
+ * `desched ledger --json`: an object a line, an interval each, one after the other, the first of
+ * which has a date. `total` objects repeat what the intervals said.
  */
 #include "correct/formats.h"
 
@@ -29,17 +29,28 @@ static double sum_state(const json_t *vcpus, const char *state)
 	return sum;
 }
 
-static int take_vm(const json_t *vm, double from, double to, struct recording *r)
+static int take_vm(const json_t *vm, double from, double to, struct usage *r)
 {
 	const json_t *vcpus = json_object_get(vm, "vcpus");
-	int err = recording_add(r, WHO_TOTAL, from, to, sum_state(vcpus, "run"));
+	int err = usage_add(r, WHO_TOTAL, from, to, sum_state(vcpus, "run"));
 
 	if (json_array_size(vcpus) > r->cpus && json_array_size(vcpus) < 8192)
 		r->cpus = (unsigned)json_array_size(vcpus);
-	return err ? err : recording_add(r, WHO_READY, from, to, sum_state(vcpus, "ready"));
+	return err ? err : usage_add(r, WHO_READY, from, to, sum_state(vcpus, "ready"));
 }
 
-static int take_interval(const json_t *o, double *at, struct choice *choice, struct recording *r)
+/* Dates after the first may have been turned by somebody; the intervals' lengths were not. */
+static void date(const json_t *o, double seconds, double *at, struct usage *r)
+{
+	double ended = json_number_value(json_object_get(o, "time_s"));
+
+	if (r->n || !(ended > seconds && ended < 1e11))
+		return;
+	*at = ended - seconds;
+	r->dated = true;
+}
+
+static int take_interval(const json_t *o, double *at, struct choice *choice, struct usage *r)
 {
 	double seconds = json_number_value(json_object_get(o, "seconds"));
 	const char *kind = json_string_value(json_object_get(o, "kind"));
@@ -52,6 +63,7 @@ static int take_interval(const json_t *o, double *at, struct choice *choice, str
 		r->skipped++;
 		return 0;
 	}
+	date(o, seconds, at, r);
 	json_array_foreach(json_object_get(o, "vms"), i, vm)
 	{
 		const char *name = json_string_value(json_object_get(vm, "name"));
@@ -67,7 +79,7 @@ static int take_interval(const json_t *o, double *at, struct choice *choice, str
 	return 0;
 }
 
-static int read_ledger(const struct input *in, struct failure *f, struct recording *r)
+static int read_ledger(const struct input *in, struct failure *f, struct usage *r)
 {
 	struct choice choice = {.wanted = in->vm};
 	double at = 0;

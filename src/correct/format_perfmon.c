@@ -27,7 +27,7 @@ struct column {
 };
 
 struct pdh {
-	struct recording *r;
+	struct usage *r;
 	const struct input *in;
 	struct failure *f;
 	bool host;
@@ -86,7 +86,7 @@ static int guest_column(struct pdh *p, const struct counter *c, struct column *r
 	if (strcmp(c->object, "Process") != 0 || all || !strcmp(c->instance, "Idle"))
 		return 0;
 	ret->used = true;
-	return recording_who(p->r, c->instance, &ret->who);
+	return usage_who(p->r, c->instance, &ret->who);
 }
 
 /* ---- a host's columns ---- */
@@ -178,8 +178,8 @@ static int take_sample(char **fields, size_t n, double time, struct pdh *p)
 			p->r->skipped += fields[i][0] != '\0' && fields[i][0] != ' ';
 			continue;
 		}
-		err = recording_add(p->r, p->columns[i].who, p->last, time,
-				    percent / 100 * (time - p->last));
+		err = usage_add(p->r, p->columns[i].who, p->last, time,
+				percent / 100 * (time - p->last));
 		if (err)
 			return err;
 	}
@@ -213,7 +213,7 @@ static int take_row(char **fields, size_t n, void *data)
 	return 0;
 }
 
-static int read_pdh(const struct input *in, bool host, struct failure *f, struct recording *r)
+static int read_pdh(const struct input *in, bool host, struct failure *f, struct usage *r)
 {
 	struct pdh p = {.r = r, .in = in, .f = f, .host = host, .choice = {.wanted = in->vm}};
 	int err = table_read(in->text, in->size, ',', 0, take_row, &p);
@@ -222,13 +222,13 @@ static int read_pdh(const struct input *in, bool host, struct failure *f, struct
 	return err;
 }
 
-static int read_perfmon(const struct input *in, struct failure *f, struct recording *r)
+static int read_perfmon(const struct input *in, struct failure *f, struct usage *r)
 {
 	r->per_cpu_share = true;
 	return read_pdh(in, false, f, r);
 }
 
-static int read_esxtop(const struct input *in, struct failure *f, struct recording *r)
+static int read_esxtop(const struct input *in, struct failure *f, struct usage *r)
 {
 	return read_pdh(in, true, f, r);
 }

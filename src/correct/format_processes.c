@@ -21,7 +21,7 @@ struct value {
 };
 
 struct processes {
-	struct recording *r;
+	struct usage *r;
 	int time, pid, cpu, name; /* columns; -1: not seen */
 	struct value *values;
 	size_t n, room;
@@ -65,15 +65,15 @@ static int who_of(char **fields, const struct processes *p, uint32_t *ret)
 	char text[96];
 
 	if (p->name < 0)
-		return recording_who(p->r, fields[p->pid], ret);
+		return usage_who(p->r, fields[p->pid], ret);
 	if (!strcasecmp(fields[p->name], "total") || !strcasecmp(fields[p->name], "_Total")) {
 		*ret = WHO_TOTAL;
 		return 0;
 	}
 	if (p->pid < 0)
-		return recording_who(p->r, fields[p->name], ret);
+		return usage_who(p->r, fields[p->name], ret);
 	snprintf(text, sizeof(text), "%.40s (%.12s)", fields[p->name], fields[p->pid]);
-	return recording_who(p->r, text, ret);
+	return usage_who(p->r, text, ret);
 }
 
 static int keep(struct processes *p, struct value v)
@@ -153,16 +153,14 @@ static int make_pieces(struct processes *p)
 			last = time;
 			time = v->time;
 		}
-		err = recording_add(p->r, v->who, last, v->time,
-				    v->percent / 100 * (v->time - last));
+		err = usage_add(p->r, v->who, last, v->time, v->percent / 100 * (v->time - last));
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-static int read_delimited(const struct input *in, char delimiter, size_t columns,
-			  struct recording *r)
+static int read_delimited(const struct input *in, char delimiter, size_t columns, struct usage *r)
 {
 	struct processes p = {.r = r, .time = -1, .pid = -1, .cpu = -1, .name = -1};
 	int err = table_read(in->text, in->size, delimiter, columns, take_row, &p);
@@ -187,14 +185,14 @@ static size_t count_columns(const char *text)
 	return n > 1 ? n - 1 : 1;
 }
 
-static int read_pidstat(const struct input *in, struct failure *f, struct recording *r)
+static int read_pidstat(const struct input *in, struct failure *f, struct usage *r)
 {
 	(void)f;
 	r->cpus = input_cpus(in);
 	return read_delimited(in, ' ', count_columns(in->text), r);
 }
 
-static int read_csv(const struct input *in, struct failure *f, struct recording *r)
+static int read_csv(const struct input *in, struct failure *f, struct usage *r)
 {
 	char line[1024];
 

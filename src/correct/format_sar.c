@@ -13,7 +13,7 @@
 #include <string.h>
 
 struct sar {
-	struct recording *r;
+	struct usage *r;
 	int interval, time, cpu, idle, iowait, steal; /* columns; -1: not seen */
 	double last;
 };
@@ -42,7 +42,7 @@ static void take_head(char **fields, size_t n, struct sar *s)
 }
 
 /* "host;-1;time;LINUX-RESTART (8 CPU)": how many CPUs there are. */
-static void take_restart(const char *text, struct recording *r)
+static void take_restart(const char *text, struct usage *r)
 {
 	const char *open = strchr(text, '(');
 	unsigned cpus;
@@ -73,8 +73,8 @@ static int take_cpu(char **fields, size_t n, struct sar *s)
 	busy = 100 - idle - percent(fields, n, s->iowait) - percent(fields, n, s->steal);
 	s->r->dated = dated;
 	s->last = time;
-	return recording_add(s->r, WHO_TOTAL, time - interval, time,
-			     busy > 0 ? busy / 100 * interval : 0);
+	return usage_add(s->r, WHO_TOTAL, time - interval, time,
+			 busy > 0 ? busy / 100 * interval : 0);
 }
 
 static int take_row(char **fields, size_t n, void *data)
@@ -97,7 +97,7 @@ static int take_row(char **fields, size_t n, void *data)
 	return cpu < 0 ? take_cpu(fields, n, s) : 0;
 }
 
-static int read_sar(const struct input *in, struct failure *f, struct recording *r)
+static int read_sar(const struct input *in, struct failure *f, struct usage *r)
 {
 	struct sar s = {.r = r, .idle = -1};
 

@@ -13,7 +13,7 @@
 #define HALF_DAY 43200
 
 struct sar_text {
-	struct recording *r;
+	struct usage *r;
 	int idle, iowait, steal; /* columns behind the time; idle -1: in no table of CPUs */
 	bool any;
 	double last; /* when the interval under way began */
@@ -70,8 +70,8 @@ static int take_all(char **fields, size_t n, double time, struct sar_text *s)
 	}
 	s->last = table_next_day(time, from, false);
 	busy = 100 - idle - percent(fields, n, s->iowait) - percent(fields, n, s->steal);
-	return recording_add(s->r, WHO_TOTAL, from, s->last,
-			     busy > 0 ? busy / 100 * (s->last - from) : 0);
+	return usage_add(s->r, WHO_TOTAL, from, s->last,
+			 busy > 0 ? busy / 100 * (s->last - from) : 0);
 }
 
 static int take_row(char **fields, size_t n, void *data)
@@ -95,7 +95,7 @@ static int take_row(char **fields, size_t n, void *data)
 	return 0;
 }
 
-static int read_sar_text(const struct input *in, struct failure *f, struct recording *r)
+static int read_sar_text(const struct input *in, struct failure *f, struct usage *r)
 {
 	struct sar_text s = {.r = r, .idle = -1};
 

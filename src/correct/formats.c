@@ -85,12 +85,12 @@ static void drop_nuls(char *text, size_t size)
 }
 
 static int parse_as(const struct format *format, const struct input *in, struct failure *f,
-		    struct recording *ret)
+		    struct usage *ret)
 {
-	struct recording r;
+	struct usage r;
 	int err;
 
-	recording_init(&r);
+	usage_init(&r);
 	r.format = format->name;
 	err = format->read(in, f, &r);
 	if (err && !f->text[0])
@@ -100,15 +100,15 @@ static int parse_as(const struct format *format, const struct input *in, struct 
 				  "%s: no interval with CPU figures in it (read as %s)", in->path,
 				  format->name);
 	if (err) {
-		recording_done(&r);
+		usage_done(&r);
 		return err;
 	}
 	*ret = r;
 	return 0;
 }
 
-int recording_parse(const char *text, size_t size, bool host, const char *vm, const char *path,
-		    struct failure *f, struct recording *ret)
+int usage_parse(const char *text, size_t size, bool host, const char *vm, const char *path,
+		struct failure *f, struct usage *ret)
 {
 	_cleanup_(free_ptr) char *copy = malloc(size + 1);
 	struct input in = {.text = copy, .size = size, .path = path, .vm = vm};
@@ -128,17 +128,21 @@ int recording_parse(const char *text, size_t size, bool host, const char *vm, co
 	}
 	return failure_set(
 		f, -EBADMSG, "%s: no format that is known here; expected %s", path,
-		host ? "JSON of 'desched ledger --json', esxtop -b or domstats as CSV"
-		     : "sadf -d, sar -u, pidstat -h, perfmon CSV, or columns time,process,%cpu");
+		host ? "JSON of 'desched ledger --json', esxtop -b, domstats as CSV, or a file of "
+		       "'desched record' with the page"
+		     : "a file of 'desched record', sadf -d, sar -u, pidstat -h, perfmon CSV, or "
+		       "columns time,process,%cpu");
 }
 
 static int read_file(const char *path, bool host, const char *vm, struct failure *f,
-		     struct recording *ret)
+		     struct usage *ret)
 {
 	_cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	_cleanup_(free_ptr) char *text = NULL;
 	size_t used = 0, size = 0;
 
+	if (usage_is_recording(path))
+		return usage_read_recording(path, host, f, ret);
 	if (fd < 0)
 		return failure_errno(f, -errno, "%s", path);
 	for (;;) {
@@ -157,17 +161,17 @@ static int read_file(const char *path, bool host, const char *vm, struct failure
 		if (n < 0)
 			return failure_errno(f, -errno, "%s", path);
 		if (!n)
-			return recording_parse(text, used, host, vm, path, f, ret);
+			return usage_parse(text, used, host, vm, path, f, ret);
 		used += (size_t)n;
 	}
 }
 
-int recording_read_guest(const char *path, struct failure *f, struct recording *ret)
+int usage_read_guest(const char *path, struct failure *f, struct usage *ret)
 {
 	return read_file(path, false, NULL, f, ret);
 }
 
-int recording_read_host(const char *path, const char *vm, struct failure *f, struct recording *ret)
+int usage_read_host(const char *path, const char *vm, struct failure *f, struct usage *ret)
 {
 	return read_file(path, true, vm, f, ret);
 }

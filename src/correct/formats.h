@@ -3,7 +3,7 @@
 #ifndef CORRECT_FORMATS_H
 #define CORRECT_FORMATS_H
 
-#include "correct/recording.h"
+#include "correct/usage.h"
 
 /* A file that is being read. */
 struct input {
@@ -17,12 +17,16 @@ struct format {
 	const char *name;
 	bool host; /* whether it is a host's file or a guest's */
 	bool (*is)(const struct input *in);
-	int (*read)(const struct input *in, struct failure *f, struct recording *r);
+	int (*read)(const struct input *in, struct failure *f, struct usage *r);
 };
 
 extern const struct format format_sar, format_sar_text, format_pidstat, format_perfmon,
 	format_processes;
 extern const struct format format_esxtop, format_ledger, format_domstats;
+
+/* What `desched record` writes is no text, and is read frame by frame, whatever its size. */
+bool usage_is_recording(const char *path);
+int usage_read_recording(const char *path, bool host, struct failure *f, struct usage *ret);
 
 /* The first line, cut to fit. */
 void input_line(const struct input *in, char *buf, size_t size);

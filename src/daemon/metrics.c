@@ -43,6 +43,10 @@ VALUE(slews, in->clock->slews)
 VALUE(fed, in->clock->fed)
 VALUE(pauses, in->clock->pauses)
 VALUE(pause_seconds, ns_to_s(in->clock->pause_ns))
+VALUE(suspends, in->clock->suspends)
+VALUE(suspend_seconds, ns_to_s(in->clock->suspend_ns))
+VALUE(sets, in->clock->sets)
+VALUE(set_seconds, ns_to_s(in->clock->set_ns))
 VALUE(textfile_failures, in->textfile_failures)
 
 /* Figures of the whole machine. */
@@ -76,6 +80,10 @@ static const struct {
 	{"desched_clock_steps_total", "counter", "steps that were made", steps},
 	{"desched_clock_slews_total", "counter", "slews that were made", slews},
 	{"desched_clock_samples_fed_total", "counter", "samples given to chronyd", fed},
+	{"desched_suspends_total", "counter", "times that this machine was suspended", suspends},
+	{"desched_suspended_seconds_total", "counter", "for how long in all", suspend_seconds},
+	{"desched_clock_sets_total", "counter", "times that others set the clock", sets},
+	{"desched_clock_set_seconds_total", "counter", "by how much in all", set_seconds},
 	{"desched_textfile_failures_total", "counter", "writings of the textfile that failed",
 	 textfile_failures},
 };

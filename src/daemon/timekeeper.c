@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #define CHRONY_AGAIN_NS (10 * NS_PER_SEC)
+#define SUSPEND_NS	(10 * NS_PER_MS)  /* less is the noise of two readings */
+#define SET_NS		(500 * NS_PER_MS) /* chronyd may slew by a tenth of the time */
 #define CHRONY_MAGIC	0x534f434b
 
 /* refclock_sock.c of chrony: the layout is that of the machine. */
@@ -129,6 +132,37 @@ static int step(int64_t offset)
 	return clock_settime(CLOCK_REALTIME, &t) ? -errno : 0;
 }
 
+void timekeeper_watch(struct timekeeper *t, uint64_t mono, uint64_t slept, uint64_t real,
+		      char line[128])
+{
+	int64_t ahead = (int64_t)(real - mono - slept), moved = ahead - t->ahead;
+	uint64_t suspended = u64_sub_floor(slept, t->slept);
+
+	if (t->watched && suspended > SUSPEND_NS) {
+		t->suspends++;
+		t->suspend_ns += suspended;
+		snprintf(line, 128, "suspended for %.3f s", ns_to_s(suspended));
+	}
+	if (t->watched && (uint64_t)llabs(moved) > SET_NS) {
+		t->sets++;
+		t->set_ns += (uint64_t)llabs(moved);
+		snprintf(line, 128, "clock: set %s by %.3f s, not by vmdesched",
+			 moved < 0 ? "back" : "forward", (double)llabs(moved) / 1e9);
+	}
+	t->watched = true;
+	t->slept = slept;
+	t->ahead = ahead;
+}
+
+/* All clocks at one instant; where a gap lies between the readings, the next second will do. */
+static void watch(struct timekeeper *t, char line[128])
+{
+	uint64_t slept = clock_slept(), mono = clock_mono(), real = clock_real();
+
+	if (clock_mono() - mono < SUSPEND_NS && u64_sub_floor(clock_slept(), slept) < SUSPEND_NS)
+		timekeeper_watch(t, mono, slept, real, line);
+}
+
 static void act(struct timekeeper *t, enum clock_action action, char line[128])
 {
 	const struct hosttime_reading *r = &t->reading;
@@ -148,6 +182,7 @@ static void act(struct timekeeper *t, enum clock_action action, char line[128])
 	case CLOCK_DO_STEP:
 		err = step(r->offset);
 		t->steps += !err;
+		t->ahead += err ? 0 : r->offset;
 		snprintf(line, 128, "clock: %.3f s behind the host, %s%s", (double)r->offset / 1e9,
 			 err ? "not stepped: " : "stepped forward", err ? strerror(-err) : "");
 		break;
@@ -171,6 +206,7 @@ void timekeeper_called(struct timekeeper *t, uint64_t interval)
 void timekeeper_tick(struct timekeeper *t, char line[128])
 {
 	line[0] = '\0';
+	watch(t, line);
 	t->known = !hosttime_read(&t->host, &t->reading);
 	if (!t->known)
 		return;
@@ -186,14 +222,17 @@ void timekeeper_tick(struct timekeeper *t, char line[128])
 
 json_t *timekeeper_json(const struct timekeeper *t)
 {
-	json_t *o = json_pack("{s:s, s:b, s:b, s:I, s:f, s:I, s:f, s:f, s:I, s:I, s:I, s:I}",
-			      "source", t->host.ops ? t->host.ops->name : "none", "catching_up",
-			      t->policy.catching_up, "chrony", t->chrony >= 0, "jumps",
-			      (json_int_t)t->policy.jumps, "jump_s", ns_to_s(t->policy.jump_ns),
-			      "pauses", (json_int_t)t->pauses, "pause_s", ns_to_s(t->pause_ns),
-			      "longest_pause_s", ns_to_s(t->longest_pause_ns), "fed",
-			      (json_int_t)t->fed, "slews", (json_int_t)t->slews, "steps",
-			      (json_int_t)t->steps, "failures", (json_int_t)t->failures);
+	json_t *o = json_pack(
+		"{s:s, s:b, s:b, s:I, s:f, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:f, "
+		"s:I, s:f}",
+		"source", t->host.ops ? t->host.ops->name : "none", "catching_up",
+		t->policy.catching_up, "chrony", t->chrony >= 0, "jumps",
+		(json_int_t)t->policy.jumps, "jump_s", ns_to_s(t->policy.jump_ns), "pauses",
+		(json_int_t)t->pauses, "pause_s", ns_to_s(t->pause_ns), "longest_pause_s",
+		ns_to_s(t->longest_pause_ns), "fed", (json_int_t)t->fed, "slews",
+		(json_int_t)t->slews, "steps", (json_int_t)t->steps, "failures",
+		(json_int_t)t->failures, "suspends", (json_int_t)t->suspends, "suspend_s",
+		ns_to_s(t->suspend_ns), "sets", (json_int_t)t->sets, "set_s", ns_to_s(t->set_ns));
 
 	if (t->known) {
 		json_object_set_new(o, "lag_s", json_real((double)t->reading.offset / 1e9));

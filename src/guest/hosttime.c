@@ -17,6 +17,7 @@
 
 #define SYNC_NS	 (400 * NS_PER_MS)
 #define STALE_NS (2 * NS_PER_SEC)
+#define SLEPT_NS (10 * NS_PER_MS)
 #define TRIES	 8 /* readings, of which the tightest counts */
 
 struct page_clock_reader {
@@ -24,6 +25,7 @@ struct page_clock_reader {
 	struct page_reader reader;
 	struct clockmap map;
 	struct page_clock stamp; /* the last one */
+	uint64_t slept;		 /* ns, clock_slept() when `map` was begun */
 };
 
 /* The host's stamp, and our counter right after. */
@@ -31,15 +33,8 @@ static int look(struct page_clock_reader *p)
 {
 	struct clock_pair pair;
 	struct page_host host;
-	int err;
+	int err = page_read_host(&p->reader, &host);
 
-	if (page_session_changed(&p->reader)) {
-		clockmap_init(&p->map); /* another host, perhaps: its counter is another one */
-		p->stamp.ticks = 0;
-		if (page_attach(p->mapping.base, p->mapping.size, &p->reader))
-			return -EAGAIN;
-	}
-	err = page_read_host(&p->reader, &host);
 	if (err)
 		return err;
 	clockmap_stamp(&p->map, &host.clock, clock_ticks());
@@ -47,6 +42,30 @@ static int look(struct page_clock_reader *p)
 	clockmap_guest(&p->map, &pair);
 	p->stamp = host.clock;
 	return 0;
+}
+
+/* Some stamps at once. */
+static void synchronize(struct page_clock_reader *p)
+{
+	uint64_t begin = clock_mono();
+
+	clockmap_init(&p->map);
+	p->stamp.ticks = 0;
+	p->slept = clock_slept();
+	while (clock_mono() - begin < SYNC_NS)
+		look(p);
+}
+
+/* Another session may be another host's, with another counter; a suspension may set ours anew. */
+static int keep_up(struct page_clock_reader *p)
+{
+	bool other = page_session_changed(&p->reader);
+
+	if (other && page_attach(p->mapping.base, p->mapping.size, &p->reader))
+		return -EAGAIN;
+	if (other || clock_slept() > p->slept + SLEPT_NS)
+		synchronize(p);
+	return look(p);
 }
 
 static void page_clock_close(void *of)
@@ -60,7 +79,6 @@ static void page_clock_close(void *of)
 static int page_clock_open(const char *path, struct failure *f, void **ret)
 {
 	struct page_clock_reader *p = calloc(1, sizeof(*p));
-	uint64_t begin = clock_mono();
 	int err = p ? page_map(path, f, &p->mapping) : -ENOMEM;
 
 	if (!err && (err = page_attach(p->mapping.base, p->mapping.size, &p->reader)))
@@ -70,9 +88,7 @@ static int page_clock_open(const char *path, struct failure *f, void **ret)
 			page_clock_close(p);
 		return err;
 	}
-	clockmap_init(&p->map);
-	while (clock_mono() - begin < SYNC_NS)
-		look(p);
+	synchronize(p);
 	*ret = p;
 	return 0;
 }
@@ -82,7 +98,7 @@ static int page_clock_read(void *of, struct hosttime_reading *ret)
 	struct page_clock_reader *p = of;
 	struct clock_pair pair;
 	uint64_t real, mono, age;
-	int err = look(p);
+	int err = keep_up(p);
 
 	if (err)
 		return err;

@@ -29,7 +29,8 @@
 #define SYNC_NS	       (400 * NS_PER_MS) /* longest first look at the host's clock */
 #define SYNC_STAMPS    32
 #define STALE_NS       (2 * NS_PER_SEC)
-#define QUEUE_CAPACITY 262144 /* runs that may wait for the host's word, per CPU */
+#define SLEPT_NS       (10 * NS_PER_MS) /* less is the noise of two readings */
+#define QUEUE_CAPACITY 262144		/* runs that may wait for the host's word, per CPU */
 #define GAPS_AT_ONCE   128
 
 struct page_source;
@@ -57,6 +58,7 @@ struct page_source {
 	uint64_t coarse_ns;
 	uint64_t unseen_ns;
 	uint64_t sessions;
+	uint64_t slept; /* ns, clock_slept() when the clocks were last synchronized */
 	bool stale;
 };
 
@@ -114,6 +116,7 @@ static void synchronize(struct page_source *s)
 	struct page_host host;
 
 	clockmap_init(&s->clock);
+	s->slept = clock_slept();
 	s->updates_time = begin;
 	while (clock_mono() - begin < SYNC_NS &&
 	       (s->clock.samples < SYNC_STAMPS || !clockmap_ready(&s->clock))) {
@@ -309,6 +312,12 @@ static void poll_cpu(struct page_source *s, struct page_cpu *c)
 	join_until(c->join, u64_min(c->complete, s->context->account->cpus[c->index].since));
 }
 
+/* A suspension stops our clock and may set the counter anew. */
+static bool has_slept(const struct page_source *s)
+{
+	return clock_slept() > s->slept + SLEPT_NS;
+}
+
 /* Another session: a new host, or a new daemon there. What was waiting has nobody to explain it. */
 static void next_session(struct page_source *s)
 {
@@ -330,7 +339,7 @@ static int source_page_poll(void *source, uint64_t now)
 	int err;
 
 	(void)now;
-	if (page_session_changed(&s->reader))
+	if (page_session_changed(&s->reader) || has_slept(s))
 		next_session(s);
 	err = look(s, &host);
 	if (err)

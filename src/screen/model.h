@@ -5,7 +5,7 @@
  *
  * For every row, and for the whole,
  *
- *     occupied = truth + away        (screen/frame.h)
+ *     occupied = truth + away        (recording/frame.h)
  *
  * and without a filter the rows of processes and (exited) sum up to `busy`. The row `vmdesched`
  * holds the away time of all as if it were CPU time of its own, so that the column of true time
@@ -14,7 +14,7 @@
 #ifndef SCREEN_MODEL_H
 #define SCREEN_MODEL_H
 
-#include "screen/frame.h"
+#include "recording/frame.h"
 
 enum model_sort {
 	SORT_REPORTED,

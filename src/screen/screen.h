@@ -4,7 +4,7 @@
 #define SCREEN_SCREEN_H
 
 #include "screen/feed.h"
-#include "screen/recording.h"
+#include "recording/recording.h"
 
 #include <signal.h>
 

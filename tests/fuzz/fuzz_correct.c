@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-static void check_recording(const struct recording *r)
+static void check_recording(const struct usage *r)
 {
 	CHECK(r->n > 0);
 	for (size_t i = 0; i < r->n; i++) {
@@ -38,14 +38,14 @@ static void check_correction(const struct correction *c)
 	}
 }
 
-static void both(struct recording *guest, const char *text, size_t size)
+static void both(struct usage *guest, const char *text, size_t size)
 {
 	static const struct correct_options o = {.align = {.max_lag = 10}, .sampled_hz = 64};
-	struct recording host;
+	struct usage host;
 	struct correction c;
 	struct failure f = {""};
 
-	if (recording_parse(text, size, true, NULL, "host", &f, &host)) {
+	if (usage_parse(text, size, true, NULL, "host", &f, &host)) {
 		CHECK(f.text[0]);
 		return;
 	}
@@ -56,7 +56,7 @@ static void both(struct recording *guest, const char *text, size_t size)
 	} else {
 		CHECK(f.text[0]);
 	}
-	recording_done(&host);
+	usage_done(&host);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -64,13 +64,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *text = (const char *)data;
 	const char *cut = size ? memchr(text, 0x1e, size) : NULL;
 	size_t n = cut ? (size_t)(cut - text) : size;
-	struct recording guest;
+	struct usage guest;
 	struct failure f = {""};
 
-	if (recording_parse(text, n, false, NULL, "guest", &f, &guest)) {
+	if (usage_parse(text, n, false, NULL, "guest", &f, &guest)) {
 		CHECK(f.text[0]);
 		if (cut)
-			recording_init(&guest);
+			usage_init(&guest);
 		else
 			return 0;
 	} else {
@@ -78,6 +78,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (cut)
 		both(&guest, cut + 1, size - n - 1);
-	recording_done(&guest);
+	usage_done(&guest);
 	return 0;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A recording from anywhere. The first byte says whether the file's checksums are put right before
- * it is read, so that what stands behind them is reached as well.
+ * it is read, so that what stands behind them is reached as well. It is read as frames, and as what
+ * is to be corrected, from both sides.
  */
 #include "fuzz.h"
 
 #include "base/units.h"
-#include "screen/recording.h"
-#include "screen/recording_layout.h"
+#include "correct/formats.h"
+#include "recording/layout.h"
+#include "recording/recording.h"
 
 #include <errno.h>
 #include <string.h>
@@ -52,6 +54,21 @@ static void read_all(const char *path)
 	recording_close(r);
 }
 
+static void correct_it(const char *path, bool host)
+{
+	struct failure f = {.text = ""};
+	struct usage u;
+
+	if (usage_read_recording(path, host, &f, &u)) {
+		CHECK(f.text[0] && !strchr(f.text, '\n'));
+		return;
+	}
+	CHECK(u.n > 0);
+	for (size_t i = 0; i < u.n; i++)
+		CHECK(u.pieces[i].from < u.pieces[i].to && u.pieces[i].cpu >= 0);
+	usage_done(&u);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size + 1);
@@ -69,6 +86,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(write(fd, copy, size - 1) == (ssize_t)(size - 1));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	read_all(path);
+	correct_it(path, false);
+	correct_it(path, true);
 	close(fd);
 	free(copy);
 	return 0;

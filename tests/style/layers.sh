@@ -16,9 +16,10 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	guest) echo base ledger bpf policy guest ;;
 	daemon) echo base ledger bpf policy guest daemon ;;
 	lab) echo base ledger bpf policy host lab ;;
-	screen) echo base ledger guest screen ;;
+	recording) echo base ledger recording ;;
+	screen) echo base ledger guest recording screen ;;
 	doctor) echo base doctor ;;
-	correct) echo base correct ;;
+	correct) echo base ledger recording correct ;;
 	view) echo base ledger bpf guest view ;;
 	vmm) echo base ledger policy vmm ;;
 	ticks) echo base ledger bpf policy sim host ticks ;;

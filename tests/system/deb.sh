@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 # deb.sh [DIR [SUITE]]: the packages of `make deb` in DIR (build-deb), as a new user has them. SUITE:
 # bookworm (default). Two parts: installed in a clean Debian made by mmdebstrap, commands, man pages,
-# completion and libraries are tried; then that Debian is booted in a virtual machine, with systemd,
-# and vmdesched has to answer there. Needs root and mmdebstrap, QEMU and busybox; not part of 'make
-# test', since it installs some hundred packages.
+# completion and libraries are tried; then that Debian is booted with its own kernel and systemd in a
+# virtual machine, where vmdesched, the exporter and the view have to run as units, and the commands are
+# tried as a new user would. What they print there is left in DIR/tried. Needs root and mmdebstrap, QEMU
+# and busybox; not part of 'make test', since it installs some hundred packages.
 set -eu
 cd "$(dirname "$0")/../.."
 debs=${1:-build-deb}
@@ -31,11 +32,13 @@ failed=0
 # The packages have to bring all that they need: beside them there is only what a minimal system lacks
 # for the checks.
 install_root() {
+	packages=systemd-sysv,man-db,bash-completion,kmod,procps,linux-image-cloud-amd64,sysstat
+	packages=$packages,prometheus-node-exporter
 	mkdir "$work/debs"
 	cp "$debs"/*.deb "$work/debs"
 	rm -f "$work"/debs/*-dbgsym_*.deb
 	# shellcheck disable=SC2016 # expanded by mmdebstrap
-	mmdebstrap --quiet --variant=apt --include=systemd-sysv,man-db,bash-completion,kmod \
+	mmdebstrap --quiet --variant=apt --include="$packages" \
 		--dpkgopt='path-include=/usr/share/man/*' \
 		--customize-hook="copy-in $work/debs /" \
 		--customize-hook='chroot "$1" sh -c "apt-get install -y --no-install-recommends /debs/*.deb"' \
@@ -105,20 +108,77 @@ check_development() {
 
 # What runs in the virtual machine, as a unit, and says it on the second serial port.
 add_checks() {
+	for name in node-exporter:prometheus-node-exporter sysstat:sysstat-collect; do
+		mkdir -p "$root/etc/systemd/system/${name#*:}.service.d"
+		cp "$root/usr/share/doc/desched/examples/${name%%:*}-view.conf" \
+			"$root/etc/systemd/system/${name#*:}.service.d"
+	done
+	sed -i 's/^ENABLED=.*/ENABLED="true"/' "$root/etc/default/sysstat"
 	cat >"$root/check" <<-'END'
-		#!/bin/sh
-		systemctl cat vmdesched.service >/dev/null 2>&1 ||
-			systemd-run --unit=vmdesched /usr/sbin/vmdesched
+		#!/bin/bash
+		get() { # get PORT
+			exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && cat <&3
+		}
+		has_view() { # has_view UNIT: whether its /proc is the view
+			pid=$(systemctl show -p MainPID --value "$1")
+			grep -q ' /proc [^-]*- fuse' "/proc/$pid/mountinfo" && echo yes || echo no
+		}
+		try() { # try COMMAND...: shown as somebody would see it who typed it
+			{
+				echo "\$ $*"
+				timeout -k 5 60 "$@" </dev/null
+				echo "[$?]"
+			} 2>&1 | sed 's/^/tried: /'
+		}
+		as_nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
 		for i in $(seq 120); do desched stat cpu >/dev/null 2>&1 && break; sleep 1; done
 		echo "active: $(systemctl is-active vmdesched)"
+		echo "enabled: $(systemctl is-enabled vmdesched vmdesched-exporter desched-view | tr '\n' ' ')"
+		echo "user: $(ps -o user= -p "$(systemctl show -p MainPID --value vmdesched)")"
 		echo "cpu: $(desched stat cpu)"
 		api-user
 		echo "guest API: $?"
 		desched top -b -n 1 -d 2 | grep vmdesched
+		systemctl start vmdesched-exporter
+		sleep 2
+		echo "exporter: $(get 9919 | grep -c '^desched_cpu_occupied_seconds_total')"
+		systemctl restart prometheus-node-exporter
+		sleep 5
+		echo "view: $(systemctl is-active desched-view)"
+		echo "node_exporter: $(systemctl is-active prometheus-node-exporter)"
+		echo "node_exporter in the view: $(has_view prometheus-node-exporter)"
+		echo "node_exporter tells: $(get 9100 | grep -c '^node_cpu_seconds_total')"
+		for i in 1 2 3; do systemctl start sysstat-collect && sleep 2; done
+		echo "sysstat: $(systemctl show -p Result --value sysstat-collect)"
+		echo "sar: $(LC_ALL=C sar -u | grep -c '^[0-9].* all ')"
+		kill -KILL "$(pgrep -o -f 'desched view --mount')"
+		sleep 2
+		echo "without its view: $(get 9100 | grep -c '^node_cpu_seconds_total')"
+		try desched
+		try desched top -b -n 1 -d 2
+		try desched view -- top -b -n 1
+		try desched doctor
+		try desched stat
+		try desched stat steal elapsed
+		try desched record -n 2 -d 1 /tmp/rec
+		try desched top --replay /tmp/rec -b
+		try desched correct /tmp/rec /tmp/rec
+		try desched ledger -n 1
+		try desched vm
+		try $as_nobody desched top -b -n 1 -d 1
+		try $as_nobody desched view -- top -b -n 1
+		try $as_nobody desched doctor
+		try $as_nobody desched stat cpu
+		try $as_nobody desched record -n 2 -d 1 /tmp/rec2
+		try $as_nobody desched ledger -n 1
+		try $as_nobody vmdesched
+		try systemctl status --no-pager vmdesched
 		echo "restarts: $(systemctl show -p NRestarts --value vmdesched)"
 		systemctl stop vmdesched
 		echo "stopped: $(systemctl show -p Result --value vmdesched)"
-		journalctl -u vmdesched --no-pager | sed 's/^/journal: /'
+		for unit in vmdesched vmdesched-exporter desched-view sysstat-collect prometheus-node-exporter; do
+			journalctl -u $unit --no-pager | tail -n 20 | sed 's/^/journal: /'
+		done
 		echo done
 		poweroff -f
 	END
@@ -138,7 +198,7 @@ add_checks() {
 }
 
 # The root file system travels as an archive in the initramfs and is laid out in memory: so that no
-# module is needed, and nothing has to be mounted here.
+# disk is needed, and nothing has to be mounted here.
 make_image() {
 	mkdir -p "$work/image/bin" "$work/image/new" "$work/image/proc" "$work/image/dev"
 	cp "$(command -v busybox)" "$work/image/bin/busybox"
@@ -153,14 +213,15 @@ make_image() {
 	chmod +x "$work/image/init"
 	tar -c -C "$root" --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' \
 		--exclude='./usr/share/locale/*' --exclude='./var/cache/*' --exclude='./var/lib/apt/lists/*' \
-		--exclude='./usr/libexec/desched/*' --exclude='./dev/*' . >"$work/image/root.tar"
+		--exclude='./usr/libexec/desched/*' --exclude='./boot/*' --exclude='./dev/*' . \
+		>"$work/image/root.tar"
 	(cd "$work/image" && find . | cpio --quiet -o -H newc) >"$work/image.cpio"
 }
 
 boot() {
-	qemu-system-x86_64 -accel tcg -cpu max -m 2048 -smp 1 -nodefaults -no-user-config -no-reboot \
-		-display none -nic none -kernel "$(scripts/fetch-kernel)" -initrd "$work/image.cpio" \
-		-append "console=ttyS0 panic=-1 systemd.show_status=no" \
+	qemu-system-x86_64 -accel tcg -cpu max -m 3072 -smp 1 -nodefaults -no-user-config -no-reboot \
+		-display none -nic none -kernel "$(ls "$root"/boot/vmlinuz-*)" -initrd "$work/image.cpio" \
+		-append "console=ttyS0 panic=-1 no_timer_check systemd.show_status=no" \
 		-serial "file:$work/console" -serial "file:$work/said" &
 	qemu=$!
 	for _ in $(seq 600); do
@@ -178,7 +239,19 @@ said() { # said NAME PATTERN
 }
 
 check_booted() {
+	sed -n 's/^tried: //p' "$work/said" | tr -d '\r' >"$debs/tried"
+	[ -s "$debs/tried" ] || echo "deb: nothing was tried" >&2
 	said "vmdesched is active" '^active: active'
+	said "vmdesched is enabled, the exporter and the view are for who wants them" \
+		'^enabled: enabled disabled disabled'
+	said "vmdesched has become its user" '^user: vmdesched'
+	said "the exporter answers" '^exporter: 1'
+	said "the view is there" '^view: active'
+	said "node_exporter runs in it" '^node_exporter in the view: yes'
+	said "node_exporter has figures" '^node_exporter tells: [1-9]'
+	said "node_exporter goes on when the view is killed" '^without its view: [1-9]'
+	said "sar collects in it" '^sysstat: success'
+	said "sar has figures" '^sar: [1-9]'
 	said "desched stat has figures" '^cpu: [0-9]*\.[0-9]*[1-9]'
 	said "the guest API answers" '^guest API: 0'
 	said "desched top has vmdesched" ' vmdesched'

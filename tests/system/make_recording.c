@@ -4,8 +4,8 @@
  * 3 seconds apart from 2026-11-20 12:00:00 UTC on; for tests and for looking at the screen.
  */
 #include "base/units.h"
-#include "screen/frame.h"
-#include "screen/recording.h"
+#include "recording/frame.h"
+#include "recording/recording.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -236,7 +236,14 @@ head -c 500 "$dir/a.rec" >"$dir/cut.rec"
 start "$desched" top --replay "$dir/cut.rec"
 see 'is cut off: what follows is not shown'
 
-# ---- live, for everybody: what /proc tells ----
+# ---- live, for everybody: what /proc tells; names of real processes reach no terminal as control
+# characters, those of ISO 6429's upper half among them, and letters stay what they are ----
+sh -c 'printf "e\303\251\302\2332J\033]" >/proc/$$/comm; while :; do :; done' &
+evil=$!
+"$desched" top -b -n 1 -d 0.5 --socket "$dir/none" >"$dir/out" 2>"$dir/err" || :
+kill $evil
+grep -q "$(printf 'e\303\251?2J?]$')" "$dir/out" ||
+	complain "a hostile name: $(grep -a 2J "$dir/out" | od -c)"
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	as_nobody() {
 		setpriv --reuid=65534 --regid=65534 --clear-groups "$@"

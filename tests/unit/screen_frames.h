@@ -20,7 +20,10 @@
 #ifndef SCREEN_FRAMES_H
 #define SCREEN_FRAMES_H
 
-#include "screen/frame.h"
+#include "recording/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #define FRAMES_TIME UINT64_C(1795176011000000000) /* date -ud '2026-11-20 12:00:11' +%s */
 

@@ -26,7 +26,7 @@ static double unit(struct random *r)
 
 /* Both recordings of one VM, and what is made of them. */
 struct pair {
-	struct recording guest, host;
+	struct usage guest, host;
 	struct correction c;
 	struct failure f;
 };
@@ -34,8 +34,8 @@ struct pair {
 static void pair_init(struct pair *p)
 {
 	memset(p, 0, sizeof(*p));
-	recording_init(&p->guest);
-	recording_init(&p->host);
+	usage_init(&p->guest);
+	usage_init(&p->host);
 	p->guest.dated = p->host.dated = true;
 	p->guest.cpus = 1;
 }
@@ -43,17 +43,17 @@ static void pair_init(struct pair *p)
 static void pair_done(struct pair *p)
 {
 	correction_done(&p->c);
-	recording_done(&p->guest);
-	recording_done(&p->host);
+	usage_done(&p->guest);
+	usage_done(&p->host);
 }
 
-static void add(struct recording *r, const char *name, double from, double to, double cpu)
+static void add(struct usage *r, const char *name, double from, double to, double cpu)
 {
 	uint32_t who = WHO_TOTAL;
 
 	if (name)
-		assert_int_equal(recording_who(r, name, &who), 0);
-	assert_int_equal(recording_add(r, who, from, to, cpu), 0);
+		assert_int_equal(usage_who(r, name, &who), 0);
+	assert_int_equal(usage_add(r, who, from, to, cpu), 0);
 }
 
 static int go(struct pair *p, const struct correct_options *o)

@@ -6,8 +6,8 @@
 #include "near.h"
 
 #include "base/units.h"
-#include "correct/recording.h"
 #include "correct/table.h"
+#include "correct/usage.h"
 
 #include <errno.h>
 #include <math.h>
@@ -21,19 +21,19 @@
 
 static struct failure f;
 
-static int parse(const char *text, bool host, const char *vm, struct recording *ret)
+static int parse(const char *text, bool host, const char *vm, struct usage *ret)
 {
 	memset(&f, 0, sizeof(f));
-	return recording_parse(text, strlen(text), host, vm, "file", &f, ret);
+	return usage_parse(text, strlen(text), host, vm, "file", &f, ret);
 }
 
-static void guest(const char *text, struct recording *ret)
+static void guest(const char *text, struct usage *ret)
 {
 	if (parse(text, false, NULL, ret))
 		fail_msg("%s", f.text);
 }
 
-static void host(const char *text, const char *vm, struct recording *ret)
+static void host(const char *text, const char *vm, struct usage *ret)
 {
 	if (parse(text, true, vm, ret))
 		fail_msg("%s", f.text);
@@ -41,14 +41,14 @@ static void host(const char *text, const char *vm, struct recording *ret)
 
 static void refused(const char *text, bool is_host, const char *vm, const char *why)
 {
-	struct recording r;
+	struct usage r;
 
 	assert_true(parse(text, is_host, vm, &r) < 0);
 	if (!strstr(f.text, why))
 		fail_msg("'%s' does not say '%s'", f.text, why);
 }
 
-static void is_piece(const struct recording *r, size_t i, uint32_t who, double from, double to,
+static void is_piece(const struct usage *r, size_t i, uint32_t who, double from, double to,
 		     double cpu)
 {
 	assert_true(i < r->n);
@@ -62,7 +62,7 @@ static void is_piece(const struct recording *r, size_t i, uint32_t who, double f
 
 static void test_sadf(void **state)
 {
-	struct recording r;
+	struct usage r;
 
 	(void)state;
 	guest("vm;-1;2019-04-18 13:20:00 UTC;LINUX-RESTART\t(2 CPU)\n"
@@ -80,12 +80,12 @@ static void test_sadf(void **state)
 	/* 1555593610 by date(1); busy is 30 %, neither idle nor waiting nor stolen. */
 	is_piece(&r, 0, WHO_TOTAL, 1555593600, 1555593610, 3.0);
 	assert_int_equal(r.skipped, 1);
-	recording_done(&r);
+	usage_done(&r);
 }
 
 static void test_sar_text(void **state)
 {
-	struct recording r;
+	struct usage r;
 
 	(void)state;
 	guest("Linux 2.6.18 (vm)        03/24/11\n"
@@ -115,19 +115,19 @@ static void test_sar_text(void **state)
 	assert_int_equal(r.n, 2);
 	is_piece(&r, 0, WHO_TOTAL, 86390, 86400, 3);
 	is_piece(&r, 1, WHO_TOTAL, 86400, 86420, 16);
-	recording_done(&r);
+	usage_done(&r);
 	guest("Linux 6.1.0 (vm) \t03/24/11 \t_x86_64_\t(8 CPU)\n\n"
 	      "17:00:59        CPU     %user     %nice   %system   %iowait    %steal     %idle\n"
 	      "17:01:09        all      0.00      0.00      0.00      0.00      0.00     75.00\n",
 	      &r);
 	assert_int_equal(r.cpus, 8);
 	is_piece(&r, 0, WHO_TOTAL, 61259, 61269, 2.5);
-	recording_done(&r);
+	usage_done(&r);
 }
 
 static void test_pidstat(void **state)
 {
-	struct recording r;
+	struct usage r;
 
 	(void)state;
 	guest("Linux 6.1.0 (vm) \t11/22/26 \t_x86_64_\t(4 CPU)\n\n"
@@ -147,13 +147,13 @@ static void test_pidstat(void **state)
 	is_piece(&r, 2, WHO_FIRST, 1795319775, 1795319780, 5.0);
 	assert_string_equal(r.names[WHO_FIRST], "init (1)");
 	assert_string_equal(r.names[WHO_FIRST + 1], "web srv (11113)");
-	recording_done(&r);
+	usage_done(&r);
 }
 
 /* Times of day without a date pass midnight. */
 static void test_processes(void **state)
 {
-	struct recording r;
+	struct usage r;
 
 	(void)state;
 	guest("timestamp;process;%CPU\n23:59:50;total;80\n23:59:50;\"a;b\";30\n"
@@ -167,14 +167,14 @@ static void test_processes(void **state)
 	is_piece(&r, 2, WHO_TOTAL, 86390, 86400, 6);
 	assert_string_equal(r.names[WHO_FIRST], "a;b");
 	assert_int_equal(r.skipped, 1);
-	recording_done(&r);
+	usage_done(&r);
 	/* With one time only nothing tells how long the interval was. */
 	refused("time,process,%cpu\n100,a,50\n", false, NULL, "no interval");
 }
 
 static void test_perfmon(void **state)
 {
-	struct recording r;
+	struct usage r;
 
 	(void)state;
 	guest("\"(PDH-CSV 4.0) (UTC)(0)\",\"\\\\WIN\\Processor(0)\\% Processor Time\","
@@ -197,7 +197,7 @@ static void test_perfmon(void **state)
 	is_piece(&r, 0, WHO_TOTAL, 1427409720, 1427409735, 9);
 	is_piece(&r, 1, WHO_FIRST, 1427409720, 1427409735, 18);
 	assert_string_equal(r.names[WHO_FIRST], "sql(1)\\x");
-	recording_done(&r);
+	usage_done(&r);
 }
 
 /* ---- a host's ---- */
@@ -214,7 +214,7 @@ static void test_esxtop(void **state)
 	static const char text[] = ESXTOP_HEAD "03/26/2015 22:42:00,1,1,1,1,1,1\n"
 					       "03/26/2015 22:42:20,99,5,40,15,60,77\n"
 					       "03/26/2015 22:42:20,99,5,90,15,60,77\n";
-	struct recording r;
+	struct usage r;
 
 	(void)state;
 	host(text, "web1", &r);
@@ -224,7 +224,7 @@ static void test_esxtop(void **state)
 	is_piece(&r, 1, WHO_READY, 1427409720, 1427409740, 3);
 	is_piece(&r, 2, WHO_TOTAL, 1427409720, 1427409740, 12);
 	assert_int_equal(r.skipped, 1); /* the second row of the same time */
-	recording_done(&r);
+	usage_done(&r);
 	refused(text, true, NULL, "choose one with --vm: web1, db");
 	refused(text, true, "web", "no VM 'web'; it has: web1, db");
 	refused("(PDH-CSV 4.0) (UTC)(0),\\\\h\\Physical Cpu(0)\\% Processor Time\n", true, NULL,
@@ -234,7 +234,7 @@ static void test_esxtop(void **state)
 /* A VM that esxtop does not show vCPU by vCPU. */
 static void test_esxtop_groups(void **state)
 {
-	struct recording r;
+	struct usage r;
 
 	(void)state;
 	host("(PDH-CSV 4.0) (UTC)(0),\\\\h\\Group Cpu(1:idle)\\% Used,"
@@ -246,7 +246,7 @@ static void test_esxtop_groups(void **state)
 	assert_int_equal(r.n, 2);
 	is_piece(&r, 0, WHO_TOTAL, 1427409720, 1427409730, 12);
 	is_piece(&r, 1, WHO_READY, 1427409720, 1427409730, 3);
-	recording_done(&r);
+	usage_done(&r);
 }
 
 #define LEDGER(kind, seconds, run, ready)                                                          \
@@ -257,7 +257,7 @@ static void test_esxtop_groups(void **state)
 
 static void test_ledger(void **state)
 {
-	struct recording r;
+	struct usage r;
 
 	(void)state;
 	host(LEDGER("interval", "1.5", "0.5", "0.75") LEDGER("interval", "2", "1", "0")
@@ -272,13 +272,30 @@ static void test_ledger(void **state)
 	is_piece(&r, 2, WHO_TOTAL, 1.5, 3.5, 1.25);
 	is_piece(&r, 3, WHO_READY, 1.5, 3.5, 0);
 	assert_int_equal(r.skipped, 1);
-	recording_done(&r);
+	usage_done(&r);
 	refused(LEDGER("interval", "1", "1", "1"), true, "vm2", "no VM 'vm2'; it has: vm1");
+}
+
+/* The first date counts; the host's clock is turned back an hour in the second interval. */
+static void test_ledger_dates(void **state)
+{
+	struct usage r;
+
+	(void)state;
+	host("{\"kind\":\"interval\",\"time_s\":1700000010,\"seconds\":4,\"vms\":[{\"name\":\"a\","
+	     "\"vcpus\":[{\"seconds\":{\"run\":1}}]}]}\n"
+	     "{\"kind\":\"interval\",\"time_s\":1699996414,\"seconds\":4,\"vms\":[{\"name\":\"a\","
+	     "\"vcpus\":[{\"seconds\":{\"run\":2}}]}]}\n",
+	     NULL, &r);
+	assert_true(r.dated);
+	is_piece(&r, 0, WHO_TOTAL, 1700000006, 1700000010, 1);
+	is_piece(&r, 2, WHO_TOTAL, 1700000010, 1700000014, 2);
+	usage_done(&r);
 }
 
 static void test_domstats(void **state)
 {
-	struct recording r;
+	struct usage r;
 
 	(void)state;
 	host("time,domain,vcpu.0.time,vcpu.1.time,vcpu.0.wait,cpu.time\n"
@@ -297,12 +314,12 @@ static void test_domstats(void **state)
 	is_piece(&r, 2, WHO_TOTAL, 1700000020, 1700000030, 2);
 	is_piece(&r, 3, WHO_READY, 1700000020, 1700000030, 0.5);
 	assert_int_equal(r.skipped, 2);
-	recording_done(&r);
+	usage_done(&r);
 	/* Without vCPUs the process's time has to do. */
 	host("timestamp;cpu.time\n0;0\n10;5000000000\n", NULL, &r);
 	is_piece(&r, 0, WHO_TOTAL, 0, 10, 5);
 	assert_int_equal(r.n, 1); /* and nothing is known of waiting */
-	recording_done(&r);
+	usage_done(&r);
 	refused("domain,cpu.time\nweb1,5\n", true, NULL, "no column 'time'");
 }
 
@@ -381,24 +398,24 @@ static void test_rows(void **state)
 
 static void test_names(void **state)
 {
-	struct recording r;
+	struct usage r;
 	uint32_t a, b;
 
 	(void)state;
-	recording_init(&r);
-	assert_int_equal(recording_who(&r, "\033[2Jx", &a), 0);
+	usage_init(&r);
+	assert_int_equal(usage_who(&r, "\033[2Jx", &a), 0);
 	assert_string_equal(r.names[a], "?[2Jx");
 	for (int i = 0; i < 1000; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "p%d", i);
-		assert_int_equal(recording_who(&r, name, &b), 0);
+		assert_int_equal(usage_who(&r, name, &b), 0);
 		assert_int_equal(b, a + 1 + (uint32_t)i);
 		assert_string_equal(r.names[b], name);
 	}
-	assert_int_equal(recording_who(&r, "p500", &b), 0);
+	assert_int_equal(usage_who(&r, "p500", &b), 0);
 	assert_int_equal(b, a + 501);
-	recording_done(&r);
+	usage_done(&r);
 }
 
 int main(void)
@@ -408,9 +425,9 @@ int main(void)
 		cmocka_unit_test(test_pidstat),	      cmocka_unit_test(test_processes),
 		cmocka_unit_test(test_perfmon),	      cmocka_unit_test(test_esxtop),
 		cmocka_unit_test(test_esxtop_groups), cmocka_unit_test(test_ledger),
-		cmocka_unit_test(test_domstats),      cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_times),	      cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_domstats),      cmocka_unit_test(test_ledger_dates),
+		cmocka_unit_test(test_unknown),	      cmocka_unit_test(test_times),
+		cmocka_unit_test(test_rows),	      cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -387,6 +387,43 @@ static void chronyd_is_fed(void **state)
 	timekeeper_close(&t);
 }
 
+/* A second each; the machine sleeps for a minute, somebody sets the clock, chronyd slews it by as
+ * much as it may, and we step it ourselves. */
+static void what_befalls_the_clock_is_told(void **state)
+{
+	static const struct {
+		uint64_t slept, real; /* s */
+		double more;	      /* s, of `real` */
+		int64_t own;	      /* s, a step of ours before it */
+		const char *line;
+	} rows[] = {
+		{5, 1000, 0, 0, ""},
+		{5, 1001, 0, 0, ""},
+		{65, 1062, 0.004, 0, "suspended for 60.000 s"},
+		{65, 1063, 0.104, 0, ""},
+		{65, 4664, 0, 0, "clock: set forward by 3599.896 s, not by vmdesched"},
+		{65, 1065, 0, 0, "clock: set back by 3600.000 s, not by vmdesched"},
+		{65, 1076, 0, 10, ""},
+		/* Both at once: both are counted. */
+		{75, 987, 0, 0, "clock: set back by 100.000 s, not by vmdesched"},
+	};
+	struct timekeeper t = {.chrony = -1};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint64_t real = rows[i].real * NS_PER_SEC + (uint64_t)(rows[i].more * 1e9);
+		char line[128] = "";
+
+		t.ahead += rows[i].own * (int64_t)NS_PER_SEC;
+		timekeeper_watch(&t, (100 + i) * NS_PER_SEC, rows[i].slept * NS_PER_SEC, real,
+				 line);
+		assert_string_equal(line, rows[i].line);
+	}
+	assert_int_equal(t.suspends, 2);
+	assert_int_equal(t.suspend_ns, 70 * NS_PER_SEC);
+	assert_int_equal(t.sets, 3);
+}
+
 static void systemd_is_told(void **state)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -482,6 +519,7 @@ int main(void)
 		cmocka_unit_test(metrics_are_in_the_format),
 		cmocka_unit_test(a_textfile_is_whole_or_not_there),
 		cmocka_unit_test(chronyd_is_fed),
+		cmocka_unit_test(what_befalls_the_clock_is_told),
 		cmocka_unit_test(systemd_is_told),
 		cmocka_unit_test(a_confined_process_can_do_little),
 		cmocka_unit_test(who_is_not_there_is_named),

@@ -4,9 +4,9 @@
  * what is added to a snapshot about its processes. The agent's feed is tests/system/screen.sh's.
  */
 #include "base/units.h"
+#include "recording/frame.h"
 #include "screen/annotate.h"
 #include "screen/feed.h"
-#include "screen/frame.h"
 
 #include <errno.h>
 #include <pwd.h>

@@ -5,7 +5,7 @@
  * layout of the bytes is held to docs/desched-recording.5 by hand here.
  */
 #include "base/units.h"
-#include "screen/recording.h"
+#include "recording/recording.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading a recording; recording_writer.c writes it. The layout is in recording_layout.h. */
-#include "screen/recording.h"
+/* Reading a recording; writer.c writes it. The layout is in layout.h. */
+#include "recording/recording.h"
 
 #include "base/cleanup.h"
 #include "base/units.h"
-#include "screen/recording_layout.h"
+#include "recording/layout.h"
 
 #include <errno.h>
 #include <fcntl.h>

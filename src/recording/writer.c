@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
-#include "screen/recording.h"
-#include "screen/recording_layout.h"
+#include "recording/layout.h"
+#include "recording/recording.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,8 +7,8 @@
  * difference of two frames (screen/model.h). JSON from outside is hostile: what a frame holds is
  * within bounds, and names are bytes that nobody has looked at yet.
  */
-#ifndef SCREEN_FRAME_H
-#define SCREEN_FRAME_H
+#ifndef RECORDING_FRAME_H
+#define RECORDING_FRAME_H
 
 #include "base/failure.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "correct/recording.h"
+#include "correct/usage.h"
 
 #include "base/units.h"
 
@@ -21,12 +21,12 @@ struct known_name {
 	char name[NAME_SIZE];
 };
 
-void recording_init(struct recording *r)
+void usage_init(struct usage *r)
 {
-	*r = (struct recording){.n_names = WHO_FIRST};
+	*r = (struct usage){.n_names = WHO_FIRST};
 }
 
-void recording_done(struct recording *r)
+void usage_done(struct usage *r)
 {
 	struct known_name *k, *next;
 
@@ -36,10 +36,10 @@ void recording_done(struct recording *r)
 	}
 	free(r->pieces);
 	free(r->names);
-	recording_init(r);
+	usage_init(r);
 }
 
-static int grow_names(struct recording *r)
+static int grow_names(struct usage *r)
 {
 	size_t room = r->n_names < 64 ? 64 : 2 * r->n_names;
 	char **names;
@@ -56,7 +56,7 @@ static int grow_names(struct recording *r)
 	return 0;
 }
 
-int recording_who(struct recording *r, const char *name, uint32_t *ret)
+int usage_who(struct usage *r, const char *name, uint32_t *ret)
 {
 	char text[NAME_SIZE] = "";
 	struct known_name *k;
@@ -82,7 +82,7 @@ int recording_who(struct recording *r, const char *name, uint32_t *ret)
 	return 0;
 }
 
-int recording_add(struct recording *r, uint32_t who, double from, double to, double cpu)
+int usage_add(struct usage *r, uint32_t who, double from, double to, double cpu)
 {
 	/* Written so that a NaN fails. */
 	if (!(from >= -TIME_MAX && from < to && to <= TIME_MAX && cpu >= 0 && cpu <= CPU_MAX)) {
@@ -114,7 +114,7 @@ static int by_from(const void *a, const void *b)
 }
 
 /* The pieces that are asked for, in order, those of one start made one. Returns how many. */
-static size_t gather(const struct recording *r, uint32_t first, uint32_t last, struct piece *out,
+static size_t gather(const struct usage *r, uint32_t first, uint32_t last, struct piece *out,
 		     uint64_t *left_out)
 {
 	size_t n = 0, kept = 0;
@@ -163,7 +163,7 @@ static int by_length(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int curve_make(const struct recording *r, uint32_t first, uint32_t last, struct curve *ret)
+int curve_make(const struct usage *r, uint32_t first, uint32_t last, struct curve *ret)
 {
 	struct piece *pieces = calloc(r->n + 1, sizeof(*pieces));
 	struct curve c = {.n = 0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "screen/frame.h"
+#include "recording/frame.h"
 
 #include "base/units.h"
 

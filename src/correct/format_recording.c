@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A recording of `desched record` (recording/recording.h), from either side. A guest's figures are
+ * what its kernel billed to each process between two frames. A host's are the ledger page, a copy
+ * of which is in every frame that was made with it: how long the vCPUs ran and were ready.
+ *
+ * An interval is as long as clocks say that nobody sets: the agent's, the page's. Dates only tell
+ * where the first one begins.
+ */
+#include "correct/formats.h"
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "recording/frame.h"
+#include "recording/recording.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uthash.h>
+
+static const char magic[] = {'D', 'E', 'S', 'C', 'H', 'R', 'E', 'C'};
+
+bool usage_is_recording(const char *path)
+{
+	_cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char begin[sizeof(magic)];
+	struct stat st;
+
+	return fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	       pread(fd, begin, sizeof(begin), 0) == sizeof(begin) &&
+	       !memcmp(begin, magic, sizeof(begin));
+}
+
+/* ---- a guest's ---- */
+
+/* What a process had by the last frame that it was in. */
+struct known {
+	struct {
+		int64_t pid;
+		uint64_t id;
+	} key;
+	uint64_t reported; /* ns */
+	UT_hash_handle hh;
+};
+
+struct guest {
+	struct usage *usage;
+	struct known *known;
+	bool begun;
+	double at;	       /* seconds: where the last frame stands */
+	uint64_t time;	       /* ns, its date */
+	uint64_t elapsed;      /* ns, of its agent */
+	uint64_t busy, of_all; /* ns, by all and by those that still live */
+};
+
+static void forget(struct guest *g)
+{
+	struct known *k, *next;
+
+	HASH_ITER (hh, g->known, k, next) {
+		HASH_DEL(g->known, k);
+		free(k);
+	}
+	g->busy = 0;
+}
+
+/* What it had more than by the frame before. -ENOMEM. */
+static int advance(struct guest *g, const struct frame_process *p, uint64_t now, uint64_t *ret)
+{
+	struct known *k, wanted = {.key = {p->pid, p->id}};
+
+	HASH_FIND(hh, g->known, &wanted.key, sizeof(wanted.key), k);
+	if (!k) {
+		k = calloc(1, sizeof(*k));
+		if (!k)
+			return -ENOMEM;
+		k->key = wanted.key;
+		HASH_ADD(hh, g->known, key, sizeof(k->key), k);
+	}
+	*ret = u64_sub_floor(now, k->reported);
+	k->reported = now;
+	return 0;
+}
+
+static int take_process(struct guest *g, const struct frame *frame, const struct frame_process *p,
+			double from)
+{
+	uint64_t delta;
+	char name[96];
+	uint32_t who;
+	int err = advance(g, p, frame_reported(frame, &p->own), &delta);
+
+	if (err || !delta || !g->begun)
+		return err;
+	g->of_all += delta;
+	snprintf(name, sizeof(name), "%.40s (%d)", p->name, p->pid);
+	err = usage_who(g->usage, p->pid > 0 ? name : p->name, &who);
+	return err ? err : usage_add(g->usage, who, from, g->at, ns_to_s(delta));
+}
+
+/* Of all of them, and of those that were gone by the frame. */
+static int take_sum(struct guest *g, uint64_t busy, double from)
+{
+	uint64_t delta = u64_sub_floor(busy, g->busy);
+	uint32_t who;
+	int err = usage_add(g->usage, WHO_TOTAL, from, g->at, ns_to_s(delta));
+
+	if (err || delta <= g->of_all + NS_PER_US)
+		return err;
+	err = usage_who(g->usage, "(exited)", &who);
+	return err ? err : usage_add(g->usage, who, from, g->at, ns_to_s(delta - g->of_all));
+}
+
+/* Where an agent was started anew its frame counts from then on, and what was before is a hole. */
+static double step(struct guest *g, const struct frame *frame)
+{
+	bool anew = frame->elapsed < g->elapsed;
+	double length = ns_to_s(frame->elapsed - (anew ? 0 : g->elapsed));
+	double passed = anew ? ns_to_s(u64_sub_floor(frame->time, g->time)) : length;
+
+	g->at = g->begun ? g->at + (passed > length ? passed : length) : ns_to_s(frame->time);
+	if (anew)
+		forget(g);
+	return g->at - length;
+}
+
+static int take_frame(struct guest *g, const struct frame *frame)
+{
+	double from = step(g, frame);
+	uint64_t busy = frame_reported(frame, &frame->busy);
+	int err = 0;
+
+	g->of_all = 0;
+	if (frame->n_cpus > g->usage->cpus)
+		g->usage->cpus = (unsigned)frame->n_cpus;
+	for (size_t i = 0; !err && i < frame->n_processes; i++)
+		err = take_process(g, frame, &frame->processes[i], from);
+	if (!err && g->begun)
+		err = take_sum(g, busy, from);
+	g->begun = true;
+	g->time = frame->time;
+	g->elapsed = frame->elapsed;
+	g->busy = busy;
+	return err;
+}
+
+static int take_guest(void *of, json_t *json, const struct recording_mark *mark, struct failure *f)
+{
+	struct frame frame;
+	int err = frame_parse(json, mark->time, f, &frame);
+
+	if (err)
+		return err;
+	err = take_frame(of, &frame);
+	frame_done(&frame);
+	return err;
+}
+
+/* ---- a host's ---- */
+
+struct host {
+	struct usage *usage;
+	bool begun;
+	double time;	  /* seconds: where the first page stands */
+	double first, at; /* seconds of the host's clock: the first page's, the last one's */
+	double start;	  /* of its ledger */
+	double run, ready;
+};
+
+static double seconds_of(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key)) / 1e9;
+}
+
+/* False where the page could not be read in full. */
+static bool sum_page(const json_t *vcpus, struct host *now)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(vcpus, i, v)
+	{
+		const json_t *ns = json_object_get(v, "ns");
+
+		if (!ns)
+			return false;
+		now->run += seconds_of(ns, "run");
+		now->ready += seconds_of(ns, "ready");
+		now->start += seconds_of(v, "start");
+	}
+	now->at = seconds_of(json_array_get(vcpus, 0), "at");
+	return i > 0;
+}
+
+/* Another host, or its daemon started anew: from here on. */
+static void begin(struct host *h, const struct host *now, const struct recording_mark *mark)
+{
+	*h = (struct host){.usage = h->usage,
+			   .begun = true,
+			   .time = ns_to_s(mark->time),
+			   .first = now->at,
+			   .at = now->at,
+			   .start = now->start,
+			   .run = now->run,
+			   .ready = now->ready};
+}
+
+static int take_host(void *of, json_t *json, const struct recording_mark *mark, struct failure *f)
+{
+	const json_t *vcpus = json_object_get(json_object_get(json, "page"), "vcpus");
+	struct host *h = of, now = {.run = 0}, last = *h;
+	double from, to;
+	int err;
+
+	(void)f;
+	if (!sum_page(vcpus, &now)) {
+		h->usage->skipped++;
+		return 0;
+	}
+	if (json_array_size(vcpus) > h->usage->cpus)
+		h->usage->cpus = (unsigned)json_array_size(vcpus);
+	if (!h->begun || now.start != h->start || now.at < h->at) {
+		begin(h, &now, mark);
+		return 0;
+	}
+	if (now.at <= h->at)
+		return 0; /* nobody has written it since */
+	h->at = now.at;
+	h->run = now.run;
+	h->ready = now.ready;
+	from = h->time + last.at - h->first;
+	to = h->time + now.at - h->first;
+	err = usage_add(h->usage, WHO_TOTAL, from, to, now.run - last.run);
+	return err ? err : usage_add(h->usage, WHO_READY, from, to, now.ready - last.ready);
+}
+
+/* ---- all frames ---- */
+
+typedef int (*take_fn)(void *of, json_t *json, const struct recording_mark *mark,
+		       struct failure *f);
+
+static int take_all(struct recording *r, take_fn take, void *of, struct failure *f)
+{
+	for (size_t i = 0; i < recording_frames(r); i++) {
+		json_t *json;
+		int err = recording_read(r, i, f, &json);
+
+		if (err)
+			return err;
+		err = take(of, json, recording_mark(r, i), f);
+		json_decref(json);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int read_frames(struct recording *r, bool host, struct usage *u, struct failure *f)
+{
+	struct guest g = {.usage = u};
+	struct host h = {.usage = u};
+	int err = host ? take_all(r, take_host, &h, f) : take_all(r, take_guest, &g, f);
+
+	forget(&g);
+	if (!err && host && !h.begun)
+		return failure_set(f, -ENODATA,
+				   "no frame has a ledger page in it; made with source page it has "
+				   "one, else the host's figures must come from elsewhere");
+	if (!err && !u->n)
+		return failure_set(f, -ENODATA, "one frame is no interval");
+	return err;
+}
+
+int usage_read_recording(const char *path, bool host, struct failure *f, struct usage *ret)
+{
+	struct failure why = {""};
+	struct recording *r;
+	struct usage u;
+	int err = recording_open(path, f, &r);
+
+	if (err)
+		return err;
+	usage_init(&u);
+	u.format = "desched record";
+	u.dated = u.measured = true;
+	err = read_frames(r, host, &u, &why);
+	if (recording_damage(r))
+		snprintf(u.damage, sizeof(u.damage), "%s", recording_damage(r));
+	recording_close(r);
+	if (!err) {
+		*ret = u;
+		return 0;
+	}
+	usage_done(&u);
+	return why.text[0] ? failure_set(f, err, "%s: %s", path, why.text)
+			   : failure_errno(f, err, "%s", path);
+}

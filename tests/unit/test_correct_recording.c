@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files of `desched record` as they are corrected, from both sides: the frames are those of
+ * screen_frames.h, whose figures are worked out by hand there. test_recording.c covers the files
+ * themselves, test_correct_formats.c the other formats.
+ */
+#include "near.h"
+#include "screen_frames.h"
+
+#include "base/units.h"
+#include "correct/correct.h"
+#include "recording/recording.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define BEGIN 1795176011.0 /* FRAMES_TIME */
+
+static char path[64];
+static struct failure f;
+static struct recording_writer *writer;
+
+static void begin(void)
+{
+	snprintf(path, sizeof(path), "/tmp/test-correct-recording.%d", getpid());
+	unlink(path);
+	memset(&f, 0, sizeof(f));
+	assert_int_equal(recording_create(path, FRAMES_TIME, &f, &writer), 0);
+}
+
+static void put(const char *text, double seconds)
+{
+	struct recording_mark mark = {.time = FRAMES_TIME + (uint64_t)(seconds * 1e9)};
+	json_t *o = frames_json(text);
+
+	assert_non_null(o);
+	assert_int_equal(recording_write(writer, &mark, o, &f), 0);
+	json_decref(o);
+}
+
+static void finish(void)
+{
+	assert_int_equal(recording_finish(writer, &f), 0);
+}
+
+static void refused(bool host, const char *why)
+{
+	struct usage u;
+
+	finish();
+	assert_true((host ? usage_read_host(path, NULL, &f, &u) : usage_read_guest(path, &f, &u)) <
+		    0);
+	if (!strstr(f.text, why) || !strstr(f.text, path))
+		fail_msg("'%s' does not say '%s' and the file", f.text, why);
+	unlink(path);
+}
+
+/* Seconds of CPU time of one, over all intervals; *ret_pieces is how many there were. */
+static double sum(const struct usage *u, const char *name, int *ret_pieces)
+{
+	double cpu = 0;
+
+	*ret_pieces = 0;
+	for (size_t i = 0; i < u->n; i++) {
+		const char *is = u->names[u->pieces[i].who];
+
+		if (name ? !is || strcmp(is, name) != 0 : u->pieces[i].who != WHO_TOTAL)
+			continue;
+		cpu += u->pieces[i].cpu;
+		(*ret_pieces)++;
+	}
+	return cpu;
+}
+
+static void has(const struct usage *u, const char *name, double cpu, int pieces)
+{
+	int n;
+
+	assert_near(sum(u, name, &n), cpu, 1e-6);
+	assert_int_equal(n, pieces);
+}
+
+static void test_guest(void **state)
+{
+	struct usage u;
+
+	(void)state;
+	begin();
+	put(FRAME_1, 0);
+	put(FRAME_2, 1);
+	finish();
+	assert_int_equal(usage_read_guest(path, &f, &u), 0);
+	assert_string_equal(u.format, "desched record");
+	assert_true(u.dated && u.measured && !u.per_cpu_share);
+	assert_int_equal(u.cpus, 2);
+	has(&u, NULL, 1.28, 1);
+	has(&u, "postgres (100)", 0.75, 1);
+	has(&u, "walwriter (101)", 0.15, 1);
+	has(&u, "java (200)", 0.31, 1);
+	has(&u, "?[31mred? (300)", 0.06, 1); /* not that which had the number before */
+	has(&u, "systemd (1)", 0, 0);
+	has(&u, "(exited)", 0.01, 1);
+	for (size_t i = 0; i < u.n; i++) {
+		assert_near(u.pieces[i].from, BEGIN, 1e-6);
+		assert_near(u.pieces[i].to, BEGIN + 1, 1e-6);
+	}
+	usage_done(&u);
+	unlink(path);
+}
+
+#define SMALL(elapsed, busy)                                                                       \
+	"{'schema':'desched-agent/1','source':'steal','elapsed_s':" elapsed ","                    \
+	"'totals':{'true_s':" busy "},"                                                            \
+	"'processes':[{'pid':7,'id':1,'name':'a','true_s':" busy "}]}"
+
+/* Somebody turns the clock back an hour: an interval is as long as the agent says. */
+static void test_clock_is_set(void **state)
+{
+	struct usage u;
+
+	(void)state;
+	begin();
+	put(SMALL("100", "5"), 7200);
+	put(SMALL("110", "8"), 3610);
+	put(SMALL("120", "9"), 3620);
+	finish();
+	assert_int_equal(usage_read_guest(path, &f, &u), 0);
+	has(&u, "a (7)", 4, 2);
+	assert_near(u.pieces[0].from, BEGIN + 7200, 1e-6);
+	assert_near(u.pieces[u.n - 1].to, BEGIN + 7220, 1e-6);
+	usage_done(&u);
+	unlink(path);
+}
+
+/* vmdesched is started anew 6 s after the first frame: what it says then counts from there, and the
+ * 6 s are nobody's. */
+static void test_agent_anew(void **state)
+{
+	struct usage u;
+
+	(void)state;
+	begin();
+	put(SMALL("100", "5"), 0);
+	put(SMALL("4", "3"), 10);
+	finish();
+	assert_int_equal(usage_read_guest(path, &f, &u), 0);
+	has(&u, "a (7)", 3, 1);
+	assert_near(u.pieces[0].from, BEGIN + 6, 1e-6);
+	assert_near(u.pieces[0].to, BEGIN + 10, 1e-6);
+	usage_done(&u);
+	unlink(path);
+}
+
+static void test_cut_off(void **state)
+{
+	struct usage u;
+
+	(void)state;
+	begin();
+	put(SMALL("100", "5"), 0);
+	put(SMALL("110", "8"), 10);
+	put(SMALL("120", "9"), 20);
+	assert_int_equal(truncate(path, (off_t)recording_written(writer) - 1), 0);
+	finish();
+	assert_int_equal(usage_read_guest(path, &f, &u), 0);
+	has(&u, "a (7)", 3, 1);
+	assert_non_null(strstr(u.damage, "frame 3"));
+	usage_done(&u);
+	unlink(path);
+}
+
+#define PAGE(start, at, run, ready)                                                                \
+	"{'schema':'desched-agent/1','page':{'vcpus':["                                            \
+	"{'start':" start ",'at':" at ",'state':'run','ns':{'run':" run ",'ready':" ready "}},"    \
+	"{'start':" start ",'at':" at ",'state':'run','ns':{'run':1000000000,'ready':0}}]}}"
+
+static void test_host(void **state)
+{
+	struct usage u;
+
+	(void)state;
+	begin();
+	put(PAGE("5", "10000000000", "2000000000", "1000000000"), 0);
+	put(PAGE("5", "20000000000", "7000000000", "4000000000"), 10.004);
+	put(PAGE("5", "20000000000", "7000000000", "4000000000"), 11); /* the host was silent */
+	put("{'page':{'vcpus':[null,null]}}", 12);
+	/* Another host: its ledger began elsewhere. */
+	put(PAGE("9", "500000000000", "100000000000", "1000000000"), 20);
+	put(PAGE("9", "502000000000", "100500000000", "1000000000"), 22);
+	finish();
+	assert_int_equal(usage_read_host(path, NULL, &f, &u), 0);
+	assert_int_equal(u.cpus, 2);
+	assert_int_equal(u.skipped, 1);
+	assert_int_equal(u.n, 4);
+	assert_int_equal(u.pieces[0].who, WHO_TOTAL);
+	assert_near(u.pieces[0].from, BEGIN, 1e-6);
+	assert_near(u.pieces[0].to, BEGIN + 10, 1e-6);
+	assert_near(u.pieces[0].cpu, 5, 1e-6);
+	assert_int_equal(u.pieces[1].who, WHO_READY);
+	assert_near(u.pieces[1].cpu, 3, 1e-6);
+	assert_near(u.pieces[2].from, BEGIN + 20, 1e-6);
+	assert_near(u.pieces[2].to, BEGIN + 22, 1e-6);
+	assert_near(u.pieces[2].cpu, 0.5, 1e-6);
+	usage_done(&u);
+	unlink(path);
+}
+
+static void test_refusals(void **state)
+{
+	(void)state;
+	begin();
+	put(FRAME_1, 0);
+	refused(false, "one frame is no interval");
+	begin();
+	put(FRAME_1, 0);
+	put(FRAME_2, 1);
+	refused(true, "no frame has a ledger page");
+	begin();
+	put("{'schema':'something else'}", 0);
+	refused(false, "'schema'");
+	begin();
+	refused(false, "one frame is no interval");
+}
+
+/*
+ * A minute in one file, guest and host: at 40 % of what it wanted, in which two processes had 3 to
+ * 1. Figures that are measured have no interval of sampling.
+ */
+static void test_corrected(void **state)
+{
+	const struct correct_options o = {.align = {.max_lag = 10}, .sampled_hz = 64};
+	struct usage guest, host;
+	struct correction c;
+	char text[1024];
+
+	(void)state;
+	begin();
+	for (int i = 0; i <= 60; i++) {
+		snprintf(text, sizeof(text),
+			 "{'schema':'desched-agent/1','elapsed_s':%d,'totals':{'true_s':%.2f,"
+			 "'descheduled_s':%.2f},'cpus':[{'cpu':0}],'processes':["
+			 "{'pid':1,'id':1,'name':'a','true_s':%.2f,'descheduled_s':%.2f},"
+			 "{'pid':2,'id':2,'name':'b','true_s':%.2f,'descheduled_s':%.2f}],"
+			 "'page':{'vcpus':[{'start':1,'at':%.0f,'ns':{'run':%.0f,"
+			 "'ready':%.0f}}]}}",
+			 100 + i, 0.4 * i, 0.6 * i, 0.3 * i, 0.45 * i, 0.1 * i, 0.15 * i,
+			 1e9 * (5000 + i), 4e8 * i, 6e8 * i);
+		put(text, i);
+	}
+	finish();
+	assert_int_equal(usage_read_guest(path, &f, &guest), 0);
+	assert_int_equal(usage_read_host(path, NULL, &f, &host), 0);
+	assert_int_equal(correct(&guest, &host, &o, &f, &c), 0);
+	assert_near(c.seconds, 60, 1e-6);
+	assert_near(c.w, 0.4, 1e-6);
+	assert_near(c.ready, 36, 1e-3);
+	assert_string_equal(c.processes[0].name, "a (1)");
+	assert_near(c.processes[0].corrected, 18, 1e-3);
+	assert_near(c.processes[0].low, 18, 1e-3);
+	assert_near(c.processes[0].high, 18, 1e-3);
+	assert_near(c.processes[1].corrected, 6, 1e-3);
+	correction_done(&c);
+	usage_done(&guest);
+	usage_done(&host);
+	unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_guest),	   cmocka_unit_test(test_clock_is_set),
+		cmocka_unit_test(test_agent_anew), cmocka_unit_test(test_cut_off),
+		cmocka_unit_test(test_host),	   cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_corrected),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
