@@ -159,6 +159,11 @@ static void explain(int err, struct failure *f)
 	case -EREMOTEIO:
 		failure_set(f, err, "vmdesched says that it has no snapshot");
 		break;
+	case -EACCES:
+		failure_set(f, err,
+			    "%s is not for this user: `group` in vmdesched.conf says who may ask",
+			    socket);
+		break;
 	default:
 		failure_errno(f, err, "asking vmdesched on %s", socket);
 	}

@@ -383,7 +383,7 @@ int serve_new(int fuse, struct shape *shape, const struct teller_config *teller,
 	s->view.figures = figures_new();
 	err = s->view.figures ? 0 : failure_errno(f, -ENOMEM, "view");
 	if (!err && (err = caller_begin()))
-		failure_errno(f, err, "the rights of this process");
+		failure_errno(f, err, "the rights of this process; a view needs root");
 	if (!err)
 		err = open_session(s, fuse, f);
 	if (!err && teller)
