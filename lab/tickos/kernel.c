@@ -85,6 +85,17 @@ static struct frame *tick(void)
 	return switch_to(current);
 }
 
+/* The keyboard controller pulls the reset line. */
+static void reset(void)
+{
+	out8(0x64, 0xfe);
+}
+
+static void power_off(void)
+{
+	out16(0x604, 0x2000);
+}
+
 static void serial_input(void)
 {
 	switch (in8(SERIAL)) {
@@ -92,7 +103,13 @@ static void serial_input(void)
 		report_wanted = 1;
 		break;
 	case 'q':
-		out8(0x64, 0xfe); /* the keyboard controller pulls the reset line */
+		power_off();
+		break;
+	case 'b':
+		reset();
+		break;
+	case 'f':
+		cpu_triple_fault();
 		break;
 	}
 }
@@ -104,7 +121,7 @@ static void panic(const struct frame *f)
 	print(" at ");
 	print_number(f->rip);
 	print("\n");
-	out8(0x64, 0xfe);
+	power_off();
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

@@ -64,6 +64,7 @@ extern const uint64_t vectors[];
 void cpu_start(uint32_t hz);
 void cpu_set_stack(uint8_t *top); /* for interrupts that come from user mode */
 void irq_done(uint32_t irq);
+void cpu_triple_fault(void);
 
 /* user.c: in user mode */
 void user_work(uint64_t *units);
@@ -79,6 +80,11 @@ void report(void);
 static inline void out8(uint16_t port, uint8_t v)
 {
 	__asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
+}
+
+static inline void out16(uint16_t port, uint16_t v)
+{
+	__asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port));
 }
 
 static inline void out32(uint16_t port, uint32_t v)

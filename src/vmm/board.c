@@ -10,8 +10,6 @@
 #define RESET_LINE    0xfe
 #define RESET_CONTROL 0xcf9
 #define RESET_CPU     0x04
-#define POWER	      0x604 /* where QEMU's q35 has its PM1a control */
-#define POWER_SLEEP   0x2000
 
 const char *const board_end_names[BOARD_ENDS] = {
 	[BOARD_RUNS] = "runs",	      [BOARD_POWEROFF] = "power-off",
@@ -19,6 +17,24 @@ const char *const board_end_names[BOARD_ENDS] = {
 	[BOARD_HALTED] = "halted",    [BOARD_FAULT] = "triple fault",
 	[BOARD_BROKEN] = "KVM error",
 };
+
+void board_reset(struct board *m)
+{
+	pic_reset(&m->pic);
+	pit_reset(&m->pit);
+	rtc_reset(&m->rtc);
+	serial_reset(&m->serial);
+	m->acpi = (struct acpi){0};
+	m->port = (struct port){.entered = m->port.entered};
+	for (unsigned i = 0; i < BOARD_PLACES; i++) {
+		if (board_virtio(m, i))
+			virtio_reset(board_virtio(m, i));
+	}
+	m->balloon.config.actual = 0;
+	ticker_stop(&m->ticker);
+	ticker_stop(&m->clock_ticker);
+	m->second_at = 0;
+}
 
 static bool is_desched(uint16_t port)
 {
@@ -37,20 +53,25 @@ static void byte_write(struct board *m, uint16_t port, uint8_t value)
 
 void board_port_write(struct board *m, uint16_t port, unsigned size, uint32_t value)
 {
+	bool off;
+
 	if (is_desched(port))
-		port_write(&m->port, &m->ticker, &m->memory, port, size, value);
+		port_write(&m->port, board_timers(m), &m->memory, port, size, value);
 	else if (size == 1)
 		byte_write(m, port, (uint8_t)value);
-	else if (port == POWER && size == 2 && value & POWER_SLEEP)
+	else if (size == 2 && acpi_write(&m->acpi, port, (uint16_t)value, &off) && off)
 		m->end = BOARD_POWEROFF;
 }
 
 uint32_t board_port_read(struct board *m, uint16_t port, unsigned size)
 {
+	uint16_t word;
 	uint8_t v;
 
 	if (is_desched(port))
-		return port_read(&m->port, port, size);
+		return port_read(&m->port, board_timers(m), port, size);
+	if (size == 2 && acpi_read(&m->acpi, port, &word))
+		return word;
 	if (size != 1)
 		return UINT32_MAX;
 	if (port == KEYBOARD)

@@ -8,6 +8,7 @@
 #ifndef VMM_BOARD_H
 #define VMM_BOARD_H
 
+#include "vmm/acpi.h"
 #include "vmm/kvm.h"
 #include "vmm/pic.h"
 #include "vmm/pit.h"
@@ -41,12 +42,19 @@ struct board {
 	struct pit pit;
 	struct rtc rtc;
 	struct serial serial;
+	struct acpi acpi;
 	struct port port;
 	struct block block; /* fd -1: no disk */
 	struct balloon balloon;
 	struct entropy entropy;
-	struct ticker ticker;
+	struct ticker ticker;	    /* the 8254's; its clocks go on while it is off */
+	struct ticker clock_ticker; /* the CMOS clock's */
+	uint64_t second_at;	    /* mono: when that has a second that is wanted, 0: it has not */
 	uint64_t exits;
+	struct image_file kernel, initrd; /* .name NULL: none */
+	char command[IMAGE_COMMAND_MAX];
+	bool reboots; /* when it is reset; otherwise that ends it */
+	uint64_t resets;
 
 	int output; /* where the serial port goes */
 	pthread_t thread;
@@ -58,6 +66,11 @@ struct board {
 	enum board_end end;
 	struct failure broken;
 };
+
+static inline struct port_timers board_timers(struct board *m)
+{
+	return (struct port_timers){&m->ticker, &m->clock_ticker};
+}
 
 /* What the guest's accesses do; the lock is held. All ones where there is nothing. */
 void board_port_write(struct board *m, uint16_t port, unsigned size, uint32_t value);
@@ -71,6 +84,25 @@ struct virtio *board_virtio(struct board *m, unsigned place);
 
 /* Raises what devices ask for; after each of the above. */
 void board_raise(struct board *m);
+
+/* Power-up of the devices; what was counted stays. */
+void board_reset(struct board *m);
+
+/* Puts what is to boot into memory that is all zeros (restart.c). */
+int board_load(struct board *m, struct failure *f);
+
+/* Begins anew after a reset or a triple fault, if this machine does. The vCPU does not run. */
+void board_restart(struct board *m);
+
+/* All that ticks (timers.c), on behalf of the vCPU's thread: what ticker.h has for one.
+ * timers_fire() raises interrupts itself; timers_next() is when it does again, unless the guest
+ * does something. */
+void board_set_policy(struct board *m, enum tick_policy policy);
+void timers_reading(struct board *m, uint64_t mono, uint64_t cpu);
+void timers_idle(struct board *m, uint64_t until);
+bool timers_fire(struct board *m);
+uint64_t timers_next(const struct board *m);
+bool timers_raised(const struct board *m); /* an interrupt is on its way to the guest */
 
 /* The vCPU's thread (vcpu.c): starts it; wakes it so that it sees what has changed. */
 int board_start(struct board *m, struct failure *f);

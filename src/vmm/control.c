@@ -13,13 +13,14 @@ static int set_policy(struct board *m, const char *name)
 	int policy = tick_find(name);
 
 	if (policy >= 0)
-		ticker_set_policy(&m->ticker, (enum tick_policy)policy);
+		board_set_policy(m, (enum tick_policy)policy);
 	return policy < 0 ? policy : 0;
 }
 
 static int forget(struct board *m, const char *rest)
 {
-	m->ticker.worst_most = m->ticker.worst_ns = m->ticker.lag_worst = m->ticker.tick.worst = 0;
+	ticker_forget(&m->ticker);
+	ticker_forget(&m->clock_ticker);
 	return *rest ? -EINVAL : 0;
 }
 

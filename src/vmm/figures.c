@@ -38,13 +38,15 @@ static json_t *ticks(const struct ticker *k)
 json_t *figures(struct board *m)
 {
 	json_t *o = json_object();
-	struct ticker k;
+	struct ticker k, c;
 
 	pthread_mutex_lock(&m->lock);
 	k = m->ticker;
+	c = m->clock_ticker;
 	json_object_set_new(o, "schema", json_string(SCHEMA));
 	json_object_set_new(o, "state", json_string(board_end_names[m->end]));
 	put_count(o, "exits", m->exits);
+	put_count(o, "resets", m->resets);
 	put_count(o, "vmdesched_runs", m->port.entered);
 	put_count(o, "input_dropped", m->serial.dropped);
 	put_count(o, "disk_requests", m->block.virtio.served);
@@ -57,5 +59,6 @@ json_t *figures(struct board *m)
 	put_seconds(o, "idle_s", k.idle_ns);
 	put_seconds(o, "vmdesched_s", k.vmdesched_ns);
 	json_object_set_new(o, "ticks", ticks(&k));
+	json_object_set_new(o, "clock_ticks", ticks(&c));
 	return o;
 }

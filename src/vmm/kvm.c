@@ -22,6 +22,19 @@
 #define ECX_DEADLINE  (1u << 24)
 #define ECX_GUEST     (1u << 31)
 
+enum {
+	MSR_TSC = 0x10,
+	MSR_SYSENTER_CS = 0x174,
+	MSR_SYSENTER_ESP,
+	MSR_SYSENTER_EIP,
+	MSR_PAT = 0x277,
+};
+#define MSR_STAR	   0xc0000081u
+#define MSR_LSTAR	   0xc0000082u
+#define MSR_CSTAR	   0xc0000083u
+#define MSR_FMASK	   0xc0000084u
+#define MSR_KERNEL_GS_BASE 0xc0000102u
+
 static int open_device(struct kvm *k, struct failure *f)
 {
 	k->system = open(DEVICE, O_RDWR | O_CLOEXEC);
@@ -64,6 +77,8 @@ static int create(struct kvm *k, const struct memory *m, struct failure *f)
 		return failure_errno(f, -errno, DEVICE ": the vCPU's shared page");
 	}
 	k->run_size = (size_t)size;
+	if (ioctl(k->vcpu, KVM_GET_SREGS, &k->reset))
+		return failure_errno(f, -errno, DEVICE ": the vCPU's registers");
 	return 0;
 }
 
@@ -146,10 +161,8 @@ static void set_segments(struct kvm_sregs *s, bool long_mode)
 int kvm_enter(struct kvm *k, const struct image_entry *entry, struct failure *f)
 {
 	struct kvm_regs regs = {.rip = entry->at, .rflags = FLAGS_NONE};
-	struct kvm_sregs s;
+	struct kvm_sregs s = k->reset;
 
-	if (ioctl(k->vcpu, KVM_GET_SREGS, &s))
-		return failure_errno(f, -errno, DEVICE ": the vCPU's registers");
 	set_segments(&s, entry->long_mode);
 	s.cr0 = entry->long_mode ? CR0_LONG : CR0_PROTECTED;
 	s.cr3 = entry->long_mode ? IMAGE_PML4 : 0;
@@ -160,5 +173,48 @@ int kvm_enter(struct kvm *k, const struct image_entry *entry, struct failure *f)
 	if (ioctl(k->vcpu, KVM_SET_SREGS, &s) || ioctl(k->vcpu, KVM_SET_REGS, &regs))
 		return failure_errno(f, -errno, DEVICE ": cannot begin in %s mode",
 				     entry->long_mode ? "long" : "protected");
+	return 0;
+}
+
+/* Registers that an old kernel leaves behind and a new one may meet before it has written them. */
+static void reset_msrs(const struct kvm *k)
+{
+	static const struct {
+		uint32_t index;
+		uint64_t value;
+	} rows[] = {
+		{MSR_SYSENTER_CS, 0}, {MSR_SYSENTER_ESP, 0},   {MSR_SYSENTER_EIP, 0},
+		{MSR_STAR, 0},	      {MSR_LSTAR, 0},	       {MSR_CSTAR, 0},
+		{MSR_FMASK, 0},	      {MSR_KERNEL_GS_BASE, 0}, {MSR_PAT, 0x0007040600070406},
+		{MSR_TSC, 0},
+	};
+	union {
+		struct kvm_msrs list;
+		uint8_t room[sizeof(struct kvm_msrs) +
+			     ARRAY_SIZE(rows) * sizeof(struct kvm_msr_entry)];
+	} u = {.list.nmsrs = ARRAY_SIZE(rows)};
+	struct kvm_msrs *l = &u.list;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		l->entries[i] = (struct kvm_msr_entry){.index = rows[i].index,
+						       .data = rows[i].value};
+	ioctl(k->vcpu, KVM_SET_MSRS, l); /* as far as this KVM has them */
+}
+
+/* An access that the monitor has served is over only with the next KVM_RUN, which is made here to
+ * return at once. */
+int kvm_reset(struct kvm *k, struct failure *f)
+{
+	struct kvm_vcpu_events none = {.flags = KVM_VCPUEVENT_VALID_NMI_PENDING};
+	struct kvm_debugregs debug = {.dr6 = 0xffff0ff0, .dr7 = 0x400};
+	struct kvm_fpu fpu = {.fcw = 0x37f, .mxcsr = 0x1f80};
+
+	k->run->immediate_exit = 1;
+	ioctl(k->vcpu, KVM_RUN, 0);
+	k->run->immediate_exit = 0;
+	if (ioctl(k->vcpu, KVM_SET_VCPU_EVENTS, &none) || ioctl(k->vcpu, KVM_SET_FPU, &fpu) ||
+	    ioctl(k->vcpu, KVM_SET_DEBUGREGS, &debug))
+		return failure_errno(f, -errno, DEVICE ": resetting the vCPU");
+	reset_msrs(k);
 	return 0;
 }

@@ -12,6 +12,7 @@ struct kvm {
 	int system, vm, vcpu;
 	struct kvm_run *run; /* shared with the kernel */
 	size_t run_size;
+	struct kvm_sregs reset; /* as a new vCPU has them */
 };
 
 /* On failure, too, kvm_close() is to be called. */
@@ -20,5 +21,8 @@ void kvm_close(struct kvm *k);
 
 /* Sets the registers for the kernel's entry. */
 int kvm_enter(struct kvm *k, const struct image_entry *entry, struct failure *f);
+
+/* Forgets whatever the guest had made of the vCPU but its registers, which are kvm_enter()'s. */
+int kvm_reset(struct kvm *k, struct failure *f);
 
 #endif

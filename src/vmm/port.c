@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmm/port.h"
 
+#include "base/units.h"
+
 #include <desched/vmdesched.h>
 
 #define PAGE 4096u
 
-void port_write(struct port *p, struct ticker *k, const struct memory *m, uint16_t port,
+void port_write(struct port *p, struct port_timers t, const struct memory *m, uint16_t port,
 		unsigned size, uint32_t value)
 {
 	if (port == VMDESCHED_PORT && size == 4) {
@@ -13,27 +15,50 @@ void port_write(struct port *p, struct ticker *k, const struct memory *m, uint16
 
 		p->page = good ? value : 0;
 	} else if (port == VMDESCHED_STATE && size == 1) {
-		p->entered += (value & 1) && !k->vmdesched;
-		k->vmdesched = value & 1;
+		p->entered += (value & 1) && !t.timer->vmdesched;
+		t.timer->vmdesched = t.clock->vmdesched = value & 1;
 	}
 }
 
-uint32_t port_read(const struct port *p, uint16_t port, unsigned size)
+static uint32_t ask(struct port *p, struct port_timers t)
 {
-	(void)p;
-	return port == VMDESCHED_PORT && size == 4 ? VMDESCHED_MAGIC : UINT32_MAX;
+	bool before = t.timer->asking || t.clock->asking;
+	bool timer = ticker_ask(t.timer), clock = ticker_ask(t.clock);
+	bool set = t.timer->tick.set > p->clock_told;
+
+	p->entered += (timer || clock) && !before;
+	return (timer || clock ? VMDESCHED_WANTED : 0) | (set ? VMDESCHED_SET : 0);
 }
 
-static bool wanted(const struct ticker *k, bool raised)
+static uint32_t set_ms(struct port *p, const struct ticker *k)
 {
-	return k->on && (tick_wants_vmdesched(&k->tick) || (k->vmdesched && raised));
+	uint64_t ticks = u64_sub_floor(k->tick.set, p->clock_told);
+
+	p->clock_told = k->tick.set;
+	return (uint32_t)u64_min(ticks * k->tick.period / NS_PER_MS, UINT32_MAX);
 }
 
-void port_publish(const struct port *p, const struct ticker *k, bool raised, const struct memory *m)
+uint32_t port_read(struct port *p, struct port_timers t, uint16_t port, unsigned size)
 {
+	if (port == VMDESCHED_PORT && size == 4)
+		return VMDESCHED_MAGIC;
+	if (port == VMDESCHED_ASK && size == 1)
+		return ask(p, t);
+	return port == VMDESCHED_CLOCK && size == 4 ? set_ms(p, t.timer) : UINT32_MAX;
+}
+
+static bool wanted(struct port_timers t, bool raised)
+{
+	return ticker_wants_vmdesched(t.timer) || ticker_wants_vmdesched(t.clock) ||
+	       (t.timer->vmdesched && raised);
+}
+
+void port_publish(const struct port *p, struct port_timers t, bool raised, const struct memory *m)
+{
+	const struct ticker *k = t.timer;
 	struct vmdesched_page page = {
 		.magic = VMDESCHED_MAGIC,
-		.bits = wanted(k, raised) ? VMDESCHED_WANTED : 0,
+		.bits = wanted(t, raised) ? VMDESCHED_WANTED : 0,
 		.period = k->tick.period,
 		.due = k->tick.due,
 		.taken = k->tick.delivered,

@@ -16,8 +16,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define TIMER_LINE 0
-#define WAKE	   SIGUSR1
+#define WAKE SIGUSR1
 
 /* For the signal's handler: whose KVM_RUN is to end. */
 static _Thread_local struct kvm_run *volatile running;
@@ -41,7 +40,7 @@ static void read_clocks(struct board *m)
 {
 	uint64_t cpu = clock_cpu();
 
-	ticker_reading(&m->ticker, clock_mono(), cpu);
+	timers_reading(m, clock_mono(), cpu);
 }
 
 /* What the guest has written, once there is a line of it, or enough, or nothing else to do. */
@@ -68,37 +67,16 @@ static void flush(struct board *m, bool all)
 	pthread_mutex_lock(&m->lock);
 }
 
-/* Channel 0 was programmed anew. */
-static void program_timer(struct board *m)
-{
-	bool once = false;
-	uint64_t period = pit_period(&m->pit, &once);
-
-	m->pit.changed = false;
-	if (period)
-		ticker_start(&m->ticker, period, m->ticker.mono, m->ticker.cpu);
-	else
-		ticker_stop(&m->ticker);
-}
-
 static void tick(struct board *m)
 {
-	bool once = false;
-
-	if (m->pit.changed)
-		program_timer(m);
-	if (pic_busy(&m->pic, TIMER_LINE) || !ticker_fire(&m->ticker))
-		return;
-	pic_raise(&m->pic, TIMER_LINE);
-	if (pit_period(&m->pit, &once) && once)
-		ticker_stop(&m->ticker);
-	flush(m, true);
+	if (timers_fire(m))
+		flush(m, true);
 }
 
 /* The signal for the next tick. None is needed while the guest has not taken the last one. */
 static void set_alarm(struct board *m)
 {
-	uint64_t next = pic_busy(&m->pic, TIMER_LINE) ? TICK_NEVER : ticker_next(&m->ticker);
+	uint64_t next = timers_next(m);
 	struct itimerspec t = {0};
 
 	if (next == m->alarm)
@@ -132,7 +110,7 @@ static int offer_interrupt(struct board *m)
 /* Sleeps until a tick is due or somebody kicks. */
 static void halt(struct board *m)
 {
-	uint64_t next = ticker_next(&m->ticker), now = clock_mono();
+	uint64_t next = timers_next(m), now = clock_mono();
 	struct timespec t = {0};
 	sigset_t wake, before;
 
@@ -150,7 +128,7 @@ static void halt(struct board *m)
 	pthread_mutex_lock(&m->lock);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	m->kvm.run->immediate_exit = 0;
-	ticker_idle(&m->ticker, u64_min(next, clock_mono()));
+	timers_idle(m, u64_min(next, clock_mono()));
 }
 
 static void on_halt(struct board *m)
@@ -279,8 +257,12 @@ static void run(struct board *m)
 			m->end = BOARD_BROKEN;
 			break;
 		}
-		port_publish(&m->port, &m->ticker, pic_raised(&m->pic, TIMER_LINE), &m->memory);
+		port_publish(&m->port, board_timers(m), timers_raised(m), &m->memory);
 		run_guest(m);
+		if (m->end) {
+			flush(m, true);
+			board_restart(m);
+		}
 	}
 	flush(m, true);
 }

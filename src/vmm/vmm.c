@@ -24,11 +24,6 @@ struct vmm {
 	struct console console;
 };
 
-static void close_image(const struct image_file *i)
-{
-	close_fd(&i->fd);
-}
-
 static int open_kernel(const char *path, struct failure *f, struct image_file *ret)
 {
 	if (path)
@@ -41,41 +36,20 @@ static int open_kernel(const char *path, struct failure *f, struct image_file *r
 	return 0;
 }
 
-/* The kernel's command line, with where the virtio devices are for Linux, which cannot find them.
- */
-static int command_line(struct vmm *v, char *to, size_t size, struct failure *f)
-{
-	size_t used = (size_t)snprintf(to, size, "%s", v->config.append);
-
-	for (unsigned i = 0; i < BOARD_PLACES && v->config.kernel && used < size; i++) {
-		const struct virtio *d = board_virtio(&v->board, i);
-
-		if (d)
-			used += (size_t)snprintf(
-				to + used, size - used, " virtio_mmio.device=4K@0x%llx:%u",
-				(unsigned long long)VIRTIO_BASE + i * VIRTIO_SIZE, d->line);
-	}
-	return used < size
-		       ? 0
-		       : failure_set(f, -E2BIG, "the kernel's command line is longer than %d bytes",
-				     IMAGE_COMMAND_MAX - 1);
-}
-
 static int load(struct vmm *v, struct failure *f)
 {
 	const struct vmm_config *c = &v->config;
-	_cleanup_(close_image) struct image_file kernel = {.fd = -1}, initrd = {.fd = -1};
-	char command[IMAGE_COMMAND_MAX];
-	int err = command_line(v, command, sizeof(command), f);
+	struct board *m = &v->board;
+	int err;
 
-	if (!err)
-		err = open_kernel(c->kernel, f, &kernel);
+	if (strlen(c->append) >= sizeof(m->command))
+		return failure_set(f, -E2BIG, "the kernel's command line is longer than %d bytes",
+				   IMAGE_COMMAND_MAX - 1);
+	strcpy(m->command, c->append);
+	err = open_kernel(c->kernel, f, &m->kernel);
 	if (!err && c->initrd)
-		err = image_open(c->initrd, f, &initrd);
-	if (err)
-		return err;
-	return image_load(&kernel, c->initrd ? &initrd : NULL, command, &v->board.memory, f,
-			  &v->board.entry);
+		err = image_open(c->initrd, f, &m->initrd);
+	return err ? err : board_load(m, f);
 }
 
 static int make_memory(struct memory *m, uint64_t size, struct failure *f)
@@ -119,11 +93,9 @@ static int set_up(struct vmm *v, struct failure *f)
 		err = kvm_enter(&m->kvm, &m->entry, f);
 	if (err)
 		return err;
-	pic_reset(&m->pic);
-	pit_reset(&m->pit);
-	rtc_reset(&m->rtc);
-	serial_reset(&m->serial);
-	ticker_set_policy(&m->ticker, v->config.policy);
+	board_reset(m);
+	m->reboots = !v->config.no_reboot;
+	board_set_policy(m, v->config.policy);
 	m->output = STDOUT_FILENO;
 	m->ended = eventfd(0, EFD_CLOEXEC);
 	return m->ended < 0 ? failure_errno(f, -errno, "eventfd") : 0;
@@ -138,7 +110,7 @@ int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
 		return failure_errno(f, -ENOMEM, "the VM");
 	v->config = *c;
 	v->board.ended = -1;
-	v->board.block.fd = -1;
+	v->board.block.fd = v->board.kernel.fd = v->board.initrd.fd = -1;
 	v->board.kvm = (struct kvm){.system = -1, .vm = -1, .vcpu = -1};
 	v->console = (struct console){.control = -1};
 	pthread_mutex_init(&v->board.lock, NULL);
@@ -162,6 +134,8 @@ struct vmm *vmm_close(struct vmm *v)
 	if (v->board.memory.base)
 		munmap(v->board.memory.base, v->board.memory.size);
 	close_fd(&v->board.block.fd);
+	close_fd(&v->board.kernel.fd);
+	close_fd(&v->board.initrd.fd);
 	close_fd(&v->board.ended);
 	pthread_mutex_destroy(&v->board.lock);
 	free(v);

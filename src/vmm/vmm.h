@@ -22,6 +22,7 @@ struct vmm_config {
 	uint64_t memory;     /* bytes */
 	enum tick_policy policy;
 	bool read_only; /* the disk */
+	bool no_reboot; /* a reset ends the VM */
 };
 
 struct vmm;

@@ -21,13 +21,14 @@ struct record {
 	uint32_t value;
 };
 
-enum { WRITE, READ, PASS, AWAY, TAKE, INPUT, POLICY, KINDS };
+enum { WRITE, READ, PASS, AWAY, TAKE, INPUT, POLICY, RESET, KINDS };
 
 static void check(const struct board *b)
 {
-	const struct tick *t = &b->ticker.tick;
+	const struct tick *ticks[] = {&b->ticker.tick, &b->clock_ticker.tick};
 
-	CHECK(t->due == t->delivered + t->backlog + t->lost);
+	for (int i = 0; i < 2; i++)
+		CHECK(ticks[i]->due == ticks[i]->delivered + ticks[i]->backlog + ticks[i]->lost);
 	CHECK(b->serial.out_used <= sizeof(b->serial.out));
 	CHECK(!b->port.page || b->port.page <= MEMORY - 4096);
 	for (int i = 0; i < 4096; i++)
@@ -36,16 +37,9 @@ static void check(const struct board *b)
 
 static void tick(struct board *b)
 {
-	bool once = false;
-	uint64_t period = pit_period(&b->pit, &once);
-
-	if (b->pit.changed && period) {
-		CHECK(period >= PIT_FASTEST);
-		ticker_start(&b->ticker, period, b->ticker.mono, b->ticker.cpu);
-	}
-	b->pit.changed = false;
-	if (!pic_busy(&b->pic, 0) && ticker_fire(&b->ticker))
-		pic_raise(&b->pic, 0);
+	timers_fire(b);
+	CHECK(!b->ticker.on || b->ticker.tick.period >= PIT_FASTEST);
+	CHECK(!b->clock_ticker.on || b->clock_ticker.tick.period >= PIT_FASTEST);
 }
 
 static void step(struct board *b, const struct record *r)
@@ -62,10 +56,10 @@ static void step(struct board *b, const struct record *r)
 		board_port_read(b, r->port, size);
 		break;
 	case PASS:
-		ticker_reading(&b->ticker, mono + r->value, cpu + r->value);
+		timers_reading(b, mono + r->value, cpu + r->value);
 		break;
 	case AWAY:
-		ticker_reading(&b->ticker, mono + r->value * UINT64_C(100), cpu);
+		timers_reading(b, mono + r->value * UINT64_C(100), cpu);
 		break;
 	case TAKE:
 		if (pic_pending(&b->pic))
@@ -75,12 +69,15 @@ static void step(struct board *b, const struct record *r)
 	case INPUT:
 		serial_put(&b->serial, (uint8_t)r->value);
 		break;
+	case RESET:
+		board_reset(b);
+		break;
 	default:
-		ticker_set_policy(&b->ticker, r->value % TICK_POLICIES);
+		board_set_policy(b, r->value % TICK_POLICIES);
 	}
 	board_raise(b);
 	tick(b);
-	port_publish(&b->port, &b->ticker, pic_raised(&b->pic, 0), &b->memory);
+	port_publish(&b->port, board_timers(b), timers_raised(b), &b->memory);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -92,11 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&b, 0, sizeof(b));
 	b.memory = (struct memory){bytes, MEMORY};
 	b.block.fd = -1;
-	pic_reset(&b.pic);
-	pit_reset(&b.pit);
-	rtc_reset(&b.rtc);
-	serial_reset(&b.serial);
-	ticker_set_policy(&b.ticker, TICK_DESCHED);
+	board_reset(&b);
+	board_set_policy(&b, TICK_DESCHED);
 	for (size_t at = 0; at + sizeof(r) <= size; at += sizeof(r)) {
 		memcpy(&r, data + at, sizeof(r));
 		step(&b, &r);

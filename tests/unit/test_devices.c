@@ -240,10 +240,10 @@ static void desched_port(void **state)
 		assert_int_equal(b->port.page, 0);
 	}
 	board_port_write(b, 0x560, 4, 3 * 4096);
-	ticker_set_policy(&b->ticker, TICK_DESCHED);
+	board_set_policy(b, TICK_DESCHED);
 	ticker_start(&b->ticker, 10 * MS, 0, 0);
 	ticker_reading(&b->ticker, 60 * MS, 10 * MS);
-	port_publish(&b->port, &b->ticker, false, &b->memory);
+	port_publish(&b->port, board_timers(b), false, &b->memory);
 	memcpy(&page, bytes + 3 * 4096, sizeof(page));
 	assert_int_equal(page.magic, VMDESCHED_MAGIC);
 	assert_int_equal(page.bits, VMDESCHED_WANTED);
@@ -253,12 +253,68 @@ static void desched_port(void **state)
 	board_port_write(b, 0x564, 1, 1);
 	while (ticker_fire(&b->ticker))
 		;
-	port_publish(&b->port, &b->ticker, true, &b->memory); /* the last one is on its way */
+	port_publish(&b->port, board_timers(b), true, &b->memory); /* the last one is on its way */
 	memcpy(&page, bytes + 3 * 4096, sizeof(page));
 	assert_int_equal(page.bits, VMDESCHED_WANTED);
-	port_publish(&b->port, &b->ticker, false, &b->memory);
+	port_publish(&b->port, board_timers(b), false, &b->memory);
 	memcpy(&page, bytes + 3 * 4096, sizeof(page));
 	assert_int_equal(page.bits, 0);
+	free(b);
+}
+
+/* The process' side of the port: a tick of the backlog for each reading, and by how much the clock
+ * is to be set when the monitor has given one up. */
+static void desched_port_asked(void **state)
+{
+	struct board *b = calloc(1, sizeof(*b));
+	unsigned ticks = 0;
+
+	(void)state;
+	board_set_policy(b, TICK_DESCHED);
+	assert_int_equal(board_port_read(b, 0x564, 1), 0);
+	assert_int_equal(board_port_read(b, 0x564, 4), 0);
+	assert_int_equal(board_port_read(b, 0x564, 2), UINT32_MAX);
+	ticker_start(&b->ticker, 10 * MS, 0, 0);
+	ticker_reading(&b->ticker, 60 * MS, 10 * MS - TICKER_SLACK - 1);
+	for (; board_port_read(b, 0x564, 1) == VMDESCHED_WANTED; ticks++)
+		assert_true(ticker_fire(&b->ticker));
+	assert_int_equal(ticks, 5);
+	assert_int_equal(b->port.entered, 1);
+	ticker_reading(&b->ticker, 61 * 1000 * MS, 10 * MS);
+	assert_int_equal(board_port_read(b, 0x564, 1), VMDESCHED_SET);
+	assert_in_range(board_port_read(b, 0x564, 4), 60930, 60940);
+	assert_int_equal(board_port_read(b, 0x564, 1), 0);
+	assert_int_equal(board_port_read(b, 0x564, 4), 0);
+	free(b);
+}
+
+/* A reset: devices as they were at power-up, counters as they are. */
+static void board_begins_anew(void **state)
+{
+	struct board *b = calloc(1, sizeof(*b));
+
+	(void)state;
+	b->block.fd = -1;
+	board_reset(b);
+	board_set_policy(b, TICK_DESCHED);
+	timers_reading(b, MS, MS);
+	board_port_write(b, 0x43, 1, 0x34);
+	board_port_write(b, 0x40, 1, 0);
+	board_port_write(b, 0x40, 1, 1);
+	board_port_write(b, 0x564, 1, 1);
+	board_port_write(b, 0x3f9, 1, 3);
+	timers_reading(b, 1000 * MS, 1000 * MS);
+	timers_fire(b);
+	timers_reading(b, 2000 * MS, 2000 * MS);
+	assert_true(timers_fire(b));
+	board_reset(b);
+	assert_false(timers_fire(b));
+	assert_true(timers_next(b) == TICK_NEVER);
+	assert_false(b->ticker.vmdesched);
+	assert_int_equal(b->port.entered, 1);
+	assert_false(pic_raised(&b->pic, 0));
+	assert_int_equal(board_port_read(b, 0x3f9, 1), 0);
+	assert_int_equal(board_port_read(b, 0x21, 1), 0xff);
 	free(b);
 }
 
@@ -289,12 +345,20 @@ static void allow_lists(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pic_priorities), cmocka_unit_test(pic_slave),
-		cmocka_unit_test(pic_masks),	  cmocka_unit_test(pic_ends_by_itself),
-		cmocka_unit_test(pit_periods),	  cmocka_unit_test(pit_counts),
-		cmocka_unit_test(serial_port),	  cmocka_unit_test(serial_transmitter),
-		cmocka_unit_test(clock_of_day),	  cmocka_unit_test(desched_port),
-		cmocka_unit_test(ends),		  cmocka_unit_test(allow_lists),
+		cmocka_unit_test(pic_priorities),
+		cmocka_unit_test(pic_slave),
+		cmocka_unit_test(pic_masks),
+		cmocka_unit_test(pic_ends_by_itself),
+		cmocka_unit_test(pit_periods),
+		cmocka_unit_test(pit_counts),
+		cmocka_unit_test(serial_port),
+		cmocka_unit_test(serial_transmitter),
+		cmocka_unit_test(clock_of_day),
+		cmocka_unit_test(desched_port),
+		cmocka_unit_test(desched_port_asked),
+		cmocka_unit_test(board_begins_anew),
+		cmocka_unit_test(ends),
+		cmocka_unit_test(allow_lists),
 	};
 
 	return cmocka_run_group_tests_name("devices", tests, NULL, NULL);
