@@ -16,9 +16,7 @@
 
 #define VMDESCHED_PORT	0x560 /* 32 bit. in: VMDESCHED_MAGIC. out: the page's address, or 0 */
 #define VMDESCHED_STATE 0x564 /* 8 bit. out: 1 VMDesched gets the CPU, 0 it leaves it */
-#define VMDESCHED_ASK                                                                              \
-	0x564 /* 8 bit. in: VMDesched runs and takes a tick of the backlog: VMDESCHED_WANTED,      \
-		 ..._SET */
+#define VMDESCHED_ASK	0x564 /* 8 bit. in: VMDesched takes one tick, and bits as below */
 #define VMDESCHED_CLOCK 0x564 /* 32 bit. in: ms that the clock is to be set, since last read */
 #define VMDESCHED_PORTS 8
 #define VMDESCHED_MAGIC 0x53444d56u /* "VMDS" */

@@ -97,11 +97,13 @@ int backlog_run(bool set_clock, struct failure *f)
 	int err = 0;
 
 	while (!err) {
-		uint8_t bits;
+		unsigned bits;
 
 		do
 			bits = inb(VMDESCHED_ASK);
-		while (bits & VMDESCHED_WANTED);
+		while (bits == VMDESCHED_WANTED || bits == (VMDESCHED_WANTED | VMDESCHED_SET));
+		if (bits & ~VMDESCHED_SET) /* all ones: the VM has moved to another monitor */
+			return failure_set(f, -ENODEV, "port 0x%x is gone", VMDESCHED_ASK);
 		if (set_clock && bits & VMDESCHED_SET)
 			err = set_clock_by(inl(VMDESCHED_CLOCK), f);
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmm/acpi.h"
 
-#include "base/units.h"
-
 #include <assert.h>
 #include <stddef.h>
 

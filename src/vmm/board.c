@@ -20,10 +20,13 @@ const char *const board_end_names[BOARD_ENDS] = {
 
 void board_reset(struct board *m)
 {
+	uint64_t dropped = m->serial.dropped;
+
 	pic_reset(&m->pic);
 	pit_reset(&m->pit);
 	rtc_reset(&m->rtc);
 	serial_reset(&m->serial);
+	m->serial.dropped = dropped;
 	m->acpi = (struct acpi){0};
 	m->port = (struct port){.entered = m->port.entered};
 	for (unsigned i = 0; i < BOARD_PLACES; i++) {
@@ -33,6 +36,7 @@ void board_reset(struct board *m)
 	m->balloon.config.actual = 0;
 	ticker_stop(&m->ticker);
 	ticker_stop(&m->clock_ticker);
+	m->ticker.vmdesched = m->clock_ticker.vmdesched = false;
 	m->second_at = 0;
 }
 

@@ -26,6 +26,7 @@ static uint32_t ask(struct port *p, struct port_timers t)
 	bool timer = ticker_ask(t.timer), clock = ticker_ask(t.clock);
 	bool set = t.timer->tick.set > p->clock_told;
 
+	t.timer->asking = t.clock->asking = timer || clock;
 	p->entered += (timer || clock) && !before;
 	return (timer || clock ? VMDESCHED_WANTED : 0) | (set ? VMDESCHED_SET : 0);
 }

@@ -24,7 +24,7 @@ int board_load(struct board *m, struct failure *f)
 
 static int begin_anew(struct board *m, struct failure *f)
 {
-	int err = 0;
+	int err;
 
 	/* The next kernel finds zeros, as the first one did. */
 	if (madvise(m->memory.base, m->memory.size, MADV_DONTNEED))

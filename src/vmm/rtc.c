@@ -164,6 +164,7 @@ static uint8_t read_c(struct rtc *r, uint64_t real)
 	r->periods = periods;
 	flags = r->cells[STATUS_C];
 	r->cells[STATUS_C] = 0;
+	r->edge = false;
 	return flags;
 }
 

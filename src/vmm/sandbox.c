@@ -34,9 +34,9 @@ static const struct list {
 				  IOCTL(KVM_RUN),
 				  IOCTL(KVM_INTERRUPT),
 				  CALL(clock_gettime),
-				  IOCTL(KVM_SET_REGS),
+				  IOCTL(KVM_SET_REGS), /* these: a reset */
 				  IOCTL(KVM_SET_SREGS),
-				  IOCTL(KVM_SET_FPU), /* a reset */
+				  IOCTL(KVM_SET_FPU),
 				  IOCTL(KVM_SET_MSRS),
 				  IOCTL(KVM_SET_DEBUGREGS),
 				  IOCTL(KVM_SET_VCPU_EVENTS),

@@ -128,6 +128,18 @@ static void update_interrupt(void **state)
 	assert_int_equal(get(&r, C, NOW + 9 * SEC), 0);
 }
 
+/* Who reads register C before the interrupt is raised gets none. */
+static void read_in_time(void **state)
+{
+	struct rtc r;
+
+	(void)state;
+	begin(&r);
+	put(&r, B, 2 | UF);
+	assert_true(get(&r, C, NOW + SEC) & UF);
+	assert_false(r.edge);
+}
+
 /* Enabling what has happened already interrupts at once. */
 static void late_enable(void **state)
 {
@@ -318,6 +330,7 @@ int main(void)
 		cmocka_unit_test(periodic_flag),
 		cmocka_unit_test(update_interrupt),
 		cmocka_unit_test(late_enable),
+		cmocka_unit_test(read_in_time),
 		cmocka_unit_test(alarms),
 		cmocka_unit_test(clock_jumps),
 		cmocka_unit_test(twelve_hours),
