@@ -9,7 +9,9 @@ cd "$(dirname "$0")/../.."
 vms=${1:-2}
 seconds=${2:-60}
 policy=${3:-desched}
-parameters=${4:-nohz=off highres=off clocksource=jiffies tsc=unstable}
+# The last one is what the machine around it has with -i, where a guest's own calibration fails; without it
+# the scheduler would have no TSC, and tsc=unstable nothing to do.
+parameters=${4:-nohz=off highres=off clocksource=jiffies tsc=unstable tsc_early_khz=1000000}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -97,9 +99,9 @@ for i in $(seq "$vms"); do
 			elapsed, clock[2] - clock[1], clock[2] - clock[1] - elapsed, waited, told, off(told, waited),
 			spin_true, spin_top, off(spin_top, spin_true), duty_true, duty_top, off(duty_top, duty_true)
 		bad = off(told, waited) ^ 2 > 25 || off(spin_top, spin_true) ^ 2 > 25 ||
-			off(duty_top, duty_true) ^ 2 > 25 || (clock[2] - clock[1] - elapsed) ^ 2 > 0.01
+			off(duty_top, duty_true) ^ 2 > 25 || (clock[2] - clock[1] - elapsed) ^ 2 > 0.0625
 		exit bad && !limit
 	}' "$work/$i.log" || status=1
 done
-[ $status = 0 ] || { cat "$work/1.log" "$work/1.json" && echo "nested-ticks: off by more than 5 %, or a clock by more than 0.1 s" >&2; }
+[ $status = 0 ] || { cat "$work/1.log" "$work/1.json" && echo "nested-ticks: off by more than 5 %, or a clock by more than 0.25 s" >&2; }
 exit $status
