@@ -5,13 +5,16 @@
  * then the same vCPUs on hosts of 50 CPUs, one after the other. An event is one timer of the
  * engine; rates are by CPU time of one thread, since the machine may be shared. `curve VMS SECONDS`
  * instead plays the workload of peer.cpp (hosts of 8 CPUs and 20 VMs) for as many virtual seconds
- * and counts its events: ends of bursts and sleeps.
+ * and counts its events: ends of bursts and sleeps. `curve VMS SECONDS whole` does so on hosts that
+ * let a burst run to its end: no slices, no wake credit, and for exponential bursts the same
+ * throughput. What scheduling costs is the difference.
  */
 #include "base/clock.h"
 #include "base/units.h"
 #include "sim/metrics.h"
 
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,15 +28,15 @@ static double cpu_time(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static struct scenario *scenario(unsigned cpus, unsigned vms)
+static struct scenario *scenario(unsigned cpus, unsigned vms, const char *host)
 {
 	char text[256];
 	struct failure f;
 	struct scenario *s;
 
 	snprintf(text, sizeof(text),
-		 "[host]\ncpus=%u\n[vm w]\ncount=%u\nworkload=duty\nburst=10ms\nload=0.5\n", cpus,
-		 vms);
+		 "[host]\ncpus=%u\n%s[vm w]\ncount=%u\nworkload=duty\nburst=10ms\nload=0.5\n", cpus,
+		 host, vms);
 	if (scenario_parse(text, strlen(text), "bench", &f, &s)) {
 		fprintf(stderr, "bench: %s\n", f.text);
 		exit(1);
@@ -69,7 +72,7 @@ static void play(const struct scenario *sc, uint32_t host, double seconds, struc
 
 static void one_host(unsigned n)
 {
-	struct scenario *sc = scenario((n + 3) / 4, n);
+	struct scenario *sc = scenario((n + 3) / 4, n, "");
 	struct measured m = {0};
 
 	play(sc, 0, 4e4 / n > 100 ? 100 : 4e4 / n, &m);
@@ -80,7 +83,7 @@ static void one_host(unsigned n)
 
 static void many_hosts(unsigned n)
 {
-	struct scenario *sc = scenario(50, 200);
+	struct scenario *sc = scenario(50, 200, "");
 	struct measured m = {0};
 
 	for (unsigned i = 0; i < n / 200; i++)
@@ -92,9 +95,9 @@ static void many_hosts(unsigned n)
 	scenario_free(sc);
 }
 
-static void as_peer(unsigned vms, double seconds)
+static void as_peer(unsigned vms, double seconds, bool whole)
 {
-	struct scenario *sc = scenario(8, 20);
+	struct scenario *sc = scenario(8, 20, whole ? "slice=1s\nwake_credit=0ms\n" : "");
 	struct measured m = {0};
 
 	for (unsigned i = 0; i < vms / 20; i++)
@@ -109,7 +112,7 @@ int main(int argc, char **argv)
 	static const unsigned sizes[] = {10, 64, 100, 1000, 10000, 100000};
 
 	if (argc > 2) {
-		as_peer((unsigned)atoi(argv[1]), atof(argv[2]));
+		as_peer((unsigned)atoi(argv[1]), atof(argv[2]), argc > 3);
 		return 0;
 	}
 	printf("%8s %8s %10s %12s %12s %8s %12s\n", "vCPUs", "CPUs", "events", "/s of CPU",

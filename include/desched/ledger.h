@@ -45,10 +45,22 @@ void ledger_start(struct ledger *l, uint64_t now, enum ledger_state state);
 
 /* Charges the time since `at` to the present state. A `now` before `at` charges nothing and is
  * counted in `backwards`. */
-void ledger_advance(struct ledger *l, uint64_t now);
+inline void ledger_advance(struct ledger *l, uint64_t now)
+{
+	if (now < l->at) {
+		l->backwards++;
+		return;
+	}
+	l->ns[l->state] += now - l->at;
+	l->at = now;
+}
 
 /* Advances to `now`, then changes to `state`. */
-void ledger_enter(struct ledger *l, uint64_t now, enum ledger_state state);
+inline void ledger_enter(struct ledger *l, uint64_t now, enum ledger_state state)
+{
+	ledger_advance(l, now);
+	l->state = state;
+}
 
 /* at - start. */
 uint64_t ledger_wall(const struct ledger *l);

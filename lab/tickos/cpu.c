@@ -8,6 +8,9 @@
 #define PAGE_PRESENT 7ull    /* present, writable, user */
 #define PAGE_LARGE   0x83ull /* present, writable, 2 MiB */
 #define PAGE_USER    4ull
+#define CPUID_APIC   (1u << 9)
+#define APIC_BASE    0x1b
+#define APIC_ENABLED 0x800u
 
 struct gate {
 	uint16_t low, selector, type, middle;
@@ -37,14 +40,24 @@ static struct task_state tss = {.io_map = sizeof(tss)};
 static uint64_t pml4[512] __attribute__((aligned(4096)));
 static uint64_t pdpt[512] __attribute__((aligned(4096)));
 static uint64_t directory[512] __attribute__((aligned(4096)));
+static uint64_t high_directory[512] __attribute__((aligned(4096))); /* the last GiB below 4 */
 
-/* Compilers call this of their own accord. */
+/* Compilers call these of their own accord. */
 void *memset(void *to, int value, unsigned long size);
 void *memset(void *to, int value, unsigned long size)
 {
 	void *p = to;
 
 	__asm__ volatile("rep stosb" : "+D"(p), "+c"(size) : "a"(value) : "memory");
+	return to;
+}
+
+void *memcpy(void *restrict to, const void *restrict from, unsigned long size);
+void *memcpy(void *restrict to, const void *restrict from, unsigned long size)
+{
+	void *p = to;
+
+	__asm__ volatile("rep movsb" : "+D"(p), "+S"(from), "+c"(size)::"memory");
 	return to;
 }
 
@@ -88,6 +101,15 @@ static void set_vectors(void)
 	__asm__ volatile("lidt %0" ::"m"(t));
 }
 
+void cpu_map(uint64_t at, uint64_t size)
+{
+	if (at >> 30 != 3 || size > (4ull << 30) - at)
+		return;
+	pdpt[3] = (uint64_t)high_directory | PAGE_PRESENT;
+	for (uint64_t n = at >> 21; n <= (at + size - 1) >> 21; n++)
+		high_directory[n % 512] = n << 21 | PAGE_LARGE;
+}
+
 static void set_pages(void)
 {
 	pml4[0] = (uint64_t)pdpt | PAGE_PRESENT;
@@ -95,6 +117,18 @@ static void set_pages(void)
 	directory[0] = PAGE_LARGE;
 	directory[1] = 0x200000 | PAGE_LARGE | PAGE_USER;
 	__asm__ volatile("mov %0, %%cr3" ::"r"(pml4) : "memory");
+}
+
+/* A local APIC that no firmware has set up lets nothing of the 8259s through: off with it. */
+static void bypass_apic(void)
+{
+	uint32_t a = 1, b, c, d, high;
+
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+	if (!(d & CPUID_APIC))
+		return;
+	__asm__ volatile("rdmsr" : "=a"(a), "=d"(high) : "c"(APIC_BASE));
+	__asm__ volatile("wrmsr" ::"a"(a & ~APIC_ENABLED), "d"(high), "c"(APIC_BASE));
 }
 
 /* Vectors from 0x20 on; the timer and the serial line alone. */
@@ -127,6 +161,7 @@ void cpu_start(uint32_t hz)
 	set_segments();
 	set_vectors();
 	set_pages();
+	bypass_apic();
 	set_interrupts();
 	set_timer(hz);
 }

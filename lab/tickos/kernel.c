@@ -8,7 +8,6 @@
 
 #define KERNEL_STACK	 4096
 #define FLAGS_INTERRUPTS 0x202
-#define BOOT_COMMAND	 0x228 /* of Linux' boot parameters: the command line's address */
 #define SERIAL_VECTOR	 (TIMER_VECTOR + SERIAL_IRQ)
 #define SPURIOUS_VECTOR	 (TIMER_VECTOR + 7)
 
@@ -28,7 +27,7 @@ struct vmdesched_page page __attribute__((aligned(4096)));
 
 static uint64_t clock_set; /* how much of page.set is in the clock */
 static uint32_t current, left, preempted;
-static int report_wanted, mute;
+static int report_wanted, mute, use_port;
 
 static struct frame *frame_of(uint32_t process)
 {
@@ -60,6 +59,16 @@ static int round_begins(void)
 					   (current == PROCESS_A || !processes[PROCESS_A].quantum));
 }
 
+/* VMDesched gets the CPU, or leaves it. The monitor reads the page when the interrupt is
+ * acknowledged, so that it costs no exit to say so. */
+static void say_running(int runs)
+{
+	if (use_port)
+		out8(VMDESCHED_STATE, (uint8_t)runs);
+	else
+		*(volatile uint32_t *)&page.running = (uint32_t)runs;
+}
+
 /* The timer has found `current` running. */
 static struct frame *tick(void)
 {
@@ -73,10 +82,10 @@ static struct frame *tick(void)
 	if (wanted && current != PROCESS_VMDESCHED) {
 		preempted = current;
 		current = PROCESS_VMDESCHED;
-		out8(VMDESCHED_STATE, 1);
+		say_running(1);
 	} else if (!wanted && current == PROCESS_VMDESCHED) {
 		current = preempted;
-		out8(VMDESCHED_STATE, 0);
+		say_running(0);
 	}
 	if (report_wanted && round_begins()) {
 		report_wanted = 0;
@@ -129,17 +138,19 @@ static void panic(const struct frame *f)
 struct frame *interrupt(struct frame *f);
 struct frame *interrupt(struct frame *f)
 {
+	struct frame *next = f;
+
 	if (f->vector < TIMER_VECTOR)
 		panic(f);
 	if (f->vector == SPURIOUS_VECTOR)
 		return f;
+	if (f->vector == TIMER_VECTOR)
+		next = tick();
+	else if (f->vector == SERIAL_VECTOR)
+		serial_input();
 	if (!mute)
 		irq_done((uint32_t)f->vector - TIMER_VECTOR);
-	if (f->vector == TIMER_VECTOR)
-		return tick();
-	if (f->vector == SERIAL_VECTOR)
-		serial_input();
-	return f;
+	return next;
 }
 
 /* The number behind "NAME=" on the command line. */
@@ -171,19 +182,18 @@ static void make_process(uint32_t i)
 }
 
 /* The idle loop halts, which is the kernel's to do; its interrupts come on the stack it runs on. */
-static void make_idle(void)
+static void make_idle(void (*loop)(void))
 {
-	*frame_of(PROCESS_IDLE) = (struct frame){.rip = (uint64_t)idle_loop,
+	*frame_of(PROCESS_IDLE) = (struct frame){.rip = (uint64_t)loop,
 						 .cs = KERNEL_CODE,
 						 .rflags = FLAGS_INTERRUPTS,
 						 .rsp = (uint64_t)processes[PROCESS_IDLE].stack,
 						 .ss = KERNEL_DATA};
 }
 
-struct frame *kernel_main(const uint8_t *boot);
-struct frame *kernel_main(const uint8_t *boot)
+struct frame *kernel_main(const char *line);
+struct frame *kernel_main(const char *line)
 {
-	const char *line = (const char *)(uint64_t) * (const uint32_t *)(boot + BOOT_COMMAND);
 	uint32_t hz = parameter(line, "hz", 100);
 
 	processes[PROCESS_A].quantum = parameter(line, "a", 3);
@@ -191,9 +201,12 @@ struct frame *kernel_main(const uint8_t *boot)
 	mute = (int)parameter(line, "mute", 0);
 	for (uint32_t i = 0; i < PROCESSES; i++)
 		make_process(i);
-	make_idle();
-	if (!parameter(line, "deaf", 0) && in32(VMDESCHED_PORT) == VMDESCHED_MAGIC)
+	make_idle(parameter(line, "ports", 0) ? port_flood : idle_loop);
+	use_port = (int)parameter(line, "port", 0);
+	if (!parameter(line, "deaf", 0) && in32(VMDESCHED_PORT) == VMDESCHED_MAGIC) {
 		out32(VMDESCHED_PORT, (uint32_t)(uint64_t)&page);
+		ledger_find((int)parameter(line, "scribble", 0));
+	}
 	print("tickos: ");
 	print_number(hz);
 	print(" Hz\n");

@@ -20,7 +20,7 @@ void print_number(uint64_t n)
 	print(p);
 }
 
-static void print_field(const char *name, uint64_t n)
+void print_field(const char *name, uint64_t n)
 {
 	print(" ");
 	print(name);
@@ -47,4 +47,5 @@ void report(void)
 		print_number(*processes[i].units);
 	}
 	print("\n");
+	ledger_report();
 }

@@ -8,10 +8,13 @@
  *  cpu.c     descriptor tables, page tables, interrupt controller, timer: what the hardware wants
  *  kernel.c  the clock, the charge, round robin, VMDesched
  *  user.c    the processes
+ *  ledger.c  what the host's ledger page says of us
  *  report.c  the figures over the serial line
  *
  * Command line: hz=N ticks a second (100), a=N b=N quanta of the processes in ticks (3, 2; 0:
- * none), deaf=1: does not speak to VMDesched's port, mute=1: never acknowledges an interrupt.
+ * none), deaf=1: does not speak to VMDesched's port, port=1: says by the port that VMDesched runs,
+ * not by its page, mute=1: never acknowledges an interrupt, scribble=1: tries to write into the
+ * ledger page, ports=1: where it would idle (a=0 b=0), it writes to ports without an end.
  */
 #ifndef TICKOS_H
 #define TICKOS_H
@@ -58,11 +61,13 @@ extern struct vmdesched_page page;
 
 /* start.S */
 void idle_loop(void);
+void port_flood(void);
 extern const uint64_t vectors[];
 
 /* cpu.c */
 void cpu_start(uint32_t hz);
-void cpu_set_stack(uint8_t *top); /* for interrupts that come from user mode */
+void cpu_map(uint64_t at, uint64_t size); /* before cpu_start(); below 4 GiB, not below 3 */
+void cpu_set_stack(uint8_t *top);	  /* for interrupts that come from user mode */
 void irq_done(uint32_t irq);
 void cpu_triple_fault(void);
 
@@ -75,7 +80,12 @@ extern uint8_t user_stacks[PROCESSES][USER_STACK];
 /* report.c */
 void print(const char *text);
 void print_number(uint64_t n);
+void print_field(const char *name, uint64_t n);
 void report(void);
+
+/* ledger.c */
+void ledger_find(int scribble);
+void ledger_report(void);
 
 static inline void out8(uint16_t port, uint8_t v)
 {

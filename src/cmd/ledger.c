@@ -11,7 +11,7 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "cmd/commands.h"
-#include "host/host_ledger.h"
+#include "host/publish.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,7 +23,6 @@
 #include <string.h>
 #include <time.h>
 
-#define POLL_NS	   (50 * NS_PER_MS)
 #define GAPS_SHOWN 10
 
 static struct {
@@ -86,6 +85,7 @@ struct long_gap {
 
 struct measurement {
 	struct host_ledger *ledger;
+	struct publisher *publisher; /* for the VMs that have brought a page */
 	struct host_vm *vms;
 	struct measured *measured; /* [n] */
 	size_t n;
@@ -181,7 +181,7 @@ static int find_vms(int n, char **pids, struct measurement *m, struct failure *f
 static int add_vms(struct measurement *m, struct failure *f)
 {
 	m->measured = calloc(m->n, sizeof(*m->measured));
-	if (!m->measured)
+	if (!m->measured || publisher_new(m->ledger, &m->publisher))
 		return failure_errno(f, -ENOMEM, "the list of VMs");
 	for (size_t i = 0; i < m->n; i++) {
 		struct measured *x = &m->measured[i];
@@ -191,10 +191,14 @@ static int add_vms(struct measurement *m, struct failure *f)
 		x->vcpus = calloc(x->vm->n_vcpus, sizeof(*x->vcpus));
 		if (!x->vcpus)
 			return failure_errno(f, -ENOMEM, "VM %s", x->vm->name);
-		err = host_ledger_add(m->ledger, x->vm, f, &x->id);
+		f->text[0] = '\0';
+		err = publisher_adopt(m->publisher, x->vm, f, &x->id);
 		if (err)
 			return err;
+		if (f->text[0])
+			fprintf(stderr, "desched ledger: page not written: %s\n", f->text);
 	}
+	publisher_on_gap(m->publisher, take_gap, m);
 	return 0;
 }
 
@@ -242,11 +246,11 @@ static bool all_ended(const struct measurement *m)
 static void wait_polling(struct measurement *m, uint64_t deadline)
 {
 	for (uint64_t now = clock_mono(); !stop && now < deadline; now = clock_mono()) {
-		uint64_t ns = u64_min(deadline - now, POLL_NS);
+		uint64_t ns = u64_min(deadline - now, publisher_interval(m->publisher));
 		const struct timespec ts = {.tv_nsec = (long)ns};
 
 		nanosleep(&ts, NULL);
-		host_ledger_poll(m->ledger, take_gap, m);
+		publisher_tick(m->publisher);
 	}
 }
 
@@ -435,7 +439,7 @@ static void run(struct measurement *m)
 	while (!stop && !all_ended(m) && (!options.count || reports < options.count)) {
 		wait_polling(m, m->at[FIRST] + ++reports * options.interval);
 		read_all(m, NOW);
-		host_ledger_poll(m->ledger, take_gap, m);
+		publisher_tick(m->publisher);
 		report(m, LAST);
 		keep_reading(m, LAST, NOW);
 		m->n_gaps = 0;
@@ -446,6 +450,7 @@ static void run(struct measurement *m)
 
 static void measurement_done(struct measurement *m)
 {
+	publisher_free(m->publisher);
 	host_ledger_close(m->ledger);
 	for (size_t i = 0; m->measured && i < m->n; i++)
 		free(m->measured[i].vcpus);
@@ -484,13 +489,8 @@ int cmd_ledger(int argc, char **argv)
 		options_help(&command_ledger, "desched");
 		return 0;
 	}
-	if (first < 0) {
-		fprintf(stderr, "desched ledger: %s\n", f.text);
-		return 2;
-	}
-	if (measure(argc - first, argv + first, &f)) {
-		fprintf(stderr, "desched ledger: %s\n", f.text);
-		return 1;
-	}
-	return 0;
+	if (first >= 0 && !measure(argc - first, argv + first, &f))
+		return 0;
+	fprintf(stderr, "desched ledger: %s\n", f.text);
+	return first < 0 ? 2 : 1;
 }

@@ -26,6 +26,8 @@ static const struct option_row rows[] = {
 	{0, "memory", "MIB", OPTION_UINT, &memory, 4, 3072, "guest memory in MiB (64)"},
 	{0, "tick-policy", "P", OPTION_STRING, &policy, 0, 0,
 	 "delay, catchup, merge, discard, desched (desched)"},
+	{0, "page", "FILE", OPTION_STRING, &config.page, 0, 0,
+	 "the ledger page that 'desched ledger' writes, for the guest to read"},
 	{0, "name", "NAME", OPTION_STRING, &config.name, 0, 0, "what others call it"},
 	{0, "control", "PATH", OPTION_STRING, &config.control, 0, 0, "make a control socket there"},
 	{0, "json", "FILE", OPTION_STRING, &json_file, 0, 0, "write figures there at the end"},

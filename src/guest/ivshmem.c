@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/proc.h"
+#include "guest/port_page.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -82,13 +83,19 @@ static int find_device(char *name, size_t size)
 int page_map(const char *path, struct failure *f, struct page_mapping *ret)
 {
 	char device[256], bar[320];
+	int err;
 
 	if (path)
 		return map_file(path, f, ret);
-	if (find_device(device, sizeof(device)))
-		return failure_set(
-			f, -ENODEV,
-			"source page: no ivshmem device here; give the VM one (desched-page(5))");
+	if (find_device(device, sizeof(device))) {
+		err = port_page_map(f, ret);
+		return err != -ENODEV
+			       ? err
+			       : failure_set(
+					 f, err,
+					 "source page: no ivshmem device here, nor a desched vm "
+					 "with --page; give the VM one (desched-page(5))");
+	}
 	enable_device(device);
 	snprintf(bar, sizeof(bar), PCI_DEVICES "/%s/resource2", device);
 	return map_file(bar, f, ret);

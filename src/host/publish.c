@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "host/anchor.h"
+#include "host/page_file.h"
 #include "ledger/page_writer.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ struct published_vcpu {
 
 struct published {
 	struct page_writer writer;
+	struct page_file file; /* all zero: the memory is the caller's */
 	struct page_host host;
 	uint32_t n_vcpus;
 	struct published_vcpu vcpus[];
@@ -34,6 +36,8 @@ struct publisher {
 	struct host_ledger *ledger;
 	struct anchor anchor;
 	struct published *pages[PAGES_MAX]; /* by id */
+	host_gap_fn on_gap;
+	void *gap_data;
 };
 
 int publisher_new(struct host_ledger *ledger, struct publisher **ret)
@@ -72,7 +76,7 @@ static uint32_t blocks_of(const struct host_vm *vm)
 
 size_t publisher_page_size(const struct host_vm *vm)
 {
-	return page_size_for(blocks_of(vm), PUBLISH_RING_ENTRIES);
+	return page_size_for(blocks_of(vm), PAGE_RING_USUAL);
 }
 
 static struct published *new_page(const struct host_vm *vm)
@@ -90,7 +94,7 @@ static struct published *new_page(const struct host_vm *vm)
 static int lay_out(const struct publisher *p, struct published *page, const struct host_vm *vm,
 		   void *base, size_t size)
 {
-	uint32_t ring = host_ledger_has_gaps(p->ledger) ? PUBLISH_RING_ENTRIES : 0;
+	uint32_t ring = host_ledger_has_gaps(p->ledger) ? PAGE_RING_USUAL : 0;
 	uint64_t session = 0;
 
 	while (!session) {
@@ -125,6 +129,36 @@ int publisher_add(struct publisher *p, const struct host_vm *vm, void *base, siz
 	return 0;
 }
 
+int publisher_adopt(struct publisher *p, const struct host_vm *vm, struct failure *f, int *ret_id)
+{
+	struct page_file file;
+	int err = page_file_open(vm, publisher_page_size(vm), f, &file);
+
+	if (err)
+		return host_ledger_add(p->ledger, vm, f, ret_id);
+	err = publisher_add(p, vm, file.base, file.size, f, ret_id);
+	if (err)
+		page_file_close(&file);
+	else
+		p->pages[*ret_id]->file = file;
+	return err;
+}
+
+uint64_t publisher_interval(const struct publisher *p)
+{
+	for (int id = 0; id < PAGES_MAX; id++) {
+		if (p->pages[id])
+			return PUBLISH_INTERVAL_NS;
+	}
+	return PUBLISH_IDLE_NS;
+}
+
+void publisher_on_gap(struct publisher *p, host_gap_fn fn, void *data)
+{
+	p->on_gap = fn;
+	p->gap_data = data;
+}
+
 static struct published *page_of(const struct publisher *p, int id)
 {
 	return id >= 0 && id < PAGES_MAX ? p->pages[id] : NULL;
@@ -138,6 +172,7 @@ void publisher_remove(struct publisher *p, int id)
 		return;
 	host_ledger_remove(p->ledger, id);
 	page_writer_done(&page->writer);
+	page_file_close(&page->file);
 	free(page);
 	p->pages[id] = NULL;
 }
@@ -171,8 +206,11 @@ static int read_page(struct publisher *p, int id)
 
 static void put_gap(int id, const struct gap *gap, void *data)
 {
-	struct published *page = page_of(data, id);
+	const struct publisher *p = data;
+	struct published *page = page_of(p, id);
 
+	if (p->on_gap)
+		p->on_gap(id, gap, p->gap_data);
 	if (page && gap->vcpu < page->n_vcpus)
 		page_write_gap(&page->writer, page->vcpus[gap->vcpu].index, gap);
 }

@@ -11,8 +11,8 @@
 #include <desched/page.h>
 #include <stddef.h>
 
-#define PUBLISH_INTERVAL_NS  (5 * 1000 * 1000ull)
-#define PUBLISH_RING_ENTRIES 4096u
+#define PUBLISH_INTERVAL_NS (5 * 1000 * 1000ull)
+#define PUBLISH_IDLE_NS	    (50 * 1000 * 1000ull)
 
 struct publisher;
 
@@ -28,6 +28,16 @@ size_t publisher_page_size(const struct host_vm *vm);
 int publisher_add(struct publisher *p, const struct host_vm *vm, void *base, size_t size,
 		  struct failure *f, int *ret_id);
 void publisher_remove(struct publisher *p, int id);
+
+/* Adds the VM with the page that it has brought (page_file.h). One without is added to the ledger
+ * alone; so is one whose page cannot be had, and `f` says why. */
+int publisher_adopt(struct publisher *p, const struct host_vm *vm, struct failure *f, int *ret_id);
+
+/* How often publisher_tick() is to be called: PUBLISH_INTERVAL_NS, seldom where no page is. */
+uint64_t publisher_interval(const struct publisher *p);
+
+/* Gaps go to `fn` too, as from host_ledger_poll(). */
+void publisher_on_gap(struct publisher *p, host_gap_fn fn, void *data);
 
 /* What the caller knows of the VM, published from the next tick on: the figures whose bits are set
  * in `valid`. Clock, overhead and `updates` are the publisher's own. -EINVAL for no such VM. */

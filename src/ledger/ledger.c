@@ -19,21 +19,9 @@ void ledger_start(struct ledger *l, uint64_t now, enum ledger_state state)
 	*l = (struct ledger){.start = now, .at = now, .state = state};
 }
 
-void ledger_advance(struct ledger *l, uint64_t now)
-{
-	if (now < l->at) {
-		l->backwards++;
-		return;
-	}
-	l->ns[l->state] += now - l->at;
-	l->at = now;
-}
-
-void ledger_enter(struct ledger *l, uint64_t now, enum ledger_state state)
-{
-	ledger_advance(l, now);
-	l->state = state;
-}
+/* For those who call and do not inline them. */
+extern inline void ledger_advance(struct ledger *l, uint64_t now);
+extern inline void ledger_enter(struct ledger *l, uint64_t now, enum ledger_state state);
 
 uint64_t ledger_wall(const struct ledger *l)
 {

@@ -12,6 +12,8 @@
 
 #include <desched/page.h>
 
+#define PAGE_RING_USUAL 4096u /* gaps of a ring where nothing speaks for another number */
+
 struct page_writer {
 	uint8_t *base;
 	struct page_header header;

@@ -64,12 +64,16 @@ void core_block(struct core *c, uint64_t now, uint32_t vcpu, enum ledger_state s
 		v->wanted = now;
 		return;
 	}
-	if (ran)
+	if (ran) {
+		v->where = CORE_BLOCKED;
+		if (!vm->metered && !vm->costopped && core_succeed(c, v->cpu, now, state))
+			return;
 		core_stop(c, v->cpu, now, state);
-	else if (v->where == CORE_QUEUED)
+	} else if (v->where == CORE_QUEUED) {
 		core_dequeue(c, vcpu, now);
-	else if (v->where == CORE_COSTOPPED)
+	} else if (v->where == CORE_COSTOPPED) {
 		vm->costopped--;
+	}
 	core_state(c, v, now, state);
 	v->where = CORE_BLOCKED;
 	v->wanted = now;
@@ -93,7 +97,7 @@ static void rotate(struct core *c, uint32_t cpu, uint64_t now)
 		core_refill(c, cpu, now);
 		return;
 	}
-	next = core_best(c, cpu, rival, now);
+	next = core_best(c, cpu, rival);
 	if (next == CORE_NONE) {
 		p->until = core_deadline(c, c->vcpus[current].vm, now);
 		core_mark_cpu(c, cpu);

@@ -30,9 +30,9 @@
 #include "policy/budget.h"
 #include "policy/cosched.h"
 #include "policy/entitle.h"
-#include "policy/heap4.h"
 #include "policy/pheap.h"
 #include "policy/place.h"
+#include "policy/tournament.h"
 
 #include <desched/ledger.h>
 #include <stdbool.h>
@@ -157,12 +157,12 @@ struct core_cpu {
 struct core_domain {
 	uint32_t first; /* CPUs first .. first + n - 1 */
 	uint32_t n;
-	uint32_t idle;	     /* CPUs without current and gang */
-	uint32_t waiting;    /* vCPUs in queues */
-	uint32_t gangs;	     /* pheap of VMs */
-	struct heap4 queues; /* CPUs (from `first`) by the heads of their queues */
-	uint64_t clock;	     /* virtual time of the latest dispatch, never backwards */
-	uint64_t waste;	     /* ns for which a CPU idled while a queue was not empty */
+	uint32_t idle;		  /* CPUs without current and gang */
+	uint32_t waiting;	  /* vCPUs in queues */
+	uint32_t gangs;		  /* pheap of VMs */
+	struct tournament queues; /* CPUs (from `first`) by the heads of their queues */
+	uint64_t clock;		  /* virtual time of the latest dispatch, never backwards */
+	uint64_t waste;		  /* ns for which a CPU idled while a queue was not empty */
 	uint64_t waste_at;
 };
 
@@ -175,12 +175,11 @@ struct core {
 	struct core_domain *domains;
 	struct entitle_node *tree; /* 0: the host, then groups, then VMs */
 	struct pheap_node *vcpu_links, *gang_links;
-	struct heap4_entry *queue_heap; /* memory of domains' `queues` */
-	uint32_t *queue_place;
-	uint64_t *idle;	   /* bit per CPU */
-	uint32_t *scratch; /* one per CPU: CPUs that a gang takes */
-	uint32_t *freed;   /* one per CPU: CPUs to find work for */
-	uint32_t *dirty;   /* CPUs */
+	struct tournament_entry *queue_nodes; /* memory of domains' `queues` */
+	uint64_t *idle;			      /* bit per CPU */
+	uint32_t *scratch;		      /* one per CPU: CPUs that a gang takes */
+	uint32_t *freed;		      /* one per CPU: CPUs to find work for */
+	uint32_t *dirty;		      /* CPUs */
 	uint32_t *dirty_vms;
 	struct place_domain *place_domains;
 	struct place_vm *place_vms;
@@ -249,7 +248,9 @@ void core_settle(struct core *c, uint64_t now);
 /* The CPU with the head of a queue that is most behind in the domain, or CORE_NONE. */
 static inline uint32_t core_most_behind(const struct core_domain *d)
 {
-	return d->queues.n ? d->first + d->queues.heap[0].id : CORE_NONE;
+	const struct tournament_entry *e = tournament_least(&d->queues);
+
+	return e->key == TOURNAMENT_NEVER ? CORE_NONE : d->first + e->id;
 }
 
 static inline bool core_cpu_idle(const struct core_cpu *p)

@@ -181,7 +181,7 @@ void core_refill_domain(struct core *c, uint32_t domain, uint64_t now)
 
 		if (!core_cpu_idle(&c->cpus[i]))
 			continue;
-		v = core_best(c, i, UINT64_MAX, now);
+		v = core_best(c, i, UINT64_MAX);
 		if (start_fitting(c, domain, v == CORE_NONE ? UINT64_MAX : c->vcpu_links[v].key,
 				  now)) {
 			i = d->first - 1;
@@ -247,14 +247,13 @@ void core_gang_expire(struct core *c, uint32_t id, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
 	const struct core_domain *d = &c->domains[vm->domain];
-	uint64_t rival = UINT64_MAX;
+	uint64_t rival;
 
 	core_gang_charge(c, id, now);
 	core_limit_check(c, id, now);
 	if (!vm->gang_on || now < vm->gang_until)
 		return;
-	if (d->queues.n)
-		rival = d->queues.heap[0].key;
+	rival = tournament_least(&d->queues)->key;
 	if (d->gangs != CORE_NONE && c->gang_links[d->gangs].key < rival)
 		rival = c->gang_links[d->gangs].key;
 	if (rival < vm->gang_vtime) {

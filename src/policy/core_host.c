@@ -45,8 +45,7 @@ static uint32_t nodes_of(const struct core_shape *s)
 	part((c)->domains, domains_of(s));                                                         \
 	part((c)->tree, nodes_of(s));                                                              \
 	part((c)->vcpu_links, (s)->vcpus);                                                         \
-	part((c)->queue_heap, (s)->cpus);                                                          \
-	part((c)->queue_place, (s)->cpus);                                                         \
+	part((c)->queue_nodes, 2 * (s)->cpus);                                                     \
 	part((c)->gang_links, (s)->vms);                                                           \
 	part((c)->idle, (s)->cpus / 64 + 1);                                                       \
 	part((c)->scratch, (s)->cpus);                                                             \
@@ -78,7 +77,6 @@ static void set_up_cpus(struct core *c)
 					       .last = CORE_NONE,
 					       .speed = DISPATCH_STRETCH_ONE,
 					       .domain = i / s->domain_cpus};
-		c->queue_place[i] = HEAP4_OFF;
 		c->idle[i >> 6] |= UINT64_C(1) << (i & 63);
 	}
 	for (uint32_t i = 0; i < c->n_domains; i++) {
@@ -86,10 +84,10 @@ static void set_up_cpus(struct core *c)
 
 		*d = (struct core_domain){
 			.first = i * s->domain_cpus, .gangs = CORE_NONE, .clock = DISPATCH_BASE};
-		d->queues.heap = &c->queue_heap[d->first];
-		d->queues.place = &c->queue_place[d->first];
 		d->n = s->cpus - d->first < s->domain_cpus ? s->cpus - d->first : s->domain_cpus;
 		d->idle = d->n;
+		d->queues = (struct tournament){&c->queue_nodes[2 * d->first], d->n};
+		tournament_init(&d->queues);
 	}
 }
 

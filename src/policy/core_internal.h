@@ -62,8 +62,9 @@ void core_stop(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state sta
 void core_set_idle(struct core *c, uint32_t cpu, uint64_t now, bool idle);
 void core_enqueue(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now);
 void core_dequeue(struct core *c, uint32_t vcpu, uint64_t now);
-uint32_t core_best(struct core *c, uint32_t cpu, uint64_t rival, uint64_t now);
+uint32_t core_best(struct core *c, uint32_t cpu, uint64_t rival);
 void core_exchange(struct core *c, uint32_t cpu, uint32_t next, uint64_t now);
+bool core_succeed(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state state);
 void core_take(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now);
 void core_refill(struct core *c, uint32_t cpu, uint64_t now);
 void core_ready(struct core *c, uint32_t vcpu, uint64_t now, bool woken);

@@ -177,8 +177,8 @@ static void relist(struct core *c, uint32_t cpu)
 	const struct core_cpu *p = &c->cpus[cpu];
 	struct core_domain *d = domain_of(c, cpu);
 
-	heap4_set(&d->queues, cpu - d->first,
-		  p->queue == CORE_NONE ? HEAP4_NEVER : c->vcpu_links[p->queue].key);
+	tournament_set(&d->queues, cpu - d->first,
+		       p->queue == CORE_NONE ? TOURNAMENT_NEVER : c->vcpu_links[p->queue].key);
 }
 
 void core_enqueue(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
@@ -232,18 +232,24 @@ static bool may_enter(const struct core *c, uint32_t vcpu, uint32_t cpu)
 	return vm->n == 1 || !vm_row(vm)->spread || !sibling_at(c, vcpu, cpu);
 }
 
+/* What it costs to move somebody from one CPU to another. */
+static uint64_t pull(const struct core *c, uint32_t from, uint32_t to)
+{
+	uint32_t cache = c->shape.cache_cpus;
+
+	return from / cache == to / cache ? c->config.pull : c->config.pull * PULL_FAR;
+}
+
 /*
  * The queued vCPU that this CPU should run rather than somebody at virtual time `rival`
  * (UINT64_MAX: it would idle), or CORE_NONE.
  */
-uint32_t core_best(struct core *c, uint32_t cpu, uint64_t rival, uint64_t now)
+uint32_t core_best(struct core *c, uint32_t cpu, uint64_t rival)
 {
 	const struct core_cpu *p = &c->cpus[cpu];
 	struct core_domain *d = domain_of(c, cpu);
 	uint32_t best = CORE_NONE, other, far;
-	uint64_t margin;
 
-	(void)now;
 	if (p->queue != CORE_NONE && c->vcpu_links[p->queue].key <= rival) {
 		best = p->queue;
 		rival = c->vcpu_links[best].key;
@@ -252,11 +258,8 @@ uint32_t core_best(struct core *c, uint32_t cpu, uint64_t rival, uint64_t now)
 	if (far == CORE_NONE || far == cpu)
 		return best;
 	other = c->cpus[far].queue;
-	margin = c->config.pull;
-	if (far / c->shape.cache_cpus != cpu / c->shape.cache_cpus)
-		margin *= PULL_FAR;
-	if (rival != UINT64_MAX &&
-	    !dispatch_behind(c->vcpu_links[other].key, rival, margin, vm_of(c, other)->stretch))
+	if (rival != UINT64_MAX && !dispatch_behind(c->vcpu_links[other].key, rival,
+						    pull(c, far, cpu), vm_of(c, other)->stretch))
 		return best;
 	return may_enter(c, other, cpu) ? other : best;
 }
@@ -281,6 +284,21 @@ void core_exchange(struct core *c, uint32_t cpu, uint32_t next, uint64_t now)
 	core_skew_arm(c, c->vcpus[next].vm, now);
 }
 
+/* What runs blocks, and somebody who waits takes over: the CPU is never idle. False if there is
+ * nobody, or gangs wait too: nothing was done. */
+bool core_succeed(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state state)
+{
+	uint32_t next = core_best(c, cpu, UINT64_MAX);
+
+	if (next == CORE_NONE || domain_of(c, cpu)->gangs != CORE_NONE)
+		return false;
+	take_off(c, cpu, now, state);
+	core_dequeue(c, next, now);
+	put_on(c, cpu, next, now);
+	core_skew_arm(c, c->vcpus[next].vm, now);
+	return true;
+}
+
 void core_take(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
 {
 	core_dequeue(c, vcpu, now);
@@ -291,7 +309,7 @@ void core_take(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
 void core_refill(struct core *c, uint32_t cpu, uint64_t now)
 {
 	struct core_domain *d = domain_of(c, cpu);
-	uint32_t v = core_best(c, cpu, UINT64_MAX, now);
+	uint32_t v = core_best(c, cpu, UINT64_MAX);
 	uint64_t key = v == CORE_NONE ? UINT64_MAX : c->vcpu_links[v].key;
 
 	if (d->gangs != CORE_NONE && c->gang_links[d->gangs].key <= key &&
@@ -336,11 +354,12 @@ static uint32_t find_idle(const struct core *c, uint32_t first, uint32_t end, ui
 static uint32_t idle_near(const struct core *c, uint32_t near)
 {
 	const struct core_domain *d = &c->domains[c->cpus[near].domain];
-	uint32_t first = near - near % c->shape.cache_cpus, end = first + c->shape.cache_cpus;
-	uint32_t at;
+	uint32_t first, end, at;
 
 	if (!d->idle)
 		return CORE_NONE;
+	first = near - near % c->shape.cache_cpus;
+	end = first + c->shape.cache_cpus;
 	if (end > d->first + d->n)
 		end = d->first + d->n;
 	for (int pairs = c->shape.smt == 2; pairs >= 0; pairs--) {
@@ -361,15 +380,19 @@ static bool preempts(const struct core *c, uint32_t vcpu, uint32_t cpu, uint64_t
 			       c->vms[v->vm].stretch);
 }
 
+static uint32_t next_in(const struct core_domain *d, uint32_t cpu)
+{
+	return cpu + 1 < d->first + d->n ? cpu + 1 : d->first;
+}
+
 /* The busy CPU at which a vCPU waits: where it ran, unless the scheme forbids that. */
 static uint32_t queue_at(const struct core *c, uint32_t vcpu)
 {
 	const struct core_vcpu *v = &c->vcpus[vcpu];
 	const struct core_domain *d = &c->domains[c->cpus[v->cpu].domain];
+	uint32_t cpu = v->cpu;
 
-	for (uint32_t i = 0; i < d->n; i++) {
-		uint32_t cpu = d->first + (v->cpu - d->first + i) % d->n;
-
+	for (uint32_t i = 0; i < d->n; i++, cpu = next_in(d, cpu)) {
 		if (may_enter(c, vcpu, cpu))
 			return cpu;
 	}
@@ -382,11 +405,9 @@ static uint32_t preemptible(const struct core *c, uint32_t vcpu, uint32_t at, ui
 	const struct core_domain *d = &c->domains[c->cpus[at].domain];
 	uint32_t probes = vm_of((struct core *)c, vcpu)->realtime ? d->n : CORE_PROBES;
 
-	for (uint32_t i = 0; i < probes && i < d->n; i++) {
-		uint32_t cpu = d->first + (at - d->first + i) % d->n;
-
-		if (preempts(c, vcpu, cpu, now) && may_enter(c, vcpu, cpu))
-			return cpu;
+	for (uint32_t i = 0; i < probes && i < d->n; i++, at = next_in(d, at)) {
+		if (preempts(c, vcpu, at, now) && may_enter(c, vcpu, at))
+			return at;
 	}
 	return CORE_NONE;
 }

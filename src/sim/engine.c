@@ -104,12 +104,10 @@ static void switch_guest(struct sim *s, uint32_t cpu)
 
 /* Carries out what the core has decided. A vCPU may be taken from one CPU and put on another by the
  * same event: all are settled first. */
-void engine_sync(struct sim *s)
+void engine_carry_out(struct sim *s)
 {
 	struct core *c = s->core;
 
-	if (!c->n_dirty && !c->n_dirty_vms)
-		return;
 	for (uint32_t i = 0; c->n_dirty > 1 && i < c->n_dirty; i++)
 		settle_cpu(s, c->dirty[i]);
 	for (uint32_t i = 0; i < c->n_dirty; i++)
@@ -255,10 +253,10 @@ static void dispatch_event(struct sim *s, uint32_t timer)
 
 	if (timer < shape->vcpus) {
 		on_vcpu(s, timer);
-	} else if (timer < shape->vcpus + shape->cpus) {
-		on_cpu(s, timer - shape->vcpus);
 	} else if (timer < engine_host_timer(s)) {
-		core_vm_timer(s->core, s->now, timer - shape->vcpus - shape->cpus);
+		on_cpu(s, timer - shape->vcpus);
+	} else if (timer > engine_host_timer(s)) {
+		core_vm_timer(s->core, s->now, timer - engine_vm_timer(s, 0));
 	} else {
 		core_period(s->core, s->now);
 		timer_set(&s->timers, timer, s->core->next_period);
@@ -269,14 +267,12 @@ static void dispatch_event(struct sim *s, uint32_t timer)
  * that CPU; a VM's likewise, with nothing more to wait for. */
 static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
 {
-	const struct core_shape *shape = &s->core->shape;
-
 	engine_sync(s);
-	if (timer < shape->vcpus || timer_at(&s->timers, timer) != at)
+	if (timer < s->core->shape.vcpus || timer_at(&s->timers, timer) != at)
 		return;
-	if (timer < shape->vcpus + shape->cpus)
-		arm_cpu(s, timer - shape->vcpus);
-	else if (timer != engine_host_timer(s))
+	if (timer < engine_host_timer(s))
+		arm_cpu(s, timer - s->core->shape.vcpus);
+	else if (timer > engine_host_timer(s))
 		timer_set(&s->timers, timer, TIMER_NEVER);
 }
 
@@ -328,19 +324,18 @@ static void prefetch_rivals(const struct sim *s, uint32_t timer)
 }
 
 /* On hosts too large for the caches the next events' memory is fetched while this one is dealt
- * with: they are the grandchildren and children of the heap's root. */
+ * with: they are among those who won all but the last rounds of the tournament. */
 static void look_ahead(const struct sim *s)
 {
-	const struct heap4 *q = &s->timers.queue;
-	uint32_t next = 1;
+	const struct tournament_entry *node = s->timers.queue.node;
 
-	if (s->core->shape.vcpus < LARGE || q->n < 21)
+	if (s->core->shape.vcpus < LARGE)
 		return;
-	for (uint32_t i = 2; i < 5; i++)
-		next = q->heap[i].key < q->heap[next].key ? i : next;
-	prefetch_rivals(s, q->heap[next].id);
-	for (uint32_t i = 1; i < 21; i++)
-		prefetch(s, q->heap[i].id, i < 5);
+	prefetch_rivals(s, node[node[2].id == node[1].id ? 3 : 2].id);
+	for (uint32_t i = 4; i < 8; i++)
+		prefetch(s, node[i].id, true);
+	for (uint32_t i = 16; i < 32; i++)
+		prefetch(s, node[i].id, false);
 }
 
 void sim_run(struct sim *s, uint64_t end)
@@ -380,7 +375,7 @@ void sim_restart_counters(struct sim *s)
 			continue;
 		for (uint32_t k = 0; k < SCENARIO_PROCESSES + 2; k++)
 			t->truth[k] = t->charged[k] = 0;
-		t->entered = 0;
+		t->entered = t->seen_work = t->behind = 0;
 		t->lag_base = s->now - tick_guest_time(&t->tick);
 	}
 }

@@ -39,6 +39,9 @@ struct tick_guest {
 	uint64_t late_from;  /* ns: since when there is a backlog; TIMER_NEVER: there is none */
 	uint64_t late_worst; /* ns: the longest time that a backlog stood after a resume */
 	uint64_t lag_base;
+	uint64_t behind;    /* ns: the most that the clock has been behind, more than lag_base */
+	uint64_t seen;	    /* ns: up to when tick_away() has been told (tick_by_run) */
+	uint64_t seen_work; /* guest->work then */
 	uint64_t truth[SCENARIO_PROCESSES + 2];	  /* ns executed */
 	uint64_t charged[SCENARIO_PROCESSES + 2]; /* ticks */
 };
@@ -50,6 +53,7 @@ struct sim_vm {
 	uint32_t section;     /* index of spec in the scenario */
 	uint64_t tick_period; /* of idle ticks; 0: none */
 	uint64_t tick_cost;
+	uint64_t idle;	   /* ns: mean time between bursts */
 	uint32_t arrived;  /* barrier */
 	uint32_t owner;	   /* lock: vCPU, or CORE_NONE */
 	uint64_t overhead; /* ns of debt paid */

@@ -108,10 +108,12 @@ static int add_vm(struct sim *s, uint32_t section)
 				  .period = spec->period};
 
 	cs.cosched = cosched == COSCHED_ROWS ? s->scenario->host.cosched : cosched;
-	*vm = (struct sim_vm){.spec = spec,
-			      .section = section,
-			      .row = workload_rows[spec->workload],
-			      .owner = CORE_NONE};
+	*vm = (struct sim_vm){
+		.spec = spec,
+		.section = section,
+		.row = workload_rows[spec->workload],
+		.idle = (uint64_t)((double)spec->burst * (1 - spec->load) / spec->load),
+		.owner = CORE_NONE};
 	set_ticks(vm);
 	if (vm->row == &workload_ticks)
 		vm->ticks = calloc(1, sizeof(*vm->ticks));
@@ -188,10 +190,20 @@ static int allocate(struct sim *s)
 	s->vms = lines_alloc(shape.vms, sizeof(*s->vms));
 	s->cpus = lines_alloc(shape.cpus, sizeof(*s->cpus));
 	s->last_cpu = calloc(shape.vcpus, sizeof(*s->last_cpu));
-	if (!s->guests || !s->vms || !s->cpus || !s->last_cpu ||
-	    timers_init(&s->timers, shape.vcpus + shape.cpus + shape.vms + 1))
+	if (!s->guests || !s->vms || !s->cpus || !s->last_cpu)
 		return -ENOMEM;
 	return core_new(&s->scenario->host.core, &shape, &s->core);
+}
+
+/* Skew needs siblings, a limit needs a budget: without either VMs have no timers. */
+static int allocate_timers(struct sim *s)
+{
+	const struct core *c = s->core;
+	bool timed = false;
+
+	for (uint32_t i = 0; i < c->n_vms; i++)
+		timed |= c->vms[i].n > 1 || c->vms[i].metered;
+	return timers_init(&s->timers, engine_vm_timer(s, timed ? c->n_vms : 0));
 }
 
 int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struct failure *f,
@@ -210,6 +222,8 @@ int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struc
 		for (uint32_t k = 0; !err && k < scenario->vms[i].count; k++)
 			err = add_vm(s, i);
 	}
+	if (!err)
+		err = allocate_timers(s);
 	if (err)
 		failure_errno(f, err, "%s: cannot set up the host", scenario->path);
 	else

@@ -55,9 +55,7 @@ const struct workload_row workload_idle = {
 
 static uint64_t idle_time(struct sim *s, uint32_t vcpu)
 {
-	const struct vm_spec *spec = guest_spec(s, vcpu);
-
-	return guest_draw(s, vcpu, (uint64_t)((double)spec->burst * (1 - spec->load) / spec->load));
+	return guest_draw(s, vcpu, guest_vm(s, vcpu)->idle);
 }
 
 static void duty_begin(struct sim *s, uint32_t vcpu)
@@ -79,11 +77,15 @@ enum joint { ALONE, BOTH, NEITHER };
 /* Who changes when this thread is about to leave `phase`. */
 static enum joint who(struct sim *s, uint32_t vcpu, uint32_t phase)
 {
-	double rho = guest_spec(s, vcpu)->correlation, theta = 2 * rho / (1 + rho), u;
-	uint32_t other = partner(s, vcpu);
+	double rho = guest_spec(s, vcpu)->correlation, theta, u;
+	uint32_t other;
 
-	if (rho <= 0 || other == CORE_NONE || s->guests[other].phase != phase)
+	if (rho <= 0)
 		return ALONE;
+	other = partner(s, vcpu);
+	if (other == CORE_NONE || s->guests[other].phase != phase)
+		return ALONE;
+	theta = 2 * rho / (1 + rho);
 	u = random_unit(&s->guests[vcpu].random);
 	if (u >= theta)
 		return ALONE;

@@ -7,6 +7,9 @@
  * one more process, VMDesched, as soon as there is a backlog; it acknowledges one tick in
  * `tick_ack`.
  *
+ * With tick_by_run it is `desched vm` to the letter: what passed and was not executed counts as
+ * away, so does VMDesched's time, and the guest is told of a backlog by its next tick, not before.
+ *
  * A halted guest's ticks are taken as delivered on time, to the idle loop.
  */
 #include "sim/guest_internal.h"
@@ -35,9 +38,10 @@ static void ticks_begin(struct sim *s, uint32_t vcpu)
 	struct tick_guest *t = ticks_of(s, vcpu);
 	uint64_t period = NS_PER_SEC / spec->tick_hz;
 
-	/* Guests do not tick in step with the host or with each other. */
+	/* Guests do not tick in step with the host or with each other, but by their own run time.
+	 */
 	tick_start(&t->tick, spec->tick_policy, period,
-		   random_next(&s->guests[vcpu].random) % period);
+		   spec->tick_by_run ? 0 : random_next(&s->guests[vcpu].random) % period);
 	t->process = idle_loop(s, vcpu);
 	t->late_from = TIMER_NEVER;
 	guest_first(s, vcpu, 0);
@@ -51,6 +55,34 @@ static void count(struct sim *s, uint32_t vcpu)
 	guest_settle(s, vcpu);
 	t->truth[t->process] += s->guests[vcpu].work - t->entered;
 	t->entered = s->guests[vcpu].work;
+}
+
+/* What passed since the last look and was not executed, the guest was away: vmm/ticker.h. */
+static void tell_away(struct sim *s, uint32_t vcpu)
+{
+	struct tick_guest *t = ticks_of(s, vcpu);
+	uint64_t passed = s->now - t->seen, ran, away;
+
+	guest_settle(s, vcpu);
+	ran = s->guests[vcpu].work - t->seen_work;
+	away = u64_sub_floor(passed, ran);
+	if (t->process == vmdesched(s, vcpu))
+		away += ran;
+	t->seen = s->now;
+	t->seen_work = s->guests[vcpu].work;
+	tick_away(&t->tick, away);
+}
+
+/* Before any decision about ticks. */
+static void look(struct sim *s, uint32_t vcpu)
+{
+	struct tick_guest *t = ticks_of(s, vcpu);
+	uint64_t lag;
+
+	if (guest_spec(s, vcpu)->tick_by_run)
+		tell_away(s, vcpu);
+	lag = u64_sub_floor(s->now - t->lag_base, tick_guest_time(&t->tick));
+	t->behind = u64_max(t->behind, lag);
 }
 
 static void enter(struct sim *s, uint32_t vcpu, uint32_t process)
@@ -128,6 +160,7 @@ static void acknowledge(struct sim *s, uint32_t vcpu)
 {
 	struct tick_guest *t = ticks_of(s, vcpu);
 
+	look(s, vcpu);
 	if (tick_fire(&t->tick, s->now, true))
 		t->charged[t->process]++;
 	if (tick_wants_vmdesched(&t->tick)) {
@@ -153,6 +186,7 @@ static void ticks_timer(struct sim *s, uint32_t vcpu)
 	struct tick_guest *t = ticks_of(s, vcpu);
 
 	t->charged[idle_loop(s, vcpu)] += tick_idle(&t->tick, s->now);
+	t->seen = s->now;
 	watch_backlog(s, t);
 	t->process = pick_process(s, vcpu);
 	if (t->process == idle_loop(s, vcpu)) {
@@ -165,9 +199,12 @@ static void ticks_timer(struct sim *s, uint32_t vcpu)
 static void ticks_started(struct sim *s, uint32_t vcpu)
 {
 	struct tick_guest *t = ticks_of(s, vcpu);
+	bool by_run = guest_spec(s, vcpu)->tick_by_run;
 
-	tick_resume(&t->tick, s->now);
-	if (tick_wants_vmdesched(&t->tick))
+	look(s, vcpu);
+	if (!by_run)
+		tick_resume(&t->tick, s->now);
+	if (!by_run && tick_wants_vmdesched(&t->tick))
 		run_vmdesched(s, vcpu);
 	set_alarm(s, vcpu);
 }
@@ -177,8 +214,11 @@ static void ticks_alarm(struct sim *s, uint32_t vcpu)
 	struct tick_guest *t = ticks_of(s, vcpu);
 
 	count(s, vcpu);
+	look(s, vcpu);
 	if (tick_fire(&t->tick, s->now, false))
 		t->charged[t->process]++;
+	if (guest_spec(s, vcpu)->tick_by_run && tick_wants_vmdesched(&t->tick))
+		run_vmdesched(s, vcpu);
 	set_alarm(s, vcpu);
 }
 

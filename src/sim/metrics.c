@@ -29,6 +29,7 @@ const struct metric_row vm_metric_rows[VM_METRICS] = {
 	[METRIC_HOMES] = {"homes", "moves to another node or cell"},
 	[METRIC_DOMAIN] = {"domain", "number of the node or cell it is in at the end"},
 	[METRIC_LAG] = {"lag", "s: what the guest's clock has fallen behind"},
+	[METRIC_BEHIND] = {"behind", "s: the most that the guest's clock has been behind"},
 	[METRIC_CATCHUP] = {"catchup", "s: the longest time from a resume until even"},
 	[METRIC_BACKLOG] = {"backlog", "ticks: largest backlog"},
 	[METRIC_LOST] = {"lost", "ticks dropped"},
@@ -79,6 +80,7 @@ static void take_ticks(const struct sim *s, const struct sim_vm *vm, struct vm_r
 	r->values[METRIC_LAG] = ((double)s->now - (double)tick_guest_time(&t->tick) -
 				 (double)t->lag_base) /
 				1e9;
+	r->values[METRIC_BEHIND] = ns_to_s(t->behind);
 	r->values[METRIC_CATCHUP] = ns_to_s(t->late_worst);
 	r->values[METRIC_BACKLOG] = (double)t->tick.worst;
 	r->values[METRIC_LOST] = (double)t->tick.lost;

@@ -85,6 +85,7 @@ struct vm_spec {
 	uint32_t tick_broadcast;
 	uint32_t tick_policy;
 	uint64_t tick_ack;
+	uint32_t tick_by_run;
 	struct process_spec processes[SCENARIO_PROCESSES];
 	uint32_t n_processes;
 };

@@ -161,6 +161,9 @@ static const struct key_row vm_rows[] = {
 	 "ticks: what becomes of a backlog", tick_find, POLICIES},
 	{"tick_ack", KEY_TIME, VM(tick_ack), 1e-7, 1, "20us", "ticks: VMDesched's time for one",
 	 NULL, NULL},
+	{"tick_by_run", KEY_ONE_OF, VM(tick_by_run), 0, 0, "no",
+	 "ticks: due by run and away time as in 'desched vm', not by place", find_yes_no,
+	 "no, yes"},
 	{"processes", KEY_PROCESSES, VM(processes), 0, 0, "", "ticks: NAME:LOAD ...", NULL, NULL},
 };
 

@@ -73,7 +73,7 @@ uint32_t board_port_read(struct board *m, uint16_t port, unsigned size)
 	uint8_t v;
 
 	if (is_desched(port))
-		return port_read(&m->port, board_timers(m), port, size);
+		return port_read(&m->port, board_timers(m), &m->memory, port, size);
 	if (size == 2 && acpi_read(&m->acpi, port, &word))
 		return word;
 	if (size != 1)

@@ -9,12 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PRESENT	     3ull    /* and writable */
-#define LARGE	     0x83ull /* a page of 2 MiB */
-#define E820_RAM     1
-#define LOADER	     0xff /* one without a number of its own */
-#define START_MAGIC  0x336ec578u
-#define INITRD_ALIGN 4096u
+#define PRESENT	      3ull    /* and writable */
+#define LARGE	      0x83ull /* a page of 2 MiB */
+#define E820_RAM      1
+#define E820_RESERVED 2
+#define LOADER	      0xff /* one without a number of its own */
+#define START_MAGIC   0x336ec578u
+#define INITRD_ALIGN  4096u
 
 /* PVH's start_info and its parts: xen/include/public/arch-x86/hvm/start_info.h. */
 struct start_info {
@@ -36,7 +37,7 @@ struct start_memory {
 struct start {
 	struct start_info info;
 	struct start_module module;
-	struct start_memory map[2];
+	struct start_memory map[3];
 };
 
 int image_open(const char *path, struct failure *f, struct image_file *ret)
@@ -160,7 +161,8 @@ static void put_zero_page(const struct memory *m, uint64_t initrd, uint64_t init
 	b->hdr.ramdisk_size = (uint32_t)initrd_size;
 	b->e820_table[0] = (struct boot_e820_entry){0, IMAGE_LOW_END, E820_RAM};
 	b->e820_table[1] = (struct boot_e820_entry){IMAGE_KERNEL, m->size - IMAGE_KERNEL, E820_RAM};
-	b->e820_entries = 2;
+	b->e820_table[2] = (struct boot_e820_entry){MEMORY_PAGE, m->page_size, E820_RESERVED};
+	b->e820_entries = m->page ? 3 : 2;
 }
 
 static void put_start_info(const struct memory *m, uint64_t initrd, uint64_t initrd_size)
@@ -172,10 +174,11 @@ static void put_start_info(const struct memory *m, uint64_t initrd, uint64_t ini
 			 .modules = IMAGE_START + offsetof(struct start, module),
 			 .command = IMAGE_COMMAND,
 			 .memory_map = IMAGE_START + offsetof(struct start, map),
-			 .n_memory_map = 2},
+			 .n_memory_map = m->page ? 3 : 2},
 		.module = {.at = initrd, .size = initrd_size},
 		.map = {{0, IMAGE_LOW_END, E820_RAM, 0},
-			{IMAGE_KERNEL, m->size - IMAGE_KERNEL, E820_RAM, 0}},
+			{IMAGE_KERNEL, m->size - IMAGE_KERNEL, E820_RAM, 0},
+			{MEMORY_PAGE, m->page_size, E820_RESERVED, 0}},
 	};
 
 	put(m, IMAGE_START, &s, sizeof(s));

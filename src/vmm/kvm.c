@@ -52,11 +52,28 @@ static int open_device(struct kvm *k, struct failure *f)
 	return failure_errno(f, -errno, DEVICE);
 }
 
+/* The ledger page: a slot of its own. What a guest writes there comes to us, and goes nowhere. */
+static int add_page(struct kvm *k, const struct memory *m, struct failure *f)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = 1,
+		.flags = KVM_MEM_READONLY,
+		.guest_phys_addr = MEMORY_PAGE,
+		.memory_size = m->page_size,
+		.userspace_addr = (uint64_t)(uintptr_t)m->page};
+
+	if (ioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &region))
+		return failure_errno(f, -errno,
+				     DEVICE ": a page that the guest may only read; go without "
+					    "--page");
+	return 0;
+}
+
 static int create(struct kvm *k, const struct memory *m, struct failure *f)
 {
 	struct kvm_userspace_memory_region region = {
 		.memory_size = m->size, .userspace_addr = (uint64_t)(uintptr_t)m->base};
-	int size;
+	int size, err;
 
 	if (ioctl(k->system, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
 		return failure_set(f, -ENOTSUP, DEVICE " is not of version %d", KVM_API_VERSION);
@@ -65,6 +82,9 @@ static int create(struct kvm *k, const struct memory *m, struct failure *f)
 		return failure_errno(f, -errno, DEVICE ": no new VM");
 	if (ioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &region))
 		return failure_errno(f, -errno, DEVICE ": guest memory");
+	err = m->page ? add_page(k, m, f) : 0;
+	if (err)
+		return err;
 	k->vcpu = ioctl(k->vm, KVM_CREATE_VCPU, 0);
 	if (k->vcpu < 0)
 		return failure_errno(f, -errno, DEVICE ": no new vCPU");

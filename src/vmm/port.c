@@ -5,7 +5,25 @@
 
 #include <desched/vmdesched.h>
 
+#include <stddef.h>
+
 #define PAGE 4096u
+
+static void set_running(struct port *p, struct port_timers t, bool runs)
+{
+	p->entered += runs && !t.timer->vmdesched;
+	t.timer->vmdesched = t.clock->vmdesched = runs;
+}
+
+void port_look(struct port *p, struct port_timers t, const struct memory *m)
+{
+	uint32_t word = 0;
+
+	if (p->page)
+		memcpy(&word, m->base + p->page + offsetof(struct vmdesched_page, running),
+		       sizeof(word));
+	set_running(p, t, p->told || word & 1);
+}
 
 void port_write(struct port *p, struct port_timers t, const struct memory *m, uint16_t port,
 		unsigned size, uint32_t value)
@@ -15,8 +33,8 @@ void port_write(struct port *p, struct port_timers t, const struct memory *m, ui
 
 		p->page = good ? value : 0;
 	} else if (port == VMDESCHED_STATE && size == 1) {
-		p->entered += (value & 1) && !t.timer->vmdesched;
-		t.timer->vmdesched = t.clock->vmdesched = value & 1;
+		p->told = value & 1;
+		port_look(p, t, m);
 	}
 }
 
@@ -39,13 +57,25 @@ static uint32_t set_ms(struct port *p, const struct ticker *k)
 	return (uint32_t)u64_min(ticks * k->tick.period / NS_PER_MS, UINT32_MAX);
 }
 
-uint32_t port_read(struct port *p, struct port_timers t, uint16_t port, unsigned size)
+uint32_t port_read(struct port *p, struct port_timers t, const struct memory *m, uint16_t port,
+		   unsigned size)
 {
-	if (port == VMDESCHED_PORT && size == 4)
-		return VMDESCHED_MAGIC;
 	if (port == VMDESCHED_ASK && size == 1)
 		return ask(p, t);
-	return port == VMDESCHED_CLOCK && size == 4 ? set_ms(p, t.timer) : UINT32_MAX;
+	if (size != 4)
+		return UINT32_MAX;
+	switch (port) {
+	case VMDESCHED_PORT:
+		return VMDESCHED_MAGIC;
+	case VMDESCHED_CLOCK:
+		return set_ms(p, t.timer);
+	case VMDESCHED_LEDGER:
+		return m->page ? (uint32_t)MEMORY_PAGE : 0;
+	case VMDESCHED_LEDGER_SIZE:
+		return (uint32_t)m->page_size;
+	default:
+		return UINT32_MAX;
+	}
 }
 
 static bool wanted(struct port_timers t, bool raised)
@@ -74,5 +104,5 @@ void port_publish(const struct port *p, struct port_timers t, bool raised, const
 	};
 
 	if (p->page)
-		memcpy(m->base + p->page, &page, sizeof(page));
+		memcpy(m->base + p->page, &page, offsetof(struct vmdesched_page, running));
 }

@@ -38,9 +38,8 @@ static void watch(struct ticker *k)
 	uint64_t backlog = k->tick.backlog;
 
 	k->lag_worst = u64_max(k->lag_worst, ticker_lag(k));
-	if (backlog > k->late_last || k->tick.resyncs != k->late_resyncs)
+	if (backlog > k->late_most || k->tick.resyncs != k->late_resyncs)
 		k->late_from = k->mono;
-	k->late_last = backlog;
 	k->late_most = u64_max(k->late_most, backlog);
 	k->late_resyncs = k->tick.resyncs;
 	if (backlog || !k->late_from)

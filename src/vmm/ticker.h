@@ -31,8 +31,7 @@ struct ticker {
 	uint64_t ahead; /* idle time that was found to be run or away as well */
 
 	uint64_t lag_worst; /* ns: how far the guest's clock was behind at most */
-	uint64_t late_from; /* mono: the present backlog has not grown since, 0: there is none */
-	uint64_t late_last; /* ticks: it, as last seen */
+	uint64_t late_from; /* mono: the present backlog was largest then, 0: there is none */
 	uint64_t late_most; /* ticks: the most that it was */
 	uint64_t late_resyncs;
 	uint64_t worst_most; /* ticks: the largest backlog that has been delivered or dropped */

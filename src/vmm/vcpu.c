@@ -250,6 +250,7 @@ static int make_timer(struct board *m)
 static void run(struct board *m)
 {
 	while (!m->end) {
+		port_look(&m->port, board_timers(m), &m->memory);
 		board_raise(m);
 		tick(m);
 		set_alarm(m);

@@ -7,6 +7,7 @@
 #include "vmm/board.h"
 #include "vmm/console.h"
 #include "vmm/figures.h"
+#include "vmm/page.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>
@@ -22,6 +23,7 @@ struct vmm {
 	struct vmm_config config;
 	struct board board;
 	struct console console;
+	int page; /* the ledger page's file, -1: none */
 };
 
 static int open_kernel(const char *path, struct failure *f, struct image_file *ret)
@@ -83,6 +85,8 @@ static int set_up(struct vmm *v, struct failure *f)
 	struct board *m = &v->board;
 	int err = make_memory(&m->memory, v->config.memory, f);
 
+	if (!err && v->config.page)
+		err = page_open(v->config.page, 1, f, &m->memory, &v->page);
 	if (!err)
 		err = add_devices(v, f);
 	if (!err)
@@ -110,7 +114,7 @@ int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
 		return failure_errno(f, -ENOMEM, "the VM");
 	v->config = *c;
 	v->board.ended = -1;
-	v->board.block.fd = v->board.kernel.fd = v->board.initrd.fd = -1;
+	v->board.block.fd = v->board.kernel.fd = v->board.initrd.fd = v->page = -1;
 	v->board.kvm = (struct kvm){.system = -1, .vm = -1, .vcpu = -1};
 	v->console = (struct console){.control = -1};
 	pthread_mutex_init(&v->board.lock, NULL);
@@ -133,6 +137,7 @@ struct vmm *vmm_close(struct vmm *v)
 	kvm_close(&v->board.kvm);
 	if (v->board.memory.base)
 		munmap(v->board.memory.base, v->board.memory.size);
+	page_close(&v->board.memory, &v->page);
 	close_fd(&v->board.block.fd);
 	close_fd(&v->board.kernel.fd);
 	close_fd(&v->board.initrd.fd);

@@ -18,6 +18,7 @@ struct vmm_config {
 	const char *initrd;  /* NULL: none */
 	const char *append;  /* the kernel's command line */
 	const char *disk;    /* NULL: none */
+	const char *page;    /* the ledger page's file, NULL: none */
 	const char *control; /* path of the control socket, NULL: none */
 	uint64_t memory;     /* bytes */
 	enum tick_policy policy;

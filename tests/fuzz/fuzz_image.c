@@ -16,7 +16,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static _Alignas(4096) uint8_t bytes[MEMORY + GUARD];
-	const struct memory m = {bytes, MEMORY};
+	const struct memory m = {.base = bytes, .size = MEMORY};
 	const uint8_t *split = size ? memrchr(data, 0xff, size) : NULL;
 	size_t kernel_size = split ? (size_t)(split - data) : size;
 	const struct image_file kernel = {"kernel", -1, data, kernel_size};

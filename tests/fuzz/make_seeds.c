@@ -225,6 +225,258 @@ static void emit_joins(struct output *o)
 	}
 }
 
+/* ---- devices: records of eight bytes, see port_device.c and virtio_device.c ---- */
+
+struct seed {
+	uint8_t bytes[8 * 1024];
+	size_t size;
+};
+
+static void add(struct seed *s, uint8_t what, uint8_t size, uint16_t at, uint32_t value)
+{
+	uint8_t *r = s->bytes + s->size;
+
+	r[0] = what;
+	r[1] = size;
+	memcpy(r + 2, &at, sizeof(at));
+	memcpy(r + 4, &value, sizeof(value));
+	s->size += 8;
+}
+
+enum { WRITE, READ, PASS, AWAY, TAKE, INPUT, POLICY, POKE };
+enum { BYTE, WORD, LONG };
+
+/* Every mode, access and count that matters, latched, read back and read. */
+static void emit_pit(struct output *o)
+{
+	static const uint16_t counts[] = {0, 1, 1193, 11932, 65535};
+
+	for (uint8_t mode = 0; mode < 8; mode++) {
+		struct seed s = {.size = 0};
+		char name[16];
+
+		for (uint8_t access = 0; access < 4; access++) {
+			for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+				add(&s, WRITE, BYTE, 3, (uint32_t)(access << 4 | mode << 1));
+				add(&s, WRITE, BYTE, 0, counts[i] & 0xff);
+				add(&s, WRITE, BYTE, 0, counts[i] >> 8);
+				add(&s, AWAY, 0, 0, 1000000);
+				add(&s, WRITE, BYTE, 3, 0xc2);
+				for (int k = 0; k < 4; k++)
+					add(&s, READ, BYTE, 0, 0);
+				add(&s, WRITE, BYTE, 4, access);
+				add(&s, READ, BYTE, 4, 0);
+			}
+		}
+		snprintf(name, sizeof(name), "mode-%u", mode);
+		emit(o, "pit", name, s.bytes, s.size);
+	}
+}
+
+/* Every cell, in both codes, and some values that are none. */
+static void emit_rtc(struct output *o)
+{
+	struct seed s = {.size = 0};
+
+	for (uint32_t index = 0; index < 256; index++) {
+		add(&s, WRITE, BYTE, 0, index);
+		add(&s, READ, BYTE, 1, 0);
+		add(&s, WRITE, BYTE, 1, index ^ 0xff);
+	}
+	emit(o, "rtc", "cells", s.bytes, s.size);
+}
+
+/* More output and input than there is room for, with interrupts; the loop; each register. */
+static void emit_serial(struct output *o)
+{
+	struct seed s = {.size = 0};
+
+	for (uint32_t i = 0; i < 300; i++) {
+		add(&s, WRITE, BYTE, 0, i);
+		add(&s, INPUT, 0, 0, i);
+	}
+	add(&s, READ, BYTE, 0, 0);
+	emit(o, "serial", "overflow", s.bytes, s.size);
+	s.size = 0;
+	for (uint32_t value = 0; value < 256; value += 5) {
+		for (uint16_t port = 1; port < 8; port++) {
+			add(&s, WRITE, BYTE, port, value);
+			add(&s, READ, BYTE, port, 0);
+		}
+		add(&s, WRITE, BYTE, 0, value);
+		add(&s, READ, BYTE, 0, 0);
+		add(&s, TAKE, 0, 0, 0);
+	}
+	emit(o, "serial", "registers", s.bytes, s.size);
+}
+
+/* A backlog that VMDesched takes, told by the port and by the page's word; pages that are none. */
+static void emit_port(struct output *o)
+{
+	static const uint32_t pages[] = {0, 1, 4095, 4097, 0xf000, 0x10000, 0xfffff000, 0x3000};
+
+	for (int by_word = 0; by_word < 2; by_word++) {
+		struct seed s = {.size = 0};
+
+		for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+			add(&s, WRITE, LONG, 0, pages[i]);
+		add(&s, WRITE, BYTE, 5, 0x34);
+		add(&s, WRITE, BYTE, 4, 0x9c);
+		add(&s, WRITE, BYTE, 4, 0x2e);
+		for (uint32_t round = 0; round < 20; round++) {
+			add(&s, AWAY, 0, 0, 400000);
+			if (by_word)
+				add(&s, POKE, 0, 0x3000 + 96, round & 1);
+			else
+				add(&s, WRITE, BYTE, 1, round & 1);
+			for (int k = 0; k < 6; k++) {
+				add(&s, PASS, 0, 0, 100000);
+				add(&s, TAKE, 0, 0, 0);
+				add(&s, WRITE, BYTE, 6, 0x20);
+			}
+			add(&s, READ, LONG, (uint16_t)(round % 4), 0);
+		}
+		add(&s, POKE, 0, 0x3000 + 96, UINT32_MAX);
+		add(&s, WRITE, LONG, 0, 0xf000);
+		add(&s, POLICY, 0, 0, 0);
+		emit(o, "port", by_word ? "word" : "port", s.bytes, s.size);
+	}
+}
+
+enum { NEXT = 1, DEVICE = 2, INDIRECT = 4 };
+#define NOTIFY 0x50
+
+static const struct {
+	const char *target, *name;
+	struct {
+		uint64_t at;
+		uint32_t size;
+		uint16_t flags, next;
+	} chain[3];
+	uint32_t head[4]; /* what stands at 0x3000 */
+	uint16_t first;	  /* the chain's first descriptor, as the driver says */
+} requests[] = {
+	{"block",
+	 "read",
+	 {{0x3000, 16, NEXT, 1}, {0x3400, 512, NEXT | DEVICE, 2}, {0x3800, 1, DEVICE, 0}},
+	 {0, 0, 1, 0},
+	 0},
+	{"block",
+	 "write",
+	 {{0x3000, 16, NEXT, 1}, {0x3400, 1024, NEXT, 2}, {0x3800, 1, DEVICE, 0}},
+	 {1, 0, 6, 0},
+	 0},
+	{"block",
+	 "past-end",
+	 {{0x3000, 16, NEXT, 1}, {0x3400, 1024, NEXT, 2}, {0x3800, 1, DEVICE, 0}},
+	 {1, 0, 7, 0},
+	 0},
+	{"block",
+	 "far-sector",
+	 {{0x3000, 16, NEXT, 1}, {0x3400, 512, NEXT | DEVICE, 2}, {0x3800, 1, DEVICE, 0}},
+	 {0, 0, UINT32_MAX, UINT32_MAX},
+	 0},
+	{"block",
+	 "odd-size",
+	 {{0x3000, 16, NEXT, 1}, {0x3400, 100, NEXT | DEVICE, 2}, {0x3800, 1, DEVICE, 0}},
+	 {0, 0, 0, 0},
+	 0},
+	{"block",
+	 "wrong-way",
+	 {{0x3000, 16, NEXT, 1}, {0x3400, 512, NEXT, 2}, {0x3800, 1, DEVICE, 0}},
+	 {0, 0, 0, 0},
+	 0},
+	{"block",
+	 "name",
+	 {{0x3000, 16, NEXT, 1}, {0x3400, 20, NEXT | DEVICE, 2}, {0x3800, 1, DEVICE, 0}},
+	 {8, 0, 0, 0},
+	 0},
+	{"block", "flush", {{0x3000, 16, NEXT, 1}, {0x3800, 1, DEVICE, 0}}, {4, 0, 0, 0}, 0},
+	{"block", "short-header", {{0x3000, 15, NEXT, 1}, {0x3800, 1, DEVICE, 0}}, {4, 0, 0, 0}, 0},
+	{"block", "no-status", {{0x3000, 16, 0, 0}}, {4, 0, 0, 0}, 0},
+	{"balloon", "inflate", {{0x3000, 16, 0, 0}}, {9, 10, 11, 12}, 0},
+	{"balloon", "outside", {{0x3000, 16, 0, 0}}, {16, 0xfffff, UINT32_MAX, 0x80000000}, 0},
+	{"balloon", "odd-size", {{0x3000, 7, 0, 0}}, {9, 10, 0, 0}, 0},
+	{"entropy", "fill", {{0x3000, 64, NEXT | DEVICE, 1}, {0x3400, 256, DEVICE, 0}}, {0}, 0},
+	{"entropy", "long", {{0x3000, 0x8000, DEVICE, 0}}, {0}, 0},
+	{"entropy", "wrong-way", {{0x3000, 64, 0, 0}}, {0}, 0},
+	{"virtqueue",
+	 "chain",
+	 {{0x3000, 64, NEXT, 1}, {0x3400, 64, NEXT | DEVICE, 2}, {0x3800, 0, 0, 0}},
+	 {1, 2, 3, 4},
+	 0},
+	{"virtqueue", "loop", {{0x3000, 64, NEXT, 1}, {0x3400, 64, NEXT, 0}}, {0}, 0},
+	{"virtqueue", "wild-next", {{0x3000, 64, NEXT, 16}}, {0}, 0},
+	{"virtqueue", "wild-head", {{0x3000, 64, 0, 0}}, {0}, 16},
+	{"virtqueue", "indirect", {{0x3000, 64, INDIRECT, 0}}, {0}, 0},
+	{"virtqueue", "outside", {{0xffff, 2, DEVICE, 0}}, {0}, 0},
+	{"virtqueue", "end", {{0xffff, 1, DEVICE, 0}}, {0}, 0},
+	{"virtqueue", "wraps", {{UINT64_MAX, 2, DEVICE, 0}}, {0}, 0},
+	{"virtqueue", "all", {{0, 0x10000, DEVICE, 0}}, {0}, 0}, /* the queue itself too */
+};
+
+/* A request as a driver puts it, then once more with the queue's registers touched. */
+static void emit_requests(struct output *o)
+{
+	static const uint16_t registers[] = {0x30, 0x38, 0x44, 0x80, 0x70, 0x64, 0x104};
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		struct seed s = {.size = 0};
+
+		for (uint16_t k = 0; k < 3; k++) {
+			uint64_t at = requests[i].chain[k].at;
+
+			add(&s, 2, 0, (uint16_t)(16 * k), (uint32_t)at);
+			add(&s, 2, 0, (uint16_t)(16 * k + 4), (uint32_t)(at >> 32));
+			add(&s, 2, 0, (uint16_t)(16 * k + 8), requests[i].chain[k].size);
+			add(&s, 2, 0, (uint16_t)(16 * k + 12),
+			    (uint32_t)(requests[i].chain[k].next << 16 |
+				       requests[i].chain[k].flags));
+		}
+		for (uint16_t k = 0; k < 4; k++)
+			add(&s, 2, 0, (uint16_t)(0x3000 + 4 * k), requests[i].head[k]);
+		add(&s, 2, 0, 0x1004, requests[i].first);
+		add(&s, 2, 0, 0x1000, 1 << 16);
+		add(&s, 0, 0, NOTIFY, 0);
+		for (size_t k = 0; k < sizeof(registers) / sizeof(registers[0]); k++) {
+			add(&s, 1, 0, registers[k], 0);
+			add(&s, 0, 0, registers[k], (uint32_t)k);
+			add(&s, 2, 0, 0x1000, (uint32_t)(k + 2) << 16);
+			add(&s, 0, 0, NOTIFY, 0);
+		}
+		emit(o, requests[i].target, requests[i].name, s.bytes, s.size);
+	}
+}
+
+static const struct {
+	const char *name, *words;
+	size_t size;
+} commands[] = {
+#define WORDS(s) s, sizeof(s)
+	{"page", WORDS("desched\0vm\0--memory\0"
+		       "4\0--page\0/tmp/page\0--name\0x")},
+	{"joined", WORDS("desched\0vm\0--page=page")},
+	{"other", WORDS("qemu\0-page\0--page\0x")},
+	{"last", WORDS("desched\0vm\0--page")},
+	{"one-word", WORDS("desched")},
+	{"cut", WORDS("desched\0v")},
+};
+
+static void emit_commands(struct output *o)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		emit(o, "page_file", commands[i].name, commands[i].words, commands[i].size);
+}
+
+static void emit_devices(struct output *o)
+{
+	emit_pit(o);
+	emit_rtc(o);
+	emit_serial(o);
+	emit_port(o);
+	emit_requests(o);
+}
+
 int main(int argc, char **argv)
 {
 	struct output o = {.check = argc > 1 && !strcmp(argv[1], "--check")};
@@ -237,5 +489,7 @@ int main(int argc, char **argv)
 	emit_pages(&o);
 	emit_texts(&o);
 	emit_joins(&o);
+	emit_devices(&o);
+	emit_commands(&o);
 	return o.failed ? 1 : 0;
 }

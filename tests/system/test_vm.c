@@ -4,7 +4,7 @@
  * ends, bad input, guests that mean no good. The machine may be busy, so tolerances are wide; what
  * desched-ticks(1) measures at full length is in `make bench`.
  *
- *     test_vm DESCHED
+ *     test_vm DESCHED TICKOS
  *
  * Exits with 77 where there is no /dev/kvm.
  */
@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-static const char *desched;
+static const char *desched, *tickos;
 static char directory[] = "/tmp/test-vm.XXXXXX";
 
 /* Runs the shell's command, whose first word is $D; returns its exit status. */
@@ -41,6 +41,12 @@ static int shell(const char *format, ...)
 	status = system(command);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
+
+/* For a guest's serial line: asks for reports until there is one in $T/NAME, then to be turned off.
+ */
+#define TALK(name)                                                                                 \
+	"(: > $T/" name "; sleep 1; until grep -q 'report clock=' $T/" name                        \
+	"; do printf r; sleep 0.2; done; printf q)"
 
 static json_t *load(const char *name)
 {
@@ -74,9 +80,9 @@ static void guest_reports_and_ends(void **state)
 
 	(void)state;
 	assert_int_equal(
-		shell("(sleep 1; printf r; sleep 1; printf q) | timeout 60 \"$D\" vm "
-		      "--memory 4 --json $T/a > $T/a.txt && grep -q 'tickos: 100 Hz' $T/a.txt "
-		      "&& grep -q 'tickos: report clock=' $T/a.txt"),
+		shell(TALK("a.txt") " | timeout 60 \"$D\" vm --memory 4 --json $T/a > $T/a.txt "
+				    "&& grep -q 'tickos: 100 Hz' $T/a.txt "
+				    "&& grep -q 'tickos: report clock=' $T/a.txt"),
 		0);
 	o = load("a");
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "power-off");
@@ -87,18 +93,19 @@ static void guest_reports_and_ends(void **state)
 	json_decref(o);
 }
 
-/* Reset by the keyboard controller, then by a triple fault: each time the guest begins anew, and
- * counts from nothing. */
+/* Reset by the keyboard controller, then by a triple fault: each time the guest begins anew. */
 static void guest_resets(void **state)
 {
 	json_t *o;
 
 	(void)state;
 	assert_int_equal(
-		shell("(sleep 1; printf b; sleep 1; printf f; sleep 1; printf r; sleep 1; "
-		      "printf q) | timeout 60 \"$D\" vm --memory 4 --json $T/z > $T/z.txt && "
-		      "[ $(grep -c 'tickos: 100 Hz' $T/z.txt) = 3 ] && "
-		      "[ $(sed -n 's/.*report clock=\\([0-9]*\\).*/\\1/p' $T/z.txt) -lt 250 ]"),
+		shell("up() { until [ $(grep -c 'tickos: 100 Hz' $T/z.txt) = $1 ]; do sleep 0.1; "
+		      "done; }; "
+		      "said() { until grep -q 'report clock=' $T/z.txt; do sleep 0.1; done; }; "
+		      ": > $T/z.txt; (up 1; sleep 1; printf b; up 2; printf f; up 3; printf r; "
+		      "said; "
+		      "printf q) | timeout 60 \"$D\" vm --memory 4 --json $T/z > $T/z.txt"),
 		0);
 	o = load("z");
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "power-off");
@@ -136,8 +143,9 @@ static void nobody_runs_it(void **state)
 		"unshare -m sh -ec 'mknod $T/kvm c 10 232; chgrp 4242 $T/kvm; chmod 660 $T/kvm; "
 		"mount --bind $T/kvm /dev/kvm; cd $T/u; "
 		"N=\"setpriv --reuid 65534 --regid 65534 --bounding-set -all --inh-caps -all\"; "
-		"(sleep 1; printf r; sleep 1; printf q) | timeout 60 $N --groups 4242 ./desched vm "
-		"--memory 4 --json j --control c > o; grep -q \"report clock\" o; "
+		": > o; (sleep 1; until grep -q \"report clock\" o; do printf r; sleep 0.3; done; "
+		"printf q) | timeout 60 $N --groups 4242 ./desched vm "
+		"--memory 4 --json j --control c > o; "
 		"! $N --clear-groups ./desched vm > o 2> e < /dev/null; grep -q \"join its group\" "
 		"e; "
 		"[ $(wc -l < e) = 1 ]'; R=$?; mv $T/u/j $T/u.json; exit $R";
@@ -151,6 +159,31 @@ static void nobody_runs_it(void **state)
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "power-off");
 	assert_true(number(ticks_of(o), "delivered") >= 50);
 	json_decref(o);
+}
+
+/* The test guest by PVH, as its note says; without the note by its 64-bit entry; and by PVH in
+ * another monitor, where there is one. */
+static void both_entries(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		shell("objcopy -R .note \"$K\" $T/long && "
+		      "for k in \"$K\" $T/long; do " TALK(
+			      "k.txt") " | timeout 60 \"$D\" vm "
+				       "--memory 4 --kernel $k --append 'hz=250' > $T/k.txt || "
+				       "exit 1; "
+				       "grep -q 'tickos: 250 Hz' $T/k.txt || exit 2; "
+				       "grep -q 'tickos: report clock=' $T/k.txt || exit 3; done"),
+		0);
+	assert_int_equal(
+		shell("command -v qemu-system-x86_64 > /dev/null || exit 0; mkfifo $T/in; "
+		      "timeout 60 qemu-system-x86_64 -accel kvm "
+		      "-M microvm,pit=on,pic=on,rtc=on,isa-serial=on -m 64 -nodefaults "
+		      "-no-user-config -display none -serial stdio -kernel \"$K\" "
+		      "-append hz=250 < $T/in > $T/q.txt 2> /dev/null & p=$!; exec 3> $T/in; "
+		      "until grep -q 'report clock=' $T/q.txt; do kill -0 $p || exit 1; "
+		      "printf r >&3; sleep 0.2; done; kill $p; grep -q 'tickos: 250 Hz' $T/q.txt"),
+		0);
 }
 
 /* Nothing to run: the vCPU halts, and does not burn the host's CPU. */
@@ -237,6 +270,64 @@ static void catchup_bills_the_innocent(void **state)
 	json_decref(o);
 }
 
+/* The number behind a name in the last line of a guest that holds it. */
+static double told(const char *file, const char *name)
+{
+	char command[256], text[64] = "";
+	FILE *p;
+
+	snprintf(
+		command, sizeof(command),
+		"grep 'tickos: ledger at_ns' $T/%s | tail -n 1 | sed 's/.* %s=\\([0-9]*\\).*/\\1/'",
+		file, name);
+	p = popen(command, "r");
+	assert_non_null(p);
+	if (!fgets(text, sizeof(text), p))
+		fail_msg("%s: no %s", file, name);
+	pclose(p);
+	return atof(text);
+}
+
+/* A guest that has a page reads there what the host's ledger says of it, and charges VMDesched with
+ * the same. It cannot write there. Two VMs on one CPU; the ledger finds the page by itself. The
+ * guest reports while the ledger is there, then once more of what it has left. */
+static void ledger_page(void **state)
+{
+	const json_t *seconds;
+	double ready, charged;
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(
+		shell("cpu=$(taskset -pc $$ | sed 's/.*[^0-9]//'); mkfifo $T/l; "
+		      "taskset -c $cpu timeout 100 \"$D\" vm --memory 4 --append deaf=1 "
+		      "< /dev/null > /dev/null & q=$!; "
+		      "taskset -c $cpu timeout 100 \"$D\" vm --memory 4 --page $T/page "
+		      "--append scribble=1 < $T/l > $T/l.txt & exec 3> $T/l; "
+		      "until grep -q 'tickos: ' $T/l.txt; do sleep 0.1; done; "
+		      "p=$(pgrep -n -f \"vm --memory 4 --page $T/pag[e]\"); "
+		      "\"$D\" ledger --json -d 1 -n 5 $p > $T/l.json & l=$!; "
+		      "while kill -0 $l 2> /dev/null; do printf r >&3; sleep 0.1; done; "
+		      "grep at_ns $T/l.txt > $T/l1.txt; head -n 1 $T/l1.txt > $T/l0.txt; "
+		      "until [ $(grep -c at_ns $T/l.txt) -gt $(($(grep -c . $T/l1.txt) + 1)) ]; "
+		      "do printf r >&3; sleep 0.1; done; "
+		      "tail -n 1 $T/l.json > $T/total; printf q >&3; kill $q; wait; exit 0"),
+		0);
+	o = load("total");
+	seconds = json_object_get(
+		json_array_get(
+			json_object_get(json_array_get(json_object_get(o, "vms"), 0), "vcpus"), 0),
+		"seconds");
+	ready = number(seconds, "ready");
+	assert_true(ready > 1);
+	assert_true(fabs(told("l.txt", "ready_ns") / 1e9 - ready) < 0.02 * ready + 0.1);
+	assert_true(fabs(told("l.txt", "run_ns") / 1e9 - number(seconds, "run")) < 0.15);
+	charged = told("l1.txt", "vmdesched_ns") - told("l0.txt", "vmdesched_ns");
+	ready = told("l1.txt", "ready_ns") - told("l0.txt", "ready_ns");
+	assert_true(ready > 0.5e9 && fabs(charged - ready) < 0.15 * ready + 0.1e9);
+	json_decref(o);
+}
+
 /* Faster than any clock, and deaf to the end: it gets what a guest may have, and ends when told. */
 static void hostile_guests(void **state)
 {
@@ -264,6 +355,7 @@ static void bad_input(void **state)
 		"--kernel /no/such/file",  "--kernel /etc/passwd", "--kernel $T",
 		"--kernel $T/cut",	   "--initrd /no/such",	   "--json /no/such/directory/x",
 		"--control /no/such/sock", "--kernel $T/empty",	   "--disk /no/such/disk",
+		"--page /no/such/page",	   "--page $T/cut",	   "--page $T",
 	};
 
 	(void)state;
@@ -282,8 +374,8 @@ static void control(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		shell("(sleep 3; printf q) | timeout 60 \"$D\" vm --memory 4 --control $T/s > "
-		      "/dev/null & "
+		shell("(until [ -e $T/asked ]; do sleep 0.1; done; printf q) | "
+		      "timeout 60 \"$D\" vm --memory 4 --control $T/s > /dev/null & "
 		      "while [ ! -S $T/s ]; do sleep 0.1; done; "
 		      "python3 -c 'import socket,sys,json\n"
 		      "def ask(b):\n"
@@ -295,7 +387,9 @@ static void control(void **state)
 		      "assert \"error\" in json.loads(ask(b\"\\n\"))\n"
 		      "try: assert ask(b\"x\"*5000)==\"\"\n"
 		      "except OSError: pass\n"
-		      "assert json.loads(ask(b\"figures\\n\"))[\"state\"]==\"runs\"' $T/s && wait"),
+		      "assert json.loads(ask(b\"figures\\n\"))[\"state\"]==\"runs\"' $T/s; R=$?; : "
+		      "> $T/asked; "
+		      "wait; exit $R"),
 		0);
 }
 
@@ -303,6 +397,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	setenv("D", desched, 1);
+	setenv("K", tickos, 1);
 	if (!mkdtemp(directory))
 		return -1;
 	return setenv("T", directory, 1);
@@ -321,18 +416,21 @@ int main(int argc, char **argv)
 		cmocka_unit_test(guest_resets),
 		cmocka_unit_test(reset_is_the_end),
 		cmocka_unit_test(nobody_runs_it),
+		cmocka_unit_test(both_entries),
 		cmocka_unit_test(idle_guest),
 		cmocka_unit_test(backlog_of_a_pause),
 		cmocka_unit_test(desched_bills_vmdesched),
 		cmocka_unit_test(catchup_bills_the_innocent),
+		cmocka_unit_test(ledger_page),
 		cmocka_unit_test(hostile_guests),
 		cmocka_unit_test(bad_input),
 		cmocka_unit_test(control),
 	};
 
-	if (argc != 2)
+	if (argc != 3)
 		return 2;
 	desched = argv[1];
+	tickos = argv[2];
 	if (access("/dev/kvm", R_OK | W_OK)) {
 		fprintf(stderr, "no /dev/kvm that may be used\n");
 		return 77;

@@ -232,7 +232,9 @@ static void desched_port(void **state)
 	static const uint32_t bad[] = {1, 4095, 4097, 4 * 4096, 0x80000000, 0xfffff000};
 
 	(void)state;
-	b->memory = (struct memory){bytes, sizeof(bytes)};
+	b->memory = (struct memory){.base = bytes, .size = sizeof(bytes)};
+	assert_int_equal(board_port_read(b, 0x568, 4), 0);
+	assert_int_equal(board_port_read(b, 0x56c, 4), 0);
 	assert_int_equal(board_port_read(b, 0x560, 4), VMDESCHED_MAGIC);
 	assert_int_equal(board_port_read(b, 0x560, 1), UINT32_MAX);
 	for (size_t i = 0; i < sizeof(bad) / 4; i++) {
@@ -318,6 +320,55 @@ static void board_begins_anew(void **state)
 	free(b);
 }
 
+/* A guest says by the port or by the page's word, at offset 96, that VMDesched runs. */
+static void desched_word(void **state)
+{
+	static _Alignas(4096) uint8_t bytes[4096 * 2];
+	uint32_t *word = (uint32_t *)(void *)(bytes + 4096 + 96);
+	struct board *b = calloc(1, sizeof(*b));
+
+	(void)state;
+	b->memory = (struct memory){.base = bytes, .size = sizeof(bytes)};
+	*word = 3;
+	port_look(&b->port, board_timers(b), &b->memory);
+	assert_false(b->ticker.vmdesched); /* no page yet */
+	board_port_write(b, 0x560, 4, 4096);
+	port_look(&b->port, board_timers(b), &b->memory);
+	port_look(&b->port, board_timers(b), &b->memory);
+	assert_true(b->ticker.vmdesched);
+	assert_int_equal(b->port.entered, 1);
+	port_publish(&b->port, board_timers(b), false, &b->memory);
+	assert_int_equal(*word, 3); /* the guest's own */
+	*word = 2;
+	port_look(&b->port, board_timers(b), &b->memory);
+	assert_false(b->ticker.vmdesched);
+	board_port_write(b, 0x564, 1, 1);
+	port_look(&b->port, board_timers(b), &b->memory);
+	assert_true(b->ticker.vmdesched);
+	board_port_write(b, 0x564, 1, 0);
+	assert_false(b->ticker.vmdesched);
+	assert_int_equal(b->port.entered, 2);
+	free(b);
+}
+
+/* Where the ledger page is; devices do not reach it, and what is written there goes nowhere. */
+static void ledger_page(void **state)
+{
+	static uint8_t bytes[4096], page[4096];
+	struct board *b = calloc(1, sizeof(*b));
+
+	(void)state;
+	b->memory = (struct memory){bytes, sizeof(bytes), page, sizeof(page)};
+	b->block.fd = -1;
+	assert_int_equal(board_port_read(b, 0x568, 4), 0xd4000000);
+	assert_int_equal(board_port_read(b, 0x56c, 4), 4096);
+	assert_int_equal(board_port_read(b, 0x568, 1), UINT32_MAX);
+	assert_null(memory_at(&b->memory, 0xd4000000, 1));
+	board_memory_write(b, 0xd4000000, 8, UINT64_MAX);
+	assert_int_equal(page[0], 0);
+	free(b);
+}
+
 static void ends(void **state)
 {
 	struct board *b = calloc(1, sizeof(*b));
@@ -357,6 +408,8 @@ int main(void)
 		cmocka_unit_test(desched_port),
 		cmocka_unit_test(desched_port_asked),
 		cmocka_unit_test(board_begins_anew),
+		cmocka_unit_test(desched_word),
+		cmocka_unit_test(ledger_page),
 		cmocka_unit_test(ends),
 		cmocka_unit_test(allow_lists),
 	};

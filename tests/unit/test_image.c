@@ -205,9 +205,40 @@ static void with_initrd(void **state)
 	assert_int_equal(image_load(&kernel, &initrd, "", &memory, &f, &entry), -ENOSPC);
 }
 
+/* A ledger page is reserved memory in both maps, and only where there is one. */
+static void reserved_page(void **state)
+{
+	const struct boot_params *b = (void *)(memory.base + IMAGE_ZERO);
+	const uint32_t *start = (const uint32_t *)(void *)(memory.base + IMAGE_START);
+	struct image_entry entry;
+	uint64_t map[6];
+	struct elf e;
+
+	(void)state;
+	make_elf(&e);
+	e.head.e_phnum = 2;
+	assert_int_equal(load(&e, sizeof(e), &entry), 0);
+	assert_int_equal(b->e820_entries, 2);
+	assert_int_equal(start[12], 2);
+	memory.page = (const uint8_t *)"";
+	memory.page_size = 0x40000;
+	assert_int_equal(load(&e, sizeof(e), &entry), 0);
+	memory.page = NULL;
+	assert_int_equal(b->e820_entries, 3);
+	assert_int_equal(b->e820_table[2].addr, 0xd4000000);
+	assert_int_equal(b->e820_table[2].size, 0x40000);
+	assert_int_equal(b->e820_table[2].type, 2);
+	assert_int_equal(start[12], 3);
+	/* three words an entry; the type is the low half of the third */
+	memcpy(map, memory.base + start[10] + 2 * 24, 24);
+	assert_int_equal(map[0], 0xd4000000);
+	assert_int_equal(map[1], 0x40000);
+	assert_int_equal(map[2], 2);
+}
+
 static void other_refusals(void **state)
 {
-	const struct memory small = {memory.base, 1 << 20};
+	const struct memory small = {.base = memory.base, .size = 1 << 20};
 	struct image_file kernel = {.name = "k", .fd = -1, .size = sizeof(struct elf)};
 	struct image_entry entry;
 	struct failure f;
@@ -230,7 +261,7 @@ static void other_refusals(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	memory = (struct memory){malloc(MEMORY), MEMORY};
+	memory = (struct memory){.base = malloc(MEMORY), .size = MEMORY};
 	return !memory.base;
 }
 
@@ -247,6 +278,7 @@ int main(void)
 		cmocka_unit_test(elf_long_mode), cmocka_unit_test(elf_pvh),
 		cmocka_unit_test(elf_refused),	 cmocka_unit_test(bzimage),
 		cmocka_unit_test(with_initrd),	 cmocka_unit_test(other_refusals),
+		cmocka_unit_test(reserved_page),
 	};
 
 	return cmocka_run_group_tests_name("image", tests, set_up, tear_down);

@@ -8,10 +8,10 @@
 #include "policy/cosched.h"
 #include "policy/dispatch.h"
 #include "policy/entitle.h"
-#include "policy/heap4.h"
 #include "policy/pheap.h"
 #include "policy/place.h"
 #include "policy/tick.h"
+#include "policy/tournament.h"
 #include "sim/random.h"
 
 #include <errno.h>
@@ -238,31 +238,32 @@ static void pairing_heap(void **state)
 	}
 }
 
-static void indexed_heap(void **state)
+/* Of every size: a tree that is not full has leaves on two levels. */
+static void tournament(void **state)
 {
-	static struct heap4_entry entries[N];
-	static uint32_t places[N];
-	struct heap4 h = {entries, places, 0};
+	static struct tournament_entry nodes[2 * N];
 	uint64_t keys[N], rng = 4;
 
 	(void)state;
-	for (uint32_t i = 0; i < N; i++) {
-		places[i] = HEAP4_OFF;
-		keys[i] = HEAP4_NEVER;
-	}
-	for (int round = 0; round < 100000; round++) {
-		uint32_t i = (uint32_t)(random_next(&rng) % N), n = 0;
-		uint64_t least = HEAP4_NEVER;
+	for (uint32_t size = 1; size <= N; size += size < 20 ? 1 : 13) {
+		struct tournament t = {nodes, size};
 
-		keys[i] = random_next(&rng) % 3 ? random_next(&rng) % 1000 : HEAP4_NEVER;
-		heap4_set(&h, i, keys[i]);
-		for (uint32_t k = 0; k < N; k++) {
-			n += keys[k] != HEAP4_NEVER;
-			least = keys[k] < least ? keys[k] : least;
+		tournament_init(&t);
+		for (uint32_t i = 0; i < size; i++)
+			keys[i] = TOURNAMENT_NEVER;
+		for (int round = 0; round < 5000; round++) {
+			uint32_t i = (uint32_t)(random_next(&rng) % size), least = 0;
+
+			keys[i] = random_next(&rng) % 3 ? random_next(&rng) % 1000
+							: TOURNAMENT_NEVER;
+			tournament_set(&t, i, keys[i]);
+			for (uint32_t k = 1; k < size; k++)
+				least = keys[k] < keys[least] ? k : least;
+			assert_int_equal(tournament_least(&t)->key, keys[least]);
+			if (keys[least] != TOURNAMENT_NEVER)
+				assert_int_equal(tournament_least(&t)->id, least);
+			assert_int_equal(tournament_key(&t, i), keys[i]);
 		}
-		assert_int_equal(h.n, n);
-		if (n)
-			assert_int_equal(h.heap[0].key, least);
 	}
 }
 
@@ -402,7 +403,7 @@ int main(void)
 		cmocka_unit_test(groups_share), cmocka_unit_test(water_filling_is_fluid),
 		cmocka_unit_test(admission),	cmocka_unit_test(virtual_time),
 		cmocka_unit_test(budgets),	cmocka_unit_test(skew),
-		cmocka_unit_test(pairing_heap), cmocka_unit_test(indexed_heap),
+		cmocka_unit_test(pairing_heap), cmocka_unit_test(tournament),
 		cmocka_unit_test(placement),	cmocka_unit_test(gap_of_five),
 		cmocka_unit_test(delivery),	cmocka_unit_test(resynchronization),
 		cmocka_unit_test(idle_ticks),

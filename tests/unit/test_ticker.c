@@ -282,6 +282,29 @@ static void only_desched_is_asked(void **state)
 	assert_false(ticker_fire(&h.k));
 }
 
+/* A catch-up is timed from when the backlog was largest, though VMDesched's own time adds to it. */
+static void time_of_a_catchup(void **state)
+{
+	uint64_t largest;
+	struct history h;
+
+	(void)state;
+	begin(&h, TICK_DESCHED);
+	away_for(&h, 1000 * MS);
+	largest = h.mono;
+	run_for(&h, 5 * MS);
+	h.k.vmdesched = true;
+	while (h.k.tick.backlog) {
+		h.mono += MS / 5;
+		h.cpu += MS / 5;
+		ticker_reading(&h.k, h.mono, h.cpu);
+		assert_true(ticker_fire(&h.k));
+	}
+	assert_int_equal(h.k.worst_most, 100);
+	assert_int_equal(h.k.worst_ns, h.mono - largest);
+	assert_true(h.mono - largest >= 25 * MS); /* 100 ticks of 0.2 ms */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +319,7 @@ int main(void)
 		cmocka_unit_test(asking_is_for_now),
 		cmocka_unit_test(who_asks_runs),
 		cmocka_unit_test(only_desched_is_asked),
+		cmocka_unit_test(time_of_a_catchup),
 	};
 
 	return cmocka_run_group_tests_name("ticker", tests, NULL, NULL);
