@@ -170,3 +170,11 @@ void irq_done(uint32_t irq)
 		out8(PIC2, 0x20);
 	out8(PIC1, 0x20);
 }
+
+/* An exception that has no handler, and neither has that: the processor gives up. */
+void cpu_triple_fault(void)
+{
+	struct table none = {0, 0};
+
+	__asm__ volatile("lidt %0\n\tud2" ::"m"(none));
+}

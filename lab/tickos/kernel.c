@@ -98,6 +98,17 @@ static struct frame *tick(struct cpu *c)
 	return switch_to(c, c->current);
 }
 
+/* The keyboard controller pulls the reset line. */
+static void reset(void)
+{
+	out8(0x64, 0xfe);
+}
+
+static void power_off(void)
+{
+	out16(0x604, 0x2000);
+}
+
 static void serial_input(void)
 {
 	switch (in8(SERIAL)) {
@@ -109,7 +120,13 @@ static void serial_input(void)
 		apic_start_others();
 		break;
 	case 'q':
-		out8(0x64, 0xfe); /* the keyboard controller pulls the reset line */
+		power_off();
+		break;
+	case 'b':
+		reset();
+		break;
+	case 'f':
+		cpu_triple_fault();
 		break;
 	}
 }
@@ -121,7 +138,7 @@ static void panic(const struct frame *f)
 	print(" at ");
 	print_number(f->rip);
 	print("\n");
-	out8(0x64, 0xfe);
+	power_off();
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

@@ -103,6 +103,7 @@ void cpu_set_stack(struct cpu *c, uint8_t *top); /* for interrupts that come fro
 void pit_start(uint32_t hz);
 void irq_start(void);
 void irq_done(uint32_t irq);
+void cpu_triple_fault(void);
 
 /* apic.c */
 #define APIC 0xfee00000ull
@@ -134,6 +135,11 @@ void ledger_report(const struct cpu *c);
 static inline void out8(uint16_t port, uint8_t v)
 {
 	__asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
+}
+
+static inline void out16(uint16_t port, uint16_t v)
+{
+	__asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port));
 }
 
 static inline void out32(uint16_t port, uint32_t v)

@@ -21,6 +21,8 @@ static const struct option_row rows[] = {
 	{0, "disk", "FILE", OPTION_STRING, &config.disk, 0, 0, "raw disk image"},
 	{0, "read-only", NULL, OPTION_FLAG, &config.read_only, 0, 0,
 	 "the guest may not write to its disk"},
+	{0, "no-reboot", NULL, OPTION_FLAG, &config.no_reboot, 0, 0,
+	 "end where the guest resets the machine"},
 	{0, "memory", "MIB", OPTION_UINT, &memory, 4, 3072, "guest memory in MiB (64)"},
 	{0, "cpus", "N", OPTION_UINT, &cpus, 1, VMM_CPUS_MAX, "virtual CPUs, at most 16 (1)"},
 	{0, "tick-policy", "P", OPTION_STRING, &policy, 0, 0,

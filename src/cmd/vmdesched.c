@@ -5,16 +5,19 @@
  */
 #include "base/options.h"
 #include "base/units.h"
+#include "daemon/backlog.h"
+#include "daemon/confine.h"
 #include "daemon/daemon.h"
 #include "guest/protocol.h"
 
+#include <cap-ng.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 static struct {
 	const char *config, *source, *socket, *page;
-	bool version;
+	bool ticks, version;
 } options;
 
 static const struct option_row rows[] = {
@@ -26,6 +29,8 @@ static const struct option_row rows[] = {
 	 "where to answer (" PROTOCOL_SOCKET ")"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
 	 "map this file as the ledger page (the ivshmem device)"},
+	{0, "ticks", NULL, OPTION_FLAG, &options.ticks, 0, 0,
+	 "be VMDesched to a monitor that keeps ticks, and nothing else"},
 	{'V', "version", NULL, OPTION_FLAG, &options.version, 0, 0, "show the version"},
 };
 
@@ -73,6 +78,18 @@ static int make_settings(struct settings *s, const char **ret_config, struct fai
 	return err;
 }
 
+static int take_ticks(const struct settings *s, struct failure *f)
+{
+	bool set_clock = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_TIME);
+	int err = backlog_open(f);
+
+	if (!err)
+		err = confine_privileges(s->user, set_clock, f);
+	if (!err && s->seccomp)
+		err = confine_backlog_calls(set_clock, f);
+	return err ? err : backlog_run(set_clock, f);
+}
+
 static int run(struct failure *f)
 {
 	struct settings settings;
@@ -80,6 +97,8 @@ static int run(struct failure *f)
 	struct daemon *d;
 	int err = make_settings(&settings, &config, f);
 
+	if (!err && options.ticks)
+		return take_ticks(&settings, f);
 	if (!err)
 		err = daemon_open(&settings, config, f, &d);
 	if (err)

@@ -11,6 +11,7 @@
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 int confine_find_user(const char *name, struct failure *f, uid_t *ret_uid, gid_t *ret_gid)
@@ -156,12 +157,25 @@ static const struct {
 	{SCMP_SYS(clock_settime), 0, 0, true},
 };
 
-static int add_rules(scmp_filter_ctx filter, bool set_clock)
+/* All that a process does that waits, takes its ticks and sets the clock. */
+static const int allowed_for_backlog[] = {
+	SCMP_SYS(clock_nanosleep), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(clock_gettime),   SCMP_SYS(write),	      SCMP_SYS(exit_group),
+};
+
+static int add_calls(scmp_filter_ctx filter, const int *calls, size_t n)
 {
 	int err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 
-	for (size_t i = 0; !err && i < ARRAY_SIZE(allowed); i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+	for (size_t i = 0; !err && i < n; i++)
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+	return err;
+}
+
+static int add_narrow(scmp_filter_ctx filter, bool set_clock)
+{
+	int err = 0;
+
 	for (size_t i = 0; !err && i < ARRAY_SIZE(narrow); i++) {
 		struct scmp_arg_cmp equal = {
 			.arg = narrow[i].argument, .op = SCMP_CMP_EQ, .datum_a = narrow[i].value};
@@ -173,13 +187,31 @@ static int add_rules(scmp_filter_ctx filter, bool set_clock)
 	return err;
 }
 
-int confine_system_calls(bool set_clock, struct failure *f)
+static int load(scmp_filter_ctx filter, int err, struct failure *f)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int err = filter ? add_rules(filter, set_clock) : -ENOMEM;
-
 	if (!err && !SANITIZED)
 		err = seccomp_load(filter);
 	seccomp_release(filter);
 	return err ? failure_errno(f, err, "seccomp") : 0;
+}
+
+int confine_system_calls(bool set_clock, struct failure *f)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int err = filter ? add_calls(filter, allowed, ARRAY_SIZE(allowed)) : -ENOMEM;
+
+	return load(filter, err ? err : add_narrow(filter, set_clock), f);
+}
+
+int confine_backlog_calls(bool set_clock, struct failure *f)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	struct scmp_arg_cmp real = {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = CLOCK_REALTIME};
+	int err = filter ? add_calls(filter, allowed_for_backlog, ARRAY_SIZE(allowed_for_backlog))
+			 : -ENOMEM;
+
+	if (!err && set_clock)
+		err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(clock_settime), 1,
+					     &real);
+	return load(filter, err, f);
 }

@@ -23,4 +23,7 @@ int confine_privileges(const char *user, bool set_clock, struct failure *f);
 /* Other system calls fail with EPERM from here on. */
 int confine_system_calls(bool set_clock, struct failure *f);
 
+/* The same for a process that does no more than backlog_run(). */
+int confine_backlog_calls(bool set_clock, struct failure *f);
+
 #endif

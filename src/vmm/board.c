@@ -8,8 +8,6 @@
 #define RESET_LINE    0xfe
 #define RESET_CONTROL 0xcf9
 #define RESET_CPU     0x04
-#define POWER	      0x604 /* where QEMU's q35 has its PM1a control */
-#define POWER_SLEEP   0x2000
 
 const char *const board_end_names[BOARD_ENDS] = {
 	[BOARD_RUNS] = "runs",	      [BOARD_POWEROFF] = "power-off",
@@ -18,22 +16,27 @@ const char *const board_end_names[BOARD_ENDS] = {
 	[BOARD_BROKEN] = "KVM error",
 };
 
-void board_reset(struct board *m, unsigned cpus)
+void board_reset(struct board *m)
 {
+	uint64_t dropped = m->serial.dropped;
+
 	pic_reset(&m->pic);
 	pit_reset(&m->pit);
 	rtc_reset(&m->rtc);
 	serial_reset(&m->serial);
-	m->cpus = cpus;
-	for (unsigned i = 0; i < cpus; i++)
-		vcpu_reset(&m->cpu[i], m, (uint8_t)i);
-}
-
-void board_set_policy(struct board *m, enum tick_policy policy)
-{
-	ticker_set_policy(&m->ticker, policy);
+	m->serial.dropped = dropped;
+	m->acpi = (struct acpi){0};
+	for (unsigned i = 0; i < BOARD_PLACES; i++) {
+		if (board_virtio(m, i))
+			virtio_reset(board_virtio(m, i));
+	}
+	m->balloon.config.actual = 0;
+	ticker_stop(&m->ticker);
+	ticker_stop(&m->clock_ticker);
+	m->second_at = 0;
+	m->told = false;
 	for (unsigned i = 0; i < m->cpus; i++)
-		ticker_set_policy(&m->cpu[i].ticker, policy);
+		vcpu_reset(&m->cpu[i], m, (uint8_t)i);
 }
 
 static void byte_write(struct board *m, uint16_t port, uint8_t value)
@@ -48,16 +51,21 @@ static void byte_write(struct board *m, uint16_t port, uint8_t value)
 
 void board_port_write(struct board *m, uint16_t port, unsigned size, uint32_t value)
 {
+	bool off;
+
 	if (size == 1)
 		byte_write(m, port, (uint8_t)value);
-	else if (port == POWER && size == 2 && value & POWER_SLEEP)
+	else if (size == 2 && acpi_write(&m->acpi, port, (uint16_t)value, &off) && off)
 		m->end = BOARD_POWEROFF;
 }
 
 uint32_t board_port_read(struct board *m, uint16_t port, unsigned size)
 {
+	uint16_t word;
 	uint8_t v;
 
+	if (size == 2 && acpi_read(&m->acpi, port, &word))
+		return word;
 	if (size != 1)
 		return UINT32_MAX;
 	if (port == KEYBOARD)

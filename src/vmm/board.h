@@ -9,6 +9,7 @@
 #ifndef VMM_BOARD_H
 #define VMM_BOARD_H
 
+#include "vmm/acpi.h"
 #include "vmm/kvm.h"
 #include "vmm/pic.h"
 #include "vmm/pit.h"
@@ -40,12 +41,19 @@ struct board {
 	struct pit pit;
 	struct rtc rtc;
 	struct serial serial;
+	struct acpi acpi;
 	struct block block; /* fd -1: no disk */
 	struct balloon balloon;
 	struct entropy entropy;
-	struct ticker ticker; /* the 8254; its time is vCPU 0's */
+	struct ticker ticker;	    /* the 8254's; its time is vCPU 0's, also while it is off */
+	struct ticker clock_ticker; /* the CMOS clock's, likewise */
+	uint64_t second_at;	    /* mono: when that has a second that is wanted, 0: it has not */
 	struct vcpu cpu[BOARD_CPUS_MAX];
 	unsigned cpus;
+	struct image_file kernel, initrd; /* .name NULL: none */
+	char command[IMAGE_COMMAND_MAX];
+	bool reboots; /* when it is reset; otherwise that ends it */
+	uint64_t resets;
 
 	pid_t process;
 	int output; /* where the serial port goes */
@@ -55,16 +63,11 @@ struct board {
 	uint64_t ready_at;	     /* mono: the first KVM_RUN began; 0: not yet */
 	bool told;		     /* vCPU 0 knows what the 8259s and the 8254 want of it */
 	unsigned started, threads;   /* vCPUs' threads; of them, not through */
+	unsigned parked;	     /* of these, at rest until the machine begins anew */
 	int ended;		     /* an eventfd: one is */
 	enum board_end end;
 	struct failure broken;
 };
-
-/* Power-up. */
-void board_reset(struct board *m, unsigned cpus);
-
-/* Of all timers, from now on. */
-void board_set_policy(struct board *m, enum tick_policy policy);
 
 /* What the guest's accesses do; the lock is held. All ones where there is nothing. */
 void board_port_write(struct board *m, uint16_t port, unsigned size, uint32_t value);
@@ -78,6 +81,33 @@ struct virtio *board_virtio(struct board *m, unsigned place);
 
 /* Raises what devices ask for; after each of the above. */
 void board_raise(struct board *m);
+
+/* Power-up of the devices and the vCPUs; what was counted stays. */
+void board_reset(struct board *m);
+
+/* Puts what is to boot into memory that is all zeros (restart.c). */
+int board_load(struct board *m, struct failure *f);
+
+/* A reset or a triple fault has ended it, and this machine begins anew after that. */
+static inline bool board_restarts(const struct board *m)
+{
+	return m->reboots && (m->end == BOARD_RESET || m->end == BOARD_FAULT);
+}
+
+/* Begins anew. No vCPU runs. */
+void board_restart(struct board *m);
+
+/* Of all timers, from now on. */
+void board_set_policy(struct board *m, enum tick_policy policy);
+
+/* The 8254 and the CMOS clock (timers.c), on behalf of vCPU 0's thread: what ticker.h has for one.
+ * timers_fire() raises interrupts itself; timers_next() is when it does again, unless the guest
+ * does something. */
+void timers_reading(struct board *m, uint64_t mono, uint64_t cpu);
+void timers_idle(struct board *m, uint64_t until);
+bool timers_fire(struct board *m);
+uint64_t timers_next(const struct board *m);
+bool timers_raised(const struct board *m); /* an interrupt is on its way to the guest */
 
 /* The vCPUs' threads (vcpu.c): starts them; wakes them so that they see what has changed. */
 int board_start(struct board *m, struct failure *f);

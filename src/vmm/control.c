@@ -17,16 +17,12 @@ static int set_policy(struct board *m, const char *name)
 	return policy < 0 ? policy : 0;
 }
 
-static void forget_one(struct ticker *k)
-{
-	k->worst_most = k->worst_ns = k->lag_worst = k->tick.worst = 0;
-}
-
 static int forget(struct board *m, const char *rest)
 {
-	forget_one(&m->ticker);
+	ticker_forget(&m->ticker);
+	ticker_forget(&m->clock_ticker);
 	for (unsigned i = 0; i < m->cpus; i++)
-		forget_one(&m->cpu[i].ticker);
+		ticker_forget(&m->cpu[i].ticker);
 	return *rest ? -EINVAL : 0;
 }
 

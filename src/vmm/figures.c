@@ -70,7 +70,9 @@ json_t *figures(struct board *m)
 	pthread_mutex_lock(&m->lock);
 	json_object_set_new(o, "schema", json_string(SCHEMA));
 	json_object_set_new(o, "state", json_string(board_end_names[m->end]));
+	put_count(o, "resets", m->resets);
 	put_vcpu(o, &m->cpu[0]);
+	json_object_set_new(o, "clock_ticks", ticks(&m->clock_ticker));
 	json_object_set_new(o, "vcpus", vcpus(m));
 	put_count(o, "input_dropped", m->serial.dropped);
 	put_count(o, "disk_requests", m->block.virtio.served);

@@ -25,6 +25,19 @@
 #define ECX_DEADLINE  (1u << 24)
 #define ECX_GUEST     (1u << 31)
 
+enum {
+	MSR_TSC = 0x10,
+	MSR_SYSENTER_CS = 0x174,
+	MSR_SYSENTER_ESP,
+	MSR_SYSENTER_EIP,
+	MSR_PAT = 0x277,
+};
+#define MSR_STAR	   0xc0000081u
+#define MSR_LSTAR	   0xc0000082u
+#define MSR_CSTAR	   0xc0000083u
+#define MSR_FMASK	   0xc0000084u
+#define MSR_KERNEL_GS_BASE 0xc0000102u
+
 static int open_device(struct kvm *k, struct failure *f)
 {
 	k->system = open(DEVICE, O_RDWR | O_CLOEXEC);
@@ -243,4 +256,43 @@ int kvm_startup(struct kvm_cpu *c, uint8_t page)
 	s.cs.selector = (uint16_t)(page << 8);
 	s.cs.base = (uint64_t)page << 12;
 	return ioctl(c->fd, KVM_SET_SREGS, &s) || ioctl(c->fd, KVM_SET_REGS, &regs) ? -errno : 0;
+}
+
+/* Registers that an old kernel leaves behind and a new one may meet before it has written them. */
+static void reset_msrs(const struct kvm_cpu *c)
+{
+	static const struct {
+		uint32_t index;
+		uint64_t value;
+	} rows[] = {
+		{MSR_SYSENTER_CS, 0}, {MSR_SYSENTER_ESP, 0},   {MSR_SYSENTER_EIP, 0},
+		{MSR_STAR, 0},	      {MSR_LSTAR, 0},	       {MSR_CSTAR, 0},
+		{MSR_FMASK, 0},	      {MSR_KERNEL_GS_BASE, 0}, {MSR_PAT, 0x0007040600070406},
+		{MSR_TSC, 0},
+	};
+	union {
+		struct kvm_msrs list;
+		uint8_t room[sizeof(struct kvm_msrs) +
+			     ARRAY_SIZE(rows) * sizeof(struct kvm_msr_entry)];
+	} u = {.list.nmsrs = ARRAY_SIZE(rows)};
+	struct kvm_msrs *l = &u.list;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		l->entries[i] = (struct kvm_msr_entry){.index = rows[i].index,
+						       .data = rows[i].value};
+	ioctl(c->fd, KVM_SET_MSRS, l); /* as far as this KVM has them */
+}
+
+int kvm_reset(struct kvm_cpu *c, struct failure *f)
+{
+	struct kvm_debugregs debug = {.dr6 = 0xffff0ff0, .dr7 = 0x400};
+	struct kvm_fpu fpu = {.fcw = 0x37f, .mxcsr = 0x1f80};
+	int err = kvm_init(c);
+
+	if (!err && (ioctl(c->fd, KVM_SET_FPU, &fpu) || ioctl(c->fd, KVM_SET_DEBUGREGS, &debug)))
+		err = -errno;
+	if (err)
+		return failure_errno(f, err, DEVICE ": resetting a vCPU");
+	reset_msrs(c);
+	return 0;
 }

@@ -34,4 +34,8 @@ int kvm_enter(struct kvm_cpu *c, const struct image_entry *entry, struct failure
 int kvm_init(struct kvm_cpu *c);
 int kvm_startup(struct kvm_cpu *c, uint8_t page);
 
+/* Forgets whatever the guest had made of the vCPU but its registers, which are kvm_enter()'s or
+ * kvm_startup()'s. For the vCPU's own thread. */
+int kvm_reset(struct kvm_cpu *c, struct failure *f);
+
 #endif

@@ -1,29 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmm/port.h"
 
+#include "base/units.h"
+
 #include <desched/vmdesched.h>
 
 #include <stddef.h>
 
 #define PAGE 4096u
 
-static void set_running(struct port *p, struct ticker *k, bool runs)
+static void set_running(struct port *p, struct port_timers t, bool runs)
 {
-	p->entered += runs && !k->vmdesched;
-	k->vmdesched = runs;
+	p->entered += runs && !t.timer->vmdesched;
+	t.timer->vmdesched = runs;
+	if (t.clock)
+		t.clock->vmdesched = runs;
 }
 
-void port_look(struct port *p, struct ticker *k, const struct memory *m)
+void port_look(struct port *p, struct port_timers t, const struct memory *m)
 {
 	uint32_t word = 0;
 
 	if (p->page)
 		memcpy(&word, m->base + p->page + offsetof(struct vmdesched_page, running),
 		       sizeof(word));
-	set_running(p, k, p->told || word & 1);
+	set_running(p, t, p->told || word & 1);
 }
 
-void port_write(struct port *p, struct ticker *k, const struct memory *m, uint16_t port,
+void port_write(struct port *p, struct port_timers t, const struct memory *m, uint16_t port,
 		unsigned size, uint32_t value)
 {
 	if (port == VMDESCHED_PORT && size == 4) {
@@ -32,17 +36,43 @@ void port_write(struct port *p, struct ticker *k, const struct memory *m, uint16
 		p->page = good ? value : 0;
 	} else if (port == VMDESCHED_STATE && size == 1) {
 		p->told = value & 1;
-		port_look(p, k, m);
+		port_look(p, t, m);
 	}
 }
 
-uint32_t port_read(const struct memory *m, uint16_t port, unsigned size)
+static uint32_t ask(struct port *p, struct port_timers t)
 {
+	bool before = t.timer->asking || (t.clock && t.clock->asking);
+	bool timer = ticker_ask(t.timer), clock = t.clock && ticker_ask(t.clock);
+	bool set = t.timer->tick.set > p->clock_told;
+
+	t.timer->asking = timer || clock;
+	if (t.clock)
+		t.clock->asking = timer || clock;
+	p->entered += (timer || clock) && !before;
+	return (timer || clock ? VMDESCHED_WANTED : 0) | (set ? VMDESCHED_SET : 0);
+}
+
+static uint32_t set_ms(struct port *p, const struct ticker *k)
+{
+	uint64_t ticks = u64_sub_floor(k->tick.set, p->clock_told);
+
+	p->clock_told = k->tick.set;
+	return (uint32_t)u64_min(ticks * k->tick.period / NS_PER_MS, UINT32_MAX);
+}
+
+uint32_t port_read(struct port *p, struct port_timers t, const struct memory *m, uint16_t port,
+		   unsigned size)
+{
+	if (port == VMDESCHED_ASK && size == 1)
+		return ask(p, t);
 	if (size != 4)
 		return UINT32_MAX;
 	switch (port) {
 	case VMDESCHED_PORT:
 		return VMDESCHED_MAGIC;
+	case VMDESCHED_CLOCK:
+		return set_ms(p, t.timer);
 	case VMDESCHED_LEDGER:
 		return m->page ? (uint32_t)MEMORY_PAGE : 0;
 	case VMDESCHED_LEDGER_SIZE:
@@ -52,16 +82,18 @@ uint32_t port_read(const struct memory *m, uint16_t port, unsigned size)
 	}
 }
 
-static bool wanted(const struct ticker *k, bool raised)
+static bool wanted(struct port_timers t, bool raised)
 {
-	return k->on && (tick_wants_vmdesched(&k->tick) || (k->vmdesched && raised));
+	return ticker_wants_vmdesched(t.timer) || (t.clock && ticker_wants_vmdesched(t.clock)) ||
+	       (t.timer->vmdesched && raised);
 }
 
-void port_publish(const struct port *p, const struct ticker *k, bool raised, const struct memory *m)
+void port_publish(const struct port *p, struct port_timers t, bool raised, const struct memory *m)
 {
+	const struct ticker *k = t.timer;
 	struct vmdesched_page page = {
 		.magic = VMDESCHED_MAGIC,
-		.bits = wanted(k, raised) ? VMDESCHED_WANTED : 0,
+		.bits = wanted(t, raised) ? VMDESCHED_WANTED : 0,
 		.period = k->tick.period,
 		.due = k->tick.due,
 		.taken = k->tick.delivered,

@@ -2,19 +2,36 @@
 #include "vmm/rtc.h"
 
 #include "base/units.h"
+#include "vmm/pit.h"
 
 #include <time.h>
 
-#define INDEX	 0x70
-#define DATA	 0x71
-#define STATUS_A 0x0a
-#define STATUS_B 0x0b
-#define STATUS_C 0x0c
-#define STATUS_D 0x0d
-#define CENTURY	 0x32
-#define BINARY	 0x04
-#define HOURS_24 0x02
-#define VALID	 0x80
+#define INDEX	   0x70
+#define DATA	   0x71
+#define HOURS	   0x04
+#define STATUS_A   0x0a
+#define STATUS_B   0x0b
+#define STATUS_C   0x0c
+#define STATUS_D   0x0d
+#define CENTURY	   0x32
+#define UPDATING   0x80 /* A */
+#define DIVIDER	   0x70
+#define DIVIDER_ON 0x20 /* of 32768 Hz */
+#define RATE	   0x0f
+#define SET	   0x80 /* B: no updates */
+#define BINARY	   0x04
+#define HOURS_24   0x02
+#define PERIODIC   0x40 /* B: enabled; C: happened */
+#define ALARM	   0x20
+#define UPDATE	   0x10
+#define INTERRUPT  0x80 /* C */
+#define VALID	   0x80
+#define AFTERNOON  0x80
+#define ANY	   0xc0 /* and above, in an alarm */
+
+#define CRYSTAL	  32768u
+#define UPDATE_NS 2228000u /* 244 us of warning, 1984 us for the update itself */
+#define DAY	  86400u
 
 void rtc_reset(struct rtc *r)
 {
@@ -23,9 +40,66 @@ void rtc_reset(struct rtc *r)
 
 	gmtime_r(&zero,
 		 &t); /* glibc reads files at the first call, which the vCPU's thread may not */
-	*r = (struct rtc){0};
+	*r = (struct rtc){.changed = true};
 	r->cells[STATUS_A] = 0x26;
 	r->cells[STATUS_B] = HOURS_24;
+}
+
+/* The time between two periods in ticks of the crystal; 0: none. The two slowest of a divider that
+ * was made for other crystals come again. */
+static uint32_t period_ticks(const struct rtc *r)
+{
+	unsigned rate = r->cells[STATUS_A] & RATE;
+
+	if (!rate || (r->cells[STATUS_A] & DIVIDER) != DIVIDER_ON)
+		return 0;
+	return 1u << ((rate < 3 ? rate + 7 : rate) - 1);
+}
+
+uint64_t rtc_period(const struct rtc *r)
+{
+	uint64_t ticks = r->cells[STATUS_B] & PERIODIC ? period_ticks(r) : 0;
+
+	return ticks ? u64_max(ticks * NS_PER_SEC / CRYSTAL, PIT_FASTEST) : 0;
+}
+
+/* The interrupt's line follows what has happened and is enabled. */
+static void set_flags(struct rtc *r, uint8_t flags)
+{
+	uint8_t *c = &r->cells[STATUS_C], before = *c;
+
+	*c |= flags;
+	if (*c & r->cells[STATUS_B] & (PERIODIC | ALARM | UPDATE))
+		*c |= INTERRUPT;
+	r->edge |= *c & INTERRUPT && !(before & INTERRUPT);
+}
+
+void rtc_tick(struct rtc *r)
+{
+	set_flags(r, PERIODIC);
+}
+
+bool rtc_pending(const struct rtc *r)
+{
+	return r->cells[STATUS_C] & INTERRUPT;
+}
+
+bool rtc_wants_seconds(const struct rtc *r)
+{
+	return !(r->cells[STATUS_B] & SET) && r->cells[STATUS_B] & (ALARM | UPDATE);
+}
+
+static void write_cell(struct rtc *r, uint8_t value)
+{
+	uint64_t before = rtc_period(r);
+
+	if (r->index == STATUS_C || r->index == STATUS_D)
+		return;
+	r->cells[r->index] = value;
+	if (r->index == STATUS_B && value & SET)
+		r->cells[STATUS_B] &= (uint8_t)~UPDATE;
+	set_flags(r, 0);
+	r->changed |= rtc_period(r) != before;
 }
 
 bool rtc_write(struct rtc *r, uint16_t port, uint8_t value)
@@ -33,7 +107,7 @@ bool rtc_write(struct rtc *r, uint16_t port, uint8_t value)
 	if (port == INDEX)
 		r->index = value & 0x7f;
 	else if (port == DATA)
-		r->cells[r->index] = value;
+		write_cell(r, value);
 	return port == INDEX || port == DATA;
 }
 
@@ -42,7 +116,68 @@ static uint8_t code(const struct rtc *r, int value)
 	return (uint8_t)(r->cells[STATUS_B] & BINARY ? value : value / 10 << 4 | value % 10);
 }
 
-static uint8_t read_cell(const struct rtc *r, uint64_t real)
+static uint8_t code_hour(const struct rtc *r, int hour)
+{
+	if (r->cells[STATUS_B] & HOURS_24)
+		return code(r, hour);
+	return (uint8_t)(code(r, (hour + 11) % 12 + 1) | (hour >= 12 ? AFTERNOON : 0));
+}
+
+static bool matches(uint8_t alarm, uint8_t now)
+{
+	return alarm >= ANY || alarm == now;
+}
+
+static bool is_alarm(const struct rtc *r, uint64_t second)
+{
+	const uint8_t *c = r->cells;
+
+	return matches(c[1], code(r, (int)(second % 60))) &&
+	       matches(c[3], code(r, (int)(second / 60 % 60))) &&
+	       matches(c[5], code_hour(r, (int)(second / 3600 % 24)));
+}
+
+/* Every second has an alarm that comes once a day at least: no more need to be looked at. */
+void rtc_advance(struct rtc *r, uint64_t real)
+{
+	uint64_t now = real / NS_PER_SEC, from = r->second;
+	uint8_t flags = UPDATE;
+
+	r->second = now;
+	if (!from || now <= from || r->cells[STATUS_B] & SET)
+		return;
+	for (uint64_t s = u64_max(from, u64_sub_floor(now, DAY)) + 1; s <= now; s++)
+		flags |= is_alarm(r, s) ? ALARM : 0;
+	set_flags(r, flags);
+}
+
+/* Reading it clears it. A guest that polls finds its periods by the clock. */
+static uint8_t read_c(struct rtc *r, uint64_t real)
+{
+	uint32_t ticks = period_ticks(r);
+	uint64_t periods = ticks ? real / (ticks * NS_PER_SEC / CRYSTAL) : 0;
+	uint8_t flags;
+
+	rtc_advance(r, real);
+	if (ticks && !rtc_period(r) && r->periods != periods)
+		r->cells[STATUS_C] |= PERIODIC;
+	r->periods = periods;
+	flags = r->cells[STATUS_C];
+	r->cells[STATUS_C] = 0;
+	r->edge = false;
+	return flags;
+}
+
+static uint8_t read_a(const struct rtc *r, uint64_t real)
+{
+	bool updating = !(r->cells[STATUS_B] & SET) &&
+			(r->cells[STATUS_A] & DIVIDER) == DIVIDER_ON &&
+			real % NS_PER_SEC >= NS_PER_SEC - UPDATE_NS;
+
+	return (uint8_t)((r->cells[STATUS_A] & ~UPDATING) | (updating ? UPDATING : 0));
+}
+
+static uint8_t read_cell(struct rtc *r, uint64_t real)
 {
 	time_t seconds = (time_t)(real / NS_PER_SEC);
 	struct tm t;
@@ -54,8 +189,8 @@ static uint8_t read_cell(const struct rtc *r, uint64_t real)
 		return code(r, t.tm_sec);
 	case 2:
 		return code(r, t.tm_min);
-	case 4:
-		return code(r, t.tm_hour);
+	case HOURS:
+		return code_hour(r, t.tm_hour);
 	case 6:
 		return code(r, t.tm_wday + 1);
 	case 7:
@@ -66,8 +201,10 @@ static uint8_t read_cell(const struct rtc *r, uint64_t real)
 		return code(r, t.tm_year % 100);
 	case CENTURY:
 		return code(r, 19 + t.tm_year / 100);
+	case STATUS_A:
+		return read_a(r, real);
 	case STATUS_C:
-		return 0;
+		return read_c(r, real);
 	case STATUS_D:
 		return VALID;
 	default:

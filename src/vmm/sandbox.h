@@ -16,7 +16,7 @@ enum sandbox {
 /* For the calling thread alone, for good. */
 int sandbox_enter(enum sandbox which);
 
-/* How many system calls a list has. */
+/* How many system calls a list has; ioctl, of which it has several uses, is one of them. */
 unsigned sandbox_size(enum sandbox which);
 
 #endif

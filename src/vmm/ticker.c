@@ -52,6 +52,18 @@ static void watch(struct ticker *k)
 	k->late_most = 0;
 }
 
+/* The guest executed VMDesched for the last `ran` ns. One that asks for ticks is forgotten when it
+ * does not come back: it may have been killed, or something more urgent runs. */
+static bool executes(struct ticker *k, uint64_t ran)
+{
+	bool asking = k->asking;
+
+	k->asking_ns += ran;
+	if (k->asking_ns > k->tick.period)
+		k->asking = false;
+	return k->vmdesched || asking;
+}
+
 void ticker_reading(struct ticker *k, uint64_t mono, uint64_t cpu)
 {
 	uint64_t passed = u64_sub_floor(mono, k->mono), ran = u64_sub_floor(cpu, k->cpu), away;
@@ -65,7 +77,8 @@ void ticker_reading(struct ticker *k, uint64_t mono, uint64_t cpu)
 	away = u64_sub_floor(passed, ran + k->ahead);
 	k->ahead = u64_sub_floor(ran + k->ahead, passed);
 	k->away_ns += away;
-	if (k->vmdesched) {
+	k->asked = false;
+	if (executes(k, ran)) {
 		k->vmdesched_ns += ran;
 		away += ran;
 	}
@@ -82,6 +95,11 @@ void ticker_idle(struct ticker *k, uint64_t until)
 		k->idle_ns += idle;
 }
 
+void ticker_forget(struct ticker *k)
+{
+	k->worst_most = k->worst_ns = k->lag_worst = k->tick.worst = 0;
+}
+
 /* Ticks that the guest would not take for more than a period are its backlog. */
 static void not_taken(struct ticker *k)
 {
@@ -96,9 +114,22 @@ bool ticker_fire(struct ticker *k)
 	if (!k->on)
 		return false;
 	not_taken(k);
-	fired = tick_fire(&k->tick, k->mono + TICKER_SLACK, k->vmdesched);
+	fired = tick_fire(&k->tick, k->mono + TICKER_SLACK, k->vmdesched || k->asked);
+	k->asked = false;
 	watch(k);
 	return fired;
+}
+
+bool ticker_wants_vmdesched(const struct ticker *k)
+{
+	return k->on && tick_wants_vmdesched(&k->tick);
+}
+
+bool ticker_ask(struct ticker *k)
+{
+	k->asked = k->asking = ticker_wants_vmdesched(k);
+	k->asking_ns = 0;
+	return k->asked;
 }
 
 uint64_t ticker_next(const struct ticker *k)

@@ -21,6 +21,9 @@ struct ticker {
 	enum tick_policy policy;
 	bool on;
 	bool vmdesched; /* the guest executes it */
+	bool asked;	/* ... and takes one tick, now or not at all */
+	bool asking;	/* it has asked, and may be about to do so again */
+	uint64_t asking_ns;
 
 	uint64_t mono, cpu;				 /* the last reading */
 	uint64_t start;					 /* mono when the timer was started */
@@ -47,9 +50,20 @@ void ticker_reading(struct ticker *k, uint64_t mono, uint64_t cpu);
 /* The vCPU was halted since the last reading, up to when it was to be woken or was, if earlier. */
 void ticker_idle(struct ticker *k, uint64_t until);
 
+/* What was largest begins anew. */
+void ticker_forget(struct ticker *k);
+
 /* True if an interrupt is to be raised as of the last reading. Ask only when the guest has taken
  * the one before: ticks that it does not take stay where they are. */
 bool ticker_fire(struct ticker *k);
+
+/* VMDesched runs at this instant and takes one tick of the backlog, if there is one: the next
+ * ticker_fire() gives it. Until it asks in vain, or for a period, the guest is taken to execute it.
+ * True if there was a backlog. */
+bool ticker_ask(struct ticker *k);
+
+/* There is a backlog that VMDesched is to take. */
+bool ticker_wants_vmdesched(const struct ticker *k);
 
 /* When ticker_fire() will be true at the earliest, or TICK_NEVER. */
 uint64_t ticker_next(const struct ticker *k);

@@ -46,7 +46,7 @@ static void read_clocks(struct vcpu *v)
 	m->now = u64_max(m->now, mono);
 	ticker_reading(&v->ticker, mono, cpu);
 	if (!v->id)
-		ticker_reading(&m->ticker, mono, cpu);
+		timers_reading(m, mono, cpu);
 }
 
 /* Signals those for whom something has changed. */
@@ -64,11 +64,11 @@ static void wake_others(const struct vcpu *v)
 	}
 }
 
-/* vCPU 0 is to know what the 8259s and the 8254 want of it, whoever has made them want it. */
+/* vCPU 0 is to know what the 8259s and the timers want of it, whoever has made them want it. */
 static void tell_first(const struct vcpu *v)
 {
 	struct board *m = v->board;
-	bool asks = pic_pending(&m->pic) || m->pit.changed;
+	bool asks = pic_pending(&m->pic) || m->pit.changed || m->rtc.changed || m->rtc.edge;
 
 	if (v->id && asks && !m->told)
 		m->cpu[0].wake = true;
@@ -177,7 +177,7 @@ static void sleep_once(struct vcpu *v)
 	next = u64_min(next, clock_mono());
 	ticker_idle(&v->ticker, next);
 	if (!v->id)
-		ticker_idle(&m->ticker, next);
+		timers_idle(m, next);
 	read_clocks(v);
 }
 
@@ -344,8 +344,7 @@ static int on_init(struct vcpu *v)
 	lapic_init(&v->apic);
 	ticker_stop(&v->ticker);
 	v->ticker.vmdesched = false;
-	v->port.page = 0;
-	v->port.told = false;
+	v->port = (struct port){.entered = v->port.entered};
 	if (v->state == VCPU_WAITS)
 		return 0;
 	v->state = VCPU_WAITS;
@@ -380,7 +379,44 @@ static void take_messages(struct vcpu *v)
 	}
 }
 
-static void run(struct vcpu *v)
+/* Ends what all others are about, and rests for a moment. */
+static void rest(const struct vcpu *v)
+{
+	struct timespec moment = {.tv_nsec = (long)NS_PER_MS};
+	struct board *m = v->board;
+
+	for (unsigned i = 0; i < m->cpus; i++) {
+		if (i != v->id && m->cpu[i].tid)
+			tgkill(m->process, m->cpu[i].tid, WAKE);
+	}
+	pthread_mutex_unlock(&m->lock);
+	ppoll(NULL, 0, &moment, NULL);
+	pthread_mutex_lock(&m->lock);
+}
+
+/* After a reset all vCPUs are brought to rest, each by its own thread; when the last one is, vCPU 0
+ * begins anew. */
+static void restart(struct vcpu *v)
+{
+	struct board *m = v->board;
+	uint64_t resets = m->resets;
+
+	flush(m, true);
+	if (kvm_reset(&v->kvm, &m->broken))
+		m->end = BOARD_BROKEN;
+	m->parked++;
+	while (board_restarts(m) && m->resets == resets) {
+		if (!v->id && m->parked == m->threads)
+			board_restart(m);
+		else
+			rest(v);
+	}
+	m->parked--;
+	v->alarm = 0;
+	read_clocks(v);
+}
+
+static void run_to_end(struct vcpu *v)
 {
 	struct board *m = v->board;
 
@@ -397,6 +433,17 @@ static void run(struct vcpu *v)
 		}
 		vcpu_publish(v);
 		run_guest(v);
+	}
+}
+
+static void run(struct vcpu *v)
+{
+	struct board *m = v->board;
+
+	run_to_end(v);
+	while (board_restarts(m)) {
+		restart(v);
+		run_to_end(v);
 	}
 	flush(m, true);
 }

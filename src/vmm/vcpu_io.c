@@ -5,8 +5,6 @@
 
 #include <desched/vmdesched.h>
 
-#define TIMER_LINE 0
-
 void vcpu_reset(struct vcpu *v, struct board *m, uint8_t id)
 {
 	v->board = m;
@@ -15,6 +13,9 @@ void vcpu_reset(struct vcpu *v, struct board *m, uint8_t id)
 	lapic_reset(&v->apic, id);
 	if (!id)
 		lapic_boot(&v->apic);
+	ticker_stop(&v->ticker);
+	v->port = (struct port){.entered = v->port.entered};
+	vcpu_look(v);
 }
 
 /* ---- VMDesched's port ---- */
@@ -29,19 +30,25 @@ static bool is_desched(uint16_t port)
 	return port >= VMDESCHED_PORT && port < VMDESCHED_PORT + VMDESCHED_PORTS;
 }
 
+/* The CMOS clock's ticks come to vCPU 0. */
+static struct port_timers timers(struct vcpu *v)
+{
+	return (struct port_timers){vcpu_ticker(v), v->id ? NULL : &v->board->clock_ticker};
+}
+
 /* VMDesched has the vCPU, whichever of its timers ticks. */
 static void share_vmdesched(struct vcpu *v)
 {
-	bool runs = vcpu_ticker(v)->vmdesched;
+	const struct ticker *k = vcpu_ticker(v);
+	struct ticker *other = v->id || k == &v->board->ticker ? &v->ticker : &v->board->ticker;
 
-	v->ticker.vmdesched = runs;
-	if (!v->id)
-		v->board->ticker.vmdesched = runs;
+	other->vmdesched = k->vmdesched;
+	other->asking = k->asking;
 }
 
 void vcpu_look(struct vcpu *v)
 {
-	port_look(&v->port, vcpu_ticker(v), &v->board->memory);
+	port_look(&v->port, timers(v), &v->board->memory);
 	share_vmdesched(v);
 }
 
@@ -51,53 +58,30 @@ void vcpu_port_write(struct vcpu *v, uint16_t port, unsigned size, uint32_t valu
 		board_port_write(v->board, port, size, value);
 		return;
 	}
-	port_write(&v->port, vcpu_ticker(v), &v->board->memory, port, size, value);
+	port_write(&v->port, timers(v), &v->board->memory, port, size, value);
 	share_vmdesched(v);
 }
 
 uint32_t vcpu_port_read(struct vcpu *v, uint16_t port, unsigned size)
 {
-	return is_desched(port) ? port_read(&v->board->memory, port, size)
-				: board_port_read(v->board, port, size);
+	uint32_t value;
+
+	if (!is_desched(port))
+		return board_port_read(v->board, port, size);
+	value = port_read(&v->port, timers(v), &v->board->memory, port, size);
+	share_vmdesched(v);
+	return value;
 }
 
 void vcpu_publish(struct vcpu *v)
 {
-	const struct ticker *k = vcpu_ticker(v);
-	bool raised = k == &v->ticker ? lapic_timer_requested(&v->apic)
-				      : pic_raised(&v->board->pic, TIMER_LINE);
+	bool raised = vcpu_ticker(v) == &v->ticker ? lapic_timer_requested(&v->apic)
+						   : timers_raised(v->board);
 
-	port_publish(&v->port, k, raised, &v->board->memory);
+	port_publish(&v->port, timers(v), raised, &v->board->memory);
 }
 
 /* ---- ticks ---- */
-
-/* Channel 0 was programmed anew. */
-static void program_pit(struct board *m)
-{
-	bool once = false;
-	uint64_t period = pit_period(&m->pit, &once);
-
-	m->pit.changed = false;
-	if (period)
-		ticker_start(&m->ticker, period, m->ticker.mono, m->ticker.cpu);
-	else
-		ticker_stop(&m->ticker);
-}
-
-static bool tick_pit(struct board *m)
-{
-	bool once = false;
-
-	if (m->pit.changed)
-		program_pit(m);
-	if (pic_busy(&m->pic, TIMER_LINE) || !ticker_fire(&m->ticker))
-		return false;
-	pic_raise(&m->pic, TIMER_LINE);
-	if (pit_period(&m->pit, &once) && once)
-		ticker_stop(&m->ticker);
-	return true;
-}
 
 /* A timer that goes on as before keeps its backlog. */
 static void program_apic(struct vcpu *v)
@@ -126,20 +110,17 @@ static bool tick_apic(struct vcpu *v)
 
 bool vcpu_tick(struct vcpu *v)
 {
-	bool pit = !v->id && tick_pit(v->board);
+	bool board = !v->id && timers_fire(v->board);
 
-	return tick_apic(v) || pit;
+	return tick_apic(v) || board;
 }
 
 uint64_t vcpu_next(const struct vcpu *v)
 {
-	const struct board *m = v->board;
-	uint64_t next = TICK_NEVER;
+	uint64_t next = v->id ? TICK_NEVER : timers_next(v->board);
 
 	if (!lapic_timer_busy(&v->apic))
-		next = u64_min(ticker_next(&v->ticker), lapic_due(&v->apic));
-	if (!v->id && !pic_busy(&m->pic, TIMER_LINE))
-		next = u64_min(next, ticker_next(&m->ticker));
+		next = u64_min(next, u64_min(ticker_next(&v->ticker), lapic_due(&v->apic)));
 	return next;
 }
 

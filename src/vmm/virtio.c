@@ -17,7 +17,7 @@ void virtio_init(struct virtio *v, const struct virtio_ops *ops, const struct me
 	*v = (struct virtio){.ops = ops, .memory = m, .line = line};
 }
 
-static void reset(struct virtio *v)
+void virtio_reset(struct virtio *v)
 {
 	struct virtio fresh = {.ops = v->ops,
 			       .memory = v->memory,
@@ -189,7 +189,7 @@ static void write_queue(struct virtio *v, uint32_t offset, uint32_t value)
 static void write_status(struct virtio *v, uint32_t value)
 {
 	if (!value) {
-		reset(v);
+		virtio_reset(v);
 		return;
 	}
 	if (value & VIRTIO_CONFIG_S_FEATURES_OK && v->accepted & ~v->ops->features)

@@ -70,6 +70,9 @@ struct virtio {
 void virtio_init(struct virtio *v, const struct virtio_ops *ops, const struct memory *m,
 		 unsigned line);
 
+/* What the driver had set up is gone. */
+void virtio_reset(struct virtio *v);
+
 /* `offset` within its page of registers. */
 void virtio_write(struct virtio *v, uint32_t offset, unsigned size, uint32_t value);
 uint32_t virtio_read(struct virtio *v, uint32_t offset, unsigned size);

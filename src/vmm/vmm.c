@@ -7,7 +7,6 @@
 #include "vmm/board.h"
 #include "vmm/console.h"
 #include "vmm/figures.h"
-#include "vmm/madt.h"
 #include "vmm/page.h"
 
 #include <assert.h>
@@ -30,11 +29,6 @@ struct vmm {
 	int page; /* the ledger page's file, -1: none */
 };
 
-static void close_image(const struct image_file *i)
-{
-	close_fd(&i->fd);
-}
-
 static int open_kernel(const char *path, struct failure *f, struct image_file *ret)
 {
 	if (path)
@@ -47,42 +41,22 @@ static int open_kernel(const char *path, struct failure *f, struct image_file *r
 	return 0;
 }
 
-/* The kernel's command line, with what Linux cannot find: where the virtio devices are, and that
- * there is no I/O APIC. */
-static int command_line(struct vmm *v, char *to, size_t size, struct failure *f)
-{
-	bool noapic = v->config.kernel && v->config.cpus > 1;
-	size_t used = (size_t)snprintf(to, size, "%s%s", v->config.append, noapic ? " noapic" : "");
-
-	for (unsigned i = 0; i < BOARD_PLACES && v->config.kernel && used < size; i++) {
-		const struct virtio *d = board_virtio(&v->board, i);
-
-		if (d)
-			used += (size_t)snprintf(
-				to + used, size - used, " virtio_mmio.device=4K@0x%llx:%u",
-				(unsigned long long)VIRTIO_BASE + i * VIRTIO_SIZE, d->line);
-	}
-	return used < size
-		       ? 0
-		       : failure_set(f, -E2BIG, "the kernel's command line is longer than %d bytes",
-				     IMAGE_COMMAND_MAX - 1);
-}
-
 static int load(struct vmm *v, struct failure *f)
 {
 	const struct vmm_config *c = &v->config;
-	_cleanup_(close_image) struct image_file kernel = {.fd = -1}, initrd = {.fd = -1};
-	char command[IMAGE_COMMAND_MAX];
-	int err = command_line(v, command, sizeof(command), f);
+	struct board *m = &v->board;
+	/* What Linux cannot find: that there is no I/O APIC. */
+	bool noapic = c->kernel && m->cpus > 1;
+	int err, used = snprintf(m->command, sizeof(m->command), "%s%s", c->append,
+				 noapic ? " noapic" : "");
 
-	if (!err)
-		err = open_kernel(c->kernel, f, &kernel);
+	if ((size_t)used >= sizeof(m->command))
+		return failure_set(f, -E2BIG, "the kernel's command line is longer than %d bytes",
+				   IMAGE_COMMAND_MAX - 1);
+	err = open_kernel(c->kernel, f, &m->kernel);
 	if (!err && c->initrd)
-		err = image_open(c->initrd, f, &initrd);
-	if (err)
-		return err;
-	return image_load(&kernel, c->initrd ? &initrd : NULL, command, &v->board.memory, f,
-			  &v->board.entry);
+		err = image_open(c->initrd, f, &m->initrd);
+	return err ? err : board_load(m, f);
 }
 
 static int make_memory(struct memory *m, uint64_t size, struct failure *f)
@@ -114,9 +88,9 @@ static int add_devices(struct vmm *v, struct failure *f)
 static int make_cpus(struct vmm *v, struct failure *f)
 {
 	struct board *m = &v->board;
-	int err = kvm_open(&m->kvm, &m->memory, v->config.cpus, f);
+	int err = kvm_open(&m->kvm, &m->memory, m->cpus, f);
 
-	board_reset(m, v->config.cpus);
+	board_reset(m);
 	for (unsigned i = 0; i < m->cpus && !err; i++)
 		err = kvm_open_cpu(&m->cpu[i].kvm, &m->kvm, (uint8_t)i, m->cpus > 1, f);
 	return err ? err : kvm_enter(&m->cpu[0].kvm, &m->entry, f);
@@ -127,6 +101,7 @@ static int set_up(struct vmm *v, struct failure *f)
 	struct board *m = &v->board;
 	int err = make_memory(&m->memory, v->config.memory, f);
 
+	m->cpus = v->config.cpus;
 	if (!err && v->config.page)
 		err = page_open(v->config.page, v->config.cpus, f, &m->memory, &v->page);
 	if (!err)
@@ -137,8 +112,7 @@ static int set_up(struct vmm *v, struct failure *f)
 		err = make_cpus(v, f);
 	if (err)
 		return err;
-	if (m->cpus > 1)
-		madt_put(&m->memory, m->cpus);
+	m->reboots = !v->config.no_reboot;
 	board_set_policy(m, v->config.policy);
 	m->output = STDOUT_FILENO;
 	m->ended = eventfd(0, EFD_CLOEXEC);
@@ -154,7 +128,7 @@ int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
 		return failure_errno(f, -ENOMEM, "the VM");
 	v->config = *c;
 	v->board.ended = -1;
-	v->board.block.fd = v->page = -1;
+	v->board.block.fd = v->board.kernel.fd = v->board.initrd.fd = v->page = -1;
 	v->board.kvm = (struct kvm){.system = -1, .vm = -1};
 	for (unsigned i = 0; i < BOARD_CPUS_MAX; i++)
 		v->board.cpu[i].kvm.fd = -1;
@@ -184,6 +158,8 @@ struct vmm *vmm_close(struct vmm *v)
 		munmap(v->board.memory.base, v->board.memory.size);
 	page_close(&v->board.memory, &v->page);
 	close_fd(&v->board.block.fd);
+	close_fd(&v->board.kernel.fd);
+	close_fd(&v->board.initrd.fd);
 	close_fd(&v->board.ended);
 	pthread_mutex_destroy(&v->board.output_lock);
 	pthread_mutex_destroy(&v->board.lock);

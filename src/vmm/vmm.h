@@ -26,6 +26,7 @@ struct vmm_config {
 	unsigned cpus;	     /* 1 to VMM_CPUS_MAX */
 	enum tick_policy policy;
 	bool read_only; /* the disk */
+	bool no_reboot; /* a reset ends the VM */
 };
 
 struct vmm;

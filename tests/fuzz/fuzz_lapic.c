@@ -125,7 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	b.memory = (struct memory){.base = bytes, .size = MEMORY};
 	b.block.fd = -1;
 	b.now = 1000000;
-	board_reset(&b, CPUS);
+	b.cpus = CPUS;
+	board_reset(&b);
 	board_set_policy(&b, TICK_DESCHED);
 	for (size_t at = 0; at + sizeof(r) <= size; at += sizeof(r)) {
 		memcpy(&r, data + at, sizeof(r));

@@ -13,20 +13,25 @@ struct record {
 	uint32_t value;
 };
 
-enum { WRITE, READ, PASS, AWAY, TAKE, INPUT, POLICY, POKE, KINDS };
+enum { WRITE, READ, PASS, AWAY, TAKE, INPUT, POLICY, POKE, RESET, KINDS };
 
 static void check(const struct board *b)
 {
-	const struct tick *t = &b->ticker.tick;
+	const struct ticker *k[] = {&b->ticker, &b->clock_ticker};
 
-	CHECK(t->due == t->delivered + t->backlog + t->lost);
+	for (int i = 0; i < 2; i++) {
+		const struct tick *t = &k[i]->tick;
+
+		CHECK(t->due == t->delivered + t->backlog + t->lost);
+		CHECK(!k[i]->on || t->period >= PIT_FASTEST);
+	}
 	port_device.check(b);
 }
 
 static void pass(struct board *b, uint64_t ns, uint64_t run)
 {
 	b->now += ns;
-	ticker_reading(&b->ticker, b->now, b->ticker.cpu + run);
+	timers_reading(b, b->now, b->ticker.cpu + run);
 }
 
 static void act(struct board *b, const struct record *r)
@@ -60,6 +65,9 @@ static void act(struct board *b, const struct record *r)
 	case POLICY:
 		board_set_policy(b, r->value % TICK_POLICIES);
 		break;
+	case RESET:
+		board_reset(b);
+		break;
 	default:
 		memcpy(bytes + r->port % (MEMORY - 4), &r->value, sizeof(r->value));
 	}
@@ -86,7 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&b, 0, sizeof(b));
 	b.memory = (struct memory){.base = bytes, .size = MEMORY};
 	b.block.fd = -1;
-	board_reset(&b, 1);
+	b.cpus = 1;
+	board_reset(&b);
 	board_set_policy(&b, TICK_DESCHED);
 	for (size_t at = 0; at + sizeof(r) <= size; at += sizeof(r)) {
 		memcpy(&r, data + at, sizeof(r));

@@ -30,7 +30,7 @@ $b grep -h -A0 . /sys/firmware/memmap/2/start /sys/firmware/memmap/2/type
 $b sh -c 'while :; do :; done' &
 /bin/desched top -b -n 2 -d 4 --source page
 echo "inner: top $?"
-$b reboot -f
+$b poweroff -f
 END
 chmod +x "$work/in/init"
 (cd "$work/in" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$work/inner.gz"

@@ -1,20 +1,32 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# nested.sh [-k] COMMAND...: runs a command as root in a machine that has hardware virtualization, where
+# nested.sh [-i] [-k] [-g PACKAGE] COMMAND...: runs a command as root in a machine that has hardware virtualization, where
 # there is none: QEMU emulates an AMD processor with SVM, a stock Debian kernel in it loads kvm-amd, and
-# that /dev/kvm runs stock kernels. Slow, but real KVM. The project's build is in /root/desched there, a
-# guest kernel is /boot/guest. Needs root (mmdebstrap) and QEMU. Not part of 'make test'.
+# that /dev/kvm runs stock kernels. Slow, but real KVM. The project is in /root/desched there, with the build
+# of $BUILD in build/; a guest kernel is /boot/guest, its modules in /lib/modules: the one of PACKAGE, or the
+# machine's own. Needs root (mmdebstrap) and QEMU. Not part of 'make test'.
 #
-# The disk's content is made once and kept in cache/nested; -k keeps what a run has written to it.
+# With -i the machine has one processor, and its time is the instructions that it has executed: slower,
+# but exact however busy this machine is. The machine's Debian is made once and kept in cache/nested;
+# -k keeps what a run has written to its disk.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
 cache=${DESCHED_CACHE:-cache}/nested
 packages=linux-image-cloud-amd64,qemu-system-x86,kmod,procps,libjansson4,libbpf1,libelf1,libinih1
-packages=$packages,libncursesw6,busybox-static,cpio,binutils,ncurses-base,strace
-packages=$packages,libcap-ng0,libcsv3,libfuse3-3,libmicrohttpd12,libseccomp2
-keep=
-[ "${1:-}" = -k ] && keep=1 && shift
+packages=$packages,libncursesw6,busybox-static,cpio,binutils,ncurses-base,strace,socat
+packages=$packages,libcsv3,libfuse3-3,libseccomp2,libcap-ng0,libmicrohttpd12
+keep='' guest=''
+cpus='-accel tcg,thread=multi -smp 2'
+while getopts ikg: option; do
+	case $option in
+	i) cpus='-accel tcg,thread=single -icount shift=1,sleep=on -smp 1' ;;
+	k) keep=1 ;;
+	g) guest=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
 [ $# -gt 0 ] || set -- build/desched --version
 
 fail() {
@@ -31,12 +43,12 @@ work=$(mktemp -d /var/tmp/desched-nested.XXXXXX)
 trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM
 
-tar=$cache/root-$(echo "$packages" | cksum | cut -d ' ' -f 1).tar
+tar=$cache/root-$(echo "$packages" | cksum | cut -d' ' -f1).tar
 if ! [ -f "$tar" ]; then
 	mkdir -p "$cache"
 	echo "nested: making a Debian root" >&2
-	mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$tar.new" --format=tar "$mirror"
-	mv "$tar.new" "$tar"
+	mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$tar.$$" --format=tar "$mirror"
+	mv "$tar.$$" "$tar"
 fi
 
 root=$work/root
@@ -46,10 +58,16 @@ kernel=$(ls "$root"/boot/vmlinuz-*)
 cp "$kernel" "$work/vmlinuz"
 cp "$(ls "$root"/boot/initrd.img-* 2>/dev/null || echo /dev/null)" "$work/initrd"
 cp "$kernel" "$root/boot/guest"
-mkdir -p "$root/root/desched/$build"
+[ -z "$guest" ] || {
+	(cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$guest" && dpkg-deb -x "$guest"_*.deb guest)
+	cp "$work"/guest/boot/vmlinuz-* "$root/boot/guest"
+	cp -r "$work"/guest/*lib/modules/* "$work"/guest/usr/lib/modules/* "$root/lib/modules/" 2>/dev/null || true
+	rm -rf "$work"/guest*
+}
+mkdir -p "$root/root/desched/build"
 git ls-files -z lab scripts tests | xargs -0 tar -c | tar -x -C "$root/root/desched"
 (cd "$build" && find . -type f \( -perm -100 -o -name '*.cpio.gz' \) ! -path './meson-*' \
-	\( ! -path './tests/*' -o -name bursty -o -name view_top -o -name tee_agent \) -print0 | xargs -0 tar -c) | tar -x -C "$root/root/desched/$build"
+	\( ! -path './tests/*' -o -name bursty -o -name view_top -o -name tee_agent \) -print0 | xargs -0 tar -c) | tar -x -C "$root/root/desched/build"
 printf '%s\n' "$@" >"$root/root/command"
 cat >"$root/sbin/nested-init" <<'INIT'
 #!/bin/sh
@@ -82,7 +100,8 @@ chmod +x "$root/sbin/nested-init"
 mke2fs -q -t ext4 -d "$root" "$work/disk" 3G >/dev/null
 rm -rf --one-file-system "$root"
 
-qemu-system-x86_64 -accel tcg,thread=multi -cpu EPYC,+svm,+npt,+nrip-save -smp 2 -m "${NESTED_MEMORY:-4096}" -nodefaults -no-user-config \
+# shellcheck disable=SC2086 # several words
+qemu-system-x86_64 $cpus -cpu EPYC,+svm,+npt,+nrip-save -m "${NESTED_MEMORY:-4096}" -nodefaults -no-user-config \
 	-display none -serial file:"$work/console" -no-reboot -kernel "$work/vmlinuz" -initrd "$work/initrd" \
 	-drive file="$work/disk",format=raw,if=virtio,cache=unsafe \
 	-append "console=ttyS0 root=/dev/vda rw init=/sbin/nested-init quiet panic=-1 mitigations=off ${NESTED_APPEND:-}" </dev/null 2>"$work/qemu" &

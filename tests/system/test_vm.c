@@ -31,7 +31,7 @@ static char directory[] = "/tmp/test-vm.XXXXXX";
 static int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static int shell(const char *format, ...)
 {
-	char command[1024];
+	char command[2048];
 	va_list ap;
 	int status;
 
@@ -42,7 +42,8 @@ static int shell(const char *format, ...)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* For a guest's serial line: asks for reports until there is one in $T/NAME, then for a reset. */
+/* For a guest's serial line: asks for reports until there is one in $T/NAME, then to be turned off.
+ */
 #define TALK(name)                                                                                 \
 	"(: > $T/" name "; sleep 1; until grep -q 'report cpu=0 clock=' $T/" name                  \
 	"; do printf r; sleep 0.2; done; printf q)"
@@ -73,7 +74,7 @@ static const json_t *ticks_of(const json_t *o)
 	return json_object_get(o, "ticks");
 }
 
-static void guest_reports_and_resets(void **state)
+static void guest_reports_and_ends(void **state)
 {
 	json_t *o;
 
@@ -84,11 +85,79 @@ static void guest_reports_and_resets(void **state)
 				    "&& grep -q 'tickos: report cpu=0 clock=' $T/a.txt"),
 		0);
 	o = load("a");
-	assert_string_equal(json_string_value(json_object_get(o, "state")), "reset");
+	assert_string_equal(json_string_value(json_object_get(o, "state")), "power-off");
 	assert_true(number(ticks_of(o), "delivered") >= 50);
 	assert_true(fabs(number(ticks_of(o), "period_s") - 0.01) < 1e-5);
 	assert_true(fabs(number(ticks_of(o), "due") - number(ticks_of(o), "delivered") -
 			 number(ticks_of(o), "backlog") - number(ticks_of(o), "lost")) < 0.5);
+	json_decref(o);
+}
+
+/* Reset by the keyboard controller, then by a triple fault: each time the guest begins anew. */
+static void guest_resets(void **state)
+{
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(
+		shell("up() { until [ $(grep -c 'tickos: 100 Hz' $T/z.txt) = $1 ]; do sleep 0.1; "
+		      "done; }; "
+		      "said() { until grep -q 'report clock=' $T/z.txt; do sleep 0.1; done; }; "
+		      ": > $T/z.txt; (up 1; sleep 1; printf b; up 2; printf f; up 3; printf r; "
+		      "said; "
+		      "printf q) | timeout 60 \"$D\" vm --memory 4 --json $T/z > $T/z.txt"),
+		0);
+	o = load("z");
+	assert_string_equal(json_string_value(json_object_get(o, "state")), "power-off");
+	assert_true(number(o, "resets") == 2);
+	json_decref(o);
+}
+
+static void reset_is_the_end(void **state)
+{
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(shell("(sleep 1; printf b) | timeout 60 \"$D\" vm --no-reboot --memory 4 "
+			       "--json $T/n > /dev/null"),
+			 0);
+	o = load("n");
+	assert_string_equal(json_string_value(json_object_get(o, "state")), "reset");
+	assert_true(number(o, "resets") == 0);
+	json_decref(o);
+	assert_int_equal(shell("(sleep 1; printf f) | timeout 60 \"$D\" vm --no-reboot --memory 4 "
+			       "--json $T/n > /dev/null"),
+			 0);
+	o = load("n");
+	assert_string_equal(json_string_value(json_object_get(o, "state")), "triple fault");
+	json_decref(o);
+}
+
+/* A user who may open /dev/kvm by his group, and has no capability: all else is as for root. In a
+ * mount namespace of its own, where the device has that group; without the group there is one line.
+ */
+static void nobody_runs_it(void **state)
+{
+	static const char enter[] =
+		"mkdir $T/u; cp \"$D\" $T/u/desched; chmod 755 $T $T/u; chown 65534 $T/u; "
+		"unshare -m sh -ec 'mknod $T/kvm c 10 232; chgrp 4242 $T/kvm; chmod 660 $T/kvm; "
+		"mount --bind $T/kvm /dev/kvm; cd $T/u; "
+		"N=\"setpriv --reuid 65534 --regid 65534 --bounding-set -all --inh-caps -all\"; "
+		": > o; (sleep 1; until grep -q \"report clock\" o; do printf r; sleep 0.3; done; "
+		"printf q) | timeout 60 $N --groups 4242 ./desched vm "
+		"--memory 4 --json j --control c > o; "
+		"! $N --clear-groups ./desched vm > o 2> e < /dev/null; grep -q \"join its group\" "
+		"e; "
+		"[ $(wc -l < e) = 1 ]'; R=$?; mv $T/u/j $T/u.json; exit $R";
+	json_t *o;
+
+	(void)state;
+	if (geteuid() || system("unshare -m true 2> /dev/null"))
+		skip();
+	assert_int_equal(shell("%s", enter), 0);
+	o = load("u.json");
+	assert_string_equal(json_string_value(json_object_get(o, "state")), "power-off");
+	assert_true(number(ticks_of(o), "delivered") >= 50);
 	json_decref(o);
 }
 
@@ -306,8 +375,8 @@ static void control(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		shell("(sleep 3; printf q) | timeout 60 \"$D\" vm --memory 4 --control $T/s > "
-		      "/dev/null & "
+		shell("(until [ -e $T/asked ]; do sleep 0.1; done; printf q) | "
+		      "timeout 60 \"$D\" vm --memory 4 --control $T/s > /dev/null & "
 		      "while [ ! -S $T/s ]; do sleep 0.1; done; "
 		      "python3 -c 'import socket,sys,json\n"
 		      "def ask(b):\n"
@@ -319,7 +388,9 @@ static void control(void **state)
 		      "assert \"error\" in json.loads(ask(b\"\\n\"))\n"
 		      "try: assert ask(b\"x\"*5000)==\"\"\n"
 		      "except OSError: pass\n"
-		      "assert json.loads(ask(b\"figures\\n\"))[\"state\"]==\"runs\"' $T/s && wait"),
+		      "assert json.loads(ask(b\"figures\\n\"))[\"state\"]==\"runs\"' $T/s; R=$?; : "
+		      "> $T/asked; "
+		      "wait; exit $R"),
 		0);
 }
 
@@ -342,7 +413,10 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(guest_reports_and_resets),
+		cmocka_unit_test(guest_reports_and_ends),
+		cmocka_unit_test(guest_resets),
+		cmocka_unit_test(reset_is_the_end),
+		cmocka_unit_test(nobody_runs_it),
 		cmocka_unit_test(both_entries),
 		cmocka_unit_test(idle_guest),
 		cmocka_unit_test(backlog_of_a_pause),

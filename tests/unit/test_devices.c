@@ -224,17 +224,32 @@ static void clock_of_day(void **state)
 	assert_int_equal(cmos(&r, 4), 22);
 }
 
+/* A board with one vCPU, after power-up. */
+static struct board *make_board(struct memory memory)
+{
+	struct board *b = calloc(1, sizeof(*b));
+
+	b->memory = memory;
+	b->block.fd = -1;
+	b->cpus = 1;
+	board_reset(b);
+	return b;
+}
+
+static struct port_timers timers_of(struct board *b)
+{
+	return (struct port_timers){&b->ticker, &b->clock_ticker};
+}
+
 static void desched_port(void **state)
 {
 	static _Alignas(4096) uint8_t bytes[4 * 4096];
-	struct board *b = calloc(1, sizeof(*b));
+	struct board *b = make_board((struct memory){.base = bytes, .size = sizeof(bytes)});
 	struct vcpu *v = &b->cpu[0];
 	struct vmdesched_page page;
 	static const uint32_t bad[] = {1, 4095, 4097, 4 * 4096, 0x80000000, 0xfffff000};
 
 	(void)state;
-	b->memory = (struct memory){.base = bytes, .size = sizeof(bytes)};
-	board_reset(b, 1);
 	assert_int_equal(vcpu_port_read(v, 0x568, 4), 0);
 	assert_int_equal(vcpu_port_read(v, 0x56c, 4), 0);
 	assert_int_equal(vcpu_port_read(v, 0x560, 4), VMDESCHED_MAGIC);
@@ -244,10 +259,10 @@ static void desched_port(void **state)
 		assert_int_equal(v->port.page, 0);
 	}
 	vcpu_port_write(v, 0x560, 4, 3 * 4096);
-	ticker_set_policy(&b->ticker, TICK_DESCHED);
+	board_set_policy(b, TICK_DESCHED);
 	ticker_start(&b->ticker, 10 * MS, 0, 0);
 	ticker_reading(&b->ticker, 60 * MS, 10 * MS);
-	port_publish(&v->port, &b->ticker, false, &b->memory);
+	port_publish(&v->port, timers_of(b), false, &b->memory);
 	memcpy(&page, bytes + 3 * 4096, sizeof(page));
 	assert_int_equal(page.magic, VMDESCHED_MAGIC);
 	assert_int_equal(page.bits, VMDESCHED_WANTED);
@@ -257,12 +272,69 @@ static void desched_port(void **state)
 	vcpu_port_write(v, 0x564, 1, 1);
 	while (ticker_fire(&b->ticker))
 		;
-	port_publish(&v->port, &b->ticker, true, &b->memory); /* the last one is on its way */
+	port_publish(&v->port, timers_of(b), true, &b->memory); /* the last one is on its way */
 	memcpy(&page, bytes + 3 * 4096, sizeof(page));
 	assert_int_equal(page.bits, VMDESCHED_WANTED);
-	port_publish(&v->port, &b->ticker, false, &b->memory);
+	port_publish(&v->port, timers_of(b), false, &b->memory);
 	memcpy(&page, bytes + 3 * 4096, sizeof(page));
 	assert_int_equal(page.bits, 0);
+	free(b);
+}
+
+/* The process' side of the port: a tick of the backlog for each reading, and by how much the clock
+ * is to be set when the monitor has given one up. */
+static void desched_port_asked(void **state)
+{
+	struct board *b = make_board((struct memory){0});
+	struct vcpu *v = &b->cpu[0];
+	unsigned ticks = 0;
+
+	(void)state;
+	board_set_policy(b, TICK_DESCHED);
+	assert_int_equal(vcpu_port_read(v, 0x564, 1), 0);
+	assert_int_equal(vcpu_port_read(v, 0x564, 4), 0);
+	assert_int_equal(vcpu_port_read(v, 0x564, 2), UINT32_MAX);
+	ticker_start(&b->ticker, 10 * MS, 0, 0);
+	ticker_reading(&b->ticker, 60 * MS, 10 * MS - TICKER_SLACK - 1);
+	for (; vcpu_port_read(v, 0x564, 1) == VMDESCHED_WANTED; ticks++)
+		assert_true(ticker_fire(&b->ticker));
+	assert_int_equal(ticks, 5);
+	assert_int_equal(v->port.entered, 1);
+	ticker_reading(&b->ticker, 61 * 1000 * MS, 10 * MS);
+	assert_int_equal(vcpu_port_read(v, 0x564, 1), VMDESCHED_SET);
+	assert_in_range(vcpu_port_read(v, 0x564, 4), 60930, 60940);
+	assert_int_equal(vcpu_port_read(v, 0x564, 1), 0);
+	assert_int_equal(vcpu_port_read(v, 0x564, 4), 0);
+	free(b);
+}
+
+/* A reset: devices as they were at power-up, counters as they are. */
+static void board_begins_anew(void **state)
+{
+	struct board *b = make_board((struct memory){0});
+	struct vcpu *v = &b->cpu[0];
+
+	(void)state;
+	board_set_policy(b, TICK_DESCHED);
+	b->now = MS;
+	timers_reading(b, MS, MS);
+	vcpu_port_write(v, 0x43, 1, 0x34);
+	vcpu_port_write(v, 0x40, 1, 0);
+	vcpu_port_write(v, 0x40, 1, 1);
+	vcpu_port_write(v, 0x564, 1, 1);
+	vcpu_port_write(v, 0x3f9, 1, 3);
+	timers_reading(b, 1000 * MS, 1000 * MS);
+	timers_fire(b);
+	timers_reading(b, 2000 * MS, 2000 * MS);
+	assert_true(timers_fire(b));
+	board_reset(b);
+	assert_false(timers_fire(b));
+	assert_true(timers_next(b) == TICK_NEVER);
+	assert_false(b->ticker.vmdesched);
+	assert_int_equal(v->port.entered, 1);
+	assert_false(pic_raised(&b->pic, 0));
+	assert_int_equal(vcpu_port_read(v, 0x3f9, 1), 0);
+	assert_int_equal(vcpu_port_read(v, 0x21, 1), 0xff);
 	free(b);
 }
 
@@ -271,12 +343,10 @@ static void desched_word(void **state)
 {
 	static _Alignas(4096) uint8_t bytes[4096 * 2];
 	uint32_t *word = (uint32_t *)(void *)(bytes + 4096 + 96);
-	struct board *b = calloc(1, sizeof(*b));
+	struct board *b = make_board((struct memory){.base = bytes, .size = sizeof(bytes)});
 	struct vcpu *v = &b->cpu[0];
 
 	(void)state;
-	b->memory = (struct memory){.base = bytes, .size = sizeof(bytes)};
-	board_reset(b, 1);
 	*word = 3;
 	vcpu_look(v);
 	assert_false(b->ticker.vmdesched); /* no page yet */
@@ -285,7 +355,7 @@ static void desched_word(void **state)
 	vcpu_look(v);
 	assert_true(b->ticker.vmdesched);
 	assert_int_equal(v->port.entered, 1);
-	port_publish(&v->port, &b->ticker, false, &b->memory);
+	port_publish(&v->port, timers_of(b), false, &b->memory);
 	assert_int_equal(*word, 3); /* the guest's own */
 	*word = 2;
 	vcpu_look(v);
@@ -303,13 +373,10 @@ static void desched_word(void **state)
 static void ledger_page(void **state)
 {
 	static uint8_t bytes[4096], page[4096];
-	struct board *b = calloc(1, sizeof(*b));
+	struct board *b = make_board((struct memory){bytes, sizeof(bytes), page, sizeof(page)});
 	struct vcpu *v = &b->cpu[0];
 
 	(void)state;
-	b->memory = (struct memory){bytes, sizeof(bytes), page, sizeof(page)};
-	board_reset(b, 1);
-	b->block.fd = -1;
 	assert_int_equal(vcpu_port_read(v, 0x568, 4), 0xd4000000);
 	assert_int_equal(vcpu_port_read(v, 0x56c, 4), 4096);
 	assert_int_equal(vcpu_port_read(v, 0x568, 1), UINT32_MAX);
@@ -346,13 +413,22 @@ static void allow_lists(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pic_priorities), cmocka_unit_test(pic_slave),
-		cmocka_unit_test(pic_masks),	  cmocka_unit_test(pic_ends_by_itself),
-		cmocka_unit_test(pit_periods),	  cmocka_unit_test(pit_counts),
-		cmocka_unit_test(serial_port),	  cmocka_unit_test(serial_transmitter),
-		cmocka_unit_test(clock_of_day),	  cmocka_unit_test(desched_port),
-		cmocka_unit_test(desched_word),	  cmocka_unit_test(ledger_page),
-		cmocka_unit_test(ends),		  cmocka_unit_test(allow_lists),
+		cmocka_unit_test(pic_priorities),
+		cmocka_unit_test(pic_slave),
+		cmocka_unit_test(pic_masks),
+		cmocka_unit_test(pic_ends_by_itself),
+		cmocka_unit_test(pit_periods),
+		cmocka_unit_test(pit_counts),
+		cmocka_unit_test(serial_port),
+		cmocka_unit_test(serial_transmitter),
+		cmocka_unit_test(clock_of_day),
+		cmocka_unit_test(desched_port),
+		cmocka_unit_test(desched_port_asked),
+		cmocka_unit_test(board_begins_anew),
+		cmocka_unit_test(desched_word),
+		cmocka_unit_test(ledger_page),
+		cmocka_unit_test(ends),
+		cmocka_unit_test(allow_lists),
 	};
 
 	return cmocka_run_group_tests_name("devices", tests, NULL, NULL);

@@ -4,8 +4,8 @@
  * table of them. What is expected is what Intel's SDM vol. 3 says in its chapter on the APIC (and
  * the ACPI specification in 5.2), not what the code does. Addresses and bits are written out.
  */
+#include "vmm/acpi.h"
 #include "vmm/board.h"
-#include "vmm/madt.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -390,7 +390,8 @@ static struct board *machine(unsigned cpus)
 	memset(bytes, 0, sizeof(bytes));
 	b->memory = (struct memory){.base = bytes, .size = sizeof(bytes)};
 	b->block.fd = -1;
-	board_reset(b, cpus);
+	b->cpus = cpus;
+	board_reset(b);
 	board_set_policy(b, TICK_DESCHED);
 	return b;
 }
@@ -544,16 +545,16 @@ static void table(void **state)
 	unsigned apics = 0;
 
 	(void)state;
-	madt_put(&m, 3);
+	acpi_put(&m, NULL, 0, 3);
 	assert_memory_equal(root, "RSD PTR ", 8);
 	assert_int_equal(sum(root, 20), 0);
 	assert_int_equal(sum(root, 36), 0);
 	assert_int_equal(root[15], 2);
 	xsdt = bytes + word(root + 24);
 	assert_memory_equal(xsdt, "XSDT", 4);
-	assert_int_equal(word(xsdt + 4), 36 + 8);
+	assert_int_equal(word(xsdt + 4), 36 + 2 * 8);
 	assert_int_equal(sum(xsdt, word(xsdt + 4)), 0);
-	madt = bytes + word(xsdt + 36);
+	madt = bytes + word(xsdt + 44);
 	assert_memory_equal(madt, "APIC", 4);
 	assert_int_equal(sum(madt, word(madt + 4)), 0);
 	assert_int_equal(word(madt + 36), 0xfee00000);

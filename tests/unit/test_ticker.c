@@ -210,6 +210,78 @@ static void policy_changes(void **state)
 	assert_int_equal(h.k.tick.lost, 10);
 }
 
+/* What the process gets that asks for ticks: one each time, the backlog and no more; and nobody
+ * else gets any of it. */
+static void one_for_each_asking(void **state)
+{
+	struct history h;
+	uint64_t got = 0;
+
+	(void)state;
+	begin(&h, TICK_DESCHED);
+	assert_false(ticker_ask(&h.k)); /* there is none */
+	away_for(&h, 70 * MS);
+	run_for(&h, 9 * MS);
+	assert_int_equal(h.live, 0);
+	while (ticker_ask(&h.k)) {
+		assert_true(ticker_fire(&h.k));
+		assert_false(ticker_fire(&h.k));
+		got++;
+	}
+	assert_int_equal(got, 7);
+	assert_int_equal(h.k.tick.backlog, 0);
+	run_for(&h, 2 * MS);
+	assert_int_equal(h.live, 1); /* the time in VMDesched was none here */
+}
+
+/* One tick that was asked for and could not be delivered is not delivered to somebody else later.
+ */
+static void asking_is_for_now(void **state)
+{
+	struct history h;
+
+	(void)state;
+	begin(&h, TICK_DESCHED);
+	away_for(&h, 50 * MS);
+	assert_true(ticker_ask(&h.k));
+	h.mono += MS;
+	h.cpu += MS;
+	ticker_reading(&h.k, h.mono, h.cpu);
+	assert_false(ticker_fire(&h.k));
+	assert_int_equal(h.k.tick.backlog, 5);
+}
+
+/* Its time is no time of the others: it goes to the backlog. One that asked and never came back, as
+ * when it was killed, is forgotten after a period. */
+static void who_asks_runs(void **state)
+{
+	struct history h;
+
+	(void)state;
+	begin(&h, TICK_DESCHED);
+	away_for(&h, 50 * MS);
+	assert_true(ticker_ask(&h.k));
+	fire(&h);
+	run_for(&h, 4 * MS);
+	assert_int_equal(h.k.vmdesched_ns, 4 * MS);
+	for (int i = 0; i < 100; i++)
+		run_for(&h, MS);
+	assert_in_range(h.k.vmdesched_ns, 10 * MS, 12 * MS);
+	assert_in_range(h.live, 1 + 9, 1 + 9);
+	assert_false(h.k.asking);
+}
+
+static void only_desched_is_asked(void **state)
+{
+	struct history h;
+
+	(void)state;
+	begin(&h, TICK_DELAY);
+	away_for(&h, 50 * MS);
+	assert_false(ticker_ask(&h.k));
+	assert_false(ticker_fire(&h.k));
+}
+
 /* A catch-up is timed from when the backlog was largest, though VMDesched's own time adds to it. */
 static void time_of_a_catchup(void **state)
 {
@@ -236,10 +308,18 @@ static void time_of_a_catchup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(gap_of_five),	  cmocka_unit_test(minute_is_given_up),
-		cmocka_unit_test(any_history),	  cmocka_unit_test(other_policies),
-		cmocka_unit_test(not_taken),	  cmocka_unit_test(readings_that_disagree),
-		cmocka_unit_test(policy_changes), cmocka_unit_test(time_of_a_catchup),
+		cmocka_unit_test(gap_of_five),
+		cmocka_unit_test(minute_is_given_up),
+		cmocka_unit_test(any_history),
+		cmocka_unit_test(other_policies),
+		cmocka_unit_test(not_taken),
+		cmocka_unit_test(readings_that_disagree),
+		cmocka_unit_test(policy_changes),
+		cmocka_unit_test(one_for_each_asking),
+		cmocka_unit_test(asking_is_for_now),
+		cmocka_unit_test(who_asks_runs),
+		cmocka_unit_test(only_desched_is_asked),
+		cmocka_unit_test(time_of_a_catchup),
 	};
 
 	return cmocka_run_group_tests_name("ticker", tests, NULL, NULL);
