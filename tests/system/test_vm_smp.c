@@ -259,7 +259,7 @@ static void story(const char *append)
 		judge(i, &first[i], &last[i]);
 	say(&v, 'q');
 	o = end(&v, 0);
-	assert_string_equal(json_string_value(json_object_get(o, "state")), "reset");
+	assert_string_equal(json_string_value(json_object_get(o, "state")), "power-off");
 	assert_int_equal(json_array_size(json_object_get(o, "vcpus")), CPUS);
 	json_decref(o);
 }
@@ -317,6 +317,36 @@ static void started_again(void **state)
 	say(&v, 'q');
 	o = end(&v, 0);
 	assert_sums(o);
+	json_decref(o);
+}
+
+/* A reset by one vCPU stops the others wherever they are, and all of it comes up again: after a
+ * request of vCPU 0, and after a triple fault; in the end it is turned off. */
+static void begins_anew(void **state)
+{
+	struct reading r[CPUS];
+	char text[1024];
+	struct vm v;
+	json_t *o;
+
+	(void)state;
+	boot(&v, "apic=1");
+	for (unsigned i = 0; i < CPUS; i++)
+		v.tids[i] = find_thread(&v, i);
+	for (const char *how = "bf"; *how; how++) {
+		run_for(&v, 0.1);
+		say(&v, *how);
+		line(&v, text, sizeof(text));
+		assert_memory_equal(text, "tickos: ", 8);
+	}
+	run_for(&v, 0.1);
+	read_all(&v, r);
+	for (unsigned i = 0; i < CPUS; i++)
+		assert_true(r[i].report.processes[TICKS_A].units > 0);
+	say(&v, 'q');
+	o = end(&v, 0);
+	assert_string_equal(json_string_value(json_object_get(o, "state")), "power-off");
+	assert_int_equal(json_integer_value(json_object_get(o, "resets")), 2);
 	json_decref(o);
 }
 
@@ -468,7 +498,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ticks_by_8254),      cmocka_unit_test(ticks_by_apic),
 		cmocka_unit_test(started_again),      cmocka_unit_test(flood),
 		cmocka_unit_test(never_acknowledged), cmocka_unit_test(million_a_second),
-		cmocka_unit_test(pause_of_a_second),  cmocka_unit_test(bad_numbers),
+		cmocka_unit_test(begins_anew),	      cmocka_unit_test(pause_of_a_second),
+		cmocka_unit_test(bad_numbers),
 	};
 
 	if (argc != 2)
