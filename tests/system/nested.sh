@@ -59,6 +59,9 @@ cp "$kernel" "$work/vmlinuz"
 cp "$(ls "$root"/boot/initrd.img-* 2>/dev/null || echo /dev/null)" "$work/initrd"
 cp "$kernel" "$root/boot/guest"
 [ -z "$guest" ] || {
+	# What a name without a version stands for.
+	meant=$(apt-cache depends "$guest" | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
+	guest=${meant:-$guest}
 	(cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$guest" && dpkg-deb -x "$guest"_*.deb guest)
 	cp "$work"/guest/boot/vmlinuz-* "$root/boot/guest"
 	cp -r "$work"/guest/*lib/modules/* "$work"/guest/usr/lib/modules/* "$root/lib/modules/" 2>/dev/null || true
