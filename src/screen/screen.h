@@ -3,8 +3,8 @@
 #ifndef SCREEN_SCREEN_H
 #define SCREEN_SCREEN_H
 
-#include "screen/feed.h"
 #include "recording/recording.h"
+#include "screen/feed.h"
 
 #include <signal.h>
 

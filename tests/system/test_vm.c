@@ -102,7 +102,8 @@ static void guest_resets(void **state)
 	assert_int_equal(
 		shell("up() { until [ $(grep -c 'tickos: 100 Hz' $T/z.txt) = $1 ]; do sleep 0.1; "
 		      "done; }; "
-		      "said() { until grep -q 'report cpu=0 clock=' $T/z.txt; do sleep 0.1; done; }; "
+		      "said() { until grep -q 'report cpu=0 clock=' $T/z.txt; do sleep 0.1; done; "
+		      "}; "
 		      ": > $T/z.txt; (up 1; sleep 1; printf b; up 2; printf f; up 3; printf r; "
 		      "said; "
 		      "printf q) | timeout 60 \"$D\" vm --memory 4 --json $T/z > $T/z.txt"),
@@ -143,7 +144,8 @@ static void nobody_runs_it(void **state)
 		"unshare -m sh -ec 'mknod $T/kvm c 10 232; chgrp 4242 $T/kvm; chmod 660 $T/kvm; "
 		"mount --bind $T/kvm /dev/kvm; cd $T/u; "
 		"N=\"setpriv --reuid 65534 --regid 65534 --bounding-set -all --inh-caps -all\"; "
-		": > o; (sleep 1; until grep -q \"report cpu=0 clock\" o; do printf r; sleep 0.3; done; "
+		": > o; (sleep 1; until grep -q \"report cpu=0 clock\" o; do printf r; sleep 0.3; "
+		"done; "
 		"printf q) | timeout 60 $N --groups 4242 ./desched vm "
 		"--memory 4 --json j --control c > o; "
 		"! $N --clear-groups ./desched vm > o 2> e < /dev/null; grep -q \"join its group\" "
