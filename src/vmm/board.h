@@ -109,7 +109,7 @@ bool timers_fire(struct board *m);
 uint64_t timers_next(const struct board *m);
 bool timers_raised(const struct board *m); /* an interrupt is on its way to the guest */
 
-/* The vCPUs' threads (vcpu.c): starts them; wakes them so that they see what has changed. */
+/* The vCPUs' threads (threads.c): starts them; wakes them so that they see what has changed. */
 int board_start(struct board *m, struct failure *f);
 void board_kick(struct board *m);
 void board_finish(struct board *m); /* one thread is through: until all are */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vCPUs' threads. Each turn: let ticks fall due, offer an interrupt, run the guest until it
- * wants something, read the clocks. A timer signal ends KVM_RUN when the next tick is due; while
+ * What a vCPU's thread does. Each turn: let ticks fall due, offer an interrupt, run the guest until
+ * it wants something, read the clocks. A timer signal ends KVM_RUN when the next tick is due; while
  * the thread does not run it is merely pending, and the first turn afterwards sees how long that
  * was. The same signal from another thread says that something has changed.
  */
@@ -9,26 +9,12 @@
 
 #include "base/clock.h"
 #include "base/units.h"
-#include "vmm/sandbox.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#define WAKE SIGUSR1
-
-/* For the signal's handler: whose KVM_RUN is to end. */
-static _Thread_local struct kvm_run *volatile running;
-
-static void on_wake(int number)
-{
-	(void)number;
-	if (running)
-		running->immediate_exit = 1;
-}
 
 static uint64_t clock_cpu(void)
 {
@@ -60,7 +46,7 @@ static void wake_others(const struct vcpu *v)
 		if (other == v || !other->wake || other->signalled)
 			continue;
 		other->signalled = true;
-		tgkill(m->process, other->tid, WAKE);
+		tgkill(m->process, other->tid, VCPU_WAKE);
 	}
 }
 
@@ -166,7 +152,7 @@ static void sleep_once(struct vcpu *v)
 		t.tv_nsec = (long)(u64_sub_floor(next, now) % NS_PER_SEC);
 	}
 	sigemptyset(&wake);
-	sigaddset(&wake, WAKE);
+	sigaddset(&wake, VCPU_WAKE);
 	pthread_sigmask(SIG_BLOCK, &wake, &before);
 	pthread_mutex_unlock(&m->lock);
 	if (!v->kvm.run->immediate_exit)
@@ -258,7 +244,7 @@ static void on_memory(struct vcpu *v)
 	}
 }
 
-static void broken(struct board *m, const char *what, unsigned number)
+void vcpu_broken(struct board *m, const char *what, unsigned number)
 {
 	m->end = BOARD_BROKEN;
 	failure_set(&m->broken, -EIO, "this /dev/kvm cannot run the guest: %s %u", what, number);
@@ -287,14 +273,14 @@ static void handle_exit(struct vcpu *v)
 	case KVM_EXIT_SET_TPR:
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
-		broken(m, "entry refused, reason",
-		       (unsigned)run->fail_entry.hardware_entry_failure_reason);
+		vcpu_broken(m, "entry refused, reason",
+			    (unsigned)run->fail_entry.hardware_entry_failure_reason);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		broken(m, "internal error, suberror", run->internal.suberror);
+		vcpu_broken(m, "internal error, suberror", run->internal.suberror);
 		break;
 	default:
-		broken(m, "exit reason", run->exit_reason);
+		vcpu_broken(m, "exit reason", run->exit_reason);
 	}
 	flush(m, false);
 }
@@ -328,7 +314,7 @@ static void run_guest(struct vcpu *v)
 		return;
 	}
 	if (err)
-		broken(m, "KVM_RUN failed, error", (unsigned)err);
+		vcpu_broken(m, "KVM_RUN failed, error", (unsigned)err);
 	else
 		handle_exit(v);
 }
@@ -375,7 +361,7 @@ static void take_messages(struct vcpu *v)
 		else
 			return;
 		if (err)
-			broken(v->board, "a vCPU cannot be started, error", (unsigned)-err);
+			vcpu_broken(v->board, "a vCPU cannot be started, error", (unsigned)-err);
 	}
 }
 
@@ -387,7 +373,7 @@ static void rest(const struct vcpu *v)
 
 	for (unsigned i = 0; i < m->cpus; i++) {
 		if (i != v->id && m->cpu[i].tid)
-			tgkill(m->process, m->cpu[i].tid, WAKE);
+			tgkill(m->process, m->cpu[i].tid, VCPU_WAKE);
 	}
 	pthread_mutex_unlock(&m->lock);
 	ppoll(NULL, 0, &moment, NULL);
@@ -436,110 +422,15 @@ static void run_to_end(struct vcpu *v)
 	}
 }
 
-static void run(struct vcpu *v)
+void vcpu_run(struct vcpu *v)
 {
 	struct board *m = v->board;
 
+	read_clocks(v);
 	run_to_end(v);
 	while (board_restarts(m)) {
 		restart(v);
 		run_to_end(v);
 	}
 	flush(m, true);
-}
-
-/* The timer's signal goes to the thread itself, so the thread has to make it. */
-static int make_timer(struct vcpu *v)
-{
-	struct sigevent e = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WAKE};
-
-	e._sigev_un._tid = v->tid;
-	return timer_create(CLOCK_MONOTONIC, &e, &v->timer) ? -errno : 0;
-}
-
-/* Lets the lock go, and does not look at the machine any more. */
-static void leave(struct board *m)
-{
-	uint64_t one = 1;
-
-	m->threads--;
-	while (write(m->ended, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
-	pthread_mutex_unlock(&m->lock);
-}
-
-static void *vcpu_main(void *data)
-{
-	struct vcpu *v = data;
-	struct board *m = v->board;
-
-	pthread_mutex_lock(&m->lock);
-	running = v->kvm.run;
-	v->tid = gettid();
-	if (make_timer(v))
-		broken(m, "no timer, error", (unsigned)errno);
-	else if (sandbox_enter(SANDBOX_VCPU))
-		broken(m, "no seccomp, error", (unsigned)errno);
-	if (!v->id)
-		m->ready_at = clock_mono();
-	read_clocks(v);
-	run(v);
-	running = NULL;
-	leave(m);
-	return NULL;
-}
-
-static int start(struct vcpu *v, struct failure *f)
-{
-	int err = -pthread_create(&v->thread, NULL, vcpu_main, v);
-	char name[16];
-
-	if (err)
-		return failure_errno(f, err, "the thread of vCPU %u", v->id);
-	snprintf(name, sizeof(name), "CPU %u/KVM", v->id);
-	pthread_setname_np(v->thread, name);
-	v->board->threads = ++v->board->started;
-	return 0;
-}
-
-int board_start(struct board *m, struct failure *f)
-{
-	struct sigaction a = {.sa_handler = on_wake};
-	int err = 0;
-
-	sigaction(WAKE, &a, NULL);
-	m->process = getpid();
-	pthread_mutex_lock(&m->lock); /* so that all are there when the first one runs */
-	for (unsigned i = 0; i < m->cpus && !err; i++)
-		err = start(&m->cpu[i], f);
-	if (err)
-		m->end = BOARD_STOPPED;
-	pthread_mutex_unlock(&m->lock);
-	if (err)
-		board_finish(m);
-	return err;
-}
-
-void board_finish(struct board *m)
-{
-	struct timespec soon = {.tv_nsec = (long)(10 * NS_PER_MS)};
-	unsigned left;
-
-	for (;;) {
-		pthread_mutex_lock(&m->lock);
-		left = m->threads;
-		pthread_mutex_unlock(&m->lock);
-		if (!left)
-			break;
-		board_kick(m); /* again: a signal may come before the wait that it is to end */
-		ppoll(NULL, 0, &soon, NULL);
-	}
-	for (unsigned i = 0; i < m->started; i++)
-		pthread_join(m->cpu[i].thread, NULL);
-}
-
-void board_kick(struct board *m)
-{
-	for (unsigned i = 0; i < m->started; i++)
-		pthread_kill(m->cpu[i].thread, WAKE);
 }

@@ -13,7 +13,10 @@
 #include "vmm/ticker.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
+
+#define VCPU_WAKE SIGUSR1 /* ends its thread's KVM_RUN or sleep */
 
 struct board;
 
@@ -40,6 +43,12 @@ struct vcpu {
 	timer_t timer;
 	uint64_t alarm; /* when it goes off, TICK_NEVER: not */
 };
+
+/* All that its thread does, until the machine has ended (vcpu.c). */
+void vcpu_run(struct vcpu *v);
+
+/* KVM cannot go on, for this reason. */
+void vcpu_broken(struct board *m, const char *what, unsigned number);
 
 /* Power-up: vCPU 0 runs, the others wait. */
 void vcpu_reset(struct vcpu *v, struct board *m, uint8_t id);
