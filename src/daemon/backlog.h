@@ -23,7 +23,4 @@ int backlog_open(struct failure *f);
  * backlog up, which wants CAP_SYS_TIME. */
 int backlog_run(bool set_clock, struct failure *f);
 
-/* For backlog.c and the tests: nobody has the port, by the text of /proc/ioports. */
-bool backlog_port_is_free(const char *ioports);
-
 #endif

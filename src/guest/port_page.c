@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/proc.h"
+#include "guest/ioport.h"
 
 #include <desched/vmdesched.h>
 #include <errno.h>
@@ -12,11 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#if defined(__x86_64__)
-#include <sys/io.h>
-#endif
-
-#define PORTS_MAX 65536 /* bytes of /proc/ioports that are looked at */
 
 struct search {
 	const char *root;
@@ -51,33 +47,6 @@ static int look_at(pid_t entry, void *data)
 	return 1;
 }
 
-/* A line of /proc/ioports that is somebody's who would mind; buses have whole windows. */
-static bool is_claimed(const char *line)
-{
-	unsigned from, to;
-	int name = 0;
-
-	if (sscanf(line, " %x-%x : %n", &from, &to, &name) != 2 || !name)
-		return false;
-	return from < VMDESCHED_PORT + VMDESCHED_PORTS && to >= VMDESCHED_PORT &&
-	       strncmp(line + name, "PCI Bus", 7) != 0;
-}
-
-static bool port_is_free(const char *root)
-{
-	_cleanup_(free_ptr) char *text = malloc(PORTS_MAX);
-	char path[512], *line, *rest = NULL;
-
-	snprintf(path, sizeof(path), "%s/proc/ioports", root);
-	if (!text || file_read(path, text, PORTS_MAX) < 0)
-		return false;
-	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		if (is_claimed(line))
-			return false;
-	}
-	return true;
-}
-
 int port_page_expected(const char *root, uint64_t *ret_size)
 {
 	struct search s = {.root = root};
@@ -85,36 +54,25 @@ int port_page_expected(const char *root, uint64_t *ret_size)
 
 	snprintf(path, sizeof(path), "%s/sys/firmware/memmap", root);
 	proc_each_id(path, look_at, &s);
-	if (!s.size || s.size & (s.size - 1) || s.size > UINT32_MAX || !port_is_free(root))
+	if (!s.size || s.size & (s.size - 1) || s.size > UINT32_MAX || !ioport_is_free_in(root))
 		return -ENODEV;
 	*ret_size = s.size;
 	return 0;
 }
 
-#if defined(__x86_64__)
-
 /* 0 if the port says the same. */
 static int ask(uint64_t size)
 {
+	int err = ioport_open();
 	bool same;
 
-	if (ioperm(VMDESCHED_PORT, VMDESCHED_PORTS, 1))
-		return -errno;
-	same = inl(VMDESCHED_PORT) == VMDESCHED_MAGIC &&
-	       inl(VMDESCHED_LEDGER) == VMDESCHED_LEDGER_AT && inl(VMDESCHED_LEDGER_SIZE) == size;
-	ioperm(VMDESCHED_PORT, VMDESCHED_PORTS, 0);
+	if (err)
+		return err;
+	same = ioport_read(VMDESCHED_LEDGER) == VMDESCHED_LEDGER_AT &&
+	       ioport_read(VMDESCHED_LEDGER_SIZE) == size;
+	ioport_close();
 	return same ? 0 : -ENODEV;
 }
-
-#else
-
-static int ask(uint64_t size)
-{
-	(void)size;
-	return -ENODEV;
-}
-
-#endif
 
 int port_page_map(struct failure *f, struct page_mapping *ret)
 {

@@ -16,7 +16,7 @@ void ticker_start(struct ticker *k, uint64_t period, uint64_t mono, uint64_t cpu
 
 void ticker_stop(struct ticker *k)
 {
-	k->on = false;
+	k->on = k->asked = k->asking = false;
 }
 
 void ticker_set_policy(struct ticker *k, enum tick_policy policy)

@@ -328,9 +328,7 @@ static int on_init(struct vcpu *v)
 		return 0;
 	}
 	lapic_init(&v->apic);
-	ticker_stop(&v->ticker);
-	v->ticker.vmdesched = false;
-	v->port = (struct port){.entered = v->port.entered};
+	vcpu_forget(v);
 	if (v->state == VCPU_WAITS)
 		return 0;
 	v->state = VCPU_WAITS;

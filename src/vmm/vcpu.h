@@ -50,6 +50,9 @@ void vcpu_run(struct vcpu *v);
 /* KVM cannot go on, for this reason. */
 void vcpu_broken(struct board *m, const char *what, unsigned number);
 
+/* Its ticks and what it said to VMDesched's port, as before it began. */
+void vcpu_forget(struct vcpu *v);
+
 /* Power-up: vCPU 0 runs, the others wait. */
 void vcpu_reset(struct vcpu *v, struct board *m, uint8_t id);
 

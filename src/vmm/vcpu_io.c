@@ -13,6 +13,11 @@ void vcpu_reset(struct vcpu *v, struct board *m, uint8_t id)
 	lapic_reset(&v->apic, id);
 	if (!id)
 		lapic_boot(&v->apic);
+	vcpu_forget(v);
+}
+
+void vcpu_forget(struct vcpu *v)
+{
 	ticker_stop(&v->ticker);
 	v->port = (struct port){.entered = v->port.entered};
 	vcpu_look(v);

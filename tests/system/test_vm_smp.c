@@ -139,15 +139,6 @@ static void line(struct vm *v, char *ret, int size)
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
-static void boot(struct vm *v, const char *append)
-{
-	char text[1024];
-
-	start(v, append);
-	line(v, text, sizeof(text));
-	assert_memory_equal(text, "tickos: ", 8);
-}
-
 /* The thread of a vCPU, by its name. */
 static int find_thread(const struct vm *v, unsigned cpu)
 {
@@ -173,6 +164,17 @@ static int find_thread(const struct vm *v, unsigned cpu)
 	closedir(dir);
 	assert_true(found);
 	return found;
+}
+
+static void boot(struct vm *v, const char *append)
+{
+	char text[1024];
+
+	start(v, append);
+	line(v, text, sizeof(text));
+	assert_memory_equal(text, "tickos: ", 8);
+	for (unsigned i = 0; i < CPUS; i++)
+		v->tids[i] = find_thread(v, i);
 }
 
 static struct had had(const struct vm *v, int tid)
@@ -249,8 +251,6 @@ static void story(const char *append)
 	json_t *o;
 
 	boot(&v, append);
-	for (unsigned i = 0; i < CPUS; i++)
-		v.tids[i] = find_thread(&v, i);
 	run_for(&v, 0.2);
 	read_all(&v, first);
 	run_for(&v, 1.2);
@@ -301,8 +301,6 @@ static void started_again(void **state)
 
 	(void)state;
 	boot(&v, "apic=1");
-	for (unsigned i = 0; i < CPUS; i++)
-		v.tids[i] = find_thread(&v, i);
 	read_all(&v, r);
 	for (int i = 0; i < 5; i++) {
 		say(&v, 'i');
@@ -331,8 +329,6 @@ static void begins_anew(void **state)
 
 	(void)state;
 	boot(&v, "apic=1");
-	for (unsigned i = 0; i < CPUS; i++)
-		v.tids[i] = find_thread(&v, i);
 	for (const char *how = "bf"; *how; how++) {
 		run_for(&v, 0.1);
 		say(&v, *how);
@@ -359,8 +355,6 @@ static void pause_of_a_second(void **state)
 
 	(void)state;
 	boot(&v, "apic=1");
-	for (unsigned i = 0; i < CPUS; i++)
-		v.tids[i] = find_thread(&v, i);
 	run_for(&v, 0.1);
 	kill(v.pid, SIGSTOP);
 	nanosleep(&second, NULL);
@@ -383,8 +377,6 @@ static void never_acknowledged(void **state)
 
 	(void)state;
 	boot(&v, "apic=1 mute=1");
-	for (unsigned i = 0; i < CPUS; i++)
-		v.tids[i] = find_thread(&v, i);
 	run_for(&v, 0.2);
 	o = end(&v, SIGTERM);
 	for (unsigned i = 0; i < CPUS; i++)
@@ -400,8 +392,6 @@ static void million_a_second(void **state)
 
 	(void)state;
 	boot(&v, "apic=1 hz=1000000");
-	for (unsigned i = 0; i < CPUS; i++)
-		v.tids[i] = find_thread(&v, i);
 	run_for(&v, 0.2);
 	o = end(&v, SIGTERM);
 	for (unsigned i = 0; i < CPUS; i++)
@@ -438,8 +428,6 @@ static void flood(void **state)
 
 	(void)state;
 	boot(&v, "flood=1");
-	for (unsigned i = 0; i < CPUS; i++)
-		v.tids[i] = find_thread(&v, i);
 	read_all(&v, r);
 	before = had(&v, v.pid);
 	run_for(&v, 0.5);

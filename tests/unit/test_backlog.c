@@ -6,6 +6,7 @@
 #include "base/proc.h"
 #include "daemon/backlog.h"
 #include "daemon/confine.h"
+#include "guest/ioport.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,17 +24,16 @@
 static void ports_of_others(void **state)
 {
 	(void)state;
-	assert_true(backlog_port_is_free(""));
-	assert_true(backlog_port_is_free("0000-0cf7 : PCI Bus 0000:00\n"
-					 "  03f8-03ff : serial\n"
-					 "  0604-0605 : ACPI PM1a_CNT_BLK\n"));
-	assert_true(backlog_port_is_free("0550-055f : a\n0570-057f : b\n"));
-	assert_false(backlog_port_is_free("0550-0560 : a\n"));
-	assert_false(backlog_port_is_free("056f-056f : a\n"));
-	assert_false(
-		backlog_port_is_free("0000-0cf7 : PCI Bus 0000:00\n  0400-05ff : pnp 00:01\n"));
-	assert_false(backlog_port_is_free("0000-ffff : \n")); /* one without a name is somebody */
-	assert_true(backlog_port_is_free("nonsense\n\n-:\n0560\n"));
+	assert_true(ioport_is_free(""));
+	assert_true(ioport_is_free("0000-0cf7 : PCI Bus 0000:00\n"
+				   "  03f8-03ff : serial\n"
+				   "  0604-0605 : ACPI PM1a_CNT_BLK\n"));
+	assert_true(ioport_is_free("0550-055f : a\n0570-057f : b\n"));
+	assert_false(ioport_is_free("0550-0560 : a\n"));
+	assert_false(ioport_is_free("056f-056f : a\n"));
+	assert_false(ioport_is_free("0000-0cf7 : PCI Bus 0000:00\n  0400-05ff : pnp 00:01\n"));
+	assert_false(ioport_is_free("0000-ffff : \n")); /* one without a name is somebody */
+	assert_true(ioport_is_free("nonsense\n\n-:\n0560\n"));
 }
 
 static int all_is_refused(void)
