@@ -9,10 +9,12 @@
  * prepare parks workers and takes the first readings, start releases them, stop stops them, collect
  * takes the second readings and sends both; run is for tests, which have more to ask. Between
  * prepare's and start's answers the guest is idle, and again between stop's and collect: there the
- * host takes its own readings, so that none of the talking is in what is measured.
+ * host takes its own readings, so that none of the talking is in what is measured. Each answer has
+ * "clock_s", the guest's CLOCK_MONOTONIC when it was done.
  */
 #include "agent.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "fault.h"
@@ -273,6 +275,7 @@ static void handle_line(const char *line, size_t n)
 
 	json_object_set(answer, "id", json_object_get(request, "id"));
 	json_object_set_new(answer, "ok", json_boolean(!wrong));
+	json_object_set_new(answer, "clock_s", json_real(ns_to_s(clock_mono())));
 	if (wrong)
 		json_object_set_new(answer, "error", json_string(wrong));
 	json_object_set_new(answer, "agent", agent_status());

@@ -144,7 +144,7 @@ static void command_line(const struct machine *m, const struct machine_setup *s,
 	add(w, "-name"), add(w, "%s,debug-threads=on", m->name);
 	add(w, "-nodefaults"), add(w, "-no-user-config"), add(w, "-no-reboot"), add(w, "-S");
 	add(w, "-display"), add(w, "none");
-	add(w, "-accel"), add(w, "%s", kvm ? "kvm" : "tcg,thread=multi");
+	add(w, "-accel"), add(w, "%s", s->accel);
 	add(w, "-cpu"), add(w, "%s", kvm ? "host" : "max");
 	add(w, "-smp"), add(w, "1");
 	add(w, "-m"), add(w, "%d", MACHINE_MEMORY_MIB);

@@ -3,8 +3,9 @@
 # with-guest.sh BUILD KIND PROGRAM [ARGUMENT...]: runs PROGRAM with what it takes to boot guests that have
 # the tools of BUILD and FUSE in them, in $GUEST_KERNEL, $GUEST_IMAGE and $GUEST_MORE (words for QEMU, one
 # a line). KIND: `tcg` is the lab's kernel; `kvm` the same under KVM, where that runs one (nested.sh);
-# `xen` is Xen under TCG, and in it, as dom0 with two CPUs on one, Debian's kernel. Without what is needed
-# exit status 77.
+# `xen` is Xen under TCG, and in it, as dom0 with two CPUs on one, Debian's kernel; its time is the
+# instructions that it has executed, 2^$XEN_SHIFT ns each: exact, however busy this machine is. With
+# XEN_SCHED=credit2 it boots from XEN_SHIFT=1 on. Without what is needed exit status 77.
 set -eu
 build=$(realpath "$1") kind=$2
 shift 2
@@ -67,6 +68,10 @@ if [ "$kind" = xen ]; then
 	GUEST_IMAGE="$kernel console=hvc0 quiet panic=-1 lab.source=steal,$work/image"
 	GUEST_MORE="-cpu
 qemu64
+-icount
+shift=${XEN_SHIFT:-0},sleep=on
+-rtc
+clock=vm
 -m
 1024
 -append
