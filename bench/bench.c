@@ -240,55 +240,6 @@ static int bench_fast(struct result *r)
 	return 3;
 }
 
-/* Two processes on one CPU that pass a byte to and fro: nothing but switches. */
-static void pass_bytes(int from, int to, int n)
-{
-	char byte = 0;
-
-	for (int i = 0; i < n; i++)
-		if (read(from, &byte, 1) != 1 || write(to, &byte, 1) != 1)
-			_exit(1);
-	_exit(0);
-}
-
-#define PING_PONGS 200000
-
-static struct timing ping_pong(void)
-{
-	int there[2], back[2], status[2];
-	uint64_t begin = clock_mono();
-	struct timing t = {0};
-	pid_t pids[2];
-
-	if (pipe(there) || pipe(back) || write(there[1], "", 1) != 1)
-		die("pipe");
-	for (int i = 0; i < 2; i++) {
-		cpu_set_t first;
-
-		pids[i] = fork();
-		if (pids[i])
-			continue;
-		CPU_ZERO(&first);
-		CPU_SET(0, &first);
-		sched_setaffinity(0, sizeof(first), &first);
-		pass_bytes(i ? back[0] : there[0], i ? there[1] : back[1], PING_PONGS);
-	}
-	for (int i = 0; i < 2; i++) {
-		struct rusage usage;
-
-		wait4(pids[i], &status[i], 0, &usage);
-		t.cpu += seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime);
-	}
-	t.elapsed = ns_to_s(clock_mono() - begin);
-	for (int i = 0; i < 2; i++) {
-		close(there[i]);
-		close(back[i]);
-	}
-	if (status[0] || status[1])
-		die("ping-pong");
-	return t;
-}
-
 static void put_ratio(struct result *r, double *without, double *with, double *ratio)
 {
 	for (int i = 0; i < pairs; i++)

@@ -3,10 +3,12 @@
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
+#include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +54,8 @@ static inline void pause_for(uint64_t ns)
 	nanosleep(&t, NULL);
 }
 
+#define PING_PONGS 200000
+
 /* One run: its own figure of the time that it took, and the CPU time of all its processes, which
  * other programs on the machine disturb less. */
 struct timing {
@@ -87,6 +91,53 @@ static inline struct timing hackbench(void)
 	}
 	return (struct timing){strtod(time + 5, NULL),
 			       seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime)};
+}
+
+/* Two processes on one CPU that pass a byte to and fro: nothing but switches. */
+static inline void pass_bytes(int from, int to, int n)
+{
+	char byte = 0;
+
+	for (int i = 0; i < n; i++)
+		if (read(from, &byte, 1) != 1 || write(to, &byte, 1) != 1)
+			_exit(1);
+	_exit(0);
+}
+
+static inline struct timing ping_pong(void)
+{
+	int there[2], back[2], status[2];
+	uint64_t begin = clock_mono();
+	struct timing t = {0};
+	pid_t pids[2];
+
+	if (pipe(there) || pipe(back) || write(there[1], "", 1) != 1)
+		die("pipe");
+	for (int i = 0; i < 2; i++) {
+		cpu_set_t first;
+
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		CPU_ZERO(&first);
+		CPU_SET(0, &first);
+		sched_setaffinity(0, sizeof(first), &first);
+		pass_bytes(i ? back[0] : there[0], i ? there[1] : back[1], PING_PONGS);
+	}
+	for (int i = 0; i < 2; i++) {
+		struct rusage usage;
+
+		wait4(pids[i], &status[i], 0, &usage);
+		t.cpu += seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime);
+	}
+	t.elapsed = ns_to_s(clock_mono() - begin);
+	for (int i = 0; i < 2; i++) {
+		close(there[i]);
+		close(back[i]);
+	}
+	if (status[0] || status[1])
+		die("ping-pong");
+	return t;
 }
 
 static inline int compare(const void *a, const void *b)
