@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What befalls a guest while vmdesched keeps its account: its clock is set by an hour, forward and
- * back, a CPU is taken offline and comes back, and it is suspended to RAM. After each
+ * back, a CPU is taken offline and comes back, and it is suspended to RAM and to idle. After each
  * of them a snapshot is held to the one before: nothing negative, nothing that falls, no time that
  * nobody has lived through, no descheduled time that the host's kernel did not measure; and what
  * has happened is counted and named.
@@ -58,14 +58,15 @@ static const char init[] =
 	"shot() { sleep 2; echo \"SHOT $(guest_ask snapshot)\"; }\n"
 	"set_clock() { date -s @$(($(date +%s) + $1)) >/dev/null; shot; }\n"
 	"online() { echo $1 >/sys/devices/system/cpu/cpu1/online; shot; }\n"
-	"suspend() { echo SUSPENDING; echo mem >/sys/power/state; shot; }\n"
+	"suspend() { echo SUSPENDING; echo $1 >/sys/power/state; shot; }\n"
 	"shot\n"
 	"set_clock 3600\n"
 	"online 0; online 1\n"
-	"suspend\n"
+	"suspend mem\n"
 	"echo \"METRICS $(guest_ask metrics)\"\n"
 	"set_clock -7200\n"
-	"echo +5 >/sys/class/rtc/rtc0/wakealarm; suspend\n"
+	"echo +5 >/sys/class/rtc/rtc0/wakealarm; suspend mem\n"
+	"echo enabled >/sys/class/tty/ttyS0/power/wakeup; suspend freeze\n"
 	"sleep 1000\n";
 
 static const char conf[] = "[vmdesched]\nsource = page\n[gaps]\nthreshold = 0\n";
@@ -274,6 +275,28 @@ static void woken_from_outside(void **state)
 	suspended("system_wakeup");
 }
 
+/* Suspended to idle, from which a line on the console wakes it. Its clock stops only where the
+ * kernel has a driver of its own for idle CPUs: then that time was a suspension, else they were
+ * idle. */
+static void suspended_to_idle(void **state)
+{
+	static char line[TCG_LINE];
+	double asleep = number(test.last.json, "host_clock", "suspend_s"), wall, elapsed;
+	const json_t *o;
+
+	(void)state;
+	wait_for("SUSPENDING", line);
+	sleep(ASLEEP_S);
+	assert_int_equal(write(test.guest.console, "\n", 1), 1);
+	o = follow(&wall, &elapsed);
+	asleep = number(o, "host_clock", "suspend_s") - asleep;
+	print_message("%.1f s by the host, %.1f s by vmdesched, %.1f s asleep\n", wall, elapsed,
+		      asleep);
+	assert_true(wall > ASLEEP_S);
+	assert_near(elapsed + asleep, wall, 2.5);
+	assert_int_equal(test.said_suspends, number(o, "host_clock", "suspends"));
+}
+
 static void the_metrics_have_it(void **state)
 {
 	static char line[TCG_LINE];
@@ -296,6 +319,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(set_forward),	      cmocka_unit_test(a_cpu_goes_and_comes),
 		cmocka_unit_test(woken_from_outside), cmocka_unit_test(the_metrics_have_it),
 		cmocka_unit_test(set_back),	      cmocka_unit_test(woken_by_its_alarm),
+		cmocka_unit_test(suspended_to_idle),
 	};
 
 	if (argc < 4)
