@@ -238,14 +238,17 @@ static void pairing_heap(void **state)
 	}
 }
 
-/* Of every size: a tree that is not full has leaves on two levels. */
+#define MOST (5 * TOURNAMENT_NEAR)
+
+/* Of every size: a tree that is not full has leaves on two levels, a large one stops half-way. */
 static void tournament(void **state)
 {
-	static struct tournament_entry nodes[2 * N];
-	uint64_t keys[N], rng = 4;
+	static struct tournament_entry nodes[2 * MOST];
+	static uint64_t keys[MOST];
+	uint64_t rng = 4;
 
 	(void)state;
-	for (uint32_t size = 1; size <= N; size += size < 20 ? 1 : 13) {
+	for (uint32_t size = 1; size <= MOST; size += size < 20 ? 1 : size / 2 + 7) {
 		struct tournament t = {nodes, size};
 
 		tournament_init(&t);
