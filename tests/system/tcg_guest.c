@@ -25,6 +25,7 @@
 
 #define MONITOR_NS (60 * NS_PER_SEC)
 #define WORDS_MAX  64
+#define MEMORY_MIB "384"
 
 static const char preamble[] = "#!/bin/sh\n"
 			       "export PATH=/bin\n"
@@ -83,18 +84,26 @@ void tcg_new_session(struct tcg_guest *g, uint64_t session)
 			 0);
 }
 
-static void make_page(struct tcg_guest *g)
+/* A file for QEMU to have as memory, and that memory. */
+static void *map_file(const struct tcg_guest *g, const char *name, size_t size)
 {
 	char path[80];
+	void *memory;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/page", g->dir);
+	snprintf(path, sizeof(path), "%s/%s", g->dir, name);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	g->page_size = MIB;
-	assert_int_equal(ftruncate(fd, (off_t)g->page_size), 0);
-	g->page = mmap(NULL, g->page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	assert_true(g->page != MAP_FAILED);
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(memory != MAP_FAILED);
 	close(fd);
+	return memory;
+}
+
+static void make_page(struct tcg_guest *g)
+{
+	g->page_size = MIB;
+	g->page = map_file(g, "page", g->page_size);
 	g->session = 1;
 	assert_int_equal(
 		page_writer_init(&g->writer, g->page, g->page_size, g->cpus, 0, g->session), 0);
@@ -147,7 +156,7 @@ static void find_kernel(const struct tcg_options *o, char *path, size_t size)
 static void become_qemu(const struct tcg_guest *g, const struct tcg_options *o, const char *kernel,
 			int console, int monitor)
 {
-	char image[80], page[160], append[256], smp[16], mon[64];
+	char image[80], page[160], ram[160], append[256], smp[16], mon[64];
 	const char *words[WORDS_MAX] = {"qemu-system-x86_64",
 					"-name",
 					"test,debug-threads=on",
@@ -161,7 +170,7 @@ static void become_qemu(const struct tcg_guest *g, const struct tcg_options *o, 
 					"-cpu",
 					"max",
 					"-m",
-					"384",
+					MEMORY_MIB,
 					"-kernel",
 					kernel,
 					"-initrd",
@@ -197,6 +206,13 @@ static void become_qemu(const struct tcg_guest *g, const struct tcg_options *o, 
 	snprintf(mon, sizeof(mon), "socket,id=monitor,fd=%d", monitor);
 	while (words[n])
 		n++;
+	if (g->ram) {
+		snprintf(ram, sizeof(ram),
+			 "memory-backend-file,id=ram,mem-path=%s/ram,size=%zu,share=on", g->dir,
+			 g->ram_size);
+		words[n++] = "-object", words[n++] = ram;
+		words[n++] = "-machine", words[n++] = "memory-backend=ram";
+	}
 	for (const char *const *q = o->qemu; q && *q && n < WORDS_MAX - 1; q++)
 		words[n++] = *q;
 	execvp(words[0], (char **)words);
@@ -214,6 +230,10 @@ void tcg_start(struct tcg_guest *g, const struct tcg_options *o)
 	strcpy(g->dir, "/tmp/tcg-guest.XXXXXX");
 	assert_non_null(mkdtemp(g->dir));
 	make_page(g);
+	if (o->shares_ram) {
+		g->ram_size = (size_t)atoi(MEMORY_MIB) * MIB;
+		g->ram = map_file(g, "ram", g->ram_size);
+	}
 	make_image(g, o);
 	find_kernel(o, kernel, sizeof(kernel));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console), 0);
@@ -241,6 +261,8 @@ void tcg_end(struct tcg_guest *g)
 	close(g->monitor);
 	page_writer_done(&g->writer);
 	munmap(g->page, g->page_size);
+	if (g->ram)
+		munmap(g->ram, g->ram_size);
 	snprintf(command, sizeof(command), "rm -rf %s", g->dir);
 	assert_int_equal(system(command), 0);
 }

@@ -28,6 +28,7 @@ struct tcg_options {
 	const char *append;	     /* to the kernel's command line */
 	const char *const *qemu;     /* more words for QEMU, NULL at the end; may be NULL */
 	bool page_moves;	     /* a migration writes the page, too */
+	bool shares_ram;	     /* its memory is `ram`, too */
 	unsigned cpus;		     /* 0: one */
 };
 
@@ -41,6 +42,8 @@ struct tcg_guest {
 	struct qmp *qmp;
 	void *page;
 	size_t page_size;
+	void *ram; /* NULL unless asked for */
+	size_t ram_size;
 	struct page_writer writer;
 	uint64_t session;
 	unsigned cpus;
