@@ -18,13 +18,10 @@
 
 #define STAT_LINE_SIZE 1024
 
-ssize_t file_read(const char *path, char *buf, size_t size)
+ssize_t file_read_fd(int fd, char *buf, size_t size)
 {
-	_cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	size_t used = 0;
 
-	if (fd < 0)
-		return -errno;
 	while (used < size - 1) {
 		ssize_t n = read(fd, buf + used, size - 1 - used);
 
@@ -38,6 +35,13 @@ ssize_t file_read(const char *path, char *buf, size_t size)
 	}
 	buf[used] = '\0';
 	return (ssize_t)used;
+}
+
+ssize_t file_read(const char *path, char *buf, size_t size)
+{
+	_cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : file_read_fd(fd, buf, size);
 }
 
 static uint64_t clock_ticks_to_ns(uint64_t n)

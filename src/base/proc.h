@@ -15,6 +15,7 @@
 
 /* Reads a whole small file into buf, NUL-terminated, cut at size - 1. Returns its length. */
 ssize_t file_read(const char *path, char *buf, size_t size);
+ssize_t file_read_fd(int fd, char *buf, size_t size); /* from where it stands */
 
 /* From /proc/PID/stat or, with tid != 0, /proc/PID/task/TID/stat. */
 struct proc_stat {

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/options.h"
+#include "base/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,23 +77,9 @@ int tree_file(const struct tree *t, const char *path)
 static ssize_t read_path(const struct tree *t, char *buf, size_t size, const char *path)
 {
 	_cleanup_(close_fd) int fd = tree_file(t, path);
-	size_t used = 0;
+	ssize_t n = fd < 0 ? fd : file_read_fd(fd, buf, size);
 
-	if (fd < 0)
-		return fd;
-	while (used < size - 1) {
-		ssize_t n = read(fd, buf + used, size - 1 - used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		used += (size_t)n;
-	}
-	buf[used] = '\0';
-	return (ssize_t)strlen(buf);
+	return n < 0 ? n : (ssize_t)strlen(buf);
 }
 
 ssize_t tree_read(const struct tree *t, char *buf, size_t size, const char *format, ...)

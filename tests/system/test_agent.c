@@ -10,6 +10,7 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "guest/agent.h"
+#include "needs_bpf.h"
 #include "scratch.h"
 
 #include <errno.h>
@@ -31,7 +32,6 @@
 
 #include <cmocka.h>
 
-#define SKIPPED	 77
 #define CPUS_MAX 64 /* that are looked at */
 
 static const char *vmdesched;
@@ -528,17 +528,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_daemon_answers_dies_and_comes_back),
 		cmocka_unit_test(what_is_not_there_is_refused),
 	};
-	struct failure f = {.text = ""};
-	struct switches *s;
 
 	if (argc < 2)
 		return 2;
 	vmdesched = argv[1];
-	if (switches_open(&f, &s)) {
-		printf("skipped: %s\n", f.text);
+	if (!bpf_is_here())
 		return SKIPPED;
-	}
-	switches_close(s);
 	scratch_dir("test-agent");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

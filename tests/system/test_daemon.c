@@ -8,7 +8,7 @@
  */
 #include "base/proc.h"
 #include "base/units.h"
-#include "guest/switches.h"
+#include "needs_bpf.h"
 #include "scratch.h"
 
 #include <arpa/inet.h>
@@ -34,7 +34,6 @@
 
 #include <cmocka.h>
 
-#define SKIPPED	     77
 #define RESIDENT_MAX (8 * 1024) /* KiB */
 
 static const char *vmdesched, *exporter;
@@ -404,17 +403,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_bad_configuration_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_exporter_serves_metrics, start, teardown),
 	};
-	struct failure f = {.text = ""};
-	struct switches *s;
 
 	if (argc < 3)
 		return 2;
 	vmdesched = argv[1];
 	exporter = argv[2];
-	if (switches_open(&f, &s)) {
-		printf("skipped: %s\n", f.text);
+	if (!bpf_is_here())
 		return SKIPPED;
-	}
-	switches_close(s);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

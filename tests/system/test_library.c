@@ -7,7 +7,7 @@
  */
 #include "base/clock.h"
 #include "base/units.h"
-#include "guest/switches.h"
+#include "needs_bpf.h"
 #include "scratch.h"
 
 #include <desched/desched.h>
@@ -23,8 +23,7 @@
 
 #include <cmocka.h>
 
-#define SKIPPED 77
-#define SPUN	(300 * NS_PER_MS)
+#define SPUN (300 * NS_PER_MS)
 
 static const char *vmdesched;
 static char path[96];
@@ -162,17 +161,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(figures_are_those_of_this_machine),
 		cmocka_unit_test(another_daemon_is_another_session),
 	};
-	struct failure f = {.text = ""};
-	struct switches *s;
 
 	if (argc < 2)
 		return 2;
 	vmdesched = argv[1];
-	if (switches_open(&f, &s)) {
-		printf("skipped: %s\n", f.text);
+	if (!bpf_is_here())
 		return SKIPPED;
-	}
-	switches_close(s);
 	snprintf(path, sizeof(path), "%s/socket", scratch_dir("test-library"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

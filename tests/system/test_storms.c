@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
-#include "guest/switches.h"
+#include "needs_bpf.h"
 #include "scratch.h"
 
 #include <errno.h>
@@ -34,7 +34,6 @@
 
 #include <cmocka.h>
 
-#define SKIPPED	     77
 #define STORM_S	     2
 #define THREADS	     5000
 #define LIVES	     300 /* of one number */
@@ -485,17 +484,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(one_number_for_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ring_that_is_full, setup, teardown),
 	};
-	struct failure f = {.text = ""};
-	struct switches *s;
 
 	if (argc < 2)
 		return 2;
 	vmdesched = argv[1];
-	if (switches_open(&f, &s)) {
-		printf("skipped: %s\n", f.text);
+	if (!bpf_is_here())
 		return SKIPPED;
-	}
-	switches_close(s);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	if (shared == MAP_FAILED)
