@@ -10,6 +10,9 @@
 /* A task's last state; an exiting one may be switched out and in again before. */
 #define TASK_DEAD 0x80
 
+/* Between two readings without a gap there is less. */
+#define TORN_NS 1000000
+
 /* Priorities below are not of the fair class. */
 #define MAX_RT_PRIO 100
 
@@ -125,6 +128,19 @@ static __always_inline __u64 steal_here(struct task_struct *task, __u32 cpu)
 	return 0;
 }
 
+/* The time, and the steal clock then. A vCPU that was away between the two readings would have been
+ * robbed of more than the time that passed, which is the mark of a clock that begins anew. */
+static __always_inline void read_clocks(struct switches_switch *e, struct task_struct *prev)
+{
+	e->head.time = bpf_ktime_get_ns();
+	e->steal = steal_here(prev, e->head.cpu);
+	if (shared.steal_row == SWITCHES_STEAL_NONE || shared.steal_row >= SWITCHES_STEAL_RQ_TASK ||
+	    bpf_ktime_get_ns() - e->head.time < TORN_NS)
+		return;
+	e->head.time = bpf_ktime_get_ns();
+	e->steal = steal_here(prev, e->head.cpu);
+}
+
 /* Which rows there are. Run once by user space, before anything is attached. */
 SEC("syscall")
 int probe(void *ctx)
@@ -196,8 +212,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	}
 	e->head.kind = SWITCHES_SWITCH;
 	e->head.cpu = bpf_get_smp_processor_id();
-	e->head.time = bpf_ktime_get_ns();
-	e->steal = steal_here(prev, e->head.cpu);
+	read_clocks(e, prev);
 	e->prev_ran = ran(prev);
 	e->prev_tid = prev->pid;
 	e->next_tid = next->pid;
