@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * desched top: processes with reported, true and descheduled %CPU, `vmdesched` among them, for each
- * interval between two snapshots: on a screen (src/screen/), or with -b as tables and JSON. Percent
- * of one CPU, as top(1) has it.
+ * interval between two snapshots: on a screen (src/screen/), or with -b as tables and JSON; of this
+ * machine, or of a recording. Percent of one CPU, as top(1) has it.
  */
 #include "base/clock.h"
 #include "base/options.h"
@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static struct {
 	bool batch, json, all;
@@ -32,7 +33,8 @@ static const struct option_row rows[] = {
 	{'n', "iterations", "N", OPTION_UINT, &options.iterations, 1, 0,
 	 "end after N tables (without end)"},
 	{'d', "delay", "S", OPTION_SECONDS, &options.delay, 50 * NS_PER_MS, 86400 * NS_PER_SEC,
-	 "seconds between tables or frames (3), of a recording that plays (0.5)"},
+	 "seconds between tables or frames (3), of a recording that plays (0.5); of its tables (as "
+	 "it is)"},
 	{'s', "source", "S", OPTION_STRING, &options.source, 0, 0,
 	 "auto, steal, page or self (auto: vmdesched's, or the best that works here)"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
@@ -53,7 +55,8 @@ const struct command command_top = {
 	.summary = "Processes of this virtual machine: reported, true and descheduled CPU.",
 	.examples = "  desched top\n"
 		    "  desched top --replay monday.rec\n"
-		    "  desched top -b -n 1 -d 5 --json\n",
+		    "  desched top -b -n 1 -d 5 --json\n"
+		    "  desched top --replay monday.rec -b -d 60\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 };
@@ -101,12 +104,26 @@ static void print_row(const struct model *m, const struct model_row *row)
 	putchar('\n');
 }
 
+/* " until 2026-11-20 12:00:06", local time; "" where nobody knows. */
+static const char *until(const struct frame *f, char text[48])
+{
+	time_t time = (time_t)(f->time / NS_PER_SEC);
+	struct tm tm;
+
+	if (!f->time || !localtime_r(&time, &tm) ||
+	    !strftime(text, 48, " until %Y-%m-%d %H:%M:%S", &tm))
+		text[0] = '\0';
+	return text;
+}
+
 static void print_head(const struct model *m)
 {
 	const struct frame *f = m->frame;
+	char text[48] = "";
 
-	printf("desched top - source %s, %zu CPU%s, %.1f s\n", f->source, m->n_cpus,
-	       m->n_cpus == 1 ? "" : "s", ns_to_s(m->elapsed));
+	printf("desched top - source %s, %zu CPU%s, %.1f s%s\n", f->source, m->n_cpus,
+	       m->n_cpus == 1 ? "" : "s", ns_to_s(m->elapsed),
+	       options.replay ? until(f, text) : "");
 	printf("busy %.1f %%: true %.1f %%, vmdesched %.1f %%; while idle %.1f %% descheduled\n",
 	       model_percent(m, figures_occupied(&m->busy)), model_percent(m, m->busy.truth),
 	       model_percent(m, figures_away(&m->busy)), model_percent(m, figures_away(&m->idle)));
@@ -163,6 +180,7 @@ static void print_json(const struct model *m)
 	json_object_set_new(o, "source", json_string(m->frame->source));
 	json_object_set_new(o, "kernel_subtracts", json_boolean(m->frame->kernel_subtracts));
 	json_object_set_new(o, "complete", json_boolean(m->frame->complete && !m->frame->stale));
+	json_object_set_new(o, "time_s", json_real(ns_to_s(m->frame->time)));
 	json_object_set_new(o, "seconds", json_real(ns_to_s(m->elapsed)));
 	json_object_set_new(o, "cpus", json_integer((json_int_t)m->n_cpus));
 	json_object_set_new(o, "busy", fraction(m, figures_occupied(&m->busy)));
@@ -171,7 +189,7 @@ static void print_json(const struct model *m)
 	for (size_t i = 1; i < m->n_rows; i++) /* behind vmdesched */
 		json_array_append_new(list, row_json(m, &m->rows[i]));
 	json_object_set_new(o, "processes", list);
-	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	putchar('\n');
 	fflush(stdout);
 	json_decref(o);
@@ -241,22 +259,69 @@ static int run_live(struct failure *f)
 	return err;
 }
 
-static int run_replay(struct failure *f)
+static int read_frame(struct recording *r, size_t at, struct failure *f, struct frame *ret)
+{
+	json_t *json = NULL;
+	int err = recording_read(r, at, f, &json);
+
+	if (!err)
+		err = frame_parse(json, recording_mark(r, at)->time, f, ret);
+	json_decref(json);
+	return err;
+}
+
+/* Every table is of at least `options.delay`, but for the last. */
+static bool is_due(struct recording *r, size_t at, const struct frame *old)
+{
+	uint64_t time = recording_mark(r, at)->time;
+
+	return at + 1 == recording_frames(r) || time < old->time ||
+	       time - old->time >= options.delay;
+}
+
+static int replay_batch(struct recording *r, struct failure *f)
+{
+	struct frame old = {0}, new;
+	uint64_t tables = 0;
+	int err = recording_frames(r) ? read_frame(r, 0, f, &old) : 0;
+
+	for (size_t at = 1; !err && !stop && at < recording_frames(r); at++) {
+		if (!is_due(r, at, &old))
+			continue;
+		err = read_frame(r, at, f, &new);
+		if (err)
+			break;
+		err = print(&old, &new, f);
+		frame_done(&old);
+		old = new;
+		if (++tables == options.iterations)
+			break;
+	}
+	frame_done(&old);
+	if (!err && recording_damage(r))
+		fprintf(stderr, "desched top: %s: %s\n", options.replay, recording_damage(r));
+	return err;
+}
+
+static int replay_screen(struct recording *r, struct failure *f)
 {
 	uint64_t delay = options.delay ? options.delay : NS_PER_SEC / 2;
-	struct screen_config screen = {delay, options.iterations, .stop = &stop};
+	struct screen_config screen = {delay, options.iterations, .recording = r, .stop = &stop};
 	const char *slash = strrchr(options.replay, '/');
-	int err;
 
-	if (options.batch || options.json)
-		return failure_set(f, -EINVAL,
-				   "a recording is shown on the screen only, not by -b");
-	err = recording_open(options.replay, f, &screen.recording);
+	screen.name = slash ? slash + 1 : options.replay;
+	return screen_run(&screen, f);
+}
+
+static int run_replay(struct failure *f)
+{
+	struct recording *r;
+	int err = recording_open(options.replay, f, &r);
+
 	if (err)
 		return err;
-	screen.name = slash ? slash + 1 : options.replay;
-	err = screen_run(&screen, f);
-	recording_close(screen.recording);
+	err = options.batch ? replay_batch(r, f) : replay_screen(r, f);
+	recording_close(r);
 	return err;
 }
 

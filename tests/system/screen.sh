@@ -227,12 +227,31 @@ see 'ENDED 0'
 expect 1 'needs a terminal; -b prints' "$desched" top --replay "$dir/a.rec"
 expect 1 'is no recording' "$desched" top --replay "$desched"
 expect 1 'No such file' "$desched" top --replay "$dir/none.rec"
-expect 1 'not by -b' "$desched" top -b --replay "$dir/a.rec"
+
+# ---- the tables of a recording, which holds 20 frames 3 s apart ----
+tables() { # tables PATTERN N OPTION...: N lines of `desched top --replay` have it
+	pattern=$1 n=$2
+	shift 2
+	found=$(TZ=UTC "$desched" top --replay "$dir/a.rec" "$@" | grep -c -- "$pattern" || true)
+	[ "$found" = "$n" ] || {
+		echo "screen: top --replay $*: $found lines with '$pattern', $n expected" >&2
+		status=1
+	}
+}
+tables '^ *5 *60.0 *40.0 *20.0   alpha$' 19 -b
+tables '^ *7 *10.0 *10.0 *0.0   beta$' 19 -b
+tables ' until 2026-11-20 12:00:06$' 1 -b
+tables '"time_s":1795176006.0,"seconds":3.0,' 1 --json
+tables '"pid":5,"name":"alpha","reported":0.6,"true":0.4,"descheduled":0.2}' 19 --json
+tables ', 12.0 s until ' 4 -b -d 10
+tables ', 9.0 s until 2026-11-20 12:00:57$' 1 -b -d 10
+tables '^desched top' 2 -b -n 2
 expect 2 'expected one FILE' "$desched" record
 start env TERM=nonesuch "$desched" top --replay "$dir/a.rec"
 see "'nonesuch' is not known"
 see 'ENDED 1'
 head -c 500 "$dir/a.rec" >"$dir/cut.rec"
+expect 0 'is cut off' "$desched" top --replay "$dir/cut.rec" -b
 start "$desched" top --replay "$dir/cut.rec"
 see 'is cut off: what follows is not shown'
 
