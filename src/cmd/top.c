@@ -259,17 +259,6 @@ static int run_live(struct failure *f)
 	return err;
 }
 
-static int read_frame(struct recording *r, size_t at, struct failure *f, struct frame *ret)
-{
-	json_t *json = NULL;
-	int err = recording_read(r, at, f, &json);
-
-	if (!err)
-		err = frame_parse(json, recording_mark(r, at)->time, f, ret);
-	json_decref(json);
-	return err;
-}
-
 /* Every table is of at least `options.delay`, but for the last. */
 static bool is_due(struct recording *r, size_t at, const struct frame *old)
 {
@@ -283,12 +272,12 @@ static int replay_batch(struct recording *r, struct failure *f)
 {
 	struct frame old = {0}, new;
 	uint64_t tables = 0;
-	int err = recording_frames(r) ? read_frame(r, 0, f, &old) : 0;
+	int err = recording_frames(r) ? recording_frame(r, 0, f, &old) : 0;
 
 	for (size_t at = 1; !err && !stop && at < recording_frames(r); at++) {
 		if (!is_due(r, at, &old))
 			continue;
-		err = read_frame(r, at, f, &new);
+		err = recording_frame(r, at, f, &new);
 		if (err)
 			break;
 		err = print(&old, &new, f);

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "recording/frame.h"
 #include "recording/layout.h"
 
 #include <errno.h>
@@ -225,4 +226,15 @@ int recording_read(struct recording *r, size_t at, struct failure *f, json_t **r
 		return failure_set(f, -EBADMSG, "frame %zu holds no JSON", at + 1);
 	*ret = json;
 	return 0;
+}
+
+int recording_frame(struct recording *r, size_t at, struct failure *f, struct frame *ret)
+{
+	json_t *json = NULL;
+	int err = recording_read(r, at, f, &json);
+
+	if (!err)
+		err = frame_parse(json, recording_mark(r, at)->time, f, ret);
+	json_decref(json);
+	return err;
 }

@@ -63,4 +63,8 @@ const char *recording_damage(const struct recording *r);
 /* The snapshot of frame `at`, which must be below recording_frames(). */
 int recording_read(struct recording *r, size_t at, struct failure *f, json_t **ret);
 
+/* The same as a frame (recording/frame.h), the caller's: frame_done(). */
+struct frame;
+int recording_frame(struct recording *r, size_t at, struct failure *f, struct frame *ret);
+
 #endif

@@ -106,18 +106,6 @@ static void take_live(struct session *s)
 	s->shown += s->has_model;
 }
 
-static int load(struct session *s, size_t at, struct frame *ret)
-{
-	json_t *json = NULL;
-	int err = recording_read(s->config->recording, at, &s->notice, &json);
-
-	if (!err)
-		err = frame_parse(json, recording_mark(s->config->recording, at)->time, &s->notice,
-				  ret);
-	json_decref(json);
-	return err;
-}
-
 /* A frame that cannot be read is stepped over with a notice. */
 static void show_recorded(struct session *s, size_t at)
 {
@@ -128,9 +116,9 @@ static void show_recorded(struct session *s, size_t at)
 	drop_model(s);
 	drop_frame(s, 0);
 	drop_frame(s, 1);
-	if (at && !load(s, at - 1, &frame))
+	if (at && !recording_frame(s->config->recording, at - 1, &s->notice, &frame))
 		push_frame(s, &frame);
-	if (load(s, at, &frame))
+	if (recording_frame(s->config->recording, at, &s->notice, &frame))
 		drop_frame(s, 1);
 	else
 		push_frame(s, &frame);
