@@ -66,7 +66,7 @@ chgrp 4242 /dev/kvm
 chmod 660 /dev/kvm
 chown -R 65534 "$work"
 chmod 755 "$work"
-cp /boot/guest build/desched "$work"
+cp /boot/guest build/desched build/desched-vm "$work"
 mkfifo "$work/in"
 setpriv --reuid 65534 --regid 65534 --groups 4242 --bounding-set -all --inh-caps -all --no-new-privs \
 	"$work/desched" vm --kernel "$work/guest" --initrd "$work/initrd" --memory 256 --disk "$work/disk" \

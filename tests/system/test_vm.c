@@ -140,7 +140,7 @@ static void reset_is_the_end(void **state)
 static void nobody_runs_it(void **state)
 {
 	static const char enter[] =
-		"mkdir $T/u; cp \"$D\" $T/u/desched; chmod 755 $T $T/u; chown 65534 $T/u; "
+		"mkdir $T/u; cp \"$D\" \"$D-vm\" $T/u; chmod 755 $T $T/u; chown 65534 $T/u; "
 		"unshare -m sh -ec 'mknod $T/kvm c 10 232; chgrp 4242 $T/kvm; chmod 660 $T/kvm; "
 		"mount --bind $T/kvm /dev/kvm; cd $T/u; "
 		"N=\"setpriv --reuid 65534 --regid 65534 --bounding-set -all --inh-caps -all\"; "
