@@ -314,7 +314,7 @@ static void test_a_list_has_an_end(void **state)
 
 static void test_help_goes_before_all_else(void **state)
 {
-	const char *const forms[][4] = {{"--help", "--nonsense"},
+	const char *const forms[][5] = {{"--help", "--nonsense"},
 					{"-h", "--nonsense"},
 					{"--vms", "5", "--help"},
 					{"--nonsense", "-n", "x", "-qh"}};
