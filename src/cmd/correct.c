@@ -5,6 +5,7 @@
  */
 #include "correct/correct.h"
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "correct/table.h"
@@ -188,7 +189,7 @@ static json_t *json_processes(const struct correction *c)
 	return list;
 }
 
-static void print_json(const struct job *j)
+static int print_json(const struct job *j, struct failure *f)
 {
 	const struct correction *c = &j->result;
 	json_t *o = json_pack("{s:s, s:s, s:s, s:f, s:f, s:o, s:b, s:i, s:i, s:b}", "schema",
@@ -209,9 +210,8 @@ static void print_json(const struct job *j)
 
 	json_object_update(o, more);
 	json_decref(more);
-	json_dumpf(o, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-	json_decref(o);
-	putchar('\n');
+	return json_out_print(o, JSON_INDENT(1) | JSON_REAL_PRECISION(12), stdout,
+			      "standard output", f);
 }
 
 /* ---- the command ---- */
@@ -231,7 +231,9 @@ static int correct_files(const char *guest, const char *host, const struct corre
 		err = correct(&j.guest, &j.host, o, f, &j.result);
 	if (err)
 		return err;
-	(options.json ? print_json : print_text)(&j);
+	if (options.json)
+		return print_json(&j, f);
+	print_text(&j);
 	return 0;
 }
 

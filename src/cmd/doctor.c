@@ -5,6 +5,7 @@
  */
 #include "doctor/doctor.h"
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "doctor/facts.h"
@@ -213,7 +214,7 @@ static json_t *json_exam(const struct exam *e)
 			 "source", c->source, "remedy", c->remedy);
 }
 
-static void print_json(const struct diagnosis *d)
+static int print_json(const struct diagnosis *d, struct failure *f)
 {
 	json_t *checks = json_array(), *root = json_string(options.root), *o;
 
@@ -226,9 +227,7 @@ static void print_json(const struct diagnosis *d)
 		      (int)d->bad[SEVERITY_NOTE], "ok", (int)d->counts[VERDICT_OK], "cannot_tell",
 		      (int)d->counts[VERDICT_CANNOT_TELL], "not_here",
 		      (int)d->counts[VERDICT_NOT_HERE], "checks", checks);
-	json_dumpf(o, stdout, JSON_INDENT(1));
-	json_decref(o);
-	putchar('\n');
+	return json_out_print(o, JSON_INDENT(1), stdout, "standard output", f);
 }
 
 /* ---- the command ---- */
@@ -243,8 +242,11 @@ static int examine(struct failure *f)
 		err = failure_errno(f, -ENOMEM, "the list of checks");
 	if (err)
 		return err;
-	(options.json ? print_json : print_table)(&d);
-	return exit_status(&d);
+	if (options.json)
+		err = print_json(&d, f);
+	else
+		print_table(&d);
+	return err ? err : exit_status(&d);
 }
 
 static int run(char **operands, int n, struct failure *f)

@@ -8,6 +8,7 @@
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json_out.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "cmd/commands.h"
@@ -393,7 +394,8 @@ static json_t *json_counters(const struct measurement *m)
 			 "bpf_missed", (json_int_t)c.bpf_missed);
 }
 
-static void print_json(const struct measurement *m, enum reading from, double seconds)
+static int print_json(const struct measurement *m, enum reading from, double seconds,
+		      struct failure *f)
 {
 	json_t *vms = json_array(), *gaps = json_array(), *o;
 
@@ -408,9 +410,8 @@ static void print_json(const struct measurement *m, enum reading from, double se
 	if (options.gaps && from == LAST)
 		json_object_set(o, "gaps", gaps);
 	json_decref(gaps);
-	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
-	json_decref(o);
-	putchar('\n');
+	return json_out_print(o, JSON_COMPACT | JSON_REAL_PRECISION(15), stdout, "standard output",
+			      f);
 }
 
 /* ---- the command ---- */
@@ -420,9 +421,8 @@ static int report(const struct measurement *m, enum reading from, struct failure
 	double seconds = ns_to_s(m->at[NOW] - m->at[from]);
 
 	if (options.json)
-		print_json(m, from, seconds);
-	else
-		print_table(m, from, seconds);
+		return print_json(m, from, seconds, f);
+	print_table(m, from, seconds);
 	return command_flush(f);
 }
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "sim/plot.h"
 #include "sim/report.h"
 #include "sim/trace.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,61 +61,113 @@ const struct command command_sim = {
 	.run = run,
 };
 
-/* All scenarios of a directory that match: "NAME", "NN-NAME" or "NN". */
-static int find_scenarios(const char *name, glob_t *ret)
+/* "NAME", "NN-NAME" or "NN" of a file; "" is all of them. */
+static const char *wanted;
+
+static int is_wanted(const struct dirent *entry)
+{
+	const char *name = entry->d_name;
+	size_t digits = strspn(name, "0123456789"), len = strlen(name);
+	const char *rest = name[digits] == '-' ? name + digits + 1 : name;
+	size_t n = strlen(wanted);
+
+	if (len < 4 || strcmp(name + len - 4, ".ini") != 0)
+		return 0;
+	if (!n)
+		return digits > 0 && rest != name;
+	return (strlen(rest) == n + 4 && !strncmp(rest, wanted, n)) ||
+	       (len == n + 4 && !strncmp(name, wanted, n)) ||
+	       (rest != name && digits == n && !strncmp(name, wanted, n));
+}
+
+/* The directory's scenarios of this name, in order. -ENOENT: in none of the places is one. */
+static int find_scenarios(const char *name, const char **ret_dir, struct dirent ***ret, int *ret_n)
 {
 	const char *dirs[] = {getenv("DESCHED_SCENARIOS"), "tests/sim", DESCHED_SCENARIOS};
-	static const char *const patterns[] = {"%s/%s.ini", "%s/[0-9][0-9]-%s.ini", "%s/%s-*.ini"};
-	char path[512];
 
+	wanted = name;
 	for (size_t d = 0; d < ARRAY_SIZE(dirs); d++) {
-		for (size_t p = 0; dirs[d] && p < ARRAY_SIZE(patterns); p++) {
-			snprintf(path, sizeof(path), patterns[p], dirs[d], name);
-			if (!glob(path, 0, NULL, ret))
-				return 0;
-			globfree(ret);
+		int n = dirs[d] ? scandir(dirs[d], ret, is_wanted, alphasort) : 0;
+
+		if (n < 0 && errno == ENOMEM)
+			return -ENOMEM;
+		if (n > 0) {
+			*ret_dir = dirs[d];
+			*ret_n = n;
+			return 0;
 		}
+		if (!n && dirs[d])
+			free(*ret);
 	}
 	return -ENOENT;
+}
+
+static void free_found(struct dirent **found, int n)
+{
+	while (n)
+		free(found[--n]);
+	free(found);
+}
+
+static int load_from(const char *dir, const char *name, struct failure *f, struct scenario **ret)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return scenario_load(path, f, ret);
 }
 
 /* A file, or the scenario of this name. */
 static int load(const char *name, struct failure *f, struct scenario **ret)
 {
-	glob_t found;
-	int err;
+	struct dirent **found;
+	const char *dir;
+	int n, err;
 
 	if (strchr(name, '/') || strchr(name, '.'))
 		return scenario_load(name, f, ret);
-	if (strpbrk(name, "*?[") || find_scenarios(name, &found))
+	err = name[0] ? find_scenarios(name, &dir, &found, &n) : -ENOENT;
+	if (err == -ENOENT)
 		return failure_set(
-			f, -ENOENT,
+			f, err,
 			"no scenario '%s'; --list shows them, a file is given with its path", name);
-	err = scenario_load(found.gl_pathv[0], f, ret);
-	globfree(&found);
+	if (err)
+		return failure_errno(f, err, "the scenarios");
+	err = load_from(dir, found[0]->d_name, f, ret);
+	free_found(found, n);
 	return err;
+}
+
+static int print_scenario(const char *dir, const char *name, struct failure *f)
+{
+	struct scenario *s;
+	int err = load_from(dir, name, f, &s);
+
+	if (err)
+		return err;
+	printf("%s (%u limits)\n%s\n", s->name, s->n_limits, s->head);
+	scenario_free(s);
+	return 0;
 }
 
 static int list_scenarios(struct failure *f)
 {
-	glob_t found;
-	int status = 0;
+	struct dirent **found;
+	const char *dir;
+	int n, status = 0, err = find_scenarios("", &dir, &found, &n);
 
-	if (find_scenarios("[0-9][0-9]-*", &found))
-		return failure_set(f, -ENOENT, "no scenarios in tests/sim or " DESCHED_SCENARIOS);
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		struct scenario *s;
-
-		if (scenario_load(found.gl_pathv[i], f, &s)) {
-			fprintf(stderr, "desched sim: %s\n", f->text);
-			f->text[0] = '\0';
-			status = COMMAND_FAILED;
+	if (err == -ENOENT)
+		return failure_set(f, err, "no scenarios in tests/sim or " DESCHED_SCENARIOS);
+	if (err)
+		return failure_errno(f, err, "the scenarios");
+	for (int i = 0; i < n; i++) {
+		if (!print_scenario(dir, found[i]->d_name, f))
 			continue;
-		}
-		printf("%s (%u limits)\n%s\n", s->name, s->n_limits, s->head);
-		scenario_free(s);
+		fprintf(stderr, "desched sim: %s\n", f->text);
+		f->text[0] = '\0';
+		status = COMMAND_FAILED;
 	}
-	globfree(&found);
+	free_found(found, n);
 	return status;
 }
 
@@ -170,20 +223,18 @@ static void after(struct sim *s, void *data)
 	plot_free(v->plot);
 }
 
-static void print(const struct run *r)
+static int print(const struct run *r, struct failure *f)
 {
-	json_t *json;
+	int err = 0;
 
-	if (o.json) {
-		json = sim_report_json(r);
-		json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-		putchar('\n');
-		json_decref(json);
-	} else if (o.test) {
+	if (o.json)
+		return json_out_print(sim_report_json(r), JSON_INDENT(1) | JSON_REAL_PRECISION(12),
+				      stdout, "standard output", f);
+	if (o.test)
 		report_limits(r, r->broken ? stderr : stdout);
-	} else if (!o.plot) {
-		sim_report_table(r, stdout);
-	}
+	else if (!o.plot)
+		err = sim_report_table(r, stdout);
+	return err ? failure_errno(f, err, "the table") : 0;
 }
 
 /* Returns 0, or COMMAND_FAILED for a broken limit; -errno where it couldn't be run. */
@@ -210,7 +261,7 @@ static int simulate(const char *name, struct failure *f)
 		err = viewers.err;
 	}
 	if (!err) {
-		print(r);
+		err = print(r, f);
 		broken = r->broken ? COMMAND_FAILED : 0;
 	}
 	run_free(r);

@@ -3,6 +3,7 @@
  * desched stat: single figures of this virtual machine, for people and shell scripts, as vmdesched
  * tells them. A figure is a row of `figures[]`; one that is not known here is "-", or null in JSON.
  */
+#include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 
@@ -138,7 +139,7 @@ static void put_json(json_t *o, const struct desched_snapshot *s, const struct f
 		json_object_set_new(o, f->name, json_integer((json_int_t)v));
 }
 
-static void print_json(const struct desched_snapshot *s, char **names, int n)
+static int print_json(const struct desched_snapshot *s, char **names, int n, struct failure *f)
 {
 	const struct desched_summary *summary = desched_summary(s);
 	json_t *o = json_pack("{s:s, s:s, s:b}", "schema", "desched-stat/1", "source",
@@ -148,9 +149,8 @@ static void print_json(const struct desched_snapshot *s, char **names, int n)
 		put_json(o, s, find(names[i]));
 	for (size_t i = 0; !n && i < ARRAY_SIZE(figures); i++)
 		put_json(o, s, &figures[i]);
-	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
-	putchar('\n');
-	json_decref(o);
+	return json_out_print(o, JSON_COMPACT | JSON_REAL_PRECISION(12), stdout, "standard output",
+			      f);
 }
 
 static void explain(int err, struct failure *f)
@@ -199,7 +199,7 @@ static int show(char **names, int n, struct failure *f)
 	if (err)
 		return err;
 	if (options.json)
-		print_json(s, names, n);
+		status = print_json(s, names, n, f);
 	else if (n)
 		status = print_some(s, names, n);
 	else

@@ -5,6 +5,7 @@
  * machine, or of a recording. Percent of one CPU, as top(1) has it.
  */
 #include "base/clock.h"
+#include "base/json_out.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
@@ -149,7 +150,7 @@ static json_t *row_json(const struct model *m, const struct model_row *row)
 	return o;
 }
 
-static void print_json(const struct model *m)
+static int print_json(const struct model *m, struct failure *f)
 {
 	json_t *o = json_object(), *list = json_array();
 
@@ -166,9 +167,8 @@ static void print_json(const struct model *m)
 	for (size_t i = 1; i < m->n_rows; i++) /* behind vmdesched */
 		json_array_append_new(list, row_json(m, &m->rows[i]));
 	json_object_set_new(o, "processes", list);
-	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
-	putchar('\n');
-	json_decref(o);
+	return json_out_print(o, JSON_COMPACT | JSON_REAL_PRECISION(15), stdout, "standard output",
+			      f);
 }
 
 static int print(const struct frame *old, const struct frame *new, struct failure *f)
@@ -179,9 +179,12 @@ static int print(const struct frame *old, const struct frame *new, struct failur
 
 	if (err)
 		return failure_errno(f, err, "a table");
-	(options.json ? print_json : print_table)(&m);
+	if (options.json)
+		err = print_json(&m, f);
+	else
+		print_table(&m);
 	model_done(&m);
-	return command_flush(f);
+	return err ? err : command_flush(f);
 }
 
 static int take(struct feed *feed, struct failure *f, struct frame *ret)

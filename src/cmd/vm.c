@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* desched vm: runs one virtual machine, whose timer interrupts follow a policy. */
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "vmm/vmm.h"
@@ -60,17 +61,6 @@ static int open_json(FILE **ret, struct failure *f)
 	return *ret ? 0 : failure_errno(f, -errno, "%s", json.file);
 }
 
-static int write_json(struct vmm *v, FILE *to, struct failure *f)
-{
-	json_t *o = vmm_figures(v);
-	int err = json_dumpf(o, to, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-
-	json_decref(o);
-	if (err || fputc('\n', to) == EOF || fflush(to))
-		return failure_errno(f, errno ? -errno : -EIO, "%s", json.file);
-	return 0;
-}
-
 static int run(char **operands, int n, struct failure *f)
 {
 	_cleanup_(close_file) FILE *to = NULL;
@@ -92,7 +82,8 @@ static int run(char **operands, int n, struct failure *f)
 		return err;
 	err = vmm_run(v, f);
 	if (to)
-		err_json = write_json(v, to, f);
+		err_json = json_out_print(vmm_figures(v), JSON_INDENT(1) | JSON_REAL_PRECISION(9),
+					  to, json.file, f);
 	vmm_close(v);
 	return err ? err : err_json;
 }

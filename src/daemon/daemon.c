@@ -2,6 +2,7 @@
 #include "daemon/daemon.h"
 
 #include "base/clock.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "daemon/confine.h"
 #include "daemon/gaplog.h"
@@ -69,7 +70,7 @@ static void on_gap(const struct source_gap *gap, void *data)
  * keep. */
 static int json_line(json_t *o, char **ret)
 {
-	*ret = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+	*ret = o ? json_out_text(o, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
 	json_decref(o);
 	if (*ret && strlen(*ret) > LARGE_ANSWER)
 		malloc_trim(0);

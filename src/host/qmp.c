@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "host/finder.h"
 
@@ -160,7 +161,7 @@ static int send_command(struct qmp *q, const char *name, json_t *arguments, uint
 {
 	_cleanup_(drop_json) json_t *j = json_pack("{s:s, s:I, s:O*}", "execute", name, "id",
 						   (json_int_t)q->next_id, "arguments", arguments);
-	_cleanup_(free_ptr) char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	_cleanup_(free_ptr) char *text = j ? json_out_text(j, JSON_COMPACT) : NULL;
 
 	return text ? send_all(q, text, strlen(text), deadline) : -ENOMEM;
 }

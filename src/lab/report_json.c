@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "lab/report.h"
 
@@ -209,27 +211,16 @@ json_t *report_json(const struct lab_result *r, const char *failure)
 	return o;
 }
 
-/* To a stream that is closed in any case. */
-static int dump(json_t *o, FILE *out)
-{
-	int failed = json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(DIGITS));
-
-	failed |= fputc('\n', out) == EOF;
-	json_decref(o);
-	return (out == stdout ? fflush(out) : fclose(out)) || failed ? -EIO : 0;
-}
+#define FLAGS (JSON_INDENT(1) | JSON_REAL_PRECISION(DIGITS))
 
 static int dump_file(json_t *o, const char *path, struct failure *f)
 {
-	FILE *out = fopen(path, "we");
-	int err;
+	_cleanup_(close_file) FILE *out = fopen(path, "we");
 
-	if (!out) {
-		json_decref(o);
-		return failure_errno(f, -errno, "%s", path);
-	}
-	err = dump(o, out);
-	return err ? failure_errno(f, err, "%s", path) : 0;
+	if (out)
+		return json_out_print(o, FLAGS, out, path, f);
+	json_decref(o);
+	return failure_errno(f, -errno, "%s", path);
 }
 
 int report_json_write(const struct lab_result *r, const char *failure, const char *path,
@@ -239,7 +230,7 @@ int report_json_write(const struct lab_result *r, const char *failure, const cha
 
 	if (strcmp(path, "-") != 0)
 		return dump_file(o, path, f);
-	return dump(o, stdout) ? failure_errno(f, -EIO, "standard output") : 0;
+	return json_out_print(o, FLAGS, stdout, "standard output", f);
 }
 
 int report_keep(const struct lab_result *r, const char *failure, const char *dir, struct failure *f)
@@ -255,7 +246,7 @@ int report_keep(const struct lab_result *r, const char *failure, const char *dir
 			continue;
 		o = json_pack("{s:O*, s:O*}", "before", vm->before, "after", vm->after);
 		snprintf(path, sizeof(path), "%s/%s.agent.json", dir, vm->name);
-		err = o ? dump_file(o, path, f) : failure_errno(f, -ENOMEM, "%s", path);
+		err = dump_file(o, path, f);
 		if (err)
 			return err;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "recording/layout.h"
 #include "recording/recording.h"
 
@@ -101,7 +102,8 @@ static void fill_head(uint8_t *b, const struct recording_mark *mark, size_t pack
 /* The snapshot as text, packed, behind room for the head; the bytes are the caller's. */
 static int pack(const json_t *json, uint8_t **ret, size_t *ret_packed, size_t *ret_size)
 {
-	_cleanup_(free_ptr) char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	_cleanup_(free_ptr) char *text = json_out_text(json,
+						       JSON_COMPACT | JSON_REAL_PRECISION(15));
 	size_t size = text ? strlen(text) : 0;
 	uLongf packed = compressBound(size);
 	uint8_t *b = text ? malloc(RECORDING_FRAME_SIZE + packed) : NULL;

@@ -2,6 +2,7 @@
 #include "vmm/console.h"
 
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "vmm/sandbox.h"
 
@@ -138,7 +139,7 @@ static void drop_peer(struct console *c)
 static int answer(struct console *c, const char *line)
 {
 	json_t *json = control_answer(c->board, line);
-	_cleanup_(free_ptr) char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	_cleanup_(free_ptr) char *text = json ? json_out_text(json, JSON_COMPACT) : NULL;
 	size_t size;
 
 	json_decref(json);
