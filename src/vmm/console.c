@@ -2,6 +2,7 @@
 #include "vmm/console.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/units.h"
 #include "vmm/sandbox.h"
 
@@ -13,6 +14,8 @@
 #include <sys/un.h>
 
 #define ESCAPE 0x1d /* Ctrl-] ends a machine on a terminal, where Ctrl-C goes to the guest */
+
+#define PATIENCE (500 * NS_PER_MS) /* with threads that are to end */
 
 static volatile sig_atomic_t stopped;
 
@@ -103,9 +106,9 @@ static size_t input_room(struct board *m)
 {
 	size_t room;
 
-	pthread_mutex_lock(&m->lock);
+	board_lock_first(m);
 	room = serial_room(&m->serial);
-	pthread_mutex_unlock(&m->lock);
+	board_unlock(m);
 	return room;
 }
 
@@ -121,10 +124,10 @@ static void read_input(struct console *c)
 	}
 	if (c->terminal && memchr(bytes, ESCAPE, (size_t)n))
 		stopped = SIGTERM;
-	pthread_mutex_lock(&m->lock);
+	board_lock_first(m);
 	for (ssize_t i = 0; i < n; i++)
 		serial_put(&m->serial, bytes[i]);
-	pthread_mutex_unlock(&m->lock);
+	board_unlock(m);
 	board_kick(m);
 }
 
@@ -181,40 +184,47 @@ static void accept_peer(struct console *c)
 		c->peer = accept4(c->control, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-static void stop(struct board *m)
+/* A machine that is about to begin anew ends, too. */
+static void stop(struct console *c)
 {
-	pthread_mutex_lock(&m->lock);
-	if (!m->end)
+	struct board *m = c->board;
+
+	if (!c->deadline)
+		c->deadline = clock_mono() + PATIENCE;
+	board_lock_first(m);
+	if (!m->end || board_restarts(m))
 		m->end = BOARD_STOPPED;
-	pthread_mutex_unlock(&m->lock);
-	board_kick(m);
+	board_unlock(m);
 }
 
-/* One wait. Returns true when the machine has ended. */
-static bool serve_once(struct console *c, const sigset_t *open)
+/* One wait. Threads that are to end are woken again each time: a signal may come before the wait
+ * that it is to end. */
+static void serve_once(struct console *c, const sigset_t *open)
 {
 	enum { END, INPUT, CONTROL, PEER };
 	struct pollfd fds[] = {
-		[END] = {c->board->ended, POLLIN, 0},
+		[END] = {c->ended ? -1 : c->board->ended, POLLIN, 0},
 		[INPUT] = {c->input && input_room(c->board) ? STDIN_FILENO : -1, POLLIN, 0},
 		[CONTROL] = {c->peer < 0 ? c->control : -1, POLLIN, 0},
 		[PEER] = {c->peer, POLLIN, 0},
 	};
-	struct timespec soon = {.tv_nsec = (long)(100 * NS_PER_MS)};
+	struct timespec soon = {.tv_nsec = (long)(10 * NS_PER_MS)};
 	bool full = c->input && fds[INPUT].fd < 0;
 
-	if (ppoll(fds, ARRAY_SIZE(fds), full || stopped ? &soon : NULL, open) < 0)
+	if (ppoll(fds, ARRAY_SIZE(fds), full || stopped || c->ended ? &soon : NULL, open) < 0)
 		fds[END].revents = fds[INPUT].revents = fds[CONTROL].revents = fds[PEER].revents =
 			0;
+	c->ended |= fds[END].revents != 0;
 	if (stopped)
-		stop(c->board);
+		stop(c);
+	if (stopped || c->ended)
+		board_kick(c->board);
 	if (fds[INPUT].revents)
 		read_input(c);
 	if (fds[CONTROL].revents)
 		accept_peer(c);
 	if (fds[PEER].revents)
 		read_peer(c);
-	return fds[END].revents;
 }
 
 int console_serve(struct console *c, struct failure *f)
@@ -222,9 +232,14 @@ int console_serve(struct console *c, struct failure *f)
 	int err = sandbox_enter(SANDBOX_MAIN);
 
 	if (err)
-		stop(c->board);
-	while (!serve_once(c, &c->open))
-		;
-	board_finish(c->board);
+		stop(c);
+	while (board_threads(c->board)) {
+		if (c->deadline && clock_mono() > c->deadline)
+			return failure_set(f, -ETIMEDOUT,
+					   "the guest was waiting for its disk, which does not "
+					   "answer: what it wrote last may be lost");
+		serve_once(c, &c->open);
+	}
+	board_join(c->board);
 	return err ? failure_errno(f, err, "seccomp") : 0;
 }

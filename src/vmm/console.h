@@ -22,7 +22,9 @@ struct console {
 	int control, peer;
 	char line[256];
 	size_t used;
-	bool input; /* standard input has not ended */
+	bool input;	   /* standard input has not ended */
+	bool ended;	   /* a vCPU's thread is through */
+	uint64_t deadline; /* mono: when the others are left where they are, 0: not yet */
 	bool terminal;
 	struct termios before;
 	sigset_t open; /* the signals that were blocked before ours were */
@@ -33,7 +35,8 @@ struct console {
 int console_open(struct console *c, struct board *m, const char *path, struct failure *f);
 void console_close(struct console *c);
 
-/* Until the machine has ended; its thread is gone then. */
+/* Until the machine has ended and its threads are gone; -ETIMEDOUT when one of them is not, half a
+ * second after a signal: then the machine stays where it is until the process ends. */
 int console_serve(struct console *c, struct failure *f);
 
 /* The answer to one line; for console.c and the tests. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmm/sandbox.h"
 
+#include "base/units.h"
+
 #include <errno.h>
 #include <linux/kvm.h>
 #include <pthread.h>
@@ -8,8 +10,7 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 
-#define CALLS_MAX 50
-#define ANY	  0
+#define ANY 0
 
 struct call {
 	int number;
@@ -25,57 +26,53 @@ struct call {
 		SCMP_SYS(ioctl), number                                                            \
 	}
 
+static const struct call vcpu_calls[] = {
+	IOCTL(KVM_RUN),
+	IOCTL(KVM_INTERRUPT),
+	IOCTL(KVM_NMI),
+	IOCTL(KVM_SET_VCPU_EVENTS), /* these: INIT, start-up, a reset */
+	IOCTL(KVM_SET_SREGS),
+	IOCTL(KVM_SET_REGS),
+	IOCTL(KVM_SET_FPU), /* these: a reset */
+	IOCTL(KVM_SET_MSRS),
+	IOCTL(KVM_SET_DEBUGREGS),
+	CALL(tgkill), /* wakes another vCPU */
+	CALL(clock_gettime),
+	CALL(timer_settime),
+	CALL(ppoll),
+	CALL(futex),
+	CALL(write),   /* the serial port, the end */
+	CALL(pread64), /* the disk */
+	CALL(pwrite64),
+	CALL(fdatasync),
+	CALL(getrandom), /* entropy */
+	CALL(madvise),	 /* the balloon; the thread's stack at its end */
+	CALL(rt_sigreturn),
+	CALL(rt_sigprocmask),
+	CALL(restart_syscall),
+	CALL(sched_yield),
+	CALL(exit),
+	CALL(exit_group),
+	CALL(munmap),
+	CALL(rseq),
+};
+
+static const struct call main_calls[] = {
+	CALL(ppoll),   CALL(poll),	   CALL(read),		 CALL(write),
+	CALL(accept4), CALL(close),	   CALL(futex),		 CALL(clock_gettime),
+	CALL(tgkill), /* wakes the vCPU */
+	CALL(getpid),  CALL(rt_sigreturn), CALL(rt_sigprocmask), CALL(restart_syscall),
+	CALL(ioctl), /* the terminal's settings */
+	CALL(fstat),   CALL(newfstatat),   CALL(lseek),		 CALL(brk),
+	CALL(munmap),  CALL(exit_group),   CALL(unlink),
+};
+
 static const struct list {
-	unsigned n;
-	struct call calls[CALLS_MAX];
+	const struct call *calls;
+	size_t n;
 } lists[SANDBOXES] = {
-	[SANDBOX_VCPU] = {28,
-			  {
-				  IOCTL(KVM_RUN),
-				  IOCTL(KVM_INTERRUPT),
-				  IOCTL(KVM_NMI),
-				  IOCTL(KVM_SET_VCPU_EVENTS), /* these: INIT, start-up, a reset */
-				  IOCTL(KVM_SET_SREGS),
-				  IOCTL(KVM_SET_REGS),
-				  IOCTL(KVM_SET_FPU), /* these: a reset */
-				  IOCTL(KVM_SET_MSRS),
-				  IOCTL(KVM_SET_DEBUGREGS),
-				  CALL(tgkill), /* wakes another vCPU */
-				  CALL(clock_gettime),
-				  CALL(timer_settime),
-				  CALL(ppoll),
-				  CALL(futex),
-				  CALL(write),	 /* the serial port, the end */
-				  CALL(pread64), /* the disk */
-				  CALL(pwrite64),
-				  CALL(fdatasync),
-				  CALL(getrandom), /* entropy */
-				  CALL(madvise),   /* the balloon; the thread's stack at its end */
-				  CALL(rt_sigreturn),
-				  CALL(rt_sigprocmask),
-				  CALL(restart_syscall),
-				  CALL(sched_yield),
-				  CALL(exit),
-				  CALL(exit_group),
-				  CALL(munmap),
-				  CALL(rseq),
-				  CALL(set_robust_list),
-			  }},
-	[SANDBOX_MAIN] = {21,
-			  {
-				  CALL(ppoll),		CALL(poll),
-				  CALL(read),		CALL(write),
-				  CALL(accept4),	CALL(close),
-				  CALL(futex),		CALL(clock_gettime),
-				  CALL(tgkill), /* wakes the vCPU */
-				  CALL(getpid),		CALL(rt_sigreturn),
-				  CALL(rt_sigprocmask), CALL(restart_syscall),
-				  CALL(ioctl), /* the terminal's settings */
-				  CALL(fstat),		CALL(newfstatat),
-				  CALL(lseek),		CALL(brk),
-				  CALL(munmap),		CALL(exit_group),
-				  CALL(unlink),
-			  }},
+	[SANDBOX_VCPU] = {vcpu_calls, ARRAY_SIZE(vcpu_calls)},
+	[SANDBOX_MAIN] = {main_calls, ARRAY_SIZE(main_calls)},
 };
 
 unsigned sandbox_size(enum sandbox which)
@@ -83,8 +80,8 @@ unsigned sandbox_size(enum sandbox which)
 	const struct list *l = &lists[which];
 	unsigned calls = 0;
 
-	for (unsigned i = 0; i < l->n; i++) {
-		unsigned k = 0;
+	for (size_t i = 0; i < l->n; i++) {
+		size_t k = 0;
 
 		while (l->calls[k].number != l->calls[i].number)
 			k++;
@@ -124,7 +121,7 @@ static int load(const struct list *list)
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int err = filter ? 0 : -ENOMEM;
 
-	for (unsigned i = 0; i < list->n && !err; i++)
+	for (size_t i = 0; i < list->n && !err; i++)
 		err = allow(filter, &list->calls[i]);
 	if (!err)
 		err = seccomp_load(filter); /* sets no_new_privs too */

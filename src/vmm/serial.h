@@ -30,6 +30,9 @@ bool serial_read(struct serial *s, uint16_t port, uint8_t *ret);
 void serial_put(struct serial *s, uint8_t byte);
 size_t serial_room(const struct serial *s);
 
+/* What the guest writes now is lost: board_flush() goes first. */
+bool serial_is_full(const struct serial *s);
+
 /* Its interrupt is asked for. */
 bool serial_pending(const struct serial *s);
 

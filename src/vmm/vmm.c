@@ -26,7 +26,8 @@ struct vmm {
 	struct vmm_config config;
 	struct board board;
 	struct console console;
-	int page; /* the ledger page's file, -1: none */
+	int page;  /* the ledger page's file, -1: none */
+	bool left; /* by us, with a thread that still uses it */
 };
 
 static int open_kernel(const char *path, struct failure *f, struct image_file *ret)
@@ -134,6 +135,7 @@ int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
 		v->board.cpu[i].kvm.fd = -1;
 	v->console = (struct console){.control = -1};
 	pthread_mutex_init(&v->board.lock, NULL);
+	pthread_mutex_init(&v->board.gate, NULL);
 	pthread_mutex_init(&v->board.output_lock, NULL);
 	err = set_up(v, f);
 	if (!err)
@@ -151,6 +153,8 @@ struct vmm *vmm_close(struct vmm *v)
 	if (!v)
 		return NULL;
 	console_close(&v->console);
+	if (v->left)
+		return NULL;
 	for (unsigned i = 0; i < BOARD_CPUS_MAX; i++)
 		kvm_close_cpu(&v->board.cpu[i].kvm);
 	kvm_close(&v->board.kvm);
@@ -162,6 +166,7 @@ struct vmm *vmm_close(struct vmm *v)
 	close_fd(&v->board.initrd.fd);
 	close_fd(&v->board.ended);
 	pthread_mutex_destroy(&v->board.output_lock);
+	pthread_mutex_destroy(&v->board.gate);
 	pthread_mutex_destroy(&v->board.lock);
 	free(v);
 	return NULL;
@@ -173,6 +178,7 @@ int vmm_run(struct vmm *v, struct failure *f)
 
 	if (!err)
 		err = console_serve(&v->console, f);
+	v->left = err == -ETIMEDOUT;
 	if (err)
 		return err;
 	if (v->board.end == BOARD_BROKEN)

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whatever a guest asks of its devices, and however slow its disk is, the monitor answers on its
+ * control socket within a second, and ends within a second of SIGTERM. The guest is vm_attacker.c.
+ * Others may use the CPU too, so the best of some tries counts. What a guest may cost others is in
+ * test_vm_hostile.c.
+ *
+ *     test_vm_bound DESCHED ATTACKER STUCK_DISK
+ *
+ * Exits with 77 where there is no /dev/kvm.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define BOUND	 1.0 /* s */
+#define TRIES	 5
+#define PATIENCE 20 /* s: for what is known to come */
+
+static const char *desched, *attacker, *stuck_disk;
+static char directory[] = "/tmp/test-vm-bound.XXXXXX";
+static char control[64], disk[64], mount_point[64];
+
+struct machine {
+	pid_t pid;
+	int output;
+};
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void pass(double seconds)
+{
+	const struct timespec t = {(time_t)seconds,
+				   (long)((seconds - (double)(time_t)seconds) * 1e9)};
+
+	nanosleep(&t, NULL);
+}
+
+static struct machine start(const char *attack, const char *its_disk)
+{
+	int out[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(open("/dev/null", O_RDWR), STDIN_FILENO);
+		dup2(out[1], STDOUT_FILENO);
+		execl(desched, "desched", "vm", "--kernel", attacker, "--append", attack,
+		      "--control", control, "--disk", its_disk, NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	return (struct machine){pid, out[0]};
+}
+
+/* Reads on, so that the guest goes on, until `text` comes; NULL: for 0.3 s. */
+static bool read_until(struct machine *m, const char *text)
+{
+	struct pollfd p = {m->output, POLLIN, 0};
+	double end = now() + (text ? PATIENCE : 0.3);
+	char got[8192] = "";
+	size_t used = 0;
+
+	while (now() < end) {
+		ssize_t n;
+
+		if (poll(&p, 1, 100) <= 0)
+			continue;
+		n = read(m->output, got + used, sizeof(got) - 1 - used);
+		if (n <= 0)
+			return false;
+		got[used + (size_t)n] = '\0';
+		if (text && strstr(got, text))
+			return true;
+		used = text ? used + (size_t)n : 0;
+	}
+	return !text;
+}
+
+/* How long an answer takes; PATIENCE if there is none. */
+static double ask(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct timeval patience = {.tv_sec = PATIENCE};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	double from = now();
+	char c = 0;
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", control);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(write(fd, "figures\n", 8), 8);
+	while (c != '\n' && read(fd, &c, 1) == 1)
+		;
+	close(fd);
+	return c == '\n' ? now() - from : PATIENCE;
+}
+
+static double end(struct machine *m)
+{
+	double from = now();
+
+	kill(m->pid, SIGTERM);
+	while (now() - from < PATIENCE && !waitpid(m->pid, NULL, WNOHANG))
+		pass(0.01);
+	return now() - from;
+}
+
+static void get_rid_of(struct machine *m)
+{
+	kill(m->pid, SIGKILL);
+	waitpid(m->pid, NULL, WNOHANG); /* the kernel may not let it go while its disk is stuck */
+	close(m->output);
+	unlink(control);
+}
+
+static void within_bound(const char *attack, const char *its_disk)
+{
+	double answered = PATIENCE, ended = PATIENCE;
+
+	for (int i = 0; i < TRIES && (answered > BOUND || ended > BOUND); i++) {
+		struct machine m = start(attack, its_disk);
+
+		assert_true(read_until(&m, "at it"));
+		assert_true(read_until(&m, NULL));
+		answered = ask();
+		ended = end(&m);
+		get_rid_of(&m);
+		if (answered >= PATIENCE || ended >= PATIENCE)
+			break;
+	}
+	if (answered > BOUND || ended > BOUND)
+		fail_msg("'%s': an answer after %.2f s, its end after %.2f s", attack, answered,
+			 ended);
+}
+
+static void attacks(void **state)
+{
+	static const char *const names[] = {"balloon", "disk", "flush", "entropy", "notify"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		within_bound(names[i], disk);
+}
+
+/* In a mount namespace of its own, where nothing that is mounted gets out. */
+static int mount_stuck_disk(pid_t *ret)
+{
+	char path[80];
+	struct stat st;
+
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return -1;
+	*ret = fork();
+	if (!*ret) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(open("/dev/null", O_RDWR), STDERR_FILENO);
+		execl(stuck_disk, "stuck_disk", "-f", mount_point, NULL);
+		_exit(127);
+	}
+	snprintf(path, sizeof(path), "%s/disk", mount_point);
+	for (int i = 0; i < PATIENCE * 20; i++) {
+		if (!stat(path, &st))
+			return 0;
+		if (waitpid(*ret, NULL, WNOHANG))
+			return -1;
+		pass(0.05);
+	}
+	return -1;
+}
+
+/* A disk that does not answer: the guest waits, the user does not. */
+static void disk_is_stuck(void **state)
+{
+	char path[80];
+	pid_t server = -1;
+
+	(void)state;
+	if (geteuid() || access("/dev/fuse", R_OK | W_OK) || mount_stuck_disk(&server))
+		skip();
+	snprintf(path, sizeof(path), "%s/disk", mount_point);
+	within_bound("one", path);
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	umount2(mount_point, MNT_DETACH);
+}
+
+static int set_up(void **state)
+{
+	int fd;
+
+	(void)state;
+	if (!mkdtemp(directory))
+		return -1;
+	snprintf(control, sizeof(control), "%s/control", directory);
+	snprintf(disk, sizeof(disk), "%s/disk", directory);
+	snprintf(mount_point, sizeof(mount_point), "%s/mnt", directory);
+	fd = open(disk, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, (off_t)64 << 30) || mkdir(mount_point, 0700))
+		return -1;
+	return close(fd);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	unlink(disk);
+	rmdir(mount_point);
+	return rmdir(directory);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(attacks),
+		cmocka_unit_test(disk_is_stuck),
+	};
+
+	if (argc != 4)
+		return 2;
+	desched = argv[1];
+	attacker = argv[2];
+	stuck_disk = argv[3];
+	if (access("/dev/kvm", R_OK | W_OK)) {
+		fprintf(stderr, "no /dev/kvm that may be used\n");
+		return 77;
+	}
+	return cmocka_run_group_tests_name("vm_bound", tests, set_up, tear_down);
+}
