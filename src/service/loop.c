@@ -107,11 +107,6 @@ void loop_timer_remove(struct loop *l, struct loop_timer *t)
 		l->next_timer = t->next;
 }
 
-uint64_t loop_next(uint64_t due, uint64_t now, uint64_t interval)
-{
-	return u64_sub_floor(now, due) < interval ? due + interval : now + interval;
-}
-
 static void on_signals(short events, void *data)
 {
 	struct signalfd_siginfo infos[8];
@@ -198,6 +193,13 @@ static void call_watches(struct loop *l)
 			l->watches[i]->ready(l->fds[i].revents, l->watches[i]->data);
 }
 
+static uint64_t next_due(const struct loop_timer *t, uint64_t now)
+{
+	if (!t->interval)
+		return LOOP_NEVER;
+	return now - t->due < t->interval ? t->due + t->interval : now + t->interval;
+}
+
 static void call_timers(struct loop *l)
 {
 	uint64_t now = clock_mono();
@@ -206,7 +208,7 @@ static void call_timers(struct loop *l)
 		l->next_timer = t->next;
 		if (t->due > now)
 			continue;
-		t->due = LOOP_NEVER;
+		t->due = next_due(t, now);
 		t->fire(now, t->data);
 	}
 	l->next_timer = NULL;

@@ -29,8 +29,9 @@ struct loop_watch {
 };
 
 struct loop_timer {
-	uint64_t due; /* ns, CLOCK_MONOTONIC; LOOP_NEVER: off. May be changed at any time */
-	void (*fire)(uint64_t now, void *data); /* `due` is LOOP_NEVER by then */
+	uint64_t due;	   /* ns, CLOCK_MONOTONIC; LOOP_NEVER: off. May be changed at any time */
+	uint64_t interval; /* ns from one time to the next, missed ones left out; 0: once */
+	void (*fire)(uint64_t now, void *data); /* `due` is the next time by then, or LOOP_NEVER */
 	void *data;
 	struct loop_timer *next; /* the loop's */
 };
@@ -50,9 +51,6 @@ void loop_unwatch(struct loop *l, struct loop_watch *w);
 
 void loop_timer_add(struct loop *l, struct loop_timer *t);
 void loop_timer_remove(struct loop *l, struct loop_timer *t);
-
-/* The next time in a row of `interval`: rounds that were missed are left out. */
-uint64_t loop_next(uint64_t due, uint64_t now, uint64_t interval);
 
 /* Turns until loop_stop(). -errno of poll(2). */
 int loop_run(struct loop *l);

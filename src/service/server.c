@@ -5,7 +5,7 @@
 #include "base/units.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -46,7 +46,6 @@ struct server {
 	unsigned n;
 	uint64_t events;
 	size_t unsent;
-	int fd_limit;
 };
 
 /* Rounds are made while there is something to count. */
@@ -345,11 +344,11 @@ static int add_client(struct server *s, int fd, uid_t uid)
 	return 0;
 }
 
-static bool has_place(struct server *s, int fd, uid_t uid)
+static bool has_place(struct server *s, uid_t uid)
 {
 	if (clients_of(s, uid) >= s->limits.per_uid)
 		return make_place(s, uid);
-	if (s->n >= s->limits.clients || fd >= s->fd_limit)
+	if (s->n >= s->limits.clients)
 		return make_place(s, NO_UID);
 	return true;
 }
@@ -360,7 +359,7 @@ static void admit(struct server *s, int fd)
 	socklen_t size = sizeof(peer);
 
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-	if (!has_place(s, fd, peer.uid)) {
+	if (!has_place(s, peer.uid)) {
 		s->counters.refused++;
 		close(fd);
 	} else if (add_client(s, fd, peer.uid)) {
@@ -392,13 +391,28 @@ static void on_listener(short events, void *data)
 	}
 }
 
-static int fd_limit(void)
+/* Descriptors are given out from the lowest on: `next` is what the first client would get. Of few,
+ * most are left to the rest of the process. */
+static unsigned places(unsigned wanted, uint64_t next)
 {
 	struct rlimit files;
+	uint64_t free_fds;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur > INT_MAX)
-		return INT_MAX;
-	return (int)u64_sub_floor(files.rlim_cur, SPARE_FDS);
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return wanted;
+	free_fds = u64_sub_floor(files.rlim_cur, next);
+	free_fds -= u64_min(SPARE_FDS, free_fds - free_fds / 4);
+	return (unsigned)u64_max(1, u64_min(wanted, free_fds));
+}
+
+static uint64_t next_fd(int fd)
+{
+	int next = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (next < 0)
+		return UINT64_MAX;
+	close(next);
+	return (uint64_t)(next > fd ? next : fd + 1);
 }
 
 int server_new(struct loop *loop, int fd, const struct server_limits *limits,
@@ -411,9 +425,9 @@ int server_new(struct loop *loop, int fd, const struct server_limits *limits,
 		return -ENOMEM;
 	s->loop = loop;
 	s->limits = *limits;
+	s->limits.clients = places(limits->clients, next_fd(fd));
 	s->answer = answer;
 	s->data = data;
-	s->fd_limit = fd_limit();
 	s->listener = (struct loop_watch){
 		.fd = fd, .events = POLLIN, .ready = on_listener, .data = s};
 	s->work = (struct loop_timer){.due = LOOP_NEVER, .fire = on_work, .data = s};

@@ -14,14 +14,14 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	policy) echo base ledger policy ;;
 	sim) echo base ledger policy sim ;;
 	host) echo base ledger bpf policy host ;;
-	guest) echo base service ledger bpf policy guest ;;
+	guest) echo base ledger bpf policy guest ;;
 	daemon) echo base service ledger bpf policy guest daemon ;;
 	lab) echo base ledger bpf policy host lab ;;
 	recording) echo base ledger recording ;;
 	screen) echo base ledger guest recording screen ;;
 	doctor) echo base doctor ;;
 	correct) echo base ledger recording correct ;;
-	view) echo base service ledger bpf guest view ;;
+	view) echo base ledger bpf guest view ;;
 	vmm) echo base service ledger policy vmm ;;
 	ticks) echo base ledger bpf policy sim host ticks ;;
 	cmd) (cd src && echo *) ;;
