@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* desched vm: runs one virtual machine, whose timer interrupts follow a policy. */
-#include "base/cleanup.h"
+#include "base/newfile.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "vmm/vmm.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/prctl.h>
+#include <unistd.h>
 
 static uint64_t memory = 64, cpus = 1;
 static const char *policy = "desched", *json_file;
@@ -52,32 +52,63 @@ static int complain(const struct failure *f, int status)
 	return status;
 }
 
-/* The file is opened before the guest runs, since it may not be afterwards. */
-static int open_json(FILE **ret, struct failure *f)
+static void notice(const char *text)
 {
-	if (!json_file)
-		return 0;
-	*ret = fopen(json_file, "we");
-	return *ret ? 0 : failure_errno(f, -errno, "%s", json_file);
+	fprintf(stderr, "desched vm: %s\n", text);
 }
 
-static void write_json(struct vmm *v, FILE *to)
+/* The file is opened before the guest runs, since it may not be afterwards. */
+static int open_json(struct newfile *ret, struct failure *f)
+{
+	int err = json_file ? newfile_open(json_file, 0, NEWFILE_STREAMS, ret) : 0;
+
+	return err ? failure_errno(f, err, "%s", json_file) : 0;
+}
+
+static int write_json(struct vmm *v, struct newfile *to, struct failure *f)
 {
 	json_t *json = vmm_figures(v);
+	int err = json ? 0 : -ENOMEM;
 
-	json_dumpf(json, to, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-	fputc('\n', to);
-	fflush(to);
+	if (!err && json_dumpf(json, to->to, JSON_INDENT(1) | JSON_REAL_PRECISION(9)))
+		err = ferror(to->to) ? 0 : -ENOMEM;
 	json_decref(json);
+	if (err) {
+		newfile_abandon(to);
+	} else {
+		fputc('\n', to->to);
+		err = newfile_commit(to);
+	}
+	return err ? failure_errno(f, err, "%s: the figures are lost", json_file) : 0;
+}
+
+/* From the start of the machine to its end. */
+static int run(struct newfile *to)
+{
+	struct failure f = {""};
+	struct vmm *v;
+	int status = 0;
+
+	if (vmm_open(&config, &f, &v)) {
+		newfile_abandon(to);
+		return complain(&f, 1);
+	}
+	if (isatty(STDIN_FILENO))
+		notice("Ctrl-] ends it");
+	if (vmm_run(v, &f))
+		status = complain(&f, 1);
+	if (to->to && write_json(v, to, &f))
+		status = complain(&f, 1);
+	vmm_close(v);
+	return status;
 }
 
 int cmd_vm(int argc, char **argv)
 {
-	_cleanup_(close_file) FILE *to = NULL;
+	struct newfile to = {.dir = -1};
 	struct failure f = {""};
-	struct vmm *v;
 	bool help;
-	int found, err;
+	int found;
 
 	if (options_parse(&command_vm, argc, argv, &f, &help) < 0)
 		return complain(&f, 2);
@@ -93,14 +124,6 @@ int cmd_vm(int argc, char **argv)
 	config.policy = (enum tick_policy)found;
 	config.memory = memory * MIB;
 	config.cpus = (unsigned)cpus;
-	err = open_json(&to, &f);
-	if (!err)
-		err = vmm_open(&config, &f, &v);
-	if (err)
-		return complain(&f, 1);
-	err = vmm_run(v, &f);
-	if (to)
-		write_json(v, to);
-	vmm_close(v);
-	return err ? complain(&f, 1) : 0;
+	config.notice = notice;
+	return open_json(&to, &f) ? complain(&f, 1) : run(&to);
 }

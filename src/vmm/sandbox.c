@@ -58,13 +58,21 @@ static const struct call vcpu_calls[] = {
 };
 
 static const struct call main_calls[] = {
-	CALL(ppoll),   CALL(poll),	   CALL(read),		 CALL(write),
-	CALL(accept4), CALL(close),	   CALL(futex),		 CALL(clock_gettime),
+	CALL(ppoll),	      CALL(poll),
+	CALL(read),	      CALL(write),
+	CALL(accept4), /* these: peers */
+	CALL(getsockopt),     CALL(recvfrom),
+	CALL(sendto),	      CALL(close),
+	CALL(futex),	      CALL(clock_gettime),
 	CALL(tgkill), /* wakes the vCPU */
-	CALL(getpid),  CALL(rt_sigreturn), CALL(rt_sigprocmask), CALL(restart_syscall),
+	CALL(getpid),	      CALL(rt_sigreturn),
+	CALL(rt_sigprocmask), CALL(restart_syscall),
 	CALL(ioctl), /* the terminal's settings */
-	CALL(fstat),   CALL(newfstatat),   CALL(lseek),		 CALL(brk),
-	CALL(munmap),  CALL(exit_group),   CALL(unlink),
+	CALL(fstat),	      CALL(newfstatat),
+	CALL(lseek),	      CALL(brk),
+	CALL(munmap),	      CALL(exit_group),
+	CALL(unlink),	      CALL(linkat), /* these: the file of figures, at the end */
+	CALL(renameat),	      CALL(unlinkat),
 };
 
 static const struct list {

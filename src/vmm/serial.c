@@ -51,6 +51,7 @@ bool serial_pending(const struct serial *s)
 
 static void transmit(struct serial *s, uint8_t value)
 {
+	s->written++;
 	if (s->modem & LOOP)
 		serial_put(s, value);
 	else if (!serial_is_full(s))

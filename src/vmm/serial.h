@@ -19,6 +19,7 @@ struct serial {
 	uint8_t in[256], out[256];
 	uint8_t in_head, in_tail; /* one is always free */
 	uint16_t out_used;
+	uint64_t written; /* bytes by the guest, since it began */
 	uint64_t dropped; /* bytes that came while the guest did not read */
 };
 

@@ -120,6 +120,16 @@ static int set_up(struct vmm *v, struct failure *f)
 	return m->ended < 0 ? failure_errno(f, -errno, "eventfd") : 0;
 }
 
+/* A kernel that somebody else has made may be too much for this KVM. */
+static int open_console(struct vmm *v, struct failure *f)
+{
+	int err = console_open(&v->console, &v->board, v->config.control, f);
+
+	if (!err && v->config.kernel)
+		v->console.notice = v->config.notice;
+	return err;
+}
+
 int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
 {
 	struct vmm *v = calloc(1, sizeof(*v));
@@ -133,13 +143,13 @@ int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
 	v->board.kvm = (struct kvm){.system = -1, .vm = -1};
 	for (unsigned i = 0; i < BOARD_CPUS_MAX; i++)
 		v->board.cpu[i].kvm.fd = -1;
-	v->console = (struct console){.control = -1};
+	v->console = (struct console){.listener.fd = -1, .input.fd = -1};
 	pthread_mutex_init(&v->board.lock, NULL);
 	pthread_mutex_init(&v->board.gate, NULL);
 	pthread_mutex_init(&v->board.output_lock, NULL);
 	err = set_up(v, f);
 	if (!err)
-		err = console_open(&v->console, &v->board, c->control, f);
+		err = open_console(v, f);
 	if (err) {
 		vmm_close(v);
 		return err;

@@ -27,6 +27,8 @@ struct vmm_config {
 	enum tick_policy policy;
 	bool read_only; /* the disk */
 	bool no_reboot; /* a reset ends the VM */
+	void (*notice)(
+		const char *text); /* while it runs: what its user should know; NULL: nobody */
 };
 
 struct vmm;
