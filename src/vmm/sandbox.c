@@ -2,13 +2,12 @@
 #include "vmm/sandbox.h"
 
 #include "base/units.h"
+#include "service/filter.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
-#include <pthread.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 
 #define ANY 0
 
@@ -55,6 +54,7 @@ static const struct call vcpu_calls[] = {
 	CALL(exit_group),
 	CALL(munmap),
 	CALL(rseq),
+	CALL(set_robust_list),
 };
 
 static const struct call main_calls[] = {
@@ -106,48 +106,24 @@ unsigned sandbox_size(enum sandbox which)
 #endif
 #endif
 
-#ifdef SANITIZED
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
 
 int sandbox_enter(enum sandbox which)
 {
-	(void)which;
-	return 0;
-}
-
-#else
-
-static int allow(scmp_filter_ctx filter, const struct call *c)
-{
-	if (c->second == ANY)
-		return seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 0);
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 1,
-				SCMP_A1(SCMP_CMP_EQ, c->second));
-}
-
-static int load(const struct list *list)
-{
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int err = filter ? 0 : -ENOMEM;
-
-	for (size_t i = 0; i < list->n && !err; i++)
-		err = allow(filter, &list->calls[i]);
-	if (!err)
-		err = seccomp_load(filter); /* sets no_new_privs too */
-	if (filter)
-		seccomp_release(filter);
-	return err;
-}
-
-int sandbox_enter(enum sandbox which)
-{
-	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER; /* for libseccomp */
+	const struct list *l = &lists[which];
+	struct filter filter;
 	int err;
 
-	pthread_mutex_lock(&one_at_a_time);
-	err = load(&lists[which]);
-	pthread_mutex_unlock(&one_at_a_time);
+	filter_begin(&filter);
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->calls[i].second == ANY)
+			filter_allow(&filter, &l->calls[i].number, 1);
+		else
+			filter_allow_with(&filter, l->calls[i].number, 1, l->calls[i].second);
+	}
+	err = SANITIZED ? 0 : filter_load(&filter, SECCOMP_RET_KILL_PROCESS, false);
 	errno = -err;
 	return err;
 }
-
-#endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whatever a guest asks of its devices, and however slow its disk is, the monitor answers on its
- * control socket within a second, and ends within a second of SIGTERM. The guest is vm_attacker.c.
- * Others may use the CPU too, so the best of some tries counts. What a guest may cost others is in
- * test_vm_hostile.c.
+ * control socket within a second, and ends within a second of SIGTERM; whatever other peers do
+ * there, a peer is answered; of a guest that says nothing its user hears within 5 s. The guest is
+ * vm_attacker.c. Others may use the CPU too, so the best of some tries counts. What a guest may
+ * cost others is in test_vm_hostile.c.
  *
  *     test_vm_bound DESCHED ATTACKER STUCK_DISK
  *
@@ -32,16 +33,18 @@
 #include <cmocka.h>
 
 #define BOUND	 1.0 /* s */
+#define SILENCE	 5.0 /* s */
+#define PEERS	 64
 #define TRIES	 5
 #define PATIENCE 20 /* s: for what is known to come */
 
 static const char *desched, *attacker, *stuck_disk;
 static char directory[] = "/tmp/test-vm-bound.XXXXXX";
-static char control[64], disk[64], mount_point[64];
+static char control[64], disk[64], other_disk[64], mount_point[64];
 
 struct machine {
 	pid_t pid;
-	int output;
+	int output, errors;
 };
 
 static double now(void)
@@ -62,27 +65,29 @@ static void pass(double seconds)
 
 static struct machine start(const char *attack, const char *its_disk)
 {
-	int out[2];
+	int out[2], errors[2];
 	pid_t pid;
 
-	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC) | pipe2(errors, O_CLOEXEC), 0);
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(open("/dev/null", O_RDWR), STDIN_FILENO);
 		dup2(out[1], STDOUT_FILENO);
+		dup2(errors[1], STDERR_FILENO);
 		execl(desched, "desched", "vm", "--kernel", attacker, "--append", attack,
 		      "--control", control, "--disk", its_disk, NULL);
 		_exit(127);
 	}
 	close(out[1]);
-	return (struct machine){pid, out[0]};
+	close(errors[1]);
+	return (struct machine){pid, out[0], errors[0]};
 }
 
 /* Reads on, so that the guest goes on, until `text` comes; NULL: for 0.3 s. */
-static bool read_until(struct machine *m, const char *text)
+static bool read_until(int fd, const char *text)
 {
-	struct pollfd p = {m->output, POLLIN, 0};
+	struct pollfd p = {fd, POLLIN, 0};
 	double end = now() + (text ? PATIENCE : 0.3);
 	char got[8192] = "";
 	size_t used = 0;
@@ -92,7 +97,7 @@ static bool read_until(struct machine *m, const char *text)
 
 		if (poll(&p, 1, 100) <= 0)
 			continue;
-		n = read(m->output, got + used, sizeof(got) - 1 - used);
+		n = read(fd, got + used, sizeof(got) - 1 - used);
 		if (n <= 0)
 			return false;
 		got[used + (size_t)n] = '\0';
@@ -103,18 +108,25 @@ static bool read_until(struct machine *m, const char *text)
 	return !text;
 }
 
-/* How long an answer takes; PATIENCE if there is none. */
-static double ask(void)
+static int connect_to_it(void)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	struct timeval patience = {.tv_sec = PATIENCE};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	double from = now();
-	char c = 0;
 
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", control);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+/* How long an answer takes; PATIENCE if there is none. */
+static double ask(void)
+{
+	double from = now();
+	int fd = connect_to_it();
+	char c = 0;
+
 	assert_int_equal(write(fd, "figures\n", 8), 8);
 	while (c != '\n' && read(fd, &c, 1) == 1)
 		;
@@ -122,22 +134,27 @@ static double ask(void)
 	return c == '\n' ? now() - from : PATIENCE;
 }
 
-static double end(struct machine *m)
+/* How long it takes until it is gone; PATIENCE and more if it does not go. */
+static double end_by(struct machine *m, int number)
 {
 	double from = now();
 
-	kill(m->pid, SIGTERM);
+	kill(m->pid, number);
 	while (now() - from < PATIENCE && !waitpid(m->pid, NULL, WNOHANG))
 		pass(0.01);
 	return now() - from;
 }
 
+static double end(struct machine *m)
+{
+	return end_by(m, SIGTERM);
+}
+
 static void get_rid_of(struct machine *m)
 {
-	kill(m->pid, SIGKILL);
-	waitpid(m->pid, NULL, WNOHANG); /* the kernel may not let it go while its disk is stuck */
+	end_by(m, SIGKILL);
 	close(m->output);
-	unlink(control);
+	close(m->errors);
 }
 
 static void within_bound(const char *attack, const char *its_disk)
@@ -147,8 +164,8 @@ static void within_bound(const char *attack, const char *its_disk)
 	for (int i = 0; i < TRIES && (answered > BOUND || ended > BOUND); i++) {
 		struct machine m = start(attack, its_disk);
 
-		assert_true(read_until(&m, "at it"));
-		assert_true(read_until(&m, NULL));
+		assert_true(read_until(m.output, "at it"));
+		assert_true(read_until(m.output, NULL));
 		answered = ask();
 		ended = end(&m);
 		get_rid_of(&m);
@@ -167,6 +184,92 @@ static void attacks(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		within_bound(names[i], disk);
+}
+
+/* Peers that say nothing, that stop in the middle of a request, that do not read their answers, in
+ * turns, and more of them than there is place for. */
+static void crowd(int *peers)
+{
+	for (int i = 0; i < PEERS; i++) {
+		peers[i] = connect_to_it();
+		if (i % 3 == 1)
+			assert_int_equal(write(peers[i], "figu", 4), 4);
+		for (int k = 0; i % 3 == 2 && k < 200; k++)
+			send(peers[i], "figures\n", 8, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+}
+
+/* The next one is answered, and the machine ends. */
+static void peers_hold_nobody(void **state)
+{
+	double answered = PATIENCE, ended = PATIENCE;
+	int peers[PEERS];
+
+	(void)state;
+	for (int i = 0; i < TRIES && (answered > BOUND || ended > BOUND); i++) {
+		struct machine m = start("notify", disk);
+
+		assert_true(read_until(m.output, "at it"));
+		crowd(peers);
+		answered = ask();
+		ended = end(&m);
+		get_rid_of(&m);
+		for (int k = 0; k < PEERS; k++)
+			close(peers[k]);
+		if (answered >= PATIENCE)
+			break;
+	}
+	if (answered > BOUND || ended > BOUND)
+		fail_msg("an answer after %.2f s, its end after %.2f s", answered, ended);
+}
+
+/* The socket that a killed machine leaves is taken over; one that is served, or a file, is not. */
+static void socket_is_taken_over(void **state)
+{
+	struct machine m = start("notify", disk), other;
+	char text[16] = "";
+	int fd;
+
+	(void)state;
+	assert_true(read_until(m.output, "at it"));
+	get_rid_of(&m);
+	assert_int_equal(access(control, F_OK), 0);
+	m = start("notify", disk);
+	assert_true(read_until(m.output, "at it"));
+	other = start("notify", other_disk);
+	assert_true(read_until(other.errors, "another program serves it"));
+	get_rid_of(&other);
+	assert_true(ask() < PATIENCE);
+	end(&m);
+	get_rid_of(&m);
+	assert_int_not_equal(access(control, F_OK), 0);
+	fd = open(control, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, "precious", 8), 8);
+	m = start("notify", disk);
+	assert_true(read_until(m.errors, "not a socket"));
+	get_rid_of(&m);
+	assert_int_equal(pread(fd, text, sizeof(text), 0), 8);
+	close(fd);
+	assert_int_equal(unlink(control), 0);
+}
+
+/* A guest that says nothing: its user is told why that may be. */
+static void silence_is_told(void **state)
+{
+	double from = now(), told = 0;
+
+	(void)state;
+	for (int i = 0; i < TRIES && (!i || told > SILENCE); i++) {
+		struct machine m = start("quiet", disk);
+
+		from = now();
+		assert_true(read_until(m.errors, "the guest has said nothing"));
+		told = now() - from;
+		end(&m);
+		get_rid_of(&m);
+	}
+	if (told > SILENCE)
+		fail_msg("told after %.2f s", told);
 }
 
 /* In a mount namespace of its own, where nothing that is mounted gets out. */
@@ -221,6 +324,10 @@ static int set_up(void **state)
 	snprintf(control, sizeof(control), "%s/control", directory);
 	snprintf(disk, sizeof(disk), "%s/disk", directory);
 	snprintf(mount_point, sizeof(mount_point), "%s/mnt", directory);
+	snprintf(other_disk, sizeof(other_disk), "%s/other", directory);
+	fd = open(other_disk, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, 512) || close(fd))
+		return -1;
 	fd = open(disk, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)64 << 30) || mkdir(mount_point, 0700))
 		return -1;
@@ -231,6 +338,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	unlink(disk);
+	unlink(other_disk);
 	rmdir(mount_point);
 	return rmdir(directory);
 }
@@ -239,6 +347,9 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attacks),
+		cmocka_unit_test(peers_hold_nobody),
+		cmocka_unit_test(socket_is_taken_over),
+		cmocka_unit_test(silence_is_told),
 		cmocka_unit_test(disk_is_stuck),
 	};
 
