@@ -157,7 +157,7 @@ static void get_rid_of(struct machine *m)
 	close(m->errors);
 }
 
-static void within_bound(const char *attack, const char *its_disk)
+static void within_bound(const char *attack, const char *its_disk, int number)
 {
 	double answered = PATIENCE, ended = PATIENCE;
 
@@ -167,7 +167,7 @@ static void within_bound(const char *attack, const char *its_disk)
 		assert_true(read_until(m.output, "at it"));
 		assert_true(read_until(m.output, NULL));
 		answered = ask();
-		ended = end(&m);
+		ended = end_by(&m, number);
 		get_rid_of(&m);
 		if (answered >= PATIENCE || ended >= PATIENCE)
 			break;
@@ -180,10 +180,11 @@ static void within_bound(const char *attack, const char *its_disk)
 static void attacks(void **state)
 {
 	static const char *const names[] = {"balloon", "disk", "flush", "entropy", "notify"};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		within_bound(names[i], disk);
+		within_bound(names[i], disk, numbers[i % 3]);
 }
 
 /* Peers that say nothing, that stop in the middle of a request, that do not read their answers, in
@@ -308,7 +309,7 @@ static void disk_is_stuck(void **state)
 	if (geteuid() || access("/dev/fuse", R_OK | W_OK) || mount_stuck_disk(&server))
 		skip();
 	snprintf(path, sizeof(path), "%s/disk", mount_point);
-	within_bound("one", path);
+	within_bound("one", path, SIGTERM);
 	kill(server, SIGKILL);
 	waitpid(server, NULL, 0);
 	umount2(mount_point, MNT_DETACH);
