@@ -144,7 +144,7 @@ static bool take_from(struct virtio *v, uint32_t number, struct virtio_job *ret)
 
 bool virtio_take(struct virtio *v, struct virtio_job *ret)
 {
-	if (v->busy)
+	if (v->busy || v->hurry)
 		return false;
 	for (uint32_t i = 0; i < v->ops->queues && works(v) && !v->busy; i++)
 		v->busy = take_from(v, i, ret);
@@ -160,7 +160,7 @@ void virtio_put(struct virtio *v, const struct virtio_job *j, int outcome)
 {
 	struct virtio_queue *q = &v->queues[j->queue];
 
-	v->busy = v->hurry = false;
+	v->busy = false;
 	v->tally += j->tally;
 	if (outcome < 0)
 		give_up(v);
@@ -301,6 +301,7 @@ bool virtio_write(struct virtio *v, uint32_t offset, unsigned size, uint32_t val
 		__atomic_store_n(&v->hurry, true, __ATOMIC_RELAXED);
 		return false;
 	}
+	v->hurry &= v->busy; /* what was to be stopped rests, and the one who wanted that is here */
 	write_register(v, offset, value);
 	return true;
 }

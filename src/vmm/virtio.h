@@ -83,7 +83,8 @@ struct virtio {
 	uint32_t interrupt, generation;
 	bool edge;  /* an interrupt is to be raised */
 	bool busy;  /* a thread has a job */
-	bool hurry; /* ... and is to give it back: the driver wants to stop the device or a queue */
+	bool hurry; /* ... and is to give it back, and to take none: the driver wants to stop the
+		     * device or a queue, and tries again */
 	struct virtio_queue queues[VIRTIO_QUEUES];
 	uint64_t served, refused; /* chains */
 	uint64_t tally;		  /* a disk: requests that failed; a balloon: pages dropped */

@@ -424,9 +424,10 @@ static void escape_key(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		shell("(until grep -q 'tickos: ' $T/tty; do sleep 0.1; done; printf '\\035'; "
-		      "sleep 5) 2> /dev/null | timeout -s KILL 60 script -qec '\"$D\" vm --memory "
-		      "4 --json $T/t' $T/tty > /dev/null; grep -q 'Ctrl-\\] ends it' $T/tty"),
+		shell("(for i in $(seq 300); do grep -q 'tickos: ' $T/tty && break; sleep 0.1; "
+		      "done; printf '\\035'; sleep 1) 2> /dev/null | timeout -s KILL 60 "
+		      "script -qefc '\"$D\" vm --memory 4 --json $T/t' $T/tty > /dev/null && "
+		      "grep -q 'Ctrl-\\] ends it' $T/tty"),
 		0);
 	json_decref(load("t"));
 }

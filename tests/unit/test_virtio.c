@@ -369,6 +369,7 @@ static void stopped_while_at_work(void **state)
 		assert_true(b.virtio.hurry);
 		virtio_put(&b.virtio, &j, 1);
 		assert_int_equal(used()->idx, 0);
+		assert_false(virtio_take(&b.virtio, &j)); /* not before the driver */
 		assert_true(virtio_write(&b.virtio, writes[i][0], 4, writes[i][1]));
 		assert_int_equal(get(&b.virtio, 0x44), 0);
 		assert_false(virtio_take(&b.virtio, &j));
