@@ -87,7 +87,7 @@ static int run(struct newfile *to)
 {
 	struct failure f = {""};
 	struct vmm *v;
-	int status = 0;
+	int status = 0, err;
 
 	if (vmm_open(&config, &f, &v)) {
 		newfile_abandon(to);
@@ -95,11 +95,14 @@ static int run(struct newfile *to)
 	}
 	if (isatty(STDIN_FILENO))
 		notice("Ctrl-] ends it");
-	if (vmm_run(v, &f))
+	err = vmm_run(v, &f);
+	if (err)
 		status = complain(&f, 1);
 	if (to->to && write_json(v, to, &f))
 		status = complain(&f, 1);
 	vmm_close(v);
+	if (err == -ETIMEDOUT)
+		_exit(status); /* nothing waits for the thread that is still there */
 	return status;
 }
 

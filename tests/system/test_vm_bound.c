@@ -340,6 +340,7 @@ static int tear_down(void **state)
 	(void)state;
 	unlink(disk);
 	unlink(other_disk);
+	unlink(control);
 	rmdir(mount_point);
 	return rmdir(directory);
 }
