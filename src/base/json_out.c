@@ -39,6 +39,30 @@ int json_out_print(json_t *o, size_t flags, FILE *to, const char *what, struct f
 	return failed ? failure_errno(f, errno ? -errno : -EIO, "%s", what) : 0;
 }
 
+int json_out_commit(json_t *o, size_t flags, struct newfile *to, const char *path,
+		    struct failure *f)
+{
+	int err = json_out_print(o, flags, to->to, path, f);
+
+	if (err == -ENOMEM) {
+		newfile_abandon(to);
+		return err;
+	}
+	err = newfile_commit(to); /* which knows what else went wrong */
+	return err ? failure_errno(f, err, "%s", path) : 0;
+}
+
+int json_out_write(json_t *o, size_t flags, const char *path, struct failure *f)
+{
+	struct newfile to;
+	int err = newfile_open(path, 0, NEWFILE_STREAMS, &to);
+
+	if (!err)
+		return json_out_commit(o, flags, &to, path, f);
+	json_decref(o);
+	return failure_errno(f, err, "%s", path);
+}
+
 char *json_out_text(const json_t *o, size_t flags)
 {
 	bool complete = !atomic_exchange(&short_of_memory, false);

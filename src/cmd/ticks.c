@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* desched ticks: what each tick policy does to guests that count their ticks, on real VMs. */
 #include "ticks/ticks.h"
-#include "base/cleanup.h"
 #include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
@@ -49,15 +48,11 @@ static void progress(const char *what, void *data)
 
 static int write_json(const struct ticks *t, struct failure *f)
 {
-	_cleanup_(close_file) FILE *file = NULL;
 	const size_t flags = JSON_INDENT(1) | JSON_REAL_PRECISION(9);
 
-	if (!json.file)
-		return json_out_print(ticks_json(t), flags, stdout, "standard output", f);
-	file = fopen(json.file, "we");
-	if (!file)
-		return failure_errno(f, -errno, "%s", json.file);
-	return json_out_print(ticks_json(t), flags, file, json.file, f);
+	if (json.file)
+		return json_out_write(ticks_json(t), flags, json.file, f);
+	return json_out_print(ticks_json(t), flags, stdout, "standard output", f);
 }
 
 static int run(char **operands, int n, struct failure *f)

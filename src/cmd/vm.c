@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* desched vm: runs one virtual machine, whose timer interrupts follow a policy. */
-#include "base/cleanup.h"
 #include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
@@ -8,7 +7,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/prctl.h>
+#include <unistd.h>
+
+#define FLAGS (JSON_INDENT(1) | JSON_REAL_PRECISION(9))
 
 static uint64_t memory = 64, cpus = 1;
 static struct option_choice policy = {"desched", tick_policy_name};
@@ -52,20 +53,52 @@ const struct command command_vm = {
 	.run = run,
 };
 
-/* The file is opened before the guest runs, since it may not be afterwards. */
-static int open_json(FILE **ret, struct failure *f)
+static void notice(const char *text)
 {
-	if (!json.file)
-		return 0;
-	*ret = fopen(json.file, "we");
-	return *ret ? 0 : failure_errno(f, -errno, "%s", json.file);
+	fprintf(stderr, "desched vm: %s\n", text);
+}
+
+/* The file is opened before the guest runs, since it may not be afterwards. */
+static int open_json(struct newfile *ret, struct failure *f)
+{
+	int err = json.file ? newfile_open(json.file, 0, NEWFILE_STREAMS, ret) : 0;
+
+	return err ? failure_errno(f, err, "%s", json.file) : 0;
+}
+
+/* From the start of the machine to its end. */
+static int run_machine(struct newfile *to, struct failure *f)
+{
+	struct failure lost;
+	struct vmm *v;
+	int err = vmm_open(&config, f, &v);
+
+	if (err) {
+		newfile_abandon(to);
+		return err;
+	}
+	if (isatty(STDIN_FILENO))
+		notice("Ctrl-] ends it");
+	err = vmm_run(v, f);
+	if (to->to && json_out_commit(vmm_figures(v), FLAGS, to, json.file, &lost)) {
+		if (err)
+			notice(lost.text);
+		else
+			*f = lost;
+		err = err ? err : -EIO;
+	}
+	vmm_close(v);
+	if (err == -ETIMEDOUT) { /* nothing waits for the thread that is still there */
+		notice(f->text);
+		_exit(COMMAND_FAILED);
+	}
+	return err;
 }
 
 static int run(char **operands, int n, struct failure *f)
 {
-	_cleanup_(close_file) FILE *to = NULL;
-	struct vmm *v;
-	int err, err_json = 0;
+	struct newfile to = {.dir = -1};
+	int err;
 
 	(void)operands;
 	(void)n;
@@ -75,15 +108,7 @@ static int run(char **operands, int n, struct failure *f)
 	config.policy = (enum tick_policy)tick_find(policy.value);
 	config.memory = memory * MIB;
 	config.cpus = (unsigned)cpus;
+	config.notice = notice;
 	err = open_json(&to, f);
-	if (!err)
-		err = vmm_open(&config, f, &v);
-	if (err)
-		return err;
-	err = vmm_run(v, f);
-	if (to)
-		err_json = json_out_print(vmm_figures(v), JSON_INDENT(1) | JSON_REAL_PRECISION(9),
-					  to, json.file, f);
-	vmm_close(v);
-	return err ? err : err_json;
+	return err ? err : run_machine(&to, f);
 }

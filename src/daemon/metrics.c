@@ -2,14 +2,15 @@
 #include "daemon/metrics.h"
 
 #include "base/cleanup.h"
+#include "base/newfile.h"
 #include "base/units.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef double (*value_fn)(const struct metrics_input *in);
 
@@ -190,6 +191,34 @@ static void put_lag(FILE *to, const struct metrics_input *in)
 	fprintf(to, "desched_clock_error_seconds %.9f\n", clock_error(in));
 }
 
+static const struct {
+	const char *event;
+	size_t offset; /* in struct server_counters */
+} client_events[] = {
+	{"accepted", offsetof(struct server_counters, accepted)},
+	{"answered", offsetof(struct server_counters, answered)},
+	{"refused", offsetof(struct server_counters, refused)},
+	{"dropped_idle", offsetof(struct server_counters, dropped_idle)},
+	{"dropped_late", offsetof(struct server_counters, dropped_late)},
+	{"dropped_slow", offsetof(struct server_counters, dropped_slow)},
+	{"dropped_long", offsetof(struct server_counters, dropped_long)},
+	{"failed", offsetof(struct server_counters, failed)},
+	{"paused", offsetof(struct server_counters, pauses)},
+};
+
+static void put_clients(FILE *to, const struct server_counters *c)
+{
+	static const char name[] = "desched_client_events_total";
+
+	put_head(to, name, "counter", "what clients of the socket did, or had done to them");
+	for (size_t i = 0; i < ARRAY_SIZE(client_events); i++) {
+		const void *at = (const char *)c + client_events[i].offset;
+
+		fprintf(to, "%s{event=\"%s\"} %" PRIu64 "\n", name, client_events[i].event,
+			*(const uint64_t *)at);
+	}
+}
+
 static int put_all(FILE *to, const struct metrics_input *in)
 {
 	const struct snapshot *s = in->snapshot;
@@ -203,6 +232,7 @@ static int put_all(FILE *to, const struct metrics_input *in)
 	}
 	if (in->clock->known)
 		put_lag(to, in);
+	put_clients(to, in->clients);
 	put_cpus(to, s, "", false);
 	put_cpus(to, s, "idle_", true);
 	return put_processes(to, s, in->processes);
@@ -228,41 +258,9 @@ int metrics_text(const struct metrics_input *in, char **ret)
 	return 0;
 }
 
-static int write_new(const char *path, const char *text)
-{
-	_cleanup_(close_fd) int fd = open(
-		path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	size_t size = strlen(text);
-
-	if (fd < 0)
-		return -errno;
-	if (fchmod(fd, 0644))
-		return -errno;
-	while (size) {
-		ssize_t n = write(fd, text, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		text += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
+/* Node_exporter may read it, whatever our umask is. It is as good as old when the machine comes up
+ * again: not worth waiting for a disk. */
 int metrics_write_file(const char *path, const char *text)
 {
-	_cleanup_(free_ptr) char *new = NULL;
-	int err;
-
-	/* node_exporter reads *.prom: the unfinished one is none. */
-	if (asprintf(&new, "%s.new", path) < 0)
-		return -ENOMEM;
-	err = write_new(new, text);
-	if (!err && rename(new, path))
-		err = -errno;
-	if (err)
-		unlink(new);
-	return err;
+	return newfile_write(path, text, strlen(text), 0644, 0);
 }

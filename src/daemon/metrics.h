@@ -9,11 +9,13 @@
 #include "daemon/gaplog.h"
 #include "daemon/timekeeper.h"
 #include "guest/agent.h"
+#include "service/server.h"
 
 struct metrics_input {
 	const struct snapshot *snapshot;
 	const struct gaplog *gaps;
 	const struct timekeeper *clock;
+	const struct server_counters *clients;
 	uint64_t processes; /* at most so many, the busiest */
 	uint64_t textfile_failures;
 };

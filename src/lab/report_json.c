@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/cleanup.h"
 #include "base/json_out.h"
 #include "base/units.h"
 #include "lab/report.h"
@@ -213,23 +212,13 @@ json_t *report_json(const struct lab_result *r, const char *failure)
 
 #define FLAGS (JSON_INDENT(1) | JSON_REAL_PRECISION(DIGITS))
 
-static int dump_file(json_t *o, const char *path, struct failure *f)
-{
-	_cleanup_(close_file) FILE *out = fopen(path, "we");
-
-	if (out)
-		return json_out_print(o, FLAGS, out, path, f);
-	json_decref(o);
-	return failure_errno(f, -errno, "%s", path);
-}
-
 int report_json_write(const struct lab_result *r, const char *failure, const char *path,
 		      struct failure *f)
 {
 	json_t *o = report_json(r, failure);
 
 	if (strcmp(path, "-") != 0)
-		return dump_file(o, path, f);
+		return json_out_write(o, FLAGS, path, f);
 	return json_out_print(o, FLAGS, stdout, "standard output", f);
 }
 
@@ -246,10 +235,10 @@ int report_keep(const struct lab_result *r, const char *failure, const char *dir
 			continue;
 		o = json_pack("{s:O*, s:O*}", "before", vm->before, "after", vm->after);
 		snprintf(path, sizeof(path), "%s/%s.agent.json", dir, vm->name);
-		err = dump_file(o, path, f);
+		err = json_out_write(o, FLAGS, path, f);
 		if (err)
 			return err;
 	}
 	snprintf(path, sizeof(path), "%s/lab.json", dir);
-	return dump_file(report_json(r, failure), path, f);
+	return json_out_write(report_json(r, failure), FLAGS, path, f);
 }

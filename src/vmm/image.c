@@ -111,14 +111,19 @@ static int load_kernel(const struct image_file *i, const struct memory *m, struc
 }
 
 /* As high as the kernel may find it. */
-static int load_initrd(const struct image_file *i, const struct memory *m, uint64_t kernel_end,
-		       struct failure *f, uint64_t *ret_at)
+static int load_initrd(const struct image_file *i, const struct memory *m,
+		       const struct image_entry *kernel, struct failure *f, uint64_t *ret_at)
 {
-	uint64_t at = 0;
+	uint64_t end = u64_min(m->size, kernel->initrd_last + 1), at = 0;
 
-	if (i->size <= m->size)
-		at = (m->size - i->size) / INITRD_ALIGN * INITRD_ALIGN;
-	if (at < kernel_end)
+	if (i->size <= end)
+		at = (end - i->size) / INITRD_ALIGN * INITRD_ALIGN;
+	if (at < kernel->end && end < m->size)
+		return failure_set(f, -ENOSPC,
+				   "%s does not fit between the kernel and %llu MiB, where this "
+				   "kernel wants its initrd to end; give a smaller one",
+				   i->name, (unsigned long long)(end / MIB));
+	if (at < kernel->end)
 		return failure_set(
 			f, -ENOSPC,
 			"%s does not fit behind the kernel into %llu MiB of guest memory; "
@@ -200,8 +205,13 @@ int image_load(const struct image_file *kernel, const struct image_file *initrd,
 		return failure_set(f, -E2BIG, "the kernel's command line is longer than %d bytes",
 				   IMAGE_COMMAND_MAX - 1);
 	err = load_kernel(kernel, m, f, &entry);
+	if (!err && length - 1 > entry.command_max)
+		err = failure_set(f, -E2BIG,
+				  "%s reads %u bytes of its command line, which has %zu; shorten "
+				  "--append",
+				  kernel->name, entry.command_max, length - 1);
 	if (!err && initrd)
-		err = load_initrd(initrd, m, entry.end, f, &at);
+		err = load_initrd(initrd, m, &entry, f, &at);
 	if (err)
 		return err;
 	put(m, IMAGE_COMMAND, command, length);

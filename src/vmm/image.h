@@ -27,8 +27,11 @@
 #define IMAGE_KERNEL  0x100000u /* nothing is loaded below */
 
 #define IMAGE_COMMAND_MAX 2048
-#define IMAGE_MEMORY_MIN  (UINT64_C(4) << 20)
-#define IMAGE_MEMORY_MAX  (UINT64_C(3) << 30) /* what devices have begins behind it */
+#define IMAGE_INITRD_LAST                                                                          \
+	0x7fffffffu /* for a kernel that says none: what Linux says for x86-64                     \
+		     */
+#define IMAGE_MEMORY_MIN (UINT64_C(4) << 20)
+#define IMAGE_MEMORY_MAX (UINT64_C(3) << 30) /* what devices have begins behind it */
 
 /* A file or bytes in memory. */
 struct image_file {
@@ -40,9 +43,11 @@ struct image_file {
 
 struct image_entry {
 	uint64_t at;
-	uint64_t end;	/* of what the kernel needs from the start */
-	bool long_mode; /* with %rsi at the boot parameters; otherwise PVH: 32 bit, %ebx at
-			   start_info */
+	uint64_t end;	      /* of what the kernel needs from the start */
+	uint64_t initrd_last; /* the highest address that the kernel takes for its initrd's */
+	uint32_t command_max; /* bytes of its command line that it reads, without the NUL */
+	bool long_mode;	      /* with %rsi at the boot parameters; otherwise PVH: 32 bit, %ebx at
+				 start_info */
 };
 
 /* Opens a regular file; the descriptor is the caller's to close. */

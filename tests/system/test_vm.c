@@ -396,6 +396,42 @@ static void control(void **state)
 		0);
 }
 
+/* Figures come whole or not at all, and their loss is an error. */
+static void figures_are_lost(void **state)
+{
+	(void)state;
+	assert_int_equal(shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json "
+			       "/dev/full > $T/o 2> $T/e; [ $? = 1 ] && [ $(wc -l < $T/e) = 1 ] "
+			       "&& grep -q 'No space' $T/e"),
+			 0);
+	assert_int_equal(shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json "
+			       "/dev/stdout | tail -n 1 | grep -q '^}$'"),
+			 0);
+	if (geteuid() || system("unshare -m true 2> /dev/null"))
+		skip();
+	assert_int_equal(
+		shell("mkdir $T/full; unshare -m --propagation private sh -ec '"
+		      "mount -t tmpfs -o size=64k none $T/full; echo old > $T/full/j; "
+		      "dd if=/dev/zero of=$T/full/x bs=4k 2> /dev/null || :; "
+		      "(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json $T/full/j > "
+		      "/dev/null 2> $T/e || R=$?; [ $R = 1 ]; [ $(cat $T/full/j) = old ]; "
+		      "[ $(ls -A $T/full | wc -l) = 2 ]'"),
+		0);
+}
+
+/* On a terminal, the key that ends the machine is told, and ends it. */
+static void escape_key(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		shell("(for i in $(seq 300); do grep -q 'tickos: ' $T/tty && break; sleep 0.1; "
+		      "done; printf '\\035'; sleep 1) 2> /dev/null | timeout -s KILL 60 "
+		      "script -qefc '\"$D\" vm --memory 4 --json $T/t' $T/tty > /dev/null && "
+		      "grep -q 'Ctrl-\\] ends it' $T/tty"),
+		0);
+	json_decref(load("t"));
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -428,6 +464,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(hostile_guests),
 		cmocka_unit_test(bad_input),
 		cmocka_unit_test(control),
+		cmocka_unit_test(figures_are_lost),
+		cmocka_unit_test(escape_key),
 	};
 
 	if (argc != 3)
