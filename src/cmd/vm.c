@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* desched vm: runs one virtual machine, whose timer interrupts follow a policy. */
 #include "base/cleanup.h"
+#include "base/newfile.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "vmm/vmm.h"
@@ -53,27 +54,31 @@ static int complain(const struct failure *f, int status)
 }
 
 /* The file is opened before the guest runs, since it may not be afterwards. */
-static int open_json(FILE **ret, struct failure *f)
+static int open_json(struct newfile *ret, struct failure *f)
 {
+	int err;
+
 	if (!json_file)
 		return 0;
-	*ret = fopen(json_file, "we");
-	return *ret ? 0 : failure_errno(f, -errno, "%s", json_file);
+	err = newfile_open(json_file, 0, NEWFILE_STREAMS | NEWFILE_SYNC, ret);
+	return err ? failure_errno(f, err, "%s", json_file) : 0;
 }
 
-static void write_json(struct vmm *v, FILE *to)
+static int write_json(struct vmm *v, struct newfile *file, struct failure *f)
 {
 	json_t *json = vmm_figures(v);
+	int err;
 
-	json_dumpf(json, to, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-	fputc('\n', to);
-	fflush(to);
+	json_dumpf(json, file->to, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+	fputc('\n', file->to);
 	json_decref(json);
+	err = newfile_commit(file);
+	return err ? failure_errno(f, err, "%s", json_file) : 0;
 }
 
 int cmd_vm(int argc, char **argv)
 {
-	_cleanup_(close_file) FILE *to = NULL;
+	_cleanup_(newfile_abandon) struct newfile json = {.dir = -1};
 	struct failure f = {""};
 	struct vmm *v;
 	bool help;
@@ -93,14 +98,17 @@ int cmd_vm(int argc, char **argv)
 	config.policy = (enum tick_policy)found;
 	config.memory = memory * MIB;
 	config.cpus = (unsigned)cpus;
-	err = open_json(&to, &f);
+	err = open_json(&json, &f);
 	if (!err)
 		err = vmm_open(&config, &f, &v);
 	if (err)
 		return complain(&f, 1);
 	err = vmm_run(v, &f);
-	if (to)
-		write_json(v, to);
+	if (json.to) {
+		int written = write_json(v, &json, err ? NULL : &f);
+
+		err = err ? err : written;
+	}
 	vmm_close(v);
 	return err ? complain(&f, 1) : 0;
 }

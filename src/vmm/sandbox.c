@@ -58,13 +58,20 @@ static const struct call vcpu_calls[] = {
 };
 
 static const struct call main_calls[] = {
-	CALL(ppoll),   CALL(poll),	   CALL(read),		 CALL(write),
-	CALL(accept4), CALL(close),	   CALL(futex),		 CALL(clock_gettime),
+	CALL(ppoll),	      CALL(poll),
+	CALL(read),	      CALL(write),
+	CALL(accept4),	      CALL(close),
+	CALL(futex),	      CALL(clock_gettime),
 	CALL(tgkill), /* wakes the vCPU */
-	CALL(getpid),  CALL(rt_sigreturn), CALL(rt_sigprocmask), CALL(restart_syscall),
+	CALL(getpid),	      CALL(rt_sigreturn),
+	CALL(rt_sigprocmask), CALL(restart_syscall),
 	CALL(ioctl), /* the terminal's settings */
-	CALL(fstat),   CALL(newfstatat),   CALL(lseek),		 CALL(brk),
-	CALL(munmap),  CALL(exit_group),   CALL(unlink),
+	CALL(fstat),	      CALL(newfstatat),
+	CALL(lseek),	      CALL(brk),
+	CALL(munmap),	      CALL(exit_group),
+	CALL(unlink),	      CALL(fsync), /* these: the file with the figures takes its place */
+	CALL(linkat),	      CALL(renameat),
+	CALL(unlinkat),
 };
 
 static const struct list {

@@ -298,6 +298,26 @@ static void metrics_are_in_the_format(void **state)
 	free(text);
 }
 
+/* Whoever replaces it by a FIFO doesn't stop a daemon that reads it again. */
+static void a_configuration_is_a_file(void **state)
+{
+	struct settings s;
+	struct failure f;
+	char path[96];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/fifo.conf", scratch_dir("test-metrics"));
+	assert_int_equal(mkfifo(path, 0600), 0);
+	settings_default(&s);
+	alarm(20);
+	assert_int_equal(settings_load(path, &f, &s), -EINVAL);
+	alarm(0);
+	assert_non_null(strstr(f.text, path));
+	assert_int_equal(settings_load(scratch.dir, &f, &s), -EINVAL);
+	assert_int_equal(settings_load("/dev/null", &f, &s), 0);
+	assert_int_equal(settings_load("/nonexistent/conf", &f, &s), -ENOENT);
+}
+
 static void a_textfile_is_whole_or_not_there(void **state)
 {
 	char path[96], new[104], text[64];
@@ -526,6 +546,7 @@ int main(void)
 		cmocka_unit_test(history_holds_the_last_ten_minutes),
 		cmocka_unit_test(metrics_are_escaped_and_bounded),
 		cmocka_unit_test(metrics_are_in_the_format),
+		cmocka_unit_test(a_configuration_is_a_file),
 		cmocka_unit_test(a_textfile_is_whole_or_not_there),
 		cmocka_unit_test(chronyd_is_fed),
 		cmocka_unit_test(what_befalls_the_clock_is_told),
