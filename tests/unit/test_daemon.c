@@ -12,6 +12,7 @@
 #include "daemon/metrics.h"
 #include "daemon/notify.h"
 #include "daemon/settings.h"
+#include "daemon/status.h"
 #include "scratch.h"
 
 #include <errno.h>
@@ -147,10 +148,11 @@ static bool add(struct gaplog *log, uint64_t end_s, uint64_t ms, uint64_t within
 
 static void check_line(const struct gaplog *log, const char *expected)
 {
-	char line[GAPLOG_LINE_MAX];
+	char line[GAPLOG_LINE_MAX], whole[GAPLOG_LINE_MAX];
 
-	gaplog_line(log, line);
-	assert_string_equal(line, expected);
+	gaplog_line(log, "page", line);
+	snprintf(whole, sizeof(whole), "%s (source page)", expected);
+	assert_string_equal(line, whole);
 }
 
 static void a_gap_is_a_sentence(void **state)
@@ -193,6 +195,31 @@ static void too_many_gaps_are_counted(void **state)
 			json_array_get(json_object_get(o, "gaps"), GAPLOG_KEPT - 1), "name")),
 		"\\xff");
 	json_decref(o);
+}
+
+/* 1.5 of 12 s are 12.5 %, 1.2 s 10 %, 3 s 25 %. */
+static void a_status_names_its_source_and_how_sure_it_is(void **state)
+{
+	struct status s = {.source = "page", .busy = 12 * NS_PER_SEC, .away = 3 * NS_PER_SEC / 2};
+	char line[STATUS_MAX];
+
+	(void)state;
+	status_line(&s, line);
+	assert_string_equal(line, "source page: of 12.0 s of CPU time 12.5 % was descheduled");
+	s.stale = true;
+	status_line(&s, line);
+	assert_non_null(strstr(line, "12.5 % was descheduled; the source has stopped reporting"));
+	s = (struct status){.source = "self",
+			    .estimated = true,
+			    .busy = 12 * NS_PER_SEC,
+			    .away = 3 * NS_PER_SEC / 2,
+			    .low = 12 * NS_PER_SEC / 10,
+			    .high = 3 * NS_PER_SEC};
+	status_line(&s, line);
+	assert_string_equal(line, "source self, an estimate: of 12.0 s of CPU time 12.5 % was "
+				  "descheduled (90 % interval: 10.0 to 25.0 %)");
+	status_line(&(struct status){.source = "steal"}, line);
+	assert_string_equal(line, "source steal: of 0.0 s of CPU time 0.0 % was descheduled");
 }
 
 static double figure(json_t *o, const char *key, size_t i)
@@ -547,6 +574,7 @@ int main(void)
 		cmocka_unit_test(metrics_are_escaped_and_bounded),
 		cmocka_unit_test(metrics_are_in_the_format),
 		cmocka_unit_test(a_configuration_is_a_file),
+		cmocka_unit_test(a_status_names_its_source_and_how_sure_it_is),
 		cmocka_unit_test(a_textfile_is_whole_or_not_there),
 		cmocka_unit_test(chronyd_is_fed),
 		cmocka_unit_test(what_befalls_the_clock_is_told),
