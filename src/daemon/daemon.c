@@ -7,6 +7,7 @@
 #include "daemon/gaplog.h"
 #include "daemon/history.h"
 #include "daemon/metrics.h"
+#include "daemon/names.h"
 #include "daemon/notify.h"
 #include "daemon/status.h"
 #include "daemon/timekeeper.h"
@@ -50,6 +51,7 @@ struct daemon {
 	struct loop_watch switches; /* the agent has much to do */
 	struct loop_timer poll, sample, textfile, status;
 	struct history *history;
+	struct names *names; /* NULL: none wanted */
 	struct gaplog gaps;
 	struct timekeeper clock;
 	uint64_t textfile_failures;
@@ -113,7 +115,8 @@ static int metrics(struct daemon *d, char **ret)
 				   .gaps = &d->gaps,
 				   .clock = &d->clock,
 				   .clients = server_counters(d->server),
-				   .processes = d->settings.processes,
+				   .names = d->names,
+				   .cgroups = d->settings.cgroups,
 				   .textfile_failures = d->textfile_failures};
 	int err = agent_snapshot(d->agent, &snapshot);
 
@@ -205,6 +208,8 @@ static void on_sample(uint64_t now, void *data)
 	(void)now;
 	agent_settle(d->agent);
 	history_add(d->history, agent_account(d->agent), clock_mono(), clock_real());
+	if (d->names)
+		names_update(d->names, agent_account(d->agent));
 	keep_time(d);
 }
 
@@ -254,6 +259,19 @@ static void on_switches(short events, void *data)
 	agent_poll(d->agent);
 }
 
+/* Another number of places is another set of counters. */
+static int make_names(struct daemon *d)
+{
+	struct names *new = NULL;
+	int err = d->settings.processes ? names_new(d->settings.processes, &new) : 0;
+
+	if (err)
+		return err;
+	names_free(d->names);
+	d->names = new;
+	return 0;
+}
+
 /* A file that cannot be used leaves everything as it is. */
 static void read_again(struct daemon *d)
 {
@@ -267,7 +285,11 @@ static void read_again(struct daemon *d)
 	if (!d->config) {
 		failure_set(&f, 0, "there is no configuration to read again");
 	} else if (!settings_load(d->config, &f, &new)) {
+		uint64_t processes = d->settings.processes;
+
 		differ = settings_reload(&d->settings, &new);
+		if (d->settings.processes != processes && make_names(d))
+			d->settings.processes = processes;
 		agent_set_gap(d->agent, d->settings.gap_ns);
 		d->textfile.due = 0;
 		d->textfile.interval = d->settings.interval;
@@ -362,6 +384,8 @@ static int open_parts(struct daemon *d, struct failure *f)
 
 	if (!err && history_new(agent_account(d->agent)->n_cpus, &d->history))
 		err = failure_errno(f, -ENOMEM, "history");
+	if (!err && make_names(d))
+		err = failure_errno(f, -ENOMEM, "names of processes");
 	if (!err)
 		err = timekeeper_open(&d->clock, s->clock, s->chrony,
 				      config.source_config.page_path, f);
@@ -438,6 +462,7 @@ void daemon_close(struct daemon *d)
 	loop_free(d->loop);
 	agent_close(d->agent);
 	history_free(d->history);
+	names_free(d->names);
 	timekeeper_close(&d->clock);
 	notify_close(&d->notify);
 	free(d);

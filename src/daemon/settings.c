@@ -29,6 +29,7 @@ const struct settings_row settings_rows[] = {
 	{"metrics", "textfile", OPTION_STRING, AT(textfile), 0, 0, true},
 	{"metrics", "interval", OPTION_SECONDS, AT(interval), NS_PER_SEC, 3600 * NS_PER_SEC, true},
 	{"metrics", "processes", OPTION_UINT, AT(processes), 0, 1000, true},
+	{"metrics", "cgroups", OPTION_UINT, AT(cgroups), 0, 1000, true},
 	{"clock", "mode", OPTION_STRING, AT(clock), 0, 0, false},
 	{"clock", "chrony", OPTION_STRING, AT(chrony), 0, 0, false},
 };
@@ -43,6 +44,7 @@ void settings_default(struct settings *s)
 		.gap_ns = 100 * NS_PER_MS,
 		.interval = 15 * NS_PER_SEC,
 		.processes = 20,
+		.cgroups = 20,
 		.clock = "watch",
 		.chrony = "/run/chrony.desched.sock",
 	};
