@@ -55,7 +55,7 @@ int json_out_commit(json_t *o, size_t flags, struct newfile *to, const char *pat
 int json_out_write(json_t *o, size_t flags, const char *path, struct failure *f)
 {
 	struct newfile to;
-	int err = newfile_open(path, 0, NEWFILE_STREAMS, &to);
+	int err = newfile_open(path, 0, NEWFILE_STREAMS | NEWFILE_SYNC, &to);
 
 	if (!err)
 		return json_out_commit(o, flags, &to, path, f);

@@ -400,11 +400,11 @@ static void control(void **state)
 static void figures_are_lost(void **state)
 {
 	(void)state;
-	assert_int_equal(shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json "
+	assert_int_equal(shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json="
 			       "/dev/full > $T/o 2> $T/e; [ $? = 1 ] && [ $(wc -l < $T/e) = 1 ] "
 			       "&& grep -q 'No space' $T/e"),
 			 0);
-	assert_int_equal(shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json "
+	assert_int_equal(shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json="
 			       "/dev/stdout | tail -n 1 | grep -q '^}$'"),
 			 0);
 	if (geteuid() || system("unshare -m true 2> /dev/null"))
@@ -413,7 +413,7 @@ static void figures_are_lost(void **state)
 		shell("mkdir $T/full; unshare -m --propagation private sh -ec '"
 		      "mount -t tmpfs -o size=64k none $T/full; echo old > $T/full/j; "
 		      "dd if=/dev/zero of=$T/full/x bs=4k 2> /dev/null || :; "
-		      "(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json $T/full/j > "
+		      "(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/full/j > "
 		      "/dev/null 2> $T/e || R=$?; [ $R = 1 ]; [ $(cat $T/full/j) = old ]; "
 		      "[ $(ls -A $T/full | wc -l) = 2 ]'"),
 		0);
@@ -426,7 +426,7 @@ static void escape_key(void **state)
 	assert_int_equal(
 		shell("(for i in $(seq 300); do grep -q 'tickos: ' $T/tty && break; sleep 0.1; "
 		      "done; printf '\\035'; sleep 1) 2> /dev/null | timeout -s KILL 60 "
-		      "script -qefc '\"$D\" vm --memory 4 --json $T/t' $T/tty > /dev/null && "
+		      "script -qefc '\"$D\" vm --memory 4 --json=$T/t' $T/tty > /dev/null && "
 		      "grep -q 'Ctrl-\\] ends it' $T/tty"),
 		0);
 	json_decref(load("t"));
