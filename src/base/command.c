@@ -36,16 +36,20 @@ int command_usage(struct failure *f, const char *format, ...)
 	return COMMAND_USAGE;
 }
 
-static bool loss_is_known; /* command_flush() has said so */
+static bool loss_is_known;
+
+int command_lost(struct failure *f, int err)
+{
+	loss_is_known = true;
+	return failure_errno(f, err ? err : -EIO, "standard output");
+}
 
 int command_flush(struct failure *f)
 {
 	errno = 0;
 	if (!fflush(stdout) && !ferror(stdout))
 		return 0;
-	loss_is_known = true;
-	/* What failed earlier has left no errno. */
-	return failure_errno(f, errno ? -errno : -EIO, "standard output");
+	return command_lost(f, -errno); /* what failed earlier has left no errno */
 }
 
 static void complain(const struct command *c, const char *program, const char *text)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/json_out.h"
 
+#include "base/command.h"
+
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -36,7 +38,11 @@ int json_out_print(json_t *o, size_t flags, FILE *to, const char *what, struct f
 	json_decref(o);
 	if (atomic_exchange(&short_of_memory, false))
 		return failure_errno(f, -ENOMEM, "%s", what);
-	return failed ? failure_errno(f, errno ? -errno : -EIO, "%s", what) : 0;
+	if (!failed)
+		return 0;
+	if (to == stdout)
+		return command_lost(f, -errno);
+	return failure_errno(f, errno ? -errno : -EIO, "%s", what);
 }
 
 int json_out_commit(json_t *o, size_t flags, struct newfile *to, const char *path,
