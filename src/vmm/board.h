@@ -53,7 +53,8 @@ struct board {
 	unsigned cpus;
 	struct image_file kernel, initrd; /* .name NULL: none */
 	char command[IMAGE_COMMAND_MAX];
-	bool reboots; /* when it is reset; otherwise that ends it */
+	bool reboots;  /* when it is reset; otherwise that ends it */
+	bool stopping; /* the user wants it to end: what is being read for a reset need not be */
 	uint64_t resets;
 
 	pid_t process;

@@ -76,6 +76,7 @@ static void stop(struct console *c)
 	if (!c->deadline)
 		c->deadline = clock_mono() + PATIENCE;
 	board_lock_first(m);
+	__atomic_store_n(&m->stopping, true, __ATOMIC_RELAXED);
 	if (!m->end || board_restarts(m))
 		m->end = BOARD_STOPPED;
 	board_unlock(m);
@@ -297,8 +298,8 @@ int console_serve(struct console *c, struct failure *f)
 	lost = loop_run(c->loop);
 	if (board_threads(c->board))
 		return failure_set(f, -ETIMEDOUT,
-				   "the guest was waiting for its disk, which does not answer: "
-				   "what it wrote last may be lost");
+				   "a vCPU did not stop, since a disk or file that it uses does "
+				   "not answer: what the guest wrote last may be lost");
 	board_join(c->board);
 	if (err)
 		return failure_errno(f, err, "seccomp");

@@ -57,6 +57,7 @@ static int load(struct vmm *v, struct failure *f)
 	err = open_kernel(c->kernel, f, &m->kernel);
 	if (!err && c->initrd)
 		err = image_open(c->initrd, f, &m->initrd);
+	m->kernel.stop = m->initrd.stop = &m->stopping;
 	return err ? err : board_load(m, f);
 }
 

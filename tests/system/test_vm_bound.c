@@ -179,7 +179,8 @@ static void within_bound(const char *attack, const char *its_disk, int number)
 
 static void attacks(void **state)
 {
-	static const char *const names[] = {"balloon", "disk", "flush", "entropy", "notify"};
+	static const char *const names[] = {"balloon", "disk",	 "flush",
+					    "entropy", "notify", "reset"};
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
 	(void)state;
