@@ -73,6 +73,33 @@ static const struct figure *find(const char *name)
 	return NULL;
 }
 
+static void print_source(const struct desched_summary *s)
+{
+	printf("%-10s %20s %-5s  %s\n", "source", s->source, "",
+	       s->estimated ? "estimates descheduled time" : "measures descheduled time");
+	if (s->estimated)
+		printf("%-10s %9.3f to %7.3f %-5s  %s\n", "", (double)s->low / 1e9,
+		       (double)s->high / 1e9, "s", "90 % interval of steal");
+}
+
+/* Scripts that take one number see on standard error what it is. */
+static void warn_of_estimate(const struct desched_snapshot *s, char **names, int n)
+{
+	const struct desched_summary *summary = desched_summary(s);
+
+	for (int i = 0; i < n && summary->estimated; i++) {
+		enum desched_figure which = find(names[i])->which;
+
+		if (which != DESCHED_CPU_USED_NS && which != DESCHED_CPU_STOLEN_NS)
+			continue;
+		fprintf(stderr,
+			"desched stat: source %s estimates; steal is %.3f to %.3f s with 90 %% "
+			"probability\n",
+			summary->source, (double)summary->low / 1e9, (double)summary->high / 1e9);
+		return;
+	}
+}
+
 /* "-" and false for what is not known. */
 static bool value(const struct desched_snapshot *s, const struct figure *f, char *ret, size_t size)
 {
@@ -93,6 +120,7 @@ static void print_all(const struct desched_snapshot *s)
 {
 	char text[32];
 
+	print_source(desched_summary(s));
 	for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {
 		value(s, &figures[i], text, sizeof(text));
 		printf("%-10s %20s %-5s  %s\n", figures[i].name, text, figures[i].unit,
@@ -106,6 +134,7 @@ static int print_some(const struct desched_snapshot *s, char **names, int n)
 	char text[32];
 	int status = 0;
 
+	warn_of_estimate(s, names, n);
 	for (int i = 0; i < n; i++) {
 		if (!value(s, find(names[i]), text, sizeof(text))) {
 			fprintf(stderr, "desched stat: %s is not known here: no host tells it\n",
@@ -132,9 +161,14 @@ static void put_json(json_t *o, const struct desched_snapshot *s, const struct f
 static void print_json(const struct desched_snapshot *s, char **names, int n)
 {
 	const struct desched_summary *summary = desched_summary(s);
-	json_t *o = json_pack("{s:s, s:s, s:b}", "schema", "desched-stat/1", "source",
-			      summary->source, "complete", summary->complete && !summary->stale);
+	json_t *o = json_pack("{s:s, s:s, s:b, s:b}", "schema", "desched-stat/1", "source",
+			      summary->source, "estimated", summary->estimated, "complete",
+			      summary->complete && !summary->stale);
 
+	if (summary->estimated) {
+		json_object_set_new(o, "steal_low", json_real((double)summary->low / 1e9));
+		json_object_set_new(o, "steal_high", json_real((double)summary->high / 1e9));
+	}
 	for (int i = 0; i < n; i++)
 		put_json(o, s, find(names[i]));
 	for (size_t i = 0; !n && i < ARRAY_SIZE(figures); i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* desched ticks: what each tick policy does to guests that count their ticks, on real VMs. */
 #include "ticks/ticks.h"
-#include "base/cleanup.h"
+#include "base/newfile.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 
@@ -50,20 +50,19 @@ static void progress(const char *what, void *data)
 
 static int write_json(const struct ticks *t, struct failure *f)
 {
-	_cleanup_(close_file) FILE *file = NULL;
 	bool standard = json_file[0] == '-' && !json_file[1];
+	struct newfile file = {.to = stdout};
 	json_t *json;
-	int err;
+	int err = standard ? 0 : newfile_open(json_file, 0, NEWFILE_STREAMS | NEWFILE_SYNC, &file);
 
-	if (!standard) {
-		file = fopen(json_file, "we");
-		if (!file)
-			return failure_errno(f, -errno, "%s", json_file);
-	}
+	if (err)
+		return failure_errno(f, err, "%s", json_file);
 	json = ticks_json(t);
-	err = json_dumpf(json, standard ? stdout : file, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+	err = json_dumpf(json, file.to, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) ? -EIO : 0;
 	json_decref(json);
-	return err ? failure_errno(f, -EIO, "%s", json_file) : 0;
+	if (!standard)
+		err = newfile_commit(&file);
+	return err ? failure_errno(f, err, "%s", json_file) : 0;
 }
 
 static int configure(struct ticks_config *c, struct failure *f)

@@ -7,7 +7,9 @@
 #include "daemon/gaplog.h"
 #include "daemon/history.h"
 #include "daemon/metrics.h"
+#include "daemon/names.h"
 #include "daemon/notify.h"
+#include "daemon/status.h"
 #include "daemon/timekeeper.h"
 #include "guest/agent.h"
 #include "guest/protocol.h"
@@ -25,7 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LARGE_ANSWER (256 * KIB)
+#define LARGE_ANSWER	(256 * KIB)
+#define STATUS_INTERVAL (10 * NS_PER_SEC)
 
 /* What vmdesched(8) says of clients. */
 static const struct server_limits limits = {
@@ -46,8 +49,9 @@ struct daemon {
 	struct listener listener;
 	struct server *server;
 	struct loop_watch switches; /* the agent has much to do */
-	struct loop_timer poll, sample, textfile;
+	struct loop_timer poll, sample, textfile, status;
 	struct history *history;
+	struct names *names; /* NULL: none wanted */
 	struct gaplog gaps;
 	struct timekeeper clock;
 	uint64_t textfile_failures;
@@ -66,7 +70,7 @@ static void on_gap(const struct source_gap *gap, void *data)
 
 	if (!gaplog_add(&d->gaps, gap, clock_mono(), clock_real()))
 		return;
-	gaplog_line(&d->gaps, line);
+	gaplog_line(&d->gaps, agent_source(d->agent), line);
 	say(line);
 }
 
@@ -111,7 +115,8 @@ static int metrics(struct daemon *d, char **ret)
 				   .gaps = &d->gaps,
 				   .clock = &d->clock,
 				   .clients = server_counters(d->server),
-				   .processes = d->settings.processes,
+				   .names = d->names,
+				   .cgroups = d->settings.cgroups,
 				   .textfile_failures = d->textfile_failures};
 	int err = agent_snapshot(d->agent, &snapshot);
 
@@ -203,6 +208,8 @@ static void on_sample(uint64_t now, void *data)
 	(void)now;
 	agent_settle(d->agent);
 	history_add(d->history, agent_account(d->agent), clock_mono(), clock_real());
+	if (d->names)
+		names_update(d->names, agent_account(d->agent));
 	keep_time(d);
 }
 
@@ -215,12 +222,54 @@ static void on_textfile(uint64_t now, void *data)
 		write_textfile(d);
 }
 
+static void make_status(const struct daemon *d, char ret[STATUS_MAX])
+{
+	const struct account *a = agent_account(d->agent);
+	struct amounts busy = {0};
+	struct source_report report;
+
+	agent_report(d->agent, &report);
+	for (unsigned i = 0; i < a->n_cpus; i++)
+		amounts_add(&busy, &a->cpus[i].busy);
+	status_line(&(struct status){.source = agent_source(d->agent),
+				     .estimated = report.estimated,
+				     .stale = report.stale,
+				     .busy = busy.occupied,
+				     .away = amounts_away(&busy),
+				     .low = report.low_ns,
+				     .high = report.high_ns},
+		    ret);
+}
+
+static void on_status(uint64_t now, void *data)
+{
+	struct daemon *d = data;
+	char text[STATUS_MAX];
+
+	(void)now;
+	make_status(d, text);
+	notify_send(&d->notify, "STATUS=%s", text);
+}
+
 static void on_switches(short events, void *data)
 {
 	struct daemon *d = data;
 
 	(void)events;
 	agent_poll(d->agent);
+}
+
+/* Another number of places is another set of counters. */
+static int make_names(struct daemon *d)
+{
+	struct names *new = NULL;
+	int err = d->settings.processes ? names_new(d->settings.processes, &new) : 0;
+
+	if (err)
+		return err;
+	names_free(d->names);
+	d->names = new;
+	return 0;
 }
 
 /* A file that cannot be used leaves everything as it is. */
@@ -236,7 +285,11 @@ static void read_again(struct daemon *d)
 	if (!d->config) {
 		failure_set(&f, 0, "there is no configuration to read again");
 	} else if (!settings_load(d->config, &f, &new)) {
+		uint64_t processes = d->settings.processes;
+
 		differ = settings_reload(&d->settings, &new);
+		if (d->settings.processes != processes && make_names(d))
+			d->settings.processes = processes;
 		agent_set_gap(d->agent, d->settings.gap_ns);
 		d->textfile.due = 0;
 		d->textfile.interval = d->settings.interval;
@@ -279,7 +332,8 @@ static int watch_agent(struct daemon *d, struct failure *f)
 		void (*fire)(uint64_t now, void *data);
 	} timers[] = {{&d->poll, AGENT_POLL_NS, on_poll},
 		      {&d->sample, HISTORY_INTERVAL, on_sample},
-		      {&d->textfile, d->settings.interval, on_textfile}};
+		      {&d->textfile, d->settings.interval, on_textfile},
+		      {&d->status, STATUS_INTERVAL, on_status}};
 	int err;
 
 	d->switches = (struct loop_watch){
@@ -330,6 +384,8 @@ static int open_parts(struct daemon *d, struct failure *f)
 
 	if (!err && history_new(agent_account(d->agent)->n_cpus, &d->history))
 		err = failure_errno(f, -ENOMEM, "history");
+	if (!err && make_names(d))
+		err = failure_errno(f, -ENOMEM, "names of processes");
 	if (!err)
 		err = timekeeper_open(&d->clock, s->clock, s->chrony,
 				      config.source_config.page_path, f);
@@ -362,10 +418,25 @@ int daemon_open(const struct settings *settings, const char *config, struct fail
 	return 0;
 }
 
+/* What the journal begins with. */
+static void say_hello(const struct daemon *d)
+{
+	struct source_report report;
+	char line[STATUS_MAX], status[STATUS_MAX];
+
+	agent_report(d->agent, &report);
+	snprintf(line, sizeof(line), "answering on %.107s; source %s%s", d->settings.socket,
+		 agent_source(d->agent), report.estimated ? ", whose figures are estimates" : "");
+	say(line);
+	make_status(d, status);
+	notify_send(&d->notify, "READY=1\nSTATUS=%s", status);
+}
+
 int daemon_run(struct daemon *d, struct failure *f)
 {
 	bool set_clock = timekeeper_sets_clock(d->settings.clock);
 	int err = confine_privileges(d->settings.user, set_clock, f);
+	char status[STATUS_MAX];
 
 	if (!err && d->settings.seccomp)
 		err = confine_system_calls(set_clock, f);
@@ -373,9 +444,12 @@ int daemon_run(struct daemon *d, struct failure *f)
 		return err;
 	malloc_trim(0); /* libbpf has read the kernel's BTF */
 	d->poll.due = d->sample.due = clock_mono();
-	notify_send(&d->notify, "READY=1\nSTATUS=answering on %.255s", d->settings.socket);
+	d->status.due = d->poll.due + STATUS_INTERVAL;
+	say_hello(d);
 	err = loop_run(d->loop);
 	notify_send(&d->notify, "STOPPING=1");
+	make_status(d, status);
+	say(status);
 	return err ? failure_errno(f, err, "vmdesched") : 0;
 }
 
@@ -388,6 +462,7 @@ void daemon_close(struct daemon *d)
 	loop_free(d->loop);
 	agent_close(d->agent);
 	history_free(d->history);
+	names_free(d->names);
 	timekeeper_close(&d->clock);
 	notify_close(&d->notify);
 	free(d);

@@ -72,7 +72,7 @@ static const char *verb(uint32_t state)
 	}
 }
 
-void gaplog_line(const struct gaplog *log, char ret[GAPLOG_LINE_MAX])
+void gaplog_line(const struct gaplog *log, const char *source, char ret[GAPLOG_LINE_MAX])
 {
 	const struct gaplog_entry *e = &log->kept[(log->total - 1) % GAPLOG_KEPT];
 	char name[4 * ACCOUNT_COMM_SIZE], who[sizeof(name) + 32], within[64] = "";
@@ -89,9 +89,10 @@ void gaplog_line(const struct gaplog *log, char ret[GAPLOG_LINE_MAX])
 		snprintf(who, sizeof(who), "%s", e->gap.pid ? "an unknown process" : "nothing");
 	if (e->gap.within > e->gap.ns + e->gap.ns / 2)
 		snprintf(within, sizeof(within), " in the %.1f s", ns_to_s(e->gap.within));
-	snprintf(ret, GAPLOG_LINE_MAX, "vCPU %u was %s %" PRIu64 " ms%s %s %s, %.120s was running",
+	snprintf(ret, GAPLOG_LINE_MAX,
+		 "vCPU %u was %s %" PRIu64 " ms%s %s %s, %.120s was running (source %s)",
 		 e->gap.cpu, verb(e->gap.state), e->gap.ns / NS_PER_MS, within,
-		 within[0] ? "from" : "at", hour, who);
+		 within[0] ? "from" : "at", hour, who, source);
 }
 
 static json_t *entry_json(const struct gaplog_entry *e)

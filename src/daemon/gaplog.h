@@ -37,7 +37,7 @@ struct gaplog {
 bool gaplog_add(struct gaplog *log, const struct source_gap *gap, uint64_t mono, uint64_t real);
 
 /* The last gap's line, without newline, names escaped; the hour is the local one. */
-void gaplog_line(const struct gaplog *log, char ret[GAPLOG_LINE_MAX]);
+void gaplog_line(const struct gaplog *log, const char *source, char ret[GAPLOG_LINE_MAX]);
 
 /* Schema desched-gaps/1: the kept ones, oldest first. NULL without memory. */
 json_t *gaplog_json(const struct gaplog *log);

@@ -94,19 +94,22 @@ static void put_head(FILE *to, const char *name, const char *type, const char *h
 	fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* A label's value: what the format wants escaped, and bytes that are no UTF-8 or would garble a
- * terminal as '?'. */
+/* A label's value. Control bytes, and all beyond ASCII where it isn't UTF-8, become \\xNN, as does
+ * the backslash itself: two names never become the same label, for which a collector would refuse
+ * all. */
 static void put_label(FILE *to, const char *text)
 {
 	json_t *utf8 = json_string(text);
 
 	for (; *text; text++) {
-		if (*text == '\\' || *text == '"')
-			fputc('\\', to);
-		if ((unsigned char)*text < ' ' || *text == 127 || (!utf8 && *text & 0x80))
-			fputc('?', to);
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"')
+			fputs("\\\"", to);
+		else if (c < ' ' || c == '\\' || c == 127 || (c & 0x80 && !utf8))
+			fprintf(to, "\\\\x%02x", c);
 		else
-			fputc(*text, to);
+			fputc(c, to);
 	}
 	json_decref(utf8);
 }
@@ -133,9 +136,9 @@ static const struct figure cpu_figures[] = {
 	{"desched_cpu_wait_seconds_total", "of that, blocked on other work of the host", host_wait},
 };
 
-static const struct figure process_figures[] = {
-	{"desched_process_occupied_seconds_total", "CPU time billed to the process", occupied},
-	{"desched_process_vmdesched_seconds_total", "of that, the vCPU was away", amounts_away},
+static const struct figure cgroup_figures[] = {
+	{"desched_cgroup_occupied_seconds_total", "CPU time billed to the control group", occupied},
+	{"desched_cgroup_vmdesched_seconds_total", "of that, the vCPU was away", amounts_away},
 };
 
 static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, bool idle)
@@ -152,31 +155,57 @@ static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, boo
 	}
 }
 
-static int by_occupied(const void *a, const void *b)
+static void put_name(FILE *to, const char *metric, const char *name, uint64_t ns)
 {
-	const struct snapshot_process *x = a, *y = b;
-
-	return x->own.occupied < y->own.occupied ? 1 : x->own.occupied > y->own.occupied ? -1 : 0;
+	fprintf(to, "%s{name=\"", metric);
+	put_label(to, name);
+	fprintf(to, "\"} %.9g\n", ns_to_s(ns));
 }
 
-static int put_processes(FILE *to, const struct snapshot *s, uint64_t max)
+static void put_names(FILE *to, const struct names *n)
 {
-	_cleanup_(free_ptr) struct snapshot_process *list = calloc(s->n_processes + 1,
-								   sizeof(*list));
-	uint64_t n = u64_min(max, s->n_processes);
+	static const char occupied_name[] = "desched_process_occupied_seconds_total",
+			  away_name[] = "desched_process_vmdesched_seconds_total";
+	const struct names_entry *e;
+
+	put_head(to, occupied_name, "counter", "CPU time billed to processes of this name");
+	for (size_t i = 0; (e = names_get(n, i)); i++)
+		put_name(to, occupied_name, e->name, e->occupied);
+	put_head(to, away_name, "counter", "of that, the vCPU was away");
+	for (size_t i = 0; (e = names_get(n, i)); i++)
+		put_name(to, away_name, e->name, e->away);
+}
+
+static int busier(const void *a, const void *b)
+{
+	const struct snapshot_cgroup *const *x = a, *const *y = b;
+	uint64_t i = (*x)->amounts.occupied, k = (*y)->amounts.occupied;
+
+	return i < k ? 1 : i > k ? -1 : 0;
+}
+
+/* The busiest of those that have tasks: what is gone has no series. */
+static int put_cgroups(FILE *to, const struct snapshot *s, uint64_t max)
+{
+	_cleanup_(free_ptr) const struct snapshot_cgroup **list = calloc(
+		s->n_cgroups + 1, sizeof(const struct snapshot_cgroup *));
+	size_t n = 0;
 
 	if (!list)
 		return -ENOMEM;
-	memcpy(list, s->processes, s->n_processes * sizeof(*list));
-	qsort(list, s->n_processes, sizeof(*list), by_occupied);
-	for (size_t i = 0; n && i < ARRAY_SIZE(process_figures); i++) {
-		const struct figure *f = &process_figures[i];
+	for (size_t i = 0; i < s->n_cgroups; i++)
+		if (s->cgroups[i].n_tasks)
+			list[n++] = &s->cgroups[i];
+	qsort(list, n, sizeof(*list), busier);
+	n = u64_min(n, max);
+	for (size_t i = 0; n && i < ARRAY_SIZE(cgroup_figures); i++) {
+		const struct figure *f = &cgroup_figures[i];
 
 		put_head(to, f->name, "counter", f->help);
-		for (uint64_t k = 0; k < n; k++) {
-			fprintf(to, "%s{pid=\"%d\",name=\"", f->name, list[k].pid);
-			put_label(to, list[k].comm);
-			fprintf(to, "\"} %.9g\n", ns_to_s(f->value(&list[k].own)));
+		for (size_t k = 0; k < n; k++) {
+			fprintf(to, "%s{cgroup=\"", f->name);
+			put_label(to, list[k]->path);
+			fprintf(to, "\"} %.9g\n", ns_to_s(f->value(&list[k]->amounts)));
 		}
 	}
 	return 0;
@@ -235,7 +264,9 @@ static int put_all(FILE *to, const struct metrics_input *in)
 	put_clients(to, in->clients);
 	put_cpus(to, s, "", false);
 	put_cpus(to, s, "idle_", true);
-	return put_processes(to, s, in->processes);
+	if (in->names)
+		put_names(to, in->names);
+	return put_cgroups(to, s, in->cgroups);
 }
 
 int metrics_text(const struct metrics_input *in, char **ret)

@@ -273,6 +273,16 @@ int agent_poll(struct agent *agent)
 	return err;
 }
 
+const char *agent_source(const struct agent *agent)
+{
+	return agent->ops->name;
+}
+
+void agent_report(const struct agent *agent, struct source_report *ret)
+{
+	agent->ops->report(agent->source, ret);
+}
+
 void agent_set_gap(struct agent *agent, uint64_t ns)
 {
 	agent->config.gap_ns = ns;

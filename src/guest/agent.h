@@ -32,6 +32,10 @@ int agent_fd(const struct agent *agent);
 /* Takes what has come; to be called every AGENT_POLL_NS. */
 int agent_poll(struct agent *agent);
 
+/* The source's name, and what it says of its figures. */
+const char *agent_source(const struct agent *agent);
+void agent_report(const struct agent *agent, struct source_report *ret);
+
 /* From now on gaps of this length are told of; 0: none. */
 void agent_set_gap(struct agent *agent, uint64_t ns);
 

@@ -125,7 +125,8 @@ static void open_log(struct machine *m, const char *keep)
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/%s.console", keep, m->name);
-	m->log = fopen(path, "we");
+	unlink(path); /* a new file, whatever was there */
+	m->log = fopen(path, "wxe");
 }
 
 static int make_machines(struct session *s, struct failure *f)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/newfile.h"
 #include "base/units.h"
 #include "lab/report.h"
 
@@ -209,26 +210,26 @@ json_t *report_json(const struct lab_result *r, const char *failure)
 	return o;
 }
 
-/* To a stream that is closed in any case. */
 static int dump(json_t *o, FILE *out)
 {
 	int failed = json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(DIGITS));
 
-	failed |= fputc('\n', out) == EOF;
+	failed |= fputc('\n', out) == EOF || fflush(out);
 	json_decref(o);
-	return (out == stdout ? fflush(out) : fclose(out)) || failed ? -EIO : 0;
+	return failed ? -EIO : 0;
 }
 
 static int dump_file(json_t *o, const char *path, struct failure *f)
 {
-	FILE *out = fopen(path, "we");
-	int err;
+	struct newfile n;
+	int err = newfile_open(path, 0, NEWFILE_STREAMS | NEWFILE_SYNC, &n);
 
-	if (!out) {
+	if (err) {
 		json_decref(o);
-		return failure_errno(f, -errno, "%s", path);
+		return failure_errno(f, err, "%s", path);
 	}
-	err = dump(o, out);
+	dump(o, n.to);
+	err = newfile_commit(&n);
 	return err ? failure_errno(f, err, "%s", path) : 0;
 }
 
