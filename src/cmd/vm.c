@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* desched vm: runs one virtual machine, whose timer interrupts follow a policy. */
+#include "base/cleanup.h"
 #include "base/newfile.h"
 #include "base/units.h"
 #include "cmd/commands.h"
@@ -10,7 +11,8 @@
 #include <unistd.h>
 
 static uint64_t memory = 64, cpus = 1;
-static const char *policy = "desched", *json_file;
+static struct option_choice policy = {"desched", tick_policy_name};
+static struct option_output json;
 static struct vmm_config config = {.append = ""};
 
 static const struct option_row rows[] = {
@@ -23,34 +25,32 @@ static const struct option_row rows[] = {
 	 "the guest may not write to its disk"},
 	{0, "no-reboot", NULL, OPTION_FLAG, &config.no_reboot, 0, 0,
 	 "end where the guest resets the machine"},
-	{0, "memory", "MIB", OPTION_UINT, &memory, 4, 3072, "guest memory in MiB (64)"},
-	{0, "cpus", "N", OPTION_UINT, &cpus, 1, VMM_CPUS_MAX, "virtual CPUs, at most 16 (1)"},
-	{0, "tick-policy", "P", OPTION_STRING, &policy, 0, 0,
-	 "delay, catchup, merge, discard, desched (desched)"},
+	{0, "memory", "MIB", OPTION_UINT, &memory, 4, 3072, "guest memory in MiB"},
+	{0, "cpus", "N", OPTION_UINT, &cpus, 1, VMM_CPUS_MAX, "virtual CPUs"},
+	{0, "tick-policy", "P", OPTION_CHOICE, &policy, 0, 0,
+	 "how ticks are delivered that came due while the guest was away"},
 	{0, "page", "FILE", OPTION_STRING, &config.page, 0, 0,
 	 "the ledger page that 'desched ledger' writes, for the guest to read"},
 	{0, "name", "NAME", OPTION_STRING, &config.name, 0, 0, "what others call it"},
 	{0, "control", "PATH", OPTION_STRING, &config.control, 0, 0, "make a control socket there"},
-	{0, "json", "FILE", OPTION_STRING, &json_file, 0, 0, "write figures there at the end"},
+	{0, "json", "FILE", OPTION_OUTPUT, &json, 0, 0,
+	 "write figures to FILE at the end, as JSON; =FILE is required"},
 };
+
+static int run(char **operands, int n, struct failure *f);
 
 const struct command command_vm = {
 	.name = "vm",
 	.operands = "",
 	.summary = "Runs a virtual machine whose timer interrupts follow a policy.",
 	.examples = "  desched vm\n"
-		    "  desched vm --append hz=1000 --tick-policy catchup --json figures.json\n"
+		    "  desched vm --append hz=1000 --tick-policy catchup --json=figures.json\n"
 		    "  desched vm --kernel vmlinuz --initrd initrd.img --memory 512 --append "
 		    "console=ttyS0\n",
 	.rows = rows,
 	.n_rows = (int)ARRAY_SIZE(rows),
+	.run = run,
 };
-
-static int complain(const struct failure *f, int status)
-{
-	fprintf(stderr, "desched vm: %s\n", f->text);
-	return status;
-}
 
 static void notice(const char *text)
 {
@@ -60,73 +60,65 @@ static void notice(const char *text)
 /* The file is opened before the guest runs, since it may not be afterwards. */
 static int open_json(struct newfile *ret, struct failure *f)
 {
-	int err = json_file ? newfile_open(json_file, 0, NEWFILE_STREAMS, ret) : 0;
+	int err = json.file ? newfile_open(json.file, 0, NEWFILE_STREAMS, ret) : 0;
 
-	return err ? failure_errno(f, err, "%s", json_file) : 0;
+	return err ? failure_errno(f, err, "%s", json.file) : 0;
 }
 
 static int write_json(struct vmm *v, struct newfile *to, struct failure *f)
 {
-	json_t *json = vmm_figures(v);
-	int err = json ? 0 : -ENOMEM;
+	json_t *o = vmm_figures(v);
+	int err = o ? 0 : -ENOMEM;
 
-	if (!err && json_dumpf(json, to->to, JSON_INDENT(1) | JSON_REAL_PRECISION(9)))
+	if (!err && json_dumpf(o, to->to, JSON_INDENT(1) | JSON_REAL_PRECISION(9)))
 		err = ferror(to->to) ? 0 : -ENOMEM;
-	json_decref(json);
+	json_decref(o);
 	if (err) {
 		newfile_abandon(to);
 	} else {
 		fputc('\n', to->to);
 		err = newfile_commit(to);
 	}
-	return err ? failure_errno(f, err, "%s: the figures are lost", json_file) : 0;
+	return err ? failure_errno(f, err, "%s: the figures are lost", json.file) : 0;
 }
 
 /* From the start of the machine to its end. */
-static int run(struct newfile *to)
+static int run_machine(struct newfile *to, struct failure *f)
 {
-	struct failure f = {""};
+	struct failure lost = {""};
 	struct vmm *v;
-	int status = 0, err;
+	int err = vmm_open(&config, f, &v), written;
 
-	if (vmm_open(&config, &f, &v)) {
-		newfile_abandon(to);
-		return complain(&f, 1);
-	}
+	if (err)
+		return err;
 	if (isatty(STDIN_FILENO))
 		notice("Ctrl-] ends it");
-	err = vmm_run(v, &f);
-	if (err)
-		status = complain(&f, 1);
-	if (to->to && write_json(v, to, &f))
-		status = complain(&f, 1);
+	err = vmm_run(v, f);
+	written = to->to ? write_json(v, to, err ? &lost : f) : 0;
 	vmm_close(v);
-	if (err == -ETIMEDOUT)
-		_exit(status); /* nothing waits for the thread that is still there */
-	return status;
+	if (written && err)
+		notice(lost.text);
+	if (err == -ETIMEDOUT) { /* nothing waits for the thread that is still there */
+		notice(f->text);
+		_exit(COMMAND_FAILED);
+	}
+	return err ? err : written;
 }
 
-int cmd_vm(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
-	struct newfile to = {.dir = -1};
-	struct failure f = {""};
-	bool help;
-	int found;
+	_cleanup_(newfile_abandon) struct newfile to = {.dir = -1};
+	int err;
 
-	if (options_parse(&command_vm, argc, argv, &f, &help) < 0)
-		return complain(&f, 2);
-	if (help) {
-		options_help(&command_vm, "desched");
-		return 0;
-	}
-	found = tick_find(policy);
-	if (found < 0) {
-		failure_set(&f, found, "no tick policy '%s'; --help lists them", policy);
-		return complain(&f, 2);
-	}
-	config.policy = (enum tick_policy)found;
+	(void)operands;
+	(void)n;
+	if (json.wanted && !json.file)
+		return command_usage(
+			f, "--json: standard output is the guest's; expected --json=FILE");
+	config.policy = (enum tick_policy)tick_find(policy.value);
 	config.memory = memory * MIB;
 	config.cpus = (unsigned)cpus;
 	config.notice = notice;
-	return open_json(&to, &f) ? complain(&f, 1) : run(&to);
+	err = open_json(&to, f);
+	return err ? err : run_machine(&to, f);
 }
