@@ -59,6 +59,8 @@ struct board {
 
 	pid_t process;
 	int output;	      /* where the serial port goes */
+	int output_error;     /* the first of it, -errno */
+	uint64_t output_lost; /* bytes that were not written, for that or since the machine ended */
 	pthread_mutex_t lock; /* by board_lock() */
 	pthread_mutex_t gate; /* see there; taken before it */
 	bool gated;

@@ -194,6 +194,10 @@ int vmm_run(struct vmm *v, struct failure *f)
 		return err;
 	if (v->board.end == BOARD_BROKEN)
 		return failure_set(f, -EIO, "%s", v->board.broken.text);
+	if (v->board.output_error)
+		return failure_errno(f, v->board.output_error,
+				     "standard output: %llu bytes of the guest's are lost",
+				     (unsigned long long)v->board.output_lost);
 	return 0;
 }
 

@@ -398,6 +398,22 @@ static void control(void **state)
 		0);
 }
 
+/* The guest's output that is lost is an error, and counted. */
+static void output_is_lost(void **state)
+{
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(
+		shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/f > "
+		      "/dev/full 2> $T/e; [ $? = 1 ] && [ $(wc -l < $T/e) = 1 ] && "
+		      "grep -q 'No space' $T/e"),
+		0);
+	o = load("f");
+	assert_int_equal(number(o, "output_lost"), sizeof("tickos: 100 Hz\n") - 1);
+	json_decref(o);
+}
+
 /* Figures come whole or not at all, and their loss is an error. */
 static void figures_are_lost(void **state)
 {
@@ -466,6 +482,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(hostile_guests),
 		cmocka_unit_test(bad_input),
 		cmocka_unit_test(control),
+		cmocka_unit_test(output_is_lost),
 		cmocka_unit_test(figures_are_lost),
 		cmocka_unit_test(escape_key),
 	};
