@@ -43,7 +43,7 @@ static void take_terminal(struct console *c)
 	c->terminal = !tcsetattr(STDIN_FILENO, TCSANOW, &t);
 }
 
-/* Standard input once more, for us alone: that it does not block is not for others who have it. */
+/* Standard input, opened again: O_NONBLOCK must not affect other processes that share it. */
 static int open_input(void)
 {
 	struct stat st;
@@ -56,8 +56,8 @@ static int open_input(void)
 
 /* ---- ends ---- */
 
-/* Wakes threads that are to end, again each time: a signal may come before the wait that it is to
- * end. */
+/* Wakes threads that are to end, and does so again: a signal may arrive before the wait that it
+ * should end. */
 static void look_after_end(struct console *c)
 {
 	if (!board_threads(c->board) || (c->deadline && clock_mono() > c->deadline)) {
@@ -68,7 +68,7 @@ static void look_after_end(struct console *c)
 	c->soon.due = clock_mono() + SOON;
 }
 
-/* A machine that is about to begin anew ends, too. */
+/* Also ends a machine that is about to restart after a reset. */
 static void stop(struct console *c)
 {
 	struct board *m = c->board;
@@ -112,8 +112,8 @@ static size_t input_room(struct board *m)
 	return room;
 }
 
-/* While there is no room, nothing is waited for: the other end may have gone, which poll(2) would
- * not stop to say. */
+/* While there is no room, the loop doesn't watch the input: if the other end has gone, poll(2)
+ * would return at once, again and again. */
 static void rest_input(struct console *c)
 {
 	loop_unwatch(c->loop, &c->input);
@@ -178,7 +178,7 @@ static void on_soon(uint64_t now, void *data)
 		c->soon.due = u64_min(c->soon.due, clock_mono() + SOON);
 }
 
-/* Nobody looks at a machine that shows nothing for a minute before asking why. */
+/* Tells the user why nothing may be coming, rather than leave a blank screen. */
 static void on_silence(uint64_t now, void *data)
 {
 	struct console *c = data;

@@ -121,7 +121,7 @@ static int set_up(struct vmm *v, struct failure *f)
 	return m->ended < 0 ? failure_errno(f, -errno, "eventfd") : 0;
 }
 
-/* A kernel that somebody else has made may be too much for this KVM. */
+/* Only a kernel that the user gives may be too much for this KVM. */
 static int open_console(struct vmm *v, struct failure *f)
 {
 	int err = console_open(&v->console, &v->board, v->config.control, f);

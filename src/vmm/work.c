@@ -59,7 +59,7 @@ void vcpu_work(struct vcpu *v)
 	}
 }
 
-/* Standard output may be one that does not block, if others have made it so. */
+/* Another process that shares standard output may have made it non-blocking. */
 static int wait_to_write(const struct board *m)
 {
 	struct pollfd p = {m->output, POLLOUT, 0};

@@ -398,7 +398,7 @@ static void control(void **state)
 		0);
 }
 
-/* The guest's output that is lost is an error, and counted. */
+/* Lost output of the guest is counted, and is an error. */
 static void output_is_lost(void **state)
 {
 	json_t *o;
@@ -414,7 +414,7 @@ static void output_is_lost(void **state)
 	json_decref(o);
 }
 
-/* Figures come whole or not at all, and their loss is an error. */
+/* The figures are written whole or not at all, and losing them is an error. */
 static void figures_are_lost(void **state)
 {
 	(void)state;
@@ -437,7 +437,7 @@ static void figures_are_lost(void **state)
 		0);
 }
 
-/* On a terminal, the key that ends the machine is told, and ends it. */
+/* On a terminal, the monitor names the key that ends the machine, and the key ends it. */
 static void escape_key(void **state)
 {
 	(void)state;
