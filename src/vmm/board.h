@@ -53,11 +53,14 @@ struct board {
 	unsigned cpus;
 	struct image_file kernel, initrd; /* .name NULL: none */
 	char command[IMAGE_COMMAND_MAX];
-	bool reboots; /* when it is reset; otherwise that ends it */
+	bool reboots;  /* when it is reset; otherwise that ends it */
+	bool stopping; /* the user wants it to end: what is being read for a reset need not be */
 	uint64_t resets;
 
 	pid_t process;
 	int output;	      /* where the serial port goes */
+	int output_error;     /* the first of it, -errno */
+	uint64_t output_lost; /* bytes that were not written, for that or since the machine ended */
 	pthread_mutex_t lock; /* by board_lock() */
 	pthread_mutex_t gate; /* see there; taken before it */
 	bool gated;

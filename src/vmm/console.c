@@ -44,7 +44,7 @@ static void take_terminal(struct console *c)
 	c->terminal = !tcsetattr(STDIN_FILENO, TCSANOW, &t);
 }
 
-/* Standard input once more, for us alone: that it does not block is not for others who have it. */
+/* Standard input, opened again: O_NONBLOCK must not affect other processes that share it. */
 static int open_input(void)
 {
 	struct stat st;
@@ -57,8 +57,8 @@ static int open_input(void)
 
 /* ---- ends ---- */
 
-/* Wakes threads that are to end, again each time: a signal may come before the wait that it is to
- * end. */
+/* Wakes threads that are to end, and does so again: a signal may arrive before the wait that it
+ * should end. */
 static void look_after_end(struct console *c)
 {
 	if (!board_threads(c->board) || (c->deadline && clock_mono() > c->deadline)) {
@@ -69,7 +69,7 @@ static void look_after_end(struct console *c)
 	c->soon.due = clock_mono() + SOON;
 }
 
-/* A machine that is about to begin anew ends, too. */
+/* Also ends a machine that is about to restart after a reset. */
 static void stop(struct console *c)
 {
 	struct board *m = c->board;
@@ -77,6 +77,7 @@ static void stop(struct console *c)
 	if (!c->deadline)
 		c->deadline = clock_mono() + PATIENCE;
 	board_lock_first(m);
+	__atomic_store_n(&m->stopping, true, __ATOMIC_RELAXED);
 	if (!m->end || board_restarts(m))
 		m->end = BOARD_STOPPED;
 	board_unlock(m);
@@ -112,8 +113,8 @@ static size_t input_room(struct board *m)
 	return room;
 }
 
-/* While there is no room, nothing is waited for: the other end may have gone, which poll(2) would
- * not stop to say. */
+/* While there is no room, the loop doesn't watch the input: if the other end has gone, poll(2)
+ * would return at once, again and again. */
 static void rest_input(struct console *c)
 {
 	loop_unwatch(c->loop, &c->input);
@@ -178,7 +179,7 @@ static void on_soon(uint64_t now, void *data)
 		c->soon.due = u64_min(c->soon.due, clock_mono() + SOON);
 }
 
-/* Nobody looks at a machine that shows nothing for a minute before asking why. */
+/* Tells the user why nothing may be coming, rather than leave a blank screen. */
 static void on_silence(uint64_t now, void *data)
 {
 	struct console *c = data;
@@ -298,8 +299,8 @@ int console_serve(struct console *c, struct failure *f)
 	lost = loop_run(c->loop);
 	if (board_threads(c->board))
 		return failure_set(f, -ETIMEDOUT,
-				   "the guest was waiting for its disk, which does not answer: "
-				   "what it wrote last may be lost");
+				   "a vCPU did not stop, since a disk or file that it uses does "
+				   "not answer: what the guest wrote last may be lost");
 	board_join(c->board);
 	if (err)
 		return failure_errno(f, err, "seccomp");

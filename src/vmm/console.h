@@ -2,7 +2,7 @@
 /*
  * The thread that started the machine, while it runs: standard input for the serial port, the
  * control socket, the signals that end a process. It waits in one place (service/loop.h), and for
- * nothing else but the board's lock, which nobody has for long.
+ * nothing else but the board's lock, which no thread holds for long.
  *
  * On the control socket a peer sends a line and gets one back, a JSON object: what vmm_figures()
  * has after "figures", "policy NAME", "balloon MIB" and "forget" (what was worst so far), or

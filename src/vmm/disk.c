@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which files are disks: raw images, in whole sectors. What is an image of another format would be
- * taken for an empty disk, or a broken one, and be ruined by the first write; so it is refused by
- * what it begins or ends with.
+ * Which files are disks: raw images of whole sectors. A guest would see an image in another format
+ * as an empty or broken disk, and ruin it with its first write; so such images are refused by what
+ * they begin or end with.
  */
 #include "vmm/virtio_devices.h"
 
@@ -32,7 +32,7 @@ static const struct image_kind {
 	{"vhdx", 0, 8, "vhdxfile"},
 	{"vpc", 0, 8, "conectix"},
 	{"vpc", -512, 8, "conectix"}, /* of a fixed size: a raw image and a footer */
-	{"vpc", -511, 8, "conectix"}, /* the same by an old Virtual PC */
+	{"vpc", -511, 8, "conectix"}, /* as an old Virtual PC wrote it */
 	{"vdi", 64, 4, "\x7f\x10\xda\xbe"},
 	{"parallels", 0, 16, "WithoutFreeSpace"},
 	{"parallels", 0, 16, "WithouFreSpacExt"},

@@ -75,6 +75,7 @@ json_t *figures(struct board *m)
 	json_object_set_new(o, "clock_ticks", ticks(&m->clock_ticker));
 	json_object_set_new(o, "vcpus", vcpus(m));
 	put_count(o, "input_dropped", m->serial.dropped);
+	put_count(o, "output_lost", m->output_lost);
 	put_count(o, "disk_requests", m->block.virtio.served);
 	put_count(o, "disk_errors", m->block.virtio.tally);
 	put_count(o, "ballooned_bytes", (uint64_t)m->balloon.config.actual * 4096);

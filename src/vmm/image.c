@@ -16,6 +16,7 @@
 #define LOADER	      0xff /* one without a number of its own */
 #define START_MAGIC   0x336ec578u
 #define INITRD_ALIGN  4096u
+#define AT_ONCE	      (UINT64_C(16) << 20) /* bytes read between two looks at `stop` */
 
 /* PVH's start_info and its parts: xen/include/public/arch-x86/hvm/start_info.h. */
 struct start_info {
@@ -65,8 +66,13 @@ int image_read(const struct image_file *i, uint64_t offset, void *to, uint64_t s
 		return 0;
 	}
 	for (uint64_t done = 0; done < size;) {
-		ssize_t n = pread(i->fd, (uint8_t *)to + done, size - done, (off_t)(offset + done));
+		ssize_t n = pread(i->fd, (uint8_t *)to + done, u64_min(size - done, AT_ONCE),
+				  (off_t)(offset + done));
 
+		if (i->stop && __atomic_load_n(i->stop, __ATOMIC_RELAXED))
+			return -ECANCELED;
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			return n ? -errno : -ENODATA;
 		done += (uint64_t)n;

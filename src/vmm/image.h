@@ -39,6 +39,7 @@ struct image_file {
 	int fd;		  /* -1: in memory */
 	const uint8_t *bytes;
 	uint64_t size;
+	const bool *stop; /* when it becomes true, reading fails soon; NULL: it never does */
 };
 
 struct image_entry {
@@ -58,7 +59,8 @@ int image_load(const struct image_file *kernel, const struct image_file *initrd,
 	       const char *command, const struct memory *m, struct failure *f,
 	       struct image_entry *ret);
 
-/* For image.c and its siblings. Reads exactly `size` bytes, -ENODATA if they are not all there. */
+/* For image.c and its siblings. Reads exactly `size` bytes, -ENODATA if they are not all there,
+ * -ECANCELED. */
 int image_read(const struct image_file *i, uint64_t offset, void *to, uint64_t size);
 
 /* Copies a piece of the file to guest address `at`, with `zero` zeros behind it. */

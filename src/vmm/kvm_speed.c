@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How fast a KVM runs kernel code. One that interprets it is a thousand times slower than the
- * processor, and no kernel but a small one ever comes up there, without anything that says so. A
- * loop of 20,000 turns on a vCPU of its own takes 10 us, or 20 ms.
+ * processor, so that only small kernels ever boot there, and nothing says why. A loop of 20,000
+ * turns on a vCPU of its own takes 10 us, or 20 ms.
  */
 #include "vmm/kvm.h"
 

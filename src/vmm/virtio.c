@@ -247,7 +247,7 @@ static void write_status(struct virtio *v, uint32_t value)
 	v->status = (value & 0xff) | (v->status & NEEDS_RESET);
 }
 
-/* A driver that has stopped a device, or a queue, takes its memory for other things at once. */
+/* Once a device or queue has stopped, its driver uses the memory for other things. */
 static bool stops(const struct virtio *v, uint32_t offset, uint32_t value)
 {
 	return (offset == VIRTIO_MMIO_STATUS && !value) ||
@@ -301,7 +301,7 @@ bool virtio_write(struct virtio *v, uint32_t offset, unsigned size, uint32_t val
 		__atomic_store_n(&v->hurry, true, __ATOMIC_RELAXED);
 		return false;
 	}
-	v->hurry &= v->busy; /* what was to be stopped rests, and the one who wanted that is here */
+	v->hurry &= v->busy; /* nothing is at work any more: the write that waited can be done */
 	write_register(v, offset, value);
 	return true;
 }

@@ -57,6 +57,7 @@ static int load(struct vmm *v, struct failure *f)
 	err = open_kernel(c->kernel, f, &m->kernel);
 	if (!err && c->initrd)
 		err = image_open(c->initrd, f, &m->initrd);
+	m->kernel.stop = m->initrd.stop = &m->stopping;
 	return err ? err : board_load(m, f);
 }
 
@@ -120,7 +121,7 @@ static int set_up(struct vmm *v, struct failure *f)
 	return m->ended < 0 ? failure_errno(f, -errno, "eventfd") : 0;
 }
 
-/* A kernel that somebody else has made may be too much for this KVM. */
+/* Only a kernel that the user gives may be too much for this KVM. */
 static int open_console(struct vmm *v, struct failure *f)
 {
 	int err = console_open(&v->console, &v->board, v->config.control, f);
@@ -193,6 +194,10 @@ int vmm_run(struct vmm *v, struct failure *f)
 		return err;
 	if (v->board.end == BOARD_BROKEN)
 		return failure_set(f, -EIO, "%s", v->board.broken.text);
+	if (v->board.output_error)
+		return failure_errno(f, v->board.output_error,
+				     "standard output: %llu bytes of the guest's are lost",
+				     (unsigned long long)v->board.output_lost);
 	return 0;
 }
 

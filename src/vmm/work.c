@@ -59,26 +59,42 @@ void vcpu_work(struct vcpu *v)
 	}
 }
 
-static void write_out(const struct board *m, const uint8_t *text, size_t size)
+/* Another process that shares standard output may have made it non-blocking. */
+static int wait_to_write(const struct board *m)
+{
+	struct pollfd p = {m->output, POLLOUT, 0};
+
+	return ppoll(&p, 1, NULL, NULL) < 0 && errno != EINTR ? -errno : 0;
+}
+
+/* How many bytes were written, before a failure (*ret_err) or the end of the machine. */
+static size_t write_out(const struct board *m, const uint8_t *text, size_t size, int *ret_err)
 {
 	size_t done = 0;
+	int err = 0;
 
-	while (done < size) {
+	while (done < size && !err) {
 		ssize_t n = write(m->output, text + done, size - done);
 
-		if (n < 0 && errno != EINTR)
-			return;
-		done += n > 0 ? (size_t)n : 0;
+		if (n >= 0)
+			done += (size_t)n;
+		else if (errno == EAGAIN)
+			err = wait_to_write(m);
+		else if (errno != EINTR)
+			err = -errno;
 		if (has_ended(m))
-			return;
+			break;
 	}
+	*ret_err = err;
+	return done;
 }
 
 void board_flush(struct board *m, bool all)
 {
-	const struct serial *s = &m->serial;
-	size_t used = s->out_used;
+	struct serial *s = &m->serial;
+	size_t used = s->out_used, done;
 	uint8_t text[sizeof(s->out)];
+	int err;
 
 	if (!used || (!all && used < sizeof(s->out) / 2 && s->out[used - 1] != '\n'))
 		return;
@@ -87,9 +103,11 @@ void board_flush(struct board *m, bool all)
 	board_lock(m);
 	used = s->out_used;
 	memcpy(text, s->out, used);
-	m->serial.out_used = 0;
+	s->out_used = 0;
 	board_unlock(m);
-	write_out(m, text, used);
+	done = write_out(m, text, used, &err);
 	pthread_mutex_unlock(&m->output_lock);
 	board_lock(m);
+	m->output_lost += used - done;
+	m->output_error = m->output_error ? m->output_error : err;
 }

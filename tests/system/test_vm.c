@@ -246,9 +246,10 @@ static void desched_bills_vmdesched(void **state)
 	json_t *o;
 
 	(void)state;
-	assert_int_equal(shell("\"$D\" ticks --vms 3 --seconds 3 --no-pauses --policy desched --json=$T/d "
-			       "> /dev/null"),
-			 0);
+	assert_int_equal(
+		shell("\"$D\" ticks --vms 3 --seconds 3 --no-pauses --policy desched --json=$T/d "
+		      "> /dev/null"),
+		0);
 	o = load("d");
 	p = first_policy(o);
 	assert_true(number(p, "ready_s") > 3);
@@ -263,9 +264,10 @@ static void catchup_bills_the_innocent(void **state)
 	json_t *o;
 
 	(void)state;
-	assert_int_equal(shell("\"$D\" ticks --vms 3 --seconds 3 --no-pauses --policy catchup --json=$T/c "
-			       "> /dev/null"),
-			 0);
+	assert_int_equal(
+		shell("\"$D\" ticks --vms 3 --seconds 3 --no-pauses --policy catchup --json=$T/c "
+		      "> /dev/null"),
+		0);
 	o = load("c");
 	p = first_policy(o);
 	assert_true(worst_error(p) > 1);
@@ -396,7 +398,23 @@ static void control(void **state)
 		0);
 }
 
-/* Figures come whole or not at all, and their loss is an error. */
+/* Lost output of the guest is counted, and is an error. */
+static void output_is_lost(void **state)
+{
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(
+		shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/f > "
+		      "/dev/full 2> $T/e; [ $? = 1 ] && [ $(wc -l < $T/e) = 1 ] && "
+		      "grep -q 'No space' $T/e"),
+		0);
+	o = load("f");
+	assert_int_equal(number(o, "output_lost"), sizeof("tickos: 100 Hz\n") - 1);
+	json_decref(o);
+}
+
+/* The figures are written whole or not at all, and losing them is an error. */
 static void figures_are_lost(void **state)
 {
 	(void)state;
@@ -419,7 +437,7 @@ static void figures_are_lost(void **state)
 		0);
 }
 
-/* On a terminal, the key that ends the machine is told, and ends it. */
+/* On a terminal, the monitor names the key that ends the machine, and the key ends it. */
 static void escape_key(void **state)
 {
 	(void)state;
@@ -464,6 +482,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(hostile_guests),
 		cmocka_unit_test(bad_input),
 		cmocka_unit_test(control),
+		cmocka_unit_test(output_is_lost),
 		cmocka_unit_test(figures_are_lost),
 		cmocka_unit_test(escape_key),
 	};

@@ -2,8 +2,8 @@
 /*
  * Whatever a guest asks of its devices, and however slow its disk is, the monitor answers on its
  * control socket within a second, and ends within a second of SIGTERM; whatever other peers do
- * there, a peer is answered; of a guest that says nothing its user hears within 5 s. The guest is
- * vm_attacker.c. Others may use the CPU too, so the best of some tries counts. What a guest may
+ * there, a peer gets its answer; if a guest says nothing, the monitor says so within 5 s. The guest
+ * is vm_attacker.c. Others may use the CPU too, so the best of some tries counts. What a guest may
  * cost others is in test_vm_hostile.c.
  *
  *     test_vm_bound DESCHED ATTACKER STUCK_DISK
@@ -179,7 +179,8 @@ static void within_bound(const char *attack, const char *its_disk, int number)
 
 static void attacks(void **state)
 {
-	static const char *const names[] = {"balloon", "disk", "flush", "entropy", "notify"};
+	static const char *const names[] = {"balloon", "disk",	 "flush",
+					    "entropy", "notify", "reset"};
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
 	(void)state;
@@ -201,7 +202,7 @@ static void crowd(int *peers)
 }
 
 /* The next one is answered, and the machine ends. */
-static void peers_hold_nobody(void **state)
+static void peers_delay_no_other(void **state)
 {
 	double answered = PATIENCE, ended = PATIENCE;
 	int peers[PEERS];
@@ -254,23 +255,23 @@ static void socket_is_taken_over(void **state)
 	assert_int_equal(unlink(control), 0);
 }
 
-/* A guest that says nothing: its user is told why that may be. */
-static void silence_is_told(void **state)
+/* If a guest says nothing, the monitor says why that may be. */
+static void silence_is_reported(void **state)
 {
-	double from = now(), told = 0;
+	double from = now(), reported = 0;
 
 	(void)state;
-	for (int i = 0; i < TRIES && (!i || told > SILENCE); i++) {
+	for (int i = 0; i < TRIES && (!i || reported > SILENCE); i++) {
 		struct machine m = start("quiet", disk);
 
 		from = now();
 		assert_true(read_until(m.errors, "the guest has said nothing"));
-		told = now() - from;
+		reported = now() - from;
 		end(&m);
 		get_rid_of(&m);
 	}
-	if (told > SILENCE)
-		fail_msg("told after %.2f s", told);
+	if (reported > SILENCE)
+		fail_msg("reported after %.2f s", reported);
 }
 
 /* In a mount namespace of its own, where nothing that is mounted gets out. */
@@ -349,9 +350,9 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attacks),
-		cmocka_unit_test(peers_hold_nobody),
+		cmocka_unit_test(peers_delay_no_other),
 		cmocka_unit_test(socket_is_taken_over),
-		cmocka_unit_test(silence_is_told),
+		cmocka_unit_test(silence_is_reported),
 		cmocka_unit_test(disk_is_stuck),
 	};
 
