@@ -21,6 +21,7 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	screen) echo base ledger guest recording screen ;;
 	doctor) echo base doctor ;;
 	correct) echo base ledger recording correct ;;
+	exporter) echo base service exporter ;;
 	view) echo base ledger bpf guest view ;;
 	vmm) echo base service ledger policy vmm ;;
 	ticks) echo base ledger bpf policy sim host ticks ;;
