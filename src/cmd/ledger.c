@@ -6,7 +6,9 @@
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/command.h"
 #include "base/proc.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "host/measure.h"
@@ -14,7 +16,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,22 +25,36 @@
 
 static struct {
 	uint64_t interval, count;
-	const char *source;
+	struct option_choice source;
 	bool gaps, json, no_pages;
-} options = {.interval = NS_PER_SEC};
+} options = {.interval = NS_PER_SEC, .source = {NULL, host_source_name}};
 
 static const struct option_row rows[] = {
 	{'d', "delay", "S", OPTION_SECONDS, &options.interval, NS_PER_SEC / 20, 86400 * NS_PER_SEC,
-	 "seconds between reports (1)"},
+	 "seconds between reports"},
 	{'n', "count", "N", OPTION_UINT, &options.count, 1, 0, "reports, then end (until Ctrl-C)"},
-	{0, "source", "S", OPTION_STRING, &options.source, 0, 0,
-	 "bpf or schedstat (the best that works)"},
+	{0, "source", "S", OPTION_CHOICE, &options.source, 0, 0, "instead of the best that works"},
 	{0, "gaps", NULL, OPTION_FLAG, &options.gaps, 0, 0,
 	 "show the longest gaps and who ran before their ends"},
 	{0, "no-pages", NULL, OPTION_FLAG, &options.no_pages, 0, 0,
 	 "measure only: leave the pages of VMs alone"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0, "one JSON object a report"},
 };
+
+static int run(char **operands, int n, struct failure *f);
+
+/* For completion: the VMs that there are, those without a name by their process. */
+static const char *name_of_vm(size_t i)
+{
+	static struct host_vm *vms;
+	static size_t n;
+
+	if (!vms && host_find_all(&vms, &n))
+		return NULL;
+	if (i >= n)
+		return NULL;
+	return strncmp(vms[i].name, "pid ", 4) ? vms[i].name : vms[i].name + 4;
+}
 
 const struct command command_ledger = {
 	.name = "ledger",
@@ -51,6 +66,8 @@ const struct command command_ledger = {
 		    "  desched ledger --json 1234 | jq .vms[0].vcpus[0].seconds.ready\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.operand_name = name_of_vm,
+	.run = run,
 };
 
 /* In the order of esxtop's columns. */
@@ -76,14 +93,6 @@ static struct {
 	int n;
 } longest;
 
-static volatile sig_atomic_t stop;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
-
 static void name_of_thread(uint32_t tid, char *ret, size_t size)
 {
 	char path[64];
@@ -94,8 +103,7 @@ static void name_of_thread(uint32_t tid, char *ret, size_t size)
 	else if (!tid || file_read(path, ret, size) <= 0)
 		snprintf(ret, size, tid ? "?" : "-"); /* gone by now, or not known */
 	ret[strcspn(ret, "\n")] = '\0';
-	for (char *c = ret; *c; c++)
-		*c = *c < ' ' || *c > '~' ? '?' : *c;
+	text_clean(ret);
 }
 
 static uint64_t gap_ns(const struct gap *gap)
@@ -422,7 +430,7 @@ static void note(const char *text, void *data)
 	fprintf(stderr, "desched ledger: %s\n", text);
 }
 
-static void report(const struct measurement *m, enum measure_reading from)
+static int report(const struct measurement *m, enum measure_reading from, struct failure *f)
 {
 	double seconds = ns_to_s(m->at[MEASURE_NOW] - m->at[from]);
 
@@ -430,13 +438,13 @@ static void report(const struct measurement *m, enum measure_reading from)
 		print_json(m, from, seconds);
 	else
 		print_table(m, from, seconds);
-	fflush(stdout);
+	return command_flush(f);
 }
 
 /* Until the deadline or a signal. */
 static void wait_measuring(struct measurement *m, uint64_t deadline)
 {
-	for (uint64_t now = clock_mono(); !stop && now < deadline; now = clock_mono()) {
+	for (uint64_t now = clock_mono(); !command_stop && now < deadline; now = clock_mono()) {
 		uint64_t ns = u64_min(deadline - now, measure_interval(m));
 		const struct timespec ts = {.tv_nsec = (long)ns};
 
@@ -445,19 +453,20 @@ static void wait_measuring(struct measurement *m, uint64_t deadline)
 	}
 }
 
-static void run(struct measurement *m)
+static int watch(struct measurement *m, struct failure *f)
 {
 	uint64_t reports = 0;
+	int err = 0;
 
-	while (!stop && !measure_is_over(m) && (!options.count || reports < options.count)) {
+	while (!err && !command_stop && !measure_is_over(m) &&
+	       (!options.count || reports < options.count)) {
 		wait_measuring(m, m->at[MEASURE_FIRST] + ++reports * options.interval);
 		measure_read(m);
-		report(m, MEASURE_LAST);
+		err = report(m, MEASURE_LAST, f);
 		measure_reported(m);
 		longest.n = 0;
 	}
-	if (reports > 1)
-		report(m, MEASURE_FIRST);
+	return !err && reports > 1 ? report(m, MEASURE_FIRST, f) : err;
 }
 
 static const char no_vm[] = "no VM found: no process has KVM vCPUs or threads called like vCPUs "
@@ -468,41 +477,25 @@ static void close_measurement(struct measurement **m)
 	measure_close(*m);
 }
 
-static int measure(int n, char **operands, struct failure *f)
+static int run(char **operands, int n, struct failure *f)
 {
 	_cleanup_(close_measurement) struct measurement *m = NULL;
-	const struct measure_setup setup = {.source = options.source,
+	const struct measure_setup setup = {.source = options.source.value,
 					    .operands = operands,
 					    .n_operands = n,
 					    .no_pages = options.no_pages,
 					    .note = note,
 					    .gap = options.gaps ? take_gap : NULL};
-	struct sigaction action = {.sa_handler = on_signal};
 	int err;
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	command_catch_signals();
 	err = measure_open(&setup, f, &m);
 	if (err)
 		return err;
 	if (!m->came)
 		fprintf(stderr, "desched ledger: %s; waiting for one\n", no_vm);
-	run(m);
-	return m->came ? 0 : failure_set(f, -ENOENT, "%s", no_vm);
-}
-
-int cmd_ledger(int argc, char **argv)
-{
-	struct failure f = {""};
-	bool help;
-	int first = options_parse(&command_ledger, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command_ledger, "desched");
-		return 0;
-	}
-	if (first >= 0 && !measure(argc - first, argv + first, &f))
-		return 0;
-	fprintf(stderr, "desched ledger: %s\n", f.text);
-	return first < 0 ? 2 : 1;
+	err = watch(m, f);
+	if (!err && !m->came)
+		err = failure_set(f, -ENOENT, "%s", no_vm);
+	return err;
 }

@@ -37,8 +37,8 @@ int vcpu_of_thread(pid_t pid, pid_t tid, uint32_t *ret_index);
 struct words;
 int vm_name_of_words(const struct words *w, char *ret, size_t size);
 
-/* Copies what is valid UTF-8, printable and visible, '?' for each byte of the rest; cuts at a
- * character. */
+/* Copies the text with '?' for each character that is not harmless (base/text.h) and for each byte
+ * that is of none; cuts at a character. */
 void printable_copy(const char *from, char *ret, size_t size);
 
 #endif

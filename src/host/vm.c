@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/proc.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "host/finder.h"
 #include "host/words.h"
@@ -67,56 +68,20 @@ void host_vms_free(struct host_vm *vms, size_t n)
 	free(vms);
 }
 
-/* Characters that are not seen but change how others are: what turns the direction of writing,
- * joins or parts, marks and tags. A name with them could pass for another. */
-static bool is_hidden(uint32_t c)
-{
-	static const uint32_t ranges[][2] = {
-		{0xad, 0xad},	  {0x61c, 0x61c},   {0x180b, 0x180f},	{0x200b, 0x200f},
-		{0x2028, 0x202e}, {0x2060, 0x206f}, {0xfe00, 0xfe0f},	{0xfeff, 0xfeff},
-		{0xfff0, 0xfffb}, {0xfffe, 0xffff}, {0xe0000, 0xe0fff},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
-		if (c >= ranges[i][0] && c <= ranges[i][1])
-			return true;
-	}
-	return false;
-}
-
-/* Length of the printable UTF-8 character at s, 0 for anything else. */
-static size_t printable_length(const unsigned char *s)
-{
-	size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	uint32_t c = length == 1 ? s[0] : s[0] & (0xffu >> (length + 1));
-
-	if (s[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < length; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
-		return 0;
-	if ((length == 3 && c < 0x800) || (length == 4 && c < 0x10000) || is_hidden(c))
-		return 0;
-	return length;
-}
-
 void printable_copy(const char *from, char *ret, size_t size)
 {
 	size_t used = 0;
 
 	while (*from) {
-		size_t length = printable_length((const unsigned char *)from);
-		size_t take = length ? length : 1;
+		const char *start = from;
+		uint32_t ch = utf8_next(&from);
+		bool good = ch != '?' && text_is_harmless(ch);
+		size_t take = good ? (size_t)(from - start) : 1;
 
 		if (used + take >= size)
 			break;
-		memcpy(ret + used, length ? from : "?", take);
+		memcpy(ret + used, good ? start : "?", take);
 		used += take;
-		from += take;
 	}
 	ret[used] = '\0';
 }

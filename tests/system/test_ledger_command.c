@@ -417,7 +417,7 @@ static void names_and_processes(void **state)
 	assert_non_null(vm_of(report, b.pid));
 	json_decref(report);
 	assert_int_equal(finish(&r, said, sizeof(said)), 0);
-	LEDGER(&r, "-n", "1", "-d", "0.1", "odd???man");
+	LEDGER(&r, "-n", "1", "-d", "0.1", "odd?man");
 	report = next(&r);
 	assert_non_null(vm_of(report, other.pid));
 	json_decref(report);
