@@ -231,7 +231,7 @@ static const struct check rows[] = {
 	 .why = "The page tells every gap to the microsecond, and what steal clocks leave out.",
 	 .source = "desched: desched-page(5)",
 	 .remedy = "host: -object memory-backend-file,id=page,share=on,... -device "
-		   "ivshmem-plain,memdev=page"},
+		   "ivshmem-plain,memdev=page, and desched ledger"},
 };
 
 const struct check_group checks_tools = {rows, ARRAY_SIZE(rows)};

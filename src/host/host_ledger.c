@@ -162,6 +162,13 @@ int host_ledger_read(struct host_ledger *h, int id, uint32_t vcpu, struct ledger
 	return -ESRCH;
 }
 
+bool host_ledger_ended(const struct host_ledger *h, int id, uint32_t vcpu)
+{
+	const struct entry *e = entry_of(h, id);
+
+	return e && vcpu < e->n_vcpus && e->ended[vcpu];
+}
+
 uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcpu)
 {
 	const struct entry *e = entry_of(h, id);

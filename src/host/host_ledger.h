@@ -66,6 +66,9 @@ int host_ledger_poll(struct host_ledger *h, host_gap_fn fn, void *data);
  */
 int host_ledger_read(struct host_ledger *h, int id, uint32_t vcpu, struct ledger *ret);
 
+/* Whether a reading has found the vCPU's thread to have ended. */
+bool host_ledger_ended(const struct host_ledger *h, int id, uint32_t vcpu);
+
 /* Gaps of this vCPU that were lost up to its last reading. */
 uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcpu);
 
