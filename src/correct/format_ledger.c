@@ -48,6 +48,15 @@ static void date(const json_t *o, double seconds, double *at, struct usage *r)
 		return;
 	*at = ended - seconds;
 	r->dated = true;
+	r->zone = ZONE_STATED;
+}
+
+/* What tells two VMs of one name apart. */
+static void vm_id(const json_t *vm, char *ret, size_t size)
+{
+	json_int_t pid = json_integer_value(json_object_get(vm, "pid"));
+
+	snprintf(ret, size, "%.*" JSON_INTEGER_FORMAT, pid > 0 ? 1 : 0, pid > 0 ? pid : 0);
 }
 
 static int take_interval(const json_t *o, double *at, struct choice *choice, struct usage *r)
@@ -60,18 +69,20 @@ static int take_interval(const json_t *o, double *at, struct choice *choice, str
 	if (!kind || strcmp(kind, "interval") != 0)
 		return 0;
 	if (!(seconds > 0 && seconds < 1e9)) {
-		r->skipped++;
+		skips_count(&r->skips, SKIP_RANGE, NULL);
 		return 0;
 	}
 	date(o, seconds, at, r);
 	json_array_foreach(json_object_get(o, "vms"), i, vm)
 	{
 		const char *name = json_string_value(json_object_get(vm, "name"));
+		char id[32];
 		int err;
 
-		if (!name || !choice_take(choice, name))
-			continue;
-		err = take_vm(vm, *at, *at + seconds, r);
+		vm_id(vm, id, sizeof(id));
+		err = name ? choice_take(choice, id, name) : 0;
+		if (err == 1)
+			err = take_vm(vm, *at, *at + seconds, r);
 		if (err)
 			return err;
 	}
@@ -79,22 +90,41 @@ static int take_interval(const json_t *o, double *at, struct choice *choice, str
 	return 0;
 }
 
+/* A line that was cut off is counted; one for which there was no memory is no such line. */
+static int take_line(const char *line, size_t size, double *at, struct choice *choice,
+		     struct usage *r)
+{
+	json_t *o;
+	int err;
+
+	errno = 0;
+	o = json_loadb(line, size, JSON_REJECT_DUPLICATES, NULL);
+	if (!o && errno == ENOMEM)
+		return -ENOMEM;
+	if (!o) {
+		skips_count(&r->skips, SKIP_CUT, NULL);
+		return 0;
+	}
+	err = take_interval(o, at, choice, r);
+	json_decref(o);
+	return err;
+}
+
 static int read_ledger(const struct input *in, struct failure *f, struct usage *r)
 {
-	struct choice choice = {.wanted = in->vm};
+	struct choice choice = {.wanted = in->source->chosen, .what = "VM", .option = "--vm"};
 	double at = 0;
 	int err = 0;
 
 	for (const char *p = in->text; *p && !err; p += strspn(p, "\r\n")) {
 		size_t len = strcspn(p, "\r\n");
-		json_t *o = json_loadb(p, len, JSON_REJECT_DUPLICATES, NULL);
 
-		r->skipped += !o; /* a line that was cut off */
-		err = o ? take_interval(o, &at, &choice, r) : 0;
-		json_decref(o);
+		err = len ? take_line(p, len, &at, &choice, r) : 0;
 		p += len;
 	}
-	return err ? err : choice_end(&choice, in->path, f);
+	err = err ? err : choice_end(&choice, in->path, f);
+	choice_done(&choice);
+	return err;
 }
 
 const struct format format_ledger = {"desched ledger", true, is, read_ledger};
