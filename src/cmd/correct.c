@@ -103,7 +103,7 @@ static void print_head(const struct job *j)
 	else
 		printf("the host's times are moved by %.1f s, as %s\n", c->lag,
 		       options.lag ? "--lag says" : "their dates say");
-	if (c->zone)
+	if (fabs(c->zone) > 0)
 		printf("of that, %+.2f h are taken to be between the zones of the two clocks; "
 		       "--guest-zone and --host-zone say it for sure\n",
 		       c->zone / 3600);
@@ -264,22 +264,52 @@ static json_t *json_files(const struct job *j)
 			 or_null(j->host.note));
 }
 
+/* Text that is being made: jansson goes on behind a part of an object that could not be kept. */
+struct text {
+	char *at;
+	size_t used, size;
+	bool failed;
+};
+
+static int keep(const char *part, size_t n, void *data)
+{
+	struct text *t = data;
+
+	if (t->used + n > t->size) {
+		size_t size = 2 * t->size + n;
+		char *at = realloc(t->at, size);
+
+		if (!at) {
+			t->failed = true;
+			return -1;
+		}
+		t->at = at;
+		t->size = size;
+	}
+	memcpy(t->at + t->used, part, n);
+	t->used += n;
+	return 0;
+}
+
 /* -ENOMEM, before anything is printed. */
 static int print_json(const struct job *j)
 {
 	json_t *parts[] = {json_head(j), json_figures(&j->result), json_files(j)};
-	int err = json_object_update(parts[0], parts[1]) || json_object_update(parts[0], parts[2])
-			  ? -ENOMEM
-			  : 0;
-	char *text = err ? NULL : json_dumps(parts[0], JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+	struct text text = {.failed = false};
+	bool ok = !json_object_update(parts[0], parts[1]) &&
+		  !json_object_update(parts[0], parts[2]) &&
+		  !json_dump_callback(parts[0], keep, &text,
+				      JSON_INDENT(1) | JSON_REAL_PRECISION(12)) &&
+		  !text.failed;
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		json_decref(parts[i]);
-	if (!text)
-		return -ENOMEM;
-	puts(text);
-	free(text);
-	return 0;
+	if (ok) {
+		fwrite(text.at, 1, text.used, stdout);
+		putchar('\n');
+	}
+	free(text.at);
+	return ok ? 0 : -ENOMEM;
 }
 
 /* ---- the command ---- */

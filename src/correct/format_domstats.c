@@ -29,7 +29,7 @@ static const char *const time_names[] = {"time", "timestamp", "datetime", NULL};
 static const char *const domain_names[] = {"domain", "name", "vm", "domain.name", NULL};
 static const char *const id_names[] = {"uuid", "domain_uuid", "id", "domain_id", NULL};
 
-static bool is(const struct input *in)
+static int is(const struct input *in)
 {
 	char line[1024];
 

@@ -21,7 +21,7 @@ struct text {
 	uint64_t untimed; /* samples without one */
 };
 
-static bool is(const struct input *in)
+static int is(const struct input *in)
 {
 	return strstr(in->text, "Domain: '") && strstr(in->text, "cpu.");
 }
@@ -35,7 +35,7 @@ static int finish(struct text *t)
 	if (!pending)
 		return 0;
 	if (!t->timed) {
-		t->untimed += !t->g.learning;
+		t->untimed++;
 		return 0;
 	}
 	if (!reading_time(&t->g, t->time, &time))
@@ -75,6 +75,8 @@ static int take_domain(char *name, struct text *t)
 {
 	char *end = strrchr(name, '\'');
 	int err = t->behind ? 0 : finish(t), mine;
+
+	t->untimed += t->pending;
 
 	if (end)
 		*end = '\0';
@@ -129,7 +131,10 @@ static int pass(const struct input *in, void *data)
 	struct text *t = data;
 	int err = table_read(in->text, in->size, ' ', 1, take_line, data);
 
-	return err || t->behind ? err : finish(t);
+	if (!err && !t->behind)
+		err = finish(t);
+	t->untimed += t->pending;
+	return err;
 }
 
 static int read_text(const struct input *in, struct failure *f, struct usage *r)

@@ -32,7 +32,7 @@ struct pdh {
 	struct track track;
 };
 
-static bool is_pdh(const struct input *in)
+static int is_pdh(const struct input *in)
 {
 	char line[64];
 

@@ -28,7 +28,7 @@ static const char *const tid_names[] = {"TID", NULL};
 static const char *const cpu_names[] = {"%CPU", NULL};
 static const char *const name_names[] = {"Command", NULL};
 
-static bool is_pidstat(const struct input *in)
+static int is_pidstat(const struct input *in)
 {
 	char line[256];
 
@@ -94,7 +94,7 @@ static int take_value(char **fields, size_t n, double at, struct pidstat *p)
 	}
 	if (table_number(fields[p->pid], &pid) || table_figure(fields[p->cpu], true, &percent)) {
 		skips_count(&r->skips, SKIP_NUMBER, fields[p->cpu]);
-		return 0;
+		return processes_spoil(&p->p, at);
 	}
 	snprintf(text, sizeof(text), "%.440s (%.24s)", rest_of(fields, n, (size_t)p->name),
 		 fields[p->pid]);

@@ -62,16 +62,17 @@ static int sniff(char **fields, size_t n, void *data)
 	return 1; /* only the first row */
 }
 
-static bool is_csv(const struct input *in)
+static int is_csv(const struct input *in)
 {
 	struct csv c = {.n = 0};
 	char line[4096];
+	int err;
 
 	input_line(in, line, sizeof(line));
 	if (!strpbrk(line, ",;\t|"))
-		return false;
-	table_read(line, strlen(line), table_delimiter(line, ",;\t|"), 0, sniff, &c);
-	return c.n > 1 && known(&c) >= 2;
+		return 0;
+	err = table_read(line, strlen(line), table_delimiter(line, ",;\t|"), 0, sniff, &c);
+	return err == -ENOMEM ? err : c.n > 1 && known(&c) >= 2;
 }
 
 /* ---- rows ---- */
@@ -158,7 +159,7 @@ static int take_value(char **fields, double at, struct csv *c)
 	if (table_figure(fields[c->cpu], true, &percent)) {
 		skips_count(&r->skips, table_blank(fields[c->cpu]) ? SKIP_BLANK : SKIP_NUMBER,
 			    fields[c->cpu]);
-		return 0;
+		return processes_spoil(&c->p, at);
 	}
 	err = who_of(fields, c, &why, &who);
 	if (err || why != SKIP_N) {
@@ -170,27 +171,37 @@ static int take_value(char **fields, double at, struct csv *c)
 			       who == WHO_TOTAL || (c->pid >= 0 && c->tid < 0));
 }
 
+/* The row's time, if it has any, on the clock of those before it. */
+static bool find_time(char **fields, struct csv *c, double *ret)
+{
+	struct instant time;
+	char text[128];
+	double last;
+
+	snprintf(text, sizeof(text), "%s%s%s", c->date >= 0 ? fields[c->date] : "",
+		 c->date >= 0 ? " " : "", fields[c->time]);
+	if (!reading_time(&c->g, text, &time))
+		return false;
+	times_follow(&c->track, &time, &last, ret);
+	return true;
+}
+
 static int take_row(char **fields, size_t n, void *data)
 {
 	struct csv *c = data;
-	struct instant time;
-	char text[128];
-	double last, at;
+	bool timed = n > (size_t)(c->time > c->date ? c->time : c->date);
+	double at;
 
 	if (!c->n || is_head(fields, n))
 		return take_head(fields, n, c);
+	timed = timed && find_time(fields, c, &at);
 	/* More fields than names: a comma within a number, or within a name without quotes. */
 	if (n < c->n || n > c->n + !fields[n - 1][0]) {
 		if (!c->g.learning)
 			skips_count(&c->g.r->skips, SKIP_FIELDS, fields[0]);
-		return 0;
+		return timed ? processes_spoil(&c->p, at) : 0;
 	}
-	snprintf(text, sizeof(text), "%s%s%s", c->date >= 0 ? fields[c->date] : "",
-		 c->date >= 0 ? " " : "", fields[c->time]);
-	if (!reading_time(&c->g, text, &time))
-		return 0;
-	times_follow(&c->track, &time, &last, &at);
-	return take_value(fields, at, c);
+	return timed ? take_value(fields, at, c) : 0;
 }
 
 static void begin(void *data)

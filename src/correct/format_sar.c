@@ -25,7 +25,7 @@ static const char *const interval_names[] = {"interval", NULL};
 static const char *const time_names[] = {"timestamp", NULL};
 static const char *const cpu_names[] = {"CPU", NULL};
 
-static bool is(const struct input *in)
+static int is(const struct input *in)
 {
 	char line[256];
 

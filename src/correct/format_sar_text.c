@@ -20,12 +20,13 @@ struct sar_text {
 	struct track track;
 };
 
-static bool is(const struct input *in)
+static int is(const struct input *in)
 {
 	char line[256];
 
 	input_line(in, line, sizeof(line));
-	return !strchr(line, ';') && strstr(in->text, "%idle") && !strstr(in->text, "Command");
+	return !strchr(line, ';') && strstr(in->text, "%idle") && !strstr(in->text, "Command") &&
+	       !strstr(in->text, "\t%idle\t"); /* sadf -p */
 }
 
 static int take_banner(char **fields, size_t n, struct sar_text *s)

@@ -79,7 +79,7 @@ static int unknown(const struct input *in, const char *bytes, size_t size, struc
 	if (remedy)
 		return failure_set(f, -EBADMSG, "%s: it is %s", in->path, remedy);
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
-		if (formats[i]->host != in->source->host && formats[i]->is(in))
+		if (formats[i]->host != in->source->host && formats[i]->is(in) > 0)
 			return failure_set(f, -EBADMSG,
 					   "%s: it is %s, which is of a %s, where a %s's file was "
 					   "expected: GUEST comes first, HOST second",
@@ -107,8 +107,13 @@ int usage_parse(const char *text, size_t size, const struct source *source, cons
 	in.text = copy;
 	skip_separator(&in);
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		if (formats[i]->host != source->host || !formats[i]->is(&in))
+		if (formats[i]->host != source->host)
 			continue;
+		err = formats[i]->is(&in);
+		if (!err)
+			continue;
+		if (err < 0)
+			return failure_errno(f, err, "%s", path);
 		err = parse_as(formats[i], &in, &local, ret);
 		return err ? failure_set(f, err, "%s", local.text) : 0;
 	}

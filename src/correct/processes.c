@@ -41,6 +41,17 @@ int processes_time(struct processes *p, double at)
 	return 0;
 }
 
+int processes_spoil(struct processes *p, double at)
+{
+	double *spoilt = grow(p->spoilt, p->n_spoilt, &p->room_spoilt, sizeof(*spoilt));
+
+	if (!spoilt)
+		return -ENOMEM;
+	p->spoilt = spoilt;
+	spoilt[p->n_spoilt++] = at;
+	return processes_time(p, at);
+}
+
 static int room_for_last(struct processes *p, uint32_t who)
 {
 	while (who >= p->room_last) {
@@ -61,6 +72,10 @@ int processes_value(struct processes *p, struct usage *r, uint32_t who, double a
 {
 	struct value *values;
 
+	if (percent < 0) {
+		skips_count(&r->skips, SKIP_RANGE, NULL);
+		return processes_spoil(p, at);
+	}
 	if (room_for_last(p, who))
 		return -ENOMEM;
 	if (at < p->last[who] || (once && at == p->last[who])) {
@@ -129,11 +144,16 @@ int processes_to_pieces(struct processes *p, struct usage *r)
 	int err;
 
 	sort_times(p);
+	if (p->n_spoilt)
+		qsort(p->spoilt, p->n_spoilt, sizeof(*p->spoilt), by_number);
 	err = usual_interval(p, &usual);
 	for (size_t i = 0; i < p->n && p->n_times > 1 && !err; i++) {
 		const struct value *v = &p->values[i];
 		double from = began(p, v->at, usual);
 
+		if (p->n_spoilt &&
+		    bsearch(&v->at, p->spoilt, p->n_spoilt, sizeof(v->at), by_number))
+			continue;
 		err = usage_add(r, v->who, from, v->at, v->percent / 100 * (v->at - from));
 	}
 	return err;
@@ -144,5 +164,6 @@ void processes_done(struct processes *p)
 	free(p->values);
 	free(p->times);
 	free(p->last);
+	free(p->spoilt);
 	*p = (struct processes){.n = 0};
 }

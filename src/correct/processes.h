@@ -11,9 +11,10 @@
 
 struct processes {
 	struct value *values;
-	double *times; /* at which an interval of the file ended, or its first one began */
-	double *last;  /* [room_last]: the time of each process's last value */
-	size_t n, room, n_times, room_times, room_last;
+	double *times;	/* at which an interval of the file ended, or its first one began */
+	double *last;	/* [room_last]: the time of each process's last value */
+	double *spoilt; /* times of which a value is missing */
+	size_t n, room, n_times, room_times, room_last, n_spoilt, room_spoilt;
 };
 
 /* An interval ends here or begins. -ENOMEM. */
@@ -24,6 +25,10 @@ int processes_time(struct processes *p, double at);
  */
 int processes_value(struct processes *p, struct usage *r, uint32_t who, double at, double percent,
 		    bool once);
+
+/* A value of this time could not be read: the sum over the processes would fall, so that the whole
+ * interval is left out. -ENOMEM. */
+int processes_spoil(struct processes *p, double at);
 
 int processes_to_pieces(struct processes *p, struct usage *r);
 void processes_done(struct processes *p);

@@ -8,7 +8,8 @@ static const struct {
 	const char *key, *text;
 } rows[SKIP_N] = {
 	[SKIP_TIME] = {"time", "without a time that is understood"},
-	[SKIP_FIELDS] = {"fields", "with more or fewer fields than their head has names"},
+	[SKIP_FIELDS] = {"fields", "with more or fewer fields than their head has names (quote "
+				   "what holds a separator)"},
 	[SKIP_NUMBER] = {"number", "where a number was expected"},
 	[SKIP_BLANK] = {"blank", "left blank"},
 	[SKIP_ZEROS] = {"zeros", "of zeros only"},

@@ -163,10 +163,10 @@ static void test_processes(void **state)
 	      &r);
 	assert_string_equal(r.format, "time,process,%cpu");
 	assert_false(r.dated);
-	assert_int_equal(r.n, 3);
+	/* One value is missing at midnight: nobody's is taken. */
+	assert_int_equal(r.n, 2);
 	is_piece(&r, 0, WHO_TOTAL, 86380, 86390, 8);
 	is_piece(&r, 1, WHO_FIRST, 86380, 86390, 3);
-	is_piece(&r, 2, WHO_TOTAL, 86390, 86400, 6);
 	assert_string_equal(r.names[WHO_FIRST], "a;b");
 	assert_int_equal(skips_lost(&r.skips), 1);
 	usage_done(&r);
@@ -393,8 +393,8 @@ int main(void)
 		cmocka_unit_test(test_perfmon),	      cmocka_unit_test(test_esxtop),
 		cmocka_unit_test(test_esxtop_groups), cmocka_unit_test(test_ledger),
 		cmocka_unit_test(test_domstats),      cmocka_unit_test(test_ledger_dates),
-		cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_rows),	      cmocka_unit_test(test_names),
+		cmocka_unit_test(test_unknown),	      cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

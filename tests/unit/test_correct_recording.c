@@ -57,8 +57,7 @@ static void refused(bool host, const char *why)
 	struct usage u;
 
 	finish();
-	assert_true(usage_read(path, host ? &host_side : &guest_side, &f, &u) <
-		    0);
+	assert_true(usage_read(path, host ? &host_side : &guest_side, &f, &u) < 0);
 	if (!strstr(f.text, why) || !strstr(f.text, path))
 		fail_msg("'%s' does not say '%s' and the file", f.text, why);
 	unlink(path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Times of recordings: as every program and country writes them, against date(1); which of two
- * numbers is the day, and when nothing tells; clocks that pass midnight, go back, change for summer.
+ * numbers is the day, and when nothing tells; clocks that pass midnight, go back, change for
+ * summer.
  */
 #include "near.h"
 
@@ -206,11 +207,15 @@ static void follow_all(const struct step *steps, size_t n)
 static void test_midnight(void **state)
 {
 	static const struct step steps[] = {
-		{"23:59:50", FOLLOW_FIRST, 0}, {"23:59:55", FOLLOW_NEXT, 5},
-		{"00:00:00", FOLLOW_NEXT, 10}, {"23:59:50", FOLLOW_NEXT, 86400},
-		{"00:00:05", FOLLOW_NEXT, 86415}, {"00:00:05", FOLLOW_SAME, 86415},
+		{"23:59:50", FOLLOW_FIRST, 0},
+		{"23:59:55", FOLLOW_NEXT, 5},
+		{"00:00:00", FOLLOW_NEXT, 10},
+		{"23:59:50", FOLLOW_NEXT, 86400},
+		{"00:00:05", FOLLOW_NEXT, 86415},
+		{"00:00:05", FOLLOW_SAME, 86415},
 		/* An hour is no midnight: somebody has set the clock. */
-		{"00:00:02", FOLLOW_BACK, 86412}, {"00:00:07", FOLLOW_NEXT, 86417},
+		{"00:00:02", FOLLOW_BACK, 86412},
+		{"00:00:07", FOLLOW_NEXT, 86417},
 	};
 
 	(void)state;
@@ -255,8 +260,8 @@ static void test_summer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_times),	 cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_orders),	 cmocka_unit_test(test_midnight),
+		cmocka_unit_test(test_times),  cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_orders), cmocka_unit_test(test_midnight),
 		cmocka_unit_test(test_summer),
 	};
 
