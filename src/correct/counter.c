@@ -118,16 +118,21 @@ static bool is_number(const char *text)
 }
 
 /* "name:0" is idle time; a process that somebody called Idle has another number. */
-static enum counter_kind process_kind(const char *instance, bool v2)
+static enum counter_kind process_kind(const struct counter *c, bool v2)
 {
-	if (!strcmp(instance, "_Total") || !strcmp(instance, v2 ? "Idle:0" : "Idle"))
+	const char *idle = v2 ? "Idle:0" : "Idle";
+	/* typeperf writes counters as they were asked for. */
+	bool lower = islower((unsigned char)c->object[0]);
+
+	if (!strcasecmp(c->instance, "_Total") || !strcmp(c->instance, idle) ||
+	    (lower && !strcasecmp(c->instance, idle)))
 		return COUNTER_IDLE;
 	return v2 ? COUNTER_PROCESS_V2 : COUNTER_PROCESS;
 }
 
 enum counter_kind counter_guest_kind(const struct counter *c)
 {
-	bool total = !strcmp(c->instance, "_Total");
+	bool total = !strcasecmp(c->instance, "_Total");
 
 	if (what_is(c->name, true) < 0)
 		return COUNTER_OTHER;
@@ -139,9 +144,9 @@ enum counter_kind counter_guest_kind(const struct counter *c)
 		       : is_number(c->instance) ? COUNTER_CPU_INFO
 						: COUNTER_OTHER;
 	case OBJECT_PROCESS:
-		return process_kind(c->instance, false);
+		return process_kind(c, false);
 	case OBJECT_V2:
-		return process_kind(c->instance, true);
+		return process_kind(c, true);
 	default:
 		return COUNTER_OTHER;
 	}

@@ -135,6 +135,11 @@ int domstats_sample(struct domstats *d, const struct instant *time)
 		skips_count(&d->r->skips, SKIP_BLANK, NULL);
 		return 0;
 	}
+	/* Not a nanosecond: figures that are repeated, or a VM that is paused. */
+	if (d->any && run.sum <= 0 && ready.sum <= 0 && !run.falls && !ready.falls) {
+		skips_count(&d->r->skips, SKIP_ZEROS, NULL);
+		return 0;
+	}
 	if (d->any && (run.falls || ready.falls))
 		skips_count(&d->r->skips, SKIP_BACKWARDS, NULL);
 	else if (d->any)

@@ -25,7 +25,8 @@ struct csv {
 };
 
 static const char *const date_names[] = {"date", NULL};
-static const char *const time_names[] = {"time", "timestamp", "datetime", NULL};
+static const char *const time_names[] = {"time",	  "timestamp", "datetime", "time_utc",
+					 "timestamp_utc", "epoch",     NULL};
 static const char *const domain_names[] = {"domain", "name", "vm", "domain.name", NULL};
 static const char *const id_names[] = {"uuid", "domain_uuid", "id", "domain_id", NULL};
 
@@ -55,6 +56,7 @@ static int take_head(char **fields, size_t n, struct csv *c)
 	if (c->time < 0)
 		return failure_set(c->g.f, -EBADMSG, "%s: no column 'time' in its first line",
 				   c->g.in->path);
+	times_column_zone(&c->g.times, fields[c->time]);
 	for (size_t i = 0; i < n && i < COLUMNS; i++) {
 		c->counters[i] = domstats_counter(&c->stats, fields[i]);
 		any |= c->counters[i] != NULL;

@@ -29,11 +29,32 @@ static double sum_state(const json_t *vcpus, const char *state)
 	return sum;
 }
 
+/* Seconds of all states: as long as the interval, or 0 where the VM is gone. */
+static double sum_states(const json_t *vcpus)
+{
+	double sum = 0;
+	json_t *v, *seconds;
+	const char *state;
+	size_t i;
+
+	json_array_foreach(vcpus, i, v)
+	{
+		json_object_foreach(json_object_get(v, "seconds"), state, seconds)
+			sum += json_number_value(seconds);
+	}
+	return sum;
+}
+
 static int take_vm(const json_t *vm, double from, double to, struct usage *r)
 {
 	const json_t *vcpus = json_object_get(vm, "vcpus");
-	int err = usage_add(r, WHO_TOTAL, from, to, sum_state(vcpus, "run"));
+	int err;
 
+	if (!(sum_states(vcpus) > 0)) {
+		skips_count(&r->skips, SKIP_ZEROS, NULL);
+		return 0;
+	}
+	err = usage_add(r, WHO_TOTAL, from, to, sum_state(vcpus, "run"));
 	if (json_array_size(vcpus) > r->cpus && json_array_size(vcpus) < 8192)
 		r->cpus = (unsigned)json_array_size(vcpus);
 	return err ? err : usage_add(r, WHO_READY, from, to, sum_state(vcpus, "ready"));

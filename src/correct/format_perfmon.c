@@ -74,10 +74,15 @@ static int take_process(struct pdh *p, const char *instance, struct column *c)
 
 static int take_guest_column(struct pdh *p, const struct counter *counter, struct column *c)
 {
+	const char *machine = counter->machine[0] ? counter->machine : "(without a name)";
 	int mine;
 
 	c->kind = counter_guest_kind(counter);
-	mine = c->kind ? choice_take(&p->g.choice, "", counter->machine) : 0;
+	if (!p->machine[0] && c->kind)
+		snprintf(p->machine, sizeof(p->machine), "%s", machine);
+	if (!strcasecmp(p->machine, machine))
+		machine = p->machine;
+	mine = c->kind ? choice_take(&p->g.choice, "", machine) : 0;
 	if (mine <= 0) {
 		c->kind = COUNTER_OTHER;
 		return mine;
@@ -170,8 +175,11 @@ static void take_zone(const char *text, struct pdh *p)
 	const char *open = strrchr(text, '(');
 	int minutes;
 
-	if (open && open > strchr(text, ')') && sscanf(open, "(%5d)", &minutes) == 1 &&
-	    abs(minutes) <= 14 * 60)
+	if (!open || open < strchr(text, ')'))
+		return;
+	if (!strncasecmp(open, "(UTC)", 5))
+		times_head_zone(&p->g.times, 0);
+	else if (sscanf(open, "(%5d)", &minutes) == 1 && abs(minutes) <= 14 * 60)
 		times_head_zone(&p->g.times, -60.0 * minutes);
 }
 
@@ -264,7 +272,7 @@ static int take_head(char **fields, size_t n, struct pdh *p)
 struct row_sums {
 	size_t n, blank, bad; /* of those that must be there */
 	double total, ready, all;
-	bool readies, checked; /* there are such columns: ready time, idle time */
+	bool readies; /* there are such columns */
 	const char *example;
 };
 
@@ -289,7 +297,6 @@ static void sum_column(const char *field, const struct column *c, struct row_sum
 		return;
 	}
 	s->all += percent;
-	s->checked |= c->kind == COUNTER_IDLE;
 	if (c->kind == COUNTER_RUN || c->kind == COUNTER_GROUP_USED)
 		s->total += percent;
 	if (c->who == WHO_READY) {
@@ -298,14 +305,15 @@ static void sum_column(const char *field, const struct column *c, struct row_sum
 	}
 }
 
-/* SKIP_N, or why the row cannot be used. */
-static enum skip judge(const struct pdh *p, const struct row_sums *s)
+/* SKIP_N, or why the row cannot be used. One of zeros only says nothing: even an idle machine does
+ * something, and one that has moved away shows zeros. */
+static enum skip judge(const struct row_sums *s)
 {
 	if (s->bad)
 		return SKIP_NUMBER;
 	if (s->blank)
 		return SKIP_BLANK;
-	return s->all == 0 && (s->checked || p->g.in->source->host) ? SKIP_ZEROS : SKIP_N;
+	return s->all == 0 ? SKIP_ZEROS : SKIP_N;
 }
 
 static int add_host(const struct row_sums *s, double from, double to, struct pdh *p)
@@ -342,7 +350,7 @@ static int take_sample(char **fields, double from, double to, struct pdh *p)
 	for (size_t i = 1; i < p->n; i++)
 		if (p->columns[i].used)
 			sum_column(fields[i], &p->columns[i], &s);
-	why = judge(p, &s);
+	why = judge(&s);
 	if (why != SKIP_N) {
 		skips_count(&p->g.r->skips, why, s.example);
 		return 0;

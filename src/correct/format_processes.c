@@ -22,9 +22,10 @@ struct csv {
 };
 
 static const char *const date_names[] = {"date", "datum", "fecha", "data", "日付", NULL};
-static const char *const time_names[] = {"timestamp", "datetime", "time", "@timestamp",
-					 "zeit",      "uhrzeit",  "hora", "heure",
-					 "ora",	      "時刻",	  "日時", NULL};
+static const char *const time_names[] = {"timestamp",	  "datetime",	  "time",	"time_utc",
+					 "timestamp_utc", "datetime_utc", "@timestamp", "epoch",
+					 "zeit",	  "uhrzeit",	  "hora",	"heure",
+					 "ora",		  "時刻",	  "日時",	NULL};
 static const char *const cpu_names[] = {"%cpu", "cpu_usage", "cpuusage", "usage",
 					"pcpu", "cpuutil",   "cpu",	 NULL};
 static const char *const name_names[] = {
@@ -83,6 +84,8 @@ static int take_head(char **fields, size_t n, struct csv *c)
 
 	find_columns(fields, n, c);
 	c->n = n;
+	if (c->time >= 0)
+		times_column_zone(&c->g.times, fields[c->time]);
 	if (known(c) == 3)
 		return 0;
 	table_names(fields, n, names, sizeof(names));

@@ -16,7 +16,7 @@ struct input {
 
 struct format {
 	const char *name;
-	bool host; /* whether it is a host's file or a guest's */
+	bool host;			   /* whether it is a host's file or a guest's */
 	int (*is)(const struct input *in); /* 1, 0, or -ENOMEM */
 	int (*read)(const struct input *in, struct failure *f, struct usage *r);
 };

@@ -12,7 +12,7 @@ static const struct {
 				   "what holds a separator)"},
 	[SKIP_NUMBER] = {"number", "where a number was expected"},
 	[SKIP_BLANK] = {"blank", "left blank"},
-	[SKIP_ZEROS] = {"zeros", "of zeros only"},
+	[SKIP_ZEROS] = {"zeros", "of zeros only, or in which no counter moved"},
 	[SKIP_SUM] = {"sum", "whose parts don't add up to 100 %"},
 	[SKIP_STOLEN] = {"stolen", "with 100 % stolen"},
 	[SKIP_TOO_MUCH] = {"too_much", "with more than all CPUs can give"},

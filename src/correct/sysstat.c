@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CLOCK_FIELDS 3	    /* "08:00:05 PM IST" */
-#define SUM_SLACK    5	    /* percent: ten columns without decimals */
-#define ALL_STOLEN   99.995 /* percent */
+#define CLOCK_FIELDS 3	  /* "08:00:05 PM IST" */
+#define SUM_SLACK    5	  /* percent: ten columns without decimals */
+#define ALL_STOLEN   99.9 /* percent */
 
 bool sysstat_banner(char **fields, size_t n, char *ret_host, size_t size, unsigned *ret_cpus)
 {

@@ -182,17 +182,28 @@ static void plain_name(const char *name, char *ret, size_t size)
 	ret[used] = '\0';
 }
 
+/* "time (UTC)" is "time", too. */
+static bool is_called(const char *field, const char *wanted)
+{
+	char name[64], front[64];
+
+	plain_name(field, name, sizeof(name));
+	if (!strcmp(name, wanted))
+		return true;
+	snprintf(front, sizeof(front), "%.*s", (int)strcspn(field, "(["), field);
+	plain_name(front, name, sizeof(name));
+	return !strcmp(name, wanted);
+}
+
 int table_column(char **fields, size_t n, const char *const *names)
 {
-	char wanted[64], name[64];
+	char wanted[64];
 
 	for (; *names; names++) {
 		plain_name(*names, wanted, sizeof(wanted));
-		for (size_t i = 0; i < n; i++) {
-			plain_name(fields[i], name, sizeof(name));
-			if (!strcmp(name, wanted))
+		for (size_t i = 0; i < n; i++)
+			if (is_called(fields[i], wanted))
 				return (int)i;
-		}
 	}
 	return -1;
 }

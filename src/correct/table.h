@@ -30,7 +30,8 @@ struct column_row {
 	int *dest;		  /* the column's place, -1: there is none */
 };
 
-/* Names are compared without case, blanks and signs, and "percent" is '%': "CPU (%)" is "%CPU". */
+/* Names are compared without case, blanks and signs, and "percent" is '%': "CPU (%)" is "%CPU";
+ * what stands in brackets may be left out. */
 void table_columns(char **fields, size_t n, const struct column_row *rows, size_t n_rows);
 int table_column(char **fields, size_t n, const char *const *names);
 

@@ -30,6 +30,21 @@ void times_head_zone(struct times *t, double offset)
 	t->offset = offset;
 }
 
+void times_column_zone(struct times *t, const char *name)
+{
+	const char *from = strpbrk(name, "([");
+	char text[32];
+	double zone;
+
+	from = from ? from + 1 : strcasestr(name, "utc");
+	from = from ? from : strcasestr(name, "gmt");
+	if (!from)
+		return;
+	snprintf(text, sizeof(text), "%.*s", (int)strcspn(from, ")]"), from);
+	if (!times_parse_zone(text, &zone))
+		times_head_zone(t, zone);
+}
+
 static int days_of(int year, int month)
 {
 	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};

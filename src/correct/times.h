@@ -67,6 +67,9 @@ struct instant {
 void times_init(struct times *t, const struct times_options *given);
 /* The file's head says the zone, unless an option has. */
 void times_head_zone(struct times *t, double offset);
+/* The same, from the name of a column: "time (UTC+02:00)", "timestamp_utc"; nothing where it has
+ * none. */
+void times_column_zone(struct times *t, const char *name);
 void times_learn(struct times *t, const char *text);
 /* After the last one. `usual` is what the format writes. -EINVAL with the option that decides;
  * `side` is "guest" or "host". */

@@ -36,7 +36,7 @@
 /*
  * In a row stand: @t the epoch; @H @M @S the clock, @h its hour on a 12-hour clock, @p AM or PM; @a
  * @b @s percent of render, of indexer, of both, @c of both with a decimal comma, @i idle; @n ns
- * that the host ran, ever, @r percent that it ran.
+ * that the host ran, ever, @r percent that it ran, @R seconds.
  */
 struct file {
 	const char *head, *row;
@@ -75,6 +75,7 @@ static void put_value(char *to, size_t size, char what, unsigned i, int moved)
 			 : what == 'b' ? all - share(i)
 			 : what == 'i' ? 100 - all
 			 : what == 'r' ? all / 2
+			 : what == 'R' ? all / 2 / 100 * STEP
 				       : all);
 	if (what == 'c')
 		*strchr(to, '.') = ',';
@@ -226,6 +227,11 @@ static void test_guests(void **state)
 		{"\xef\xbb\xbftime,process,pid,%cpu\r\n",
 		 "2026-01-05 @H:@M:@S CET,\"a, \"\"b\"\" (c)\",812,\"@c\"\r\n", .hours = 1},
 		{"sep=;\ntime;name;pid;cpu_percent\n", "@t123;Idle;812;@s %\n"},
+		{"time (UTC+02:00),process,%cpu\n", "2026-01-05 @H:@M:@S,render,@s\n", .hours = 2},
+		{"timestamp_utc;process;%cpu\n", "2026-01-05 @H:@M:@S;render;@c\n"},
+		{"\"(PDH-CSV 4.0) (UTC)\",\"\\\\W\\processor(_total)\\% processor time\","
+		 "\"\\\\w\\process(idle)\\% processor time\"\n",
+		 "\"01/05/2026 @H:@M:@S\",\"@s\",\"@i\"\n"},
 		/* A local time: the load shows the zone. */
 		{"time,process,%cpu\n", "2026-01-05 @H:@M:@S,render,@s\n", .hours = 3},
 	};
@@ -343,6 +349,20 @@ static void test_odd_rows(void **state)
 		  31},
 		 SKIP_BLANK,
 		 2},
+		/* Figures that libvirt repeats, and a VM that has gone. */
+		{true,
+		 {"time,domain,vcpu.0.time\n", "@t,web1,@n\n", "@t,web1,90000000000\n", 90, 93},
+		 SKIP_ZEROS,
+		 3},
+		{true,
+		 {"",
+		  "{\"kind\":\"interval\",\"seconds\":5,\"time_s\":@t,\"vms\":[{\"name\":\"a\","
+		  "\"vcpus\":[{\"seconds\":{\"run\":@R,\"halt\":1}}]}]}\n",
+		  "{\"kind\":\"interval\",\"seconds\":5,\"time_s\":@t,\"vms\":[{\"name\":\"a\","
+		  "\"vcpus\":[{\"seconds\":{\"run\":0,\"halt\":0}}]}]}\n",
+		  30, 60},
+		 SKIP_ZEROS,
+		 31},
 		{true,
 		 {"time,domain,vcpu.0.time\n", "@t,web1,@n\n", "@t,web1,18446744073709551611\n", 30,
 		  30},
