@@ -25,12 +25,24 @@ static const char bias[] =
 	"MOST are\nright however the time was spread, if nobody was reported less than it had. "
 	"vmdesched in the\nguest has no such error.\n";
 
+static const char *date_order_name(size_t i)
+{
+	static const char *const names[] = {"dmy", "mdy"};
+
+	return i < ARRAY_SIZE(names) ? names[i] : NULL;
+}
+
 static struct {
 	const char *vm, *machine, *lag;
-	const char *guest_zone, *host_zone, *guest_dates, *host_dates;
+	const char *guest_zone, *host_zone;
+	struct option_choice guest_dates, host_dates;
 	uint64_t cpus, max_lag, hz, top;
 	bool json;
-} options = {.max_lag = 60 * NS_PER_SEC, .hz = 64, .top = 20};
+} options = {.max_lag = 60 * NS_PER_SEC,
+	     .hz = 64,
+	     .top = 20,
+	     .guest_dates = {.name = date_order_name},
+	     .host_dates = {.name = date_order_name}};
 
 static const struct option_row rows[] = {
 	{0, "vm", "NAME", OPTION_STRING, &options.vm, 0, 0,
@@ -42,21 +54,23 @@ static const struct option_row rows[] = {
 	{0, "lag", "S", OPTION_STRING, &options.lag, 0, 0,
 	 "seconds to add to the host's times (found by correlation)"},
 	{0, "max-lag", "S", OPTION_SECONDS, &options.max_lag, 0, 86400 * NS_PER_SEC,
-	 "look for the lag within so many seconds (60)"},
+	 "look for the lag within so many seconds"},
 	{0, "guest-zone", "Z", OPTION_STRING, &options.guest_zone, 0, 0,
 	 "zone of the guest's times, such as +02:00 (as the file says)"},
 	{0, "host-zone", "Z", OPTION_STRING, &options.host_zone, 0, 0,
 	 "zone of the host's times (as the file says)"},
-	{0, "guest-dates", "ORDER", OPTION_STRING, &options.guest_dates, 0, 0,
-	 "dmy or mdy: how the guest's file writes 05/01/2026 (as can be seen)"},
-	{0, "host-dates", "ORDER", OPTION_STRING, &options.host_dates, 0, 0,
-	 "dmy or mdy: how the host's file does (as can be seen)"},
+	{0, "guest-dates", "ORDER", OPTION_CHOICE, &options.guest_dates, 0, 0,
+	 "how the guest's file writes 05/01/2026 (as can be seen)"},
+	{0, "host-dates", "ORDER", OPTION_CHOICE, &options.host_dates, 0, 0,
+	 "how the host's file does (as can be seen)"},
 	{0, "hz", "N", OPTION_UINT, &options.hz, 0, 100000,
-	 "samples a second behind the guest's figures, 0 for none (64)"},
-	{'n', "top", "N", OPTION_UINT, &options.top, 1, 0, "show so many processes (20)"},
+	 "samples a second behind the guest's figures, 0 for none"},
+	{0, "top", "N", OPTION_UINT, &options.top, 1, 0, "show so many processes"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
 	 "print JSON (schema desched-correct/1)"},
 };
+
+static int run(char **files, int n, struct failure *f);
 
 const struct command command_correct = {
 	.name = "correct",
@@ -68,6 +82,9 @@ const struct command command_correct = {
 		    "  desched correct --cpus 2 --json sar.csv domstats.csv\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.least = 2,
+	.most = 2,
+	.run = run,
 };
 
 /* Both recordings, and what came of them. */
@@ -173,7 +190,7 @@ static void print_processes(const struct correction *c)
 		       percent(c, p->least), percent(c, p->most), p->name);
 	}
 	if (c->n > shown)
-		printf("%10s and %zu more (-n)\n", "", c->n - shown);
+		printf("%10s and %zu more (--top)\n", "", c->n - shown);
 	printf("\n%s", bias);
 }
 
@@ -327,79 +344,39 @@ static int correct_files(const char *guest, const char *host, const struct corre
 		err = usage_read(host, &sides[1], f, &j.host);
 	if (!err)
 		err = correct(&j.guest, &j.host, o, f, &j.result);
-	if (err)
-		return err;
-	if (!options.json)
+	if (!err && options.json)
+		err = print_json(&j);
+	else if (!err)
 		print_text(&j);
-	return options.json ? print_json(&j) : 0;
+	return err == -ENOMEM ? failure_set(f, err, "out of memory") : err;
 }
 
-/* The options about one file's times. */
-static int parse_times(const char *side, const char *zone, const char *dates, struct failure *f,
-		       struct times_options *ret)
+/* The options about one file's times. False: the zone is none. */
+static bool parse_times(const char *zone, const struct option_choice *dates,
+			struct times_options *ret)
 {
 	ret->zoned = zone;
-	if (zone && times_parse_zone(zone, &ret->zone))
-		return failure_set(f, -EINVAL,
-				   "--%s-zone: '%s' given, expected an offset from UTC such as "
-				   "+02:00",
-				   side, zone);
-	if (dates && times_parse_order(dates, &ret->order))
-		return failure_set(f, -EINVAL, "--%s-dates: '%s' given, expected dmy or mdy", side,
-				   dates);
-	return 0;
+	if (dates->value)
+		ret->order = dates->value[0] == 'd' ? DATES_DMY : DATES_MDY;
+	return !zone || !times_parse_zone(zone, &ret->zone);
 }
 
-static int parse_sides(struct source ret[2], struct failure *f)
+static int run(char **files, int n, struct failure *f)
 {
-	int err;
+	struct correct_options o = {
+		.cpus = (unsigned)options.cpus,
+		.sampled_hz = (double)options.hz,
+		.align = {.max_lag = ns_to_s(options.max_lag), .fixed = options.lag}};
+	struct source sides[2] = {{.host = false, .chosen = options.machine},
+				  {.host = true, .chosen = options.vm}};
 
-	ret[0] = (struct source){.host = false, .chosen = options.machine};
-	ret[1] = (struct source){.host = true, .chosen = options.vm};
-	err = parse_times("guest", options.guest_zone, options.guest_dates, f, &ret[0].times);
-	if (err)
-		return err;
-	return parse_times("host", options.host_zone, options.host_dates, f, &ret[1].times);
-}
-
-static int parse(int argc, char **argv, struct correct_options *ret, struct source ret_sides[2],
-		 struct failure *f, bool *ret_help)
-{
-	int first = options_parse(&command_correct, argc, argv, f, ret_help);
-
-	if (first < 0 || *ret_help)
-		return first;
-	if (argc - first != 2)
-		return failure_set(f, -EINVAL,
-				   "two files are wanted: the guest's recording, the host's");
-	ret->cpus = (unsigned)options.cpus;
-	ret->sampled_hz = (double)options.hz;
-	ret->align.max_lag = ns_to_s(options.max_lag);
-	ret->align.fixed = options.lag;
-	if (options.lag &&
-	    (table_number(options.lag, &ret->align.lag) || fabs(ret->align.lag) > 1e11))
-		return failure_set(f, -EINVAL, "--lag: '%s' given, expected seconds", options.lag);
-	return parse_sides(ret_sides, f) ? -EINVAL : first;
-}
-
-int cmd_correct(int argc, char **argv)
-{
-	struct correct_options o = {.cpus = 0};
-	struct source sides[2];
-	struct failure f = {""};
-	bool help;
-	int first = parse(argc, argv, &o, sides, &f, &help), err;
-
-	if (help) {
-		options_help(&command_correct, "desched");
-		return 0;
-	}
-	if (first < 0) {
-		fprintf(stderr, "desched correct: %s\n", f.text);
-		return 2;
-	}
-	err = correct_files(argv[first], argv[first + 1], &o, sides, &f);
-	if (err)
-		fprintf(stderr, "desched correct: %s\n", err == -ENOMEM ? "out of memory" : f.text);
-	return err ? 1 : 0;
+	(void)n;
+	if (options.lag && (table_number(options.lag, &o.align.lag) || fabs(o.align.lag) > 1e11))
+		return command_usage(f, "--lag: '%s' given, expected seconds", options.lag);
+	if (!parse_times(options.guest_zone, &options.guest_dates, &sides[0].times) ||
+	    !parse_times(options.host_zone, &options.host_dates, &sides[1].times))
+		return command_usage(f,
+				     "--guest-zone, --host-zone: an offset from UTC such as +02:00 "
+				     "is expected");
+	return correct_files(files[0], files[1], &o, sides, f);
 }

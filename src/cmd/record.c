@@ -4,10 +4,10 @@
  * `desched top --replay FILE` shows. Whatever ends it, the frames written by then are there.
  */
 #include "base/clock.h"
-#include "base/options.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "guest/protocol.h"
+#include "guest/source.h"
 #include "recording/frame.h"
 #include "recording/recording.h"
 #include "screen/feed.h"
@@ -19,22 +19,24 @@
 
 static struct {
 	uint64_t count, delay;
-	const char *source, *page, *socket;
+	struct option_choice source;
+	const char *page, *socket;
 	bool quiet;
-} options = {.delay = NS_PER_SEC, .source = "auto", .socket = PROTOCOL_SOCKET};
+} options = {.delay = NS_PER_SEC, .source = {"auto", source_name}, .socket = PROTOCOL_SOCKET};
 
 static const struct option_row rows[] = {
 	{'d', "delay", "S", OPTION_SECONDS, &options.delay, 50 * NS_PER_MS, 86400 * NS_PER_SEC,
-	 "seconds between frames (1)"},
+	 "seconds between frames"},
 	{'n', "count", "N", OPTION_UINT, &options.count, 1, 0, "frames, then end (until Ctrl-C)"},
-	{'s', "source", "S", OPTION_STRING, &options.source, 0, 0,
-	 "auto, steal, page or self (auto: vmdesched's, or the best that works here)"},
+	{'s', "source", "S", OPTION_CHOICE, &options.source, 0, 0,
+	 "auto is vmdesched's, or the best that works here"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
 	 "map this file as the ledger page (the ivshmem device)"},
-	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
-	 "where vmdesched answers (" PROTOCOL_SOCKET ")"},
+	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0, "where vmdesched answers"},
 	{'q', "quiet", NULL, OPTION_FLAG, &options.quiet, 0, 0, "say nothing when all is well"},
 };
+
+static int run(char **operands, int n, struct failure *f);
 
 const struct command command_record = {
 	.name = "record",
@@ -45,15 +47,10 @@ const struct command command_record = {
 		    "  desched top --replay monday.rec\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.least = 1,
+	.most = 1,
+	.run = run,
 };
-
-static volatile sig_atomic_t stop;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
 
 struct session {
 	struct feed feed;
@@ -108,13 +105,13 @@ static int record(struct session *s, struct failure *f)
 	uint64_t next = clock_mono();
 	int err = 0;
 
-	while (!err && !stop) {
+	while (!err && !command_stop) {
 		err = record_frame(s, f);
 		if (options.count && s->frames >= options.count)
 			break;
 		next += options.delay;
 		if (!err)
-			feed_wait(&s->feed, next, -1, &stop);
+			feed_wait(&s->feed, next, -1, &command_stop);
 	}
 	return err;
 }
@@ -130,7 +127,7 @@ static void summary(const struct session *s, const char *path)
 
 static int record_to(const char *path, struct failure *f)
 {
-	struct feed_config config = {options.source, options.page, options.socket};
+	struct feed_config config = {options.source.value, options.page, options.socket};
 	struct session s = {.frames = 0};
 	struct failure late = {.text = ""};
 	int err = feed_open(&config, f, &s.feed), err_late;
@@ -154,29 +151,10 @@ static int record_to(const char *path, struct failure *f)
 	return err;
 }
 
-int cmd_record(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
-	struct failure f = {.text = ""};
-	bool help;
-	int first = options_parse(&command_record, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command_record, "desched");
-		return 0;
-	}
-	if (first >= 0 && argc - first != 1)
-		first = failure_set(&f, -EINVAL,
-				    "expected one FILE to write; --help shows the usage");
-	if (first < 0) {
-		fprintf(stderr, "desched record: %s\n", f.text);
-		return 2;
-	}
+	(void)n;
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk: an error, no death */
-	sigaction(SIGINT, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	if (record_to(argv[first], &f)) {
-		fprintf(stderr, "desched record: %s\n", f.text);
-		return 1;
-	}
-	return 0;
+	command_catch_signals();
+	return record_to(operands[0], f);
 }

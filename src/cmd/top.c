@@ -5,17 +5,16 @@
  * machine, or of a recording. Percent of one CPU, as top(1) has it.
  */
 #include "base/clock.h"
-#include "base/options.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "guest/protocol.h"
-#include "screen/canvas.h"
+#include "guest/source.h"
 #include "screen/model.h"
 #include "screen/screen.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,24 +22,24 @@
 
 static struct {
 	bool batch, json, all;
-	uint64_t iterations, delay;
-	const char *source, *page, *socket, *replay;
-} options = {.source = "auto", .socket = PROTOCOL_SOCKET};
+	uint64_t count, delay;
+	struct option_choice source;
+	const char *page, *socket, *replay;
+} options = {.source = {"auto", source_name}, .socket = PROTOCOL_SOCKET};
 
 static const struct option_row rows[] = {
 	{'b', "batch", NULL, OPTION_FLAG, &options.batch, 0, 0,
 	 "print tables one after the other, no screen"},
-	{'n', "iterations", "N", OPTION_UINT, &options.iterations, 1, 0,
-	 "end after N tables (without end)"},
+	{'n', "count", "N", OPTION_UINT, &options.count, 1, 0,
+	 "end after N tables or frames (without end)"},
 	{'d', "delay", "S", OPTION_SECONDS, &options.delay, 50 * NS_PER_MS, 86400 * NS_PER_SEC,
 	 "seconds between tables or frames (3), of a recording that plays (0.5); of its tables (as "
 	 "it is)"},
-	{'s', "source", "S", OPTION_STRING, &options.source, 0, 0,
-	 "auto, steal, page or self (auto: vmdesched's, or the best that works here)"},
+	{'s', "source", "S", OPTION_CHOICE, &options.source, 0, 0,
+	 "auto is vmdesched's, or the best that works here"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
 	 "map this file as the ledger page (the ivshmem device)"},
-	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
-	 "where vmdesched answers (" PROTOCOL_SOCKET ")"},
+	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0, "where vmdesched answers"},
 	{0, "replay", "FILE", OPTION_STRING, &options.replay, 0, 0,
 	 "show a recording that 'desched record' has made"},
 	{'a', "all", NULL, OPTION_FLAG, &options.all, 0, 0,
@@ -48,6 +47,8 @@ static const struct option_row rows[] = {
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
 	 "print JSON, one line per table (schema desched-top/1)"},
 };
+
+static int run(char **operands, int n, struct failure *f);
 
 const struct command command_top = {
 	.name = "top",
@@ -59,31 +60,8 @@ const struct command command_top = {
 		    "  desched top --replay monday.rec -b -d 60\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.run = run,
 };
-
-static volatile sig_atomic_t stop;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
-
-/* A process may call itself anything: control characters would take over the terminal. */
-static void print_name(const char *name)
-{
-	while (*name) {
-		const char *from = name;
-		uint32_t ch = utf8_next(&name);
-
-		if (ch < ' ' || (ch >= 0x7f && ch < 0xa0))
-			putchar('?');
-		else if (name - from == 1)
-			putchar((int)ch); /* '?' for a byte that is no UTF-8 */
-		else
-			fwrite(from, 1, (size_t)(name - from), stdout);
-	}
-}
 
 static void print_row(const struct model *m, const struct model_row *row)
 {
@@ -100,7 +78,7 @@ static void print_row(const struct model *m, const struct model_row *row)
 		       model_percent(m, figures_away(&row->own)));
 	else if (row->kind != ROW_VMDESCHED)
 		printf("%9s %9s   ", "?", "?");
-	print_name(row->name);
+	text_put(row->name, stdout);
 	putchar('\n');
 }
 
@@ -150,7 +128,6 @@ static void print_table(const struct model *m)
 	for (size_t i = 0; i < m->n_rows; i++)
 		print_row(m, &m->rows[i]);
 	putchar('\n');
-	fflush(stdout);
 }
 
 static json_t *fraction(const struct model *m, uint64_t ns)
@@ -191,7 +168,6 @@ static void print_json(const struct model *m)
 	json_object_set_new(o, "processes", list);
 	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	putchar('\n');
-	fflush(stdout);
 	json_decref(o);
 }
 
@@ -205,7 +181,7 @@ static int print(const struct frame *old, const struct frame *new, struct failur
 		return failure_errno(f, err, "a table");
 	(options.json ? print_json : print_table)(&m);
 	model_done(&m);
-	return 0;
+	return command_flush(f);
 }
 
 static int take(struct feed *feed, struct failure *f, struct frame *ret)
@@ -225,10 +201,9 @@ static int run_batch(struct feed *feed, uint64_t delay, struct failure *f)
 	uint64_t next = clock_mono();
 	int err = take(feed, f, &old);
 
-	for (uint64_t i = 0; !err && !stop && (!options.iterations || i < options.iterations);
-	     i++) {
+	for (uint64_t i = 0; !err && !command_stop && (!options.count || i < options.count); i++) {
 		next += delay;
-		feed_wait(feed, next, -1, &stop);
+		feed_wait(feed, next, -1, &command_stop);
 		err = take(feed, f, &new);
 		if (err)
 			break;
@@ -243,8 +218,8 @@ static int run_batch(struct feed *feed, uint64_t delay, struct failure *f)
 static int run_live(struct failure *f)
 {
 	uint64_t delay = options.delay ? options.delay : 3 * NS_PER_SEC;
-	struct feed_config config = {options.source, options.page, options.socket};
-	struct screen_config screen = {delay, options.iterations, .stop = &stop};
+	struct feed_config config = {options.source.value, options.page, options.socket};
+	struct screen_config screen = {delay, options.count, .stop = &command_stop};
 	struct feed feed;
 	int err = feed_open(&config, f, &feed);
 
@@ -274,7 +249,7 @@ static int replay_batch(struct recording *r, struct failure *f)
 	uint64_t tables = 0;
 	int err = recording_frames(r) ? recording_frame(r, 0, f, &old) : 0;
 
-	for (size_t at = 1; !err && !stop && at < recording_frames(r); at++) {
+	for (size_t at = 1; !err && !command_stop && at < recording_frames(r); at++) {
 		if (!is_due(r, at, &old))
 			continue;
 		err = recording_frame(r, at, f, &new);
@@ -283,7 +258,7 @@ static int replay_batch(struct recording *r, struct failure *f)
 		err = print(&old, &new, f);
 		frame_done(&old);
 		old = new;
-		if (++tables == options.iterations)
+		if (++tables == options.count)
 			break;
 	}
 	frame_done(&old);
@@ -295,7 +270,7 @@ static int replay_batch(struct recording *r, struct failure *f)
 static int replay_screen(struct recording *r, struct failure *f)
 {
 	uint64_t delay = options.delay ? options.delay : NS_PER_SEC / 2;
-	struct screen_config screen = {delay, options.iterations, .recording = r, .stop = &stop};
+	struct screen_config screen = {delay, options.count, .recording = r, .stop = &command_stop};
 	const char *slash = strrchr(options.replay, '/');
 
 	screen.name = slash ? slash + 1 : options.replay;
@@ -314,25 +289,11 @@ static int run_replay(struct failure *f)
 	return err;
 }
 
-int cmd_top(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
-	struct failure f = {.text = ""};
-	bool help;
-	int err = options_parse(&command_top, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command_top, "desched");
-		return 0;
-	}
-	if (err < 0) {
-		fprintf(stderr, "desched top: %s\n", f.text);
-		return 1;
-	}
+	(void)operands;
+	(void)n;
 	options.batch |= options.json;
-	sigaction(SIGINT, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	err = options.replay ? run_replay(&f) : run_live(&f);
-	if (err < 0)
-		fprintf(stderr, "desched top: %s\n", f.text);
-	return err < 0 ? 1 : 0;
+	command_catch_signals();
+	return options.replay ? run_replay(f) : run_live(f);
 }

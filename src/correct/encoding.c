@@ -2,7 +2,6 @@
 #include "correct/encoding.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +88,8 @@ static size_t decode_utf16(const unsigned char *b, size_t size, enum order order
 
 /* ---- bytes ---- */
 
-size_t encoding_character(const unsigned char *p, size_t n)
+/* The length of the UTF-8 character that begins at `p`, of at most `n` bytes; 0: none does. */
+static size_t character(const unsigned char *p, size_t n)
 {
 	size_t length = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
 
@@ -110,7 +110,7 @@ static size_t decode_bytes(const unsigned char *b, size_t size, char *to)
 	size_t used = 0, i = size >= 3 && !memcmp(b, "\xef\xbb\xbf", 3) ? 3 : 0;
 
 	while (i < size) {
-		size_t n = encoding_character(b + i, size - i);
+		size_t n = character(b + i, size - i);
 
 		if (n > 1) {
 			memcpy(to + used, b + i, n);

@@ -12,7 +12,4 @@
 /* *ret is terminated and the caller's to free. -ENOMEM. */
 int encoding_decode(const char *bytes, size_t size, char **ret, size_t *ret_size);
 
-/* The length of the UTF-8 character that begins at `p`, of at most `n` bytes; 0: none does. */
-size_t encoding_character(const unsigned char *p, size_t n);
-
 #endif

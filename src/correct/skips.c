@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "correct/skips.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -31,8 +33,7 @@ void skips_count(struct skips *s, enum skip why, const char *text)
 	if (!text || s->example[0] || why >= SKIP_LOST_N)
 		return;
 	snprintf(s->example, sizeof(s->example), "%s", text);
-	for (char *c = s->example; *c; c++)
-		*c = (unsigned char)*c < ' ' ? ' ' : *c;
+	text_clean(s->example);
 }
 
 uint64_t skips_lost(const struct skips *s)

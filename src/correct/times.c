@@ -173,14 +173,6 @@ int times_parse_zone(const char *text, double *ret)
 	return 0;
 }
 
-int times_parse_order(const char *text, enum date_order *ret)
-{
-	if (strcmp(text, "dmy") != 0 && strcmp(text, "mdy") != 0)
-		return -EINVAL;
-	*ret = text[0] == 'd' ? DATES_DMY : DATES_MDY;
-	return 0;
-}
-
 /* ---- one after the other ---- */
 
 /* -1, 1: the clock went back or ahead by an hour, at a full hour, within its usual step. */

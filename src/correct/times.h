@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum date_order { DATES_UNKNOWN, DATES_DMY, DATES_MDY, DATES_YMD };
+enum date_order { DATES_UNKNOWN, DATES_DMY, DATES_MDY };
 
 /* How the zone of times is known. */
 enum zone {
@@ -79,7 +79,6 @@ int times_read(const struct times *t, const char *text, struct instant *ret);
 
 /* "+02:00", "-0530", "UTC": seconds east of UTC. -EINVAL. */
 int times_parse_zone(const char *text, double *ret);
-int times_parse_order(const char *text, enum date_order *ret);
 
 /* ---- one after the other ---- */
 

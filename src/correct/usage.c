@@ -2,8 +2,8 @@
 #include "correct/usage.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/units.h"
-#include "correct/encoding.h"
 
 #include <errno.h>
 #include <math.h>
@@ -66,39 +66,20 @@ static int grow_names(struct usage *r)
 	return 0;
 }
 
-/* Controls of both sets, and what turns or hides text: they could make one name look like another,
- * or take over a terminal. */
-static bool harmful(const unsigned char *p, size_t n)
-{
-	if (n == 1)
-		return *p < ' ' || *p == 0x7f;
-	if (n == 2)
-		return (p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xd8 && p[1] == 0x9c);
-	if (n == 3 && p[0] == 0xe2)
-		return (p[1] == 0x80 &&
-			((p[2] >= 0x8b && p[2] <= 0x8f) || (p[2] >= 0xa8 && p[2] <= 0xae))) ||
-		       (p[1] == 0x81 && p[2] >= 0xa0 && p[2] <= 0xaf);
-	return n == 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf;
-}
-
+/* Cut behind a whole character. */
 static void show_name(const char *raw, char ret[NAME_SIZE])
 {
-	const unsigned char *p = (const unsigned char *)raw;
-	size_t left = strlen(raw), used = 0;
+	const char *end = raw, *next = raw;
 
-	while (left) {
-		size_t n = encoding_character(p, left);
-		bool ok = n && !harmful(p, n);
-
-		if (used + (ok ? n : 1) >= NAME_SIZE)
+	while (*next) {
+		utf8_next(&next);
+		if (next - raw >= NAME_SIZE)
 			break;
-		memcpy(ret + used, ok ? (const char *)p : "?", ok ? n : 1);
-		used += ok ? n : 1;
-		n = n ? n : 1;
-		p += n;
-		left -= n;
+		end = next;
 	}
-	ret[used] = '\0';
+	memcpy(ret, raw, (size_t)(end - raw));
+	ret[end - raw] = '\0';
+	text_clean(ret);
 }
 
 /* NULL: no memory. */
