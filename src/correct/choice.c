@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CANDIDATES_MAX 65536
+#define CANDIDATES_MAX 4096
 
 struct candidate {
 	char *name; /* followed by the id */
@@ -35,8 +35,6 @@ static const struct candidate *add(struct choice *c, const char *id, const char 
 	struct candidate *list;
 	char *text;
 
-	if (c->n >= CANDIDATES_MAX)
-		return NULL;
 	list = reallocarray(c->list, c->n + 1, sizeof(*list));
 	if (!list)
 		return NULL;
@@ -54,6 +52,8 @@ int choice_take(struct choice *c, const char *id, const char *name)
 {
 	const struct candidate *x = find(c, id, name);
 
+	if (!x && c->n >= CANDIDATES_MAX)
+		return -E2BIG;
 	if (!x)
 		x = add(c, id, name);
 	return x ? matches(c, x) : -ENOMEM;

@@ -19,7 +19,8 @@ struct choice {
 	size_t n;
 };
 
-/* Whether figures of this one are those to take: 1, 0, or -ENOMEM. `id` "" where there is none. */
+/* Whether figures of this one are those to take: 1, 0, -ENOMEM, or -E2BIG for more than
+ * 4,096 of them. `id` "" where there is none. */
 int choice_take(struct choice *c, const char *id, const char *name);
 
 /* 0, or a failure that names those that there are: none or several match. */

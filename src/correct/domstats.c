@@ -11,6 +11,7 @@ void domstats_init(struct domstats *d, struct usage *r)
 {
 	memset(d, 0, sizeof(*d));
 	d->r = r;
+	r->blur = 1; /* `date +%s`, and then virsh, which takes its time */
 	domstats_clear(d);
 	d->last = d->now;
 }

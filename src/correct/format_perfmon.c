@@ -270,7 +270,8 @@ static int take_head(char **fields, size_t n, struct pdh *p)
 
 /* What the columns of one row come to. */
 struct row_sums {
-	size_t n, blank, bad; /* of those that must be there */
+	size_t blank; /* of those that must be there */
+	size_t bad, negative;
 	double total, ready, all;
 	bool readies; /* there are such columns */
 	const char *example;
@@ -287,7 +288,6 @@ static void sum_column(const char *field, const struct column *c, struct row_sum
 	bool needed = !may_be_blank(c->kind), blank = table_blank(field);
 	double percent = 0;
 
-	s->n += needed;
 	s->blank += needed && blank;
 	if (blank)
 		return;
@@ -296,6 +296,7 @@ static void sum_column(const char *field, const struct column *c, struct row_sum
 		s->example = field;
 		return;
 	}
+	s->negative += percent < 0;
 	s->all += percent;
 	if (c->kind == COUNTER_RUN || c->kind == COUNTER_GROUP_USED)
 		s->total += percent;
@@ -311,8 +312,8 @@ static enum skip judge(const struct row_sums *s)
 {
 	if (s->bad)
 		return SKIP_NUMBER;
-	if (s->blank)
-		return SKIP_BLANK;
+	if (s->blank || s->negative)
+		return s->blank ? SKIP_BLANK : SKIP_RANGE;
 	return s->all == 0 ? SKIP_ZEROS : SKIP_N;
 }
 
@@ -344,7 +345,7 @@ static int add_guest(char **fields, double from, double to, struct pdh *p)
 
 static int take_sample(char **fields, double from, double to, struct pdh *p)
 {
-	struct row_sums s = {.n = 0};
+	struct row_sums s = {.blank = 0};
 	enum skip why;
 
 	for (size_t i = 1; i < p->n; i++)

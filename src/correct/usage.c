@@ -142,9 +142,9 @@ int usage_add(struct usage *r, uint32_t who, double from, double to, double cpu)
 
 /* ---- what cannot be ---- */
 
-static bool impossible(const struct piece *p, unsigned cpus)
+static bool impossible(const struct piece *p, unsigned cpus, double blur)
 {
-	return p->cpu > SLACK * cpus * (p->to - p->from) + SLACK_S * cpus;
+	return p->cpu > cpus * (SLACK * (p->to - p->from) + SLACK_S + blur);
 }
 
 static int by_instant(const void *a, const void *b)
@@ -190,7 +190,7 @@ int usage_check(struct usage *r, unsigned cpus, const char *side, struct failure
 		const struct piece *p = &r->pieces[i];
 
 		all[i] = p->from;
-		if (!impossible(p, cpus))
+		if (!impossible(p, cpus, r->blur))
 			continue;
 		bad[n_bad++] = p->from;
 		most = fmax(most, p->cpu / (p->to - p->from));

@@ -40,6 +40,7 @@ struct usage {
 	enum zone zone;	    /* where they have dates: how their zone is known */
 	bool per_cpu_share; /* totals are averages over the CPUs, to be multiplied by `cpus` */
 	bool measured;	    /* the figures are no samples */
+	double blur;	    /* seconds by which the times of its counters may be off */
 	struct skips skips; /* what could not be used */
 	char damage[160];   /* why the file was not read to its end, "" when it was */
 	char note[160];	    /* what the file lacks, and what is taken in its place; "" */
