@@ -133,9 +133,10 @@ static struct known *find_known(struct proc_feed *p, pid_t pid, uint64_t start)
 
 static void forget_gone(struct proc_feed *p)
 {
-	struct known *k, *next;
+	struct known *next;
 
-	HASH_ITER (hh, p->known, k, next) {
+	for (struct known *k = p->known; k; k = next) {
+		next = k->hh.next;
 		if (k->round == p->round)
 			continue;
 		HASH_DEL(p->known, k);
