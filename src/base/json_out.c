@@ -24,20 +24,29 @@ __attribute__((constructor)) static void watch_memory(void)
 	json_set_alloc_funcs(allocate, free);
 }
 
+/* jansson goes on behind a part of an object that it had no room for. */
+char *json_out_text(const json_t *o, size_t flags)
+{
+	bool complete = !atomic_exchange(&short_of_memory, false);
+	char *text = complete && o ? json_dumps(o, flags) : NULL;
+
+	if (!atomic_exchange(&short_of_memory, false))
+		return text;
+	free(text);
+	return NULL;
+}
+
 int json_out_print(json_t *o, size_t flags, FILE *to, const char *what, struct failure *f)
 {
+	char *text = json_out_text(o, flags);
 	int failed;
 
-	if (atomic_exchange(&short_of_memory, false) || !o) {
-		json_decref(o);
-		return failure_errno(f, -ENOMEM, "%s", what);
-	}
-	errno = 0;
-	failed = json_dumpf(o, to, flags);
-	failed |= fputc('\n', to) == EOF || fflush(to);
 	json_decref(o);
-	if (atomic_exchange(&short_of_memory, false))
+	if (!text)
 		return failure_errno(f, -ENOMEM, "%s", what);
+	errno = 0;
+	failed = fputs(text, to) == EOF || fputc('\n', to) == EOF || fflush(to);
+	free(text);
 	if (!failed)
 		return 0;
 	if (to == stdout)
@@ -67,11 +76,4 @@ int json_out_write(json_t *o, size_t flags, const char *path, struct failure *f)
 		return json_out_commit(o, flags, &to, path, f);
 	json_decref(o);
 	return failure_errno(f, err, "%s", path);
-}
-
-char *json_out_text(const json_t *o, size_t flags)
-{
-	bool complete = !atomic_exchange(&short_of_memory, false);
-
-	return complete && o ? json_dumps(o, flags) : NULL;
 }

@@ -44,9 +44,18 @@ ssize_t file_read(const char *path, char *buf, size_t size)
 	return fd < 0 ? -errno : file_read_fd(fd, buf, size);
 }
 
+/* Counters that have wrapped, or that something else has written, stay huge: never a small figure
+ * by overflow. */
+static uint64_t add_saturated(uint64_t a, uint64_t b)
+{
+	return a + b < a ? UINT64_MAX : a + b;
+}
+
 static uint64_t clock_ticks_to_ns(uint64_t n)
 {
-	return n * (NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK));
+	uint64_t tick = NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return n > UINT64_MAX / tick ? UINT64_MAX : n * tick;
 }
 
 int proc_parse_stat(const char *text, struct proc_stat *ret)
@@ -234,8 +243,9 @@ int proc_parse_cpu(const char *text, int cpu, struct proc_cpu *ret)
 		   " %" SCNu64 " %" SCNu64,
 		   &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal) != 8)
 		return -EBADMSG;
-	ret->busy_ns = clock_ticks_to_ns(user + nice + system + irq + softirq);
-	ret->idle_ns = clock_ticks_to_ns(idle + iowait);
+	user = add_saturated(add_saturated(user, nice), add_saturated(system, irq));
+	ret->busy_ns = clock_ticks_to_ns(add_saturated(user, softirq));
+	ret->idle_ns = clock_ticks_to_ns(add_saturated(idle, iowait));
 	ret->steal_ns = clock_ticks_to_ns(steal);
 	return 0;
 }

@@ -49,7 +49,7 @@ int proc_read_cgroup(pid_t pid, char *ret, size_t size);
 int proc_parse_cgroup(const char *text, char *ret, size_t size);
 
 /* The "cpu" (cpu < 0) or "cpuN" line of /proc/stat, in nanoseconds. Busy = user + nice + system +
- * irq + softirq: steal and guest time are not in it. */
+ * irq + softirq: steal and guest time are not in it. What doesn't fit is UINT64_MAX. */
 struct proc_cpu {
 	uint64_t busy_ns;
 	uint64_t idle_ns; /* idle + iowait */

@@ -21,6 +21,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Running out of memory is a result, not the end of the program. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 static const char magic[] = {'D', 'E', 'S', 'C', 'H', 'R', 'E', 'C'};
@@ -81,6 +84,10 @@ static int advance(struct guest *g, const struct frame_process *p, uint64_t now,
 			return -ENOMEM;
 		k->key = wanted.key;
 		HASH_ADD(hh, g->known, key, sizeof(k->key), k);
+		if (!k->hh.tbl) {
+			free(k);
+			return -ENOMEM;
+		}
 	}
 	*ret = u64_sub_floor(now, k->reported);
 	k->reported = now;
@@ -219,7 +226,7 @@ static int take_host(void *of, json_t *json, const struct recording_mark *mark, 
 
 	(void)f;
 	if (!sum_page(vcpus, &now)) {
-		h->usage->skipped++;
+		skips_count(&h->usage->skips, SKIP_CUT, NULL);
 		return 0;
 	}
 	if (json_array_size(vcpus) > h->usage->cpus)
@@ -288,6 +295,7 @@ int usage_read_recording(const char *path, bool host, struct failure *f, struct 
 	usage_init(&u);
 	u.format = "desched record";
 	u.dated = u.measured = true;
+	u.zone = ZONE_STATED;
 	err = read_frames(r, host, &u, &why);
 	if (recording_damage(r))
 		snprintf(u.damage, sizeof(u.damage), "%s", recording_damage(r));
