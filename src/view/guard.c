@@ -136,6 +136,32 @@ static int check_alive(const struct guard *g, struct failure *f)
 			   "tried again");
 }
 
+/* The mount that a descriptor is on. */
+struct mount_of {
+	unsigned long id;
+	bool shared, view;
+};
+
+static int match(const struct mounts_line *line, void *data)
+{
+	struct mount_of *of = data;
+
+	if (line->id != of->id)
+		return 0;
+	of->shared = line->shared;
+	of->view = !strcmp(line->type, MOUNTS_TYPE);
+	return 1;
+}
+
+static int find_mount(const struct guard *g, int fd, struct mount_of *ret)
+{
+	int err = mounts_id(fd, &ret->id);
+
+	if (err)
+		return err;
+	return mounts_each(g->proc, 0, match, ret) == 1 ? 0 : -ENOENT;
+}
+
 /* ---- over /proc ---- */
 
 /* Neither the namespace from which this process comes nor that of the machine. */
@@ -153,40 +179,23 @@ static int check_namespace(const struct guard *g, struct failure *f)
 	return 0;
 }
 
-struct line_of {
-	unsigned long id;
-	bool shared;
-};
-
-static int find_line(const struct mounts_line *line, void *data)
-{
-	struct line_of *of = data;
-
-	if (line->id != of->id)
-		return 0;
-	of->shared = line->shared;
-	return 1;
-}
-
 /* In a chroot / need not be a mount; /proc is one, and all that we mount is on it. */
 static int keep_mounts_here(const struct guard *g, int place, struct failure *f)
 {
-	struct line_of line;
+	struct mount_of of;
 	int err = 0;
 
 	if (mount("", "/", NULL, MS_REC | MS_SLAVE, NULL))
 		err = errno != EINVAL || mount("", "/proc", NULL, MS_REC | MS_SLAVE, NULL) ? -errno
 											   : 0;
 	if (!err)
-		err = mounts_id(place, &line.id);
-	if (!err && mounts_each(g->proc, 0, find_line, &line) != 1)
-		err = -ENOENT;
+		err = find_mount(g, place, &of);
 	if (err)
 		return failure_errno(f, err, "keeping mounts on /proc from other namespaces");
-	return line.shared ? failure_set(f, -EXDEV,
-					 "what is mounted on /proc here would appear in other "
-					 "namespaces, too; nothing is mounted")
-			   : 0;
+	return of.shared ? failure_set(f, -EXDEV,
+				       "what is mounted on /proc here would appear in other "
+				       "namespaces, too; nothing is mounted")
+			 : 0;
 }
 
 static int new_namespace(const struct guard *g, int *ret_place, struct failure *f)
@@ -263,29 +272,13 @@ int guard_enter(const struct teller_config *teller, struct failure *f)
 
 /* ---- on a directory ---- */
 
-struct place_of {
-	unsigned long id;
-	bool view;
-};
-
-static int find_view(const struct mounts_line *line, void *data)
-{
-	struct place_of *of = data;
-
-	if (line->id != of->id)
-		return 0;
-	of->view = !strcmp(line->type, MOUNTS_TYPE);
-	return 1;
-}
-
 static int check_directory(const struct guard *g, const char *name, int fd, struct failure *f)
 {
-	struct place_of of = {0};
-	int err = mounts_id(fd, &of.id);
+	struct mount_of of;
+	int err = find_mount(g, fd, &of);
 
 	if (err)
 		return failure_errno(f, err, "directory %s", name);
-	mounts_each(g->proc, 0, find_view, &of);
 	if (of.view)
 		return failure_set(f, -EBUSY, "%s: a view is mounted there; 'umount %s' ends it",
 				   name, name);

@@ -349,13 +349,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_usual_tools_work),
 		cmocka_unit_test(what_cannot_be_done_is_said),
 	};
+	int cannot = view_begin(argc, argv);
 
-	if (argc < 2)
-		return 2;
-	desched = argv[1];
-	if (!view_possible()) {
-		printf("skipped: needs root and /dev/fuse\n");
-		return SKIPPED;
-	}
-	return cmocka_run_group_tests(tests, begin_all, end_all);
+	return cannot ? cannot : cmocka_run_group_tests(tests, begin_all, end_all);
 }

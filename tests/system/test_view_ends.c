@@ -77,6 +77,33 @@ static void top_goes_on_without_the_server(void **state)
 	unlink(out);
 }
 
+static void kill_server(pid_t server)
+{
+	kill(server, SIGKILL);
+}
+
+/* In a view, with what becomes of its server. The exit status; -1 where a signal ended it. */
+static int run_command(char *script, void (*fate)(pid_t server))
+{
+	char *argv[] = {(char *)(uintptr_t)desched,
+			"view",
+			"--socket",
+			fake->path,
+			"--",
+			"sh",
+			"-c",
+			script,
+			NULL};
+	int status;
+	pid_t pid;
+
+	fake->client = 0;
+	pid = start_view("/dev/null", argv);
+	fate(await_client());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 static bool kernel_asks_again(void)
 {
 	struct utsname u;
@@ -91,15 +118,6 @@ static bool kernel_asks_again(void)
 static void readers_go_on_without_the_server(void **state)
 {
 	char script[256];
-	char *argv[] = {(char *)(uintptr_t)desched,
-			"view",
-			"--socket",
-			fake->path,
-			"--",
-			"sh",
-			"-c",
-			script,
-			NULL};
 
 	(void)state;
 	snprintf(script, sizeof(script),
@@ -107,16 +125,11 @@ static void readers_go_on_without_the_server(void **state)
 		 "read x </proc/%d/stat || exit 1; done; read x <&5 || exit 2; echo ok",
 		 worker);
 	for (unsigned i = 0; i < 6; i++) {
-		int status;
-		pid_t pid;
+		int status = run_command(script, kill_server);
 
-		fake->client = 0;
-		pid = start_view("/dev/null", argv);
-		kill(await_client(), SIGKILL);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_true(WIFEXITED(status));
+		assert_true(status >= 0);
 		if (kernel_asks_again())
-			assert_int_equal(WEXITSTATUS(status), 0);
+			assert_int_equal(status, 0);
 	}
 }
 
@@ -137,28 +150,6 @@ static void kill_both(pid_t server)
 	kill(server, SIGKILL);
 }
 
-static void expect_command(char *script, void (*after)(pid_t server))
-{
-	char *argv[] = {(char *)(uintptr_t)desched,
-			"view",
-			"--socket",
-			fake->path,
-			"--",
-			"sh",
-			"-c",
-			script,
-			NULL};
-	int status;
-	pid_t pid;
-
-	fake->client = 0;
-	pid = start_view("/dev/null", argv);
-	after(await_client());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
 /* What is open there has gone; whoever opens it again, in whatever namespace, has the real one. */
 static void without_both_the_real_proc_is_back(void **state)
 {
@@ -171,19 +162,14 @@ static void without_both_the_real_proc_is_back(void **state)
 		 "/proc/%d/stat /proc/sys/kernel/pid_max; do [ $((i+=1)) -lt 200 ] || exit 1; "
 		 "sleep 0.05; done; }; look",
 		 worker, worker);
-	expect_command(script, kill_both);
+	assert_int_equal(run_command(script, kill_both), 0);
 	snprintf(script, sizeof(script),
 		 "exec 2>/dev/null unshare --mount --propagation private sh -c 'cat /proc/%d/stat; "
 		 "i=0; while "
 		 "grep -q fuse.desched /proc/mounts || ! cat /proc/%d/stat; do [ $((i+=1)) -lt 200 "
 		 "] || exit 1; sleep 0.05; done'",
 		 worker, worker);
-	expect_command(script, kill_both);
-}
-
-static void kill_server(pid_t server)
-{
-	kill(server, SIGKILL);
+	assert_int_equal(run_command(script, kill_both), 0);
 }
 
 /* A directory that is open goes on, too: what is in it leads to the real /proc by now. */
@@ -199,7 +185,7 @@ static void an_open_directory_goes_on(void **state)
 		"for f in %d/stat %d/status loadavg sys/kernel/pid_max net/dev .real/%d/status; do "
 		"cat $f || exit 2; done; [ \"$(cat %d/cmdline)\" = \"$(cat /proc/%d/cmdline)\" ]",
 		worker, worker, worker, worker, worker, worker);
-	expect_command(script, kill_server);
+	assert_int_equal(run_command(script, kill_server), 0);
 }
 
 /* Asking where such a link leads would be asking itself. */
@@ -450,13 +436,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_not_its_own_is_not_mounted_on),
 		cmocka_unit_test(nothing_is_left_behind),
 	};
+	int cannot = view_begin(argc, argv);
 
-	if (argc < 2)
-		return 2;
-	desched = argv[1];
-	if (!view_possible()) {
-		printf("skipped: needs root and /dev/fuse\n");
-		return SKIPPED;
-	}
-	return cmocka_run_group_tests(tests, begin_all, end_all);
+	return cannot ? cannot : cmocka_run_group_tests(tests, begin_all, end_all);
 }
