@@ -17,7 +17,7 @@ static const char *directory;
 
 static const struct option_row rows[] = {
 	{'m', "mount", "DIR", OPTION_STRING, &directory, 0, 0,
-	 "mount the view on DIR and end; 'umount DIR' ends it"},
+	 "mount the view on DIR and end; umount(8) ends it"},
 	{0, "socket", "PATH", OPTION_STRING, &config.socket, 0, 0,
 	 "where vmdesched answers (/run/vmdesched.sock)"},
 	{'s', "source", "S", OPTION_STRING, &config.source, 0, 0,

@@ -252,11 +252,25 @@ static double share_of_task(const char *top_output)
 	return share;
 }
 
+/* Their two seconds are not the same, in which the worker may have got more or less. */
+static bool two_tops_agree(double *ret_native, double *ret_seen)
+{
+	char out[96];
+
+	snprintf(out, sizeof(out), "%s.out", fake->path);
+	VIEW("top -b -n 2 -d 2 -p %d >%s & top -b -n 2 -d 2 -p %d >%s.native; wait", fake->task,
+	     out, fake->task, out);
+	*ret_seen = share_of_task(NATIVE("cat %s", out));
+	*ret_native = share_of_task(NATIVE("cat %s.native", out));
+	NATIVE("rm %s %s.native", out, out);
+	return *ret_native >= 5 && fabs(*ret_seen / *ret_native - 0.4) <= 0.05;
+}
+
 static void top_shows_the_truth(void **state)
 {
 	pid_t spinner;
-	char out[96];
-	double native, seen;
+	double native = 0, seen = 0;
+	bool agree = false;
 
 	(void)state;
 	if (!installed("top"))
@@ -264,15 +278,11 @@ static void top_shows_the_truth(void **state)
 	spinner = start_spinning(1e9);
 	fake->task = spinner;
 	figures(0, 0.6, 0);
-	snprintf(out, sizeof(out), "%s.out", fake->path);
-	VIEW("top -b -n 2 -d 2 -p %d >%s & top -b -n 2 -d 2 -p %d >%s.native; wait", spinner, out,
-	     spinner, out);
-	seen = share_of_task(NATIVE("cat %s", out));
-	native = share_of_task(NATIVE("cat %s.native", out));
-	NATIVE("rm %s %s.native", out, out);
+	for (int i = 0; i < 5 && !agree; i++)
+		agree = two_tops_agree(&native, &seen);
 	end(spinner);
 	fake->task = worker;
-	if (native < 5 || fabs(seen / native - 0.4) > 0.05)
+	if (!agree)
 		fail_msg("top shows %.1f %% natively and %.1f %% in the view", native, seen);
 }
 
