@@ -137,6 +137,8 @@ static int record_to(const char *path, struct failure *f)
 	if (s.feed.ops == &feed_proc)
 		fprintf(stderr, "desched record: true time of processes will not be in it: %s\n",
 			s.feed.why);
+	if (s.feed.missing)
+		fprintf(stderr, "desched record: %s\n", s.feed.missing);
 	err = recording_create(path, clock_real(), f, &s.writer);
 	if (!err) {
 		err = record(&s, f);

@@ -231,6 +231,8 @@ static int run_live(struct failure *f)
 	if (options.batch && feed.ops == &feed_proc)
 		fprintf(stderr, "desched top: true time of processes cannot be shown: %s\n",
 			feed.why);
+	if (options.batch && feed.missing)
+		fprintf(stderr, "desched top: %s\n", feed.missing);
 	screen.feed = &feed;
 	err = options.batch ? run_batch(&feed, delay, f) : screen_run(&screen, f);
 	feed_close(&feed);

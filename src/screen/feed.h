@@ -44,7 +44,8 @@ struct feed {
 	const struct feed_ops *ops;
 	void *feed;
 	struct annotator *annotator;
-	char why[512]; /* why no better feed could be had, "" for none */
+	char why[512];	     /* why no better feed could be had, "" for none */
+	const char *missing; /* which processes /proc does not show, why, what to do; NULL: none */
 };
 
 /* The best that works: with a source or page of one's own, only `agent`. */

@@ -317,7 +317,9 @@ static int prepare(struct session *s, struct failure *f)
 	s->history = calloc(HISTORY_MAX, sizeof(*s->history));
 	if (!s->history)
 		return failure_errno(f, -ENOMEM, "history");
-	if (s->config->feed->ops == &feed_proc)
+	if (s->config->feed->missing)
+		snprintf(s->note, sizeof(s->note), "%s", s->config->feed->missing);
+	else if (s->config->feed->ops == &feed_proc)
 		snprintf(s->note, sizeof(s->note),
 			 "%%TRUE is not known: run as root, or start vmdesched (%.400s)",
 			 s->config->feed->why);

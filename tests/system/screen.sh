@@ -276,6 +276,22 @@ if [ "$(id -u)" != 0 ] || command -v setpriv >/dev/null; then
 	expect 0 'true time of processes cannot be shown: no vmdesched at' \
 		as_nobody "$desched" top -b -n 1 -d 0.3 --socket "$dir/none"
 	grep -q '%REPORTED' "$dir/out" || complain "no table without privilege"
+	! grep -q hidepid "$dir/err" || complain "processes are said to be hidden: $(cat "$dir/err")"
+fi
+# Nobody's processes are shown but one's own, and it is said.
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	cat >"$dir/hidden" <<-END
+		mount -t proc -o hidepid=\$1 proc /proc && shift &&
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups "$desched" top --socket none "\$@"
+	END
+	for hide in 1 2; do
+		expect 0 'desched top: /proc hides the processes of other users .*hidepid=0' \
+			unshare --mount --propagation private sh "$dir/hidden" $hide -b -n 1 -d 0.3
+	done
+	start unshare --mount --propagation private sh "$dir/hidden" 2 -d 0.5
+	see "hides the processes of other users"
+	keys q
+	gone 'q Quit'
 fi
 
 # ---- live, with BPF ----
