@@ -195,11 +195,14 @@ static void nobody_is_charged_more_than_it_had(void **state)
 	account_cut(a, 1100);
 	t = account_find_task(a, 80);
 	assert_int_equal(account_charge(a, t, 0, LEDGER_READY, 70), 70);
-	assert_int_equal(account_charge(a, t, 0, LEDGER_WAIT, 50), 30);
-	assert_int_equal(a->counters.overcharged_ns, 20);
+	assert_int_equal(account_charge(a, t, 0, ACCOUNT_UNKNOWN, 10), 10);
+	assert_int_equal(account_charge(a, t, 0, LEDGER_WAIT, 50), 20);
+	assert_int_equal(a->counters.overcharged_ns, 30);
 	assert_int_equal(amounts_true(&t->own), 0);
 	assert_int_equal(amounts_descheduled(&t->own), 70);
-	assert_int_equal(amounts_away(&t->process->own), 100);
+	assert_int_equal(amounts_away(&t->process->own), 90);
+	assert_int_equal(t->process->own.unaccounted, 10);
+	assert_int_equal(a->cpus[0].busy.unaccounted, 10);
 	account_free(a);
 }
 
@@ -267,6 +270,9 @@ static void a_window_spreads_exactly(void **state)
 	assert_non_null(account_find_process(pinning, 6)); /* its run has not been charged yet */
 	assert_ptr_equal(account_heir(pinning, account_find_process(pinning, 6)),
 			 account_find_process(pinning, 5));
+	assert_int_equal(account_find_process(pinning, 6)->own.occupied, 0); /* not booked yet */
+	window_book(&runs, pinning, 0);
+	assert_int_equal(account_find_process(pinning, 6)->own.occupied, 700);
 	charged = window_charge(&runs, pinning, 0, LEDGER_READY, 101);
 	window_clear(&runs, pinning);
 	assert_int_equal(charged, 101);
@@ -365,11 +371,13 @@ static void a_child_is_in_its_parents_group(void **state)
 	account_switch(a, 0, 1000, 0, false, 71, 71);
 	account_switch(a, 0, 1100, 71, false, 70, 70);
 	account_charge(a, account_find_task(a, 71), 0, LEDGER_READY, 40);
+	account_charge(a, account_find_task(a, 71), 0, ACCOUNT_UNKNOWN, 3);
 	account_move(a, 71, false, "/system/x");
 	account_switch(a, 0, 1110, 70, false, 71, 71);
 	account_switch(a, 0, 1117, 71, true, 0, 0);
 	assert_int_equal(group(a, "/user")->amounts.occupied, 110);
 	assert_int_equal(group(a, "/user")->amounts.away[LEDGER_READY], 40);
+	assert_int_equal(group(a, "/user")->amounts.unaccounted, 3);
 	assert_int_equal(group(a, "/user")->n_tasks, 1);
 	assert_int_equal(group(a, "/system/x")->amounts.occupied, 7);
 	assert_int_equal(group(a, "/system/x")->n_tasks, 0);
