@@ -58,16 +58,19 @@ static void on_signal(int signal)
 struct session {
 	struct feed feed;
 	struct recording_writer *writer;
-	uint64_t frames, missing;
+	uint64_t frames, missing, empty;
+	struct wire_session session; /* of the last frame */
+	uint64_t elapsed;
 };
 
-/* The snapshot is held to what a reader will ask of it, before it is written. */
-static int take(struct feed *feed, struct failure *f, json_t **ret, struct recording_mark *ret_mark)
+/* The snapshot is held to what a reader will ask of it, before it is written. One that says no more
+ * than the last, since the source is silent, is none: *ret is NULL. */
+static int take(struct session *s, struct failure *f, json_t **ret, struct recording_mark *ret_mark)
 {
 	struct recording_mark mark = {.time = clock_real()};
 	struct frame frame = {.time = 0};
 	json_t *json = NULL;
-	int err = feed_take(feed, f, &json);
+	int err = feed_take(&s->feed, f, &json);
 
 	if (!err)
 		err = frame_parse(json, mark.time, f, &frame);
@@ -75,7 +78,15 @@ static int take(struct feed *feed, struct failure *f, json_t **ret, struct recor
 		json_decref(json);
 		return err;
 	}
+	if (s->frames && s->session.id == frame.session.id && s->elapsed == frame.elapsed) {
+		json_decref(json);
+		json = NULL;
+	}
+	mark.time -= frame.lag;
+	s->session = frame.session;
+	s->elapsed = frame.elapsed;
 	mark.elapsed = frame.elapsed;
+	mark.session = recording_session(frame.session.id);
 	mark.busy = figures_occupied(&frame.busy);
 	mark.away = figures_away(&frame.busy);
 	frame_done(&frame);
@@ -92,9 +103,14 @@ static int record_frame(struct session *s, struct failure *f)
 	json_t *json;
 	int err;
 
-	if (take(&s->feed, f, &json, &mark)) {
+	if (take(s, f, &json, &mark)) {
 		if (!s->missing++)
-			fprintf(stderr, "desched record: a frame is missing: %s\n", f->text);
+			fprintf(stderr, "desched record: waiting; a frame is missing: %s\n",
+				f->text);
+		return 0;
+	}
+	if (!json) {
+		s->empty++;
 		return 0;
 	}
 	err = recording_write(s->writer, &mark, json, f);
@@ -125,6 +141,8 @@ static void summary(const struct session *s, const char *path)
 		s->frames == 1 ? "" : "s", recording_written(s->writer), path);
 	if (s->missing)
 		fprintf(stderr, "; %" PRIu64 " missing", s->missing);
+	if (s->empty)
+		fprintf(stderr, "; %" PRIu64 " times the source had nothing new", s->empty);
 	fputc('\n', stderr);
 }
 

@@ -10,8 +10,10 @@
 #include "cmd/commands.h"
 #include "guest/protocol.h"
 #include "screen/canvas.h"
+#include "screen/layout_parts.h"
 #include "screen/model.h"
 #include "screen/screen.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -46,7 +48,7 @@ static const struct option_row rows[] = {
 	{'a', "all", NULL, OPTION_FLAG, &options.all, 0, 0,
 	 "in tables, show processes that used no CPU, too"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
-	 "print JSON, one line per table (schema desched-top/1)"},
+	 "print JSON, one line per table (schema desched-top/2)"},
 };
 
 const struct command command_top = {
@@ -85,6 +87,17 @@ static void print_name(const char *name)
 	}
 }
 
+/* A column that is there only where something is unaccounted. */
+static void print_unknown(const struct model *m, const struct model_row *row)
+{
+	if (!layout_has_unknown(m))
+		return;
+	if (row->kind == ROW_VMDESCHED)
+		printf("%9s   ", "-");
+	else
+		printf("%9.1f   ", model_percent(m, row->own.unaccounted));
+}
+
 static void print_row(const struct model *m, const struct model_row *row)
 {
 	if (row->pid)
@@ -100,6 +113,7 @@ static void print_row(const struct model *m, const struct model_row *row)
 		       model_percent(m, figures_away(&row->own)));
 	else if (row->kind != ROW_VMDESCHED)
 		printf("%9s %9s   ", "?", "?");
+	print_unknown(m, row);
 	print_name(row->name);
 	putchar('\n');
 }
@@ -127,6 +141,12 @@ static void print_head(const struct model *m)
 	printf("busy %.1f %%: true %.1f %%, vmdesched %.1f %%; while idle %.1f %% descheduled\n",
 	       model_percent(m, figures_occupied(&m->busy)), model_percent(m, m->busy.truth),
 	       model_percent(m, figures_away(&m->busy)), model_percent(m, figures_away(&m->idle)));
+	if (layout_has_unknown(m))
+		printf("unaccounted %.1f %%, while idle %.1f %%: nobody knows what that was\n",
+		       model_percent(m, m->busy.unaccounted),
+		       model_percent(m, m->idle.unaccounted));
+	if (m->other)
+		printf("another session of the agent or its host began in between\n");
 	if (f->kernel_subtracts)
 		printf("this kernel subtracts steal itself: what it reports is true already\n");
 	if (f->estimated && f->elapsed)
@@ -134,8 +154,9 @@ static void print_head(const struct model *m)
 		       100 * ns_to_s(f->low) / ns_to_s(f->elapsed),
 		       100 * ns_to_s(f->high) / ns_to_s(f->elapsed));
 	if (!f->complete || f->stale)
-		printf("warning: the source has %s\n",
-		       f->stale ? "stopped telling (stale)" : "not told everything yet");
+		printf("warning: the source has %s: the figures end %.1f s ago\n",
+		       f->stale ? "stopped telling (stale)" : "not told everything yet",
+		       ns_to_s(f->lag));
 	if (f->lost_switches)
 		printf("warning: %" PRIu64 " switches were lost, %.3f s have no owner\n",
 		       f->lost_switches, ns_to_s(f->lost_ns));
@@ -146,7 +167,10 @@ static void print_head(const struct model *m)
 static void print_table(const struct model *m)
 {
 	print_head(m);
-	printf("\n%8s %9s %9s %9s   %s\n", "PID", "%REPORTED", "%TRUE", "%DESCHED", "COMMAND");
+	printf("\n%8s %9s %9s %9s   ", "PID", "%REPORTED", "%TRUE", "%DESCHED");
+	if (layout_has_unknown(m))
+		printf("%9s   ", "%UNKNOWN");
+	puts("COMMAND");
 	for (size_t i = 0; i < m->n_rows; i++)
 		print_row(m, &m->rows[i]);
 	putchar('\n');
@@ -169,6 +193,8 @@ static json_t *row_json(const struct model *m, const struct model_row *row)
 	json_object_set_new(o, "true", split ? fraction(m, row->own.truth) : json_null());
 	json_object_set_new(o, "descheduled",
 			    split ? fraction(m, figures_away(&row->own)) : json_null());
+	json_object_set_new(o, "unaccounted",
+			    split ? fraction(m, row->own.unaccounted) : json_null());
 	return o;
 }
 
@@ -176,7 +202,7 @@ static void print_json(const struct model *m)
 {
 	json_t *o = json_object(), *list = json_array();
 
-	json_object_set_new(o, "schema", json_string("desched-top/1"));
+	json_object_set_new(o, "schema", json_string("desched-top/2"));
 	json_object_set_new(o, "source", json_string(m->frame->source));
 	json_object_set_new(o, "kernel_subtracts", json_boolean(m->frame->kernel_subtracts));
 	json_object_set_new(o, "complete", json_boolean(m->frame->complete && !m->frame->stale));
@@ -185,7 +211,12 @@ static void print_json(const struct model *m)
 	json_object_set_new(o, "cpus", json_integer((json_int_t)m->n_cpus));
 	json_object_set_new(o, "busy", fraction(m, figures_occupied(&m->busy)));
 	json_object_set_new(o, "vmdesched", fraction(m, figures_away(&m->busy)));
+	json_object_set_new(o, "unaccounted", fraction(m, m->busy.unaccounted));
 	json_object_set_new(o, "idle_descheduled", fraction(m, figures_away(&m->idle)));
+	json_object_set_new(o, "idle_unaccounted", fraction(m, m->idle.unaccounted));
+	json_object_set_new(o, "lag_s", json_real(ns_to_s(m->frame->lag)));
+	json_object_set_new(o, "session", wire_id_json(m->frame->session.id));
+	json_object_set_new(o, "other_session", json_boolean(m->other));
 	for (size_t i = 1; i < m->n_rows; i++) /* behind vmdesched */
 		json_array_append_new(list, row_json(m, &m->rows[i]));
 	json_object_set_new(o, "processes", list);
@@ -201,6 +232,11 @@ static int print(const struct frame *old, const struct frame *new, struct failur
 	struct model m;
 	int err = model_make(old, new, &view, &m);
 
+	if (err == -ESTALE) {
+		fprintf(stderr, "desched top: another session of the agent or its host: there is "
+				"no table of the interval in which it began\n");
+		return 0;
+	}
 	if (err)
 		return failure_errno(f, err, "a table");
 	(options.json ? print_json : print_table)(&m);
@@ -219,17 +255,49 @@ static int take(struct feed *feed, struct failure *f, struct frame *ret)
 	return err;
 }
 
+/* Says why there is no table, once until there is one again. */
+static void say_waiting(bool *waiting, const char *why)
+{
+	if (!*waiting)
+		fprintf(stderr, "desched top: waiting: %s\n", why);
+	*waiting = true;
+}
+
+/* A frame that says more than `old`; waits as long as there is none, since the agent is away or its
+ * source is silent. */
+static int take_next(struct feed *feed, uint64_t next, uint64_t delay, const struct frame *old,
+		     struct failure *f, struct frame *ret)
+{
+	bool waiting = false;
+	int err;
+
+	for (;; next = clock_mono() + u64_min(delay, NS_PER_SEC)) {
+		feed_wait(feed, next, -1, &stop);
+		if (stop)
+			return -EINTR;
+		err = take(feed, f, ret);
+		if (err == -ENOMEM || err == -EBADMSG)
+			return err;
+		if (err) {
+			say_waiting(&waiting, f->text);
+			continue;
+		}
+		if (!old || !frame_goes_on(old, ret) || ret->elapsed > old->elapsed)
+			return 0;
+		say_waiting(&waiting, "the source has told nothing new");
+		frame_done(ret);
+	}
+}
+
 static int run_batch(struct feed *feed, uint64_t delay, struct failure *f)
 {
 	struct frame old = {0}, new;
 	uint64_t next = clock_mono();
-	int err = take(feed, f, &old);
+	int err = take_next(feed, next, delay, NULL, f, &old);
 
-	for (uint64_t i = 0; !err && !stop && (!options.iterations || i < options.iterations);
-	     i++) {
-		next += delay;
-		feed_wait(feed, next, -1, &stop);
-		err = take(feed, f, &new);
+	for (uint64_t i = 0; !err && (!options.iterations || i < options.iterations); i++) {
+		next = u64_max(next, u64_sub_floor(clock_mono(), delay)) + delay;
+		err = take_next(feed, next, delay, &old, f, &new);
 		if (err)
 			break;
 		err = print(&old, &new, f);
@@ -237,7 +305,7 @@ static int run_batch(struct feed *feed, uint64_t delay, struct failure *f)
 		old = new;
 	}
 	frame_done(&old);
-	return err;
+	return err == -EINTR && stop ? 0 : err;
 }
 
 static int run_live(struct failure *f)

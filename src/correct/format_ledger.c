@@ -6,6 +6,7 @@
 #include "correct/formats.h"
 
 #include "base/units.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -87,9 +88,9 @@ static int read_ledger(const struct input *in, struct failure *f, struct usage *
 
 	for (const char *p = in->text; *p && !err; p += strspn(p, "\r\n")) {
 		size_t len = strcspn(p, "\r\n");
-		json_t *o = json_loadb(p, len, JSON_REJECT_DUPLICATES, NULL);
+		json_t *o = NULL;
 
-		r->skipped += !o; /* a line that was cut off */
+		r->skipped += wire_load(p, len, &o) != 0; /* a line that was cut off */
 		err = o ? take_interval(o, &at, &choice, r) : 0;
 		json_decref(o);
 		p += len;

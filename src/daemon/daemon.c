@@ -33,6 +33,7 @@ struct daemon {
 	struct server *server;
 	struct history *history;
 	struct gaplog gaps;
+	struct silence silence;
 	struct timekeeper clock;
 	uint64_t poll_due, sample_due, textfile_due; /* ns, CLOCK_MONOTONIC */
 	uint64_t textfile_failures;
@@ -182,6 +183,20 @@ static void keep_time(struct daemon *d)
 		say(line);
 }
 
+static void sample(struct daemon *d)
+{
+	const struct account *a = agent_account(d->agent);
+	char line[SILENCE_LINE_MAX];
+	uint64_t time, real;
+
+	agent_settle(d->agent);
+	time = agent_time(d->agent);
+	real = clock_real() - u64_sub_floor(clock_mono(), time);
+	history_add(d->history, a, time, real);
+	if (silence_note(&d->silence, a, real, line))
+		say(line);
+}
+
 static void work(struct daemon *d, uint64_t now)
 {
 	if (due(&d->poll_due, now, AGENT_POLL_NS)) {
@@ -189,8 +204,7 @@ static void work(struct daemon *d, uint64_t now)
 		agent_poll(d->agent);
 	}
 	if (due(&d->sample_due, now, HISTORY_INTERVAL)) {
-		agent_settle(d->agent);
-		history_add(d->history, agent_account(d->agent), clock_mono(), clock_real());
+		sample(d);
 		keep_time(d);
 	}
 	if (d->settings.textfile[0] && due(&d->textfile_due, now, d->settings.interval))

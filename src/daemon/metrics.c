@@ -26,6 +26,10 @@ VALUE(switches, in->snapshot->counters.switches)
 VALUE(lost_records, in->snapshot->switches.lost_switches + in->snapshot->switches.lost_lives)
 VALUE(lost_runs, ns_to_s(in->snapshot->counters.lost_ns))
 VALUE(no_room, in->snapshot->counters.no_room)
+VALUE(lag_of_source, ns_to_s(in->snapshot->lag))
+VALUE(late, ns_to_s(in->snapshot->report.late_ns))
+VALUE(unaccounted,
+      ns_to_s(in->snapshot->busy.unaccounted + in->snapshot->idle.unaccounted))
 VALUE(unseen, ns_to_s(in->snapshot->report.unseen_ns))
 VALUE(coarse, ns_to_s(in->snapshot->report.coarse_ns))
 VALUE(epochs, in->snapshot->report.epochs)
@@ -57,6 +61,12 @@ static const struct {
 	{"desched_elapsed_seconds_total", "counter", "time that the figures cover", elapsed},
 	{"desched_kernel_subtracts", "gauge", "1: this kernel subtracts steal itself", subtracts},
 	{"desched_source_stale", "gauge", "1: the source has stopped telling", stale},
+	{"desched_source_lag_seconds", "gauge", "how far the figures are behind the present",
+	 lag_of_source},
+	{"desched_unaccounted_seconds_total", "counter", "CPU time that nobody can explain",
+	 unaccounted},
+	{"desched_late_seconds_total", "counter", "away time told when it was unaccounted already",
+	 late},
 	{"desched_switches_total", "counter", "context switches seen", switches},
 	{"desched_lost_records_total", "counter", "records that found the buffer full",
 	 lost_records},
@@ -125,16 +135,23 @@ static uint64_t host_wait(const struct amounts *a)
 	return a->away[LEDGER_WAIT];
 }
 
+static uint64_t unknown(const struct amounts *a)
+{
+	return a->unaccounted;
+}
+
 static const struct figure cpu_figures[] = {
 	{"desched_cpu_occupied_seconds_total", "CPU time billed to processes", occupied},
 	{"desched_cpu_descheduled_seconds_total", "of that, runnable and not running",
 	 amounts_descheduled},
 	{"desched_cpu_wait_seconds_total", "of that, blocked on other work of the host", host_wait},
+	{"desched_cpu_unaccounted_seconds_total", "of that, nobody knows", unknown},
 };
 
 static const struct figure process_figures[] = {
 	{"desched_process_occupied_seconds_total", "CPU time billed to the process", occupied},
 	{"desched_process_vmdesched_seconds_total", "of that, the vCPU was away", amounts_away},
+	{"desched_process_unaccounted_seconds_total", "of that, nobody knows", unknown},
 };
 
 static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, bool idle)

@@ -108,7 +108,7 @@ void snapshot_done(struct snapshot *s);
  * what is unaccounted nobody knows how much it subtracted: then that is in it. */
 uint64_t snapshot_reported(const struct snapshot *s, const struct amounts *a);
 
-/* Schema desched-agent/1, described in vmdesched(8). NULL without memory. */
+/* Schema desched-agent/2, described in vmdesched(8). NULL without memory. */
 json_t *snapshot_json(const struct snapshot *s);
 
 #endif

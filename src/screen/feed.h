@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A feed gives snapshots of this machine as JSON, schema desched-agent/1. Feeds are rows of
+ * A feed gives snapshots of this machine as JSON, schema desched-agent/2. Feeds are rows of
  * `feeds[]`, best first:
  *
  *     vmdesched  the daemon's socket: exact, costs nothing here, needs no privilege of its own

@@ -8,6 +8,7 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "screen/feed.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -83,7 +84,7 @@ static int take(void *feed, struct failure *f, json_t **ret)
 		json_decref(processes);
 		return failure_errno(f, err, "/proc");
 	}
-	o = json_pack("{s:s, s:s, s:b, s:f, s:{s:f, s:f}, s:o, s:o}", "schema", "desched-agent/1",
+	o = json_pack("{s:s, s:s, s:b, s:f, s:{s:f, s:f}, s:o, s:o}", "schema", WIRE_SCHEMA,
 		      "source", "proc", "split", 0, "elapsed_s", ns_to_s(clock_mono() - p->start),
 		      "totals", "true_s", ns_to_s(all.busy_ns), "descheduled_s",
 		      ns_to_s(all.steal_ns), "cpus", all_cpus(), "processes", processes);

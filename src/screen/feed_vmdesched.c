@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "screen/feed.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,15 +31,15 @@ static int take(void *feed, struct failure *f, json_t **ret)
 	_cleanup_(close_fd) int fd = -1;
 	_cleanup_(free_ptr) char *text = NULL;
 	size_t size = 0;
-	json_t *o;
+	json_t *o = NULL;
 	int err = ask_dial(path, deadline, &fd);
 
 	if (!err)
 		err = ask_line(fd, REQUEST, deadline, &text, &size);
 	if (err)
 		return complain(err, path, f);
-	o = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
-	if (!o || !json_is_string(json_object_get(o, "schema"))) {
+	err = wire_load(text, size, &o);
+	if (err || !json_is_string(json_object_get(o, "schema"))) {
 		json_decref(o);
 		return failure_set(f, -EBADMSG, "%s: what answers there is no vmdesched", path);
 	}

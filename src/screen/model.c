@@ -307,8 +307,8 @@ static int make_rows(struct model *m, const struct past *past, const struct mode
 	if (err)
 		return err;
 	put_vmdesched(m);
-	/* A snapshot's seconds are rounded to ns, three for each process: that much is nobody. */
-	if (m->frame->split && figures_occupied(&exited) > 3 * m->n_processes && !view->filter[0]) {
+	/* A snapshot's seconds are rounded to ns, four for each process: that much is nobody. */
+	if (m->frame->split && figures_occupied(&exited) > 4 * m->n_processes && !view->filter[0]) {
 		struct model_row *row = add_row(m, ROW_EXITED, "(exited)");
 
 		row->own = exited;
@@ -327,21 +327,33 @@ static void make_cpus(struct model *m, const struct past *past)
 		struct frame_cpu *c = &m->cpus[m->n_cpus++];
 
 		*c = *now;
-		for (int s = 0; before && before->cpu == now->cpu && s < LEDGER_STATES; s++)
+		for (int s = 0; before && before->cpu == now->cpu && s < FRAME_PARTS; s++)
 			c->ns[s] = u64_sub_floor(now->ns[s], before->ns[s]);
 	}
+}
+
+#define SESSION_SLACK NS_PER_SEC /* dates and the agent's clock differ by less */
+
+/* The agent of `to` was started after `from`, as far as dates say. */
+static bool began_since(const struct frame *from, const struct frame *to)
+{
+	if (!from->time || to->time <= from->time)
+		return to->elapsed < from->elapsed;
+	return to->elapsed + to->lag <= u64_sub_floor(to->time, from->time) + SESSION_SLACK;
 }
 
 int model_make(const struct frame *from, const struct frame *to, const struct model_view *view,
 	       struct model *ret)
 {
-	bool same = from && from->elapsed <= to->elapsed;
+	bool same = from && frame_goes_on(from, to);
 	struct model m = {.frame = to, .busy = to->busy, .idle = to->idle, .elapsed = to->elapsed};
 	_cleanup_(past_done) struct past past = {.frame = NULL};
-	int err = past_make(same ? from : NULL, &past);
+	int err = !from || same || began_since(from, to) ? past_make(same ? from : NULL, &past)
+							 : -ESTALE;
 
 	if (err)
 		return err;
+	m.other = from && from->session.id != to->session.id;
 	if (same) {
 		m.elapsed -= from->elapsed;
 		figures_subtract(&m.busy, &from->busy);

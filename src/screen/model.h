@@ -5,7 +5,7 @@
  *
  * For every row, and for the whole,
  *
- *     occupied = truth + away        (recording/frame.h)
+ *     occupied = truth + away + unaccounted        (recording/frame.h)
  *
  * and without a filter the rows of processes and (exited) sum up to `busy`. The row `vmdesched`
  * holds the away time of all as if it were CPU time of its own, so that the column of true time
@@ -70,9 +70,12 @@ struct model {
 	struct model_row *rows;
 	size_t n_rows;
 	size_t n_processes, n_matching; /* all; those that the filter lets through */
+	bool other;			/* another session began in the interval */
 };
 
-/* `from` NULL, or of an agent that is no longer there: since the agent was started. -ENOMEM. */
+/* `from` NULL, or of an agent that was there before the one of `to`: since that one was started.
+ * -ESTALE where `to` is of another session that had begun before `from`: nobody knows what happened
+ * between the two. -ENOMEM. */
 int model_make(const struct frame *from, const struct frame *to, const struct model_view *view,
 	       struct model *ret);
 void model_done(struct model *m);

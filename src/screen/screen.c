@@ -56,12 +56,17 @@ static void drop_model(struct session *s)
 static void make_model(struct session *s)
 {
 	bool since_start = s->config->recording || s->frames[1].elapsed >= WORTH_A_LOOK;
+	int err;
 
 	drop_model(s);
 	if (!s->has[1] || (!s->has[0] && !since_start))
 		return;
-	s->has_model = !model_make(s->has[0] ? &s->frames[0] : NULL, &s->frames[1], &s->ui.view,
-				   &s->model);
+	err = model_make(s->has[0] ? &s->frames[0] : NULL, &s->frames[1], &s->ui.view, &s->model);
+	s->has_model = !err;
+	if (err == -ESTALE)
+		failure_set(&s->notice, err,
+			    "another session of the agent or its host: what happened in the "
+			    "interval in which it began, nobody knows");
 }
 
 /* The frame becomes the one that is shown, and what was shown the one before it. */
@@ -87,19 +92,38 @@ static void remember(struct session *s)
 	s->history[s->n_history++] = away;
 }
 
+/* The source has told nothing since the frame that is shown: that stays. */
+static bool is_silent(struct session *s, const struct frame *frame)
+{
+	const struct frame *shown = &s->frames[1];
+
+	if (!s->has[1] || !frame_goes_on(shown, frame) || frame->elapsed > shown->elapsed)
+		return false;
+	failure_set(&s->notice, 0,
+		    "waiting: the source has said nothing for %.1f s; this is from before",
+		    ns_to_s(frame->lag));
+	return true;
+}
+
 static void take_live(struct session *s)
 {
+	struct failure why = {.text = ""};
 	struct frame frame;
 	json_t *json = NULL;
-	int err;
+	int err = feed_take(s->config->feed, &why, &json);
 
 	s->notice.text[0] = '\0';
-	err = feed_take(s->config->feed, &s->notice, &json);
 	if (!err)
-		err = frame_parse(json, clock_real(), &s->notice, &frame);
+		err = frame_parse(json, clock_real(), &why, &frame);
 	json_decref(json);
-	if (err)
+	if (err) {
+		failure_set(&s->notice, err, "waiting: %.400s", why.text);
 		return;
+	}
+	if (is_silent(s, &frame)) {
+		frame_done(&frame);
+		return;
+	}
 	push_frame(s, &frame);
 	make_model(s);
 	remember(s);
@@ -294,8 +318,12 @@ static int prepare_recording(struct session *s, struct failure *f)
 		const struct recording_mark *now = recording_mark(r, s->n_history);
 		struct recording_mark before = {0};
 
-		if (s->n_history && recording_mark(r, s->n_history - 1)->elapsed <= now->elapsed)
+		if (s->n_history)
 			before = *recording_mark(r, s->n_history - 1);
+		if (before.elapsed > now->elapsed)
+			before = (struct recording_mark){0};
+		else if (before.session && before.session != now->session)
+			before = *now; /* what is new of it, nobody knows */
 		s->times[s->n_history] = now->time;
 		if (now->elapsed > before.elapsed)
 			s->history[s->n_history] = 100.0 *

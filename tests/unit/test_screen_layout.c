@@ -219,11 +219,12 @@ static void notes_and_what_is_not_known(void **state)
 	(void)state;
 	old.split = new.split = false;
 	new.stale = true;
+	new.lag = 4100 * NS_PER_MS;
 	new.lost_switches = 12;
 	new.lost_ns = NS_PER_SEC / 2;
 	assert_int_equal(model_make(&old, &new, &ui.view, &m), 0);
 	text = draw(&ui, &m, 80, 24, false, &layout);
-	assert_has(text, "\n the source has stopped telling: away time is missing\n"
+	assert_has(text, "\n the host has said nothing for 4.1 s: the figures end there\n"
 			 " 12 switches were lost: 0.500 s have no owner, see (lost)\n"
 			 "    PID USER ");
 	assert_has(text, "    101 postgres      15.0       ?        ? ");
@@ -236,6 +237,41 @@ static void notes_and_what_is_not_known(void **state)
 }
 
 /* Whoever reads the help at 80x24 sees all of it. */
+/* 0.2 s of CPU 1 and of postgres: in the totals, a bar, a column and a note, and nowhere where it is
+ * not. */
+static void what_is_unaccounted_is_seen(void **state)
+{
+	struct frame_process processes[16];
+	struct ui ui = {.delay = NS_PER_SEC};
+	struct frame new = second;
+	struct frame_cpu cpus[2];
+	struct layout layout;
+	struct model m;
+	char *text;
+
+	(void)state;
+	memcpy(cpus, second.cpus, sizeof(cpus));
+	memcpy(processes, second.processes, second.n_processes * sizeof(*processes));
+	for (size_t i = 0; i < second.n_processes; i++)
+		if (processes[i].pid == 100)
+			processes[i].own.unaccounted = 200 * NS_PER_MS;
+	cpus[1].ns[FRAME_UNKNOWN] = 200 * NS_PER_MS;
+	new.cpus = cpus;
+	new.processes = processes;
+	new.busy.unaccounted = 200 * NS_PER_MS;
+	assert_int_equal(model_make(&first, &new, &ui.view, &m), 0);
+	text = draw(&ui, &m, 100, 24, false, &layout);
+	assert_has(text, "busy 148.0 % = true 85.0 % + vmdesched 43.0 % + unaccounted 20.0 %");
+	assert_has(text, "|||RRRRCCCWWW?????????????"); /* 9 and less each, 13 of 65 cells */
+	assert_has(text, "? unknown");
+	assert_has(text, " 0.20 s of busy CPU time are unaccounted, neither true nor away\n");
+	assert_has(text, "%REPORTED   %TRUE %DESCHED %UNKNOWN SHARE");
+	assert_has(text, "100 postgres      95.0    50.0     25.0     20.0 ||||||RRR??");
+	assert_has(text, "200 tomcat        31.0    20.0     11.0      0.0 ||RW");
+	free(text);
+	model_done(&m);
+}
+
 static void the_help_has_room(void **state)
 {
 	(void)state;
@@ -333,21 +369,21 @@ static void bars_add_up(void **state)
 	(void)state;
 	srandom(5);
 	for (int i = 0; i < 2000; i++) {
-		uint64_t ns[LEDGER_STATES], whole = 0;
-		int width = 1 + (int)(random() % 150), cells[LEDGER_STATES] = {0};
+		uint64_t ns[FRAME_PARTS], whole = 0;
+		int width = 1 + (int)(random() % 150), cells[FRAME_PARTS] = {0};
 		struct canvas c;
 		struct pen p;
 
-		for (int s = 0; s < LEDGER_STATES; s++)
+		for (int s = 0; s < FRAME_PARTS; s++)
 			whole += ns[s] = (uint64_t)random() % 1000;
 		assert_int_equal(canvas_new(width + 5, 1, false, &c), 0);
 		p = pen_at(&c, 0, 0, width + 5, STYLE_NORMAL);
 		layout_bar(&p, width, ns, whole);
 		assert_int_equal(p.x, width);
 		for (int x = 0; x < width; x++)
-			for (int s = 0; s < LEDGER_STATES; s++)
+			for (int s = 0; s < FRAME_PARTS; s++)
 				if ((uint32_t)layout_states[s].letter == canvas_at(&c, 0, x)->ch)
-					cells[layout_states[s].state]++;
+					cells[layout_states[s].part]++;
 		for (int s = 0; s < LEDGER_STATES; s++) {
 			double exact = (double)ns[s] / (double)whole * width;
 
@@ -475,6 +511,7 @@ int main(void)
 		cmocka_unit_test(a_recording),
 		cmocka_unit_test(clicks_are_keys),
 		cmocka_unit_test(notes_and_what_is_not_known),
+		cmocka_unit_test(what_is_unaccounted_is_seen),
 		cmocka_unit_test(the_help_has_room),
 		cmocka_unit_test(any_size_and_view),
 		cmocka_unit_test(bars_add_up),
