@@ -117,7 +117,7 @@ bool silence_note(struct silence *s, const struct account *a, uint64_t real,
 		  char ret[SILENCE_LINE_MAX])
 {
 	uint64_t now = unaccounted_of(a), last = s->last, began = s->real;
-	bool grows = now > last + SILENCE_MIN;
+	bool grows = began && now > last + SILENCE_MIN;
 	char from[16], to[16];
 
 	s->last = now;
@@ -125,7 +125,7 @@ bool silence_note(struct silence *s, const struct account *a, uint64_t real,
 	clock_text(s->since ? s->since : began, from);
 	clock_text(began, to);
 	if (grows && !s->since) {
-		s->since = began ? began : 1;
+		s->since = began;
 		s->before = last;
 		snprintf(ret, SILENCE_LINE_MAX,
 			 "the host or hypervisor said nothing of the time from %s on: it is "

@@ -49,7 +49,7 @@ void gaplog_line(const struct gaplog *log, char ret[GAPLOG_LINE_MAX]);
 struct silence {
 	uint64_t last;	 /* ns unaccounted, by the last sample */
 	uint64_t before; /* the same, when it began to grow */
-	uint64_t real;	 /* ns, CLOCK_REALTIME: when the last sample ended */
+	uint64_t real;	 /* ns, CLOCK_REALTIME: when the last sample ended; 0: there is none */
 	uint64_t since;	 /* ns, CLOCK_REALTIME; 0: it does not grow */
 };
 

@@ -304,6 +304,29 @@ struct account *account_free(struct account *a)
 	return NULL;
 }
 
+static void forget_amounts(struct account_task *t)
+{
+	t->own = t->process->own = t->process->children = (struct amounts){.occupied = 0};
+}
+
+void account_restart(struct account *a, uint64_t time)
+{
+	for (struct account_task *t = a->tasks; t; t = t->hh.next)
+		forget_amounts(t);
+	for (struct account_cgroup *c = a->cgroups; c; c = c->hh.next)
+		c->amounts = (struct amounts){.occupied = 0};
+	forget_amounts(a->idle);
+	forget_amounts(a->lost);
+	forget_amounts(a->other);
+	a->orphans = (struct amounts){.occupied = 0};
+	a->counters = (struct account_counters){.switches = 0};
+	a->start = time;
+	for (unsigned i = 0; i < a->n_cpus; i++) {
+		a->cpus[i].busy = a->cpus[i].idle = (struct amounts){.occupied = 0};
+		a->cpus[i].since = time;
+	}
+}
+
 static struct amounts *cpu_amounts(struct account *a, unsigned cpu, const struct account_task *t)
 {
 	return t == a->idle ? &a->cpus[cpu].idle : &a->cpus[cpu].busy;

@@ -129,6 +129,10 @@ int account_new(unsigned n_cpus, uint64_t start, account_run_fn run, void *data,
 		struct account **ret);
 struct account *account_free(struct account *a);
 
+/* Begins again at `time`, up to which everything is cut and booked: all figures are 0. Nobody must
+ * have seen any. */
+void account_restart(struct account *a, uint64_t time);
+
 /* A task that exists already; called for each once the records are flowing. */
 void account_seed(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const char *comm);
 

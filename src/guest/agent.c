@@ -170,6 +170,64 @@ static int choose_source(struct agent *agent, const char *name, struct failure *
 	return failure_set(f, err, "%s", all.text);
 }
 
+/* `now` is read before the records: those that come after it end later runs. */
+static int take(struct agent *agent, uint64_t now)
+{
+	int n = switches_drain(agent->switches, on_record, agent);
+
+	account_cut(agent->account, now);
+	return n < 0 ? n : 0;
+}
+
+static uint64_t session_of(uint64_t epoch, uint64_t page)
+{
+	uint64_t session = (epoch ^ page) & INT64_MAX;
+
+	return session ? session : 1;
+}
+
+/* The sessions that this agent has seen; the oldest are forgotten. */
+static void note_session(struct agent *agent, uint64_t now)
+{
+	struct snapshot_session *list = agent->sessions;
+	struct source_report report;
+	uint64_t id;
+
+	agent->ops->report(agent->source, &report);
+	id = session_of(agent->epoch, report.session);
+	if (agent->n_sessions && list[agent->n_sessions - 1].id == id)
+		return;
+	if (agent->n_sessions == SNAPSHOT_SESSIONS_MAX)
+		memmove(list, list + 1, --agent->n_sessions * sizeof(*list));
+	list[agent->n_sessions++] = (struct snapshot_session){
+		id, u64_sub_floor(now, agent->account->start)};
+}
+
+/* What is over by `now` is booked, as far as it is told within `patience`. False: not all of it. */
+static bool settle(struct agent *agent, uint64_t now, uint64_t patience)
+{
+	bool all = !agent->ops->settle || !agent->ops->settle(agent->source, now, patience);
+	uint64_t settled = agent->ops->settled ? agent->ops->settled(agent->source) : now;
+
+	agent->settled = u64_max(agent->settled, settled);
+	note_session(agent, now);
+	return all;
+}
+
+/* The first switch of each CPU has shown who is there and what its clock says: figures begin then. A
+ * source that waits for another's word needs no such thing. */
+static int start_figures(struct agent *agent)
+{
+	uint64_t now = clock_mono();
+	int err = take(agent, now);
+
+	if (err || agent->ops->settled)
+		return err;
+	settle(agent, now, 0);
+	account_restart(agent->account, now);
+	return 0;
+}
+
 /* Records flow first, what is there is read second: nobody is missed, and who is seen twice is
  * recognized. */
 static int begin(struct agent *agent, struct failure *f)
@@ -181,7 +239,7 @@ static int begin(struct agent *agent, struct failure *f)
 	agent_settle(agent); /* the source's first look at its clocks */
 	proc_each_id("/proc", seed_process, agent->account);
 	visit_cpus();
-	return 0;
+	return start_figures(agent);
 }
 
 int agent_open(const struct agent_config *config, struct failure *f, struct agent **ret)
@@ -231,15 +289,6 @@ int agent_fd(const struct agent *agent)
 	return switches_fd(agent->switches);
 }
 
-/* `now` is read before the records: those that come after it end later runs. */
-static int take(struct agent *agent, uint64_t now)
-{
-	int n = switches_drain(agent->switches, on_record, agent);
-
-	account_cut(agent->account, now);
-	return n < 0 ? n : 0;
-}
-
 static bool task_alive(pid_t tid)
 {
 	char path[32];
@@ -280,41 +329,6 @@ int agent_poll(struct agent *agent)
 void agent_set_gap(struct agent *agent, uint64_t ns)
 {
 	agent->config.gap_ns = ns;
-}
-
-static uint64_t session_of(uint64_t epoch, uint64_t page)
-{
-	uint64_t session = (epoch ^ page) & INT64_MAX;
-
-	return session ? session : 1;
-}
-
-/* The sessions that this agent has seen; the oldest are forgotten. */
-static void note_session(struct agent *agent, uint64_t now)
-{
-	struct snapshot_session *list = agent->sessions;
-	struct source_report report;
-	uint64_t id;
-
-	agent->ops->report(agent->source, &report);
-	id = session_of(agent->epoch, report.session);
-	if (agent->n_sessions && list[agent->n_sessions - 1].id == id)
-		return;
-	if (agent->n_sessions == SNAPSHOT_SESSIONS_MAX)
-		memmove(list, list + 1, --agent->n_sessions * sizeof(*list));
-	list[agent->n_sessions++] = (struct snapshot_session){
-		id, u64_sub_floor(now, agent->account->start)};
-}
-
-/* What is over by `now` is booked, as far as it is told within `patience`. False: not all of it. */
-static bool settle(struct agent *agent, uint64_t now, uint64_t patience)
-{
-	bool all = !agent->ops->settle || !agent->ops->settle(agent->source, now, patience);
-	uint64_t settled = agent->ops->settled ? agent->ops->settled(agent->source) : now;
-
-	agent->settled = u64_max(agent->settled, u64_min(settled, now));
-	note_session(agent, now);
-	return all;
 }
 
 int agent_settle(struct agent *agent)

@@ -242,7 +242,7 @@ tables '^ *5 *60.0 *40.0 *20.0   alpha$' 19 -b
 tables '^ *7 *10.0 *10.0 *0.0   beta$' 19 -b
 tables ' until 2026-11-20 12:00:06$' 1 -b
 tables '"time_s":1795176006.0,"seconds":3.0,' 1 --json
-tables '"pid":5,"name":"alpha","reported":0.6,"true":0.4,"descheduled":0.2}' 19 --json
+tables '"pid":5,"name":"alpha","reported":0.6,"true":0.4,"descheduled":0.2,"unaccounted":0.0}' 19 --json
 tables ', 12.0 s until ' 4 -b -d 10
 tables ', 9.0 s until 2026-11-20 12:00:57$' 1 -b -d 10
 tables '^desched top' 2 -b -n 2
