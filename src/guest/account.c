@@ -385,7 +385,10 @@ void account_prev_ran(struct account *a, unsigned cpu, uint64_t time, pid_t prev
 	if (!t || time < c->since)
 		return;
 	ran = u64_min(ran, time - c->since);
-	end_run(a, cpu, time - ran, run_owner(a, c, time - ran, prev));
+	if (c->current && !a->lossy)
+		a->counters.mismatches++;
+	end_run(a, cpu, time - ran,
+		c->current && !a->lossy ? c->current : run_owner(a, c, time - ran, prev));
 	c->current = t;
 }
 

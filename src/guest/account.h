@@ -118,6 +118,7 @@ struct account {
 	struct account_cgroup *cgroups; /* by path, in the order of their coming */
 	struct amounts orphans;		/* of exited processes whose parent is gone, too */
 	uint64_t next_id;
+	bool lossy; /* records may be missing that the kernel wrote: set by whoever feeds them */
 	account_run_fn run;
 	void *run_data;
 	struct account_counters counters;
@@ -140,7 +141,9 @@ void account_seed(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const 
 void account_switch(struct account *a, unsigned cpu, uint64_t time, pid_t prev, bool prev_dead,
 		    pid_t next, pid_t next_tgid);
 /* Called before account_switch(), with how long `prev` has been there by its own clock (0: not
- * known): if its switch in was never told, only the time before it is lost. */
+ * known): if its switch in was never told, only the time before it is in question. Some kernels
+ * keep switches from a task of theirs to the next one to themselves: unless records are missing, it
+ * is that task's, which was told to be there last. */
 void account_prev_ran(struct account *a, unsigned cpu, uint64_t time, pid_t prev, uint64_t ran);
 void account_fork(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const char *comm);
 void account_exec(struct account *a, unsigned cpu, uint64_t time, pid_t tid, pid_t tgid,

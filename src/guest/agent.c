@@ -24,6 +24,7 @@ struct agent {
 	enum switches_steal steal_row;
 	uint64_t lost;	     /* records, when the account was last swept */
 	uint64_t sweep_time; /* ns, when that was */
+	uint64_t missed[2];  /* lost switches, by the rounds before */
 	uint64_t epoch;	     /* ns, CLOCK_REALTIME at the start: no two agents have the same */
 	uint64_t settled;    /* ns: everything is booked up to here */
 	struct snapshot_session sessions[SNAPSHOT_SESSIONS_MAX];
@@ -173,8 +174,14 @@ static int choose_source(struct agent *agent, const char *name, struct failure *
 /* `now` is read before the records: those that come after it end later runs. */
 static int take(struct agent *agent, uint64_t now)
 {
-	int n = switches_drain(agent->switches, on_record, agent);
+	uint64_t lost = switches_lost(agent->switches);
+	int n;
 
+	/* What was lost since the last round is missing in this one, or in the next. */
+	agent->account->lossy = lost != agent->missed[0];
+	agent->missed[0] = agent->missed[1];
+	agent->missed[1] = lost;
+	n = switches_drain(agent->switches, on_record, agent);
 	account_cut(agent->account, now);
 	return n < 0 ? n : 0;
 }

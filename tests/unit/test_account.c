@@ -151,6 +151,7 @@ static void a_task_whose_switch_in_was_not_told_has_its_own_word(void **state)
 	struct account *a = open_account(1);
 
 	(void)state;
+	a->lossy = true;
 	account_fork(a, 61, 61, 1, "unseen");
 	account_switch(a, 0, 1000, 0, false, 60, 60);
 	account_prev_ran(a, 0, 1600, 61, 450); /* 60 -> 61 at 1150 was not told */
@@ -168,6 +169,24 @@ static void a_task_whose_switch_in_was_not_told_has_its_own_word(void **state)
 	account_switch(a, 0, 1900, 62, false, 0, 0);
 	assert_int_equal(account_find_process(a, 62)->own.occupied, 200);
 	assert_int_equal(a->counters.mismatches, 2);
+	account_free(a);
+}
+
+/* No record is missing, but a switch: what was before it is of the task that was told to be there. */
+static void a_switch_that_the_kernel_keeps_to_itself(void **state)
+{
+	struct account *a = open_account(1);
+
+	(void)state;
+	account_fork(a, 61, 61, 1, "unseen");
+	account_switch(a, 0, 1000, 0, false, 60, 60);
+	account_prev_ran(a, 0, 1600, 61, 450);
+	account_switch(a, 0, 1600, 61, false, 0, 0);
+	assert_int_equal(account_find_process(a, 60)->own.occupied, 150);
+	assert_int_equal(account_find_process(a, 61)->own.occupied, 450);
+	assert_int_equal(a->lost->own.occupied, 0);
+	assert_int_equal(a->counters.lost_ns, 0);
+	assert_int_equal(a->counters.mismatches, 1);
 	account_free(a);
 }
 
@@ -439,6 +458,7 @@ int main(void)
 		cmocka_unit_test(exec_in_a_thread),
 		cmocka_unit_test(a_lost_record_is_seen_and_nobody_pays),
 		cmocka_unit_test(a_task_whose_switch_in_was_not_told_has_its_own_word),
+		cmocka_unit_test(a_switch_that_the_kernel_keeps_to_itself),
 		cmocka_unit_test(time_never_runs_backwards),
 		cmocka_unit_test(nobody_is_charged_more_than_it_had),
 		cmocka_unit_test(tasks_beyond_the_limit_are_counted),
