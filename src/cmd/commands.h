@@ -10,6 +10,8 @@
 #define COMMANDS(row) \
 	row(top) \
 	row(record) \
+	row(history) \
+	row(gaps) \
 	row(stat) \
 	row(view) \
 	row(correct) \

@@ -8,15 +8,17 @@
 #include "base/options.h"
 #include "base/units.h"
 #include "cmd/commands.h"
+#include "cmd/remembered.h"
 #include "guest/protocol.h"
-#include "screen/canvas.h"
 #include "screen/layout_parts.h"
 #include "screen/model.h"
+#include "screen/saved.h"
 #include "screen/screen.h"
 #include "wire/wire.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +28,9 @@
 static struct {
 	bool batch, json, all;
 	uint64_t iterations, delay;
-	const char *source, *page, *socket, *replay;
+	const char *source, *page, *socket, *replay, *pids, *user, *sort;
+	struct saved saved; /* the view, from settings and command line */
+	char settings[SAVED_PATH_SIZE];
 } options = {.source = "auto", .socket = PROTOCOL_SOCKET};
 
 static const struct option_row rows[] = {
@@ -45,6 +49,11 @@ static const struct option_row rows[] = {
 	 "where vmdesched answers (" PROTOCOL_SOCKET ")"},
 	{0, "replay", "FILE", OPTION_STRING, &options.replay, 0, 0,
 	 "show a recording that 'desched record' has made"},
+	{'p', "pids", "PIDS", OPTION_STRING, &options.pids, 0, 0,
+	 "only these processes, by numbers with commas between them"},
+	{'u', "user", "USER", OPTION_STRING, &options.user, 0, 0, "only this user's processes"},
+	{'o', "sort", "ORDER", OPTION_STRING, &options.sort, 0, 0,
+	 "reported, true, descheduled, pid, user or name (reported, or as key W kept it)"},
 	{'a', "all", NULL, OPTION_FLAG, &options.all, 0, 0,
 	 "in tables, show processes that used no CPU, too"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
@@ -69,22 +78,6 @@ static void on_signal(int signal)
 {
 	(void)signal;
 	stop = 1;
-}
-
-/* A process may call itself anything: control characters would take over the terminal. */
-static void print_name(const char *name)
-{
-	while (*name) {
-		const char *from = name;
-		uint32_t ch = utf8_next(&name);
-
-		if (ch < ' ' || (ch >= 0x7f && ch < 0xa0))
-			putchar('?');
-		else if (name - from == 1)
-			putchar((int)ch); /* '?' for a byte that is no UTF-8 */
-		else
-			fwrite(from, 1, (size_t)(name - from), stdout);
-	}
 }
 
 /* A column that is there only where something is unaccounted. */
@@ -114,7 +107,7 @@ static void print_row(const struct model *m, const struct model_row *row)
 	else if (row->kind != ROW_VMDESCHED)
 		printf("%9s %9s   ", "?", "?");
 	print_unknown(m, row);
-	print_name(row->name);
+	remembered_name(row->name);
 	putchar('\n');
 }
 
@@ -228,7 +221,7 @@ static void print_json(const struct model *m)
 
 static int print(const struct frame *old, const struct frame *new, struct failure *f)
 {
-	struct model_view view = {.busy_only = !options.all};
+	struct model_view view = options.saved.view;
 	struct model m;
 	int err = model_make(old, new, &view, &m);
 
@@ -310,7 +303,8 @@ static int run_batch(struct feed *feed, uint64_t delay, struct failure *f)
 
 static int run_live(struct failure *f)
 {
-	uint64_t delay = options.delay ? options.delay : 3 * NS_PER_SEC;
+	uint64_t saved = options.saved.delay ? options.saved.delay : 3 * NS_PER_SEC;
+	uint64_t delay = options.delay ? options.delay : saved;
 	struct feed_config config = {options.source, options.page, options.socket};
 	struct screen_config screen = {delay, options.iterations, .stop = &stop};
 	struct feed feed;
@@ -322,6 +316,8 @@ static int run_live(struct failure *f)
 		fprintf(stderr, "desched top: true time of processes cannot be shown: %s\n",
 			feed.why);
 	screen.feed = &feed;
+	screen.view = options.saved.view;
+	screen.settings = options.settings;
 	err = options.batch ? run_batch(&feed, delay, f) : screen_run(&screen, f);
 	feed_close(&feed);
 	return err;
@@ -366,6 +362,8 @@ static int replay_screen(struct recording *r, struct failure *f)
 	struct screen_config screen = {delay, options.iterations, .recording = r, .stop = &stop};
 	const char *slash = strrchr(options.replay, '/');
 
+	screen.view = options.saved.view;
+	screen.settings = options.settings;
 	screen.name = slash ? slash + 1 : options.replay;
 	return screen_run(&screen, f);
 }
@@ -380,6 +378,43 @@ static int run_replay(struct failure *f)
 	err = options.batch ? replay_batch(r, f) : replay_screen(r, f);
 	recording_close(r);
 	return err;
+}
+
+static int parse_pids(struct model_view *view, struct failure *f)
+{
+	for (const char *at = options.pids; at;) {
+		size_t length = strcspn(at, ",");
+		uint64_t pid = 0;
+		char number[16];
+
+		snprintf(number, sizeof(number), "%.*s", (int)length, at);
+		if (parse_uint(number, &pid) || !pid || pid > INT_MAX)
+			return failure_set(f, -EINVAL, "--pids: '%s' is no process id", number);
+		if (view->n_pids == MODEL_PIDS_MAX)
+			return failure_set(f, -EINVAL, "--pids takes %d at most", MODEL_PIDS_MAX);
+		view->pids[view->n_pids++] = (pid_t)pid;
+		at = at[length] ? at + length + 1 : NULL;
+	}
+	return 0;
+}
+
+/* What was kept, for the screen; then what the command line says. Tables are not touched by what a
+ * screen was left like. */
+static int choose_view(struct failure *f)
+{
+	struct model_view *view = &options.saved.view;
+	int err = 0;
+
+	saved_path(options.settings);
+	if (options.batch)
+		view->busy_only = !options.all;
+	else
+		err = saved_load(options.settings, f, &options.saved);
+	if (!err && options.sort)
+		err = saved_sort(options.sort, f, &view->sort);
+	if (!err && options.user)
+		snprintf(view->user, sizeof(view->user), "%s", options.user);
+	return err ? err : parse_pids(view, f);
 }
 
 int cmd_top(int argc, char **argv)
@@ -397,6 +432,10 @@ int cmd_top(int argc, char **argv)
 		return 1;
 	}
 	options.batch |= options.json;
+	if (choose_view(&f)) {
+		fprintf(stderr, "desched top: %s\n", f.text);
+		return 2;
+	}
 	sigaction(SIGINT, &(struct sigaction){.sa_handler = on_signal}, NULL);
 	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_signal}, NULL);
 	err = options.replay ? run_replay(&f) : run_live(&f);

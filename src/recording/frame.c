@@ -216,6 +216,7 @@ static void parse_process(struct parser *p, const json_t *o)
 {
 	struct frame *f = p->frame;
 	struct frame_process *to = &f->processes[f->n_processes++];
+	const char *state;
 
 	to->pid = (pid_t)get_int(p, o, "pid", INT_MIN, INT_MAX);
 	to->parent = (pid_t)get_int(p, o, "ppid", 0, INT_MAX);
@@ -223,6 +224,10 @@ static void parse_process(struct parser *p, const json_t *o)
 	to->name = get_name(p, o);
 	to->user = get_text(p, o, "user");
 	to->cgroup = get_text(p, o, "cgroup");
+	to->command = get_text(p, o, "command");
+	to->rss = (uint64_t)get_int(p, o, "rss_bytes", 0, INT64_MAX);
+	state = get_text(p, o, "state");
+	to->state = state && state[0] > ' ' && state[0] <= '~' ? state[0] : 0;
 	to->own = get_figures(p, o);
 	parse_threads(p, to, json_object_get(o, "threads"));
 }

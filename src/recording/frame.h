@@ -45,6 +45,9 @@ struct frame_process {
 	const char *name;
 	const char *user;   /* NULL: not known */
 	const char *cgroup; /* NULL: not known */
+	const char *command; /* line; NULL: not known, or none */
+	char state;	     /* as /proc has it, 0: not known */
+	uint64_t rss;	     /* bytes; 0: not known, or none */
 	struct figures own;
 	size_t first_thread, n_threads;
 };

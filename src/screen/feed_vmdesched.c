@@ -9,10 +9,10 @@
 #include "wire/wire.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUEST	    "{\"get\":\"snapshot\"}\n"
 #define PATIENCE_NS (5 * NS_PER_SEC)
 
 static int complain(int err, const char *path, struct failure *f)
@@ -24,9 +24,9 @@ static int complain(int err, const char *path, struct failure *f)
 	return failure_errno(f, err, "vmdesched at %s", path);
 }
 
-static int take(void *feed, struct failure *f, json_t **ret)
+int feed_ask(const char *path, const char *what, struct failure *f, json_t **ret)
 {
-	const char *path = feed;
+	char request[64];
 	uint64_t deadline = clock_mono() + PATIENCE_NS;
 	_cleanup_(close_fd) int fd = -1;
 	_cleanup_(free_ptr) char *text = NULL;
@@ -34,8 +34,9 @@ static int take(void *feed, struct failure *f, json_t **ret)
 	json_t *o = NULL;
 	int err = ask_dial(path, deadline, &fd);
 
+	snprintf(request, sizeof(request), "{\"get\":\"%s\"}\n", what);
 	if (!err)
-		err = ask_line(fd, REQUEST, deadline, &text, &size);
+		err = ask_line(fd, request, deadline, &text, &size);
 	if (err)
 		return complain(err, path, f);
 	err = wire_load(text, size, &o);
@@ -45,6 +46,16 @@ static int take(void *feed, struct failure *f, json_t **ret)
 	}
 	*ret = o;
 	return 0;
+}
+
+static int take(void *feed, struct failure *f, json_t **ret)
+{
+	return feed_ask(feed, "snapshot", f, ret);
+}
+
+static int history(void *feed, struct failure *f, json_t **ret)
+{
+	return feed_ask(feed, "history", f, ret);
 }
 
 static int open_socket(const struct feed_config *config, struct failure *f, void **ret)
@@ -70,4 +81,5 @@ const struct feed_ops feed_vmdesched = {
 	.open = open_socket,
 	.close = free,
 	.take = take,
+	.history = history,
 };

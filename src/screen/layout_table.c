@@ -111,8 +111,31 @@ static void draw_branches(struct pen *p, const struct model_row *row)
 
 static void draw_name(struct pen *p, const struct place *at)
 {
-	draw_branches(p, at->row);
-	pen_text(p, at->row->name);
+	const struct model_row *row = at->row;
+
+	draw_branches(p, row);
+	pen_text(p, at->scene->ui->view.command && row->command ? row->command : row->name);
+}
+
+static void draw_state(struct pen *p, const struct place *at)
+{
+	if (at->row->state)
+		pen_char(p, (unsigned char)at->row->state, 1);
+}
+
+/* Three digits and a unit: 1.5M, 12M, 340M. */
+static void draw_memory(struct pen *p, const struct place *at)
+{
+	static const char units[] = "KMGTP";
+	double value = (double)at->row->rss / KIB;
+	int unit = 0;
+
+	for (; value >= 999.5 && units[unit + 1]; unit++)
+		value /= 1024;
+	if (at->row->rss)
+		pen_right(p, value < 9.95 && unit ? "%.1f%c" : "%.0f%c", value, units[unit]);
+	else
+		pen_right(p, "-");
 }
 
 static void draw_cgroup(struct pen *p, const struct place *at)
@@ -139,6 +162,8 @@ static const struct column columns[] = {
 	{"%TRUE", NULL, 7, 0, true, 't', SORT_TRUE, draw_true},
 	{"%DESCHED", NULL, 8, 0, true, 'd', SORT_DESCHEDULED, draw_away},
 	{"%UNKNOWN", NULL, 8, 0, true, 0, MODEL_SORTS, draw_unknown},
+	{"MEM", NULL, 5, 92, true, 0, MODEL_SORTS, draw_memory},
+	{"S", "", 1, 92, false, 0, MODEL_SORTS, draw_state},
 	{"SHARE", NULL, SHARE_WIDTH, 76, false, 0, MODEL_SORTS, draw_share},
 	{"COMMAND", "CGROUP", 0, 0, false, 'n', SORT_NAME, draw_name},
 	{"CGROUP", "", 0, 110, false, 0, MODEL_SORTS, draw_cgroup},

@@ -123,15 +123,31 @@ static bool contains(const char *text, const char *part)
 	return text && strcasestr(text, part);
 }
 
+static bool is_filtered(const struct model_view *view)
+{
+	return view->filter[0] || view->user[0] || view->n_pids;
+}
+
+static bool is_listed(pid_t pid, const struct model_view *view)
+{
+	for (size_t i = 0; i < view->n_pids; i++)
+		if (view->pids[i] == pid)
+			return true;
+	return !view->n_pids;
+}
+
 static bool matches(const struct frame_process *p, const struct model_view *view)
 {
 	char pid[16];
 
+	if (!is_listed(p->pid, view) || (view->user[0] && (!p->user || strcmp(p->user, view->user))))
+		return false;
 	if (!view->filter[0])
 		return true;
 	snprintf(pid, sizeof(pid), "%d", p->pid);
 	return contains(p->name, view->filter) || contains(p->user, view->filter) ||
-	       contains(p->cgroup, view->filter) || contains(pid, view->filter);
+	       contains(p->cgroup, view->filter) || contains(pid, view->filter) ||
+	       (view->command && contains(p->command, view->filter));
 }
 
 static struct model_row *add_row(struct model *m, enum row_kind kind, const char *name)
@@ -185,6 +201,9 @@ static void add_processes(struct model *m, const struct past *past, const struct
 		row->pid = p->pid > 0 ? p->pid : 0;
 		row->user = p->user;
 		row->cgroup = p->cgroup;
+		row->command = p->command;
+		row->state = p->state;
+		row->rss = p->rss;
 		row->own = own;
 		row->members = i; /* for now: where its parent is asked for */
 		if (view->threads && !(view->groups && !view->tree))
@@ -246,6 +265,7 @@ static int add_groups(struct model *m)
 		}
 		row->parent = m->n_rows - 1;
 		figures_add(&group->own, &row->own);
+		group->rss += row->rss;
 		group->members++;
 	}
 	return 0;
@@ -287,6 +307,13 @@ static void put_vmdesched(struct model *m)
 	row->own.truth = figures_away(&m->busy);
 }
 
+/* A snapshot's seconds are rounded to ns, four for each process: that much is nobody. */
+static void add_exited(struct model *m, const struct model_view *view, const struct figures *exited)
+{
+	if (m->frame->split && figures_occupied(exited) > 4 * m->n_processes && !is_filtered(view))
+		add_row(m, ROW_EXITED, "(exited)")->own = *exited;
+}
+
 static int make_rows(struct model *m, const struct past *past, const struct model_view *view)
 {
 	struct figures exited;
@@ -299,6 +326,8 @@ static int make_rows(struct model *m, const struct past *past, const struct mode
 	add_processes(m, past, view, &exited);
 	err = link_rows(m, view);
 	if (!err)
+		add_exited(m, view, &exited);
+	if (!err)
 		err = model_arrange(m->rows, m->n_rows, m->frame, view);
 	for (size_t i = 0; i < m->n_rows; i++)
 		m->rows[i].parent += m->rows[i].parent != SIZE_MAX;
@@ -307,13 +336,6 @@ static int make_rows(struct model *m, const struct past *past, const struct mode
 	if (err)
 		return err;
 	put_vmdesched(m);
-	/* A snapshot's seconds are rounded to ns, four for each process: that much is nobody. */
-	if (m->frame->split && figures_occupied(&exited) > 4 * m->n_processes && !view->filter[0]) {
-		struct model_row *row = add_row(m, ROW_EXITED, "(exited)");
-
-		row->own = exited;
-		row->last = true;
-	}
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "screen/layout.h"
 #include "screen/player.h"
+#include "screen/saved.h"
 #include "screen/terminal.h"
 
 #include <errno.h>
@@ -212,6 +213,15 @@ static void seek(struct session *s)
 	show_recorded(s, to);
 }
 
+static void save(struct session *s)
+{
+	const struct saved saved = {s->ui.view, s->ui.delay};
+	const char *path = s->config->settings;
+
+	if (!saved_store(path ? path : "", &saved, &s->notice))
+		failure_set(&s->notice, 0, "kept in %.400s", path);
+}
+
 static void run_action(struct session *s, enum ui_action action)
 {
 	switch (action) {
@@ -226,6 +236,9 @@ static void run_action(struct session *s, enum ui_action action)
 		break;
 	case UI_GOTO:
 		show_recorded(s, player_step((size_t)s->ui.step, 0, s->n_history));
+		break;
+	case UI_SAVE:
+		save(s);
 		break;
 	case UI_NOTHING:
 		break;
@@ -335,9 +348,39 @@ static int prepare_recording(struct session *s, struct failure *f)
 	return 0;
 }
 
+/* Samples of a second, put together to intervals as they will come. */
+static void take_samples(struct session *s, const json_t *o)
+{
+	const json_t *seconds = json_object_get(o, "seconds");
+	const json_t *away = json_object_get(o, "vmdesched_s");
+	double length = 0, sum = 0;
+
+	for (size_t i = 0; i < json_array_size(seconds) && s->n_history < HISTORY_MAX; i++) {
+		length += json_number_value(json_array_get(seconds, i));
+		sum += json_number_value(json_array_get(away, i));
+		if (length <= 0 || length < ns_to_s(s->ui.delay) * 0.9)
+			continue;
+		s->history[s->n_history++] = 100 * sum / length;
+		length = sum = 0;
+	}
+}
+
+/* What vmdesched remembers is there from the beginning. */
+static void take_history(struct session *s)
+{
+	struct feed *feed = s->config->feed;
+	struct failure why;
+	json_t *o = NULL;
+
+	if (!feed->ops->history || feed->ops->history(feed->feed, &why, &o))
+		return;
+	take_samples(s, o);
+	json_decref(o);
+}
+
 static int prepare(struct session *s, struct failure *f)
 {
-	s->ui = (struct ui){.replay = s->config->recording};
+	s->ui = (struct ui){.replay = s->config->recording, .view = s->config->view};
 	s->ui.delay = s->config->delay;
 	s->ui.paused = s->ui.replay;
 	if (s->config->recording)
@@ -345,6 +388,7 @@ static int prepare(struct session *s, struct failure *f)
 	s->history = calloc(HISTORY_MAX, sizeof(*s->history));
 	if (!s->history)
 		return failure_errno(f, -ENOMEM, "history");
+	take_history(s);
 	if (s->config->feed->ops == &feed_proc)
 		snprintf(s->note, sizeof(s->note),
 			 "%%TRUE is not known: run as root, or start vmdesched (%.400s)",

@@ -86,8 +86,8 @@ static void the_screen_at_80x24(void **state)
 		"    200 tomcat        31.0    20.0     11.0 ||RW         java\n"
 		"    101 postgres      15.0    10.0      5.0 |R           walwriter\n"
 		"    300 root           6.0     4.0      2.0 R            ?[31mred?\n"
-		"      1 root           0.0     0.0      0.0              systemd\n"
 		"      - -              1.0     1.0      0.0              (exited)\n"
+		"      1 root           0.0     0.0      0.0              systemd\n"
 		"\n\n\n\n\n\n\n\n"
 		" what processes were billed for while their CPU was not running     5 processes\n"
 		"? Help q Quit Space Pause / Filter s Sort T Tree G Groups H Threads B Busy\n";
@@ -111,7 +111,7 @@ static void assert_has(const char *text, const char *line)
 }
 
 /* More room: a history of two lines, so 4, 7, 11 and 16 eighths, and the cgroup behind a command
- * that has (110 - 57 - 2) / 2 = 25 columns. */
+ * that has (110 - 65 - 2) / 2 = 21 columns, memory and state before the share. */
 static void the_screen_at_110x30(void **state)
 {
 	struct ui ui = {.delay = NS_PER_SEC};
@@ -120,15 +120,29 @@ static void the_screen_at_110x30(void **state)
 	char *text;
 
 	(void)state;
+	second.processes[3].rss = 340 * MIB;
+	second.processes[3].state = 'R';
+	assert_int_equal(second.processes[3].pid, 100);
 	assert_int_equal(model_make(&first, &second, &ui.view, &m), 0);
 	text = draw(&ui, &m, 110, 30, false, &layout);
 	assert_has(text, " :#   peak 45.0 %\n");
 	assert_has(text, " -*##\n");
-	assert_has(text, " SHARE        COMMAND                   CGROUP\n");
-	assert_has(text, " ||||||RRR    postgres                  /db\n");
-	assert_has(text, " R            ?[31mred?                 -\n");
+	assert_has(text, "   MEM S SHARE        COMMAND               CGROUP\n");
+	assert_has(text, "  340M R ||||||RRR    postgres              /db\n");
+	assert_has(text, "     -   R            ?[31mred?             -\n");
 	free(text);
 	model_done(&m);
+	/* Its command line in place of its name. */
+	second.processes[3].command = "postgres -D \x1b[2Jdata";
+	ui.view.command = true;
+	assert_int_equal(model_make(&first, &second, &ui.view, &m), 0);
+	text = draw(&ui, &m, 110, 30, false, &layout);
+	assert_has(text, "  340M R ||||||RRR    postgres -D ?[2Jdata  /db\n");
+	free(text);
+	model_done(&m);
+	second.processes[3].command = NULL;
+	second.processes[3].rss = 0;
+	second.processes[3].state = 0;
 }
 
 static void the_tree_with_threads(void **state)
@@ -153,8 +167,8 @@ static void the_tree_with_threads(void **state)
 	ui.view.groups = true;
 	assert_int_equal(model_make(&first, &second, &ui.view, &m), 0);
 	text = draw(&ui, &m, 120, 24, false, &layout);
-	assert_has(text, "  PROCS USER     %REPORTED   %TRUE %DESCHED SHARE        CGROUP\n");
-	assert_has(text, "      2               90.0    60.0     30.0 |||||||RRRR  /db\n");
+	assert_has(text, "  PROCS USER     %REPORTED   %TRUE %DESCHED   MEM   SHARE        CGROUP\n");
+	assert_has(text, "      2               90.0    60.0     30.0     -   |||||||RRRR  /db\n");
 	assert_has(text, " |-postgres\n");
 	assert_has(text, " `-walwriter\n");
 	free(text);
@@ -265,9 +279,9 @@ static void what_is_unaccounted_is_seen(void **state)
 	assert_has(text, "|||RRRRCCCWWW?????????????"); /* 9 and less each, 13 of 65 cells */
 	assert_has(text, "? unknown");
 	assert_has(text, " 0.20 s of busy CPU time are unaccounted, neither true nor away\n");
-	assert_has(text, "%REPORTED   %TRUE %DESCHED %UNKNOWN SHARE");
-	assert_has(text, "100 postgres      95.0    50.0     25.0     20.0 ||||||RRR??");
-	assert_has(text, "200 tomcat        31.0    20.0     11.0      0.0 ||RW");
+	assert_has(text, "%REPORTED   %TRUE %DESCHED %UNKNOWN   MEM S SHARE");
+	assert_has(text, "100 postgres      95.0    50.0     25.0     20.0     -   ||||||RRR??");
+	assert_has(text, "200 tomcat        31.0    20.0     11.0      0.0     -   ||RW");
 	free(text);
 	model_done(&m);
 }
@@ -450,9 +464,9 @@ static void the_chosen_row_is_followed(void **state)
 	ui.view.sort = SORT_PID;
 	assert_int_equal(model_make(&first, &second, &ui.view, &m), 0);
 	ui_follow(&ui, &m, 3);
-	assert_int_equal(ui.selected, 4);
-	assert_int_equal(m.rows[4].pid, 200);
-	assert_int_equal(ui.top, 2);
+	assert_int_equal(ui.selected, 5); /* (exited) has no process id, and is before them */
+	assert_int_equal(m.rows[5].pid, 200);
+	assert_int_equal(ui.top, 3);
 	ui_key(&ui, UI_KEY_END, &m, 3);
 	assert_int_equal(ui.selected, m.n_rows - 1);
 	ui_key(&ui, UI_KEY_HOME, &m, 3);

@@ -88,8 +88,8 @@ static void an_interval_is_the_difference(void **state)
 	/* pid 300 is another process than before: nothing is subtracted. */
 	assert_figures(&row_of(&m, 300, 0)->own, 4, 2, 0);
 	/* What pid 300 was before, and whoever else is gone, had the rest. */
-	assert_int_equal(m.rows[m.n_rows - 1].kind, ROW_EXITED);
-	assert_figures(&m.rows[m.n_rows - 1].own, 1, 0, 0);
+	assert_int_equal(m.rows[m.n_rows - 2].kind, ROW_EXITED);
+	assert_figures(&m.rows[m.n_rows - 2].own, 1, 0, 0);
 	assert_int_equal(m.rows[0].kind, ROW_VMDESCHED);
 	assert_figures(&m.rows[0].own, 43, 0, 0);
 	assert_int_equal(m.cpus[0].ns[LEDGER_RUN], 600 * NS_PER_MS);
@@ -109,16 +109,16 @@ static void rows_are_in_order(void **state)
 		const char *rows;
 	} cases[] = {
 		{SORT_REPORTED, false,
-		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 P1/0^0. X0/0^0."},
+		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
 		{SORT_REPORTED, true,
-		 "V0/0^0. P1/0^0 P300/0^0 P101/0^0 P200/0^0 P100/0^0. X0/0^0."},
-		{SORT_TRUE, false, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 P1/0^0. X0/0^0."},
+		 "V0/0^0. P1/0^0 X0/0^0 P300/0^0 P101/0^0 P200/0^0 P100/0^0."},
+		{SORT_TRUE, false, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
 		{SORT_DESCHEDULED, false,
-		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 P1/0^0. X0/0^0."},
-		{SORT_PID, false, "V0/0^0. P1/0^0 P100/0^0 P101/0^0 P200/0^0 P300/0^0. X0/0^0."},
-		{SORT_USER, false, "V0/0^0. P100/0^0 P101/0^0 P1/0^0 P300/0^0 P200/0^0. X0/0^0."},
-		/* ESC sorts before letters */
-		{SORT_NAME, false, "V0/0^0. P300/0^0 P200/0^0 P100/0^0 P1/0^0 P101/0^0. X0/0^0."},
+		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
+		{SORT_PID, false, "V0/0^0. X0/0^0 P1/0^0 P100/0^0 P101/0^0 P200/0^0 P300/0^0."},
+		{SORT_USER, false, "V0/0^0. X0/0^0 P100/0^0 P101/0^0 P1/0^0 P300/0^0 P200/0^0."},
+		/* ESC sorts before brackets, and those before letters */
+		{SORT_NAME, false, "V0/0^0. P300/0^0 X0/0^0 P200/0^0 P100/0^0 P1/0^0 P101/0^0."},
 	};
 
 	(void)state;
@@ -138,25 +138,25 @@ static void trees_threads_and_groups(void **state)
 
 	(void)state;
 	assert_int_equal(model_make(&first, &second, &view, &m), 0);
-	assert_rows(&m, "V0/0^0. P1/0^0. P100/0^1 P101/0^2. P200/0^1 T200/201^2 T200/200^2. "
-			"P300/0^1. X0/0^0.");
-	assert_int_equal(m.rows[3].rails, 1u << 1); /* 101: a sibling of 100 follows below */
-	assert_int_equal(m.rows[3].parent, 2);
+	assert_rows(&m, "V0/0^0. X0/0^0 P1/0^0. P100/0^1 P101/0^2. P200/0^1 T200/201^2 "
+			"T200/200^2. P300/0^1.");
+	assert_int_equal(m.rows[4].rails, 1u << 1); /* 101: a sibling of 100 follows below */
+	assert_int_equal(m.rows[4].parent, 3);
 	model_done(&m);
 	view = (struct model_view){.groups = true};
 	assert_int_equal(model_make(&first, &second, &view, &m), 0);
-	assert_rows(&m, "V0/0^0. G0/0^0 G0/0^0 G0/0^0 G0/0^0. X0/0^0.");
+	assert_rows(&m, "V0/0^0. G0/0^0 G0/0^0 G0/0^0 X0/0^0 G0/0^0.");
 	assert_string_equal(m.rows[1].name, "/db");
 	assert_int_equal(m.rows[1].members, 2);
 	assert_figures(&m.rows[1].own, 60, 30, 0);
 	assert_string_equal(m.rows[3].name, "(not known)");
-	assert_string_equal(m.rows[4].name, "/init.scope");
-	assert_null(m.rows[5].user);
+	assert_string_equal(m.rows[5].name, "/init.scope");
+	assert_null(m.rows[4].user);
 	model_done(&m);
 	view.tree = true;
 	assert_int_equal(model_make(&first, &second, &view, &m), 0);
 	assert_rows(&m, "V0/0^0. G0/0^0 P100/0^1 P101/0^1. G0/0^0 P200/0^1. G0/0^0 P300/0^1. "
-			"G0/0^0. P1/0^1. X0/0^0.");
+			"X0/0^0 G0/0^0. P1/0^1.");
 	model_done(&m);
 }
 
@@ -183,7 +183,15 @@ static void filters(void **state)
 	}
 	view = (struct model_view){.busy_only = true};
 	assert_int_equal(model_make(&first, &second, &view, &m), 0);
-	assert_rows(&m, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0. X0/0^0.");
+	assert_rows(&m, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0.");
+	model_done(&m);
+	view = (struct model_view){.user = "postgres"};
+	assert_int_equal(model_make(&first, &second, &view, &m), 0);
+	assert_rows(&m, "V0/0^0. P100/0^0 P101/0^0.");
+	model_done(&m);
+	view = (struct model_view){.pids = {300, 101}, .n_pids = 2};
+	assert_int_equal(model_make(&first, &second, &view, &m), 0);
+	assert_rows(&m, "V0/0^0. P101/0^0 P300/0^0.");
 	model_done(&m);
 }
 
