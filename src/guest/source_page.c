@@ -259,10 +259,20 @@ static void source_page_run(void *source, const struct account_run *run)
 
 /* ---- gaps ---- */
 
+/* We may have been away for long since we looked at the host's clock. */
+static bool is_future(struct page_source *s, uint64_t host_ns)
+{
+	struct page_host host;
+
+	if (host_ns > s->clock.host[1].mono + NS_PER_SEC)
+		look(s, &host);
+	return host_ns > s->clock.host[1].mono + NS_PER_SEC;
+}
+
 static void take_gap(struct page_source *s, struct page_cpu *c, const struct gap *gap)
 {
 	/* A gap out of the future would make all that come after it late. */
-	if (gap->end > s->clock.host[1].mono + NS_PER_SEC) {
+	if (is_future(s, gap->end)) {
 		s->lost_gaps++;
 		told_hole(&c->told);
 		return;
