@@ -68,14 +68,14 @@ struct desched_amounts {
 };
 
 struct desched_summary {
-	uint64_t session;	     /* never 0. Another one: the daemon or the host began again */
-	const char *source;	     /* "steal", "page", "self": who tells of descheduled time */
-	const char *steal_clock;     /* which of the hypervisor's clocks is read, "" for none */
-	bool kernel_subtracts;	     /* the kernel's own figures are true already */
-	bool complete;		     /* false: the source has not told all up to `elapsed` yet */
-	bool stale;		     /* true: the source has stopped telling */
-	bool estimated;		     /* figures are estimates; low and high are a 90 % interval */
-	uint64_t elapsed;	     /* ns from the daemon's start up to where its source has told */
+	uint64_t session;	 /* never 0. Another one: the daemon or the host began again */
+	const char *source;	 /* "steal", "page", "self": who tells of descheduled time */
+	const char *steal_clock; /* which of the hypervisor's clocks is read, "" for none */
+	bool kernel_subtracts;	 /* the kernel's own figures are true already */
+	bool complete;		 /* false: the source has not told all up to `elapsed` yet */
+	bool stale;		 /* true: the source has stopped telling */
+	bool estimated;		 /* figures are estimates; low and high are a 90 % interval */
+	uint64_t elapsed;	 /* ns from the daemon's start up to where its source has told */
 	struct desched_amounts busy; /* of all processes; its descheduled + wait is `vmdesched` */
 	struct desched_amounts
 		exited;		   /* part of it: processes that are gone, as are their parents */
@@ -146,14 +146,14 @@ enum desched_figure {
 	DESCHED_CPU_LIMIT_PPM,	     /* never exceeded */
 	DESCHED_CPU_RESERVATION_HZ,  /* the same, times the speed */
 	DESCHED_CPU_LIMIT_HZ,
-	DESCHED_CPU_OVERHEAD_NS, /* the machine's host threads other than vCPUs */
-	DESCHED_MEM_SIZE,	 /* bytes, configured */
-	DESCHED_MEM_BALLOONED,	 /* bytes, taken back by the balloon */
-	DESCHED_MEM_SHARED,	 /* bytes, shared with equal pages */
-	DESCHED_MEM_SWAPPED,	 /* bytes, swapped out by the host */
-	DESCHED_MEM_RESERVATION, /* bytes, guaranteed */
-	DESCHED_MEM_USED,	 /* bytes of host memory behind the guest's */
-	DESCHED_SESSION,	 /* as in struct desched_summary */
+	DESCHED_CPU_OVERHEAD_NS,    /* the machine's host threads other than vCPUs */
+	DESCHED_MEM_SIZE,	    /* bytes, configured */
+	DESCHED_MEM_BALLOONED,	    /* bytes, taken back by the balloon */
+	DESCHED_MEM_SHARED,	    /* bytes, shared with equal pages */
+	DESCHED_MEM_SWAPPED,	    /* bytes, swapped out by the host */
+	DESCHED_MEM_RESERVATION,    /* bytes, guaranteed */
+	DESCHED_MEM_USED,	    /* bytes of host memory behind the guest's */
+	DESCHED_SESSION,	    /* as in struct desched_summary */
 	DESCHED_CPU_UNACCOUNTED_NS, /* sum over CPUs: not known, while busy or idle */
 };
 

@@ -66,8 +66,8 @@ int proc_parse_stat(const char *text, struct proc_stat *ret)
 	memcpy(s.comm, open + 1, len);
 	if (sscanf(close + 1,
 		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64
-		   " %" SCNu64 " %*d %*d %*d %*d %" SCNu64
-		   " %*u %" SCNd64 " %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
+		   " %" SCNu64 " %*d %*d %*d %*d %" SCNu64 " %*u %" SCNd64
+		   " %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
 		   &s.state, &ppid, &utime, &stime, &cutime, &cstime, &start, &pages, &s.cpu) != 9)
 		return -EBADMSG;
 	s.ppid = ppid;

@@ -68,7 +68,7 @@ struct session {
 	struct feed feed;
 	struct recording_writer *writer;
 	uint64_t frames, missing, empty;
-	uint64_t in_file; /* frames of the present one */
+	uint64_t in_file;	     /* frames of the present one */
 	struct wire_session session; /* of the last frame */
 	uint64_t elapsed;
 };

@@ -20,8 +20,8 @@ struct remembered_options {
 
 /* The last rows of such a command. */
 #define REMEMBERED_ROWS(o)                                                                         \
-	{0, "socket", "PATH", OPTION_STRING, &(o).socket, 0, 0,                                    \
-	 "where vmdesched answers (" PROTOCOL_SOCKET ")"},                                         \
+	{0,	      "socket", "PATH", OPTION_STRING,                                             \
+	 &(o).socket, 0,	0,	"where vmdesched answers (" PROTOCOL_SOCKET ")"},          \
 	{                                                                                          \
 		0, "json", NULL, OPTION_FLAG, &(o).json, 0, 0,                                     \
 			"print what vmdesched answers, a line of JSON"                             \

@@ -52,9 +52,9 @@ struct guest {
 	struct usage *usage;
 	struct known *known;
 	bool begun;
-	double at;	       /* seconds: where the last frame stands */
-	uint64_t time;	       /* ns, its date */
-	uint64_t elapsed;      /* ns, of its agent */
+	double at;	  /* seconds: where the last frame stands */
+	uint64_t time;	  /* ns, its date */
+	uint64_t elapsed; /* ns, of its agent */
 	struct wire_session session;
 	uint64_t busy, of_all; /* ns, by all and by those that still live */
 };

@@ -63,16 +63,14 @@ void history_add(struct history *h, const struct account *a, uint64_t mono, uint
 		return;
 	for (unsigned cpu = 0; cpu < h->n_cpus; cpu++) {
 		const struct account_cpu *c = &a->cpus[cpu];
-		struct cell now = {c->busy.occupied, amounts_away(&c->busy),
-				   amounts_away(&c->idle), c->busy.unaccounted,
-				   c->idle.unaccounted};
+		struct cell now = {c->busy.occupied, amounts_away(&c->busy), amounts_away(&c->idle),
+				   c->busy.unaccounted, c->idle.unaccounted};
 		struct cell *old = &h->sums[cpu];
 
-		*cell(h, h->total, cpu) =
-			(struct cell){now.busy - old->busy, now.away - old->away,
-				      now.idle_away - old->idle_away,
-				      now.unaccounted - old->unaccounted,
-				      now.idle_unaccounted - old->idle_unaccounted};
+		*cell(h, h->total, cpu) = (struct cell){
+			now.busy - old->busy, now.away - old->away, now.idle_away - old->idle_away,
+			now.unaccounted - old->unaccounted,
+			now.idle_unaccounted - old->idle_unaccounted};
 		*old = now;
 	}
 	h->at[n] = (struct instant){real, u64_sub_floor(mono, h->mono)};

@@ -20,8 +20,8 @@ int history_new(unsigned n_cpus, struct history **ret);
 void history_free(struct history *h);
 
 /* A sample that ends at `mono`, up to which all is booked: the account's sums since the one before.
- * `mono` and `real` are the same instant by two clocks, ns. The first call begins the history and is
- * no sample; nor is one that isn't later than the last. */
+ * `mono` and `real` are the same instant by two clocks, ns. The first call begins the history and
+ * is no sample; nor is one that isn't later than the last. */
 void history_add(struct history *h, const struct account *a, uint64_t mono, uint64_t real);
 
 /* Schema desched-history/2, described in vmdesched(8): a list per figure, oldest first. NULL

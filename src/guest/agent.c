@@ -221,8 +221,8 @@ static bool settle(struct agent *agent, uint64_t now, uint64_t patience)
 	return all;
 }
 
-/* The first switch of each CPU has shown who is there and what its clock says: figures begin then. A
- * source that waits for another's word needs no such thing. */
+/* The first switch of each CPU has shown who is there and what its clock says: figures begin then.
+ * A source that waits for another's word needs no such thing. */
 static int start_figures(struct agent *agent)
 {
 	uint64_t now = clock_mono();

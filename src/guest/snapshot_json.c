@@ -172,9 +172,9 @@ static json_t *sessions_json(const struct snapshot *s)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < s->n_sessions; i++)
-		json_array_append_new(list, json_pack("{s:o, s:f}", "id",
-						      wire_id_json(s->sessions[i].id), "since_s",
-						      ns_to_s(s->sessions[i].since)));
+		json_array_append_new(list,
+				      json_pack("{s:o, s:f}", "id", wire_id_json(s->sessions[i].id),
+						"since_s", ns_to_s(s->sessions[i].since)));
 	return list;
 }
 

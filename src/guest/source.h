@@ -74,8 +74,8 @@ struct source_ops {
 	int (*open)(const struct source_context *context, struct failure *f, void **ret);
 	void (*close)(void *source);
 
-	/* A run ended. The source books it, charges of it what the vCPU was away, or ACCOUNT_UNKNOWN
-	 * where it can't know that, and releases its task. */
+	/* A run ended. The source books it, charges of it what the vCPU was away, or
+	 * ACCOUNT_UNKNOWN where it can't know that, and releases its task. */
 	void (*run)(void *source, const struct account_run *run);
 
 	/* A reading of a CPU's steal clock: at a switch (after `run`), or for a snapshot. May be

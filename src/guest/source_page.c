@@ -31,13 +31,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SYNC_NS	       (400 * NS_PER_MS) /* longest first look at the host's clock */
-#define SYNC_STAMPS    32
-#define STALE_NS       (2 * NS_PER_SEC)
-#define SLEPT_NS       (10 * NS_PER_MS) /* less is the noise of two readings */
-#define GIVE_UP_NS     (10 * NS_PER_SEC)
-#define POLL_NS	       (200 * NS_PER_MS) /* polls further apart weren't made while we waited */
-#define GAPS_AT_ONCE   128
+#define SYNC_NS	     (400 * NS_PER_MS) /* longest first look at the host's clock */
+#define SYNC_STAMPS  32
+#define STALE_NS     (2 * NS_PER_SEC)
+#define SLEPT_NS     (10 * NS_PER_MS) /* less is the noise of two readings */
+#define GIVE_UP_NS   (10 * NS_PER_SEC)
+#define POLL_NS	     (200 * NS_PER_MS) /* polls further apart weren't made while we waited */
+#define GAPS_AT_ONCE 128
 
 struct page_source;
 
@@ -318,8 +318,8 @@ static void take_record(struct page_source *s, struct page_cpu *c, const struct 
 	if (c->based && record->start != c->last.start)
 		read_gaps(s, c);
 	if (!c->based || record->start != c->last.start)
-		told_nothing(&c->told, u64_min(clockmap_to_guest(&s->clock, record->start),
-					       clock_mono()));
+		told_nothing(&c->told,
+			     u64_min(clockmap_to_guest(&s->clock, record->start), clock_mono()));
 	c->host_lost = record->gaps_lost;
 	page_vcpu_ledger(record, &c->last);
 	c->based = true;

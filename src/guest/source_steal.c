@@ -36,8 +36,9 @@ struct steal_cpu {
 	uint64_t last;	    /* ns, the steal clock's last reading */
 	uint64_t last_time; /* ns, when that was */
 	uint64_t moved;	    /* ns, when a reading last differed from the one before */
-	uint64_t outside;   /* ns, when it was last read from outside: a switch before that is older */
-	uint64_t carry;	    /* ns stolen and not yet charged */
+	uint64_t
+		outside; /* ns, when it was last read from outside: a switch before that is older */
+	uint64_t carry;	 /* ns stolen and not yet charged */
 	struct window runs; /* since the last reading */
 };
 

@@ -20,8 +20,7 @@ static void remember_piece(struct told *t, const struct told_piece *piece)
 {
 	struct told_piece *last = &t->piece;
 
-	if (last->end == piece->start && last->state == piece->state &&
-	    last->task == piece->task) {
+	if (last->end == piece->start && last->state == piece->state && last->task == piece->task) {
 		last->end = piece->end;
 		return;
 	}
@@ -81,12 +80,8 @@ static void on_done(uint64_t owner, uint64_t start, uint64_t end, void *data)
 int told_open(struct told *t, struct account *a, unsigned cpu, uint64_t start, told_piece_fn fn,
 	      void *data)
 {
-	*t = (struct told){.account = a,
-			   .cpu = cpu,
-			   .until = start,
-			   .end = start,
-			   .fn = fn,
-			   .data = data};
+	*t = (struct told){
+		.account = a, .cpu = cpu, .until = start, .end = start, .fn = fn, .data = data};
 	return join_new(QUEUE_CAPACITY, on_piece, on_done, t, &t->join);
 }
 

@@ -28,11 +28,11 @@ struct told {
 	struct account *account;
 	unsigned cpu;
 	struct join *join;
-	uint64_t until;	 /* all before it was told, or given up */
-	uint64_t end;	 /* of the last gap put in, known or not */
-	uint64_t given;	 /* what was given up last ended here */
-	bool hole;	 /* gaps were lost behind `end` */
-	uint64_t booked; /* runs are booked up to here */
+	uint64_t until;			    /* all before it was told, or given up */
+	uint64_t end;			    /* of the last gap put in, known or not */
+	uint64_t given;			    /* what was given up last ended here */
+	bool hole;			    /* gaps were lost behind `end` */
+	uint64_t booked;		    /* runs are booked up to here */
 	uint64_t charge[LEDGER_STATES + 1]; /* of the first run that isn't booked in full */
 	bool adding;			    /* within told_run() */
 	struct told_piece piece;	    /* the last one, which may go on */

@@ -43,8 +43,8 @@ struct frame_process {
 	pid_t parent;
 	uint64_t id; /* tells those apart that have had the same pid, where the agent says so */
 	const char *name;
-	const char *user;   /* NULL: not known */
-	const char *cgroup; /* NULL: not known */
+	const char *user;    /* NULL: not known */
+	const char *cgroup;  /* NULL: not known */
 	const char *command; /* line; NULL: not known, or none */
 	char state;	     /* as /proc has it, 0: not known */
 	uint64_t rss;	     /* bytes; 0: not known, or none */
@@ -61,9 +61,9 @@ struct frame_cpu {
 };
 
 struct frame {
-	uint64_t time;	       /* ns, CLOCK_REALTIME, 0 where nobody knows */
-	uint64_t elapsed;      /* ns since the agent was started, up to where the source told */
-	uint64_t lag;	       /* ns from there to when the snapshot was taken */
+	uint64_t time;	  /* ns, CLOCK_REALTIME, 0 where nobody knows */
+	uint64_t elapsed; /* ns since the agent was started, up to where the source told */
+	uint64_t lag;	  /* ns from there to when the snapshot was taken */
 	struct wire_session session;
 	const char *source;    /* "steal" */
 	bool kernel_subtracts; /* what the kernel reports is `truth` already */

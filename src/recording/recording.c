@@ -79,11 +79,11 @@ static int look_at(struct recording *r, uint64_t offset, struct entry *ret, cons
 	*ret_why = "is damaged";
 	if (get32(b) != RECORDING_FRAME_MAGIC || get32(b + 52) != checksum(b, 52))
 		return 0;
-	*ret = (struct entry){{get64(b + 16), get64(b + 24), get64(b + 32), get64(b + 40),
-			       get32(b + 48)},
-			      offset + sizeof(b),
-			      get32(b + 4),
-			      get32(b + 8)};
+	*ret = (struct entry){
+		{get64(b + 16), get64(b + 24), get64(b + 32), get64(b + 40), get32(b + 48)},
+		offset + sizeof(b),
+		get32(b + 4),
+		get32(b + 8)};
 	return ret->packed <= RECORDING_PACKED_SIZE_MAX && ret->json <= RECORDING_JSON_SIZE_MAX;
 }
 

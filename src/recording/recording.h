@@ -25,8 +25,8 @@
 struct recording_mark {
 	uint64_t time; /* ns, CLOCK_REALTIME */
 	uint64_t elapsed;
-	uint64_t busy; /* ns on a CPU, of all processes */
-	uint64_t away; /* of that, ns in which the vCPU was away */
+	uint64_t busy;	  /* ns on a CPU, of all processes */
+	uint64_t away;	  /* of that, ns in which the vCPU was away */
 	uint64_t session; /* recording_session() of it, 32 bits; 0: not known */
 };
 

@@ -68,7 +68,8 @@ int rotation_next(const char *dir, uint64_t time, uint64_t keep, struct failure 
 		time_t seconds = (time_t)(time / NS_PER_SEC);
 		struct tm tm;
 
-		if (!gmtime_r(&seconds, &tm) || !strftime(name, sizeof(name), "%Y%m%dT%H%M%SZ", &tm))
+		if (!gmtime_r(&seconds, &tm) ||
+		    !strftime(name, sizeof(name), "%Y%m%dT%H%M%SZ", &tm))
 			return failure_set(f, -ERANGE, "%s: the clock has no date", dir);
 		if (snprintf(path, sizeof(path), "%s/%s" SUFFIX, dir, name) >= (int)sizeof(path))
 			return failure_errno(f, -ENAMETOOLONG, "%.100s", dir);

@@ -14,13 +14,13 @@
 
 #define CGROUP_SIZE    4096
 #define COMMAND_SIZE   256 /* of a command line, that much is shown */
-#define ROUNDS_TO_KEEP 8 /* snapshots after which a process's entry is read again */
+#define ROUNDS_TO_KEEP 8   /* snapshots after which a process's entry is read again */
 
 struct known_process {
 	int pid;
 	int64_t id;
-	unsigned read; /* round in which it was read */
-	unsigned seen; /* round in which it was last there */
+	unsigned read;				  /* round in which it was read */
+	unsigned seen;				  /* round in which it was last there */
 	json_t *user, *cgroup, *parent, *command; /* as they were when they were read */
 	UT_hash_handle hh;
 };

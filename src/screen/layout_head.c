@@ -22,7 +22,8 @@ const struct layout_state layout_states[FRAME_PARTS] = {
 	{LEDGER_SWAPWAIT, 'S', "swap", "waited for memory that the host had swapped out",
 	 STYLE_SWAPWAIT},
 	{LEDGER_WAIT, 'W', "wait", "waited for other work of the host", STYLE_WAIT},
-	{FRAME_UNKNOWN, '?', "unknown", "nobody knows: the host or hypervisor did not say", STYLE_ALARM},
+	{FRAME_UNKNOWN, '?', "unknown", "nobody knows: the host or hypervisor did not say",
+	 STYLE_ALARM},
 	{LEDGER_HALT, ' ', "(idle)", "had nothing to do", STYLE_HALT},
 };
 
@@ -395,7 +396,8 @@ static void note_model(const struct model *m, struct notes *n)
 	if (m->other)
 		note(n, STYLE_ALARM, "another session of the agent or its host began in between");
 	if (layout_has_unknown(m))
-		note(n, STYLE_ALARM, "%.2f s of busy CPU time are unaccounted, neither true nor away",
+		note(n, STYLE_ALARM,
+		     "%.2f s of busy CPU time are unaccounted, neither true nor away",
 		     ns_to_s(m->busy.unaccounted));
 }
 

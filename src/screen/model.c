@@ -140,7 +140,8 @@ static bool matches(const struct frame_process *p, const struct model_view *view
 {
 	char pid[16];
 
-	if (!is_listed(p->pid, view) || (view->user[0] && (!p->user || strcmp(p->user, view->user))))
+	if (!is_listed(p->pid, view) ||
+	    (view->user[0] && (!p->user || strcmp(p->user, view->user))))
 		return false;
 	if (!view->filter[0])
 		return true;

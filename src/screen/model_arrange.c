@@ -16,8 +16,12 @@ struct arranger {
 const char *model_sort_name(unsigned sort)
 {
 	static const char *const names[MODEL_SORTS] = {
-		[SORT_REPORTED] = "reported", [SORT_TRUE] = "true", [SORT_DESCHEDULED] = "descheduled",
-		[SORT_PID] = "pid",	      [SORT_USER] = "user", [SORT_NAME] = "name",
+		[SORT_REPORTED] = "reported",
+		[SORT_TRUE] = "true",
+		[SORT_DESCHEDULED] = "descheduled",
+		[SORT_PID] = "pid",
+		[SORT_USER] = "user",
+		[SORT_NAME] = "name",
 	};
 
 	return sort < MODEL_SORTS ? names[sort] : NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What somebody wants the screen to be like the next time, too: top.ini in $XDG_CONFIG_HOME/desched,
- * or ~/.config/desched. A file that can't be understood is refused with its line.
+ * What somebody wants the screen to be like the next time, too: top.ini in
+ * $XDG_CONFIG_HOME/desched, or ~/.config/desched. A file that can't be understood is refused with
+ * its line.
  */
 #ifndef SCREEN_SAVED_H
 #define SCREEN_SAVED_H

@@ -34,7 +34,7 @@ struct task {
 struct figures {
 	struct task *tasks; /* by key */
 	pid_t holder;
-	struct tally held; /* what the holder shows */
+	struct tally held;		 /* what the holder shows */
 	uint64_t taken, elapsed, forgot; /* elapsed: with the time that is not told yet */
 	struct wire_session session;
 	uint64_t snapshots, epochs; /* how many there were */
@@ -367,8 +367,8 @@ int figures_update(struct figures *f, const json_t *snapshot, pid_t holder, uint
 	json_t *o;
 
 	if (!wire_is_snapshot(snapshot) || !wire_session(snapshot, &session) ||
-	    !json_is_array(processes) ||
-	    json_array_size(cpus) > VIEW_CPUS_MAX || grow_cpus(f, json_array_size(cpus)))
+	    !json_is_array(processes) || json_array_size(cpus) > VIEW_CPUS_MAX ||
+	    grow_cpus(f, json_array_size(cpus)))
 		return -EBADMSG;
 	if (is_new_epoch(f, &session, elapsed, now))
 		begin_epoch(f);

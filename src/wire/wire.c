@@ -168,9 +168,8 @@ bool wire_session(const json_t *snapshot, struct wire_session *ret)
 	if (!wire_id(json_object_get(snapshot, "session"), &s.id) ||
 	    (list && !json_is_array(list)) || json_array_size(list) > WIRE_SESSIONS_MAX)
 		return false;
-	json_array_foreach(list, i, o)
-		if (!wire_id(json_object_get(o, "id"), &s.before[s.n_before++]))
-			return false;
+	json_array_foreach(list, i, o) if (!wire_id(json_object_get(o, "id"),
+						    &s.before[s.n_before++])) return false;
 	*ret = s;
 	return true;
 }

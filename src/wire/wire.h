@@ -3,8 +3,8 @@
  * What the encoder and all decoders of snapshots (desched-agent, vmdesched(8)) share: the schema,
  * the bounds of a text from outside, and how its numbers are read.
  *
- * Times are seconds, identifiers of 64 bits are strings of decimal digits, since numbers of JSON are
- * exact up to 2^53 only; readers take either.
+ * Times are seconds, identifiers of 64 bits are strings of decimal digits, since numbers of JSON
+ * are exact up to 2^53 only; readers take either.
  */
 #ifndef WIRE_WIRE_H
 #define WIRE_WIRE_H
@@ -54,8 +54,8 @@ struct wire_session {
 
 bool wire_session(const json_t *snapshot, struct wire_session *ret);
 
-/* Figures of session `to` go on those of `from`: the difference of the two makes sense. Where one of
- * them tells none, only the times since the agents were started say so. */
+/* Figures of session `to` go on those of `from`: the difference of the two makes sense. Where one
+ * of them tells none, only the times since the agents were started say so. */
 bool wire_goes_on(const struct wire_session *from, uint64_t from_elapsed,
 		  const struct wire_session *to, uint64_t to_elapsed);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A publisher that is killed and started again, and one that is stopped and goes on, under the agent
- * of this machine with source `page`. The page is that of a process with as many vCPU threads as
- * this machine has CPUs; whether its gaps are right is not asked here (test_source_page.c), but that
- * the time without a publisher is unaccounted, all of it and little more by the test's own clock,
- * that no figure falls, and that the identity holds. Needs root and BPF.
+ * A publisher that is killed and started again, and one that is stopped and goes on, under the
+ * agent of this machine with source `page`. The page is that of a process with as many vCPU threads
+ * as this machine has CPUs; whether its gaps are right is not asked here (test_source_page.c), but
+ * that the time without a publisher is unaccounted, all of it and little more by the test's own
+ * clock, that no figure falls, and that the identity holds. Needs root and BPF.
  */
 #include "base/clock.h"
 #include "base/units.h"
@@ -28,7 +28,8 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_NS (60 * NS_PER_SEC) /* for what comes in less than a second on a quiet machine */
+#define PATIENCE_NS (60 * NS_PER_SEC) /* for what comes in less than a second on a quiet machine   \
+				       */
 
 static struct {
 	pid_t vm, publisher;

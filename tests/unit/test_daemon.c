@@ -230,7 +230,8 @@ static void history_holds_the_last_ten_minutes(void **state)
 	account_free(a);
 }
 
-/* The source was silent for 3 s: no sample then, a longer one after that, and what is unaccounted. */
+/* The source was silent for 3 s: no sample then, a longer one after that, and what is unaccounted.
+ */
 static void history_waits_for_a_silent_source(void **state)
 {
 	struct account *a;
@@ -274,13 +275,15 @@ static void what_is_unaccounted_is_logged(void **state)
 	assert_false(silence_note(&s, a, NOON + NS_PER_SEC, line));
 	a->cpus[0].busy.unaccounted += NS_PER_SEC;
 	assert_true(silence_note(&s, a, NOON + 2 * NS_PER_SEC, line));
-	assert_string_equal(line, "the host or hypervisor said nothing of the time from 12:00:01 on: "
-				  "it is unaccounted");
+	assert_string_equal(line,
+			    "the host or hypervisor said nothing of the time from 12:00:01 on: "
+			    "it is unaccounted");
 	a->cpus[1].idle.unaccounted += NS_PER_SEC / 2;
 	assert_false(silence_note(&s, a, NOON + 3 * NS_PER_SEC, line));
 	assert_true(silence_note(&s, a, NOON + 4 * NS_PER_SEC, line));
-	assert_string_equal(line, "1.50 s of CPU time are unaccounted between 12:00:01 and 12:00:03: "
-				  "neither true nor away");
+	assert_string_equal(line,
+			    "1.50 s of CPU time are unaccounted between 12:00:01 and 12:00:03: "
+			    "neither true nor away");
 	assert_false(silence_note(&s, a, NOON + 5 * NS_PER_SEC, line));
 	account_free(a);
 }

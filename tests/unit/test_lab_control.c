@@ -238,7 +238,7 @@ static void too_many_are_refused(void **state)
 	"1\",\"source\":\"self\",\"kernel_subtracts\":true,\"new\":{},"                            \
 	"\"totals\":{\"true_s\":6.5,\"vmdesched_s\":13,\"descheduled_s\":12.5,"                    \
 	"\"idle_descheduled_s\":0.5,\"low_s\":11,\"high_s\":14},"                                  \
-	"\"processes\":[{\"pid\":12,\"true_s\":2,\"descheduled_s\":4,\"wait_s\":0.001},"          \
+	"\"processes\":[{\"pid\":12,\"true_s\":2,\"descheduled_s\":4,\"wait_s\":0.001},"           \
 	"{\"pid\":13,\"true_s\":1,\"descheduled_s\":2,\"children\":{\"true_s\":0.25,"              \
 	"\"descheduled_s\":0.5}}],\"clock\":{\"error_s\":1e-6}}"
 

@@ -50,8 +50,7 @@ static int end(void **state)
 
 static struct recording_mark mark_of(size_t i)
 {
-	return (struct recording_mark){1000 + i, 2000 + i, 3000 + i, 4000 + i,
-					5000 + i};
+	return (struct recording_mark){1000 + i, 2000 + i, 3000 + i, 4000 + i, 5000 + i};
 }
 
 /* Frames differ in length, and are not so regular that packing leaves nothing. */

@@ -167,7 +167,8 @@ static void the_tree_with_threads(void **state)
 	ui.view.groups = true;
 	assert_int_equal(model_make(&first, &second, &ui.view, &m), 0);
 	text = draw(&ui, &m, 120, 24, false, &layout);
-	assert_has(text, "  PROCS USER     %REPORTED   %TRUE %DESCHED   MEM   SHARE        CGROUP\n");
+	assert_has(text,
+		   "  PROCS USER     %REPORTED   %TRUE %DESCHED   MEM   SHARE        CGROUP\n");
 	assert_has(text, "      2               90.0    60.0     30.0     -   |||||||RRRR  /db\n");
 	assert_has(text, " |-postgres\n");
 	assert_has(text, " `-walwriter\n");
@@ -251,8 +252,8 @@ static void notes_and_what_is_not_known(void **state)
 }
 
 /* Whoever reads the help at 80x24 sees all of it. */
-/* 0.2 s of CPU 1 and of postgres: in the totals, a bar, a column and a note, and nowhere where it is
- * not. */
+/* 0.2 s of CPU 1 and of postgres: in the totals, a bar, a column and a note, and nowhere where it
+ * is not. */
 static void what_is_unaccounted_is_seen(void **state)
 {
 	struct frame_process processes[16];

@@ -110,8 +110,7 @@ static void rows_are_in_order(void **state)
 	} cases[] = {
 		{SORT_REPORTED, false,
 		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
-		{SORT_REPORTED, true,
-		 "V0/0^0. P1/0^0 X0/0^0 P300/0^0 P101/0^0 P200/0^0 P100/0^0."},
+		{SORT_REPORTED, true, "V0/0^0. P1/0^0 X0/0^0 P300/0^0 P101/0^0 P200/0^0 P100/0^0."},
 		{SORT_TRUE, false, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
 		{SORT_DESCHEDULED, false,
 		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
@@ -238,9 +237,8 @@ static void a_delta_across_sessions(void **state)
 		struct frame from = first, to = second;
 
 		from.session = (struct wire_session){.id = sessions[i].before};
-		to.session = (struct wire_session){.id = sessions[i].id,
-						   .before = {sessions[i].seen},
-						   .n_before = 1};
+		to.session = (struct wire_session){
+			.id = sessions[i].id, .before = {sessions[i].seen}, .n_before = 1};
 		to.elapsed = sessions[i].elapsed * NS_PER_SEC;
 		assert_int_equal(model_make(&from, &to, &view, &m), sessions[i].err);
 		if (sessions[i].err)

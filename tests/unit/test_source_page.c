@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guest/source_page.c against a world of the test's own: a host that takes two vCPUs away at random,
- * the page that its publisher writes, and a publisher that dies, stops, or begins again. The world
- * keeps to itself what each task really had. Time is the test's: nothing here waits.
+ * guest/source_page.c against a world of the test's own: a host that takes two vCPUs away at
+ * random, the page that its publisher writes, and a publisher that dies, stops, or begins again.
+ * The world keeps to itself what each task really had. Time is the test's: nothing here waits.
  *
  * Times of the world are ns of the guest's clock; the host's is HOST_AHEAD ns ahead, and so is its
  * counter, which counts ns.
@@ -60,9 +60,9 @@ struct vcpu {
 	uint64_t gap_start;
 	uint8_t on_cpu;
 	uint64_t since;
-	struct ledger ledger; /* by the host's clock; the truth */
+	struct ledger ledger;		       /* by the host's clock; the truth */
 	uint64_t base[LEDGER_STATES], base_at; /* of the publisher's own, when it began */
-	struct gap *pending; /* ended, not published */
+	struct gap *pending;		       /* ended, not published */
 	int n_pending;
 	struct amounts had[TASKS]; /* by the world */
 };
@@ -700,8 +700,7 @@ int main(void)
 		cmocka_unit_test(what_was_before_a_suspension_is_not_joined_with_what_comes_after),
 		cmocka_unit_test(sums_without_a_publisher),
 		cmocka_unit_test(one_without_gaps_may_follow_one_with_them),
-		cmocka_unit_test(
-			whatever_the_publisher_does_nothing_falls_and_nothing_is_guessed),
+		cmocka_unit_test(whatever_the_publisher_does_nothing_falls_and_nothing_is_guessed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -314,8 +314,8 @@ static void nobody_steals_is_no_source(void **state)
 	assert_non_null(strstr(f.text, "steal"));
 }
 
-/* A CPU that is seen first when a task has been there for a second: of that second nothing is known.
- * Read from outside in time, it is. */
+/* A CPU that is seen first when a task has been there for a second: of that second nothing is
+ * known. Read from outside in time, it is. */
 static void before_the_first_reading_nothing_is_known(void **state)
 {
 	struct world w;

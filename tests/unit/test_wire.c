@@ -140,8 +140,16 @@ static void what_is_nested_too_deeply_is_refused(void **state)
 static void identifiers_keep_all_their_bits(void **state)
 {
 	static const uint64_t ids[] = {0, 1, (UINT64_C(1) << 53) + 1, INT64_MAX, UINT64_MAX};
-	static const char *const bad[] = {"-1", "1.5", "\"\"", "\"-1\"", "\" 1\"", "\"1x\"",
-					  "\"18446744073709551616\"", "\"0x10\"", "null", "[]"};
+	static const char *const bad[] = {"-1",
+					  "1.5",
+					  "\"\"",
+					  "\"-1\"",
+					  "\" 1\"",
+					  "\"1x\"",
+					  "\"18446744073709551616\"",
+					  "\"0x10\"",
+					  "null",
+					  "[]"};
 	uint64_t id;
 
 	(void)state;
