@@ -39,13 +39,15 @@ static const struct option_row rows[] = {
 	{0, "lag", "S", OPTION_STRING, &options.lag, 0, 0,
 	 "seconds to add to the host's times (found by correlation)"},
 	{0, "max-lag", "S", OPTION_SECONDS, &options.max_lag, 0, 86400 * NS_PER_SEC,
-	 "look for the lag within so many seconds (60)"},
+	 "look for the lag within so many seconds"},
 	{0, "hz", "N", OPTION_UINT, &options.hz, 0, 100000,
-	 "samples a second behind the guest's figures, 0 for none (64)"},
-	{'n', "top", "N", OPTION_UINT, &options.top, 1, 0, "show so many processes (20)"},
+	 "samples a second behind the guest's figures, 0 for none"},
+	{0, "top", "N", OPTION_UINT, &options.top, 1, 0, "show so many processes"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
 	 "print JSON (schema desched-correct/1)"},
 };
+
+static int run(char **files, int n, struct failure *f);
 
 const struct command command_correct = {
 	.name = "correct",
@@ -57,6 +59,9 @@ const struct command command_correct = {
 		    "  desched correct --cpus 2 --json sar.csv domstats.csv\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.least = 2,
+	.most = 2,
+	.run = run,
 };
 
 /* Both recordings, and what came of them. */
@@ -148,7 +153,7 @@ static void print_processes(const struct correction *c)
 		       percent(c, p->least), percent(c, p->most), p->name);
 	}
 	if (c->n > shown)
-		printf("%10s and %zu more (-n)\n", "", c->n - shown);
+		printf("%10s and %zu more (--top)\n", "", c->n - shown);
 	printf("\n%s", bias);
 }
 
@@ -211,8 +216,8 @@ static void print_json(const struct job *j)
 
 /* ---- the command ---- */
 
-static int run(const char *guest, const char *host, const struct correct_options *o,
-	       struct failure *f)
+static int correct_files(const char *guest, const char *host, const struct correct_options *o,
+			 struct failure *f)
 {
 	_cleanup_(job_done) struct job j = {.result = {.n = 0}};
 	int err;
@@ -230,44 +235,15 @@ static int run(const char *guest, const char *host, const struct correct_options
 	return 0;
 }
 
-static int parse(int argc, char **argv, struct correct_options *ret, struct failure *f,
-		 bool *ret_help)
+static int run(char **files, int n, struct failure *f)
 {
-	int first = options_parse(&command_correct, argc, argv, f, ret_help);
+	struct correct_options o = {
+		.cpus = (unsigned)options.cpus,
+		.sampled_hz = (double)options.hz,
+		.align = {.max_lag = ns_to_s(options.max_lag), .fixed = options.lag}};
 
-	if (first < 0 || *ret_help)
-		return first;
-	if (argc - first != 2)
-		return failure_set(f, -EINVAL,
-				   "two files are wanted: the guest's recording, the host's");
-	ret->cpus = (unsigned)options.cpus;
-	ret->sampled_hz = (double)options.hz;
-	ret->align.max_lag = ns_to_s(options.max_lag);
-	ret->align.fixed = options.lag;
-	if (options.lag &&
-	    (table_number(options.lag, &ret->align.lag) || fabs(ret->align.lag) > 1e11))
-		return failure_set(f, -EINVAL, "--lag: '%s' given, expected seconds", options.lag);
-	return first;
-}
-
-int cmd_correct(int argc, char **argv)
-{
-	struct correct_options o = {.cpus = 0};
-	struct failure f = {""};
-	bool help;
-	int first = parse(argc, argv, &o, &f, &help);
-
-	if (help) {
-		options_help(&command_correct, "desched");
-		return 0;
-	}
-	if (first < 0) {
-		fprintf(stderr, "desched correct: %s\n", f.text);
-		return 2;
-	}
-	if (run(argv[first], argv[first + 1], &o, &f)) {
-		fprintf(stderr, "desched correct: %s\n", f.text);
-		return 1;
-	}
-	return 0;
+	(void)n;
+	if (options.lag && (table_number(options.lag, &o.align.lag) || fabs(o.align.lag) > 1e11))
+		return command_usage(f, "--lag: '%s' given, expected seconds", options.lag);
+	return correct_files(files[0], files[1], &o, f);
 }

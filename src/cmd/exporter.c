@@ -7,7 +7,7 @@
 #include "base/ask.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/options.h"
+#include "base/command.h"
 #include "base/units.h"
 #include "guest/protocol.h"
 
@@ -31,14 +31,13 @@ static struct {
 } options = {.listen = "127.0.0.1", .socket = PROTOCOL_SOCKET, .port = 9919};
 
 static const struct option_row rows[] = {
-	{'l', "listen", "ADDRESS", OPTION_STRING, &options.listen, 0, 0,
-	 "a loopback address (127.0.0.1)"},
-	{'p', "port", "N", OPTION_UINT, &options.port, 0, 65535,
-	 "TCP port, 0 for a free one (9919)"},
-	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
-	 "where vmdesched answers (" PROTOCOL_SOCKET ")"},
+	{'l', "listen", "ADDRESS", OPTION_STRING, &options.listen, 0, 0, "a loopback address"},
+	{'p', "port", "N", OPTION_UINT, &options.port, 0, 65535, "TCP port, 0 for a free one"},
+	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0, "where vmdesched answers"},
 	{'V', "version", NULL, OPTION_FLAG, &options.version, 0, 0, "show the version"},
 };
+
+static int run(char **operands, int n, struct failure *f);
 
 static const struct command command = {
 	.name = "",
@@ -48,6 +47,7 @@ static const struct command command = {
 		    "  curl http://127.0.0.1:9919/metrics\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.run = run,
 };
 
 /* The daemon's text, malloc'ed; NULL when it has none for us. */
@@ -160,23 +160,18 @@ static int serve(struct failure *f)
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
-	struct failure f = {.text = ""};
-	bool help;
-	int err = options_parse(&command, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command, "vmdesched-exporter");
-		return 0;
-	}
-	if (err >= 0 && options.version) {
+	(void)operands;
+	(void)n;
+	if (options.version) {
 		printf("vmdesched-exporter %s\n", DESCHED_VERSION);
 		return 0;
 	}
-	if (err >= 0)
-		err = serve(&f);
-	if (err < 0)
-		fprintf(stderr, "vmdesched-exporter: %s\n", f.text);
-	return err < 0 ? 1 : 0;
+	return serve(f);
+}
+
+int main(int argc, char **argv)
+{
+	return command_main(&command, "vmdesched-exporter", argc, argv);
 }

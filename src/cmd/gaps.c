@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* desched gaps: the last long gaps that vmdesched remembers. */
-#include "base/options.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "cmd/remembered.h"
@@ -13,6 +13,8 @@ static const struct option_row rows[] = {
 	REMEMBERED_ROWS(options),
 };
 
+static int run(char **operands, int n, struct failure *f);
+
 const struct command command_gaps = {
 	.name = "gaps",
 	.operands = "",
@@ -21,6 +23,7 @@ const struct command command_gaps = {
 		    "  desched gaps --json\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.run = run,
 };
 
 static const char *text_of(const json_t *o, const char *key)
@@ -42,7 +45,7 @@ static void print_gap(const json_t *gap)
 	printf("%s %4lld %-8s %9.3f %9s %8lld  ", time,
 	       (long long)json_integer_value(json_object_get(gap, "cpu")), text_of(gap, "state"),
 	       seconds, in, (long long)json_integer_value(json_object_get(gap, "pid")));
-	remembered_name(text_of(gap, "name"));
+	text_put(text_of(gap, "name"), stdout);
 	putchar('\n');
 }
 
@@ -60,7 +63,9 @@ static void print(const json_t *o)
 	       json_number_value(json_object_get(o, "longest_s")));
 }
 
-int cmd_gaps(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
-	return remembered_main(&command_gaps, "gaps", &options, print, argc, argv);
+	(void)operands;
+	(void)n;
+	return remembered_show("gaps", &options, print, f);
 }

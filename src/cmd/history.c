@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* desched history: what vmdesched remembers of the last ten minutes, a line for each sample. */
-#include "base/options.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "cmd/remembered.h"
@@ -19,6 +18,8 @@ static const struct option_row rows[] = {
 	REMEMBERED_ROWS(options.common),
 };
 
+static int run(char **operands, int n, struct failure *f);
+
 const struct command command_history = {
 	.name = "history",
 	.operands = "",
@@ -27,6 +28,7 @@ const struct command command_history = {
 		    "  desched history --json\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.run = run,
 };
 
 /* Sample `at` of one figure, in seconds. */
@@ -63,7 +65,9 @@ static void print(const json_t *o)
 		print_sample(o, i);
 }
 
-int cmd_history(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
-	return remembered_main(&command_history, "history", &options.common, print, argc, argv);
+	(void)operands;
+	(void)n;
+	return remembered_show("history", &options.common, print, f);
 }

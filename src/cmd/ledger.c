@@ -27,20 +27,21 @@
 
 static struct {
 	uint64_t interval, count;
-	const char *source;
+	struct option_choice source;
 	bool gaps, json;
-} options = {.interval = NS_PER_SEC};
+} options = {.interval = NS_PER_SEC, .source = {NULL, host_source_name}};
 
 static const struct option_row rows[] = {
 	{'d', "delay", "S", OPTION_SECONDS, &options.interval, NS_PER_SEC / 20, 86400 * NS_PER_SEC,
-	 "seconds between reports (1)"},
+	 "seconds between reports"},
 	{'n', "count", "N", OPTION_UINT, &options.count, 1, 0, "reports, then end (until Ctrl-C)"},
-	{0, "source", "S", OPTION_STRING, &options.source, 0, 0,
-	 "bpf or schedstat (the best that works)"},
+	{0, "source", "S", OPTION_CHOICE, &options.source, 0, 0, "instead of the best that works"},
 	{0, "gaps", NULL, OPTION_FLAG, &options.gaps, 0, 0,
 	 "show the longest gaps and who ran before their ends"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0, "one JSON object a report"},
 };
+
+static int run(char **pids, int n, struct failure *f);
 
 const struct command command_ledger = {
 	.name = "ledger",
@@ -51,6 +52,7 @@ const struct command command_ledger = {
 		    "  desched ledger --json 1234 | jq .vms[0].vcpus[0].seconds.ready\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.run = run,
 };
 
 /* In the order of esxtop's columns. */
@@ -94,14 +96,6 @@ struct measurement {
 	struct long_gap gaps[GAPS_SHOWN]; /* longest first; since the last report */
 	int n_gaps;
 };
-
-static volatile sig_atomic_t stop;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
 
 static void name_of_thread(uint32_t tid, char *ret, size_t size)
 {
@@ -247,7 +241,7 @@ static bool all_ended(const struct measurement *m)
 /* Until the deadline or a signal. */
 static void wait_polling(struct measurement *m, uint64_t deadline)
 {
-	for (uint64_t now = clock_mono(); !stop && now < deadline; now = clock_mono()) {
+	for (uint64_t now = clock_mono(); !command_stop && now < deadline; now = clock_mono()) {
 		uint64_t ns = u64_min(deadline - now, publisher_interval(m->publisher));
 		const struct timespec ts = {.tv_nsec = (long)ns};
 
@@ -421,7 +415,7 @@ static void print_json(const struct measurement *m, enum reading from, double se
 
 /* ---- the command ---- */
 
-static void report(const struct measurement *m, enum reading from)
+static int report(const struct measurement *m, enum reading from, struct failure *f)
 {
 	double seconds = ns_to_s(m->at[NOW] - m->at[from]);
 
@@ -429,26 +423,27 @@ static void report(const struct measurement *m, enum reading from)
 		print_json(m, from, seconds);
 	else
 		print_table(m, from, seconds);
-	fflush(stdout);
+	return command_flush(f);
 }
 
-static void run(struct measurement *m)
+static int watch(struct measurement *m, struct failure *f)
 {
 	uint64_t reports = 0;
+	int err = 0;
 
 	read_all(m, FIRST);
 	keep_reading(m, LAST, FIRST);
 	keep_reading(m, NOW, FIRST);
-	while (!stop && !all_ended(m) && (!options.count || reports < options.count)) {
+	while (!err && !command_stop && !all_ended(m) &&
+	       (!options.count || reports < options.count)) {
 		wait_polling(m, m->at[FIRST] + ++reports * options.interval);
 		read_all(m, NOW);
 		publisher_tick(m->publisher);
-		report(m, LAST);
+		err = report(m, LAST, f);
 		keep_reading(m, LAST, NOW);
 		m->n_gaps = 0;
 	}
-	if (reports > 1)
-		report(m, FIRST);
+	return !err && reports > 1 ? report(m, FIRST, f) : err;
 }
 
 static void measurement_done(struct measurement *m)
@@ -461,14 +456,13 @@ static void measurement_done(struct measurement *m)
 	host_vms_free(m->vms, m->n);
 }
 
-static int measure(int n, char **pids, struct failure *f)
+static int run(char **pids, int n, struct failure *f)
 {
 	_cleanup_(measurement_done) struct measurement m = {.ledger = NULL};
-	struct sigaction action = {.sa_handler = on_signal};
 	int err = find_vms(n, pids, &m, f);
 
 	if (!err)
-		err = host_ledger_open(options.source, f, &m.ledger);
+		err = host_ledger_open(options.source.value, f, &m.ledger);
 	if (err)
 		return err;
 	if (f->text[0])
@@ -476,24 +470,6 @@ static int measure(int n, char **pids, struct failure *f)
 	err = add_vms(&m, f);
 	if (err)
 		return err;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	run(&m);
-	return 0;
-}
-
-int cmd_ledger(int argc, char **argv)
-{
-	struct failure f = {""};
-	bool help;
-	int first = options_parse(&command_ledger, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command_ledger, "desched");
-		return 0;
-	}
-	if (first >= 0 && !measure(argc - first, argv + first, &f))
-		return 0;
-	fprintf(stderr, "desched ledger: %s\n", f.text);
-	return first < 0 ? 2 : 1;
+	command_catch_signals();
+	return watch(&m, f);
 }

@@ -4,10 +4,10 @@
  * `desched top --replay FILE` shows. Whatever ends it, the frames written by then are there.
  */
 #include "base/clock.h"
-#include "base/options.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "guest/protocol.h"
+#include "guest/source.h"
 #include "recording/frame.h"
 #include "recording/recording.h"
 #include "recording/rotation.h"
@@ -21,28 +21,33 @@
 
 static struct {
 	uint64_t count, delay, rotate, keep;
-	const char *source, *page, *socket;
+	struct option_choice source;
+	const char *page, *socket;
 	bool quiet, commands;
-} options = {.keep = 48, .delay = NS_PER_SEC, .source = "auto", .socket = PROTOCOL_SOCKET};
+} options = {.keep = 48,
+	     .delay = NS_PER_SEC,
+	     .source = {"auto", source_name},
+	     .socket = PROTOCOL_SOCKET};
 
 static const struct option_row rows[] = {
 	{'d', "delay", "S", OPTION_SECONDS, &options.delay, 50 * NS_PER_MS, 86400 * NS_PER_SEC,
-	 "seconds between frames (1)"},
+	 "seconds between frames"},
 	{'n', "count", "N", OPTION_UINT, &options.count, 1, 0, "frames, then end (until Ctrl-C)"},
 	{0, "rotate", "S", OPTION_SECONDS, &options.rotate, NS_PER_SEC, 366 * 86400 * NS_PER_SEC,
 	 "FILE is a directory: a new file in it every S seconds"},
 	{0, "keep", "N", OPTION_UINT, &options.keep, 1, 100000,
-	 "with --rotate: remove the oldest ones beyond N (48)"},
-	{'s', "source", "S", OPTION_STRING, &options.source, 0, 0,
-	 "auto, steal, page or self (auto: vmdesched's, or the best that works here)"},
+	 "with --rotate: remove the oldest ones beyond N"},
+	{'s', "source", "S", OPTION_CHOICE, &options.source, 0, 0,
+	 "auto is vmdesched's, or the best that works here"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
 	 "map this file as the ledger page (the ivshmem device)"},
-	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
-	 "where vmdesched answers (" PROTOCOL_SOCKET ")"},
+	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0, "where vmdesched answers"},
 	{'c', "commands", NULL, OPTION_FLAG, &options.commands, 0, 0,
 	 "with the processes' command lines, which make frames larger by half"},
 	{'q', "quiet", NULL, OPTION_FLAG, &options.quiet, 0, 0, "say nothing when all is well"},
 };
+
+static int run(char **operands, int n, struct failure *f);
 
 const struct command command_record = {
 	.name = "record",
@@ -54,15 +59,10 @@ const struct command command_record = {
 		    "  desched top --replay monday.rec\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.least = 1,
+	.most = 1,
+	.run = run,
 };
-
-static volatile sig_atomic_t stop;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
 
 struct session {
 	struct feed feed;
@@ -147,14 +147,14 @@ static int record(struct session *s, uint64_t until, struct failure *f)
 	uint64_t next = clock_mono();
 	int err = 0;
 
-	while (!err && !stop) {
+	while (!err && !command_stop) {
 		err = record_frame(s, f);
 		if ((options.count && s->frames >= options.count) ||
 		    (until && clock_mono() >= until))
 			break;
 		next += options.delay;
 		if (!err)
-			feed_wait(&s->feed, next, -1, &stop);
+			feed_wait(&s->feed, next, -1, &command_stop);
 	}
 	return err;
 }
@@ -190,7 +190,7 @@ static int record_file(struct session *s, const char *path, uint64_t until, stru
 
 static bool done(const struct session *s)
 {
-	return stop || (options.count && s->frames >= options.count);
+	return command_stop || (options.count && s->frames >= options.count);
 }
 
 static int record_files(struct session *s, const char *dir, struct failure *f)
@@ -209,7 +209,7 @@ static int record_files(struct session *s, const char *dir, struct failure *f)
 
 static int record_to(const char *path, struct failure *f)
 {
-	struct feed_config config = {options.source, options.page, options.socket};
+	struct feed_config config = {options.source.value, options.page, options.socket};
 	struct session s = {.frames = 0};
 	int err = feed_open(&config, f, &s.feed);
 
@@ -223,29 +223,10 @@ static int record_to(const char *path, struct failure *f)
 	return err;
 }
 
-int cmd_record(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
-	struct failure f = {.text = ""};
-	bool help;
-	int first = options_parse(&command_record, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command_record, "desched");
-		return 0;
-	}
-	if (first >= 0 && argc - first != 1)
-		first = failure_set(&f, -EINVAL,
-				    "expected one FILE to write; --help shows the usage");
-	if (first < 0) {
-		fprintf(stderr, "desched record: %s\n", f.text);
-		return 2;
-	}
+	(void)n;
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk: an error, no death */
-	sigaction(SIGINT, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	if (record_to(argv[first], &f)) {
-		fprintf(stderr, "desched record: %s\n", f.text);
-		return 1;
-	}
-	return 0;
+	command_catch_signals();
+	return record_to(operands[0], f);
 }

@@ -3,7 +3,7 @@
 #ifndef CMD_REMEMBERED_H
 #define CMD_REMEMBERED_H
 
-#include "base/options.h"
+#include "base/command.h"
 #include "guest/protocol.h"
 
 #include <jansson.h>
@@ -20,24 +20,19 @@ struct remembered_options {
 
 /* The last rows of such a command. */
 #define REMEMBERED_ROWS(o)                                                                         \
-	{0,	      "socket", "PATH", OPTION_STRING,                                             \
-	 &(o).socket, 0,	0,	"where vmdesched answers (" PROTOCOL_SOCKET ")"},          \
+	{0, "socket", "PATH", OPTION_STRING, &(o).socket, 0, 0, "where vmdesched answers"},        \
 	{                                                                                          \
 		0, "json", NULL, OPTION_FLAG, &(o).json, 0, 0,                                     \
 			"print what vmdesched answers, a line of JSON"                             \
 	}
 
-/* Asks for `what`, waiting for a daemon that is there and does not answer, and prints it. Returns
- * the exit status. */
-int remembered_main(const struct command *command, const char *what,
-		    const struct remembered_options *o, void (*print)(const json_t *answer),
-		    int argc, char **argv);
+/* Asks for `what`, which the command is called too, waiting for a daemon that is there and does not
+ * answer, and prints it. As `run` of a command. */
+int remembered_show(const char *what, const struct remembered_options *o,
+		    void (*print)(const json_t *answer), struct failure *f);
 
 /* "2026-11-20 12:00:06", local time. */
 #define REMEMBERED_TIME 24
 void remembered_time(double seconds, char ret[REMEMBERED_TIME]);
-
-/* A process may call itself anything: '?' for what would take over a terminal. */
-void remembered_name(const char *name);
 
 #endif

@@ -17,16 +17,13 @@
 #ifndef DESCHED_SCENARIOS
 #define DESCHED_SCENARIOS "/usr/share/desched/sim"
 #endif
-#define SETS_MAX 32
 
 static struct {
 	bool list, keys, metrics, json, plot, test;
-	const char *trace, *svg, *set;
+	const char *trace, *svg;
+	struct option_list set;
 	uint64_t seed, seeds, jobs, window;
-} o;
-
-static const char *sets[SETS_MAX];
-static int n_sets;
+} o = {.seed = 1, .window = NS_PER_SEC / 5};
 
 static const struct option_row rows[] = {
 	{0, "list", NULL, OPTION_FLAG, &o.list, 0, 0, "list the scenarios, with what they show"},
@@ -40,13 +37,15 @@ static const struct option_row rows[] = {
 	{0, "plot", NULL, OPTION_FLAG, &o.plot, 0, 0, "draw the first run in the terminal"},
 	{0, "svg", "FILE", OPTION_STRING, &o.svg, 0, 0, "draw the first run as SVG"},
 	{0, "window", "SECONDS", OPTION_SECONDS, &o.window, 1000, 0,
-	 "length of the timelines drawn (0.2)"},
-	{0, "set", "KEY=VALUE", OPTION_STRING, &o.set, 0, 0,
+	 "length of the timelines drawn"},
+	{0, "set", "KEY=VALUE", OPTION_LIST, &o.set, 0, 0,
 	 "change a key, such as host.cpus=4; may be given again"},
-	{0, "seed", "N", OPTION_UINT, &o.seed, 0, 0, "first seed (1)"},
+	{0, "seed", "N", OPTION_UINT, &o.seed, 0, 0, "first seed"},
 	{0, "seeds", "N", OPTION_UINT, &o.seeds, 1, 1000, "how many seeds (as the scenario says)"},
 	{'j', "jobs", "N", OPTION_UINT, &o.jobs, 1, 1024, "threads (one a CPU)"},
 };
+
+static int run(char **names, int n, struct failure *f);
 
 const struct command command_sim = {
 	.name = "sim",
@@ -58,13 +57,8 @@ const struct command command_sim = {
 		    "  desched sim my.ini --set host.cosched=strict --json\n",
 	.rows = rows,
 	.n_rows = (int)ARRAY_SIZE(rows),
+	.run = run,
 };
-
-static int complain(const struct failure *f)
-{
-	fprintf(stderr, "desched sim: %s\n", f->text);
-	return 2;
-}
 
 /* All scenarios of a directory that match: "NAME", "NN-NAME" or "NN". */
 static int find_scenarios(const char *name, glob_t *ret)
@@ -101,36 +95,36 @@ static int load(const char *name, struct failure *f, struct scenario **ret)
 	return err;
 }
 
-static int list_scenarios(void)
+static int list_scenarios(struct failure *f)
 {
-	struct failure f;
 	glob_t found;
+	int status = 0;
 
-	if (find_scenarios("[0-9][0-9]-*", &found)) {
-		failure_set(&f, -ENOENT, "no scenarios in tests/sim or " DESCHED_SCENARIOS);
-		return complain(&f);
-	}
+	if (find_scenarios("[0-9][0-9]-*", &found))
+		return failure_set(f, -ENOENT, "no scenarios in tests/sim or " DESCHED_SCENARIOS);
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		struct scenario *s;
 
-		if (scenario_load(found.gl_pathv[i], &f, &s)) {
-			complain(&f);
+		if (scenario_load(found.gl_pathv[i], f, &s)) {
+			fprintf(stderr, "desched sim: %s\n", f->text);
+			f->text[0] = '\0';
+			status = COMMAND_FAILED;
 			continue;
 		}
 		printf("%s (%u limits)\n%s\n", s->name, s->n_limits, s->head);
 		scenario_free(s);
 	}
 	globfree(&found);
-	return 0;
+	return status;
 }
 
 static int apply_sets(struct scenario *s, struct failure *f)
 {
 	int err = 0;
 
-	for (int i = 0; i < n_sets && !err; i++)
-		err = scenario_set(s, sets[i], f);
-	return err || !n_sets ? err : scenario_check(s, f);
+	for (size_t i = 0; i < o.set.n && !err; i++)
+		err = scenario_set(s, o.set.at[i], f);
+	return err || !o.set.n ? err : scenario_check(s, f);
 }
 
 /* What --trace, --plot and --svg see of the first unit. */
@@ -158,7 +152,7 @@ static void before(struct sim *s, void *data)
 	if (o.trace)
 		v->err = trace_open(s, o.trace, &v->f, &v->trace);
 	if (!v->err && (o.plot || o.svg))
-		v->err = plot_new(s, o.window ? o.window : NS_PER_SEC / 5, &v->plot);
+		v->err = plot_new(s, o.window, &v->plot);
 	s->core->watch_data = v;
 	s->core->watch = v->trace || v->plot ? watch : NULL;
 }
@@ -192,8 +186,8 @@ static void print(const struct run *r)
 	}
 }
 
-/* Exit status: 0, 1 if a limit is broken, 2 if it could not be run. */
-static int simulate(const char *name)
+/* Returns 0, or COMMAND_FAILED for a broken limit; -errno where it couldn't be run. */
+static int simulate(const char *name, struct failure *f)
 {
 	struct viewers viewers = {0};
 	struct run_options options = {.seed = o.seed,
@@ -204,103 +198,56 @@ static int simulate(const char *name)
 				      .data = &viewers};
 	struct scenario *s = NULL;
 	struct run *r = NULL;
-	struct failure f;
 	int err, broken = 0;
 
-	err = load(name, &f, &s);
+	err = load(name, f, &s);
 	if (!err)
-		err = apply_sets(s, &f);
+		err = apply_sets(s, f);
 	if (!err)
-		err = run_scenario(s, &options, &f, &r);
-	if (!err && viewers.err)
-		f = viewers.f;
-	if (err || viewers.err)
-		complain(&f);
-	if (r && !viewers.err) {
+		err = run_scenario(s, &options, f, &r);
+	if (!err && viewers.err) {
+		*f = viewers.f;
+		err = viewers.err;
+	}
+	if (!err) {
 		print(r);
-		broken = r->broken > 0;
+		broken = r->broken ? COMMAND_FAILED : 0;
 	}
 	run_free(r);
 	scenario_free(s);
-	return err || viewers.err ? 2 : broken;
+	return err ? err : broken;
 }
 
-/* --set may be given again, which the table of options does not know: notes the present one. */
-static int note_set(struct failure *f)
+/* Each one is simulated, whatever becomes of the others. */
+static int simulate_all(char **names, int n, struct failure *f)
 {
-	if (!o.set)
-		return 0;
-	if (n_sets == SETS_MAX)
-		return failure_set(f, -E2BIG, "--set: at most %d", SETS_MAX);
-	sets[n_sets++] = o.set;
-	o.set = NULL;
-	return 0;
-}
+	int status = 0;
 
-/* Where the next --set begins, at least one word on; argc if there is none. */
-static int next_set(int argc, char **argv, int i)
-{
-	for (i++; i < argc; i++) {
-		if (!strcmp(argv[i], "--set") || !strncmp(argv[i], "--set=", 6))
-			return i;
+	for (int i = 0; i < n; i++) {
+		int one = simulate(names[i], f);
+
+		if (one < 0)
+			fprintf(stderr, "desched sim: %s\n", f->text);
+		if (one)
+			status = COMMAND_FAILED;
 	}
-	return argc;
+	f->text[0] = '\0';
+	return status;
 }
 
-/* Options may stand behind scenarios. The words go to the table of options piece by piece, a piece
- * ending where the next --set or behind a scenario begins. Returns how many scenarios. */
-static int parse_words(int argc, char **argv, char **names, struct failure *f, bool *ret_help)
+static int run(char **names, int n, struct failure *f)
 {
-	int n = 0, i = 0; /* argv[i] is a word that has been dealt with */
+	bool lists = o.keys || o.metrics || o.list;
 
-	while (i + 1 < argc) {
-		int end = next_set(argc, argv, i + 1);
-		int used = options_parse(&command_sim, end - i, argv + i, f, ret_help);
-
-		if (used < 0)
-			return used;
-		if (note_set(f))
-			return -E2BIG;
-		if (*ret_help)
-			return n;
-		i += used;
-		if (i < end)
-			names[n++] = argv[i];
-		else
-			i--;
-	}
-	return n;
-}
-
-int cmd_sim(int argc, char **argv)
-{
-	_cleanup_(free_ptr) char **names = calloc((size_t)argc + 1, sizeof(*names));
-	struct failure f;
-	bool help = false;
-	int n, status = 0;
-
-	memset(&o, 0, sizeof(o));
-	o.seed = 1;
-	o.jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-	n = names ? parse_words(argc, argv, names, &f, &help) : -ENOMEM;
-	if (n < 0)
-		return complain(&f);
-	if (help)
-		options_help(&command_sim, "desched");
+	if (!o.jobs)
+		o.jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
 	if (o.keys)
 		scenario_list_keys();
 	if (o.metrics)
 		metrics_list();
 	if (o.list)
-		return list_scenarios();
-	if (!n && !help && !o.keys && !o.metrics) {
-		failure_set(&f, -EINVAL, "expected a scenario; --list shows them");
-		return complain(&f);
-	}
-	for (int i = 0; i < n; i++) {
-		int one = simulate(names[i]);
-
-		status = one > status ? one : status;
-	}
-	return status;
+		return list_scenarios(f);
+	if (!n && !lists)
+		return command_usage(f, "expected a scenario; --list shows them");
+	return simulate_all(names, n, f);
 }

@@ -14,30 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct {
-	bool json, list;
-	const char *socket;
-} options;
-
-static const struct option_row rows[] = {
-	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
-	 "print one JSON object (schema desched-stat/1)"},
-	{'l', "list", NULL, OPTION_FLAG, &options.list, 0, 0, "print the names of all figures"},
-	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
-	 "where vmdesched answers (" DESCHED_SOCKET ")"},
-};
-
-const struct command command_stat = {
-	.name = "stat",
-	.operands = "[FIGURE...]",
-	.summary = "Single figures of this virtual machine, as vmdesched knows them.",
-	.examples = "  desched stat\n"
-		    "  desched stat steal elapsed\n"
-		    "  desched stat --json | jq .steal\n",
-	.rows = rows,
-	.n_rows = ARRAY_SIZE(rows),
-};
-
 static const struct figure {
 	const char *name;
 	enum desched_figure which;
@@ -65,6 +41,39 @@ static const struct figure {
 	{"swap", DESCHED_MEM_SWAPPED, "bytes", 0, 0, "swapped out by the host"},
 	{"unaccounted", DESCHED_CPU_UNACCOUNTED_NS, "ms", 1e6, 0, "time that nobody can explain"},
 	{"sessionid", DESCHED_SESSION, "", 0, 0, "another number: figures have begun anew"},
+};
+
+static const char *figure_name(size_t i)
+{
+	return i < ARRAY_SIZE(figures) ? figures[i].name : NULL;
+}
+
+static struct {
+	bool json, list;
+	const char *socket;
+} options;
+
+static const struct option_row rows[] = {
+	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
+	 "print one JSON object (schema desched-stat/1)"},
+	{'l', "list", NULL, OPTION_FLAG, &options.list, 0, 0, "print the names of all figures"},
+	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
+	 "where vmdesched answers (" DESCHED_SOCKET ")"},
+};
+
+static int run(char **names, int n, struct failure *f);
+
+const struct command command_stat = {
+	.name = "stat",
+	.operands = "[FIGURE...]",
+	.summary = "Single figures of this virtual machine, as vmdesched knows them.",
+	.examples = "  desched stat\n"
+		    "  desched stat steal elapsed\n"
+		    "  desched stat --json | jq .steal\n",
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
+	.operand_name = figure_name,
+	.run = run,
 };
 
 static const struct figure *find(const char *name)
@@ -186,16 +195,13 @@ static int read_snapshot(struct failure *f, struct desched_snapshot **ret)
 	return err;
 }
 
-static int show(char **names, int n)
+static int show(char **names, int n, struct failure *f)
 {
 	struct desched_snapshot *s;
-	struct failure f;
-	int status = 0;
+	int status = 0, err = read_snapshot(f, &s);
 
-	if (read_snapshot(&f, &s)) {
-		fprintf(stderr, "desched stat: %s\n", f.text);
-		return 1;
-	}
+	if (err)
+		return err;
 	if (options.json)
 		print_json(s, names, n);
 	else if (n)
@@ -206,30 +212,13 @@ static int show(char **names, int n)
 	return status;
 }
 
-static int check_names(char **names, int n, struct failure *f)
+static int run(char **names, int n, struct failure *f)
 {
 	for (int i = 0; i < n; i++)
 		if (!find(names[i]))
-			return failure_set(f, -EINVAL, "no figure '%s'; --list shows their names",
-					   names[i]);
-	return 0;
-}
-
-int cmd_stat(int argc, char **argv)
-{
-	struct failure f;
-	bool help;
-	int first = options_parse(&command_stat, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command_stat, "desched");
-		return 0;
-	}
-	if (first < 0 || check_names(argv + first, argc - first, &f)) {
-		fprintf(stderr, "desched stat: %s\n", f.text);
-		return 2;
-	}
+			return command_usage(f, "no figure '%s'; --list shows their names",
+					     names[i]);
 	for (size_t i = 0; options.list && i < ARRAY_SIZE(figures); i++)
 		puts(figures[i].name);
-	return options.list ? 0 : show(argv + first, argc - first);
+	return options.list ? 0 : show(names, n, f);
 }

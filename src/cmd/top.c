@@ -5,11 +5,11 @@
  * machine, or of a recording. Percent of one CPU, as top(1) has it.
  */
 #include "base/clock.h"
-#include "base/options.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
-#include "cmd/remembered.h"
 #include "guest/protocol.h"
+#include "guest/source.h"
 #include "screen/layout_parts.h"
 #include "screen/model.h"
 #include "screen/saved.h"
@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,38 +26,42 @@
 
 static struct {
 	bool batch, json, all;
-	uint64_t iterations, delay;
-	const char *source, *page, *socket, *replay, *pids, *user, *sort;
+	uint64_t count, delay;
+	struct option_choice source, sort;
+	const char *page, *socket, *replay, *pids, *user;
 	struct saved saved; /* the view, from settings and command line */
 	char settings[SAVED_PATH_SIZE];
-} options = {.source = "auto", .socket = PROTOCOL_SOCKET};
+} options = {.source = {"auto", source_name},
+	     .sort = {NULL, model_sort_name},
+	     .socket = PROTOCOL_SOCKET};
 
 static const struct option_row rows[] = {
 	{'b', "batch", NULL, OPTION_FLAG, &options.batch, 0, 0,
 	 "print tables one after the other, no screen"},
-	{'n', "iterations", "N", OPTION_UINT, &options.iterations, 1, 0,
-	 "end after N tables (without end)"},
+	{'n', "count", "N", OPTION_UINT, &options.count, 1, 0,
+	 "end after N tables or frames (without end)"},
 	{'d', "delay", "S", OPTION_SECONDS, &options.delay, 50 * NS_PER_MS, 86400 * NS_PER_SEC,
 	 "seconds between tables or frames (3), of a recording that plays (0.5); of its tables (as "
 	 "it is)"},
-	{'s', "source", "S", OPTION_STRING, &options.source, 0, 0,
-	 "auto, steal, page or self (auto: vmdesched's, or the best that works here)"},
+	{'s', "source", "S", OPTION_CHOICE, &options.source, 0, 0,
+	 "auto is vmdesched's, or the best that works here"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
 	 "map this file as the ledger page (the ivshmem device)"},
-	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
-	 "where vmdesched answers (" PROTOCOL_SOCKET ")"},
+	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0, "where vmdesched answers"},
 	{0, "replay", "FILE", OPTION_STRING, &options.replay, 0, 0,
 	 "show a recording that 'desched record' has made"},
 	{'p', "pids", "PIDS", OPTION_STRING, &options.pids, 0, 0,
 	 "only these processes, by numbers with commas between them"},
 	{'u', "user", "USER", OPTION_STRING, &options.user, 0, 0, "only this user's processes"},
-	{'o', "sort", "ORDER", OPTION_STRING, &options.sort, 0, 0,
-	 "reported, true, descheduled, pid, user or name (reported, or as key W kept it)"},
+	{'o', "sort", "ORDER", OPTION_CHOICE, &options.sort, 0, 0,
+	 "reported, or as key W kept it, if not given"},
 	{'a', "all", NULL, OPTION_FLAG, &options.all, 0, 0,
 	 "in tables, show processes that used no CPU, too"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
 	 "print JSON, one line per table (schema desched-top/2)"},
 };
+
+static int run(char **operands, int n, struct failure *f);
 
 const struct command command_top = {
 	.name = "top",
@@ -70,15 +73,8 @@ const struct command command_top = {
 		    "  desched top --replay monday.rec -b -d 60\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.run = run,
 };
-
-static volatile sig_atomic_t stop;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
 
 /* A column that is there only where something is unaccounted. */
 static void print_unknown(const struct model *m, const struct model_row *row)
@@ -107,7 +103,7 @@ static void print_row(const struct model *m, const struct model_row *row)
 	else if (row->kind != ROW_VMDESCHED)
 		printf("%9s %9s   ", "?", "?");
 	print_unknown(m, row);
-	remembered_name(row->name);
+	text_put(row->name, stdout);
 	putchar('\n');
 }
 
@@ -167,7 +163,6 @@ static void print_table(const struct model *m)
 	for (size_t i = 0; i < m->n_rows; i++)
 		print_row(m, &m->rows[i]);
 	putchar('\n');
-	fflush(stdout);
 }
 
 static json_t *fraction(const struct model *m, uint64_t ns)
@@ -215,7 +210,6 @@ static void print_json(const struct model *m)
 	json_object_set_new(o, "processes", list);
 	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	putchar('\n');
-	fflush(stdout);
 	json_decref(o);
 }
 
@@ -234,7 +228,7 @@ static int print(const struct frame *old, const struct frame *new, struct failur
 		return failure_errno(f, err, "a table");
 	(options.json ? print_json : print_table)(&m);
 	model_done(&m);
-	return 0;
+	return command_flush(f);
 }
 
 static int take(struct feed *feed, struct failure *f, struct frame *ret)
@@ -265,8 +259,8 @@ static int take_next(struct feed *feed, uint64_t next, uint64_t delay, const str
 	int err;
 
 	for (;; next = clock_mono() + u64_min(delay, NS_PER_SEC)) {
-		feed_wait(feed, next, -1, &stop);
-		if (stop)
+		feed_wait(feed, next, -1, &command_stop);
+		if (command_stop)
 			return -EINTR;
 		err = take(feed, f, ret);
 		if (err == -ENOMEM || err == -EBADMSG)
@@ -288,7 +282,7 @@ static int run_batch(struct feed *feed, uint64_t delay, struct failure *f)
 	uint64_t next = clock_mono();
 	int err = take_next(feed, next, delay, NULL, f, &old);
 
-	for (uint64_t i = 0; !err && (!options.iterations || i < options.iterations); i++) {
+	for (uint64_t i = 0; !err && (!options.count || i < options.count); i++) {
 		next = u64_max(next, u64_sub_floor(clock_mono(), delay)) + delay;
 		err = take_next(feed, next, delay, &old, f, &new);
 		if (err)
@@ -298,15 +292,15 @@ static int run_batch(struct feed *feed, uint64_t delay, struct failure *f)
 		old = new;
 	}
 	frame_done(&old);
-	return err == -EINTR && stop ? 0 : err;
+	return err == -EINTR && command_stop ? 0 : err;
 }
 
 static int run_live(struct failure *f)
 {
 	uint64_t saved = options.saved.delay ? options.saved.delay : 3 * NS_PER_SEC;
 	uint64_t delay = options.delay ? options.delay : saved;
-	struct feed_config config = {options.source, options.page, options.socket};
-	struct screen_config screen = {delay, options.iterations, .stop = &stop};
+	struct feed_config config = {options.source.value, options.page, options.socket};
+	struct screen_config screen = {delay, options.count, .stop = &command_stop};
 	struct feed feed;
 	int err = feed_open(&config, f, &feed);
 
@@ -338,7 +332,7 @@ static int replay_batch(struct recording *r, struct failure *f)
 	uint64_t tables = 0;
 	int err = recording_frames(r) ? recording_frame(r, 0, f, &old) : 0;
 
-	for (size_t at = 1; !err && !stop && at < recording_frames(r); at++) {
+	for (size_t at = 1; !err && !command_stop && at < recording_frames(r); at++) {
 		if (!is_due(r, at, &old))
 			continue;
 		err = recording_frame(r, at, f, &new);
@@ -347,7 +341,7 @@ static int replay_batch(struct recording *r, struct failure *f)
 		err = print(&old, &new, f);
 		frame_done(&old);
 		old = new;
-		if (++tables == options.iterations)
+		if (++tables == options.count)
 			break;
 	}
 	frame_done(&old);
@@ -359,7 +353,7 @@ static int replay_batch(struct recording *r, struct failure *f)
 static int replay_screen(struct recording *r, struct failure *f)
 {
 	uint64_t delay = options.delay ? options.delay : NS_PER_SEC / 2;
-	struct screen_config screen = {delay, options.iterations, .recording = r, .stop = &stop};
+	struct screen_config screen = {delay, options.count, .recording = r, .stop = &command_stop};
 	const char *slash = strrchr(options.replay, '/');
 
 	screen.view = options.saved.view;
@@ -410,36 +404,20 @@ static int choose_view(struct failure *f)
 		view->busy_only = !options.all;
 	else
 		err = saved_load(options.settings, f, &options.saved);
-	if (!err && options.sort)
-		err = saved_sort(options.sort, f, &view->sort);
+	if (!err && options.sort.value)
+		err = saved_sort(options.sort.value, f, &view->sort);
 	if (!err && options.user)
 		snprintf(view->user, sizeof(view->user), "%s", options.user);
 	return err ? err : parse_pids(view, f);
 }
 
-int cmd_top(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
-	struct failure f = {.text = ""};
-	bool help;
-	int err = options_parse(&command_top, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command_top, "desched");
-		return 0;
-	}
-	if (err < 0) {
-		fprintf(stderr, "desched top: %s\n", f.text);
-		return 1;
-	}
+	(void)operands;
+	(void)n;
 	options.batch |= options.json;
-	if (choose_view(&f)) {
-		fprintf(stderr, "desched top: %s\n", f.text);
-		return 2;
-	}
-	sigaction(SIGINT, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	err = options.replay ? run_replay(&f) : run_live(&f);
-	if (err < 0)
-		fprintf(stderr, "desched top: %s\n", f.text);
-	return err < 0 ? 1 : 0;
+	if (choose_view(f))
+		return COMMAND_USAGE;
+	command_catch_signals();
+	return options.replay ? run_replay(f) : run_live(f);
 }

@@ -10,7 +10,8 @@
 #include <sys/prctl.h>
 
 static uint64_t memory = 64, cpus = 1;
-static const char *policy = "desched", *json_file;
+static struct option_choice policy = {"desched", tick_policy_name};
+static struct option_output json;
 static struct vmm_config config = {.append = ""};
 
 static const struct option_row rows[] = {
@@ -23,84 +24,75 @@ static const struct option_row rows[] = {
 	 "the guest may not write to its disk"},
 	{0, "no-reboot", NULL, OPTION_FLAG, &config.no_reboot, 0, 0,
 	 "end where the guest resets the machine"},
-	{0, "memory", "MIB", OPTION_UINT, &memory, 4, 3072, "guest memory in MiB (64)"},
-	{0, "cpus", "N", OPTION_UINT, &cpus, 1, VMM_CPUS_MAX, "virtual CPUs, at most 16 (1)"},
-	{0, "tick-policy", "P", OPTION_STRING, &policy, 0, 0,
-	 "delay, catchup, merge, discard, desched (desched)"},
+	{0, "memory", "MIB", OPTION_UINT, &memory, 4, 3072, "guest memory in MiB"},
+	{0, "cpus", "N", OPTION_UINT, &cpus, 1, VMM_CPUS_MAX, "virtual CPUs"},
+	{0, "tick-policy", "P", OPTION_CHOICE, &policy, 0, 0,
+	 "how ticks are delivered that came due while the guest was away"},
 	{0, "page", "FILE", OPTION_STRING, &config.page, 0, 0,
 	 "the ledger page that 'desched ledger' writes, for the guest to read"},
 	{0, "name", "NAME", OPTION_STRING, &config.name, 0, 0, "what others call it"},
 	{0, "control", "PATH", OPTION_STRING, &config.control, 0, 0, "make a control socket there"},
-	{0, "json", "FILE", OPTION_STRING, &json_file, 0, 0, "write figures there at the end"},
+	{0, "json", "FILE", OPTION_OUTPUT, &json, 0, 0,
+	 "write figures to FILE at the end, as JSON; =FILE is required"},
 };
+
+static int run(char **operands, int n, struct failure *f);
 
 const struct command command_vm = {
 	.name = "vm",
 	.operands = "",
 	.summary = "Runs a virtual machine whose timer interrupts follow a policy.",
 	.examples = "  desched vm\n"
-		    "  desched vm --append hz=1000 --tick-policy catchup --json figures.json\n"
+		    "  desched vm --append hz=1000 --tick-policy catchup --json=figures.json\n"
 		    "  desched vm --kernel vmlinuz --initrd initrd.img --memory 512 --append "
 		    "console=ttyS0\n",
 	.rows = rows,
 	.n_rows = (int)ARRAY_SIZE(rows),
+	.run = run,
 };
-
-static int complain(const struct failure *f, int status)
-{
-	fprintf(stderr, "desched vm: %s\n", f->text);
-	return status;
-}
 
 /* The file is opened before the guest runs, since it may not be afterwards. */
 static int open_json(FILE **ret, struct failure *f)
 {
-	if (!json_file)
+	if (!json.file)
 		return 0;
-	*ret = fopen(json_file, "we");
-	return *ret ? 0 : failure_errno(f, -errno, "%s", json_file);
+	*ret = fopen(json.file, "we");
+	return *ret ? 0 : failure_errno(f, -errno, "%s", json.file);
 }
 
-static void write_json(struct vmm *v, FILE *to)
+static int write_json(struct vmm *v, FILE *to, struct failure *f)
 {
-	json_t *json = vmm_figures(v);
+	json_t *o = vmm_figures(v);
+	int err = json_dumpf(o, to, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
 
-	json_dumpf(json, to, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-	fputc('\n', to);
-	fflush(to);
-	json_decref(json);
+	json_decref(o);
+	if (err || fputc('\n', to) == EOF || fflush(to))
+		return failure_errno(f, errno ? -errno : -EIO, "%s", json.file);
+	return 0;
 }
 
-int cmd_vm(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
 	_cleanup_(close_file) FILE *to = NULL;
-	struct failure f = {""};
 	struct vmm *v;
-	bool help;
-	int found, err;
+	int err, err_json = 0;
 
-	if (options_parse(&command_vm, argc, argv, &f, &help) < 0)
-		return complain(&f, 2);
-	if (help) {
-		options_help(&command_vm, "desched");
-		return 0;
-	}
-	found = tick_find(policy);
-	if (found < 0) {
-		failure_set(&f, found, "no tick policy '%s'; --help lists them", policy);
-		return complain(&f, 2);
-	}
-	config.policy = (enum tick_policy)found;
+	(void)operands;
+	(void)n;
+	if (json.wanted && !json.file)
+		return command_usage(
+			f, "--json: standard output is the guest's; expected --json=FILE");
+	config.policy = (enum tick_policy)tick_find(policy.value);
 	config.memory = memory * MIB;
 	config.cpus = (unsigned)cpus;
-	err = open_json(&to, &f);
+	err = open_json(&to, f);
 	if (!err)
-		err = vmm_open(&config, &f, &v);
+		err = vmm_open(&config, f, &v);
 	if (err)
-		return complain(&f, 1);
-	err = vmm_run(v, &f);
+		return err;
+	err = vmm_run(v, f);
 	if (to)
-		write_json(v, to);
+		err_json = write_json(v, to, f);
 	vmm_close(v);
-	return err ? complain(&f, 1) : 0;
+	return err ? err : err_json;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest/agent.h"
 
+#include "base/options.h"
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
@@ -165,9 +166,10 @@ static int choose_source(struct agent *agent, const char *name, struct failure *
 		snprintf(all.text + used, sizeof(all.text) - used, "%s%.160s", used ? "; " : "",
 			 why.text);
 	}
-	if (err == -EINVAL)
-		return failure_set(f, err, "no source '%s'; there are auto, steal, page, self",
-				   name);
+	if (err == -EINVAL) {
+		options_names(source_name, all.text, sizeof(all.text));
+		return failure_set(f, err, "no source '%s'; expected %s", name, all.text);
+	}
 	return failure_set(f, err, "%s", all.text);
 }
 

@@ -105,6 +105,9 @@ struct source_ops {
 	json_t *(*page)(void *source);
 };
 
+/* "auto", then the rows' names; NULL behind the last. What a source option may be. */
+const char *source_name(size_t i);
+
 extern const struct source_ops source_steal;
 extern const struct source_ops source_page;
 extern const struct source_ops source_self;

@@ -25,6 +25,9 @@
 
 struct host_ledger;
 
+/* The names of the sources, best first; NULL behind the last. */
+const char *host_source_name(size_t i);
+
 /* `source` is a row's name, or NULL for the best that works. -EINVAL for an unknown name; otherwise
  * what the last tried row failed with, and why in `f`. When a better row failed and another one
  * works, the result is 0 and `f` says why the better one did not. */

@@ -31,7 +31,7 @@ enum model_sort {
 
 /* The name of an order, as `desched top -o` takes it and settings keep it: "reported". NULL at the
  * end. */
-const char *model_sort_name(unsigned sort);
+const char *model_sort_name(size_t sort);
 
 struct model_view {
 	enum model_sort sort;

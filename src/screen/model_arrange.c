@@ -13,7 +13,7 @@ struct arranger {
 	const struct model_view *view;
 };
 
-const char *model_sort_name(unsigned sort)
+const char *model_sort_name(size_t sort)
 {
 	static const char *const names[MODEL_SORTS] = {
 		[SORT_REPORTED] = "reported",

@@ -46,11 +46,11 @@ int saved_sort(const char *name, struct failure *f, enum model_sort *ret)
 {
 	char names[128] = "";
 
-	for (unsigned i = 0; model_sort_name(i); i++) {
+	for (size_t i = 0; model_sort_name(i); i++) {
 		size_t used = strlen(names);
 
 		if (!strcmp(name, model_sort_name(i))) {
-			*ret = i;
+			*ret = (enum model_sort)i;
 			return 0;
 		}
 		snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "",

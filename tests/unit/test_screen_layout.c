@@ -4,6 +4,7 @@
  * out by hand (screen_frames.h), and that no size, view or name breaks it. What a terminal makes of
  * it is tests/system/screen.sh's affair.
  */
+#include "base/text.h"
 #include "base/units.h"
 #include "screen/layout.h"
 #include "screen/layout_parts.h"
