@@ -65,6 +65,7 @@ int proc_parse_stat(const char *text, struct proc_stat *ret)
 				    ')'); /* the name may hold ')' itself: the last one ends it */
 	struct proc_stat s = {0};
 	uint64_t utime, stime, cutime, cstime, start;
+	int64_t pages;
 	size_t len;
 	int ppid;
 
@@ -74,15 +75,16 @@ int proc_parse_stat(const char *text, struct proc_stat *ret)
 	memcpy(s.comm, open + 1, len);
 	if (sscanf(close + 1,
 		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64
-		   " %" SCNu64 " %*d %*d %*d %*d %" SCNu64
-		   " %*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
-		   &s.state, &ppid, &utime, &stime, &cutime, &cstime, &start, &s.cpu) != 8)
+		   " %" SCNu64 " %*d %*d %*d %*d %" SCNu64 " %*u %" SCNd64
+		   " %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
+		   &s.state, &ppid, &utime, &stime, &cutime, &cstime, &start, &pages, &s.cpu) != 9)
 		return -EBADMSG;
 	s.ppid = ppid;
 	s.utime_ns = clock_ticks_to_ns(utime);
 	s.stime_ns = clock_ticks_to_ns(stime);
 	s.cutime_ns = clock_ticks_to_ns(cutime);
 	s.cstime_ns = clock_ticks_to_ns(cstime);
+	s.rss = pages > 0 ? (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 	s.start_ns = clock_ticks_to_ns(start);
 	*ret = s;
 	return 0;

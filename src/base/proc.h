@@ -27,6 +27,7 @@ struct proc_stat {
 	uint64_t cutime_ns; /* of children that were waited for */
 	uint64_t cstime_ns;
 	uint64_t start_ns; /* since boot, a multiple of the clock tick */
+	uint64_t rss;	   /* bytes in memory */
 	int cpu;	   /* last run on */
 };
 int proc_read_stat(pid_t pid, pid_t tid, struct proc_stat *ret);

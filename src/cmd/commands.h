@@ -13,6 +13,8 @@
 #define COMMANDS(row) \
 	row(top, "desched") \
 	row(record, "desched") \
+	row(history, "desched") \
+	row(gaps, "desched") \
 	row(stat, "desched") \
 	row(view, "desched") \
 	row(correct, "desched") \

@@ -6,6 +6,7 @@
 #include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
+#include "wire/wire.h"
 
 #include <desched/desched.h>
 #include <errno.h>
@@ -39,6 +40,7 @@ static const struct figure {
 	{"balloon", DESCHED_MEM_BALLOONED, "bytes", 0, 0, "taken back by the balloon"},
 	{"memshared", DESCHED_MEM_SHARED, "bytes", 0, 0, "shared with equal pages"},
 	{"swap", DESCHED_MEM_SWAPPED, "bytes", 0, 0, "swapped out by the host"},
+	{"unaccounted", DESCHED_CPU_UNACCOUNTED_NS, "ms", 1e6, 0, "time that nobody can explain"},
 	{"sessionid", DESCHED_SESSION, "", 0, 0, "another number: figures have begun anew"},
 };
 
@@ -162,6 +164,8 @@ static void put_json(json_t *o, const struct desched_snapshot *s, const struct f
 
 	if (desched_figure(s, f->which, &v))
 		json_object_set_new(o, f->name, json_null());
+	else if (f->which == DESCHED_SESSION)
+		json_object_set_new(o, f->name, wire_id_json(v));
 	else if (f->scale > 0)
 		json_object_set_new(o, f->name, json_real((double)v / f->scale));
 	else

@@ -61,7 +61,7 @@ static void notice(const char *text)
 /* The file is opened before the guest runs, since it may not be afterwards. */
 static int open_json(struct newfile *ret, struct failure *f)
 {
-	int err = json.file ? newfile_open(json.file, 0, NEWFILE_STREAMS | NEWFILE_SYNC, ret) : 0;
+	int err = json.file ? newfile_open(json.file, 0, NEWFILE_STREAMS, ret) : 0;
 
 	return err ? failure_errno(f, err, "%s", json.file) : 0;
 }

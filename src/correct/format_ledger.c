@@ -6,6 +6,7 @@
 #include "correct/formats.h"
 
 #include "base/units.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -128,12 +129,12 @@ static void *watch_malloc(size_t size)
 static int load(const char *line, size_t size, json_t **ret)
 {
 	json_free_t next_free;
-	json_t *o;
+	json_t *o = NULL;
 
 	json_get_alloc_funcs(&next_malloc, &next_free);
 	malloc_failed = false;
 	json_set_alloc_funcs(watch_malloc, next_free);
-	o = json_loadb(line, size, JSON_REJECT_DUPLICATES, NULL);
+	wire_load(line, size, &o);
 	json_set_alloc_funcs(next_malloc, next_free);
 	if (malloc_failed) {
 		json_decref(o);

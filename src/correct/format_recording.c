@@ -55,9 +55,10 @@ struct guest {
 	struct usage *usage;
 	struct known *known;
 	bool begun;
-	double at;	       /* seconds: where the last frame stands */
-	uint64_t time;	       /* ns, its date */
-	uint64_t elapsed;      /* ns, of its agent */
+	double at;	  /* seconds: where the last frame stands */
+	uint64_t time;	  /* ns, its date */
+	uint64_t elapsed; /* ns, of its agent */
+	struct wire_session session;
 	uint64_t busy, of_all; /* ns, by all and by those that still live */
 };
 
@@ -126,13 +127,16 @@ static int take_sum(struct guest *g, uint64_t busy, double from)
 /* Where an agent was started anew its frame counts from then on, and what was before is a hole. */
 static double step(struct guest *g, const struct frame *frame)
 {
-	bool anew = frame->elapsed < g->elapsed;
+	bool anew = !wire_goes_on(&g->session, g->elapsed, &frame->session, frame->elapsed);
 	double length = ns_to_s(frame->elapsed - (anew ? 0 : g->elapsed));
 	double passed = anew ? ns_to_s(u64_sub_floor(frame->time, g->time)) : length;
 
 	g->at = g->begun ? g->at + (passed > length ? passed : length) : ns_to_s(frame->time);
 	if (anew)
 		forget(g);
+	/* It has been there for longer: what of that is new, nobody knows. */
+	if (anew && length > passed + 1)
+		g->begun = false;
 	return g->at - length;
 }
 
@@ -152,6 +156,7 @@ static int take_frame(struct guest *g, const struct frame *frame)
 	g->begun = true;
 	g->time = frame->time;
 	g->elapsed = frame->elapsed;
+	g->session = frame->session;
 	g->busy = busy;
 	return err;
 }

@@ -54,6 +54,7 @@ struct daemon {
 	struct history *history;
 	struct names *names; /* NULL: none wanted */
 	struct gaplog gaps;
+	struct silence silence;
 	struct timekeeper clock;
 	uint64_t textfile_failures;
 	bool textfile_failing;
@@ -205,12 +206,19 @@ static void on_poll(uint64_t now, void *data)
 static void on_sample(uint64_t now, void *data)
 {
 	struct daemon *d = data;
+	const struct account *a = agent_account(d->agent);
+	char line[SILENCE_LINE_MAX];
+	uint64_t time, real;
 
 	(void)now;
 	agent_settle(d->agent);
-	history_add(d->history, agent_account(d->agent), clock_mono(), clock_real());
+	time = agent_time(d->agent);
+	real = clock_real() - u64_sub_floor(clock_mono(), time);
+	history_add(d->history, a, time, real);
+	if (silence_note(&d->silence, a, real, line))
+		say(line);
 	if (d->names)
-		names_update(d->names, agent_account(d->agent));
+		names_update(d->names, a);
 	keep_time(d);
 }
 

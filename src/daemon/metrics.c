@@ -27,6 +27,9 @@ VALUE(switches, in->snapshot->counters.switches)
 VALUE(lost_records, in->snapshot->switches.lost_switches + in->snapshot->switches.lost_lives)
 VALUE(lost_runs, ns_to_s(in->snapshot->counters.lost_ns))
 VALUE(no_room, in->snapshot->counters.no_room)
+VALUE(lag_of_source, ns_to_s(in->snapshot->lag))
+VALUE(late, ns_to_s(in->snapshot->report.late_ns))
+VALUE(unaccounted, ns_to_s(in->snapshot->busy.unaccounted + in->snapshot->idle.unaccounted))
 VALUE(unseen, ns_to_s(in->snapshot->report.unseen_ns))
 VALUE(coarse, ns_to_s(in->snapshot->report.coarse_ns))
 VALUE(epochs, in->snapshot->report.epochs)
@@ -58,6 +61,12 @@ static const struct {
 	{"desched_elapsed_seconds_total", "counter", "time that the figures cover", elapsed},
 	{"desched_kernel_subtracts", "gauge", "1: this kernel subtracts steal itself", subtracts},
 	{"desched_source_stale", "gauge", "1: the source has stopped telling", stale},
+	{"desched_source_lag_seconds", "gauge", "how far the figures are behind the present",
+	 lag_of_source},
+	{"desched_unaccounted_seconds_total", "counter", "CPU time that nobody can explain",
+	 unaccounted},
+	{"desched_late_seconds_total", "counter", "away time told when it was unaccounted already",
+	 late},
 	{"desched_switches_total", "counter", "context switches seen", switches},
 	{"desched_lost_records_total", "counter", "records that found the buffer full",
 	 lost_records},
@@ -129,16 +138,23 @@ static uint64_t host_wait(const struct amounts *a)
 	return a->away[LEDGER_WAIT];
 }
 
+static uint64_t unknown(const struct amounts *a)
+{
+	return a->unaccounted;
+}
+
 static const struct figure cpu_figures[] = {
 	{"desched_cpu_occupied_seconds_total", "CPU time billed to processes", occupied},
 	{"desched_cpu_descheduled_seconds_total", "of that, runnable and not running",
 	 amounts_descheduled},
 	{"desched_cpu_wait_seconds_total", "of that, blocked on other work of the host", host_wait},
+	{"desched_cpu_unaccounted_seconds_total", "of that, nobody knows", unknown},
 };
 
 static const struct figure cgroup_figures[] = {
 	{"desched_cgroup_occupied_seconds_total", "CPU time billed to the control group", occupied},
 	{"desched_cgroup_vmdesched_seconds_total", "of that, the vCPU was away", amounts_away},
+	{"desched_cgroup_unaccounted_seconds_total", "of that, nobody knows", unknown},
 };
 
 static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, bool idle)
@@ -164,16 +180,26 @@ static void put_name(FILE *to, const char *metric, const char *name, uint64_t ns
 
 static void put_names(FILE *to, const struct names *n)
 {
-	static const char occupied_name[] = "desched_process_occupied_seconds_total",
-			  away_name[] = "desched_process_vmdesched_seconds_total";
+	static const struct {
+		const char *metric, *help;
+		size_t at; /* in the entry */
+	} rows[] = {
+		{"desched_process_occupied_seconds_total",
+		 "CPU time billed to processes of this name",
+		 offsetof(struct names_entry, occupied)},
+		{"desched_process_vmdesched_seconds_total", "of that, the vCPU was away",
+		 offsetof(struct names_entry, away)},
+		{"desched_process_unaccounted_seconds_total", "of that, nobody knows",
+		 offsetof(struct names_entry, unaccounted)},
+	};
 	const struct names_entry *e;
 
-	put_head(to, occupied_name, "counter", "CPU time billed to processes of this name");
-	for (size_t i = 0; (e = names_get(n, i)); i++)
-		put_name(to, occupied_name, e->name, e->occupied);
-	put_head(to, away_name, "counter", "of that, the vCPU was away");
-	for (size_t i = 0; (e = names_get(n, i)); i++)
-		put_name(to, away_name, e->name, e->away);
+	for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
+		put_head(to, rows[r].metric, "counter", rows[r].help);
+		for (size_t i = 0; (e = names_get(n, i)); i++)
+			put_name(to, rows[r].metric, e->name,
+				 *(const uint64_t *)((const char *)e + rows[r].at));
+	}
 }
 
 static int busier(const void *a, const void *b)

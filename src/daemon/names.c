@@ -13,7 +13,7 @@
 struct seen {
 	uint64_t id;
 	size_t place;
-	uint64_t occupied, away; /* counted, or from before the place */
+	uint64_t occupied, away, unaccounted; /* counted, or from before the place */
 	uint64_t round;
 	UT_hash_handle hh;
 };
@@ -24,7 +24,7 @@ struct names {
 	uint64_t *alive; /* the last round in which a place had a process */
 	struct seen *seen;
 	uint64_t round, last_id;
-	uint64_t occupied, away; /* counted for any place, ever */
+	uint64_t occupied, away, unaccounted; /* counted for any place, ever */
 };
 
 int names_new(size_t places, struct names **ret)
@@ -85,23 +85,29 @@ static struct seen *make_seen(struct names *n, const struct account_process *p)
 	if (p->id <= n->last_id) { /* it was there before, under another name or without a place */
 		s->occupied = p->own.occupied;
 		s->away = amounts_away(&p->own);
+		s->unaccounted = p->own.unaccounted;
 	}
 	HASH_ADD(hh, n->seen, id, sizeof(s->id), s);
 	return s;
 }
 
+/* A process's counter has come to `now`. */
+static void advance(uint64_t now, uint64_t *seen, uint64_t *place, uint64_t *all)
+{
+	uint64_t more = u64_sub_floor(now, *seen);
+
+	*seen += more;
+	*place += more;
+	*all += more;
+}
+
 static void count(struct names *n, struct seen *s, const struct account_process *p)
 {
-	uint64_t away = amounts_away(&p->own);
-	uint64_t more = u64_sub_floor(p->own.occupied, s->occupied);
-	uint64_t more_away = u64_sub_floor(away, s->away);
+	struct names_entry *e = &n->places[s->place];
 
-	n->places[s->place].occupied += more;
-	n->places[s->place].away += more_away;
-	n->occupied += more;
-	n->away += more_away;
-	s->occupied = u64_max(s->occupied, p->own.occupied);
-	s->away = u64_max(s->away, away);
+	advance(p->own.occupied, &s->occupied, &e->occupied, &n->occupied);
+	advance(amounts_away(&p->own), &s->away, &e->away, &n->away);
+	advance(p->own.unaccounted, &s->unaccounted, &e->unaccounted, &n->unaccounted);
 }
 
 static void look_at(struct names *n, const struct account_process *p)
@@ -154,6 +160,12 @@ static bool deserves_place(const struct names *n, const struct account_process *
 	       strcmp(p->comm, n->other.name) != 0;
 }
 
+/* What no place has, which never falls. */
+static void keep_rest(uint64_t all, uint64_t places, uint64_t *rest)
+{
+	*rest = u64_max(*rest, u64_sub_floor(all, places));
+}
+
 void names_update(struct names *n, const struct account *a)
 {
 	struct amounts busy = {0};
@@ -169,8 +181,9 @@ void names_update(struct names *n, const struct account *a)
 	for (unsigned i = 0; i < a->n_cpus; i++)
 		amounts_add(&busy, &a->cpus[i].busy);
 	n->last_id = a->next_id;
-	n->other.occupied = u64_max(n->other.occupied, u64_sub_floor(busy.occupied, n->occupied));
-	n->other.away = u64_max(n->other.away, u64_sub_floor(amounts_away(&busy), n->away));
+	keep_rest(busy.occupied, n->occupied, &n->other.occupied);
+	keep_rest(amounts_away(&busy), n->away, &n->other.away);
+	keep_rest(busy.unaccounted, n->unaccounted, &n->other.unaccounted);
 }
 
 const struct names_entry *names_get(const struct names *n, size_t i)

@@ -18,7 +18,7 @@ struct names;
 
 struct names_entry {
 	char name[ACCOUNT_COMM_SIZE];
-	uint64_t occupied, away; /* ns */
+	uint64_t occupied, away, unaccounted; /* ns */
 };
 
 /* -ENOMEM. */

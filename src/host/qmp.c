@@ -6,6 +6,7 @@
 #include "base/json_out.h"
 #include "base/units.h"
 #include "host/finder.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -113,7 +114,7 @@ static int take_some(struct qmp *q)
 
 static int read_object(struct qmp *q, uint64_t deadline, json_t **ret)
 {
-	json_t *j;
+	json_t *j = NULL;
 	int done = 0;
 
 	while (!done) {
@@ -125,7 +126,7 @@ static int read_object(struct qmp *q, uint64_t deadline, json_t **ret)
 		if (done < 0)
 			return done;
 	}
-	j = json_loadb(q->line, q->used, JSON_REJECT_DUPLICATES, NULL);
+	wire_load(q->line, q->used, &j);
 	q->used = 0;
 	if (!json_is_object(j)) {
 		json_decref(j);

@@ -87,6 +87,7 @@ static json_t *guest_json(const struct lab_guest *g)
 		return o;
 	put_text(o, "source", g->source);
 	put_ns(o, "idle_descheduled_s", g->idle_descheduled);
+	put_ns(o, "unaccounted_s", g->unaccounted);
 	put_ns(o, "true_s", g->true_ns);
 	put_ns(o, "vmdesched_s", g->vmdesched);
 	json_object_set_new(o, "kernel_subtracts", json_boolean(g->kernel_subtracts));

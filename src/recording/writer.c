@@ -95,7 +95,7 @@ static void fill_head(uint8_t *b, const struct recording_mark *mark, size_t pack
 	put_le(b + 24, 8, mark->elapsed);
 	put_le(b + 32, 8, mark->busy);
 	put_le(b + 40, 8, mark->away);
-	put_le(b + 48, 4, 0);
+	put_le(b + 48, 4, mark->session);
 	put_le(b + 52, 4, checksum(b, 52));
 }
 
@@ -132,6 +132,11 @@ int recording_write(struct recording_writer *w, const struct recording_mark *mar
 		err = append(w, b, RECORDING_FRAME_SIZE + packed);
 	}
 	return err ? failure_errno(f, err, "%s", w->path) : 0;
+}
+
+uint64_t recording_session(uint64_t id)
+{
+	return (id ^ id >> 32) & UINT32_MAX;
 }
 
 uint64_t recording_written(const struct recording_writer *w)

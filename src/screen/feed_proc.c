@@ -15,6 +15,7 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "screen/feed.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -220,7 +221,7 @@ static json_t *snapshot(struct proc_feed *p, const struct proc_cpu *all, uint64_
 	json_t *cpus = all_cpus(p);
 
 	return json_pack("{s:s, s:s, s:b, s:b, s:f, s:{s:f, s:f}, s:{s:I}, s:o, s:O}", "schema",
-			 "desched-agent/1", "source", "proc", "split", 0, "complete",
+			 WIRE_SCHEMA, "source", "proc", "split", 0, "complete",
 			 (int)(p->implausible == implausible), "elapsed_s",
 			 ns_to_s(p->last - p->start), "totals", "true_s", ns_to_s(all->busy_ns),
 			 "descheduled_s", ns_to_s(all->steal_ns), "counters", "implausible",

@@ -71,9 +71,8 @@ static const struct call main_calls[] = {
 	CALL(fstat),	      CALL(newfstatat),
 	CALL(lseek),	      CALL(brk),
 	CALL(munmap),	      CALL(exit_group),
-	CALL(unlink),	      CALL(fsync), /* these: the file of figures, at the end */
-	CALL(linkat),	      CALL(renameat),
-	CALL(unlinkat),
+	CALL(unlink),	      CALL(linkat), /* these: the file of figures, at the end */
+	CALL(renameat),	      CALL(unlinkat),
 };
 
 static const struct list {

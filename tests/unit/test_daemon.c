@@ -257,6 +257,64 @@ static void history_holds_the_last_ten_minutes(void **state)
 	account_free(a);
 }
 
+/* The source was silent for 3 s: no sample then, a longer one after that, and what is unaccounted.
+ */
+static void history_waits_for_a_silent_source(void **state)
+{
+	struct account *a;
+	struct history *h;
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(account_new(1, 0, NULL, NULL, &a), 0);
+	assert_int_equal(history_new(1, &h), 0);
+	history_add(h, a, NS_PER_SEC, NOON);
+	for (int i = 0; i < 3; i++)
+		history_add(h, a, NS_PER_SEC, NOON);
+	a->cpus[0].busy.occupied += 2 * NS_PER_SEC;
+	a->cpus[0].busy.unaccounted += NS_PER_SEC / 2;
+	a->cpus[0].idle.occupied += 2 * NS_PER_SEC;
+	a->cpus[0].idle.unaccounted += NS_PER_SEC / 4;
+	history_add(h, a, 5 * NS_PER_SEC, NOON + 4 * NS_PER_SEC);
+	o = history_json(h);
+	assert_int_equal(json_array_size(json_object_get(o, "time_s")), 1);
+	assert_float_equal(figure(o, "seconds", 0), 4, 1e-9);
+	assert_float_equal(figure(o, "busy_s", 0), 2, 1e-9);
+	assert_float_equal(figure(o, "unaccounted_s", 0), 0.5, 1e-9);
+	assert_float_equal(figure(o, "idle_unaccounted_s", 0), 0.25, 1e-9);
+	json_decref(o);
+	history_free(h);
+	account_free(a);
+}
+
+/* A line when it begins, one when it is over, none for a few milliseconds. */
+static void what_is_unaccounted_is_logged(void **state)
+{
+	struct silence s = {.last = 0};
+	char line[SILENCE_LINE_MAX] = "";
+	struct account *a;
+
+	(void)state;
+	assert_int_equal(account_new(2, 0, NULL, NULL, &a), 0);
+	a->cpus[0].busy.unaccounted = 7 * NS_PER_SEC; /* from before the log */
+	assert_false(silence_note(&s, a, NOON, line));
+	a->cpus[1].idle.unaccounted += NS_PER_MS;
+	assert_false(silence_note(&s, a, NOON + NS_PER_SEC, line));
+	a->cpus[0].busy.unaccounted += NS_PER_SEC;
+	assert_true(silence_note(&s, a, NOON + 2 * NS_PER_SEC, line));
+	assert_string_equal(line,
+			    "the host or hypervisor said nothing of the time from 12:00:01 on: "
+			    "it is unaccounted");
+	a->cpus[1].idle.unaccounted += NS_PER_SEC / 2;
+	assert_false(silence_note(&s, a, NOON + 3 * NS_PER_SEC, line));
+	assert_true(silence_note(&s, a, NOON + 4 * NS_PER_SEC, line));
+	assert_string_equal(line,
+			    "1.50 s of CPU time are unaccounted between 12:00:01 and 12:00:03: "
+			    "neither true nor away");
+	assert_false(silence_note(&s, a, NOON + 5 * NS_PER_SEC, line));
+	account_free(a);
+}
+
 /* One CPU whose processes had what `give` gave them. */
 struct world {
 	struct account *account;
@@ -277,8 +335,10 @@ static void give(struct world *w, pid_t pid, uint64_t ms)
 	assert_non_null(p);
 	p->own.occupied += ms * NS_PER_MS;
 	p->own.away[LEDGER_READY] += ms * NS_PER_MS / 10;
+	p->own.unaccounted += ms * NS_PER_MS / 20;
 	w->account->cpus[0].busy.occupied += ms * NS_PER_MS;
 	w->account->cpus[0].busy.away[LEDGER_READY] += ms * NS_PER_MS / 10;
+	w->account->cpus[0].busy.unaccounted += ms * NS_PER_MS / 20;
 	w->given += ms;
 }
 
@@ -315,6 +375,7 @@ static int64_t ms_of(struct world *w, const char *name)
 	for (size_t i = 0; (e = names_get(w->names, i)); i++) {
 		sum += e->occupied;
 		assert_int_equal(e->away, e->occupied / 10);
+		assert_int_equal(e->unaccounted, e->occupied / 20);
 		if (!strcmp(e->name, name))
 			found = (int64_t)(e->occupied / NS_PER_MS);
 	}
@@ -401,6 +462,10 @@ static char *text_of(struct world *w, uint64_t cgroups)
 	const struct snapshot s = {.source = "steal",
 				   .steal_clock = "x",
 				   .elapsed = 10 * NS_PER_SEC,
+				   .lag = NS_PER_SEC / 2,
+				   .busy = {.unaccounted = NS_PER_SEC / 4},
+				   .idle = {.unaccounted = NS_PER_SEC},
+				   .report = {.late_ns = NS_PER_SEC / 8},
 				   .n_cpus = 1,
 				   .cpus = &cpu,
 				   .cgroups = groups,
@@ -438,11 +503,16 @@ static void metrics_are_escaped_and_bounded(void **state)
 				     "0.25\n"));
 	assert_non_null(strstr(text, "\ndesched_process_occupied_seconds_total{"
 				     "name=\"x\\\\x09y\\\"z\"} 1.5\n"));
+	assert_non_null(strstr(text, "\ndesched_process_unaccounted_seconds_total{"
+				     "name=\"x\\\\x09y\\\"z\"} 0.075\n"));
 	assert_non_null(strstr(text, "\ndesched_cgroup_vmdesched_seconds_total{"
 				     "cgroup=\"/a\\\"b\\\\x5cc\\\\x0ad\\\\xff\"} 1\n"));
 	assert_null(strstr(text, "cgroup=\"/\""));
 	assert_null(strstr(text, "gone"));
 	assert_null(strstr(text, "pid=")); /* no series for each process */
+	assert_non_null(strstr(text, "\ndesched_unaccounted_seconds_total 1.25\n"));
+	assert_non_null(strstr(text, "\ndesched_late_seconds_total 0.125\n"));
+	assert_non_null(strstr(text, "\ndesched_source_lag_seconds 0.5\n"));
 	free(text);
 	end_world(&w);
 }
@@ -722,6 +792,8 @@ int main(void)
 		cmocka_unit_test(history_holds_the_last_ten_minutes),
 		cmocka_unit_test(names_keep_what_their_processes_had),
 		cmocka_unit_test(names_are_bounded),
+		cmocka_unit_test(history_waits_for_a_silent_source),
+		cmocka_unit_test(what_is_unaccounted_is_logged),
 		cmocka_unit_test(metrics_are_escaped_and_bounded),
 		cmocka_unit_test(metrics_are_in_the_format),
 		cmocka_unit_test(a_configuration_is_a_file),

@@ -94,7 +94,7 @@ static void as_json(void **state)
 	assert_true(json_number_value(json_object_get(o, "steal")) == 18);
 	assert_int_equal(json_integer_value(json_object_get(o, "memory")), 4294967296);
 	assert_true(json_is_null(json_object_get(o, "swap")));
-	assert_int_equal(json_object_size(o), 18 + 4);
+	assert_int_equal(json_object_size(o), 19 + 4);
 	json_decref(o);
 	o = json_loads(run("--json cpu", 0), 0, NULL);
 	assert_int_equal(json_object_size(o), 1 + 4);
