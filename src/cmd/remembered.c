@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/remembered.h"
 
+#include "base/json_out.h"
 #include "screen/feed.h"
 
 #include <errno.h>
@@ -38,12 +39,10 @@ int remembered_show(const char *what, const struct remembered_options *o,
 
 	if (err)
 		return err;
-	if (o->json) {
-		json_dumpf(answer, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
-		putchar('\n');
-	} else {
-		print(answer);
-	}
+	if (o->json)
+		return json_out_print(answer, JSON_COMPACT | JSON_REAL_PRECISION(15), stdout,
+				      "standard output", f);
+	print(answer);
 	json_decref(answer);
 	return 0;
 }
