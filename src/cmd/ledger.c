@@ -17,10 +17,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define GAPS_SHOWN 10
 
@@ -94,6 +97,8 @@ static struct {
 	int n;
 } longest;
 
+static FILE *out; /* the report that is being written, in memory */
+
 static void name_of_thread(uint32_t tid, char *ret, size_t size)
 {
 	char path[64];
@@ -147,22 +152,22 @@ static void print_name(const char *name)
 
 	for (; *name && (shown < 16 || (*name & 0xc0) == 0x80); name++) {
 		shown += (*name & 0xc0) != 0x80;
-		putchar(*name);
+		fputc(*name, out);
 	}
-	printf("%*s", 16 - shown, "");
+	fprintf(out, "%*s", 16 - shown, "");
 }
 
 static void print_ledger(const char *name, const char *below, const char *vcpu,
 			 const struct ledger *l)
 {
 	print_name(name);
-	printf(" %5s", vcpu);
+	fprintf(out, " %5s", vcpu);
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-		printf(" %7.2f", percent(l->ns[columns[i].state], ledger_wall(l)));
-	printf("\n%-16s %5s", below, "s");
+		fprintf(out, " %7.2f", percent(l->ns[columns[i].state], ledger_wall(l)));
+	fprintf(out, "\n%-16s %5s", below, "s");
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-		printf(" %7.3f", ns_to_s(l->ns[columns[i].state]));
-	putchar('\n');
+		fprintf(out, " %7.3f", ns_to_s(l->ns[columns[i].state]));
+	fputc('\n', out);
 }
 
 static void print_vcpus(const struct measured *x, enum measure_reading from)
@@ -213,15 +218,15 @@ static void print_vm(const struct measured *x, enum measure_reading from)
 	print_vcpus(x, from);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		ended += x->vcpus[v].ended;
-	printf("%22s overhead %.3f s (%.2f %% of a CPU)", "", ns_to_s(overhead),
-	       percent(overhead, wall_of(x, from)));
+	fprintf(out, "%22s overhead %.3f s (%.2f %% of a CPU)", "", ns_to_s(overhead),
+		percent(overhead, wall_of(x, from)));
 	if (has_page(x))
-		printf(", page written");
+		fprintf(out, ", page written");
 	if (x->id < 0)
-		printf(", ended");
+		fprintf(out, ", ended");
 	else if (ended)
-		printf(", %" PRIu32 " of its vCPUs ended", ended);
-	putchar('\n');
+		fprintf(out, ", %" PRIu32 " of its vCPUs ended", ended);
+	fputc('\n', out);
 }
 
 static void print_ended(const struct measurement *m)
@@ -237,16 +242,16 @@ static void print_ended(const struct measurement *m)
 
 static void print_gaps(const struct measurement *m)
 {
-	printf("\n%-16s %5s %9s %9s  %-8s %s\n", longest.n ? "longest gaps" : "no gaps", "VCPU",
-	       "AT s", "MS", "STATE", "RAN BEFORE IT");
+	fprintf(out, "\n%-16s %5s %9s %9s  %-8s %s\n", longest.n ? "longest gaps" : "no gaps",
+		"VCPU", "AT s", "MS", "STATE", "RAN BEFORE IT");
 	for (int i = 0; i < longest.n; i++) {
 		const struct long_gap *g = &longest.gap[i];
 
 		print_name(g->vm);
-		printf(" %5" PRIu32 " %9.3f %9.3f  %-8s %" PRIu32 " %s\n", g->vcpu,
-		       ns_to_s(u64_sub_floor(g->gap.start, m->at[MEASURE_FIRST])),
-		       (double)gap_ns(&g->gap) / 1e6, ledger_state_name(g->gap.state), g->gap.by,
-		       g->who);
+		fprintf(out, " %5" PRIu32 " %9.3f %9.3f  %-8s %" PRIu32 " %s\n", g->vcpu,
+			ns_to_s(u64_sub_floor(g->gap.start, m->at[MEASURE_FIRST])),
+			(double)gap_ns(&g->gap) / 1e6, ledger_state_name(g->gap.state), g->gap.by,
+			g->who);
 	}
 }
 
@@ -271,15 +276,15 @@ static void print_head(const struct measurement *m, enum measure_reading from, d
 	struct host_ledger_counters c;
 
 	host_ledger_counters(m->ledger, &c);
-	printf("%s%.3f s, source %s, %zu VM%s", from == MEASURE_FIRST ? "total: " : "", seconds,
-	       host_ledger_source(m->ledger), n, n == 1 ? "" : "s");
+	fprintf(out, "%s%.3f s, source %s, %zu VM%s", from == MEASURE_FIRST ? "total: " : "",
+		seconds, host_ledger_source(m->ledger), n, n == 1 ? "" : "s");
 	if (m->n_unseen)
-		printf(", %u not measured", m->n_unseen + m->more_unseen);
-	printf(c.gaps_lost ? ", %" PRIu64 " gaps lost\n" : "\n", c.gaps_lost);
-	printf("%-16s %5s", "VM", "VCPU");
+		fprintf(out, ", %u not measured", m->n_unseen + m->more_unseen);
+	fprintf(out, c.gaps_lost ? ", %" PRIu64 " gaps lost\n" : "\n", c.gaps_lost);
+	fprintf(out, "%-16s %5s", "VM", "VCPU");
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-		printf(" %7s", columns[i].heading);
-	putchar('\n');
+		fprintf(out, " %7s", columns[i].heading);
+	fputc('\n', out);
 }
 
 static void print_table(const struct measurement *m, enum measure_reading from, double seconds)
@@ -293,7 +298,7 @@ static void print_table(const struct measurement *m, enum measure_reading from, 
 		print_ended(m);
 	if (options.gaps && from == MEASURE_LAST)
 		print_gaps(m);
-	putchar('\n');
+	fputc('\n', out);
 }
 
 /* ---- JSON ---- */
@@ -419,8 +424,7 @@ static int print_json(const struct measurement *m, enum measure_reading from, do
 		json_object_set_new(o, "ended", json_ended(&m->ended));
 	if (options.gaps && !total)
 		json_object_set_new(o, "gaps", json_gaps(m));
-	return json_out_print(o, JSON_COMPACT | JSON_REAL_PRECISION(15), stdout, "standard output",
-			      f);
+	return json_out_print(o, JSON_COMPACT | JSON_REAL_PRECISION(15), out, "a report", f);
 }
 
 /* ---- the command ---- */
@@ -431,40 +435,96 @@ static void note(const char *text, void *data)
 	fprintf(stderr, "desched ledger: %s\n", text);
 }
 
-static int report(const struct measurement *m, enum measure_reading from, struct failure *f)
+/* One step of measuring, after `ns` or when standard output takes something: whether it does. */
+static bool step(struct measurement *m, uint64_t ns, bool printing)
 {
+	struct pollfd p = {.fd = printing ? STDOUT_FILENO : -1, .events = POLLOUT};
+	const struct timespec ts = {.tv_nsec = (long)ns};
+	bool ready = ppoll(&p, 1, &ts, NULL) > 0;
+
+	if (!ready)
+		measure_step(m);
+	return ready;
+}
+
+/*
+ * Pages are written on while whoever reads the reports takes its time. Where a pipe has room for
+ * anything, it has room for PIPE_BUF bytes. After a signal it has another second.
+ */
+static int put(struct measurement *m, const char *text, size_t size, struct failure *f)
+{
+	uint64_t last = UINT64_MAX;
+
+	while (size) {
+		ssize_t n;
+
+		if (command_stop && last == UINT64_MAX)
+			last = clock_mono() + NS_PER_SEC;
+		if (clock_mono() > last)
+			return failure_set(f, -EAGAIN,
+					   "nobody reads standard output; a report is lost");
+		if (!step(m, measure_interval(m), true))
+			continue;
+		n = write(STDOUT_FILENO, text, size < PIPE_BUF ? size : PIPE_BUF);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return failure_errno(f, -errno, "standard output");
+		text += n > 0 ? n : 0;
+		size -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+static int make_report(const struct measurement *m, enum measure_reading from, struct failure *f,
+		       char **ret, size_t *ret_size)
+{
+	int err = 0;
 	double seconds = ns_to_s(m->at[MEASURE_NOW] - m->at[from]);
 
+	out = open_memstream(ret, ret_size);
+	if (!out)
+		return -errno;
 	if (options.json)
-		return print_json(m, from, seconds, f);
-	print_table(m, from, seconds);
-	return command_flush(f);
+		if (options.json)
+			err = print_json(m, from, seconds, f);
+		else
+			print_table(m, from, seconds);
+	return fclose(out) || err ? -ENOMEM : 0;
+}
+
+/* What was read has been reported before it is printed: while that lasts, there are new readings.
+ */
+static int report(struct measurement *m, enum measure_reading from, struct failure *f)
+{
+	_cleanup_(free_ptr) char *text = NULL;
+	size_t size = 0;
+	int err = make_report(m, from, f, &text, &size);
+
+	measure_reported(m);
+	longest.n = 0;
+	return err ? failure_errno(f, err, "a report") : put(m, text, size, f);
 }
 
 /* Until the deadline or a signal. */
 static void wait_measuring(struct measurement *m, uint64_t deadline)
 {
-	for (uint64_t now = clock_mono(); !command_stop && now < deadline; now = clock_mono()) {
-		uint64_t ns = u64_min(deadline - now, measure_interval(m));
-		const struct timespec ts = {.tv_nsec = (long)ns};
-
-		nanosleep(&ts, NULL);
-		measure_step(m);
-	}
+	for (uint64_t now = clock_mono(); !command_stop && now < deadline; now = clock_mono())
+		step(m, u64_min(deadline - now, measure_interval(m)), false);
 }
 
 static int watch(struct measurement *m, struct failure *f)
 {
-	uint64_t reports = 0;
+	uint64_t reports = 0, next = m->at[MEASURE_FIRST];
 	int err = 0;
 
 	while (!err && !command_stop && !measure_is_over(m) &&
 	       (!options.count || reports < options.count)) {
-		wait_measuring(m, m->at[MEASURE_FIRST] + ++reports * options.interval);
+		next += options.interval;
+		if (next <= clock_mono()) /* what is late is not made up */
+			next = clock_mono() + options.interval;
+		wait_measuring(m, next);
 		measure_read(m);
 		err = report(m, MEASURE_LAST, f);
-		measure_reported(m);
-		longest.n = 0;
+		reports++;
 	}
 	return !err && reports > 1 ? report(m, MEASURE_FIRST, f) : err;
 }

@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -505,6 +506,35 @@ static void a_vm_that_grows_begins_again(void **state)
 	end_vm(&v);
 }
 
+/* Nobody reads what it prints: its pipe is full at last, and pages are written on. */
+static void pages_wait_for_no_reader(void **state)
+{
+	uint64_t end = clock_mono() + PATIENCE_NS, updates;
+	char said[1024];
+	struct run r;
+	struct vm v;
+	int waiting = 0;
+
+	(void)state;
+	start_vm(&v, NULL, "unread", "CPU 0/TCG", NULL);
+	wait_for_vcpu(&v);
+	LEDGER(&r, "-d", "0.05", "unread");
+	fcntl(fileno(r.out), F_SETPIPE_SZ, 4096);
+	json_decref(next(&r));
+	for (int before = -1; before != waiting || !waiting; usleep(300000)) {
+		before = waiting;
+		assert_int_equal(ioctl(fileno(r.out), FIONREAD, &waiting), 0);
+	}
+	updates = updates_of(&v);
+	while (updates_of(&v) < updates + 50 && clock_mono() < end)
+		usleep(20000);
+	assert_true(updates_of(&v) >= updates + 50);
+	kill(r.pid, SIGINT); /* and it can be ended */
+	assert_int_equal(finish(&r, said, sizeof(said)), 1);
+	assert_non_null(strstr(said, "report is lost"));
+	end_vm(&v);
+}
+
 /* ---- PID namespaces ---- */
 
 /* This program with a PID namespace, a /proc and a `directory` of its own; what it prints can be
@@ -658,6 +688,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(names_and_processes),
 		cmocka_unit_test(what_is_missing_is_said),
 		cmocka_unit_test(a_vm_that_grows_begins_again),
+		cmocka_unit_test(pages_wait_for_no_reader),
 		cmocka_unit_test(ledger_in_a_pid_namespace),
 		cmocka_unit_test(vm_in_a_container),
 	};
