@@ -19,7 +19,7 @@ static bool is_open_as(int fd, const struct stat *st)
 	return !fstat(fd, &ours) && ours.st_dev == st->st_dev && ours.st_ino == st->st_ino;
 }
 
-/* A descriptor for what is no file of its own; -ENOENT where a file has to be made. */
+/* A descriptor for a stream; -ENOENT where a file has to be made. */
 static int open_stream(const char *path)
 {
 	struct stat st;

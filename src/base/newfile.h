@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A file that is there whole or not at all. It is written without a name (or, where the file system
- * can't do that, by a name that nobody can guess) and takes the place of PATH when it is complete:
- * a reader sees the old text or the new one, and what other names, links or FIFOs somebody puts
- * into the directory is never opened, waited for or written to.
+ * can't do that, by an unguessable name) and takes the place of PATH when it is complete:
+ * a reader sees the old text or the new one, and other names, links or FIFOs in the directory are
+ * never opened, waited for or written to.
  *
- * A program that a user runs may also be given a character device, a FIFO that somebody reads, or
+ * A program that a user runs may also be given a character device, a FIFO with a reader, or
  * its own standard output (/dev/stdout): these are written as they are.
  */
 #ifndef BASE_NEWFILE_H
@@ -32,7 +32,7 @@ struct newfile {
 
 /* `mode` is what the file gets; 0 stands for 0666 less the umask, or what PATH has if it is there.
  * -ENOENT, -EACCES, ... of the directory; -EISDIR; -EINVAL for what can't be written as a file;
- * -ENXIO for a FIFO that nobody reads. */
+ * -ENXIO for a FIFO without a reader. */
 int newfile_open(const char *path, mode_t mode, unsigned flags, struct newfile *ret);
 
 /* Whether all was written, and is at PATH now: 0, -errno of the first failure (-EIO where stdio

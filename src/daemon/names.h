@@ -4,7 +4,7 @@
  * number of names, whatever processes come and go, and none that ever falls.
  *
  * A name gets a place when a process of that name has had a second of CPU time, if there is one:
- * one that nobody has, or else one whose processes are all gone. From then on what its processes
+ * a free one, or else one whose processes are all gone. From then on what its processes
  * have counts for it. "(other)" is the rest: of all other names, what a process had before its name
  * had a place, and after it was last seen. With the names that have lost their places all sum up
  * to the CPUs' busy time, exactly.

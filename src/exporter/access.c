@@ -44,7 +44,7 @@ static int parse_address(const struct access_options *o, struct failure *f, stru
 	return 0;
 }
 
-/* At most `size` - 1 bytes. What is secret is nobody else's to read. */
+/* At most `size` - 1 bytes. Secrets must not be readable by every user. */
 static int read_text(const char *option, const char *path, bool secret, char *to, size_t size,
 		     struct failure *f)
 {

@@ -100,7 +100,7 @@ static void on_answer(short events, void *data)
 		finish(f, (size_t)(newline - f->text));
 }
 
-/* One try: a socket in whose queue there is no place takes another in a moment. */
+/* One try; while the socket's queue is full, another in a moment. */
 static void on_dial(uint64_t now, void *data)
 {
 	struct fetch *f = data;

@@ -48,6 +48,7 @@ struct http {
 	unsigned n;
 	uint64_t count; /* of events */
 	struct request *waiting;
+	bool closing; /* the library can't end a connection that waits: none does any more */
 };
 
 /* The library's turn, and when it wants the next one. */
@@ -268,7 +269,7 @@ static enum MHD_Result answer(struct request *r, const char *url, const char *me
 		return reply(c, MHD_HTTP_OK, html, index_page, NULL, NULL);
 	if (strcmp(url, "/metrics") != 0)
 		return reply(c, MHD_HTTP_NOT_FOUND, plain, "see /metrics\n", NULL, NULL);
-	if (!r->answered)
+	if (!r->answered && !r->http->closing)
 		return wait_for_metrics(r);
 	if (!r->text)
 		return reply(c, MHD_HTTP_SERVICE_UNAVAILABLE, plain, "vmdesched does not answer\n",
@@ -292,7 +293,7 @@ static struct request *begin_request(struct http *h, struct MHD_Connection *conn
 	return r;
 }
 
-/* Called with the head alone first, then for each part of a body, which nobody wants. */
+/* Called with the head alone first, then for each part of a body, which is thrown away. */
 static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload,
 				  size_t *upload_size, void **state)
@@ -339,7 +340,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **s
 	*state = NULL;
 }
 
-/* Whoever has asked until now gets it. */
+/* For all requests that wait. */
 static void on_metrics(const char *text, void *data)
 {
 	struct http *h = data;
@@ -473,7 +474,8 @@ struct http *http_close(struct http *h)
 {
 	if (!h)
 		return NULL;
-	on_metrics(NULL, h); /* the library can't end a connection that waits */
+	h->closing = true;
+	on_metrics(NULL, h);
 	loop_unwatch(h->loop, &h->events);
 	loop_unwatch(h->loop, &h->listener);
 	loop_timer_remove(h->loop, &h->timeout);

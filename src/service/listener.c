@@ -80,7 +80,7 @@ static const char *kind(mode_t mode)
 	}
 }
 
-/* 0: nobody listens on it. */
+/* 0: no process listens on it. */
 static int probe(const struct sockaddr_un *address, struct failure *f)
 {
 	const char *path = address->sun_path;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A Unix socket at a path that people know. What a killed predecessor left there is taken over;
- * what somebody serves is left alone, and so is whatever isn't a socket: nothing but a dead socket
+ * A Unix socket at a well-known path. The socket of a killed predecessor is taken over; one that a
+ * process serves is left alone, and so is anything that isn't a socket: nothing but a dead socket
  * is ever removed.
  *
- * Whether a socket is dead, connect(2) says at once: ECONNREFUSED, where a stopped or busy server's
- * full queue gives EAGAIN. Two programs that start at the same time take turns by a lock on
- * PATH.lock, which is there only as long as one of them looks.
+ * connect(2) says at once whether a socket is dead: it gives ECONNREFUSED then, and EAGAIN where a
+ * stopped or busy server's queue is full. Two programs that start at the same time take turns by a
+ * lock on PATH.lock, which exists only while one of them looks.
  */
 #ifndef SERVICE_LISTENER_H
 #define SERVICE_LISTENER_H
@@ -23,7 +23,7 @@ struct listener {
 	ino_t ino;
 };
 
-/* -EADDRINUSE: somebody serves it, or is about to; -EEXIST: it is something else, or a socket of
+/* -EADDRINUSE: a process serves it, or is about to; -EEXIST: it is something else, or a socket of
  * which we can't say; -ENAMETOOLONG; -errno. Waits for at most 2 s. `mode` is exactly what the
  * socket gets; no other thread may make files meanwhile (umask). */
 int listener_open(const char *path, mode_t mode, struct failure *f, struct listener *ret);

@@ -3,10 +3,10 @@
  * What a daemon waits for, in one place: descriptors, times and signals. One thread, poll(2), no
  * descriptor of its own but one for signals, and no allocation once everything is watched.
  *
- * A turn waits, takes signals, calls each descriptor's function that has an event, then each
- * timer's that is due, once each. So nobody is served twice before everybody has been served once,
- * provided that a function does a bounded amount of work and never blocks; what is left to do gets
- * a timer that is due at once.
+ * A turn waits, takes signals, then calls the function of each descriptor that has an event and of
+ * each timer that is due, once each. So no peer is served twice before every other has been served
+ * once, provided that a function does a bounded amount of work and never blocks; for the rest of
+ * its work it sets a timer that is due at once.
  *
  * Watches and timers are the caller's memory. A function may remove any of them, its own too.
  */

@@ -182,12 +182,12 @@ static void on_client(short events, void *data)
 	if (idle(c))
 		receive(c);
 	else if (events & (POLLHUP | POLLERR))
-		drop(c, NULL); /* nobody is left to read the answer */
+		drop(c, NULL); /* no reader is left */
 	else if (c->out)
 		transmit(c);
 }
 
-/* The client who has had an answer to take for longest; NULL: nobody but `except`. */
+/* The client that has had an answer to take for longest, but for `except`; NULL: none. */
 static struct client *slowest(struct server *s, const struct client *except)
 {
 	struct client *found = NULL;

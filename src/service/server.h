@@ -2,12 +2,12 @@
 /*
  * Requests of one line and answers of one line over a stream socket, for many peers of which any
  * may be slow, silent or hostile. Never blocks. A peer costs at most one request in memory and one
- * answer; who has sent more waits in its own socket, and between two answers to one peer everybody
- * else who has asked gets one, and so do the loop's timers and signals.
+ * answer; what it has sent beyond that waits in its own socket. Between two answers to one peer,
+ * every other peer that has asked gets one, and the loop's timers and signals get their turn.
  *
- * Where there is no place for a new client, the oldest idle one goes: of the same user where that
- * user has as many as it may, else of the user who has the most. Deadlines are counted in rounds of
- * the loop, so that peers of a machine that was stopped for a minute aren't late when it goes on.
+ * Where there is no place for a new client, the oldest idle one goes: of the same user if that user
+ * has as many as it may, else of the user with the most. Deadlines are counted in rounds of the
+ * loop, so that the peers of a machine that was stopped for a minute aren't late when it continues.
  */
 #ifndef SERVICE_SERVER_H
 #define SERVICE_SERVER_H

@@ -184,6 +184,31 @@ static void a_silent_vmdesched_holds_nobody(void **state)
 	assert_int_equal(fake_start(&f.fake), 0);
 }
 
+/* The tear-down ends it with a request that waits and one that comes then. */
+static void it_ends_while_requests_wait(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int silent = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fds[2];
+
+	(void)state;
+	fake_stop(&f.fake);
+	strcpy(address.sun_path, f.fake.path);
+	assert_int_equal(bind(silent, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(silent, 8), 0);
+	fds[0] = dial();
+	fds[1] = dial();
+	ask(fds[0], "GET /metrics", "");
+	turns(5);
+	ask(fds[1], "GET /metrics", "");
+	f.http = http_close(f.http);
+	close(silent);
+	close(fds[0]);
+	close(fds[1]);
+	unlink(f.fake.path);
+	assert_int_equal(fake_start(&f.fake), 0);
+}
+
 static void without_descriptors_it_does_not_spin(void **state)
 {
 	struct rlimit before, few;
@@ -299,6 +324,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(idle_connections_make_place, open_exporter,
 						close_exporter),
 		cmocka_unit_test_setup_teardown(a_silent_vmdesched_holds_nobody, open_exporter,
+						close_exporter),
+		cmocka_unit_test_setup_teardown(it_ends_while_requests_wait, open_exporter,
 						close_exporter),
 		cmocka_unit_test_setup_teardown(without_descriptors_it_does_not_spin, open_exporter,
 						close_exporter),
