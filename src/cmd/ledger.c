@@ -477,17 +477,16 @@ static int put(struct measurement *m, const char *text, size_t size, struct fail
 static int make_report(const struct measurement *m, enum measure_reading from, struct failure *f,
 		       char **ret, size_t *ret_size)
 {
-	int err = 0;
 	double seconds = ns_to_s(m->at[MEASURE_NOW] - m->at[from]);
+	int err = 0;
 
 	out = open_memstream(ret, ret_size);
 	if (!out)
 		return -errno;
 	if (options.json)
-		if (options.json)
-			err = print_json(m, from, seconds, f);
-		else
-			print_table(m, from, seconds);
+		err = print_json(m, from, seconds, f);
+	else
+		print_table(m, from, seconds);
 	return fclose(out) || err ? -ENOMEM : 0;
 }
 
