@@ -172,15 +172,13 @@ static void test_every_allocation(void **state)
 	static struct pair p;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(guests); i++)
-		for (size_t j = 0; j < ARRAY_SIZE(hosts); j++) {
-			p.guest_size = put_rows(p.guest, sizeof(p.guest), guests[i].head,
-						guests[i].row);
-			p.host_size = put_rows(p.host, sizeof(p.host), hosts[j].head, hosts[j].row);
-			assert_true(p.guest_size < sizeof(p.guest));
-			assert_true(p.host_size < sizeof(p.host));
-			assert_true(torture(&p) > 15);
-		}
+	for (size_t i = 0; i < ARRAY_SIZE(guests); i++) {
+		p.guest_size = put_rows(p.guest, sizeof(p.guest), guests[i].head, guests[i].row);
+		p.host_size = put_rows(p.host, sizeof(p.host), hosts[i].head, hosts[i].row);
+		assert_true(p.guest_size < sizeof(p.guest));
+		assert_true(p.host_size < sizeof(p.host));
+		assert_true(torture(&p) > 15);
+	}
 }
 
 int main(void)
