@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the rows of a command's options say: to people (help) and to shells (completion). */
 #include "base/options.h"
+#include "base/text.h"
 #include "base/units.h"
 
 #include <stdio.h>
@@ -10,25 +11,6 @@
 
 #define HELP_AT	   25
 #define HELP_WIDTH 80
-
-/* Words from column HELP_AT on, the cursor being there. */
-static void print_wrapped(const char *text)
-{
-	int column = HELP_AT;
-
-	while (*text) {
-		int len = (int)strcspn(text, " ");
-
-		if (column > HELP_AT && column + 1 + len > HELP_WIDTH) {
-			printf("\n%*s", HELP_AT, "");
-			column = HELP_AT;
-		}
-		column += printf("%s%.*s", column > HELP_AT ? " " : "", len, text);
-		text += len;
-		text += strspn(text, " ");
-	}
-	putchar('\n');
-}
 
 static void default_number(const struct option_row *row, char *ret, size_t size)
 {
@@ -93,7 +75,7 @@ static void print_row(const struct option_row *row)
 	printf("  %-22s ", left);
 	if (strlen(left) > 22)
 		printf("\n%*s", HELP_AT, "");
-	print_wrapped(text);
+	text_wrap(text, HELP_AT, HELP_WIDTH, stdout);
 }
 
 void options_help(const struct command *c, const char *program)

@@ -84,3 +84,21 @@ void text_put(const char *text, FILE *to)
 		fwrite(n ? text : "?", 1, n ? n : 1, to);
 	}
 }
+
+void text_wrap(const char *text, int at, int width, FILE *to)
+{
+	int column = at;
+
+	while (*text) {
+		int len = (int)strcspn(text, " ");
+
+		if (column > at && column + 1 + len > width) {
+			fprintf(to, "\n%*s", at, "");
+			column = at;
+		}
+		column += fprintf(to, "%s%.*s", column > at ? " " : "", len, text);
+		text += len;
+		text += strspn(text, " ");
+	}
+	fputc('\n', to);
+}

@@ -6,6 +6,7 @@
 #include "doctor/doctor.h"
 #include "base/cleanup.h"
 #include "base/json_out.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "doctor/facts.h"
@@ -110,25 +111,6 @@ static bool in_colour(void)
 	return isatty(STDOUT_FILENO) && !(no && no[0]);
 }
 
-/* Words from column `at` on, the cursor being there, with line breaks before column WIDTH. */
-static void print_wrapped(const char *text, int at)
-{
-	int column = at;
-
-	while (*text) {
-		int len = (int)strcspn(text, " ");
-
-		if (column > at && column + 1 + len > WIDTH) {
-			printf("\n%*s", at, "");
-			column = at;
-		}
-		column += printf("%s%.*s", column > at ? " " : "", len, text);
-		text += len;
-		text += strspn(text, " ");
-	}
-	putchar('\n');
-}
-
 static const char *colour(enum severity s)
 {
 	return s == SEVERITY_SERIOUS ? "1;31" : s == SEVERITY_WARNING ? "33" : "36";
@@ -152,7 +134,7 @@ static void print_exam(const struct exam *e)
 {
 	print_word(e);
 	printf("%-*s ", FOUND_AT - ID_AT - 1, e->check->id);
-	print_wrapped(e->found, FOUND_AT);
+	text_wrap(e->found, FOUND_AT, WIDTH, stdout);
 	if (e->verdict == VERDICT_BAD && e->check->remedy)
 		printf("%*s-> %s\n", ID_AT, "", e->check->remedy);
 }
@@ -187,9 +169,9 @@ static void print_table(const struct diagnosis *d)
 static void explain(const struct check *c)
 {
 	printf("%s (%s, %s)\n%s.\n\n", c->id, c->group, severity_name(c->severity), c->title);
-	print_wrapped(c->why, 0);
+	text_wrap(c->why, 0, WIDTH, stdout);
 	printf("Source: ");
-	print_wrapped(c->source, (int)strlen("Source: "));
+	text_wrap(c->source, (int)strlen("Source: "), WIDTH, stdout);
 	if (c->remedy)
 		printf("\n    %s\n", c->remedy);
 }

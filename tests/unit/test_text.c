@@ -71,9 +71,23 @@ static void test_failures_are_cleaned(void **state)
 
 	(void)state;
 	failure_set(&f, -EINVAL, "no VM '%s'", "\033]0;owned\a\xe2\x80\xae");
-	assert_string_equal(f.text, "no VM '?]0;owned?" "?'");
+	assert_string_equal(f.text, "no VM '?]0;owned?"
+				    "?'");
 	failure_errno(&f, -ENOENT, "%s", "a\nb");
 	assert_string_equal(f.text, "a?b: No such file or directory");
+}
+
+static void test_wrapped(void **state)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	(void)state;
+	text_wrap("one two  three longest-word x", 2, 9, to);
+	fclose(to);
+	assert_string_equal(text, "one two\n  three\n  longest-word\n  x\n");
+	free(text);
 }
 
 int main(void)
@@ -81,6 +95,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cleaned_and_printed_alike),
 		cmocka_unit_test(test_failures_are_cleaned),
+		cmocka_unit_test(test_wrapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
