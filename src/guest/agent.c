@@ -245,7 +245,6 @@ static int begin(struct agent *agent, struct failure *f)
 
 	if (err)
 		return err;
-	agent_settle(agent); /* the source's first look at its clocks */
 	proc_each_id("/proc", seed_process, agent->account);
 	visit_cpus();
 	return start_figures(agent);
