@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest/agent.h"
 
-#include "base/options.h"
 #include "base/clock.h"
+#include "base/options.h"
 #include "base/proc.h"
 #include "base/units.h"
 
