@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest/agent.h"
 
-#include "base/options.h"
 #include "base/clock.h"
+#include "base/options.h"
 #include "base/proc.h"
 #include "base/units.h"
 
@@ -245,7 +245,6 @@ static int begin(struct agent *agent, struct failure *f)
 
 	if (err)
 		return err;
-	agent_settle(agent); /* the source's first look at its clocks */
 	proc_each_id("/proc", seed_process, agent->account);
 	visit_cpus();
 	return start_figures(agent);

@@ -38,7 +38,8 @@ static int parse_process(const json_t *o, struct lab_snapshot_process *ret)
 	json_int_t pid = json_integer_value(json_object_get(o, "pid"));
 	struct lab_snapshot_process p = {0};
 
-	if (!json_is_object(o) || pid < 0 || pid > INT_MAX)
+	/* Time whose owner is not known has a number below 0. */
+	if (!json_is_object(o) || pid < INT_MIN || pid > INT_MAX)
 		return -EBADMSG;
 	p.pid = (int)pid;
 	if (add_figures(o, &p) || add_figures(json_object_get(o, "children"), &p))

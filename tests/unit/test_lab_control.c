@@ -279,7 +279,8 @@ static void a_spoiled_snapshot_is_refused(void **state)
 		"{\"schema\":\"desched-agent/1\",\"totals\":{\"true_s\":1e99},\"processes\":[]}",
 		"{\"schema\":\"desched-agent/1\",\"totals\":{},\"processes\":{}}",
 		"{\"schema\":\"desched-agent/1\",\"totals\":{},\"processes\":[3]}",
-		"{\"schema\":\"desched-agent/1\",\"totals\":{},\"processes\":[{\"pid\":-3}]}",
+		"{\"schema\":\"desched-agent/"
+		"1\",\"totals\":{},\"processes\":[{\"pid\":-3000000000}]}",
 		("{\"schema\":\"desched-agent/1\",\"totals\":{},\"processes\":"
 		 "[{\"pid\":3,\"children\":{\"true_s\":[]}}]}"),
 	};
