@@ -25,7 +25,7 @@ static uint64_t time_for(uint64_t work, uint32_t speed, uint32_t pace)
 /* The guest's own pace; an idle tick is not slowed by ticks. */
 static uint32_t pace_of(const struct guest *g)
 {
-	return g->ticking ? DISPATCH_STRETCH_ONE : g->pace;
+	return g->ticking ? (uint32_t)DISPATCH_STRETCH_ONE : g->pace;
 }
 
 static void settle_cpu(struct sim *s, uint32_t cpu)
@@ -115,10 +115,8 @@ void engine_carry_out(struct sim *s)
 	for (uint32_t i = 0; i < c->n_dirty; i++)
 		arm_cpu(s, c->dirty[i]);
 	for (uint32_t i = 0; i < c->n_dirty_vms; i++) {
-		const struct core_vm *vm = &c->vms[c->dirty_vms[i]];
-
 		timer_set(&s->timers, engine_vm_timer(s, c->dirty_vms[i]),
-			  vm->skew_at < vm->limit_at ? vm->skew_at : vm->limit_at);
+			  core_timer_at(c, c->dirty_vms[i]));
 	}
 	core_changed_clear(c);
 }

@@ -33,7 +33,7 @@ size_t sim_bytes(const struct scenario *sc)
 
 	shape_of(sc, &shape);
 	bytes = core_bytes(&shape) + sizeof(struct sim);
-	bytes += timers_bytes(shape.vcpus + shape.cpus + shape.vms + 1);
+	bytes += timers_bytes(shape.vcpus + shape.cpus + shape.vms + shape.groups + 1);
 	bytes += shape.vcpus * (sizeof(struct guest) + sizeof(uint32_t));
 	bytes += shape.cpus * sizeof(struct sim_cpu) + shape.vms * sizeof(struct sim_vm);
 	for (uint32_t i = 0; i < sc->n_vms; i++) {
@@ -83,7 +83,7 @@ static void set_ticks(struct sim_vm *vm)
 	const struct vm_spec *spec = vm->spec;
 	double share;
 
-	vm->pace = DISPATCH_STRETCH_ONE;
+	vm->pace = (uint32_t)DISPATCH_STRETCH_ONE;
 	if (!spec->tick_hz || !spec->tick_cost)
 		return;
 	vm->tick_period = NS_PER_SEC / spec->tick_hz;
@@ -173,7 +173,8 @@ static int start(struct sim *s, uint64_t seed, uint32_t host, struct failure *f)
 		s->last_cpu[i] = CORE_NONE;
 	}
 	for (uint32_t i = 0; i < s->core->shape.cpus; i++)
-		s->cpus[i] = (struct sim_cpu){CORE_NONE, CORE_NONE, DISPATCH_STRETCH_ONE, 0};
+		s->cpus[i] = (struct sim_cpu){CORE_NONE, CORE_NONE, (uint32_t)DISPATCH_STRETCH_ONE,
+					      0};
 	for (uint32_t i = 0; i < s->core->n_vcpus; i++)
 		guest_vm(s, i)->row->begin(s, i);
 	timer_set(&s->timers, engine_host_timer(s), s->core->next_period);
@@ -203,7 +204,7 @@ static int allocate_timers(struct sim *s)
 
 	for (uint32_t i = 0; i < c->n_vms; i++)
 		timed |= c->vms[i].n > 1 || c->vms[i].metered;
-	return timers_init(&s->timers, engine_vm_timer(s, timed ? c->n_vms : 0));
+	return timers_init(&s->timers, engine_vm_timer(s, timed ? c->n_vms + c->n_groups : 0));
 }
 
 int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struct failure *f,

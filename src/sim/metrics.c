@@ -169,7 +169,7 @@ static void take_host(const struct sim *s, struct result *r)
 			 ledger_wall(&c->vcpus[i].ledger) == s->now - s->start &&
 			 !c->vcpus[i].ledger.backwards;
 	for (uint32_t i = 0; i < c->shape.cpus; i++) {
-		held += ns_to_s(c->cpus[i].held_ns);
+		held += core_smp(c) ? ns_to_s(c->held[i].ns) : 0;
 		switches += (double)c->cpus[i].switches;
 	}
 	for (uint32_t i = 0; i < c->n_domains; i++)
