@@ -64,20 +64,29 @@ struct core_config {
 
 extern const struct core_config core_defaults;
 
-/* What the host looks like: `cpus` in order, cut into domains of `domain_cpus`, caches of
- * `cache_cpus` and cores of `smt` threads; each of the three divides the one before, the last
- * domain may be smaller. */
+/* Where a CPU is. CPUs of one domain have numbers in a row, and in it those of one cache; which two
+ * are threads of a core is free. */
+struct core_site {
+	uint32_t domain;  /* from 0 on, without holes */
+	uint32_t cache;	  /* any number; another one in each domain */
+	uint32_t sibling; /* the other thread of its core, or CORE_NONE */
+};
+
 struct core_shape {
 	uint32_t cpus;
-	uint32_t domain_cpus;
-	uint32_t cache_cpus;
-	uint32_t smt; /* 1 or 2 */
+	uint32_t domains;
+	const struct core_site *sites; /* one a CPU; read by core_new() alone */
 	uint32_t vms;
 	uint32_t groups; /* not counting the host */
 	uint32_t vcpus;
 	bool nodes; /* domains are NUMA nodes: locality is accounted */
 	bool rebalance;
 };
+
+/* Sites of a regular host: domains of `domain` CPUs, the last of what is left, cut into caches of
+ * `cache`; with `threads` CPUs 2k and 2k + 1 are one core. */
+void core_sites_regular(struct core_site *sites, uint32_t cpus, uint32_t domain, uint32_t cache,
+			bool threads);
 
 enum core_where {
 	CORE_BLOCKED,
@@ -191,8 +200,16 @@ struct core_pool {
 	uint64_t limit_at; /* CORE_NEVER, or call core_vm_timer() then */
 };
 
+/* The CPUs of a CPU's cache are first .. end - 1. */
+struct core_near {
+	uint32_t sibling;
+	uint32_t first;
+	uint32_t end;
+};
+
 struct core_domain {
-	uint32_t first; /* CPUs first .. first + n - 1 */
+	double capacity; /* CPUs; less where threads share cores */
+	uint32_t first;	 /* CPUs first .. first + n - 1 */
 	uint32_t n;
 	bool look;		  /* for work for idle CPUs, at the end of what goes on */
 	uint32_t idle;		  /* CPUs without current and gang */
@@ -221,7 +238,10 @@ struct core {
 	struct entitle_node *tree;  /* 0: the host, then groups, then VMs */
 	struct pheap_node *vcpu_links, *gang_links;
 	struct tournament_entry *queue_nodes; /* memory of domains' `queues` */
+	struct core_near *near;		      /* one a CPU */
 	uint64_t *idle;			      /* bit per CPU */
+	uint64_t *whole;		      /* likewise: idle, and so is its sibling, if any */
+	bool threads;			      /* some CPUs have siblings */
 	uint32_t *scratch;		      /* one per CPU: CPUs that a gang takes */
 	uint32_t *freed;		      /* one per CPU: CPUs to find work for */
 	uint32_t *dirty;		      /* CPUs */
@@ -248,6 +268,7 @@ struct core {
 
 /* Bytes that core_new() will allocate. */
 size_t core_bytes(const struct core_shape *shape);
+/* -ENOMEM; -EINVAL if the sites are not in order. */
 int core_new(const struct core_config *config, const struct core_shape *shape, struct core **ret);
 struct core *core_free(struct core *c); /* NULL accepted; returns NULL */
 
@@ -307,6 +328,11 @@ static inline uint64_t core_timer_at(const struct core *c, uint32_t id)
 	if (id >= c->shape.vms)
 		return c->pools[id - c->shape.vms].limit_at;
 	return c->vms[id].skew_at < c->vms[id].limit_at ? c->vms[id].skew_at : c->vms[id].limit_at;
+}
+
+static inline bool core_same_cache(const struct core *c, uint32_t a, uint32_t b)
+{
+	return c->near[a].first == c->near[b].first;
 }
 
 /* SMP VMs are there, or may be. */

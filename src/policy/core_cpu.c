@@ -32,6 +32,27 @@ void core_leave(struct core *c, struct core_vcpu *v)
 	dispatch_leave(&c->domains[vm->domain].clock, v->vtime, vm->weight);
 }
 
+static bool bit_of(const uint64_t *bits, uint32_t cpu)
+{
+	return bits[cpu >> 6] >> (cpu & 63) & 1;
+}
+
+static void set_bit(uint64_t *bits, uint32_t cpu, bool to)
+{
+	bits[cpu >> 6] &= ~(UINT64_C(1) << (cpu & 63));
+	bits[cpu >> 6] |= (uint64_t)to << (cpu & 63);
+}
+
+/* A core is idle if both its threads are, or the only one. */
+static void set_whole(struct core *c, uint32_t cpu, uint32_t sibling, bool idle)
+{
+	bool whole = idle && (sibling == CORE_NONE || bit_of(c->idle, sibling));
+
+	set_bit(c->whole, cpu, whole);
+	if (sibling != CORE_NONE)
+		set_bit(c->whole, sibling, whole);
+}
+
 void core_set_idle(struct core *c, uint32_t cpu, uint64_t now, bool idle)
 {
 	uint64_t bit = UINT64_C(1) << (cpu & 63), *word = &c->idle[cpu >> 6];
@@ -42,16 +63,18 @@ void core_set_idle(struct core *c, uint32_t cpu, uint64_t now, bool idle)
 	core_domain_settle(d, now);
 	*word ^= bit;
 	d->idle += idle ? 1 : UINT32_MAX;
+	if (c->threads)
+		set_whole(c, cpu, c->near[cpu].sibling, idle);
 }
 
 /* Both threads of a core have the same speed: full while one of them runs alone. */
 static void set_smt_speeds(struct core *c, uint32_t cpu, uint64_t now)
 {
-	uint32_t sibling = cpu ^ 1, speed = (uint32_t)DISPATCH_STRETCH_ONE;
+	uint32_t sibling = c->near[cpu].sibling, speed = (uint32_t)DISPATCH_STRETCH_ONE;
 	struct core_cpu *p = &c->cpus[cpu], *q;
 
 	p->speed = speed;
-	if (sibling >= c->shape.cpus)
+	if (sibling == CORE_NONE)
 		return;
 	q = &c->cpus[sibling];
 	if (p->current != CORE_NONE && q->current != CORE_NONE)
@@ -66,7 +89,7 @@ static void set_smt_speeds(struct core *c, uint32_t cpu, uint64_t now)
 
 static void set_speeds(struct core *c, uint32_t cpu, uint64_t now)
 {
-	if (c->shape.smt == 2)
+	if (c->threads)
 		set_smt_speeds(c, cpu, now);
 }
 

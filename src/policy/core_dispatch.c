@@ -33,9 +33,7 @@ static bool may_enter(const struct core *c, uint32_t vcpu, uint32_t cpu)
 /* What it costs to move somebody from one CPU to another. */
 static uint64_t pull(const struct core *c, uint32_t from, uint32_t to)
 {
-	uint32_t cache = c->shape.cache_cpus;
-
-	return from / cache == to / cache ? c->config.pull : c->config.pull * PULL_FAR;
+	return core_same_cache(c, from, to) ? c->config.pull : c->config.pull * PULL_FAR;
 }
 
 static uint32_t head_of(const struct core *c, uint32_t cpu)
@@ -129,17 +127,13 @@ void core_refill(struct core *c, uint32_t cpu, uint64_t now)
 		core_take(c, cpu, v, now);
 }
 
-/* The first set bit of `bits` in [from, end), or CORE_NONE. With `pairs`, the first whose
- * neighbour is set too: an idle core. */
-static uint32_t next_idle(const uint64_t *bits, uint32_t from, uint32_t end, bool pairs)
+/* The first set bit of `bits` in [from, end), or CORE_NONE. */
+static uint32_t next_set(const uint64_t *bits, uint32_t from, uint32_t end)
 {
 	for (uint32_t w = from >> 6; from < end; w++, from = w << 6) {
 		uint64_t word = bits[w] & (UINT64_MAX << (from & 63));
 		uint32_t at;
 
-		if (pairs)
-			word &= ((bits[w] >> 1) & UINT64_C(0x5555555555555555)) |
-				((bits[w] << 1) & UINT64_C(0xaaaaaaaaaaaaaaaa));
 		if (!word)
 			continue;
 		at = (w << 6) + (uint32_t)__builtin_ctzll(word);
@@ -148,13 +142,12 @@ static uint32_t next_idle(const uint64_t *bits, uint32_t from, uint32_t end, boo
 	return CORE_NONE;
 }
 
-/* An idle CPU in [first, end), the nearest upwards from `near` first. */
-static uint32_t find_idle(const struct core *c, uint32_t first, uint32_t end, uint32_t near,
-			  bool pairs)
+/* One in [first, end), the nearest upwards from `near` first. */
+static uint32_t find_set(const uint64_t *bits, uint32_t first, uint32_t end, uint32_t near)
 {
-	uint32_t at = next_idle(c->idle, near, end, pairs);
+	uint32_t at = next_set(bits, near, end);
 
-	return at != CORE_NONE ? at : next_idle(c->idle, first, near, pairs);
+	return at != CORE_NONE ? at : next_set(bits, first, near);
 }
 
 /* An idle CPU for somebody who ran at `near`: there, in the same cache, in the domain; whole cores
@@ -162,18 +155,17 @@ static uint32_t find_idle(const struct core *c, uint32_t first, uint32_t end, ui
 static uint32_t idle_near(const struct core *c, uint32_t near)
 {
 	const struct core_domain *d = &c->domains[c->cpus[near].domain];
-	uint32_t first, end, at;
+	const struct core_near *n = &c->near[near];
+	uint32_t at;
 
 	if (!d->idle)
 		return CORE_NONE;
-	first = near - near % c->shape.cache_cpus;
-	end = first + c->shape.cache_cpus;
-	if (end > d->first + d->n)
-		end = d->first + d->n;
-	for (int pairs = c->shape.smt == 2; pairs >= 0; pairs--) {
-		at = find_idle(c, first, end, near, pairs);
+	for (int threads = !c->threads; threads <= 1; threads++) {
+		const uint64_t *bits = threads ? c->idle : c->whole;
+
+		at = find_set(bits, n->first, n->end, near);
 		if (at == CORE_NONE)
-			at = find_idle(c, d->first, d->first + d->n, near, pairs);
+			at = find_set(bits, d->first, d->first + d->n, near);
 		if (at != CORE_NONE)
 			return at;
 	}

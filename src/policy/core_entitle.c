@@ -10,17 +10,12 @@
 #define RATE_MOST	     64.0 /* CPUs a vCPU */
 #define RATE_ONE	     4294967296.0
 
-double core_capacity_of(const struct core *c, const struct core_domain *d)
-{
-	return c->shape.smt == 2 ? d->n * c->config.smt_speed : d->n;
-}
-
 double core_capacity(const struct core *c)
 {
 	double sum = 0;
 
 	for (uint32_t i = 0; i < c->n_domains; i++)
-		sum += core_capacity_of(c, &c->domains[i]);
+		sum += c->domains[i].capacity;
 	return sum;
 }
 
@@ -143,7 +138,7 @@ static void divide_domain(struct core *c, uint32_t domain)
 		part[n++].shares = fmax(node->rate, 1e-9);
 	}
 	entitle_link(part, n);
-	entitle_divide(part, n, core_capacity_of(c, &c->domains[domain]));
+	entitle_divide(part, n, c->domains[domain].capacity);
 	n = 1;
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		if (c->vms[i].domain == domain)

@@ -184,7 +184,6 @@ static inline void core_limit_check(struct core *c, uint32_t vm, uint64_t now)
 /* core_entitle.c, core_balance.c */
 void core_active(struct core *c, uint32_t vm, uint64_t now, int change);
 void core_draw(struct core *c, uint32_t vm, uint64_t now);
-double core_capacity_of(const struct core *c, const struct core_domain *d);
 double core_capacity(const struct core *c);
 void core_settle_into(struct core *c, struct core_vm *vm, uint32_t domain);
 void core_divide(struct core *c, uint64_t now);

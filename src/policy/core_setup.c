@@ -25,26 +25,23 @@ const struct core_config core_defaults = {
 	.smt_speed = 0.5,
 };
 
-static uint32_t domains_of(const struct core_shape *s)
-{
-	return (s->cpus + s->domain_cpus - 1) / s->domain_cpus;
-}
-
 /* Calls `part(pointer, count, size)` for each array of the core. */
 #define CORE_ARRAYS(c, s, part)                                                                    \
 	part((c)->vcpus, (s)->vcpus);                                                              \
 	part((c)->uses, (s)->vcpus);                                                               \
 	part((c)->vms, (s)->vms);                                                                  \
 	part((c)->cpus, (s)->cpus);                                                                \
-	part((c)->domains, domains_of(s));                                                         \
+	part((c)->domains, (s)->domains);                                                          \
 	part((c)->tree, core_nodes(s));                                                            \
-	part((c)->parts, domains_of(s) > 1 ? (s)->vms + 1 : 0);                                    \
+	part((c)->parts, (s)->domains > 1 ? (s)->vms + 1 : 0);                                     \
 	part((c)->pool_parts, (s)->groups ? (s)->vms : 0);                                         \
 	part((c)->gangs, (s)->vcpus > (s)->vms ? (s)->vms : 0);                                    \
 	part((c)->held, (s)->vcpus > (s)->vms ? (s)->cpus : 0);                                    \
 	part((c)->vcpu_links, (s)->vcpus);                                                         \
 	part((c)->queue_nodes, 2 * (s)->cpus);                                                     \
 	part((c)->gang_links, (s)->vms);                                                           \
+	part((c)->near, (s)->cpus);                                                                \
+	part((c)->whole, (s)->cpus / 64 + 1);                                                      \
 	part((c)->idle, (s)->cpus / 64 + 1);                                                       \
 	part((c)->scratch, (s)->cpus);                                                             \
 	part((c)->freed, (s)->cpus);                                                               \
@@ -52,7 +49,7 @@ static uint32_t domains_of(const struct core_shape *s)
 	part((c)->dirty_vms, (s)->vms + (s)->groups);                                              \
 	part((c)->dirty_bits, ((s)->vms + (s)->groups) / 64 + 1);                                  \
 	part((c)->pools, (s)->groups);                                                             \
-	part((c)->place_domains, domains_of(s));                                                   \
+	part((c)->place_domains, (s)->domains);                                                    \
 	part((c)->place_vms, (s)->vms)
 
 size_t core_bytes(const struct core_shape *shape)
@@ -66,26 +63,79 @@ size_t core_bytes(const struct core_shape *shape)
 	return sum;
 }
 
-static void set_up_cpus(struct core *c)
+void core_sites_regular(struct core_site *sites, uint32_t cpus, uint32_t domain, uint32_t cache,
+			bool threads)
 {
-	const struct core_shape *s = &c->shape;
+	for (uint32_t i = 0; i < cpus; i++)
+		sites[i] = (struct core_site){.domain = i / domain,
+					      .cache = i / cache,
+					      .sibling = threads && (i ^ 1) < cpus ? i ^ 1
+										   : CORE_NONE};
+}
+
+static bool in_order(const struct core_shape *s)
+{
+	for (uint32_t i = 0; i < s->cpus; i++) {
+		const struct core_site *at = &s->sites[i];
+		uint32_t before = i ? s->sites[i - 1].domain : 0, other = at->sibling;
+
+		if (at->domain < before || at->domain > before + (i != 0) ||
+		    at->domain >= s->domains)
+			return false;
+		if (other != CORE_NONE &&
+		    (other >= s->cpus || other == i || s->sites[other].sibling != i ||
+		     s->sites[other].domain != at->domain))
+			return false;
+	}
+	return s->cpus && s->sites[s->cpus - 1].domain == s->domains - 1;
+}
+
+/* CPUs from `i` on that share its domain and cache. */
+static uint32_t end_of_cache(const struct core_shape *s, uint32_t i)
+{
+	uint32_t end = i + 1;
+
+	while (end < s->cpus && s->sites[end].cache == s->sites[i].cache &&
+	       s->sites[end].domain == s->sites[i].domain)
+		end++;
+	return end;
+}
+
+static void set_up_cpus(struct core *c, const struct core_site *sites)
+{
+	struct core_shape *s = &c->shape;
+	uint32_t first = 0, end = 0;
 
 	for (uint32_t i = 0; i < s->cpus; i++) {
+		if (i == end) {
+			first = i;
+			end = end_of_cache(s, i);
+		}
+		c->near[i] = (struct core_near){sites[i].sibling, first, end};
+		c->threads |= sites[i].sibling != CORE_NONE;
 		c->cpus[i] = (struct core_cpu){.current = CORE_NONE,
 					       .gang = CORE_NONE,
 					       .queue = CORE_NONE,
 					       .last = CORE_NONE,
 					       .speed = (uint32_t)DISPATCH_STRETCH_ONE,
-					       .domain = i / s->domain_cpus};
+					       .domain = sites[i].domain};
 		c->idle[i >> 6] |= UINT64_C(1) << (i & 63);
+		c->whole[i >> 6] |= UINT64_C(1) << (i & 63);
 	}
-	for (uint32_t i = 0; i < c->n_domains; i++) {
+	s->sites = NULL;
+}
+
+static void set_up_domains(struct core *c)
+{
+	for (uint32_t i = 0, cpu = 0; i < c->n_domains; i++) {
 		struct core_domain *d = &c->domains[i];
 
-		*d = (struct core_domain){.first = i * s->domain_cpus,
-					  .gangs = CORE_NONE,
-					  .clock.base = DISPATCH_START};
-		d->n = s->cpus - d->first < s->domain_cpus ? s->cpus - d->first : s->domain_cpus;
+		*d = (struct core_domain){
+			.first = cpu, .gangs = CORE_NONE, .clock.base = DISPATCH_START};
+		for (; cpu < c->shape.cpus && c->cpus[cpu].domain == i; cpu++) {
+			d->n++;
+			d->capacity += c->near[cpu].sibling == CORE_NONE ? 1 : c->config.smt_speed;
+		}
 		d->idle = d->n;
 		d->queues = (struct tournament){&c->queue_nodes[2 * d->first], d->n};
 		tournament_init(&d->queues);
@@ -99,6 +149,10 @@ int core_new(const struct core_config *config, const struct core_shape *shape, s
 
 	if (failed)
 		return -ENOMEM;
+	if (!in_order(shape)) {
+		free(c);
+		return -EINVAL;
+	}
 #define GET(pointer, count) failed |= !((pointer) = lines_alloc((count) + 1, sizeof(*(pointer))))
 	CORE_ARRAYS(c, shape, GET);
 #undef GET
@@ -108,11 +162,12 @@ int core_new(const struct core_config *config, const struct core_shape *shape, s
 	}
 	c->config = *config;
 	c->shape = *shape;
-	c->n_domains = domains_of(shape);
+	c->n_domains = shape->domains;
 	c->next_period = CORE_NEVER;
 	c->tree[0] = (struct entitle_node){
 		.parent = ENTITLE_NONE, .shares = 1, .limit = ENTITLE_UNLIMITED};
-	set_up_cpus(c);
+	set_up_cpus(c, shape->sites);
+	set_up_domains(c);
 	*ret = c;
 	return 0;
 }
@@ -231,8 +286,8 @@ static bool all_alike(const struct core *c)
 static int place_all(struct core *c, uint32_t *ret_node)
 {
 	for (uint32_t i = 0; i < c->n_domains; i++)
-		c->place_domains[i] = (struct place_domain){
-			.cpus = c->domains[i].n, .capacity = core_capacity_of(c, &c->domains[i])};
+		c->place_domains[i] = (struct place_domain){.cpus = c->domains[i].n,
+							    .capacity = c->domains[i].capacity};
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		struct core_vm *vm = &c->vms[i];
 		struct place_vm *pv = &c->place_vms[i];

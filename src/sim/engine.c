@@ -72,12 +72,12 @@ static void arm_cpu(struct sim *s, uint32_t cpu)
 static uint64_t entry_cost(const struct sim *s, uint32_t cpu, uint32_t vcpu)
 {
 	const struct host_spec *h = &s->scenario->host;
-	uint32_t before = s->last_cpu[vcpu], cache = s->core->shape.cache_cpus;
+	uint32_t before = s->last_cpu[vcpu];
 	uint64_t cost = s->cpus[cpu].last == vcpu ? 0 : h->switch_cost;
 
 	if (before == cpu || before == CORE_NONE)
 		return cost;
-	return cost + (before / cache == cpu / cache ? h->refill_cost : h->refill_far);
+	return cost + (core_same_cache(s->core, before, cpu) ? h->refill_cost : h->refill_far);
 }
 
 /* Plays on the CPU what the core has put there. */

@@ -10,15 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint32_t domain_cpus(const struct host_spec *h)
+{
+	return h->cells == CELLS_HARD ? h->cell : h->cpus / h->nodes;
+}
+
 static void shape_of(const struct scenario *sc, struct core_shape *ret)
 {
 	const struct host_spec *h = &sc->host;
-	uint32_t node = h->cpus / h->nodes, cell = h->cell ? h->cell : node;
 
 	*ret = (struct core_shape){.cpus = h->cpus,
-				   .domain_cpus = h->cells == CELLS_HARD ? cell : node,
-				   .cache_cpus = cell,
-				   .smt = h->smt,
+				   .domains = h->cpus / domain_cpus(h),
 				   .vms = scenario_vms_per_host(sc),
 				   .groups = sc->n_groups,
 				   .vcpus = (uint32_t)scenario_vcpus_per_host(sc),
@@ -184,7 +186,10 @@ static int start(struct sim *s, uint64_t seed, uint32_t host, struct failure *f)
 
 static int allocate(struct sim *s)
 {
+	const struct host_spec *h = &s->scenario->host;
 	struct core_shape shape;
+	struct core_site *sites;
+	int err;
 
 	shape_of(s->scenario, &shape);
 	s->guests = lines_alloc(shape.vcpus, sizeof(*s->guests));
@@ -193,7 +198,15 @@ static int allocate(struct sim *s)
 	s->last_cpu = calloc(shape.vcpus, sizeof(*s->last_cpu));
 	if (!s->guests || !s->vms || !s->cpus || !s->last_cpu)
 		return -ENOMEM;
-	return core_new(&s->scenario->host.core, &shape, &s->core);
+	sites = calloc(h->cpus, sizeof(*sites));
+	if (!sites)
+		return -ENOMEM;
+	core_sites_regular(sites, h->cpus, domain_cpus(h), h->cell ? h->cell : domain_cpus(h),
+			   h->smt == 2);
+	shape.sites = sites;
+	err = core_new(&h->core, &shape, &s->core);
+	free(sites);
+	return err;
 }
 
 /* Skew needs siblings, a limit needs a budget: without either VMs have no timers. */
