@@ -4,7 +4,7 @@
 BUILD ?= build
 ASAN  ?= build-asan
 
-.PHONY: help all setup lab test check bench deb fuzz lint format clean
+.PHONY: help all setup lab test check bench mutants deb fuzz lint format clean
 
 help: ## show this text
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -23,6 +23,9 @@ test: setup ## build with gcc and clang, run every test, also under ASan and UBS
 
 bench: all ## measure what desched costs, against runs without it
 	@bench/run
+
+mutants: setup ## break the policy in small ways, one at a time: does a test notice? (an hour)
+	@scripts/mutants
 
 deb: ## build Debian packages into build-deb/, checked by lintian
 	@DESCHED_PURPOSES="build lab deb" scripts/setup

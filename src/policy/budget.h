@@ -3,7 +3,8 @@
  * Limits as budgets: a VM may run `quota` ns in each period of `period` ns; its vCPUs share that.
  *
  * What is overrun is a debt that the next periods pay, so that the long-run use is the quota to
- * within one overrun; what is left over is not kept. Integer-only and free of loops, for BPF.
+ * within one overrun; of what is left over, `keep` at most is kept: a VM that had to wait for a
+ * CPU at the end of a period makes up for it in the next. Integer-only and free of loops, for BPF.
  */
 #ifndef POLICY_BUDGET_H
 #define POLICY_BUDGET_H
@@ -14,6 +15,7 @@
 struct budget {
 	uint64_t quota;	 /* ns a period */
 	uint64_t period; /* ns; 0: no limit */
+	uint64_t keep;	 /* ns */
 	uint64_t began;	 /* ns: start of the present period, a multiple of `period` */
 	int64_t left;	 /* ns; negative: debt */
 };
@@ -31,7 +33,7 @@ static inline void budget_refresh(struct budget *b, uint64_t now)
 	if (periods > (UINT64_C(1) << 20))
 		periods = UINT64_C(1) << 20;
 	filled = b->left + (int64_t)(periods * b->quota);
-	b->left = filled > (int64_t)b->quota ? (int64_t)b->quota : filled;
+	b->left = filled > (int64_t)(b->quota + b->keep) ? (int64_t)(b->quota + b->keep) : filled;
 }
 
 static inline bool budget_exhausted(const struct budget *b)

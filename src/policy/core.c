@@ -8,7 +8,7 @@ void core_changed_clear(struct core *c)
 	for (uint32_t i = 0; i < c->n_dirty; i++)
 		c->cpus[c->dirty[i]].dirty = false;
 	for (uint32_t i = 0; i < c->n_dirty_vms; i++)
-		c->vms[c->dirty_vms[i]].dirty = false;
+		c->dirty_bits[c->dirty_vms[i] >> 6] = 0;
 	c->n_dirty = c->n_dirty_vms = 0;
 }
 
@@ -20,11 +20,7 @@ static void rejoin(struct core *c, struct core_vcpu *v, uint64_t now)
 	if (vm_row(vm)->skew && vm->n > 1)
 		v->progress = cosched_rejoin(v->progress, core_slowest(c, vm, now),
 					     c->config.skew_stop);
-	if (vm->realtime)
-		v->vtime = vm->budget.began + vm->budget.period;
-	else
-		v->vtime = dispatch_wake(v->vtime, c->domains[vm->domain].clock,
-					 c->config.wake_credit, vm->stretch);
+	core_place(c, v, now);
 	v->wants = true;
 	v->wanted = now;
 }
@@ -58,6 +54,8 @@ void core_block(struct core *c, uint64_t now, uint32_t vcpu, enum ledger_state s
 	if (!v->wants)
 		return;
 	v->wants = false;
+	if (ran && vm->n > 1)
+		core_charge(c, v->cpu, now);
 	core_active(c, v->vm, now, -1);
 	if (vm_gang(vm)) {
 		core_gang_block(c, vcpu, now, state);
@@ -66,11 +64,12 @@ void core_block(struct core *c, uint64_t now, uint32_t vcpu, enum ledger_state s
 	}
 	if (ran) {
 		v->where = CORE_BLOCKED;
-		if (!vm->metered && !vm->costopped && core_succeed(c, v->cpu, now, state))
+		if (!vm->metered && !vm->costopped && core_hand_over(c, v->cpu, now, state))
 			return;
 		core_stop(c, v->cpu, now, state);
 	} else if (v->where == CORE_QUEUED) {
 		core_dequeue(c, vcpu, now);
+		core_leave(c, v);
 	} else if (v->where == CORE_COSTOPPED) {
 		vm->costopped--;
 	}
@@ -89,16 +88,25 @@ static void rotate(struct core *c, uint32_t cpu, uint64_t now)
 {
 	struct core_cpu *p = &c->cpus[cpu];
 	const struct core_domain *d = domain_of(c, cpu);
-	uint64_t rival = core_vtime_now(c, cpu, now);
 	uint32_t current = p->current, next;
+	struct core_vcpu *v = &c->vcpus[current];
+	const struct core_vm *vm = &c->vms[v->vm];
+	uint64_t rival;
 
-	if (d->gangs != CORE_NONE && c->gang_links[d->gangs].key < rival) {
+	v->woken = 0;
+	core_draw(c, v->vm, now);
+	rival = core_vtime_now(c, cpu, now);
+
+	if (d->gangs != CORE_NONE &&
+	    (c->gang_links[d->gangs].key < rival || core_gang_owed(c, d->gangs, now))) {
 		core_preempt(c, cpu, now);
 		core_refill(c, cpu, now);
 		return;
 	}
 	next = core_best(c, cpu, rival);
 	if (next == CORE_NONE) {
+		if (v->ordered)
+			v->vtime = core_forgive(c, vm, v->vtime, vm->weight, now);
 		p->until = core_deadline(c, c->vcpus[current].vm, now);
 		core_mark_cpu(c, cpu);
 		return;
@@ -125,6 +133,10 @@ void core_expire(struct core *c, uint64_t now, uint32_t cpu)
 
 void core_vm_timer(struct core *c, uint64_t now, uint32_t vm)
 {
+	if (vm >= c->shape.vms) {
+		core_limit_pool(c, vm - c->shape.vms, now);
+		return;
+	}
 	if (c->vms[vm].skew_at <= now)
 		core_skew_check(c, vm, now);
 	if (c->vms[vm].limit_at <= now)
@@ -138,8 +150,8 @@ void core_settle(struct core *c, uint64_t now)
 
 		core_charge(c, i, now);
 		if (p->gang != CORE_NONE && p->current == CORE_NONE) {
-			p->held_ns += now - p->held_at;
-			p->held_at = now;
+			c->held[i].ns += now - c->held[i].at;
+			c->held[i].at = now;
 		}
 	}
 	for (uint32_t i = 0; i < c->n_vms; i++) {
@@ -155,11 +167,7 @@ void core_settle(struct core *c, uint64_t now)
 			c->vcpus[i].worst = now - v->wanted;
 	}
 	for (uint32_t i = 0; i < c->n_domains; i++) {
-		struct core_domain *d = &c->domains[i];
-
-		if (d->idle && d->waiting)
-			d->waste += now - d->waste_at;
-		d->waste_at = now;
+		core_domain_settle(&c->domains[i], now);
 	}
 }
 
@@ -170,6 +178,8 @@ void core_restart_counters(struct core *c, uint64_t now)
 		struct core_vcpu *v = &c->vcpus[i];
 
 		ledger_start(&v->ledger, now, v->ledger.state);
+		if (!vm_gang(&c->vms[v->vm]))
+			c->uses[i].run = c->uses[i].idle = 0;
 		v->worst = v->moves = 0;
 	}
 	for (uint32_t i = 0; i < c->n_vms; i++) {
@@ -180,7 +190,8 @@ void core_restart_counters(struct core *c, uint64_t now)
 	}
 	for (uint32_t i = 0; i < c->shape.cpus; i++) {
 		c->cpus[i].switches = 0;
-		c->cpus[i].held_ns = 0;
+		if (core_smp(c))
+			c->held[i].ns = 0;
 	}
 	for (uint32_t i = 0; i < c->n_domains; i++)
 		c->domains[i].waste = 0;

@@ -9,18 +9,54 @@
 
 #define GANGS_LOOKED_AT 8
 
-void core_gang_enqueue(struct core *c, uint32_t id)
+/* A gang counts in the clock as its vCPUs would. */
+static uint64_t weight_of(const struct core_vm *vm)
+{
+	return (uint64_t)vm->weight * vm->n;
+}
+
+void core_gang_enqueue(struct core *c, uint32_t id, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
 	struct core_domain *d = &c->domains[vm->domain];
 
-	d->gangs = pheap_insert(c->gang_links, d->gangs, id, vm->gang_vtime);
+	core_domain_settle(d, now);
+	if (!vm->realtime && !vm->gang_ordered) {
+		vm->gang_ordered = true;
+		dispatch_join(&d->clock, gang_of(c, vm)->vtime, weight_of(vm));
+	}
+	d->gangs = pheap_insert(c->gang_links, d->gangs, id, core_gang_key(c, vm));
 }
 
-void core_gang_dequeue(struct core *c, uint32_t id)
+/* A gang that had nothing to do, or was not allowed to, waits from now on. */
+void core_gang_enter(struct core *c, uint32_t id, uint64_t now)
+{
+	const struct core_vm *vm = &c->vms[id];
+	struct core_gang *g = &c->gangs[id];
+
+	if (vm->realtime)
+		g->vtime = vm->budget.began + vm->budget.period;
+	else
+		g->vtime = dispatch_enter(g->vtime, core_clock(&c->domains[vm->domain], now));
+	g->since = now;
+	core_gang_enqueue(c, id, now);
+}
+
+void core_gang_leave(struct core *c, uint32_t id)
+{
+	struct core_vm *vm = &c->vms[id];
+
+	if (!vm->gang_ordered)
+		return;
+	vm->gang_ordered = false;
+	dispatch_leave(&c->domains[vm->domain].clock, gang_of(c, vm)->vtime, weight_of(vm));
+}
+
+void core_gang_dequeue(struct core *c, uint32_t id, uint64_t now)
 {
 	struct core_domain *d = &c->domains[c->vms[id].domain];
 
+	core_domain_settle(d, now);
 	d->gangs = pheap_remove(c->gang_links, d->gangs, id);
 }
 
@@ -28,9 +64,18 @@ void core_gang_charge(struct core *c, uint32_t id, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
 
-	if (!vm->realtime)
-		vm->gang_vtime += dispatch_stretch(now - vm->gang_since, vm->stretch);
-	vm->gang_since = now;
+	if (vm->gang_ordered) {
+		struct core_domain *d = &c->domains[vm->domain];
+		uint64_t dt = now - gang_of(c, vm)->since,
+			 calm = core_calm(d, now) - gang_of(c, vm)->calm,
+			 vt = calm + dispatch_stretch(dt - calm, vm->stretch);
+
+		gang_of(c, vm)->calm += calm;
+		gang_of(c, vm)->vtime += vt;
+		d->clock.since += dt * vm->n;
+		dispatch_serve(&d->clock, vt, weight_of(vm));
+	}
+	gang_of(c, vm)->since = now;
 	for (uint32_t i = vm->first; i < vm->first + vm->n; i++)
 		core_charge(c, c->vcpus[i].cpu, now);
 }
@@ -39,15 +84,15 @@ static void hold(struct core *c, uint32_t cpu, uint32_t vm, uint64_t now)
 {
 	core_set_idle(c, cpu, now, false);
 	c->cpus[cpu].gang = vm;
-	c->cpus[cpu].held_at = now;
-	c->cpus[cpu].until = c->vms[vm].gang_until;
+	c->held[cpu].at = now;
+	c->cpus[cpu].until = c->gangs[vm].until;
 	core_mark_cpu(c, cpu);
 }
 
-static void unheld(struct core_cpu *p, uint64_t now)
+static void unheld(struct core *c, uint32_t cpu, uint64_t now)
 {
-	p->held_ns += now - p->held_at;
-	p->held_at = now;
+	c->held[cpu].ns += now - c->held[cpu].at;
+	c->held[cpu].at = now;
 }
 
 /* On the n CPUs in core->scratch, all idle. */
@@ -56,12 +101,15 @@ static void gang_start(struct core *c, uint32_t id, uint64_t now)
 	struct core_vm *vm = &c->vms[id];
 	struct core_domain *d = &c->domains[vm->domain];
 
-	core_gang_dequeue(c, id);
+	core_gang_dequeue(c, id, now);
 	vm->gang_on = true;
-	vm->gang_since = now;
-	vm->gang_until = core_deadline(c, id, now);
-	if (vm->gang_vtime > d->clock && !vm->realtime)
-		d->clock = vm->gang_vtime;
+	gang_of(c, vm)->since = gang_of(c, vm)->began = now;
+	gang_of(c, vm)->calm = core_calm(d, now);
+	gang_of(c, vm)->until = core_deadline(c, id, now);
+	if (vm->gang_ordered) {
+		d->clock.running += vm->n;
+		d->clock.since += now * vm->n;
+	}
 	for (uint32_t i = 0; i < vm->n; i++)
 		hold(c, c->scratch[i], id, now);
 	for (uint32_t i = 0; i < vm->n; i++) {
@@ -79,6 +127,13 @@ void core_gang_stop(struct core *c, uint32_t id, uint64_t now, bool requeue)
 
 	core_gang_charge(c, id, now);
 	vm->gang_on = false;
+	gang_of(c, vm)->ns += now - gang_of(c, vm)->began;
+	if (vm->gang_ordered) {
+		c->domains[vm->domain].clock.running -= vm->n;
+		c->domains[vm->domain].clock.since -= now * vm->n;
+	}
+	if (!requeue)
+		core_gang_leave(c, id);
 	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
 		struct core_vcpu *v = &c->vcpus[i];
 		struct core_cpu *p = &c->cpus[v->cpu];
@@ -87,22 +142,37 @@ void core_gang_stop(struct core *c, uint32_t id, uint64_t now, bool requeue)
 			core_stop(c, v->cpu, now, LEDGER_READY);
 			v->where = CORE_GANG;
 		} else {
-			unheld(p, now);
+			unheld(c, v->cpu, now);
 		}
 		p->gang = CORE_NONE;
 		core_set_idle(c, v->cpu, now, true);
 		core_mark_cpu(c, v->cpu);
 	}
 	if (requeue)
-		core_gang_enqueue(c, id);
+		core_gang_enqueue(c, id, now);
+}
+
+/* A gang that has waited until it is owed config.lag_bound: as it needs many CPUs at once, it is
+ * never behind all who hold them where these come and go. Its turn has come. */
+bool core_gang_owed(const struct core *c, uint32_t id, uint64_t now)
+{
+	const struct core_vm *vm = &c->vms[id];
+
+	return !vm->realtime &&
+	       now - gang_of(c, vm)->since > dispatch_stretch(c->config.lag_bound, vm->stretch);
 }
 
 /* True if the gang may take this CPU from whoever holds it. */
 static bool takeable(const struct core *c, const struct core_vm *vm, uint32_t cpu, uint64_t now)
 {
-	return !core_cpu_idle(&c->cpus[cpu]) &&
-	       dispatch_behind(vm->gang_vtime, core_vtime_now(c, cpu, now), c->config.granularity,
-			       vm->stretch);
+	uint64_t holder = core_vtime_now(c, cpu, now);
+
+	if (core_cpu_idle(&c->cpus[cpu]))
+		return false;
+	if (holder < DISPATCH_BASE || vm->realtime)
+		return core_gang_key(c, vm) < holder;
+	return core_gang_owed(c, (uint32_t)(vm - c->vms), now) ||
+	       dispatch_behind(core_gang_key(c, vm), holder, c->config.granularity, vm->stretch);
 }
 
 /* Collects CPUs for a gang in core->scratch: idle ones first, then single vCPUs', then gangs'.
@@ -139,42 +209,43 @@ static bool start_gang(struct core *c, uint32_t id, bool preempt, uint64_t now)
 	return true;
 }
 
-/* Starts the gang that is most behind if it is behind `rival`, preempting others. CPUs may be idle
- * afterwards: core_refill_domain(). */
-bool core_gang_try(struct core *c, uint32_t domain, uint64_t rival, uint64_t now)
-{
-	const struct core_domain *d = &c->domains[domain];
-
-	if (d->gangs == CORE_NONE || c->gang_links[d->gangs].key > rival)
-		return false;
-	return start_gang(c, d->gangs, true, now);
-}
-
-/* Starts the first gang that fits into the idle CPUs, of the few that are most behind and behind
- * `rival`. One that does not fit blocks no one. */
-static bool start_fitting(struct core *c, uint32_t domain, uint64_t rival, uint64_t now)
+/* Starts the first gang that can be started, of the few that are most behind, and behind `rival`:
+ * in idle CPUs, or with `preempt` also instead of others. One that cannot blocks no one. */
+static bool start_first(struct core *c, uint32_t domain, uint64_t rival, bool preempt, uint64_t now)
 {
 	struct core_domain *d = &c->domains[domain];
 	uint32_t passed[GANGS_LOOKED_AT], n = 0;
 	bool started = false;
 
-	while (!started && n < GANGS_LOOKED_AT && d->gangs != CORE_NONE &&
-	       c->gang_links[d->gangs].key <= rival) {
-		started = start_gang(c, d->gangs, false, now);
+	while (n < GANGS_LOOKED_AT && d->gangs != CORE_NONE) {
+		if (c->gang_links[d->gangs].key > rival &&
+		    !(preempt && core_gang_owed(c, d->gangs, now)))
+			break;
+		started = start_gang(c, d->gangs, preempt, now);
 		if (started)
 			break;
 		passed[n++] = d->gangs;
-		core_gang_dequeue(c, d->gangs);
+		core_gang_dequeue(c, d->gangs, now);
 	}
 	while (n)
-		core_gang_enqueue(c, passed[--n]);
+		core_gang_enqueue(c, passed[--n], now);
 	return started;
 }
 
-/* Finds work for all idle CPUs of a domain: whoever fits and is most behind. */
+/* Starts a gang that is behind `rival`, preempting others. CPUs may be idle afterwards:
+ * core_refill_domain(). */
+bool core_gang_try(struct core *c, uint32_t domain, uint64_t rival, uint64_t now)
+{
+	return start_first(c, domain, rival, true, now);
+}
+
+/* Finds work for all idle CPUs of a domain: the gang that is most behind, if those who hold the
+ * CPUs that it needs are all ahead of it; then whoever fits and is most behind. */
 void core_refill_domain(struct core *c, uint32_t domain, uint64_t now)
 {
 	const struct core_domain *d = &c->domains[domain];
+
+	core_gang_try(c, domain, tournament_least(&d->queues)->key, now);
 
 	for (uint32_t i = d->first; i < d->first + d->n && d->idle; i++) {
 		uint32_t v;
@@ -182,8 +253,8 @@ void core_refill_domain(struct core *c, uint32_t domain, uint64_t now)
 		if (!core_cpu_idle(&c->cpus[i]))
 			continue;
 		v = core_best(c, i, UINT64_MAX);
-		if (start_fitting(c, domain, v == CORE_NONE ? UINT64_MAX : c->vcpu_links[v].key,
-				  now)) {
+		if (start_first(c, domain, v == CORE_NONE ? UINT64_MAX : c->vcpu_links[v].key,
+				false, now)) {
 			i = d->first - 1;
 			continue;
 		}
@@ -199,7 +270,7 @@ void core_gang_wake(struct core *c, uint32_t vcpu, uint64_t now)
 	struct core_domain *d = &c->domains[vm->domain];
 
 	if (vm->gang_on) {
-		unheld(&c->cpus[v->cpu], now);
+		unheld(c, v->cpu, now);
 		core_run(c, v->cpu, vcpu, now);
 		return;
 	}
@@ -207,12 +278,8 @@ void core_gang_wake(struct core *c, uint32_t vcpu, uint64_t now)
 	core_state(c, v, now, LEDGER_READY);
 	if (vm->active > 1)
 		return;
-	if (vm->realtime)
-		vm->gang_vtime = vm->budget.began + vm->budget.period;
-	else
-		vm->gang_vtime = dispatch_wake(vm->gang_vtime, d->clock, c->config.wake_credit,
-					       vm->stretch);
-	core_gang_enqueue(c, v->vm);
+	vm->gang_woken = !vm->realtime && c->config.wake_credit;
+	core_gang_enter(c, v->vm, now);
 	if (d->gangs == v->vm && (c->config.wake_credit || d->idle >= vm->n) &&
 	    core_gang_try(c, vm->domain, UINT64_MAX, now))
 		core_refill_domain(c, vm->domain, now);
@@ -226,7 +293,7 @@ void core_gang_block(struct core *c, uint32_t vcpu, uint64_t now, enum ledger_st
 	if (v->where == CORE_RUNNING) {
 		core_gang_charge(c, v->vm, now);
 		core_stop(c, v->cpu, now, state);
-		c->cpus[v->cpu].held_at = now;
+		c->held[v->cpu].at = now;
 	} else {
 		core_state(c, v, now, state);
 	}
@@ -235,7 +302,8 @@ void core_gang_block(struct core *c, uint32_t vcpu, uint64_t now, enum ledger_st
 		return;
 	if (!vm->gang_on) {
 		if (!vm->exhausted)
-			core_gang_dequeue(c, v->vm);
+			core_gang_dequeue(c, v->vm, now);
+		core_gang_leave(c, v->vm);
 		return;
 	}
 	core_gang_stop(c, v->vm, now, false);
@@ -251,19 +319,24 @@ void core_gang_expire(struct core *c, uint32_t id, uint64_t now)
 
 	core_gang_charge(c, id, now);
 	core_limit_check(c, id, now);
-	if (!vm->gang_on || now < vm->gang_until)
+	if (!vm->gang_on || now < gang_of(c, vm)->until)
 		return;
+	vm->gang_woken = false;
+	if (vm->gang_ordered)
+		gang_of(c, vm)->vtime = core_forgive(c, vm, gang_of(c, vm)->vtime, weight_of(vm),
+						     now);
 	rival = tournament_least(&d->queues)->key;
 	if (d->gangs != CORE_NONE && c->gang_links[d->gangs].key < rival)
 		rival = c->gang_links[d->gangs].key;
-	if (rival < vm->gang_vtime) {
+	if (rival < core_gang_key(c, vm) ||
+	    (d->gangs != CORE_NONE && core_gang_owed(c, d->gangs, now))) {
 		core_gang_stop(c, id, now, true);
 		core_refill_domain(c, vm->domain, now);
 		return;
 	}
-	vm->gang_until = core_deadline(c, id, now);
+	gang_of(c, vm)->until = core_deadline(c, id, now);
 	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
-		c->cpus[c->vcpus[i].cpu].until = vm->gang_until;
+		c->cpus[c->vcpus[i].cpu].until = gang_of(c, vm)->until;
 		core_mark_cpu(c, c->vcpus[i].cpu);
 	}
 }

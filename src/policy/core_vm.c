@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What concerns a VM as a whole: the skew between its vCPUs (relaxed co-scheduling) and its
- * budget. Skew can only grow while one vCPU runs and a busy sibling does not, and then no faster
- * than time: the timer is set to the earliest instant at which a bound can be crossed, but not
- * sooner than one poll.
+ * The skew between the vCPUs of a VM (relaxed co-scheduling). Skew can only grow while one vCPU
+ * runs and a busy sibling does not, and then no faster than time: the timer is set to the earliest
+ * instant at which a bound can be crossed, but not sooner than one poll.
  */
 #include "policy/core_internal.h"
 
@@ -88,6 +87,7 @@ static uint32_t costop(struct core *c, uint32_t vcpu, uint64_t now)
 		core_stop(c, freed, now, LEDGER_COSTOP);
 	} else {
 		core_dequeue(c, vcpu, now);
+		core_leave(c, v);
 		core_state(c, v, now, LEDGER_COSTOP);
 	}
 	v->where = CORE_COSTOPPED;
@@ -105,8 +105,9 @@ static void costart(struct core *c, uint32_t vcpu, uint64_t now)
 	vm->costopped--;
 	v->where = CORE_BLOCKED;
 	if (!vm->realtime)
-		v->vtime = dispatch_wake(v->vtime, c->domains[vm->domain].clock,
-					 c->config.lag_bound, vm->stretch);
+		v->vtime = dispatch_enter(
+			v->vtime, core_clock(&c->domains[vm->domain], now) -
+					  dispatch_stretch(c->config.lag_bound, vm->stretch));
 	core_ready(c, vcpu, now, true);
 }
 
@@ -131,8 +132,10 @@ static void change_places(struct core *c, uint32_t leader, uint64_t now)
 		return;
 	s = &c->vcpus[slowest];
 	core_dequeue(c, slowest, now);
+	core_leave(c, s);
 	l->vtime = s->vtime;
 	s->vtime = vtime;
+	core_join(c, s);
 	core_enqueue(c, s->cpu, slowest, now);
 }
 
@@ -177,113 +180,4 @@ void core_skew_check(struct core *c, uint32_t id, uint64_t now)
 			costart(c, i, now);
 	}
 	set_skew_timer(c, id, next_look(c, vm, slowest, now));
-}
-
-/* Begins the budget's period that `now` is in. What runs is charged to the old one first. */
-void core_limit_refill(struct core *c, uint32_t id, uint64_t now)
-{
-	struct core_vm *vm = &c->vms[id];
-
-	if (!vm->budget.period || now < vm->budget.began + vm->budget.period)
-		return;
-	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
-		if (c->vcpus[i].where == CORE_RUNNING)
-			core_charge(c, c->vcpus[i].cpu, now);
-	}
-	budget_refresh(&vm->budget, now);
-}
-
-/* Moves one vCPU out of the way of an exhausted budget. Returns the CPU that is idle now. */
-static uint32_t hold_back(struct core *c, uint32_t vcpu, uint64_t now)
-{
-	struct core_vcpu *v = &c->vcpus[vcpu];
-	uint32_t freed = CORE_NONE;
-
-	if (!v->wants || v->where == CORE_LIMITED)
-		return CORE_NONE;
-	if (v->where == CORE_RUNNING) {
-		freed = v->cpu;
-		core_stop(c, freed, now, LEDGER_LIMITED);
-	} else if (v->where == CORE_QUEUED) {
-		core_dequeue(c, vcpu, now);
-	} else if (v->where == CORE_COSTOPPED) {
-		c->vms[v->vm].costopped--;
-	}
-	core_state(c, v, now, LEDGER_LIMITED);
-	v->where = CORE_LIMITED;
-	return freed;
-}
-
-static void exhaust(struct core *c, uint32_t id, uint64_t now)
-{
-	struct core_vm *vm = &c->vms[id];
-	bool gang = vm_gang(vm);
-	uint32_t n = 0;
-
-	vm->exhausted = true;
-	vm->limit_at = budget_ready_at(&vm->budget);
-	core_mark_vm(c, id);
-	if (vm->gang_on)
-		core_gang_stop(c, id, now, false);
-	else if (gang && vm->active)
-		core_gang_dequeue(c, id);
-	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
-		uint32_t cpu = hold_back(c, i, now);
-
-		if (cpu != CORE_NONE)
-			c->freed[n++] = cpu;
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (core_cpu_idle(&c->cpus[c->freed[i]]))
-			core_refill(c, c->freed[i], now);
-	}
-	if (gang)
-		core_refill_domain(c, vm->domain, now);
-}
-
-static void replenish(struct core *c, uint32_t id, uint64_t now)
-{
-	struct core_vm *vm = &c->vms[id];
-	bool gang = vm_gang(vm);
-
-	vm->exhausted = false;
-	vm->limit_at = CORE_NEVER;
-	core_mark_vm(c, id);
-	if (vm->realtime)
-		vm->gang_vtime = vm->budget.began + vm->budget.period;
-	if (gang && vm->active)
-		core_gang_enqueue(c, id);
-	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
-		struct core_vcpu *v = &c->vcpus[i];
-
-		if (v->where != CORE_LIMITED)
-			continue;
-		v->where = gang ? CORE_GANG : CORE_BLOCKED;
-		core_state(c, v, now, LEDGER_READY);
-		if (gang)
-			continue;
-		if (vm->realtime)
-			v->vtime = vm->budget.began + vm->budget.period;
-		else
-			v->vtime = dispatch_wake(v->vtime, c->domains[vm->domain].clock,
-						 c->config.wake_credit, vm->stretch);
-		core_ready(c, i, now, vm->realtime || c->config.wake_credit);
-	}
-	if (gang && vm->active && core_gang_try(c, vm->domain, UINT64_MAX, now))
-		core_refill_domain(c, vm->domain, now);
-}
-
-void core_limit_look(struct core *c, uint32_t id, uint64_t now)
-{
-	struct core_vm *vm = &c->vms[id];
-
-	core_limit_refill(c, id, now);
-	if (!vm->exhausted && budget_exhausted(&vm->budget)) {
-		exhaust(c, id, now);
-	} else if (vm->exhausted && !budget_exhausted(&vm->budget)) {
-		replenish(c, id, now);
-	} else if (vm->exhausted && vm->limit_at != budget_ready_at(&vm->budget)) {
-		vm->limit_at = budget_ready_at(&vm->budget);
-		core_mark_vm(c, id);
-	}
 }

@@ -36,18 +36,21 @@ static void sum_up(struct entitle_node *nodes, uint32_t n)
 {
 	for (uint32_t i = n; i-- > 0;) {
 		struct entitle_node *group = &nodes[i];
-		double demand = 0, floor = 0;
+		double demand = 0, used = 0, floor = 0;
 
 		if (group->child == ENTITLE_NONE) {
 			group->demand = min(group->demand, group->limit);
+			group->used = min(group->used, group->demand);
 			group->floor = min(group->reservation, group->demand);
 			continue;
 		}
 		for (uint32_t c = group->child; c != ENTITLE_NONE; c = nodes[c].next) {
 			demand += nodes[c].demand;
+			used += nodes[c].used;
 			floor += nodes[c].floor;
 		}
 		group->demand = min(demand, group->limit);
+		group->used = min(used, group->demand);
 		group->floor = min(max(floor, group->reservation), group->demand);
 	}
 }
@@ -91,26 +94,49 @@ static bool freeze(struct entitle_node *nodes, uint32_t first, double level)
 		if (node->frozen)
 			continue;
 		node->given = clamp(v, node->floor, node->demand);
-		if ((violation >= 0 && node->given > v) || (violation <= 0 && node->given < v))
-			any = node->frozen = true;
+		if ((violation < 0 || node->given <= v) && (violation > 0 || node->given >= v))
+			continue;
+		any = node->frozen = true;
+		if (node->given >= node->demand)
+			node->given = node->used;
 	}
 	return any;
 }
 
-/* What each child would be given if it alone demanded more. One that demands nothing now is rated
- * by its shares, so that it is not at a loss when it wakes. */
+/* The level if all have what they demand and something is left: where the one that would be the
+ * last to have enough would take all of it. */
+static double level_of_last(const struct entitle_node *nodes, const struct entitle_node *group,
+			    double left)
+{
+	uint32_t last = group->child;
+
+	for (uint32_t c = last; c != ENTITLE_NONE; c = nodes[c].next) {
+		if (nodes[c].demand * nodes[last].shares > nodes[last].demand * nodes[c].shares)
+			last = c;
+	}
+	return max(0, left + nodes[last].given) / nodes[last].shares;
+}
+
+/* At which rate each child is served while it wants to run: by its shares at the level of its
+ * siblings, so that those who demand little run as fast as those who demand all, for a shorter
+ * time. */
 static void set_rates(struct entitle_node *nodes, const struct entitle_node *group, double level)
 {
-	double shares = 0;
+	double left = group->rate;
+	bool slack = true;
 
-	for (uint32_t c = group->child; c != ENTITLE_NONE; c = nodes[c].next)
-		shares += nodes[c].shares;
+	for (uint32_t c = group->child; c != ENTITLE_NONE; c = nodes[c].next) {
+		left -= nodes[c].given;
+		slack &= nodes[c].frozen;
+	}
+	if (slack)
+		level = level_of_last(nodes, group, left);
 	for (uint32_t c = group->child; c != ENTITLE_NONE; c = nodes[c].next) {
 		struct entitle_node *node = &nodes[c];
 		double v = level * node->shares;
 
-		if (node->demand <= 0)
-			v = group->rate * node->shares / shares;
+		if (slack)
+			v = min(v, max(0, left + node->given));
 		node->rate = max(node->given, clamp(v, node->reservation, node->limit));
 	}
 }
@@ -126,11 +152,11 @@ static void divide_group(struct entitle_node *nodes, const struct entitle_node *
 		floors += nodes[c].floor;
 	for (uint32_t c = group->child; c != ENTITLE_NONE; c = nodes[c].next) {
 		nodes[c].frozen = false;
-		if (floors > group->given) /* admission was not asked: everyone a part */
-			nodes[c].floor *= group->given / floors;
+		if (floors > group->rate) /* admission was not asked: everyone a part */
+			nodes[c].floor *= group->rate / floors;
 	}
 	for (;;) {
-		p = pool_of(nodes, group->child, group->given);
+		p = pool_of(nodes, group->child, group->rate);
 		if (p.shares <= 0)
 			break;
 		level = max(0, p.capacity / p.shares);

@@ -35,8 +35,10 @@ struct entitle_node {
 	double limit;	    /* >= reservation */
 
 	double demand; /* in for VMs, out for groups: what can be used now */
+	double used;   /* likewise: what has been used lately, demand if not known */
 	double floor;  /* out: the part of the demand that is reserved */
-	double given;  /* out: the entitlement; never above demand or limit */
+	double given;  /* out: the entitlement; never above demand or limit. Of those who have all
+			* that  they demand what they use: they may wait for it, but not for more. */
 	double rate;   /* out: what it would be if this node alone demanded more; >= given */
 };
 

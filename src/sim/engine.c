@@ -25,7 +25,7 @@ static uint64_t time_for(uint64_t work, uint32_t speed, uint32_t pace)
 /* The guest's own pace; an idle tick is not slowed by ticks. */
 static uint32_t pace_of(const struct guest *g)
 {
-	return g->ticking ? DISPATCH_STRETCH_ONE : g->pace;
+	return g->ticking ? (uint32_t)DISPATCH_STRETCH_ONE : g->pace;
 }
 
 static void settle_cpu(struct sim *s, uint32_t cpu)
@@ -72,12 +72,12 @@ static void arm_cpu(struct sim *s, uint32_t cpu)
 static uint64_t entry_cost(const struct sim *s, uint32_t cpu, uint32_t vcpu)
 {
 	const struct host_spec *h = &s->scenario->host;
-	uint32_t before = s->last_cpu[vcpu], cache = s->core->shape.cache_cpus;
+	uint32_t before = s->last_cpu[vcpu];
 	uint64_t cost = s->cpus[cpu].last == vcpu ? 0 : h->switch_cost;
 
 	if (before == cpu || before == CORE_NONE)
 		return cost;
-	return cost + (before / cache == cpu / cache ? h->refill_cost : h->refill_far);
+	return cost + (core_same_cache(s->core, before, cpu) ? h->refill_cost : h->refill_far);
 }
 
 /* Plays on the CPU what the core has put there. */
@@ -115,10 +115,8 @@ void engine_carry_out(struct sim *s)
 	for (uint32_t i = 0; i < c->n_dirty; i++)
 		arm_cpu(s, c->dirty[i]);
 	for (uint32_t i = 0; i < c->n_dirty_vms; i++) {
-		const struct core_vm *vm = &c->vms[c->dirty_vms[i]];
-
 		timer_set(&s->timers, engine_vm_timer(s, c->dirty_vms[i]),
-			  vm->skew_at < vm->limit_at ? vm->skew_at : vm->limit_at);
+			  core_timer_at(c, c->dirty_vms[i]));
 	}
 	core_changed_clear(c);
 }

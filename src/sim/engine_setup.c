@@ -10,15 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint32_t domain_cpus(const struct host_spec *h)
+{
+	return h->cells == CELLS_HARD ? h->cell : h->cpus / h->nodes;
+}
+
 static void shape_of(const struct scenario *sc, struct core_shape *ret)
 {
 	const struct host_spec *h = &sc->host;
-	uint32_t node = h->cpus / h->nodes, cell = h->cell ? h->cell : node;
 
 	*ret = (struct core_shape){.cpus = h->cpus,
-				   .domain_cpus = h->cells == CELLS_HARD ? cell : node,
-				   .cache_cpus = cell,
-				   .smt = h->smt,
+				   .domains = h->cpus / domain_cpus(h),
 				   .vms = scenario_vms_per_host(sc),
 				   .groups = sc->n_groups,
 				   .vcpus = (uint32_t)scenario_vcpus_per_host(sc),
@@ -33,7 +35,7 @@ size_t sim_bytes(const struct scenario *sc)
 
 	shape_of(sc, &shape);
 	bytes = core_bytes(&shape) + sizeof(struct sim);
-	bytes += timers_bytes(shape.vcpus + shape.cpus + shape.vms + 1);
+	bytes += timers_bytes(shape.vcpus + shape.cpus + shape.vms + shape.groups + 1);
 	bytes += shape.vcpus * (sizeof(struct guest) + sizeof(uint32_t));
 	bytes += shape.cpus * sizeof(struct sim_cpu) + shape.vms * sizeof(struct sim_vm);
 	for (uint32_t i = 0; i < sc->n_vms; i++) {
@@ -83,7 +85,7 @@ static void set_ticks(struct sim_vm *vm)
 	const struct vm_spec *spec = vm->spec;
 	double share;
 
-	vm->pace = DISPATCH_STRETCH_ONE;
+	vm->pace = (uint32_t)DISPATCH_STRETCH_ONE;
 	if (!spec->tick_hz || !spec->tick_cost)
 		return;
 	vm->tick_period = NS_PER_SEC / spec->tick_hz;
@@ -173,7 +175,8 @@ static int start(struct sim *s, uint64_t seed, uint32_t host, struct failure *f)
 		s->last_cpu[i] = CORE_NONE;
 	}
 	for (uint32_t i = 0; i < s->core->shape.cpus; i++)
-		s->cpus[i] = (struct sim_cpu){CORE_NONE, CORE_NONE, DISPATCH_STRETCH_ONE, 0};
+		s->cpus[i] = (struct sim_cpu){CORE_NONE, CORE_NONE, (uint32_t)DISPATCH_STRETCH_ONE,
+					      0};
 	for (uint32_t i = 0; i < s->core->n_vcpus; i++)
 		guest_vm(s, i)->row->begin(s, i);
 	timer_set(&s->timers, engine_host_timer(s), s->core->next_period);
@@ -183,7 +186,10 @@ static int start(struct sim *s, uint64_t seed, uint32_t host, struct failure *f)
 
 static int allocate(struct sim *s)
 {
+	const struct host_spec *h = &s->scenario->host;
 	struct core_shape shape;
+	struct core_site *sites;
+	int err;
 
 	shape_of(s->scenario, &shape);
 	s->guests = lines_alloc(shape.vcpus, sizeof(*s->guests));
@@ -192,7 +198,15 @@ static int allocate(struct sim *s)
 	s->last_cpu = calloc(shape.vcpus, sizeof(*s->last_cpu));
 	if (!s->guests || !s->vms || !s->cpus || !s->last_cpu)
 		return -ENOMEM;
-	return core_new(&s->scenario->host.core, &shape, &s->core);
+	sites = calloc(h->cpus, sizeof(*sites));
+	if (!sites)
+		return -ENOMEM;
+	core_sites_regular(sites, h->cpus, domain_cpus(h), h->cell ? h->cell : domain_cpus(h),
+			   h->smt == 2);
+	shape.sites = sites;
+	err = core_new(&h->core, &shape, &s->core);
+	free(sites);
+	return err;
 }
 
 /* Skew needs siblings, a limit needs a budget: without either VMs have no timers. */
@@ -203,7 +217,7 @@ static int allocate_timers(struct sim *s)
 
 	for (uint32_t i = 0; i < c->n_vms; i++)
 		timed |= c->vms[i].n > 1 || c->vms[i].metered;
-	return timers_init(&s->timers, engine_vm_timer(s, timed ? c->n_vms : 0));
+	return timers_init(&s->timers, engine_vm_timer(s, timed ? c->n_vms + c->n_groups : 0));
 }
 
 int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struct failure *f,

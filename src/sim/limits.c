@@ -62,12 +62,12 @@ double limit_mmcn(unsigned servers, unsigned customers, double load)
 
 static double call_min(const double *a)
 {
-	return fmin(a[0], a[1]);
+	return isnan(a[0] + a[1]) ? NAN : fmin(a[0], a[1]);
 }
 
 static double call_max(const double *a)
 {
-	return fmax(a[0], a[1]);
+	return isnan(a[0] + a[1]) ? NAN : fmax(a[0], a[1]);
 }
 
 static double call_abs(const double *a)
@@ -168,13 +168,13 @@ static double factor(struct reader *r)
 
 static double term(struct reader *r)
 {
-	double v = factor(r);
+	double v = factor(r), by;
 
 	while (!r->err) {
 		if (accept(r, "*"))
 			v *= factor(r);
 		else if (accept(r, "/"))
-			v /= factor(r);
+			v = (by = factor(r)) != 0 ? v / by : NAN;
 		else
 			break;
 	}
@@ -210,9 +210,12 @@ static int comparison(struct reader *r)
 	return NONE;
 }
 
-/* Metrics that are not numbers (0 / 0) keep no condition. */
+/* What is no number, or infinite, keeps no condition: it was divided by zero, or there are no data.
+ */
 static bool holds(int how, double left, double right, double tolerance)
 {
+	if (!isfinite(left) || !isfinite(right) || !isfinite(tolerance))
+		return false;
 	switch (how) {
 	case EQUAL:
 		return fabs(left - right) <= tolerance;

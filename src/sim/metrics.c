@@ -169,7 +169,7 @@ static void take_host(const struct sim *s, struct result *r)
 			 ledger_wall(&c->vcpus[i].ledger) == s->now - s->start &&
 			 !c->vcpus[i].ledger.backwards;
 	for (uint32_t i = 0; i < c->shape.cpus; i++) {
-		held += ns_to_s(c->cpus[i].held_ns);
+		held += core_smp(c) ? ns_to_s(c->held[i].ns) : 0;
 		switches += (double)c->cpus[i].switches;
 	}
 	for (uint32_t i = 0; i < c->n_domains; i++)
@@ -318,9 +318,17 @@ static int select_metric(const struct vm_spec *vm, char **part, struct selector 
 	return 0;
 }
 
+static bool wants(const struct vm_result *vm)
+{
+	return vm->ledger.ns[LEDGER_RUN] || ledger_descheduled(&vm->ledger);
+}
+
 static int over_vms(const struct result *results, uint32_t n, const struct selector *sel,
 		    double *ret)
 {
+	bool of_wanting = sel->process < 0 &&
+			  (sel->metric == METRIC_DELAY || sel->metric == METRIC_LOCAL),
+	     wanted = false;
 	size_t total = 0, found = 0;
 	double *values;
 
@@ -335,6 +343,7 @@ static int over_vms(const struct result *results, uint32_t n, const struct selec
 
 			if (vm->section != sel->section)
 				continue;
+			wanted |= wants(vm);
 			values[found++] = sel->process < 0
 						  ? vm->values[sel->metric]
 						  : vm->processes[sel->process][sel->metric];
@@ -342,7 +351,7 @@ static int over_vms(const struct result *results, uint32_t n, const struct selec
 	}
 	*ret = aggregate(sel->how, values, found);
 	free(values);
-	return 0;
+	return n && (!found || (of_wanting && !wanted)) ? METRIC_NO_DATA : 0;
 }
 
 static int host_value(const struct result *results, uint32_t n, const char *name, double *ret)
@@ -355,6 +364,10 @@ static int host_value(const struct result *results, uint32_t n, const char *name
 	for (uint32_t i = 0; i < n; i++)
 		sum += results[i].host[metric];
 	*ret = n ? sum / n : 0;
+	for (uint32_t i = 0; i < n; i++) {
+		if (results[i].refused && metric != HOST_REFUSED)
+			return METRIC_NO_DATA;
+	}
 	return 0;
 }
 

@@ -93,8 +93,10 @@ void result_free(struct result *r);
  * The value of "NAME.METRIC", "NAME.METRIC.AGGREGATE", "NAME.PROCESS.METRIC[.AGGREGATE]",
  * "NAME.count", "NAME.vcpus" or "host.METRIC" over the results of `n` hosts. Aggregates over the
  * VMs of a section: mean (the default), min, max, sum, rms, spread ((max - min) / mean), distinct
- * (how many different values). -ENOENT if there is no such name.
+ * (how many different values). -ENOENT if there is no such name; METRIC_NO_DATA, with *ret 0, if
+ * nothing was measured: the host was refused, or for `delay` and `local` nobody wanted to run.
  */
+#define METRIC_NO_DATA 1
 int metric_value(const struct scenario *sc, const struct result *results, uint32_t n,
 		 const char *name, double *ret);
 

@@ -6,6 +6,7 @@
 #include "base/units.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -150,6 +151,7 @@ static int look_up(void *data, const char *name, double *ret)
 	const struct run *r = scope->run;
 	const char *colon = strchr(name, ':');
 	uint32_t v = scope->variant;
+	int err;
 
 	for (v = colon ? 0 : v; colon && v < r->n_variants; v++) {
 		if (strlen(r->names[v]) == (size_t)(colon - name) &&
@@ -161,8 +163,12 @@ static int look_up(void *data, const char *name, double *ret)
 	name = colon ? colon + 1 : name;
 	if (scope->names_only)
 		return metric_value(r->variants[v], NULL, 0, name, ret);
-	return metric_value(r->variants[v], run_results(r, v, scope->seed),
-			    r->variants[v]->host.hosts, name, ret);
+	err = metric_value(r->variants[v], run_results(r, v, scope->seed),
+			   r->variants[v]->host.hosts, name, ret);
+	if (err != METRIC_NO_DATA)
+		return err;
+	*ret = NAN; /* keeps no limit */
+	return 0;
 }
 
 static uint32_t times_of(const struct run *r, const struct limit *l)

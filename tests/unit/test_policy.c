@@ -40,7 +40,8 @@ static struct entitle_node node(uint32_t parent, double shares, double reservati
 				     .shares = shares,
 				     .reservation = reservation,
 				     .limit = limit,
-				     .demand = demand};
+				     .demand = demand,
+				     .used = demand};
 }
 
 #define HOST	 node(ENTITLE_NONE, 1, 0, ENTITLE_UNLIMITED, 0)
@@ -57,13 +58,13 @@ static void groups_share(void **state)
 	near(t[2].given, 1.0 / 6);
 	near(t[3].given, 1.0 / 6);
 	near(t[4].given, 2.0 / 3);
-	t[2].demand = t[3].demand = 1;
-	t[4].demand = 0;
+	t[2].demand = t[3].demand = t[2].used = t[3].used = 1;
+	t[4].demand = t[4].used = 0;
 	entitle_divide(t, 5, 1);
 	near(t[2].given, 0.5);
 	near(t[3].given, 0.5);
 	near(t[4].given, 0);
-	near(t[4].rate, 2.0 / 3); /* what it may count on when it wakes */
+	near(t[4].rate / t[1].rate, 2); /* by its shares when it wakes */
 }
 
 /* The fluid level by bisection: independent of the freezing in entitle.c. */
@@ -152,25 +153,53 @@ static void admission(void **state)
 
 static void virtual_time(void **state)
 {
-	uint64_t base = DISPATCH_BASE;
+	uint64_t base = DISPATCH_START, slow = DISPATCH_STRETCH_ONE * 3 / 2;
 
 	(void)state;
 	assert_int_equal(dispatch_stretch(1000, DISPATCH_STRETCH_ONE), 1000);
-	assert_int_equal(dispatch_stretch_of(1 << 18, 1), 4 * DISPATCH_STRETCH_ONE);
-	assert_int_equal(dispatch_stretch_of(1 << 18, 2), 8 * DISPATCH_STRETCH_ONE);
-	assert_int_equal(dispatch_stretch_of(4 << 20, 2),
-			 DISPATCH_STRETCH_ONE); /* one CPU at most */
+	assert_int_equal(dispatch_stretch(1000, slow), 1500);
+	assert_int_equal(dispatch_stretch_of(1 << 30, 1), 4 * DISPATCH_STRETCH_ONE);
+	assert_int_equal(dispatch_stretch_of(1 << 30, 2), 8 * DISPATCH_STRETCH_ONE);
+	assert_int_equal(dispatch_stretch_of(UINT64_C(4) << 32, 2), DISPATCH_STRETCH_ONE / 2);
 	assert_int_equal(dispatch_stretch_of(0, 0), DISPATCH_STRETCH_MAX);
-	/* A quarter of a CPU, 5 ms of credit: 20 ms of virtual time behind the clock, no more. */
-	assert_int_equal(dispatch_wake(base, base + 100 * MS, 5 * MS, 4 * DISPATCH_STRETCH_ONE),
-			 base + 80 * MS);
-	assert_int_equal(
-		dispatch_wake(base + 90 * MS, base + 100 * MS, 5 * MS, 4 * DISPATCH_STRETCH_ONE),
-		base + 90 * MS);
+	assert_int_equal(dispatch_weight(4 * DISPATCH_STRETCH_ONE), 16384);
+	assert_int_equal(dispatch_weight(DISPATCH_STRETCH_MAX), 1);
+	assert_int_equal(dispatch_enter(base + 90 * MS, base + 100 * MS), base + 100 * MS);
+	assert_int_equal(dispatch_enter(base + 110 * MS, base + 100 * MS), base + 110 * MS);
 	assert_true(dispatch_behind(10, 31, 5, 4 * DISPATCH_STRETCH_ONE));
 	assert_false(dispatch_behind(10, 30, 5, 4 * DISPATCH_STRETCH_ONE));
 	assert_int_equal(dispatch_rebase(base + 7, base + 5, base + 50), base + 52);
-	assert_int_equal(dispatch_rebase(base, base + 5, base), base);
+}
+
+/* The clock is the weighted average, whoever comes, goes, is served or weighs more. */
+static void domain_clock(void **state)
+{
+	struct dispatch_clock k = {.base = DISPATCH_START};
+	uint64_t base = k.base;
+
+	(void)state;
+	assert_int_equal(dispatch_now(&k, 5 * MS, true), base);
+	dispatch_join(&k, base + 100, 1);
+	assert_int_equal(dispatch_now(&k, 0, false), base + 100);
+	dispatch_join(&k, base + 200, 3);
+	assert_int_equal(dispatch_now(&k, 0, false), base + 175);
+	dispatch_serve(&k, 400, 1); /* 500 and 3 * 200 */
+	assert_int_equal(dispatch_now(&k, 0, false), base + 275);
+	dispatch_reweigh(&k, base + 200, 3, 1);
+	assert_int_equal(dispatch_now(&k, 0, false), base + 350);
+	dispatch_level(&k);
+	assert_int_equal(dispatch_now(&k, 0, false), base + 350);
+	dispatch_leave(&k, base + 500, 1);
+	assert_int_equal(dispatch_now(&k, 0, false), base + 200);
+	dispatch_leave(&k, base + 200, 1); /* the last leaves its time behind */
+	assert_int_equal(k.base, base + 200);
+	/* Two full CPUs that run since 10 and 20, at 30: 10 and 20 ns each, or 30 for two. */
+	dispatch_join(&k, base, 65536);
+	dispatch_join(&k, base, 65536);
+	k.running = 2;
+	k.since = 10 + 20;
+	assert_int_equal(dispatch_now(&k, 30, false), base + 15);
+	assert_int_equal(dispatch_now(&k, 30, true), base + 15);
 }
 
 static void budgets(void **state)
@@ -190,6 +219,10 @@ static void budgets(void **state)
 	budget_refresh(&b, 57 * MS);
 	assert_int_equal(b.left, 4 * (int64_t)MS); /* nothing is saved up */
 	assert_int_equal(b.began, 50 * MS);
+	b.keep = MS;
+	budget_refresh(&b, 60 * MS);
+	assert_int_equal(b.left, 5 * (int64_t)MS); /* but for this */
+	b.began = 50 * MS;
 	b.left = -9 * (int64_t)MS;
 	assert_int_equal(budget_ready_at(&b), 80 * MS);
 	b.period = 0;
@@ -403,12 +436,19 @@ static void idle_ticks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(groups_share), cmocka_unit_test(water_filling_is_fluid),
-		cmocka_unit_test(admission),	cmocka_unit_test(virtual_time),
-		cmocka_unit_test(budgets),	cmocka_unit_test(skew),
-		cmocka_unit_test(pairing_heap), cmocka_unit_test(tournament),
-		cmocka_unit_test(placement),	cmocka_unit_test(gap_of_five),
-		cmocka_unit_test(delivery),	cmocka_unit_test(resynchronization),
+		cmocka_unit_test(groups_share),
+		cmocka_unit_test(water_filling_is_fluid),
+		cmocka_unit_test(admission),
+		cmocka_unit_test(virtual_time),
+		cmocka_unit_test(domain_clock),
+		cmocka_unit_test(budgets),
+		cmocka_unit_test(skew),
+		cmocka_unit_test(pairing_heap),
+		cmocka_unit_test(tournament),
+		cmocka_unit_test(placement),
+		cmocka_unit_test(gap_of_five),
+		cmocka_unit_test(delivery),
+		cmocka_unit_test(resynchronization),
 		cmocka_unit_test(idle_ticks),
 	};
 

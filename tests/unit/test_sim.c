@@ -126,6 +126,31 @@ static void unknown_metric(void **state)
 	scenario_free(s);
 }
 
+/* Each would hold for the zeros of what was never measured. */
+static void no_data(void **state)
+{
+	static const char *const texts[] = {
+		"[vm a]\ncount=2\nreservation=0.6\n[limits]\nx = a.cpu <= 1\n",
+		"[vm a]\ncount=2\nreservation=0.6\n[limits]\nx = host.waste == 0\n",
+		"[vm a]\n[vm b]\nstart=100s\n[limits]\nx = b.delay <= 0.01\n",
+		"[vm a]\nworkload=idle\n[limits]\nx = a.local >= 0\n",
+	};
+	struct run_options o = {.seed = 1, .jobs = 1};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct scenario *s = parse(texts[i]);
+		struct failure f = {""};
+		struct run *r = NULL;
+
+		assert_int_equal(run_scenario(s, &o, &f, &r), 0);
+		if (r->broken != 1)
+			fail_msg("kept without data: %s", texts[i]);
+		run_free(r);
+		scenario_free(s);
+	}
+}
+
 static void too_large(void **state)
 {
 	struct run_options o = {.seed = 1, .jobs = 1};
@@ -162,6 +187,11 @@ static void conditions(void **state)
 		{"a.x < 3", false},
 		{"a.x <= 3", true},
 		{"0 / 0 == 0 within 5", false},
+		{"a.x / 0 > 1", false},
+		{"1 / (1 / 0) < 1", false},
+		{"max(0 / 0, 4) == 4", false},
+		{"min(2, 1 / 0) == 2", false},
+		{"1 == 1 within 1 / 0", false},
 		{"max(1, min(5, a.x)) == 3", true},
 		{"sqrt(16) > abs(-3)", true},
 	};
@@ -307,9 +337,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refusals),	  cmocka_unit_test(not_a_text),
-		cmocka_unit_test(unknown_metric), cmocka_unit_test(too_large),
-		cmocka_unit_test(conditions),	  cmocka_unit_test(closed_form),
-		cmocka_unit_test(same_bits),	  cmocka_unit_test(traces),
+		cmocka_unit_test(unknown_metric), cmocka_unit_test(no_data),
+		cmocka_unit_test(too_large),	  cmocka_unit_test(conditions),
+		cmocka_unit_test(closed_form),	  cmocka_unit_test(same_bits),
+		cmocka_unit_test(traces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,7 +201,7 @@ static bool may_expect_share(const struct sim *s, uint32_t id)
 		if (s->core->vms[i].migrations || cosched_rows[s->core->vms[i].cosched].gang)
 			return false;
 	}
-	return s->core->shape.smt == 1 && !s->core->n_groups &&
+	return !s->core->threads && !s->core->n_groups &&
 	       s->vms[id].spec->limit >= ENTITLE_UNLIMITED;
 }
 
@@ -237,7 +237,7 @@ static void check_vm(const struct sim *s, const struct result *r, uint32_t id)
 			    spec->limit * (1.01 + ns_to_s(k->limit_period) / ns_to_s(s->now)) +
 				    edge * spec->vcpus);
 	if (spec->reservation > 0 && always_busy(spec) && s->vms[id].pace == 65536 &&
-	    s->core->shape.smt == 1 && !cosched_rows[s->core->vms[id].cosched].gang)
+	    !s->core->threads && !cosched_rows[s->core->vms[id].cosched].gang)
 		assert_true(m[METRIC_CPU] >= spec->reservation * 0.99 - edge * spec->vcpus);
 	if (always_busy(spec) && may_expect_share(s, id))
 		assert_true(m[METRIC_CPU] >= 0.8 * least_share(s, id) - edge * spec->vcpus);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* What each VM is served by, some times a second: demand, entitlement, rate. */
+#include "policy/core_internal.h"
+
+#include <math.h>
+
+#define DIVIDE_AT_MOST_EVERY UINT64_C(1000000) /* ns */
+#define DEMAND_PERIODS	     25	  /* entitle_periods after which what was seen counts a third */
+#define ALWAYS		     0.98 /* of the time */
+#define RATE_MOST	     64.0 /* CPUs a vCPU */
+#define RATE_ONE	     4294967296.0
+
+double core_capacity(const struct core *c)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < c->n_domains; i++)
+		sum += c->domains[i].capacity;
+	return sum;
+}
+
+static void restretch(struct core *c, struct core_vm *vm, uint64_t now)
+{
+	uint64_t stretch = dispatch_stretch_of(vm->rate, vm_gang(vm) ? vm->n : vm->active);
+	uint32_t weight = dispatch_weight(stretch);
+	struct dispatch_clock *k = &c->domains[vm->domain].clock;
+
+	if (stretch == vm->stretch)
+		return;
+	if (vm->gang_on)
+		core_gang_charge(c, (uint32_t)(vm - c->vms), now);
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
+		struct core_vcpu *v = &c->vcpus[i];
+
+		if (v->where == CORE_RUNNING)
+			core_charge(c, v->cpu, now);
+		if (v->ordered)
+			dispatch_reweigh(k, v->vtime, vm->weight, weight);
+	}
+	if (vm->gang_ordered)
+		dispatch_reweigh(k, gang_of(c, vm)->vtime, (uint64_t)vm->weight * vm->n,
+				 (uint64_t)weight * vm->n);
+	vm->stretch = stretch;
+	vm->weight = weight;
+}
+
+/* A VM that has been active for longer than a slice may draw on its reservation, whatever it
+ * demanded lately. */
+static double drawn(const struct core *c, const struct core_vm *vm, uint64_t now)
+{
+	if (!vm->active || now - vm->busy_since < c->config.slice)
+		return 0;
+	return fmin(c->tree[vm->node].reservation, vm->active);
+}
+
+/* At the end of a slice: a reservation that was lent out comes back. */
+void core_draw(struct core *c, uint32_t id, uint64_t now)
+{
+	const struct core_vm *vm = &c->vms[id];
+
+	if (!c->uniform && c->tree[vm->node].demand < drawn(c, vm, now) &&
+	    now - c->divided >= DIVIDE_AT_MOST_EVERY)
+		core_divide(c, now);
+}
+
+/* `change` vCPUs more (or fewer) of the VM want to run. */
+void core_active(struct core *c, uint32_t id, uint64_t now, int change)
+{
+	struct core_vm *vm = &c->vms[id];
+
+	vm->active_ns += vm->active * (now - vm->active_at);
+	vm->idle_ns += vm->active ? 0 : now - vm->active_at;
+	vm->active_at = now;
+	if (!change)
+		return;
+	vm->active += (uint32_t)change;
+	if (vm->active == 1 && change > 0)
+		vm->busy_since = now;
+	if (c->uniform)
+		return;
+	restretch(c, vm, now);
+}
+
+/* What somebody would use who need not wait: of the time in which it ran or had nothing to do, the
+ * part in which it ran. Waiting says nothing about it. */
+static double demand_lately(const struct core *c, struct core_use *u, uint64_t run, uint64_t idle,
+			    bool active)
+{
+	u->ran = u->ran * c->kept + (float)(run - u->run);
+	u->idled = u->idled * c->kept + (float)(idle - u->idle);
+	u->run = run;
+	u->idle = idle;
+	return u->ran + u->idled > 0 ? u->ran / (u->ran + u->idled) : active;
+}
+
+static double demand_of_vcpu(struct core *c, uint32_t vcpu, uint64_t now)
+{
+	struct core_vcpu *v = &c->vcpus[vcpu];
+	const uint64_t *ns = v->ledger.ns;
+
+	ledger_advance(&v->ledger, now);
+	return demand_lately(c, &c->uses[vcpu], ns[LEDGER_RUN],
+			     ns[LEDGER_HALT] + ns[LEDGER_SWAPWAIT] + ns[LEDGER_WAIT], v->wants);
+}
+
+/* What the VM could use, in CPUs. */
+static double demand_of(struct core *c, struct core_vm *vm, uint64_t now)
+{
+	double sum = 0;
+
+	core_active(c, (uint32_t)(vm - c->vms), now, 0);
+	if (vm_gang(vm)) {
+		uint64_t on = vm->gang_on ? now - gang_of(c, vm)->began : 0;
+
+		sum = vm->n * demand_lately(c, &c->uses[vm->first], gang_of(c, vm)->ns + on,
+					    vm->idle_ns, vm->active);
+	}
+	for (uint32_t i = vm->first; !vm_gang(vm) && i < vm->first + vm->n; i++)
+		sum += demand_of_vcpu(c, i, now);
+	return fmax(sum, drawn(c, vm, now));
+}
+
+/* What the host's division promises may be more than a domain has: there its VMs are served by what
+ * they were promised, but reservations are kept. */
+static void divide_domain(struct core *c, uint32_t domain)
+{
+	struct entitle_node *part = c->parts;
+	uint32_t n = 1;
+
+	part[0] = (struct entitle_node){.parent = ENTITLE_NONE, .limit = ENTITLE_UNLIMITED};
+	for (uint32_t i = 0; i < c->n_vms; i++) {
+		const struct entitle_node *node = &c->tree[c->vms[i].node];
+
+		if (c->vms[i].domain != domain)
+			continue;
+		part[n] = *node;
+		part[n].parent = 0;
+		part[n++].shares = fmax(node->rate, 1e-9);
+	}
+	entitle_link(part, n);
+	entitle_divide(part, n, c->domains[domain].capacity);
+	n = 1;
+	for (uint32_t i = 0; i < c->n_vms; i++) {
+		if (c->vms[i].domain == domain)
+			c->vms[i].promised = part[n++].rate;
+	}
+}
+
+/* What the VM is served by: who always wants to run has no use for more than its vCPUs, and would
+ * only ever fall behind; who pauses makes up for it while it runs. */
+static double usable(const struct core *c, const struct core_vm *vm)
+{
+	double most = c->tree[vm->node].demand > ALWAYS * vm->n ? 1 : RATE_MOST;
+
+	return fmin(vm->promised, most * vm->n);
+}
+
+static double used_by(const struct core *c, const struct core_vm *vm)
+{
+	const struct entitle_node *node = &c->tree[vm->node];
+	double ran = 0;
+
+	if (c->span <= 0 || node->demand >= node->limit || node->demand <= node->reservation ||
+	    node->demand > ALWAYS * vm->n)
+		return node->demand;
+	if (vm_gang(vm))
+		return vm->n * (double)c->uses[vm->first].ran / c->span;
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++)
+		ran += (double)c->uses[i].ran;
+	return ran / c->span;
+}
+
+void core_divide(struct core *c, uint64_t now)
+{
+	if (c->uniform)
+		return;
+	c->kept = (float)(1 - fmin(1, (double)(now - c->divided) / DEMAND_PERIODS /
+					      (double)c->config.entitle_period));
+	c->span = c->span * c->kept + (double)(now - c->divided);
+	for (uint32_t i = 0; i < c->n_vms; i++) {
+		c->tree[c->vms[i].node].demand = demand_of(c, &c->vms[i], now);
+		c->tree[c->vms[i].node].used = used_by(c, &c->vms[i]);
+	}
+	entitle_divide(c->tree, core_nodes(&c->shape), core_capacity(c));
+	for (uint32_t i = 0; i < c->n_vms; i++)
+		c->vms[i].promised = c->tree[c->vms[i].node].rate;
+	for (uint32_t i = 0; c->n_domains > 1 && i < c->n_domains; i++)
+		divide_domain(c, i);
+	for (uint32_t i = 0; i < c->n_vms; i++) {
+		struct core_vm *vm = &c->vms[i];
+		double rate = c->tree[vm->node].rate;
+
+		vm->rate = (uint64_t)(usable(c, vm) * RATE_ONE);
+		if (vm->pool != CORE_NONE)
+			part_of(c, vm)->quota = (uint64_t)(rate * (double)c->config.limit_period);
+		restretch(c, vm, now);
+	}
+	c->divided = now;
+	c->divisions++;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Limits. A VM has a budget of its own if it is limited or real-time, and one for its part of the
+ * limited group (pool) it is in. A pool has one budget for all its members: it is used up by
+ * whoever wants to run. So that members share it by their rates when they want more than there is,
+ * each counts on its part of a period, and beyond that on what all of them will probably leave over
+ * (the pot). Whatever is exhausted holds VMs back until its next period.
+ */
+#include "policy/core_internal.h"
+
+static bool part_exhausted(const struct core *c, const struct core_vm *vm)
+{
+	return vm->pool != CORE_NONE && budget_exhausted(part_of(c, vm)) &&
+	       c->pools[vm->pool].pot <= 0;
+}
+
+static bool over(const struct core *c, const struct core_vm *vm)
+{
+	if (budget_exhausted(&vm->budget) || part_exhausted(c, vm))
+		return true;
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+		if (budget_exhausted(&c->pools[p].budget))
+			return true;
+	}
+	return false;
+}
+
+void core_limit_charge(struct core *c, struct core_vm *vm, uint64_t dt)
+{
+	if (vm->budget.period)
+		vm->budget.left -= (int64_t)dt;
+	if (vm->pool == CORE_NONE)
+		return;
+	if (part_of(c, vm)->left <= 0)
+		c->pools[vm->pool].pot -= (int64_t)dt;
+	part_of(c, vm)->left -= (int64_t)dt;
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
+		c->pools[p].budget.left -= (int64_t)dt;
+}
+
+/* One vCPU more, or fewer, of the VM runs. */
+void core_limit_running(struct core *c, const struct core_vm *vm, int change)
+{
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
+		c->pools[p].running += (uint32_t)change;
+}
+
+static bool due(const struct budget *b, uint64_t now)
+{
+	return b->period && now >= b->began + b->period;
+}
+
+static void charge_vm(struct core *c, const struct core_vm *vm, uint64_t now)
+{
+	for (uint32_t i = vm->first; vm->running && i < vm->first + vm->n; i++) {
+		if (c->vcpus[i].where == CORE_RUNNING)
+			core_charge(c, c->vcpus[i].cpu, now);
+	}
+}
+
+/* The VM after this one that is below `group` in the tree, or the first (CORE_NONE). */
+static uint32_t next_member(const struct core *c, uint32_t group, uint32_t node)
+{
+	uint32_t at = node == CORE_NONE ? group : node;
+
+	do {
+		if (c->tree[at].child != ENTITLE_NONE) {
+			at = c->tree[at].child;
+			continue;
+		}
+		while (at != group && c->tree[at].next == ENTITLE_NONE)
+			at = c->tree[at].parent;
+		if (at == group)
+			return CORE_NONE;
+		at = c->tree[at].next;
+	} while (at <= c->shape.groups);
+	return at;
+}
+
+#define FOR_MEMBERS(c, pool, node)                                                                 \
+	for (uint32_t node = next_member(c, (pool) + 1, CORE_NONE); node != CORE_NONE;             \
+	     node = next_member(c, (pool) + 1, node))
+
+static uint32_t vm_at(const struct core *c, uint32_t node)
+{
+	return node - 1 - c->shape.groups;
+}
+
+/* Begins the pool's period that `now` is in. What runs is charged to the old one first. */
+static void refill_pool(struct core *c, uint32_t pool, uint64_t now)
+{
+	struct core_pool *p = &c->pools[pool];
+
+	if (!due(&p->budget, now))
+		return;
+	FOR_MEMBERS(c, pool, node)
+	charge_vm(c, &c->vms[vm_at(c, node)], now);
+	budget_refresh(&p->budget, now);
+	p->pot = (int64_t)p->budget.quota -
+		 (int64_t)(c->tree[pool + 1].given * (double)p->budget.period);
+}
+
+/* Likewise all budgets of a VM. */
+void core_limit_refill(struct core *c, uint32_t id, uint64_t now)
+{
+	struct core_vm *vm = &c->vms[id];
+
+	bool pooled = vm->pool != CORE_NONE;
+
+	if (due(&vm->budget, now) || (pooled && due(part_of(c, vm), now)))
+		charge_vm(c, vm, now);
+	budget_refresh(&vm->budget, now);
+	if (pooled)
+		budget_refresh(part_of(c, vm), now);
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
+		refill_pool(c, p, now);
+}
+
+static uint64_t sooner(uint64_t until, const struct budget *b, uint32_t running, uint64_t now)
+{
+	uint64_t grant = budget_grant(b, running);
+
+	if (!b->period)
+		return until;
+	if (now + grant < until)
+		until = now + grant;
+	return b->began + b->period < until ? b->began + b->period : until;
+}
+
+/* Until when a vCPU of this VM may run before the core has to look again, `until` at most. */
+uint64_t core_limit_until(struct core *c, uint32_t id, uint64_t now, uint64_t until)
+{
+	const struct core_vm *vm = &c->vms[id];
+
+	core_limit_refill(c, id, now);
+	until = sooner(until, &vm->budget, vm->running, now);
+	if (vm->pool == CORE_NONE)
+		return until;
+	if (!budget_exhausted(part_of(c, vm))) {
+		until = sooner(until, part_of(c, vm), vm->running, now);
+	} else {
+		struct budget pot = c->pools[vm->pool].budget;
+
+		pot.left = c->pools[vm->pool].pot;
+		until = sooner(until, &pot, c->pools[vm->pool].running, now);
+	}
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
+		until = sooner(until, &c->pools[p].budget, c->pools[p].running, now);
+	return until;
+}
+
+/* Moves one vCPU out of the way of an exhausted budget. Its CPU, if idle now, is in core->freed. */
+static void hold_back(struct core *c, uint32_t vcpu, uint64_t now, uint32_t *n)
+{
+	struct core_vcpu *v = &c->vcpus[vcpu];
+
+	if (!v->wants || v->where == CORE_LIMITED)
+		return;
+	if (v->where == CORE_RUNNING) {
+		c->freed[(*n)++] = v->cpu;
+		core_stop(c, v->cpu, now, LEDGER_LIMITED);
+	} else if (v->where == CORE_QUEUED) {
+		core_dequeue(c, vcpu, now);
+		core_leave(c, v);
+	} else if (v->where == CORE_COSTOPPED) {
+		c->vms[v->vm].costopped--;
+	}
+	core_state(c, v, now, LEDGER_LIMITED);
+	v->where = CORE_LIMITED;
+}
+
+static void exhaust(struct core *c, uint32_t id, uint64_t now, uint32_t *n)
+{
+	struct core_vm *vm = &c->vms[id];
+
+	vm->exhausted = true;
+	if (vm->gang_on)
+		core_gang_stop(c, id, now, false);
+	else if (vm_gang(vm) && vm->active)
+		core_gang_dequeue(c, id, now);
+	if (vm_gang(vm))
+		core_gang_leave(c, id);
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++)
+		hold_back(c, i, now, n);
+	if (vm_gang(vm))
+		c->domains[vm->domain].look = true;
+}
+
+static void replenish(struct core *c, uint32_t id, uint64_t now)
+{
+	struct core_vm *vm = &c->vms[id];
+	bool gang = vm_gang(vm);
+
+	vm->exhausted = false;
+	if (gang && vm->active)
+		core_gang_enter(c, id, now);
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
+		struct core_vcpu *v = &c->vcpus[i];
+
+		if (v->where != CORE_LIMITED)
+			continue;
+		v->where = gang ? CORE_GANG : CORE_BLOCKED;
+		core_state(c, v, now, LEDGER_READY);
+		if (gang)
+			continue;
+		core_place(c, v, now);
+		core_ready(c, i, now, vm->realtime || c->config.wake_credit);
+	}
+	if (gang && vm->active && core_gang_try(c, vm->domain, UINT64_MAX, now))
+		core_refill_domain(c, vm->domain, now);
+}
+
+/* When the VM's own budgets have something left again. */
+static uint64_t ready_at(const struct core *c, const struct core_vm *vm)
+{
+	uint64_t at = CORE_NEVER, t;
+
+	if (budget_exhausted(&vm->budget))
+		at = budget_ready_at(&vm->budget);
+	if (!part_exhausted(c, vm))
+		return at;
+	t = part_of(c, vm)->began + part_of(c, vm)->period;
+	return at == CORE_NEVER || t > at ? t : at;
+}
+
+static void set_timer(struct core *c, uint32_t id, uint64_t at)
+{
+	if (c->vms[id].limit_at == at)
+		return;
+	c->vms[id].limit_at = at;
+	core_mark_vm(c, id);
+}
+
+static void look_at_vm(struct core *c, uint32_t id, uint64_t now, bool hold, uint32_t *n)
+{
+	struct core_vm *vm = &c->vms[id];
+
+	if (vm->pool != CORE_NONE)
+		budget_refresh(part_of(c, vm), now);
+	if (hold && !vm->exhausted && over(c, vm))
+		exhaust(c, id, now, n);
+	else if (!hold && vm->exhausted && !over(c, vm))
+		replenish(c, id, now);
+	set_timer(c, id, ready_at(c, vm));
+}
+
+/* A pool whose budget was used up, or has something left again. */
+static void look_at_pool(struct core *c, uint32_t pool, uint64_t now, bool hold, uint32_t *n)
+{
+	struct core_pool *p = &c->pools[pool];
+	bool exhausted = budget_exhausted(&p->budget);
+	uint64_t at = exhausted ? budget_ready_at(&p->budget) : CORE_NEVER;
+
+	if (p->limit_at != at) {
+		p->limit_at = at;
+		core_mark_vm(c, c->shape.vms + pool);
+	}
+	if (p->exhausted == exhausted || exhausted != hold)
+		return;
+	p->exhausted = exhausted;
+	FOR_MEMBERS(c, pool, node)
+	look_at_vm(c, vm_at(c, node), now, hold, n);
+}
+
+static void find_work(struct core *c, uint32_t n, uint64_t now)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (core_cpu_idle(&c->cpus[c->freed[i]]))
+			core_refill(c, c->freed[i], now);
+	}
+	for (uint32_t i = 0; i < c->n_domains; i++) {
+		if (c->domains[i].look)
+			core_refill_domain(c, i, now);
+		c->domains[i].look = false;
+	}
+}
+
+/* Those whose budgets are used up are held back, others let go. */
+void core_limit_look(struct core *c, uint32_t id, uint64_t now)
+{
+	struct core_vm *vm = &c->vms[id];
+
+	core_limit_refill(c, id, now);
+	for (int hold = 1; hold >= 0; hold--) {
+		uint32_t n = 0;
+
+		for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
+			look_at_pool(c, p, now, hold, &n);
+		look_at_vm(c, id, now, hold, &n);
+		if (hold)
+			find_work(c, n, now);
+	}
+}
+
+/* The timer of a pool. */
+void core_limit_pool(struct core *c, uint32_t pool, uint64_t now)
+{
+	uint32_t n = 0;
+
+	for (uint32_t p = pool; p != CORE_NONE; p = c->pools[p].up)
+		refill_pool(c, p, now);
+	for (uint32_t p = pool; p != CORE_NONE; p = c->pools[p].up)
+		look_at_pool(c, p, now, false, &n);
+}

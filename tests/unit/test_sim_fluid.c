@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random hosts against the fluid model (fluid.h): groups two and three deep, reservations, limits,
+ * light and heavy VMs of 1 to 16 vCPUs, under every co-scheduling row. What is exact in the ledgers
+ * is in test_sim_random.c, single situations in tests/sim.
+ *
+ * A heavy VM has work on all its vCPUs, always. A light one works and pauses in turns; what it uses
+ * lies between what it would use if it never waited, and what it uses if each of its threads is
+ * served at its fair share only while it works; what a heavy one has lies between the two ends that
+ * the light ones leave to it, or the average over moments. DESCHED_FLUID_ONE=N shows host N. The
+ * model is asked for both ends, and every VM has to lie between them, give or take 2 % of the host
+ * or 3 % of the end.
+ */
+#include "base/units.h"
+#include "fluid.h"
+#include "sim/metrics.h"
+#include "sim/random.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define VMS_MAX 16
+#define MOMENTS 100
+
+/* s: nobody who is entitled to 5 % of a CPU a vCPU, and is not limited, wants to run for longer
+ * than this without running. Gangs that need all CPUs at once are what takes longest. */
+#define LONGEST_WAIT 1.0
+
+struct vm {
+	double vcpus, shares, reservation, limit, load; /* load 0: always busy */
+	int group;
+	double low, high; /* CPUs, by the model */
+	double entitled;  /* CPUs, if it alone wanted more */
+	double speed;	  /* of a thread of it that works, if all do */
+};
+
+struct host {
+	int cpus, n_groups, n_vms, cosched;
+	struct {
+		int parent;
+		double shares, reservation, limit;
+	} groups[4];
+	struct vm vms[VMS_MAX];
+};
+
+enum { NONE, RELAXED, BALANCE, STRICT };
+static const char *const rows[] = {"none", "relaxed", "balance", "strict"};
+static bool show;
+static unsigned long hosts;
+static uint64_t rng;
+static char text[8192];
+static size_t used;
+
+static int pick(int n)
+{
+	return (int)(random_next(&rng) % (unsigned)n);
+}
+
+static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	used += (size_t)vsnprintf(text + used, sizeof(text) - used, format, ap);
+	va_end(ap);
+	assert_true(used < sizeof(text));
+}
+
+static void draw_groups(struct host *h, double *spare)
+{
+	h->n_groups = pick(2) ? 1 + pick(4) : 0;
+	for (int i = 0; i < h->n_groups; i++) {
+		h->groups[i].parent = i && pick(2) ? 1 + pick(i) : 0;
+		h->groups[i].shares = 100 * (1 + pick(20));
+		h->groups[i].limit = pick(4) ? FLUID_NONE : 0.25 * (1 + pick(8 * h->cpus));
+		h->groups[i].reservation = 0;
+		if (!h->groups[i].parent && !pick(4) && h->groups[i].limit >= h->cpus) {
+			h->groups[i].reservation = *spare * 0.2;
+			*spare *= 0.8;
+		}
+	}
+}
+
+static void draw_vm(struct host *h, struct vm *vm, double *spare)
+{
+	static const int ways[] = {1, 1, 1, 2, 2, 3, 4, 6, 8, 16};
+
+	vm->vcpus = ways[pick(10)];
+	while (vm->vcpus > h->cpus)
+		vm->vcpus = ceil(vm->vcpus / 2);
+	vm->group = h->n_groups && pick(3) ? 1 + pick(h->n_groups) : 0;
+	vm->shares = pick(3) ? 1000 * vm->vcpus : 100 * (1 + pick(40));
+	vm->load = pick(3) ? 0 : 0.02 * (1 + pick(20));
+	vm->limit = pick(5) ? FLUID_NONE : 0.05 * (1 + pick(20 * (int)vm->vcpus));
+	vm->reservation = 0;
+	if (!pick(5) && !vm->group && vm->limit >= vm->vcpus) {
+		vm->reservation = fmin(*spare * 0.3, vm->vcpus);
+		*spare -= vm->reservation;
+	}
+}
+
+static void draw_host(struct host *h)
+{
+	static const int sizes[] = {1, 2, 2, 3, 4, 6, 8, 12};
+	double spare;
+
+	memset(h, 0, sizeof(*h));
+	h->cpus = sizes[pick(8)];
+	h->cosched = pick(4);
+	spare = 0.9 * h->cpus;
+	draw_groups(h, &spare);
+	h->n_vms = 2 + pick(VMS_MAX - 2);
+	for (int i = 0; i < h->n_vms; i++)
+		draw_vm(h, &h->vms[i], &spare);
+}
+
+static void say_host(const struct host *h)
+{
+	used = 0;
+	say("[host]\ncpus=%d\ncosched=%s\n", h->cpus, rows[h->cosched]);
+	for (int i = 0; i < h->n_groups; i++) {
+		say("[group g%d]\nshares=%g\nreservation=%g\n", i + 1, h->groups[i].shares,
+		    h->groups[i].reservation);
+		if (h->groups[i].limit < FLUID_NONE)
+			say("limit=%g\n", h->groups[i].limit);
+		if (h->groups[i].parent)
+			say("parent=g%d\n", h->groups[i].parent);
+	}
+	for (int i = 0; i < h->n_vms; i++) {
+		const struct vm *vm = &h->vms[i];
+
+		say("[vm v%d]\nvcpus=%g\nshares=%g\nreservation=%.9g\n", i, vm->vcpus, vm->shares,
+		    vm->reservation);
+		if (vm->limit < FLUID_NONE)
+			say("limit=%g\n", vm->limit);
+		if (vm->group)
+			say("group=g%d\n", vm->group);
+		if (vm->load > 0)
+			say("workload=duty\nburst=%gms\nload=%g\n", 0.5 * (1 << pick(5)), vm->load);
+	}
+}
+
+/* The tree of a host whose VMs demand what `demand` says. */
+static int tree_of(const struct host *h, const double *demand, struct fluid_node *t)
+{
+	t[0] = (struct fluid_node){.shares = 1, .limit = FLUID_NONE};
+	for (int i = 0; i < h->n_groups; i++)
+		t[1 + i] = (struct fluid_node){.parent = h->groups[i].parent,
+					       .shares = h->groups[i].shares,
+					       .reservation = h->groups[i].reservation,
+					       .limit = h->groups[i].limit};
+	for (int i = 0; i < h->n_vms; i++)
+		t[1 + h->n_groups + i] = (struct fluid_node){.parent = h->vms[i].group,
+							     .shares = h->vms[i].shares,
+							     .reservation = h->vms[i].reservation,
+							     .limit = h->vms[i].limit,
+							     .demand = demand[i],
+							     .leaf = 1};
+	return 1 + h->n_groups + h->n_vms;
+}
+
+static double given_to(const struct host *h, const double *demand, int vm)
+{
+	struct fluid_node t[FLUID_NODES];
+
+	fluid_pour(t, tree_of(h, demand, t), h->cpus);
+	return t[1 + h->n_groups + vm].given;
+}
+
+/* How many threads of a VM work at an instant that nobody has chosen. */
+static double at_work(const struct vm *vm)
+{
+	double busy = vm->load, n = 0;
+
+	if (vm->load <= 0)
+		return vm->vcpus;
+	busy = fluid_closed(1, vm->load, vm->speed) / vm->speed;
+	for (int i = 0; i < vm->vcpus; i++)
+		n += random_unit(&rng) < busy;
+	return n;
+}
+
+/* Light VMs work at random: for a moment they want more than on average, and what a heavy one loses
+ * then nobody can give back to it. What is left to it is the average over many moments. */
+static void look_at_moments(struct host *h)
+{
+	double demand[VMS_MAX], sums[VMS_MAX] = {0};
+	struct fluid_node t[FLUID_NODES];
+
+	for (int k = 0; k < MOMENTS; k++) {
+		for (int i = 0; i < h->n_vms; i++)
+			demand[i] = at_work(&h->vms[i]);
+		fluid_pour(t, tree_of(h, demand, t), h->cpus);
+		for (int i = 0; i < h->n_vms; i++)
+			sums[i] += t[1 + h->n_groups + i].given / MOMENTS;
+	}
+	for (int i = 0; i < h->n_vms; i++) {
+		if (h->vms[i].load > 0)
+			continue;
+		h->vms[i].low = fmin(h->vms[i].low, sums[i]);
+		h->vms[i].high = fmax(h->vms[i].high, sums[i]);
+	}
+}
+
+/* Both ends for each VM. */
+static void ask_model(struct host *h)
+{
+	double full[VMS_MAX], slow[VMS_MAX];
+
+	for (int i = 0; i < h->n_vms; i++)
+		full[i] = slow[i] = h->vms[i].load > 0 ? h->vms[i].vcpus * h->vms[i].load
+						       : h->vms[i].vcpus;
+	for (int i = 0; i < h->n_vms; i++) {
+		struct vm *vm = &h->vms[i];
+		double kept = full[i];
+
+		full[i] = vm->vcpus;
+		vm->entitled = given_to(h, full, i);
+		full[i] = kept;
+		vm->speed = fmin(1, vm->entitled / vm->vcpus);
+		if (vm->load > 0)
+			slow[i] = fluid_closed(vm->vcpus, vm->load, vm->speed);
+	}
+	for (int i = 0; i < h->n_vms; i++) {
+		double a = given_to(h, full, i), b = given_to(h, slow, i);
+
+		h->vms[i].low = fmin(a, b);
+		h->vms[i].high = fmax(a, b);
+	}
+	look_at_moments(h);
+}
+
+static struct {
+	unsigned vms, off;
+	double worst, delay;
+} sum;
+
+/* What a gang may lose is in no fluid model: whoever fits goes first, and CPUs idle. Here it is
+ * only asked not to wait for ever. */
+static bool is_fluid(const struct host *h)
+{
+	return h->cosched != STRICT;
+}
+
+/* By itself, or by a group above it. */
+static bool is_limited(const struct host *h, const struct vm *vm)
+{
+	for (int g = vm->group; g; g = h->groups[g - 1].parent) {
+		if (h->groups[g - 1].limit < h->cpus)
+			return true;
+	}
+	return vm->limit < vm->vcpus;
+}
+
+static void judge_vm(const struct host *h, const struct vm *vm, const double *m, const char *who)
+{
+	double cpu = m[METRIC_CPU], by = fmax(0, fmax(vm->low - cpu, cpu - vm->high));
+	bool off = by > 0.02 * h->cpus && by > 0.03 * vm->low;
+
+	if (show)
+		printf("%s: %gx, load %g, %.4f CPUs, expected %.4f to %.4f, longest wait %.3f "
+		       "s%s\n",
+		       who, vm->vcpus, vm->load, cpu, vm->low, vm->high, m[METRIC_DELAY],
+		       off ? ", OFF" : "");
+	if (!is_limited(h, vm) && vm->entitled / vm->vcpus >= 0.05) {
+		sum.delay = fmax(sum.delay, m[METRIC_DELAY]);
+		if (m[METRIC_DELAY] > LONGEST_WAIT)
+			fail_msg("%s waits for %.3f s\n%s", who, m[METRIC_DELAY], text);
+	}
+	if (!is_fluid(h))
+		return;
+	sum.vms++;
+	sum.off += off;
+	sum.worst = fmax(sum.worst, by / h->cpus);
+	if (by > 0.05 * h->cpus && by > 0.05 * vm->low)
+		fail_msg("%s has %.4f CPUs, expected %.4f to %.4f\n%s", who, cpu, vm->low, vm->high,
+			 text);
+}
+
+static void judge(const struct host *h, const struct result *r, unsigned long seed)
+{
+	for (int i = 0; i < h->n_vms; i++) {
+		char who[64];
+
+		snprintf(who, sizeof(who), "host %lu (%s), v%d", seed, rows[h->cosched], i);
+		judge_vm(h, &h->vms[i], r->vms[i].values, who);
+	}
+}
+
+static void run_one(unsigned long seed)
+{
+	struct scenario *sc = NULL;
+	struct failure f = {0};
+	struct result r;
+	struct host h;
+	struct sim *s = NULL;
+
+	rng = random_stream(566, seed);
+	draw_host(&h);
+	say_host(&h);
+	if (show)
+		fputs(text, stdout);
+	if (scenario_parse(text, used, "fluid.ini", &f, &sc) || sim_new(sc, seed, 0, &f, &s))
+		fail_msg("%s\n%s", f.text, text);
+	ask_model(&h);
+	sim_run(s, 5 * NS_PER_SEC);
+	sim_restart_counters(s);
+	sim_run(s, 35 * NS_PER_SEC);
+	assert_int_equal(result_take(s, &r), 0);
+	judge(&h, &r, seed);
+	result_free(&r);
+	sim_free(s);
+	scenario_free(sc);
+}
+
+static void fluid(void **state)
+{
+	const char *one = getenv("DESCHED_FLUID_ONE");
+	unsigned long from = one ? strtoul(one, NULL, 10) : 0, n = one ? 1 : hosts;
+
+	(void)state;
+	show = one;
+	for (unsigned long i = from; i < from + n; i++)
+		run_one(i);
+	printf("%lu hosts, %u VMs, %u of them off by more than 2 %% of the host and 3 %% of their "
+	       "part, the worst by %.2f %% of the host; longest wait %.3f s\n",
+	       n, sum.vms, sum.off, 100 * sum.worst, sum.delay);
+	if (!one)
+		assert_true(sum.off <= sum.vms / 100);
+}
+
+/* test_sim_fluid [HOSTS] */
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(fluid)};
+
+	hosts = argc > 1 ? strtoul(argv[1], NULL, 10) : 300;
+	cmocka_set_message_output(CM_OUTPUT_STDOUT);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
