@@ -33,8 +33,8 @@ int command_usage(struct failure *f, const char *format, ...) __attribute__((for
  * commands that print until they are interrupted; the others are asked at their end. */
 int command_flush(struct failure *f);
 
-/* Says in `f` that standard output is lost, for the reason `err` (0: not known), and returns it. The
- * end of the command does not say so again. */
+/* Says in `f` that standard output is lost, for the reason `err` (0: not known), and returns it.
+ * The end of the command does not say so again. */
 int command_lost(struct failure *f, int err);
 
 /* Ends a program that isn't a command: `status`, or 1 and a line when standard output was lost. The

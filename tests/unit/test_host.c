@@ -105,8 +105,8 @@ static void vm_names(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char name[64] = "unset";
-		int err = vm_name_of_words(&(struct words){(char *)rows[i].words, rows[i].size}, name,
-					   sizeof(name));
+		int err = vm_name_of_words(&(struct words){(char *)rows[i].words, rows[i].size},
+					   name, sizeof(name));
 
 		assert_int_equal(err, rows[i].name ? 0 : -ENOENT);
 		assert_string_equal(name, rows[i].name ? rows[i].name : "unset");
