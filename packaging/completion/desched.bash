@@ -30,7 +30,6 @@ _desched() {
 	case $before in
 	-*)
 		_desched_words "${list[@]}" "$before"
-		[ ${#COMPREPLY[@]} = 0 ] || [ -n "${word##-*}" ] || COMPREPLY=()
 		[ ${#COMPREPLY[@]} = 0 ] || return
 		;;
 	esac

@@ -10,6 +10,7 @@
 #include "correct/formats.h"
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/units.h"
 #include "recording/frame.h"
 #include "recording/recording.h"
@@ -23,8 +24,6 @@
 #include <unistd.h>
 
 /* Running out of memory is a result, not the end of the program. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 static const char magic[] = {'D', 'E', 'S', 'C', 'H', 'R', 'E', 'C'};
 

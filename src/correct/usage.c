@@ -2,6 +2,7 @@
 #include "correct/usage.h"
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -11,8 +12,6 @@
 #include <string.h>
 
 /* Running out of memory is a result, not the end of the program. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 #define NAME_SIZE  128
 #define NAMES_MAX  65536

@@ -88,7 +88,10 @@ static struct seen *make_seen(struct names *n, const struct account_process *p)
 		s->unaccounted = p->own.unaccounted;
 	}
 	HASH_ADD(hh, n->seen, id, sizeof(s->id), s);
-	return s;
+	if (s->hh.tbl)
+		return s;
+	free(s);
+	return NULL;
 }
 
 /* A process's counter has come to `now`. */

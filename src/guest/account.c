@@ -146,9 +146,12 @@ static struct account_process *new_process(struct account *a, pid_t pid, pid_t p
 	p->parent = parent;
 	p->parent_id = ancestor ? ancestor->id : 0;
 	p->id = ++a->next_id;
-	p->hashed = true;
 	HASH_ADD_INT(a->processes, pid, p);
-	return p;
+	p->hashed = p->hh.tbl;
+	if (p->hashed)
+		return p;
+	free(p);
+	return NULL;
 }
 
 static void set_comm(char *to, const char *from)
@@ -179,7 +182,13 @@ static struct account_task *new_task(struct account *a, pid_t tid, struct accoun
 {
 	struct account_task *t = p ? calloc(1, sizeof(*t)) : NULL;
 
-	if (!t) {
+	if (t) {
+		t->tid = tid;
+		HASH_ADD_INT(a->tasks, tid, t);
+		t->hashed = t->hh.tbl;
+	}
+	if (!t || !t->hashed) {
+		free(t);
 		a->counters.no_room++;
 		if (p && !p->n_tasks)
 			bury_process(a, p);
@@ -189,12 +198,9 @@ static struct account_task *new_task(struct account *a, pid_t tid, struct accoun
 		set_comm(p->comm, comm);
 	p->n_tasks++;
 	p->n_live++;
-	t->tid = tid;
 	t->process = p;
-	t->hashed = true;
 	cgroup_enter(t, cgroup_of_parent(a, p));
 	set_comm(t->comm, comm);
-	HASH_ADD_INT(a->tasks, tid, t);
 	return t;
 }
 

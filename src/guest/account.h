@@ -21,12 +21,13 @@
 #ifndef GUEST_ACCOUNT_H
 #define GUEST_ACCOUNT_H
 
+#include "base/hash.h"
+
 #include <desched/ledger.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <uthash.h>
 
 #define ACCOUNT_COMM_SIZE   64
 #define ACCOUNT_CGROUPS_MAX 1024u  /* beyond: the oldest that is empty goes to "(other)" */

@@ -34,12 +34,14 @@ static struct account_cgroup *make(struct account *a, const char *path)
 
 	if (c)
 		c->path = strdup(path);
-	if (!c || !c->path) {
-		free(c);
-		return NULL;
-	}
-	HASH_ADD_KEYPTR(hh, a->cgroups, c->path, strlen(c->path), c);
-	return c;
+	if (c && c->path)
+		HASH_ADD_KEYPTR(hh, a->cgroups, c->path, strlen(c->path), c);
+	if (c && c->hh.tbl)
+		return c;
+	if (c)
+		free(c->path);
+	free(c);
+	return NULL;
 }
 
 static void drop(struct account *a, struct account_cgroup *c)

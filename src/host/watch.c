@@ -2,6 +2,7 @@
 #include "host/watch.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "host/finder.h"
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <uthash.h>
 
 #define SETTLE_NS    (2 * NS_PER_SEC)  /* after a change a process is looked into every round */
 #define LOOK_LATE_NS (10 * NS_PER_SEC) /* and ever after at this distance */
@@ -161,13 +161,15 @@ static struct process *add(struct watch *w, pid_t pid)
 {
 	struct process *p = calloc(1, sizeof(*p));
 
-	if (!p) {
-		w->failures++;
-		return NULL;
+	if (p) {
+		p->pid = pid;
+		HASH_ADD_INT(w->processes, pid, p);
+		if (p->hh.tbl)
+			return p;
 	}
-	p->pid = pid;
-	HASH_ADD_INT(w->processes, pid, p);
-	return p;
+	free(p);
+	w->failures++;
+	return NULL;
 }
 
 /* The process that has this inode now: the one that we know, or another one of its number. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "screen/annotate.h"
 
+#include "base/hash.h"
 #include "base/proc.h"
 
 #include <limits.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <uthash.h>
 
 #define CGROUP_SIZE    4096
 #define COMMAND_SIZE   256 /* of a command line, that much is shown */
@@ -107,7 +107,11 @@ static json_t *user_name(struct annotator *a, uid_t uid)
 	u->uid = uid;
 	u->name = text_json(name);
 	HASH_ADD(hh, a->users, uid, sizeof(u->uid), u);
-	return json_incref(u->name);
+	if (u->hh.tbl)
+		return json_incref(u->name);
+	json_decref(u->name);
+	free(u);
+	return text_json(name);
 }
 
 /* The words of its command line; what it calls itself where it has none, as kernel threads. */
@@ -160,6 +164,10 @@ static struct known_process *look_up(struct annotator *a, int pid, int64_t id)
 		k->pid = pid;
 		k->id = id;
 		HASH_ADD_INT(a->processes, pid, k);
+		if (!k->hh.tbl) {
+			free(k);
+			return NULL;
+		}
 		k->read = a->round - ROUNDS_TO_KEEP - (unsigned)pid % ROUNDS_TO_KEEP;
 	}
 	if (a->round - k->read >= ROUNDS_TO_KEEP)

@@ -9,9 +9,9 @@
  * run since the last time; what would exceed that is left out, counted, and the snapshot marked.
  */
 /* Running out of memory is a result, not the end of the program. */
-#define HASH_NONFATAL_OOM 1
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "screen/feed.h"
@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <uthash.h>
 
 /* A counter as it was read, and as it is shown. */
 struct counter {

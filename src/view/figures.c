@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/figures.h"
 
+#include "base/hash.h"
 #include "base/units.h"
 #include "wire/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 #define EPOCH_SLACK   NS_PER_SEC
 #define ROUNDING      NS_PER_MS		/* seconds in a text are not exact */
@@ -130,6 +130,10 @@ static struct task *obtain(struct figures *f, pid_t pid, pid_t tid, uint64_t now
 		t->pid = pid;
 		t->epoch = ++f->epochs;
 		HASH_ADD(hh, f->tasks, key, sizeof(t->key), t);
+		if (!t->hh.tbl) {
+			free(t);
+			return NULL;
+		}
 	}
 	if (t)
 		t->seen = now;

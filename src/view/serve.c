@@ -3,6 +3,7 @@
 #include "view/serve.h"
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/units.h"
 #include "view/view.h"
 
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <uthash.h>
 
 /* For how long the kernel may take a process for alive and its owner for the same. What is in a
  * process's directory does not change. */
@@ -268,7 +268,10 @@ static struct handle *handle_of(struct serve *s, uint64_t number)
 		return NULL;
 	h->number = number;
 	HASH_ADD(hh, s->handles, number, sizeof(h->number), h);
-	return h;
+	if (h->hh.tbl)
+		return h;
+	free(h);
+	return NULL;
 }
 
 static void drop(struct serve *s, struct handle *h)

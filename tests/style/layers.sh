@@ -48,4 +48,6 @@ for module in src/*/; do
 		done
 	done
 done
+# uthash ends the process where there is no memory, unless it is included by base/hash.h.
+! grep -ln '#include <uthash.h>' src/*/*.[ch] | grep -v '^src/base/hash.h$' >&2 || status=1
 exit $status

@@ -100,6 +100,8 @@ offers ledger desched le
 offers ticks desched help ti
 offers --tick-policy desched vm --tick
 offers "delay desched discard" desched vm --tick-policy d
+offers "auto page self steal" desched top -s ""
+offers "catchup delay desched discard merge" desched vm --tick-policy ""
 offers a-file desched vm --kernel a-
 offers a-file desched correct a-
 offers steal desched stat ste
