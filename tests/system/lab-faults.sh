@@ -40,8 +40,22 @@ left_over() {
 	done
 }
 
+# within SECONDS COMMAND...: until it succeeds.
+within() {
+	end=$(($(date +%s) + $1))
+	shift
+	until "$@"; do
+		[ "$(date +%s)" -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+none_left() {
+	[ -z "$(left_over)" ]
+}
+
+# What was killed takes a while to go on a busy machine.
 check_clean() { # check_clean WHAT
-	sleep 0.2
+	within 30 none_left
 	[ -z "$(left_over)" ] || complain "$1: processes are left: $(left_over)"
 	[ -z "$(ls -A "$dir/cwd")" ] || complain "$1: files are left: $(ls -A "$dir/cwd")"
 	[ "$(cat /proc/mounts)" = "$mounts" ] || complain "$1: mounts have changed"
@@ -136,12 +150,11 @@ echo "done: a guest that dies in its first boot"
 start_lab() {
 	"$desched" lab --vms 2 --seconds 60 >"$dir/out" 2>"$dir/err" &
 	lab=$!
-	for _ in $(seq 300); do
-		grep -q "^run: " "$dir/err" && return
-		kill -0 "$lab" 2>/dev/null || break
-		sleep 0.2
-	done
-	complain "the lab did not come to its run"
+	within 300 runs_or_ended
+	grep -q "^run: " "$dir/err" || complain "the lab did not come to its run"
+}
+runs_or_ended() {
+	grep -q "^run: " "$dir/err" || ! kill -0 "$lab" 2>/dev/null
 }
 
 end_lab() { # end_lab WHAT SIGNAL STATUS

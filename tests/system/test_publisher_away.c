@@ -8,6 +8,7 @@
  */
 #include "base/clock.h"
 #include "base/units.h"
+#include "before_others.h"
 #include "guest/agent.h"
 #include "host/publish.h"
 #include "needs_bpf.h"
@@ -28,8 +29,9 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_NS (60 * NS_PER_SEC) /* for what comes in less than a second on a quiet machine   \
-				       */
+#define PATIENCE_NS                                                                                \
+	(60 * NS_PER_SEC) /* for what comes in less than a second on a quiet machine               \
+			   */
 
 static struct {
 	pid_t vm, publisher;
@@ -278,6 +280,7 @@ int main(void)
 		cmocka_unit_test(stopped_and_continued),
 	};
 
+	before_others();
 	if (!bpf_is_here())
 		return SKIPPED;
 	return cmocka_run_group_tests(tests, start, end);
