@@ -92,11 +92,11 @@ refused "a kernel that is not there" 1 "/no/kernel: No such file" --kernel /no/k
 refused "a CPU that does not exist" 1 "'1023' given.*CPUs that are here" --cpus 1023
 refused "a CPU list that is none" 1 "'1-' given" --cpus 1-
 refused "more VMs than the limit" 2 "expected a whole number from 1 to 64" --vms 65
-refused "an unknown source" 1 "'oracle' given, expected one of auto" --source oracle
-refused "an unknown accelerator" 1 "'warp' given, expected one of" --accel warp
+refused "an unknown source" 2 "'oracle' given, expected auto, steal" --source oracle
+refused "an unknown accelerator" 2 "'warp' given, expected auto, kvm" --accel warp
 refused "a directory in use" 1 "used: the directory is in use" --keep "$dir/used"
 refused "no time" 2 "expected seconds from 1" --seconds 0
-refused "an unknown fault" 1 "'gremlin' given, expected one of boot-panic" --fault gremlin
+refused "an unknown fault" 2 "'gremlin' given, expected boot-panic" --fault gremlin
 
 # Without privilege there are no gaps: refused where they were asked for by name. In a tree that nobody
 # else may enter, as below /root, this cannot be tried.
