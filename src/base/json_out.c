@@ -59,11 +59,11 @@ int json_out_commit(json_t *o, size_t flags, struct newfile *to, const char *pat
 {
 	int err = json_out_print(o, flags, to->to, path, f);
 
-	if (err == -ENOMEM) {
+	if (err) { /* which closing the file would not tell again */
 		newfile_abandon(to);
 		return err;
 	}
-	err = newfile_commit(to); /* which knows what else went wrong */
+	err = newfile_commit(to);
 	return err ? failure_errno(f, err, "%s", path) : 0;
 }
 

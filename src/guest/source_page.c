@@ -33,6 +33,8 @@
 
 #define SYNC_NS	     (400 * NS_PER_MS) /* longest first look at the host's clock */
 #define SYNC_STAMPS  32
+#define SYNC_TRIES   10 /* at the beginning; on a busy host the publisher or we may stand still */
+#define SYNC_PAUSE   (100 * NS_PER_MS)
 #define STALE_NS     (2 * NS_PER_SEC)
 #define SLEPT_NS     (10 * NS_PER_MS) /* less is the noise of two readings */
 #define GIVE_UP_NS   (10 * NS_PER_SEC)
@@ -206,20 +208,37 @@ static void source_page_close(void *source)
 	free(s);
 }
 
+/* The publisher may begin again meanwhile. */
+static int find_clock(struct page_source *s, struct failure *f)
+{
+	const struct timespec pause = {.tv_nsec = SYNC_PAUSE};
+	int err = 0;
+
+	for (int i = 0; !err && i < SYNC_TRIES; i++) {
+		synchronize(s);
+		if (clockmap_ready(&s->clock))
+			return 0;
+		nanosleep(&pause, NULL);
+		if (page_session_changed(&s->reader))
+			err = attach(s, f);
+	}
+	return err ? err
+		   : failure_set(f, -ENODEV,
+				 "source page: the host's clock stands still (%" PRIu64
+				 " stamps in 0.4 s, tried %d times); is its daemon running?",
+				 s->clock.samples, SYNC_TRIES);
+}
+
 static int open_page(struct page_source *s, struct failure *f)
 {
 	int err = page_map(s->context->config->page_path, f, &s->mapping);
 
 	if (!err)
 		err = attach(s, f);
+	if (!err)
+		err = find_clock(s, f);
 	if (err)
 		return err;
-	synchronize(s);
-	if (!clockmap_ready(&s->clock))
-		return failure_set(f, -ENODEV,
-				   "source page: the host's clock stands still (%" PRIu64
-				   " stamps in 0.4 s); is its daemon running?",
-				   s->clock.samples);
 	if (!clockmap_same_rate(&s->clock))
 		return failure_set(
 			f, -ENODEV,

@@ -30,15 +30,13 @@
 #define SWEEPS	      20
 #define SWEEP_WAIT_US 100000
 
-/* In memory that they share. */
-struct shared {
-	struct serve_memory serve;
-	_Atomic pid_t guard, server;
-};
+/* The name of the memory that the keepers of a view on a directory share: by it other views in the
+ * namespace know them. Those of a command's view live as long as the command, and count as it. */
+#define MEMORY "desched-view-on-directory"
 
 struct run {
 	const struct keepers *keepers;
-	struct shared *shared;
+	struct serve_memory *shared;
 	int report[2]; /* the server says that it is ready, or why not; hangs up when it ends */
 	int life[2];   /* hangs up when server and guard have ended; a byte: in good order */
 };
@@ -63,9 +61,7 @@ static _Noreturn void serve(struct run *r)
 	struct report report = {0};
 	struct serve *server;
 
-	r->shared->server = getpid();
-	report.err = serve_new(k->fuse, k->shape, k->teller, &r->shared->serve, &report.failure,
-			       &server);
+	report.err = serve_new(k->fuse, k->shape, k->teller, r->shared, &report.failure, &server);
 	if (write(r->report[1], &report, sizeof(report)) != sizeof(report) || report.err)
 		_exit(0);
 	_exit(serve_run(server, false) ? 1 : 0);
@@ -90,7 +86,7 @@ static bool ask_again(const struct run *r)
 	const struct fuse_out_header resend = {.len = sizeof(resend), .error = NOTIFY_RESEND};
 
 	return write(r->keepers->fuse, &resend, sizeof(resend)) == sizeof(resend) ||
-	       !atomic_load(&r->shared->serve.working);
+	       !atomic_load(&r->shared->working);
 }
 
 /* Without the descriptor's last holder, what waits for an answer fails instead of waiting on. */
@@ -100,8 +96,8 @@ static void recover(struct run *r)
 	struct serve *server;
 
 	start_sweep(r);
-	if (!atomic_load(&r->shared->serve.opened) || !ask_again(r) ||
-	    serve_new(k->fuse, k->shape, NULL, &r->shared->serve, NULL, &server))
+	if (!atomic_load(&r->shared->opened) || !ask_again(r) ||
+	    serve_new(k->fuse, k->shape, NULL, r->shared, NULL, &server))
 		return;
 	serve_run(server, true);
 	serve_free(server);
@@ -112,7 +108,6 @@ static _Noreturn void guard(struct run *r)
 	pid_t server;
 	int status = 0;
 
-	r->shared->guard = getpid();
 	server = fork();
 	if (server == 0)
 		serve(r);
@@ -158,21 +153,43 @@ static void spare(int proc)
 		return; /* it is as any other then */
 }
 
-/* Another process that is in the namespace, or may be. */
+/* A process of this view, or of another one on a directory: it would have gone, too. */
+static bool is_keeper(int proc, pid_t pid)
+{
+	_cleanup_(close_file) FILE *f = NULL;
+	_cleanup_(free_ptr) char *line = NULL;
+	size_t size = 0;
+	char path[32];
+	bool found = false;
+	int fd;
+
+	snprintf(path, sizeof(path), "%d/maps", pid);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (fd >= 0 && !f)
+		close(fd);
+	while (f && !found && getline(&line, &size, f) > 0)
+		found = strstr(line, "/memfd:" MEMORY);
+	return found;
+}
+
+/* A process that is in the namespace, or may be, for its own sake. */
 static bool is_other(const struct run *r, pid_t pid)
 {
 	const struct keepers *k = r->keepers;
 	ino_t space;
 	int err;
 
-	if (pid <= 1 || pid == getpid() || pid == r->shared->guard || pid == r->shared->server)
+	if (pid <= 1)
 		return false;
 	err = mounts_namespace(k->proc, pid, &space);
-	return err ? err != -ENOENT : space == k->home->space;
+	if (err == -ENOENT || (!err && space != k->home->space))
+		return false;
+	return err || !is_keeper(k->proc, pid);
 }
 
-/* Without us the namespace would be gone, and the view on a directory in it. In the machine's there
- * are the kernel's threads, at least. */
+/* Without the keepers of views the namespace would be gone, and the views on directories in it. In
+ * the machine's there are the kernel's threads, at least. */
 static bool is_left_over(const struct run *r)
 {
 	int fd = openat(r->keepers->proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -331,13 +348,21 @@ static void run_done(struct run *r)
 		munmap(r->shared, sizeof(*r->shared));
 }
 
+/* Shared by what is forked from here. */
+static struct serve_memory *map_memory(const struct mounts_home *home)
+{
+	const char *name = home->directory >= 0 ? MEMORY : "desched-view";
+	_cleanup_(close_fd) int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, sizeof(struct serve_memory)))
+		return MAP_FAILED;
+	return mmap(NULL, sizeof(struct serve_memory), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
 int keepers_start(const struct keepers *keepers, struct failure *f, int *ret_alive)
 {
 	_cleanup_(run_done) struct run r = {.keepers = keepers,
-					    .shared = mmap(NULL, sizeof(*r.shared),
-							   PROT_READ | PROT_WRITE,
-							   // cppcheck-suppress invalidFunctionArg
-							   MAP_SHARED | MAP_ANONYMOUS, -1, 0),
+					    .shared = map_memory(keepers->home),
 					    .report = {-1, -1},
 					    .life = {-1, -1}};
 	int err;

@@ -122,7 +122,7 @@ static inline void fake_start(struct fake *f)
 	}
 	f->pid = pid;
 	close(fd);
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < 6000; i++) {
 		int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		int err = connect(probe, (struct sockaddr *)&address, sizeof(address));
 

@@ -40,8 +40,22 @@ left_over() {
 	done
 }
 
+# within SECONDS COMMAND...: until it succeeds.
+within() {
+	end=$(($(date +%s) + $1))
+	shift
+	until "$@"; do
+		[ "$(date +%s)" -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+none_left() {
+	[ -z "$(left_over)" ]
+}
+
+# What was killed takes a while to go on a busy machine.
 check_clean() { # check_clean WHAT
-	sleep 0.2
+	within 30 none_left
 	[ -z "$(left_over)" ] || complain "$1: processes are left: $(left_over)"
 	[ -z "$(ls -A "$dir/cwd")" ] || complain "$1: files are left: $(ls -A "$dir/cwd")"
 	[ "$(cat /proc/mounts)" = "$mounts" ] || complain "$1: mounts have changed"
@@ -78,11 +92,11 @@ refused "a kernel that is not there" 1 "/no/kernel: No such file" --kernel /no/k
 refused "a CPU that does not exist" 1 "'1023' given.*CPUs that are here" --cpus 1023
 refused "a CPU list that is none" 1 "'1-' given" --cpus 1-
 refused "more VMs than the limit" 2 "expected a whole number from 1 to 64" --vms 65
-refused "an unknown source" 1 "'oracle' given, expected one of auto" --source oracle
-refused "an unknown accelerator" 1 "'warp' given, expected one of" --accel warp
+refused "an unknown source" 2 "'oracle' given, expected auto, steal" --source oracle
+refused "an unknown accelerator" 2 "'warp' given, expected auto, kvm" --accel warp
 refused "a directory in use" 1 "used: the directory is in use" --keep "$dir/used"
 refused "no time" 2 "expected seconds from 1" --seconds 0
-refused "an unknown fault" 1 "'gremlin' given, expected one of boot-panic" --fault gremlin
+refused "an unknown fault" 2 "'gremlin' given, expected boot-panic" --fault gremlin
 
 # Without privilege there are no gaps: refused where they were asked for by name. In a tree that nobody
 # else may enter, as below /root, this cannot be tried.
@@ -136,12 +150,11 @@ echo "done: a guest that dies in its first boot"
 start_lab() {
 	"$desched" lab --vms 2 --seconds 60 >"$dir/out" 2>"$dir/err" &
 	lab=$!
-	for _ in $(seq 300); do
-		grep -q "^run: " "$dir/err" && return
-		kill -0 "$lab" 2>/dev/null || break
-		sleep 0.2
-	done
-	complain "the lab did not come to its run"
+	within 300 runs_or_ended
+	grep -q "^run: " "$dir/err" || complain "the lab did not come to its run"
+}
+runs_or_ended() {
+	grep -q "^run: " "$dir/err" || ! kill -0 "$lab" 2>/dev/null
 }
 
 end_lab() { # end_lab WHAT SIGNAL STATUS

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # screen.sh DESCHED VMDESCHED MAKE_RECORDING: the screen in a real terminal (tmux's), driven by keys.
 # A recording needs nothing; what is live needs root and BPF and is left out without. 77 without tmux.
+# shellcheck disable=SC2317 # functions that are called by others and by the trap
 set -eu
 make_recording=$3
 command -v tmux >/dev/null || {
@@ -26,7 +27,6 @@ server=0
 mux() {
 	tmux -L "$server" -f /dev/null "$@"
 }
-# shellcheck disable=SC2317 # called by the trap
 cleanup() {
 	mux kill-server 2>/dev/null || true
 	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
@@ -45,61 +45,46 @@ complain() {
 show() {
 	mux capture-pane -p -t screen 2>/dev/null || true
 }
-# start COMMAND...: it runs in a new terminal of 80x24, which stays when it has ended.
+# start COMMAND...: it runs in a new terminal of 80 columns, which stays when it has ended.
+rows=24
 start() {
 	mux kill-server 2>/dev/null || true
 	server=$((server + 1))
-	mux new-session -d -s screen -x 80 -y 24 "$*; echo ENDED \$?; exec sleep 600"
+	mux new-session -d -s screen -x 80 -y $rows "$*; echo ENDED \$?; exec sleep 600"
 }
 keys() {
 	mux send-keys -t screen "$@"
 }
-# see PATTERN: within 20 s a line of the screen is like that. gone PATTERN: none is.
-see() {
-	i=0
-	until show | grep -q -- "$1"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || {
-			complain "no '$1' on the screen:"
-			return 0
-		}
+# within COMMAND...: it succeeds within two minutes.
+within() {
+	deadline=$(($(date +%s) + 120))
+	until "$@" 2>/dev/null; do
+		[ "$(date +%s)" -lt $deadline ] || return 1
 		sleep 0.1
 	done
+}
+shows() {
+	show | grep -q -- "$1"
+}
+shows_not() {
+	! shows "$1"
+}
+shows_first() {
+	show | grep -A1 ' vmdesched *$' | tail -n 1 | grep -q -- "$1"
+}
+# see PATTERN: in time a line of the screen is like that. gone PATTERN: none is. first PATTERN: the
+# first row below vmdesched is. until_true COMMAND...: it succeeds.
+see() {
+	within shows "$1" || complain "no '$1' on the screen:"
 }
 gone() {
-	i=0
-	while show | grep -q -- "$1"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || {
-			complain "still '$1' on the screen:"
-			return 0
-		}
-		sleep 0.1
-	done
+	within shows_not "$1" || complain "still '$1' on the screen:"
 }
-# until_true COMMAND...: within 20 s.
-until_true() {
-	i=0
-	until "$@" 2>/dev/null; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || {
-			complain "not in time: $*"
-			return 0
-		}
-		sleep 0.1
-	done
-}
-# The first row below vmdesched is like that.
 first() {
-	i=0
-	until show | grep -A1 ' vmdesched *$' | tail -n 1 | grep -q -- "$1"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || {
-			complain "'$1' is not the first row:"
-			return 0
-		}
-		sleep 0.1
-	done
+	within shows_first "$1" || complain "'$1' is not the first row:"
+}
+until_true() {
+	within "$@" || complain "not in time: $*"
 }
 expect() { # expect STATUS TEXT COMMAND...: it ends so, and says this in one line
 	want=$1 text=$2
@@ -259,10 +244,13 @@ see 'is cut off: what follows is not shown'
 # characters, those of ISO 6429's upper half among them, and letters stay what they are ----
 sh -c 'printf "e\303\251\302\2332J\033]" >/proc/$$/comm; while :; do :; done' &
 evil=$!
-"$desched" top -b -n 1 -d 0.5 --socket "$dir/none" >"$dir/out" 2>"$dir/err" || :
-kill $evil
-grep -q "$(printf 'e\303\251?2J?]$')" "$dir/out" ||
+shows_evil() { # on a busy machine it may have no CPU for a while
+	"$desched" top -b -n 1 -d 0.5 --socket "$dir/none" >"$dir/out" 2>"$dir/err" || :
+	grep -q "$(printf 'e\303\251?2J?]$')" "$dir/out"
+}
+within shows_evil ||
 	complain "a hostile name: $(grep -a 2J "$dir/out" | od -c)"
+kill $evil
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	as_nobody() {
 		setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
@@ -294,7 +282,8 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	gone 'q Quit'
 fi
 
-# ---- live, with BPF ----
+# ---- live, with BPF; there is room for all that is busy on this machine ----
+rows=400
 "$desched" top -b -n 1 -d 0.1 --source self >/dev/null 2>"$dir/err" || {
 	echo "live part left out: $(cat "$dir/err")"
 	exit $status

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tcg_guest.h"
 
+#include "before_others.h"
+
 #include "base/clock.h"
 #include "base/units.h"
 
@@ -225,6 +227,7 @@ void tcg_start(struct tcg_guest *g, const struct tcg_options *o)
 	struct failure f = {""};
 	char kernel[512];
 
+	before_others();
 	memset(g, 0, sizeof(*g));
 	g->cpus = o->cpus ? o->cpus : 1;
 	strcpy(g->dir, "/tmp/tcg-guest.XXXXXX");

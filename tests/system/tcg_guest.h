@@ -52,7 +52,8 @@ struct tcg_guest {
 	bool publishing;
 };
 
-/* Lays out the page, and starts QEMU. */
+/* Lays out the page, and starts QEMU. It, and all that the test does from now on, run before others
+ * on this machine. */
 void tcg_start(struct tcg_guest *g, const struct tcg_options *o);
 void tcg_end(struct tcg_guest *g);
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "before_others.h"
 #include "guest/agent.h"
 #include "needs_bpf.h"
 #include "scratch.h"
@@ -529,6 +530,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_not_there_is_refused),
 	};
 
+	before_others();
 	if (argc < 2)
 		return 2;
 	vmdesched = argv[1];

@@ -6,6 +6,7 @@
  */
 #include "base/clock.h"
 #include "base/units.h"
+#include "before_others.h"
 #include "host/host_ledger.h"
 
 #include <errno.h>
@@ -114,7 +115,7 @@ static int start(struct kvm_vm *vm, const uint8_t *code, size_t size)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		child(&g);
 	}
-	for (int i = 0; i < 5000 && !vm->shared->failed && !vm->shared->tid; i++)
+	for (int i = 0; i < 60000 && !vm->shared->failed && !vm->shared->tid; i++)
 		usleep(1000);
 	usleep(50000);
 	return vm->shared->failed;
@@ -225,6 +226,7 @@ int main(void)
 	struct failure f;
 	int err;
 
+	before_others();
 	if (host_ledger_open("bpf", &f, &h))
 		return skipped(f.text);
 	host_ledger_close(h);

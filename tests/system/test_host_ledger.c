@@ -9,6 +9,7 @@
  * allowed on top where running times are compared.
  */
 #include "base/proc.h"
+#include "before_others.h"
 #include "fake_vm.h"
 #include "host/host_ledger.h"
 
@@ -429,7 +430,7 @@ static void check_end(const char *source)
 	usleep(100000);
 	read_ledger(h, id);
 	atomic_store(&vm.shared->go, 1); /* the thread ends, its process lives on */
-	for (int i = 0; i < 1000 && !err; i++) {
+	for (int i = 0; i < 6000 && !err; i++) {
 		usleep(5000);
 		err = host_ledger_read(h, id, 0, &l);
 	}
@@ -505,6 +506,7 @@ int main(void)
 	struct failure f;
 	int failed;
 
+	before_others();
 	if (host_ledger_open("bpf", &f, &h)) {
 		printf("skipped: %s\n", f.text);
 		return 77;

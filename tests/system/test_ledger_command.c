@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "before_others.h"
 
 #include <desched/page.h>
 #include <errno.h>
@@ -695,6 +696,7 @@ int main(int argc, char **argv)
 
 	if (argc > 8)
 		return become_vm(argc, argv);
+	before_others();
 	desched = argv[argc - 1];
 	if (argc == 4) {
 		desched = argv[2];

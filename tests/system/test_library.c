@@ -7,6 +7,7 @@
  */
 #include "base/clock.h"
 #include "base/units.h"
+#include "before_others.h"
 #include "needs_bpf.h"
 #include "scratch.h"
 
@@ -162,6 +163,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(another_daemon_is_another_session),
 	};
 
+	before_others();
 	if (argc < 2)
 		return 2;
 	vmdesched = argv[1];

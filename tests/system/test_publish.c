@@ -5,6 +5,7 @@
  * ledger's states to the nanosecond. Whether the ledgers are right is test_host_ledger.c; the
  * page's layout and its readers are tests/unit/test_page*.c. Needs root and BPF.
  */
+#include "before_others.h"
 #include "fake_vm.h"
 #include "host/publish.h"
 
@@ -232,6 +233,7 @@ int main(void)
 	struct host_ledger *h;
 	struct failure f;
 
+	before_others();
 	if (host_ledger_open("bpf", &f, &h)) {
 		printf("skipped: %s\n", f.text);
 		return 77;

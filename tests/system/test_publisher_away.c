@@ -8,6 +8,7 @@
  */
 #include "base/clock.h"
 #include "base/units.h"
+#include "before_others.h"
 #include "guest/agent.h"
 #include "host/publish.h"
 #include "needs_bpf.h"
@@ -279,6 +280,7 @@ int main(void)
 		cmocka_unit_test(stopped_and_continued),
 	};
 
+	before_others();
 	if (!bpf_is_here())
 		return SKIPPED;
 	return cmocka_run_group_tests(tests, start, end);

@@ -8,6 +8,8 @@
  *
  * Exits with 77 where there is no /dev/kvm.
  */
+#include "before_others.h"
+
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
@@ -27,26 +29,41 @@
 static const char *desched, *tickos;
 static char directory[] = "/tmp/test-vm.XXXXXX";
 
-/* Runs the shell's command, whose first word is $D; returns its exit status. */
+/* What the shell's commands wait with, for two minutes. await COMMAND...: until it succeeds. up
+ * FILE [N]: until the guest whose output that is has come up, for the nth time. talk FILE: asks it
+ * for reports until one is of its 100th tick or later. figures SOCKET CONDITION: until the machine
+ * with this control socket has figures `f` that Python finds so. stop PROCESS: all of it stands. */
+static const char functions[] =
+	"await() { end=$(($(date +%s) + 120)); until \"$@\"; do "
+	"[ $(date +%s) -lt $end ] || return 1; sleep 0.2; done; }; "
+	"count() { [ $(grep -c \"$2\" $T/$1) -ge $3 ]; }; "
+	"up() { await count $1 'tickos: [0-9]' ${2:-1}; }; "
+	"asked() { printf r; grep -Eq 'report cpu=0 clock=[1-9][0-9]{2}' $T/$1; }; "
+	"talk() { up $1 && await asked $1; }; "
+	"has() { python3 -c 'import json, socket, sys\n"
+	"s = socket.socket(socket.AF_UNIX)\n"
+	"s.connect(sys.argv[1])\n"
+	"s.sendall(b\"figures\\n\")\n"
+	"f = json.loads(s.makefile().readline())\n"
+	"sys.exit(not eval(sys.argv[2]))' $T/$1 \"$2\" 2> /dev/null; }; "
+	"all_stopped() { ! grep -L 'State:.T' /proc/$1/task/*/status | grep -q .; }; "
+	"stop() { kill -STOP $1; await all_stopped $1; }; "
+	"figures() { await has \"$@\"; }; ";
+
+/* Runs the shell's command; $D is desched, $T the directory. Returns its exit status. */
 static int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static int shell(const char *format, ...)
 {
-	char command[2048];
+	char command[4096];
+	int n = snprintf(command, sizeof(command), "%s", functions), status;
 	va_list ap;
-	int status;
 
 	va_start(ap, format);
-	vsnprintf(command, sizeof(command), format, ap);
+	vsnprintf(command + n, sizeof(command) - (size_t)n, format, ap);
 	va_end(ap);
 	status = system(command);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
-
-/* For a guest's serial line: asks for reports until there is one in $T/NAME, then to be turned off.
- */
-#define TALK(name)                                                                                 \
-	"(: > $T/" name "; sleep 1; until grep -q 'report cpu=0 clock=' $T/" name                  \
-	"; do printf r; sleep 0.2; done; printf q)"
 
 static json_t *load(const char *name)
 {
@@ -79,11 +96,11 @@ static void guest_reports_and_ends(void **state)
 	json_t *o;
 
 	(void)state;
-	assert_int_equal(
-		shell(TALK("a.txt") " | timeout 60 \"$D\" vm --memory 4 --json=$T/a > $T/a.txt "
-				    "&& grep -q 'tickos: 100 Hz' $T/a.txt "
-				    "&& grep -q 'tickos: report cpu=0 clock=' $T/a.txt"),
-		0);
+	assert_int_equal(shell(": > $T/a.txt; (talk a.txt; printf q) | timeout 120 \"$D\" vm "
+			       "--memory 4 --json=$T/a > $T/a.txt "
+			       "&& grep -q 'tickos: 100 Hz' $T/a.txt "
+			       "&& grep -q 'tickos: report cpu=0 clock=' $T/a.txt"),
+			 0);
 	o = load("a");
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "power-off");
 	assert_true(number(ticks_of(o), "delivered") >= 50);
@@ -100,13 +117,9 @@ static void guest_resets(void **state)
 
 	(void)state;
 	assert_int_equal(
-		shell("up() { until [ $(grep -c 'tickos: 100 Hz' $T/z.txt) = $1 ]; do sleep 0.1; "
-		      "done; }; "
-		      "said() { until grep -q 'report cpu=0 clock=' $T/z.txt; do sleep 0.1; done; "
-		      "}; "
-		      ": > $T/z.txt; (up 1; sleep 1; printf b; up 2; printf f; up 3; printf r; "
-		      "said; "
-		      "printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/z > $T/z.txt"),
+		shell(": > $T/z.txt; (up z.txt; printf b; up z.txt 2; printf f; up z.txt 3; "
+		      "talk z.txt; printf q) | "
+		      "timeout 120 \"$D\" vm --memory 4 --json=$T/z > $T/z.txt"),
 		0);
 	o = load("z");
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "power-off");
@@ -119,15 +132,15 @@ static void reset_is_the_end(void **state)
 	json_t *o;
 
 	(void)state;
-	assert_int_equal(shell("(sleep 1; printf b) | timeout 60 \"$D\" vm --no-reboot --memory 4 "
-			       "--json=$T/n > /dev/null"),
+	assert_int_equal(shell(": > $T/n.txt; (up n.txt; printf b) | timeout 120 \"$D\" "
+			       "vm --no-reboot --memory 4 --json=$T/n > $T/n.txt"),
 			 0);
 	o = load("n");
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "reset");
 	assert_true(number(o, "resets") == 0);
 	json_decref(o);
-	assert_int_equal(shell("(sleep 1; printf f) | timeout 60 \"$D\" vm --no-reboot --memory 4 "
-			       "--json=$T/n > /dev/null"),
+	assert_int_equal(shell(": > $T/n.txt; (up n.txt; printf f) | timeout 120 \"$D\" "
+			       "vm --no-reboot --memory 4 --json=$T/n > $T/n.txt"),
 			 0);
 	o = load("n");
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "triple fault");
@@ -144,9 +157,9 @@ static void nobody_runs_it(void **state)
 		"unshare -m sh -ec 'mknod $T/kvm c 10 232; chgrp 4242 $T/kvm; chmod 660 $T/kvm; "
 		"mount --bind $T/kvm /dev/kvm; cd $T/u; "
 		"N=\"setpriv --reuid 65534 --regid 65534 --bounding-set -all --inh-caps -all\"; "
-		": > o; (sleep 1; until grep -q \"report cpu=0 clock\" o; do printf r; sleep 0.3; "
-		"done; "
-		"printf q) | timeout 60 $N --groups 4242 ./desched vm "
+		": > o; (until grep -Eq \"report cpu=0 clock=[1-9][0-9]{2}\" o; do sleep 0.3; "
+		"printf r; done; "
+		"printf q) | timeout 120 $N --groups 4242 ./desched vm "
 		"--memory 4 --json=j --control c > o; "
 		"! $N --clear-groups ./desched vm > o 2> e < /dev/null; grep -q \"join its group\" "
 		"e; "
@@ -168,19 +181,18 @@ static void nobody_runs_it(void **state)
 static void both_entries(void **state)
 {
 	(void)state;
-	assert_int_equal(
-		shell("objcopy -R .note \"$K\" $T/long && "
-		      "for k in \"$K\" $T/long; do " TALK(
-			      "k.txt") " | timeout 60 \"$D\" vm "
-				       "--memory 4 --kernel $k --append 'hz=250' > $T/k.txt || "
-				       "exit 1; "
-				       "grep -q 'tickos: 250 Hz' $T/k.txt || exit 2; "
-				       "grep -q 'tickos: report cpu=0 clock=' $T/k.txt || exit 3; "
-				       "done"),
-		0);
+	assert_int_equal(shell("objcopy -R .note \"$K\" $T/long && "
+			       "for k in \"$K\" $T/long; do : > $T/k.txt; (talk k.txt; printf q)  "
+			       "| timeout 120 \"$D\" vm "
+			       "--memory 4 --kernel $k --append 'hz=250' > $T/k.txt || "
+			       "exit 1; "
+			       "grep -q 'tickos: 250 Hz' $T/k.txt || exit 2; "
+			       "grep -q 'tickos: report cpu=0 clock=' $T/k.txt || exit 3; "
+			       "done"),
+			 0);
 	assert_int_equal(
 		shell("command -v qemu-system-x86_64 > /dev/null || exit 0; mkfifo $T/in; "
-		      "timeout 60 qemu-system-x86_64 -accel kvm "
+		      "timeout 120 qemu-system-x86_64 -accel kvm "
 		      "-M microvm,pit=on,pic=on,rtc=on,isa-serial=on -m 64 -nodefaults "
 		      "-no-user-config -display none -serial stdio -kernel \"$K\" "
 		      "-append hz=250 < $T/in > $T/q.txt 2> /dev/null & p=$!; exec 3> $T/in; "
@@ -195,9 +207,10 @@ static void idle_guest(void **state)
 	json_t *o;
 
 	(void)state;
-	assert_int_equal(shell("(sleep 2; printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/i "
-			       "--append 'a=0 b=0' > /dev/null"),
-			 0);
+	assert_int_equal(
+		shell(": > $T/i.txt; (up i.txt; sleep 2; printf q) | timeout 120 \"$D\" vm "
+		      "--memory 4 --json=$T/i --append 'a=0 b=0' > $T/i.txt"),
+		0);
 	o = load("i");
 	assert_true(number(o, "idle_s") > number(o, "run_s"));
 	json_decref(o);
@@ -210,10 +223,11 @@ static void backlog_of_a_pause(void **state)
 
 	(void)state;
 	assert_int_equal(
-		shell("(sleep 4; printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/p > "
-		      "/dev/null & "
-		      "sleep 1; P=$(pgrep -n -f \"vm --memory 4 --json=$T/p\"); kill -STOP $P; "
-		      "sleep 1; kill -CONT $P; wait"),
+		shell(": > $T/p.txt; (await [ -e $T/caught ]; printf q) | timeout 120 \"$D\" vm "
+		      "--memory 4 --json=$T/p --control $T/pc > $T/p.txt & up p.txt; "
+		      "P=$(pgrep -n -f \"^$D vm --memory 4 --json=$T/p\"); stop $P; "
+		      "sleep 1; kill -CONT $P; figures pc 'f[\"ticks\"][\"worst_backlog\"] >= 99 "
+		      "and f[\"ticks\"][\"backlog\"] < 50'; R=$?; : > $T/caught; wait; exit $R"),
 		0);
 	o = load("p");
 	assert_true(number(ticks_of(o), "worst_backlog") >= 99);
@@ -310,7 +324,7 @@ static void ledger_page(void **state)
 		      "taskset -c $cpu timeout 100 \"$D\" vm --memory 4 --page $T/page "
 		      "--append scribble=1 < $T/l > $T/l.txt & exec 3> $T/l; "
 		      "until grep -q 'tickos: ' $T/l.txt; do sleep 0.1; done; "
-		      "p=$(pgrep -n -f \"vm --memory 4 --page $T/pag[e]\"); "
+		      "p=$(pgrep -n -f \"^$D vm --memory 4 --page $T/page\"); "
 		      "\"$D\" ledger --json -d 1 -n 5 $p > $T/l.json & l=$!; "
 		      "while kill -0 $l 2> /dev/null; do printf r >&3; sleep 0.1; done; "
 		      "grep at_ns $T/l.txt > $T/l1.txt; head -n 1 $T/l1.txt > $T/l0.txt; "
@@ -339,14 +353,17 @@ static void hostile_guests(void **state)
 	json_t *o;
 
 	(void)state;
-	assert_int_equal(shell("timeout -s TERM 2 \"$D\" vm --memory 4 --json=$T/h "
-			       "--append hz=1000000 < /dev/null > /dev/null; [ $? = 124 ]"),
+	assert_int_equal(shell("timeout 120 \"$D\" vm --memory 4 --json=$T/h --control $T/hc "
+			       "--append hz=1000000 < /dev/null > /dev/null & P=$!; "
+			       "figures hc 'f[\"ticks\"][\"delivered\"] > 100'; "
+			       "kill $P; wait $P"),
 			 0);
 	o = load("h");
 	assert_true(number(ticks_of(o), "period_s") >= 0.0005);
 	json_decref(o);
-	assert_int_equal(shell("timeout -s TERM 2 \"$D\" vm --memory 4 --json=$T/m --append mute=1 "
-			       "< /dev/null > /dev/null; [ $? = 124 ]"),
+	assert_int_equal(shell("timeout 120 \"$D\" vm --memory 4 --json=$T/m --control $T/mc "
+			       "--append mute=1 < /dev/null > /dev/null & P=$!; "
+			       "figures mc 'f[\"ticks\"][\"due\"] > 100'; kill $P; wait $P"),
 			 0);
 	o = load("m");
 	assert_true(number(ticks_of(o), "delivered") == 1);
@@ -379,9 +396,9 @@ static void control(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		shell("(until [ -e $T/asked ]; do sleep 0.1; done; printf q) | "
-		      "timeout 60 \"$D\" vm --memory 4 --control $T/s > /dev/null & "
-		      "while [ ! -S $T/s ]; do sleep 0.1; done; "
+		shell("(await [ -e $T/asked ]; printf q) | "
+		      "timeout 120 \"$D\" vm --memory 4 --control $T/s > /dev/null & "
+		      "await [ -S $T/s ]; "
 		      "python3 -c 'import socket,sys,json\n"
 		      "def ask(b):\n"
 		      "    s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b)\n"
@@ -405,8 +422,9 @@ static void output_is_lost(void **state)
 
 	(void)state;
 	assert_int_equal(
-		shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/f > "
-		      "/dev/full 2> $T/e; [ $? = 1 ] && [ $(wc -l < $T/e) = 1 ] && "
+		shell("(figures fc 'f[\"output_lost\"] > 14'; printf q) | timeout 120 \"$D\" vm "
+		      "--memory 4 --json=$T/f --control $T/fc > /dev/full 2> $T/e; [ $? = 1 ] && [ "
+		      "$(wc -l < $T/e) = 1 ] && "
 		      "grep -q 'No space' $T/e"),
 		0);
 	o = load("f");
@@ -418,21 +436,24 @@ static void output_is_lost(void **state)
 static void figures_are_lost(void **state)
 {
 	(void)state;
-	assert_int_equal(shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json="
-			       "/dev/full > $T/o 2> $T/e; [ $? = 1 ] && [ $(wc -l < $T/e) = 1 ] "
-			       "&& grep -q 'No space' $T/e"),
-			 0);
-	assert_int_equal(shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json="
-			       "/dev/stdout | tail -n 1 | grep -q '^}$'"),
-			 0);
+	assert_int_equal(
+		shell(": > $T/o; (up o; printf q) | timeout 120 \"$D\" vm --memory 4 --json="
+		      "/dev/full > $T/o 2> $T/e; [ $? = 1 ] && [ $(wc -l < $T/e) = 1 ] "
+		      "&& grep -q 'No space' $T/e"),
+		0);
+	assert_int_equal(
+		shell(": > $T/o; (up o; printf q) | timeout 120 \"$D\" vm --memory 4 --json="
+		      "/dev/stdout | tee $T/o | tail -n 1 | grep -q '^}$'"),
+		0);
 	if (geteuid() || system("unshare -m true 2> /dev/null"))
 		skip();
 	assert_int_equal(
 		shell("mkdir $T/full; unshare -m --propagation private sh -ec '"
 		      "mount -t tmpfs -o size=64k none $T/full; echo old > $T/full/j; "
 		      "dd if=/dev/zero of=$T/full/x bs=4k 2> /dev/null || :; "
-		      "(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/full/j > "
-		      "/dev/null 2> $T/e || R=$?; [ $R = 1 ]; [ $(cat $T/full/j) = old ]; "
+		      ": > $T/o; (until grep -q tickos: $T/o; do sleep 0.1; done; printf q) | "
+		      "timeout 120 \"$D\" vm --memory 4 --json=$T/full/j > $T/o 2> $T/e || R=$?; [ "
+		      "$R = 1 ]; [ $(cat $T/full/j) = old ]; "
 		      "[ $(ls -A $T/full | wc -l) = 2 ]'"),
 		0);
 }
@@ -443,7 +464,7 @@ static void escape_key(void **state)
 	(void)state;
 	assert_int_equal(
 		shell("(for i in $(seq 300); do grep -q 'tickos: ' $T/tty && break; sleep 0.1; "
-		      "done; printf '\\035'; sleep 1) 2> /dev/null | timeout -s KILL 60 "
+		      "done; printf '\\035'; sleep 1) 2> /dev/null | timeout -s KILL 120 "
 		      "script -qefc '\"$D\" vm --memory 4 --json=$T/t' $T/tty > /dev/null && "
 		      "grep -q 'Ctrl-\\] ends it' $T/tty"),
 		0);
@@ -453,6 +474,7 @@ static void escape_key(void **state)
 static int set_up(void **state)
 {
 	(void)state;
+	before_others();
 	setenv("D", desched, 1);
 	setenv("K", tickos, 1);
 	if (!mkdtemp(directory))

@@ -8,6 +8,7 @@
  *
  * Exits with 77 where there is no /dev/kvm.
  */
+#include "before_others.h"
 #include "ticks/report.h"
 
 #include <dirent.h>
@@ -49,9 +50,10 @@ struct had {
 	double run, ready;
 };
 
+/* A report is made at some instant between these two. */
 struct reading {
 	struct ticks_report report;
-	struct had had;
+	struct had before, had;
 };
 
 static double now(void)
@@ -198,6 +200,8 @@ static void read_all(struct vm *v, struct reading *ret)
 {
 	char text[1024];
 
+	for (unsigned i = 0; i < CPUS; i++)
+		ret[i].before = had(v, v->tids[i]);
 	say(v, 'r');
 	for (unsigned i = 0; i < CPUS; i++) {
 		line(v, text, sizeof(text));
@@ -215,34 +219,43 @@ static void run_for(const struct vm *v, double seconds)
 	for (unsigned i = 0; i < CPUS; i++)
 		before[i] = had(v, v->tids[i]).run;
 	for (unsigned i = 0; i < CPUS; i++)
-		while (had(v, v->tids[i]).run - before[i] < seconds && now() < until)
+		while (had(v, v->tids[i]).run - before[i] < seconds) {
+			if (now() > until)
+				fail_msg("vCPU %u did not get %g s in %d s", i, seconds, PATIENCE);
 			wait_a_little();
+		}
 }
 
-static void assert_near(const char *what, unsigned cpu, double is, double should)
+/* What it should be is known but for when the two reports were made. */
+static void assert_near(const char *what, unsigned cpu, double is, double least, double most)
 {
-	if (!(fabs(is / should - 1) < 0.1))
-		fail_msg("vCPU %u: %s: %f s, should be %f s", cpu, what, is, should);
+	if (!(is > 0.9 * least && is < 1.1 * most))
+		fail_msg("vCPU %u: %s: %f s, should be %f to %f s", cpu, what, is, least, most);
 }
 
 static void judge(unsigned cpu, const struct reading *a, const struct reading *b)
 {
-	double period = (double)b->report.period_ns / 1e9, units[TICKS_PROCESSES];
-	double charged[TICKS_PROCESSES], ready = b->had.ready - a->had.ready, ran;
+	double period = (double)b->report.period_ns / 1e9, units[TICKS_PROCESSES], all;
+	double charged[TICKS_PROCESSES], ran[2], vmdesched;
 
 	for (int i = 0; i < TICKS_PROCESSES; i++) {
 		units[i] = (double)(b->report.processes[i].units - a->report.processes[i].units);
 		charged[i] = period * (double)(b->report.processes[i].charged -
 					       a->report.processes[i].charged);
 	}
-	ran = b->had.run - a->had.run -
-	      (double)(b->report.vmdesched_ns - a->report.vmdesched_ns) / 1e9;
-	assert_near("A", cpu, charged[TICKS_A],
-		    ran * units[TICKS_A] / (units[TICKS_A] + units[TICKS_B]));
-	assert_near("B", cpu, charged[TICKS_B],
-		    ran * units[TICKS_B] / (units[TICKS_A] + units[TICKS_B]));
-	assert_true(ready > 1);
-	assert_near("VMDesched against READY", cpu, charged[TICKS_VMDESCHED], ready);
+	vmdesched = (double)(b->report.vmdesched_ns - a->report.vmdesched_ns) / 1e9;
+	ran[0] = b->before.run - a->had.run - vmdesched;
+	ran[1] = b->had.run - a->before.run - vmdesched;
+	all = units[TICKS_A] + units[TICKS_B];
+	assert_near("A", cpu, charged[TICKS_A], ran[0] * units[TICKS_A] / all,
+		    ran[1] * units[TICKS_A] / all);
+	assert_near("B", cpu, charged[TICKS_B], ran[0] * units[TICKS_B] / all,
+		    ran[1] * units[TICKS_B] / all);
+	assert_true(b->before.ready - a->had.ready > 1);
+	assert_near("VMDesched against READY", cpu, charged[TICKS_VMDESCHED],
+		    b->before.ready - a->had.ready, b->had.ready - a->before.ready);
+	/* The bounds say something. */
+	assert_true(ran[1] - ran[0] < 0.2 * ran[1]);
 }
 
 /* Two vCPUs on one host CPU: on each of them VMDesched pays for what nobody had. */
@@ -359,6 +372,7 @@ static void pause_of_a_second(void **state)
 	boot(&v, "apic=1");
 	run_for(&v, 0.1);
 	kill(v.pid, SIGSTOP);
+	assert_int_equal(waitpid(v.pid, NULL, WUNTRACED), v.pid); /* all its threads stand */
 	nanosleep(&second, NULL);
 	kill(v.pid, SIGCONT);
 	run_for(&v, 0.1);
@@ -466,6 +480,7 @@ static int set_up(void **state)
 	struct sched_param p = {.sched_priority = 1};
 
 	(void)state;
+	before_others();
 	/* So that a report and what the host's kernel says are of one instant, if that is allowed.
 	 */
 	sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &p);

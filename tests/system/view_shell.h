@@ -4,6 +4,7 @@
 #ifndef TESTS_VIEW_SHELL_H
 #define TESTS_VIEW_SHELL_H
 
+#include "before_others.h"
 #include "fake_agent.h"
 
 #include <errno.h>
@@ -69,7 +70,7 @@ static inline bool installed(const char *tool)
 
 static inline bool is_gone(pid_t pid)
 {
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 6000; i++) {
 		if (kill(pid, 0) && errno == ESRCH)
 			return true;
 		sleep_ms(10);
@@ -147,7 +148,7 @@ static inline int begin_all(void **state)
 	worker = start_spinning(0.6);
 	fake->task = worker;
 	fake_start(fake);
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 6000; i++) {
 		struct proc_stat s;
 
 		if (!proc_read_stat(worker, 0, &s) && s.state == 'S')
@@ -173,6 +174,7 @@ static inline int view_begin(int argc, char **argv)
 	if (argc < 2)
 		return 2;
 	desched = argv[1];
+	before_others();
 	if (fd >= 0)
 		close(fd);
 	if (fd >= 0 && geteuid() == 0 && !unshare(CLONE_NEWNS) &&

@@ -2,6 +2,7 @@
 /* base/newfile.h: whole or not at all, whatever is in the directory. */
 #include "base/newfile.h"
 
+#include "base/json_out.h"
 #include "base/proc.h"
 #include "scratch.h"
 
@@ -150,6 +151,7 @@ static void nothing_is_waited_for(void **state)
 
 static void streams_are_written_as_they_are(void **state)
 {
+	struct failure f = {""};
 	char got[16] = "";
 	int out, before, reader;
 
@@ -157,6 +159,9 @@ static void streams_are_written_as_they_are(void **state)
 	assert_int_equal(replace("/dev/null", NEWFILE_STREAMS), 0);
 	assert_int_equal(replace("/dev/null", 0), -EINVAL);
 	assert_int_equal(replace("/dev/full", NEWFILE_STREAMS), -ENOSPC);
+	assert_int_equal(json_out_write(json_integer(1), JSON_ENCODE_ANY, "/dev/full", &f),
+			 -ENOSPC);
+	assert_string_equal(f.text, "/dev/full: No space left on device");
 	assert_int_equal(mkfifo("fifo", 0600), 0);
 	reader = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	assert_int_equal(replace("fifo", NEWFILE_STREAMS), 0);

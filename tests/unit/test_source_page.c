@@ -76,7 +76,8 @@ struct record {
 static struct {
 	struct vcpu vcpus[CPUS];
 	bool alive, stopped, rings, carries_on;
-	bool spread; /* sums are: the world doesn't know by what right */
+	uint64_t starved; /* ns: the publisher gets no CPU until then */
+	bool spread;	  /* sums are: the world doesn't know by what right */
 	uint64_t next_tick, session;
 	uint8_t page[1 << 17] __attribute__((aligned(4096)));
 	struct page_writer writer;
@@ -175,7 +176,7 @@ static void publish(uint64_t at)
 						 .error = 1}};
 
 	w.next_tick = at + TICK;
-	if (!w.alive || w.stopped)
+	if (!w.alive || w.stopped || at < w.starved)
 		return;
 	for (unsigned i = 0; i < CPUS; i++)
 		publish_vcpu(&w.vcpus[i], i, at);
@@ -385,12 +386,14 @@ static void live(uint64_t ns)
 	}
 }
 
-static void begin(bool rings)
+/* The publisher has no CPU for the first `starved` ns in which the source looks for it. */
+static void begin_starved(bool rings, uint64_t starved)
 {
 	struct failure f = {.text = ""};
 
 	memset(&w, 0, sizeof(w));
-	now_ns = START - NS_PER_SEC;
+	now_ns = START - NS_PER_SEC - starved;
+	w.starved = now_ns + starved;
 	slept_ns = 0;
 	w.rings = rings;
 	w.records = calloc(4000000, sizeof(*w.records));
@@ -422,6 +425,11 @@ static void begin(bool rings)
 			       tid_of(i, v->on_cpu));
 	}
 	w.last_settled = START;
+}
+
+static void begin(bool rings)
+{
+	begin_starved(rings, 0);
 }
 
 static void end(void)
@@ -644,6 +652,16 @@ static void one_without_gaps_may_follow_one_with_them(void **state)
 	sums_check(false, true);
 }
 
+static void one_that_stands_still_at_the_beginning_is_waited_for(void **state)
+{
+	(void)state;
+	begin_starved(true, 3 * NS_PER_SEC);
+	live(3 * NS_PER_SEC);
+	assert_true(look_now());
+	assert_int_equal(unaccounted(), 0);
+	end();
+}
+
 static void act(void)
 {
 	switch (random_below(&dice, 12)) {
@@ -700,6 +718,7 @@ int main(void)
 		cmocka_unit_test(what_was_before_a_suspension_is_not_joined_with_what_comes_after),
 		cmocka_unit_test(sums_without_a_publisher),
 		cmocka_unit_test(one_without_gaps_may_follow_one_with_them),
+		cmocka_unit_test(one_that_stands_still_at_the_beginning_is_waited_for),
 		cmocka_unit_test(whatever_the_publisher_does_nothing_falls_and_nothing_is_guessed),
 	};
 
