@@ -181,6 +181,8 @@ static struct account_task *new_task(struct account *a, pid_t tid, struct accoun
 				     const char *comm)
 {
 	struct account_task *t = p ? calloc(1, sizeof(*t)) : NULL;
+	/* Looked for before the task itself can be found there. */
+	struct account_cgroup *home = p ? cgroup_of_parent(a, p) : NULL;
 
 	if (t) {
 		t->tid = tid;
@@ -199,7 +201,7 @@ static struct account_task *new_task(struct account *a, pid_t tid, struct accoun
 	p->n_tasks++;
 	p->n_live++;
 	t->process = p;
-	cgroup_enter(t, cgroup_of_parent(a, p));
+	cgroup_enter(t, home);
 	set_comm(t->comm, comm);
 	return t;
 }
