@@ -27,7 +27,8 @@
 #define GUEST_KIB    (64 * 1024)
 #define MICROVM	     "microvm,pit=on,pic=on,rtc=on,isa-serial=on,x-option-roms=off"
 
-static char figures[] = "/tmp/bench-vm.XXXXXX";
+static char json[] = "--json=/tmp/bench-vm.XXXXXX";
+static char *const figures = json + sizeof("--json=") - 1;
 static const char *desched, *kernel;
 
 enum monitor { DESCHED, MICRO, MONITORS };
@@ -38,7 +39,7 @@ static const char *const *words(enum monitor m)
 {
 	static const char *list[MONITORS][24];
 	const char *const both[MONITORS][24] = {
-		{desched, "vm", "--memory", GUEST_MEMORY, "--kernel", kernel, "--json", figures},
+		{desched, "vm", "--memory", GUEST_MEMORY, "--kernel", kernel, json},
 		{"qemu-system-x86_64", "-accel", "kvm", "-M", MICROVM, "-m", GUEST_MEMORY,
 		 "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
 		 "-no-reboot", "-kernel", kernel},
@@ -163,12 +164,12 @@ static json_t *print(struct figure *f)
 static json_t *print_size(void)
 {
 	char stripped[64], command[512];
-	struct figure f = {"all of desched, stripped", "MiB", 0, 0, {0}};
+	struct figure f = {"desched-vm, stripped", "MiB", 0, 0, {0}};
 	json_t *o = NULL;
 	struct stat st;
 
 	snprintf(stripped, sizeof(stripped), "%s.stripped", figures);
-	snprintf(command, sizeof(command), "strip -o '%s' '%s'", stripped, desched);
+	snprintf(command, sizeof(command), "strip -o '%s' '%s-vm'", stripped, desched);
 	if (!system(command) && !stat(stripped, &st)) {
 		put(&f, (double)st.st_size / 1048576);
 		o = print(&f);

@@ -57,24 +57,25 @@ struct desched *desched_close(struct desched *connection); /* returns NULL; take
 int desched_read(struct desched *connection, struct desched_snapshot **ret);
 struct desched_snapshot *desched_snapshot_free(struct desched_snapshot *s); /* as desched_close() */
 
-/* ns. reported = true + descheduled + wait, unless the kernel subtracts steal itself: there
- * reported = true. */
+/* ns. reported = true + descheduled + wait + unaccounted, unless the kernel subtracts steal itself:
+ * there reported = true + unaccounted. */
 struct desched_amounts {
 	uint64_t reported;    /* CPU time by the kernel's word */
 	uint64_t true_time;   /* in which the vCPU ran */
 	uint64_t descheduled; /* in which it wanted to run and did not */
 	uint64_t wait;	      /* in which it was blocked on other work of its host */
+	uint64_t unaccounted; /* of which nobody knows: the host didn't say, or began again */
 };
 
 struct desched_summary {
-	uint64_t session;	     /* never 0. Another one: differences to before make no sense */
-	const char *source;	     /* "steal", "page", "self": who tells of descheduled time */
-	const char *steal_clock;     /* which of the hypervisor's clocks is read, "" for none */
-	bool kernel_subtracts;	     /* the kernel's own figures are true already */
-	bool complete;		     /* false: the source has not told all up to `elapsed` yet */
-	bool stale;		     /* true: the source has stopped telling */
-	bool estimated;		     /* figures are estimates; low and high are a 90 % interval */
-	uint64_t elapsed;	     /* ns of wall time since the daemon's start */
+	uint64_t session;	 /* never 0. Another one: the daemon or the host began again */
+	const char *source;	 /* "steal", "page", "self": who tells of descheduled time */
+	const char *steal_clock; /* which of the hypervisor's clocks is read, "" for none */
+	bool kernel_subtracts;	 /* the kernel's own figures are true already */
+	bool complete;		 /* false: the source has not told all up to `elapsed` yet */
+	bool stale;		 /* true: the source has stopped telling */
+	bool estimated;		 /* figures are estimates; low and high are a 90 % interval */
+	uint64_t elapsed;	 /* ns from the daemon's start up to where its source has told */
 	struct desched_amounts busy; /* of all processes; its descheduled + wait is `vmdesched` */
 	struct desched_amounts
 		exited;		   /* part of it: processes that are gone, as are their parents */
@@ -84,6 +85,9 @@ struct desched_summary {
 	uint64_t lost_switches; /* context switches that were not seen */
 	uint64_t lost_time;	/* ns, part of busy, whose process is not known for that reason */
 	uint64_t unseen;	/* ns descheduled that belong to no process and are not in `busy` */
+	uint64_t idle_unaccounted;
+	uint64_t late; /* ns descheduled that were told when their time was unaccounted already */
+	uint64_t lag;  /* ns from `elapsed` to when the snapshot was taken */
 };
 const struct desched_summary *desched_summary(const struct desched_snapshot *s);
 
@@ -93,6 +97,8 @@ struct desched_cpu {
 	uint64_t busy, idle;		      /* a task, or the idle task, had the CPU */
 	uint64_t descheduled, wait;	      /* part of busy */
 	uint64_t idle_descheduled, idle_wait; /* part of idle */
+	uint64_t unaccounted;		      /* part of busy */
+	uint64_t idle_unaccounted;	      /* part of idle */
 };
 size_t desched_cpus(const struct desched_snapshot *s);
 const struct desched_cpu *desched_cpu(const struct desched_snapshot *s, size_t i);
@@ -140,17 +146,19 @@ enum desched_figure {
 	DESCHED_CPU_LIMIT_PPM,	     /* never exceeded */
 	DESCHED_CPU_RESERVATION_HZ,  /* the same, times the speed */
 	DESCHED_CPU_LIMIT_HZ,
-	DESCHED_CPU_OVERHEAD_NS, /* the machine's host threads other than vCPUs */
-	DESCHED_MEM_SIZE,	 /* bytes, configured */
-	DESCHED_MEM_BALLOONED,	 /* bytes, taken back by the balloon */
-	DESCHED_MEM_SHARED,	 /* bytes, shared with equal pages */
-	DESCHED_MEM_SWAPPED,	 /* bytes, swapped out by the host */
-	DESCHED_MEM_RESERVATION, /* bytes, guaranteed */
-	DESCHED_MEM_USED,	 /* bytes of host memory behind the guest's */
-	DESCHED_SESSION,	 /* as in struct desched_summary */
+	DESCHED_CPU_OVERHEAD_NS,    /* the machine's host threads other than vCPUs */
+	DESCHED_MEM_SIZE,	    /* bytes, configured */
+	DESCHED_MEM_BALLOONED,	    /* bytes, taken back by the balloon */
+	DESCHED_MEM_SHARED,	    /* bytes, shared with equal pages */
+	DESCHED_MEM_SWAPPED,	    /* bytes, swapped out by the host */
+	DESCHED_MEM_RESERVATION,    /* bytes, guaranteed */
+	DESCHED_MEM_USED,	    /* bytes of host memory behind the guest's */
+	DESCHED_SESSION,	    /* as in struct desched_summary */
+	DESCHED_CPU_UNACCOUNTED_NS, /* sum over CPUs: not known, while busy or idle */
 };
 
-/* used + stolen + wait + idle = elapsed * cpus, as far as the daemon knows who had the CPUs.
+/* used + stolen + wait + idle + unaccounted = elapsed * cpus, as far as the daemon knows who had
+ * the CPUs.
  * -ENODATA for what is not known here, mostly since the host does not tell; -EINVAL for no such
  * figure. */
 int desched_figure(const struct desched_snapshot *s, enum desched_figure which, uint64_t *ret);

@@ -12,12 +12,16 @@
 #include <desched/ledger.h>
 #include <stdint.h>
 
+/* A thread that whoever measured cannot see: it is outside of its PID namespace. */
+#define GAP_BY_HIDDEN UINT32_MAX
+
 struct gap {
-	uint64_t start; /* ns */
-	uint64_t end;	/* ns, >= start */
-	uint32_t vcpu;	/* index in its VM, from 0 */
-	uint32_t state; /* enum ledger_state, never RUN or HALT */
-	uint32_t by;	/* host thread id that ran on the CPU when the gap ended, 0 if not known */
+	uint64_t start;	   /* ns */
+	uint64_t end;	   /* ns, >= start */
+	uint32_t vcpu;	   /* index in its VM, from 0 */
+	uint32_t state;	   /* enum ledger_state, never RUN or HALT */
+	uint32_t by;	   /* host thread id that ran on the CPU when the gap ended, 0 if not known,
+			    * GAP_BY_HIDDEN */
 	uint32_t reserved; /* 0: no padding, so that a gap may be copied byte by byte */
 };
 

@@ -118,9 +118,15 @@ static uint64_t idle(const struct desched_snapshot *s)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < s->n_cpus; i++)
-		sum += u64_sub_floor(s->cpus[i].idle,
-				     s->cpus[i].idle_descheduled + s->cpus[i].idle_wait);
+		sum += u64_sub_floor(s->cpus[i].idle, s->cpus[i].idle_descheduled +
+							      s->cpus[i].idle_wait +
+							      s->cpus[i].idle_unaccounted);
 	return sum;
+}
+
+static uint64_t unaccounted(const struct desched_snapshot *s)
+{
+	return s->summary.busy.unaccounted + s->summary.idle_unaccounted;
 }
 
 static uint64_t session(const struct desched_snapshot *s)
@@ -160,6 +166,7 @@ static const struct {
 	[DESCHED_MEM_RESERVATION] = {.valid = PAGE_VALID_MEM_RESERVATION},
 	[DESCHED_MEM_USED] = {.valid = PAGE_VALID_MEM_USED},
 	[DESCHED_SESSION] = {.guest = session},
+	[DESCHED_CPU_UNACCOUNTED_NS] = {.guest = unaccounted},
 };
 
 static uint64_t page_figure(const struct page_host *page, uint64_t valid)

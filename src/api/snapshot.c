@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmdesched's answer, schema desched-agent/1 (vmdesched(8)), made into structures.
+ * vmdesched's answer, schema desched-agent/2 (vmdesched(8)), made into structures.
  *
  * A figure that is not there is 0, so that an older daemon can be asked; one that is there and
  * makes no sense makes the whole answer bad. Members that are not known are ignored.
@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "ledger/page_fields.h"
+#include "wire/wire.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -19,19 +20,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECONDS_MAX 9e9
-
 /* Each reader adds to *bad instead of returning, so that a row of members reads as one. */
 static uint64_t seconds(const json_t *o, const char *key, bool *bad)
 {
-	const json_t *v = json_object_get(o, key);
-	double s = json_number_value(v);
+	uint64_t ns = 0;
 
-	if (v && (!json_is_number(v) || !(fabs(s) <= SECONDS_MAX)))
-		*bad = true;
-	else if (s > 0) /* an estimate or a rounding may be slightly below */
-		return (uint64_t)llround(s * 1e9);
-	return 0;
+	*bad |= !wire_ns(o, key, &ns);
+	return ns;
 }
 
 static uint64_t integer(const json_t *o, const char *key, uint64_t max, bool *bad)
@@ -59,11 +54,15 @@ static void text(const json_t *o, const char *key, char *ret, size_t size, bool 
 
 static struct desched_amounts amounts(const json_t *o, bool *bad)
 {
+	struct wire_amounts a = {.reported = 0};
+
+	*bad |= !wire_amounts(o, &a);
 	return (struct desched_amounts){
-		.reported = seconds(o, "reported_s", bad),
-		.true_time = seconds(o, "true_s", bad),
-		.descheduled = seconds(o, "descheduled_s", bad),
-		.wait = seconds(o, "wait_s", bad),
+		.reported = a.reported,
+		.true_time = a.truth,
+		.descheduled = a.descheduled,
+		.wait = a.wait,
+		.unaccounted = a.unaccounted,
 	};
 }
 
@@ -72,12 +71,15 @@ static void read_summary(const json_t *o, struct desched_snapshot *s, bool *bad)
 	const json_t *totals = json_object_get(o, "totals");
 	const json_t *counters = json_object_get(o, "counters");
 
+	struct wire_session session = {.id = 0};
+
+	*bad |= !wire_session(o, &session);
 	text(o, "source", s->source, sizeof(s->source), bad);
 	text(o, "steal_clock", s->steal_clock, sizeof(s->steal_clock), bad);
 	if (!json_is_object(totals))
 		*bad = true;
 	s->summary = (struct desched_summary){
-		.session = integer(o, "session", INT64_MAX, bad),
+		.session = session.id,
 		.source = s->source,
 		.steal_clock = s->steal_clock,
 		.kernel_subtracts = json_is_true(json_object_get(o, "kernel_subtracts")),
@@ -94,6 +96,9 @@ static void read_summary(const json_t *o, struct desched_snapshot *s, bool *bad)
 		.lost_switches = integer(counters, "lost_switches", INT64_MAX, bad),
 		.lost_time = seconds(counters, "lost_run_s", bad),
 		.unseen = seconds(counters, "unseen_s", bad),
+		.idle_unaccounted = seconds(totals, "idle_unaccounted_s", bad),
+		.late = seconds(counters, "late_s", bad),
+		.lag = seconds(o, "lag_s", bad),
 	};
 }
 
@@ -115,6 +120,8 @@ static int read_cpus(const json_t *list, struct desched_snapshot *s, bool *bad)
 			.wait = seconds(o, "wait_s", bad),
 			.idle_descheduled = seconds(o, "idle_descheduled_s", bad),
 			.idle_wait = seconds(o, "idle_wait_s", bad),
+			.unaccounted = seconds(o, "unaccounted_s", bad),
+			.idle_unaccounted = seconds(o, "idle_unaccounted_s", bad),
 		};
 	}
 	return 0;
@@ -221,13 +228,12 @@ static int read_page(const json_t *o, struct desched_snapshot *s, bool *bad)
 
 static int read_answer(const json_t *o, struct desched_snapshot *s)
 {
-	const char *schema = json_string_value(json_object_get(o, "schema"));
 	bool bad = false;
 	int err;
 
 	if (json_object_get(o, "error"))
 		return -EREMOTEIO;
-	if (!schema || strcmp(schema, "desched-agent/1") != 0)
+	if (!wire_is_snapshot(o))
 		return -EPROTO;
 	read_summary(o, s, &bad);
 	err = read_cpus(json_object_get(o, "cpus"), s, &bad);
@@ -240,10 +246,14 @@ static int read_answer(const json_t *o, struct desched_snapshot *s)
 
 int snapshot_parse(const char *answer, size_t size, struct desched_snapshot **ret)
 {
-	json_t *o = json_loadb(answer, size, JSON_REJECT_DUPLICATES, NULL);
 	struct desched_snapshot *s = calloc(1, sizeof(*s));
-	int err = !s ? -ENOMEM : !o ? -EPROTO : read_answer(o, s);
+	json_t *o = NULL;
+	int err = s ? wire_load(answer, size, &o) : -ENOMEM;
 
+	if (!err)
+		err = read_answer(o, s);
+	else if (err != -ENOMEM)
+		err = -EPROTO;
 	json_decref(o);
 	if (err) {
 		desched_snapshot_free(s);

@@ -26,6 +26,16 @@ uint64_t clock_real(void)
 	return clock_get(CLOCK_REALTIME);
 }
 
+uint64_t clock_thread(void)
+{
+	return clock_get(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t clock_boot(void)
+{
+	return clock_get(CLOCK_BOOTTIME);
+}
+
 /* The reading between the two that are nearest to each other. */
 uint64_t clock_slept(void)
 {
@@ -33,7 +43,7 @@ uint64_t clock_slept(void)
 
 	for (int i = 0; i < 8 && best > NS_PER_MS; i++) {
 		uint64_t before = clock_mono();
-		uint64_t boot = clock_get(CLOCK_BOOTTIME);
+		uint64_t boot = clock_boot();
 		uint64_t width = clock_mono() - before;
 
 		if (width < best)

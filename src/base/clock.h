@@ -11,6 +11,8 @@
 uint64_t clock_mono(void); /* CLOCK_MONOTONIC */
 uint64_t clock_real(void); /* CLOCK_REALTIME */
 uint64_t clock_ticks(void);
+uint64_t clock_thread(void); /* CPU time of this thread */
+uint64_t clock_boot(void);   /* CLOCK_BOOTTIME: what /proc counts the starts of processes by */
 
 /* How long the machine has been suspended since it was booted, to within a millisecond: time that
  * CLOCK_MONOTONIC leaves out. */

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/failure.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+/* Names in it may be from anywhere; the text is for a terminal or a log. */
 static void failure_format(struct failure *f, const char *format, va_list ap)
 {
 	vsnprintf(f->text, sizeof(f->text), format, ap);
+	text_clean(f->text);
 }
 
 int failure_set(struct failure *f, int code, const char *format, ...)

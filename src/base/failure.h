@@ -13,8 +13,9 @@ struct failure {
 	char text[512];
 };
 
-/* Writes the text (cut to fit) unless f is NULL, and returns `code`, so that a function can say
- * `return failure_set(f, -ENOENT, "no such kernel: %s; give a bzImage", path);`. */
+/* Writes the text (cut to fit, and cleaned: base/text.h) unless f is NULL, and returns `code`, so
+ * that a function can say `return failure_set(f, -ENOENT, "no such kernel: %s; give a bzImage",
+ * path);`. */
 int failure_set(struct failure *f, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -42,22 +43,6 @@ int parse_seconds(const char *text, uint64_t *ret_ns)
 	return 0;
 }
 
-static const struct option_row *find_row(const struct command *c, const char *arg, size_t len)
-{
-	for (int i = 0; i < c->n_rows; i++) {
-		const struct option_row *row = &c->rows[i];
-
-		if (arg[0] == '-' && arg[1] == '-') {
-			if (row->name && strlen(row->name) == len - 2 &&
-			    !strncmp(row->name, arg + 2, len - 2))
-				return row;
-		} else if (row->letter && len == 2 && arg[1] == row->letter) {
-			return row;
-		}
-	}
-	return NULL;
-}
-
 /* Bounds of a row in the unit that a person types. */
 static int bounds_failure(const struct option_row *row, const char *what, const char *value,
 			  struct failure *f)
@@ -72,131 +57,232 @@ static int bounds_failure(const struct option_row *row, const char *what, const 
 			   kind, (double)row->min / unit);
 }
 
-int options_store(const struct option_row *row, const char *what, const char *value,
-		  struct failure *f)
+#define NAMES_MAX 16
+
+void options_names(option_name_fn name, char *ret, size_t size)
+{
+	size_t n = 0, used = 0;
+
+	ret[0] = '\0';
+	while (name(n))
+		n++;
+	for (size_t i = 0; n <= NAMES_MAX && name(i) && used < size; i++)
+		used += (size_t)snprintf(ret + used, size - used, "%s%s",
+					 !i	       ? ""
+					 : name(i + 1) ? ", "
+						       : " or ",
+					 name(i));
+}
+
+static int store_choice(struct option_choice *choice, const char *what, const char *value,
+			struct failure *f)
+{
+	char names[256];
+
+	for (size_t i = 0; choice->name(i); i++) {
+		if (!strcmp(choice->name(i), value)) {
+			choice->value = choice->name(i);
+			return 0;
+		}
+	}
+	options_names(choice->name, names, sizeof(names));
+	return failure_set(f, -EINVAL, "%s: '%s' given, expected %s", what, value,
+			   names[0] ? names : "another name; see --help");
+}
+
+static int store_listed(struct option_list *list, const char *what, const char *value,
+			struct failure *f)
+{
+	if (list->n == OPTION_LIST_MAX)
+		return failure_set(f, -EINVAL, "%s: given more than %d times", what,
+				   OPTION_LIST_MAX);
+	list->at[list->n++] = value;
+	return 0;
+}
+
+static int store_number(const struct option_row *row, const char *what, const char *value,
+			struct failure *f)
 {
 	uint64_t v;
-	int err;
+	int err = row->type == OPTION_SECONDS ? parse_seconds(value, &v) : parse_uint(value, &v);
 
-	if (row->type == OPTION_STRING) {
-		*(const char **)row->dest = value;
-		return 0;
-	}
-	err = row->type == OPTION_SECONDS ? parse_seconds(value, &v) : parse_uint(value, &v);
 	if (err || v < row->min || (row->max && v > row->max))
 		return bounds_failure(row, what, value, f);
 	*(uint64_t *)row->dest = v;
 	return 0;
 }
 
-/* A value that belongs to `what`, from behind it or from the next word. Returns the words taken. */
-static int take_value(const struct option_row *row, const char *what, const char *attached,
-		      const char *next, struct failure *f)
+int options_store(const struct option_row *row, const char *what, const char *value,
+		  struct failure *f)
 {
-	const char *value = attached ? attached : next;
-	int err;
-
-	if (!value)
-		return failure_set(f, -EINVAL, "%s wants %s behind it", what, row->argument);
-	err = options_store(row, what, value, f);
-	return err ? err : attached ? 1 : 2;
-}
-
-/* "-bn1": flags, and at most one option with a value, which is the rest of the word or the next. */
-static int parse_letters(const struct command *c, const char *arg, const char *next,
-			 struct failure *f)
-{
-	for (const char *p = arg + 1; *p; p++) {
-		const char what[] = {'-', *p, '\0'};
-		const struct option_row *row = find_row(c, what, 2);
-
-		if (!row)
-			return failure_set(f, -EINVAL, "unknown option '%s'; --help lists them",
-					   what);
-		if (row->type != OPTION_FLAG)
-			return take_value(row, what, p[1] ? p + 1 : NULL, next, f);
+	switch (row->type) {
+	case OPTION_FLAG:
 		*(bool *)row->dest = true;
+		return 0;
+	case OPTION_STRING:
+		*(const char **)row->dest = value;
+		return 0;
+	case OPTION_CHOICE:
+		return store_choice(row->dest, what, value, f);
+	case OPTION_LIST:
+		return store_listed(row->dest, what, value, f);
+	case OPTION_OUTPUT:
+		*(struct option_output *)row->dest = (struct option_output){true, value};
+		return 0;
+	case OPTION_UINT:
+	case OPTION_SECONDS:
+		break;
 	}
-	return 1;
+	return store_number(row, what, value, f);
 }
 
-/* One word that begins with a dash. Returns how many words it took, or a negative error. */
-static int parse_one(const struct command *c, const char *arg, const char *next, struct failure *f)
+/* ---- getopt_long(3) over the rows ---- */
+
+#define ROWS_MAX 64
+#define HELP	 (ROWS_MAX + 256) /* what getopt_long gives for --help; row i is i + 256 */
+
+struct grammar {
+	const struct command *command;
+	struct option longs[ROWS_MAX + 2];
+	char shorts[3 * ROWS_MAX + 4];
+};
+
+static int takes(const struct option_row *row)
 {
-	const char *equals = strchr(arg, '=');
-	size_t len = equals ? (size_t)(equals - arg) : strlen(arg);
-	const struct option_row *row;
+	return row->type == OPTION_FLAG	    ? no_argument
+	       : row->type == OPTION_OUTPUT ? optional_argument
+					    : required_argument;
+}
+
+static void make_grammar(const struct command *c, struct grammar *g)
+{
+	struct option *l = g->longs;
+	char *s = g->shorts;
+
+	*g = (struct grammar){.command = c};
+	if (c->runs_command)
+		*s++ = '+';
+	*s++ = ':';
+	for (int i = 0; i < c->n_rows && i < ROWS_MAX; i++) {
+		const struct option_row *row = &c->rows[i];
+		int has = takes(row);
+
+		if (row->name)
+			*l++ = (struct option){row->name, has, NULL, 256 + i};
+		if (row->letter) {
+			*s++ = row->letter;
+			memcpy(s, "::", (size_t)has);
+			s += has;
+		}
+	}
+	*l = (struct option){"help", no_argument, NULL, HELP};
+	memcpy(s, "h", 2);
+}
+
+/* The row behind what getopt_long has returned or left in optopt; NULL: none. */
+static const struct option_row *row_of(const struct grammar *g, int value)
+{
+	if (value >= 256)
+		return value < HELP ? &g->command->rows[value - 256] : NULL;
+	for (int i = 0; value && i < g->command->n_rows; i++)
+		if (g->command->rows[i].letter == value)
+			return &g->command->rows[i];
+	return NULL;
+}
+
+static void call_row(const struct option_row *row, int value, char ret[64])
+{
+	if (value >= 256)
+		snprintf(ret, 64, "--%s", row->name);
+	else
+		snprintf(ret, 64, "-%c", value);
+}
+
+/* How many rows' names begin with the word, whose dashes and value don't count. */
+static int beginners(const struct grammar *g, const char *word)
+{
+	size_t len = strcspn(word + 2, "=");
+	int n = 0;
+
+	for (const struct option *l = g->longs; l->name; l++)
+		n += !strncmp(l->name, word + 2, len);
+	return n;
+}
+
+/* Why getopt_long has stopped at `word`. */
+static int refuse(const struct grammar *g, int got, const char *word, struct failure *f)
+{
+	const struct option_row *row = row_of(g, optopt);
 	char what[64];
 
-	if (arg[1] != '-')
-		return parse_letters(c, arg, next, f);
-	row = find_row(c, arg, len);
-	if (!row)
-		return failure_set(f, -EINVAL, "unknown option '%s'; --help lists them", arg);
-	snprintf(what, sizeof(what), "%.*s", (int)len, arg);
-	if (row->type != OPTION_FLAG)
-		return take_value(row, what, equals ? equals + 1 : NULL, next, f);
-	if (equals)
-		return failure_set(f, -EINVAL, "%s takes no value", what);
-	*(bool *)row->dest = true;
-	return 1;
+	if (row) {
+		call_row(row, optopt, what);
+		return got == ':' ? failure_set(f, -EINVAL, "%s wants %s after it", what,
+						row->argument)
+				  : failure_set(f, -EINVAL, "%s takes no value", what);
+	}
+	if (optopt == HELP)
+		return failure_set(f, -EINVAL, "--help takes no value");
+	if (optopt)
+		return failure_set(f, -EINVAL, "unknown option '-%c'; --help lists them", optopt);
+	if (beginners(g, word) > 1)
+		return failure_set(f, -EINVAL, "several options begin with '%s'; --help lists them",
+				   word);
+	return failure_set(f, -EINVAL, "unknown option '%s'; --help lists them", word);
+}
+
+/* One pass over the words. Without `store` it looks for --help alone. */
+static int pass(const struct grammar *g, int argc, char **argv, bool store, struct failure *f,
+		bool *ret_help)
+{
+	char what[64];
+	int got, err;
+
+	opterr = 0;
+	optind = 0; /* begin again */
+	while ((got = getopt_long(argc, argv, g->shorts, g->longs, NULL)) != -1) {
+		const struct option_row *row = got == '?' || got == ':' ? NULL : row_of(g, got);
+
+		if (got == HELP || (got == 'h' && !row)) {
+			*ret_help = true;
+			return optind;
+		}
+		if (!store)
+			continue;
+		if (!row)
+			return refuse(g, got, argv[optind - 1], f);
+		call_row(row, got, what);
+		err = options_store(row, what, optarg, f);
+		if (err)
+			return err;
+	}
+	return optind;
+}
+
+static int check_operands(const struct command *c, int n, const char *first, struct failure *f)
+{
+	if (n && !c->operands[0])
+		return failure_set(f, -EINVAL, "unexpected word '%s'; --help shows the usage",
+				   first);
+	if (n < c->least || (c->most && n > c->most))
+		return failure_set(f, -EINVAL, "expected %s, got %d word%s; --help shows the usage",
+				   c->operands, n, n == 1 ? "" : "s");
+	return 0;
 }
 
 int options_parse(const struct command *c, int argc, char **argv, struct failure *f, bool *ret_help)
 {
-	int i = 1;
+	struct grammar g;
+	int first, err;
 
+	make_grammar(c, &g);
 	*ret_help = false;
-	while (i < argc && argv[i][0] == '-' && argv[i][1]) {
-		int words;
-
-		if (!strcmp(argv[i], "--"))
-			return i + 1;
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			*ret_help = true;
-			return i;
-		}
-		words = parse_one(c, argv[i], i + 1 < argc ? argv[i + 1] : NULL, f);
-		if (words < 0)
-			return words;
-		i += words;
-	}
-	if (i < argc && !c->operands[0])
-		return failure_set(f, -EINVAL, "unexpected word '%s'; --help shows the usage",
-				   argv[i]);
-	return i;
-}
-
-void options_help(const struct command *c, const char *program)
-{
-	printf("Usage: %s%s%s [OPTION...]%s%s\n\n%s\n\nOptions:\n", program, c->name[0] ? " " : "",
-	       c->name, c->operands[0] ? " " : "", c->operands, c->summary);
-	for (int i = 0; i < c->n_rows; i++) {
-		const struct option_row *row = &c->rows[i];
-		char left[64];
-		int n = 0;
-
-		if (row->letter)
-			n += snprintf(left, sizeof(left), "-%c%s", row->letter,
-				      row->name ? ", " : "");
-		if (row->name)
-			n += snprintf(left + n, sizeof(left) - (size_t)n, "--%s", row->name);
-		if (row->argument)
-			snprintf(left + n, sizeof(left) - (size_t)n, " %s", row->argument);
-		printf("  %-22s %s\n", left, row->help);
-	}
-	printf("  %-22s %s\n", "-h, --help", "show this text");
-	if (c->examples)
-		printf("\nExamples:\n%s", c->examples);
-}
-
-void options_list(const struct command *c)
-{
-	for (int i = 0; i < c->n_rows; i++) {
-		if (c->rows[i].name)
-			printf("--%s\n", c->rows[i].name);
-		else
-			printf("-%c\n", c->rows[i].letter);
-	}
-	printf("--help\n");
+	first = pass(&g, argc, argv, false, f, ret_help);
+	if (*ret_help)
+		return first;
+	first = pass(&g, argc, argv, true, f, ret_help);
+	if (first < 0)
+		return first;
+	err = check_operands(c, argc - first, argv[first], f);
+	return err ? err : first;
 }

@@ -44,9 +44,18 @@ ssize_t file_read(const char *path, char *buf, size_t size)
 	return fd < 0 ? -errno : file_read_fd(fd, buf, size);
 }
 
+/* Counters that have wrapped, or that something else has written, stay huge: never a small figure
+ * by overflow. */
+static uint64_t add_saturated(uint64_t a, uint64_t b)
+{
+	return a + b < a ? UINT64_MAX : a + b;
+}
+
 static uint64_t clock_ticks_to_ns(uint64_t n)
 {
-	return n * (NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK));
+	uint64_t tick = NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return n > UINT64_MAX / tick ? UINT64_MAX : n * tick;
 }
 
 int proc_parse_stat(const char *text, struct proc_stat *ret)
@@ -56,6 +65,7 @@ int proc_parse_stat(const char *text, struct proc_stat *ret)
 				    ')'); /* the name may hold ')' itself: the last one ends it */
 	struct proc_stat s = {0};
 	uint64_t utime, stime, cutime, cstime, start;
+	int64_t pages;
 	size_t len;
 	int ppid;
 
@@ -65,15 +75,16 @@ int proc_parse_stat(const char *text, struct proc_stat *ret)
 	memcpy(s.comm, open + 1, len);
 	if (sscanf(close + 1,
 		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64
-		   " %" SCNu64 " %*d %*d %*d %*d %" SCNu64
-		   " %*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
-		   &s.state, &ppid, &utime, &stime, &cutime, &cstime, &start, &s.cpu) != 8)
+		   " %" SCNu64 " %*d %*d %*d %*d %" SCNu64 " %*u %" SCNd64
+		   " %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
+		   &s.state, &ppid, &utime, &stime, &cutime, &cstime, &start, &pages, &s.cpu) != 9)
 		return -EBADMSG;
 	s.ppid = ppid;
 	s.utime_ns = clock_ticks_to_ns(utime);
 	s.stime_ns = clock_ticks_to_ns(stime);
 	s.cutime_ns = clock_ticks_to_ns(cutime);
 	s.cstime_ns = clock_ticks_to_ns(cstime);
+	s.rss = pages > 0 ? (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 	s.start_ns = clock_ticks_to_ns(start);
 	*ret = s;
 	return 0;
@@ -234,8 +245,9 @@ int proc_parse_cpu(const char *text, int cpu, struct proc_cpu *ret)
 		   " %" SCNu64 " %" SCNu64,
 		   &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal) != 8)
 		return -EBADMSG;
-	ret->busy_ns = clock_ticks_to_ns(user + nice + system + irq + softirq);
-	ret->idle_ns = clock_ticks_to_ns(idle + iowait);
+	user = add_saturated(add_saturated(user, nice), add_saturated(system, irq));
+	ret->busy_ns = clock_ticks_to_ns(add_saturated(user, softirq));
+	ret->idle_ns = clock_ticks_to_ns(add_saturated(idle, iowait));
 	ret->steal_ns = clock_ticks_to_ns(steal);
 	return 0;
 }

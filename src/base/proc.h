@@ -27,6 +27,7 @@ struct proc_stat {
 	uint64_t cutime_ns; /* of children that were waited for */
 	uint64_t cstime_ns;
 	uint64_t start_ns; /* since boot, a multiple of the clock tick */
+	uint64_t rss;	   /* bytes in memory */
 	int cpu;	   /* last run on */
 };
 int proc_read_stat(pid_t pid, pid_t tid, struct proc_stat *ret);
@@ -49,7 +50,7 @@ int proc_read_cgroup(pid_t pid, char *ret, size_t size);
 int proc_parse_cgroup(const char *text, char *ret, size_t size);
 
 /* The "cpu" (cpu < 0) or "cpuN" line of /proc/stat, in nanoseconds. Busy = user + nice + system +
- * irq + softirq: steal and guest time are not in it. */
+ * irq + softirq: steal and guest time are not in it. What doesn't fit is UINT64_MAX. */
 struct proc_cpu {
 	uint64_t busy_ns;
 	uint64_t idle_ns; /* idle + iowait */

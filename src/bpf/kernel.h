@@ -40,6 +40,24 @@ struct sched_entity {
 	struct cfs_rq *cfs_rq;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level; /* of the innermost PID namespace that it is in, 0 for the first */
+	struct upid numbers[1];
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
@@ -49,12 +67,20 @@ struct task_struct {
 	int prio;
 	struct sched_entity se;
 	struct task_struct *real_parent;
+	struct pid *thread_pid;
 	struct css_set *cgroups; /* its place in every hierarchy */
 	char comm[TASK_COMM_LEN];
 	__u64 start_boottime;
 };
 
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
 struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
 	struct task_struct *task; /* NULL at the end */
 };
 

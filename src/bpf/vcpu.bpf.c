@@ -67,8 +67,7 @@ struct {
 	__uint(max_entries, VCPU_RING_BYTES);
 } gaps SEC(".maps");
 
-/* Raised by user space when it has entered a process. */
-volatile __u32 epoch;
+volatile struct vcpu_globals globals;
 
 /* An exchange orders everything around it on every architecture. */
 static void latch(struct vcpu_slot *s)
@@ -152,7 +151,7 @@ static void look_up(struct vcpu_cpu *cpu, const struct task_struct *task)
 	__u32 *index;
 
 	cpu->tid = tid;
-	cpu->epoch = epoch;
+	cpu->epoch = globals.epoch;
 	cpu->process = 0;
 	cpu->slot = 0;
 	if (!tid)
@@ -240,7 +239,7 @@ static void leave(struct vcpu_cpu *cpu, struct task_struct *prev, bool preempt, 
 	struct vcpu_process *p;
 	struct vcpu_slot *s;
 
-	if (cpu->tid != (__u32)prev->pid || (!cpu->process && cpu->epoch != epoch))
+	if (cpu->tid != (__u32)prev->pid || (!cpu->process && cpu->epoch != globals.epoch))
 		look_up_late(cpu, prev);
 	if (!cpu->process)
 		return;
@@ -257,13 +256,43 @@ static void leave(struct vcpu_cpu *cpu, struct task_struct *prev, bool preempt, 
 		cpu->since = 0;
 }
 
+/* A thread's id at a depth of PID namespaces; false when it is in none so deep. */
+static bool number_at(const struct task_struct *task, __u32 level, struct upid *ret)
+{
+	const struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	const char *numbers;
+
+	if (!pid || BPF_CORE_READ(pid, level) < level || level > 32)
+		return false;
+	numbers = (const char *)__builtin_preserve_access_index(&pid->numbers[0]);
+	return !bpf_probe_read_kernel(ret, sizeof(*ret), numbers + level * sizeof(*ret));
+}
+
+/* Who it was, in the namespace of who asks. */
+static __u32 id_of(const struct task_struct *task)
+{
+	struct upid number = {};
+	__u32 id = task->pid;
+
+	/* Or the compiler loads the id from either place by one instruction, which the kernel's
+	 * verifier does not accept. */
+	barrier_var(id);
+	if (!globals.level || !id)
+		return id;
+	if (!number_at(task, globals.level, &number) ||
+	    BPF_CORE_READ(number.ns, ns.inum) != globals.inode)
+		return GAP_BY_HIDDEN;
+	return number.nr;
+}
+
 static void arrive_vcpu(struct vcpu_slot *s, __u32 index, __u32 by)
 {
 	expect(s, LEDGER_READY);
 	enter(s, index, LEDGER_RUN, by, false);
 }
 
-static void arrive(struct vcpu_cpu *cpu, const struct task_struct *next, __u32 by)
+static void arrive(struct vcpu_cpu *cpu, const struct task_struct *next,
+		   const struct task_struct *prev)
 {
 	struct vcpu_slot *s;
 
@@ -273,7 +302,7 @@ static void arrive(struct vcpu_cpu *cpu, const struct task_struct *next, __u32 b
 	if (cpu->slot) {
 		s = slot_of(cpu->slot, next->pid);
 		if (s)
-			arrive_vcpu(s, cpu->slot - 1, by);
+			arrive_vcpu(s, cpu->slot - 1, id_of(prev));
 		return;
 	}
 	__sync_lock_test_and_set(&cpu->since, bpf_ktime_get_ns());
@@ -289,7 +318,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	if (!cpu)
 		return 0;
 	leave(cpu, prev, preempt, prev_state);
-	arrive(cpu, next, prev->pid);
+	arrive(cpu, next, prev);
 	return 0;
 }
 
@@ -370,5 +399,27 @@ int resolve(struct bpf_iter__task *ctx)
 	s = index ? slot_of(*index + 1, tid) : NULL;
 	if (s && s->state == VCPU_UNKNOWN && !task->exit_state)
 		know(s, is_current(task) ? LEDGER_RUN : state_of(task, task->__state, s));
+	return 0;
+}
+
+/* Read by user space in a PID namespace of its own: whom it sees there, and what the kernel calls
+ * them. The iterator goes through the threads of the reader's namespace. */
+SEC("iter/task")
+int translate(struct bpf_iter__task *ctx)
+{
+	const struct task_struct *task = ctx->task;
+	const struct task_struct *reader = (const void *)bpf_get_current_task();
+	struct vcpu_thread t = {};
+	struct upid number = {};
+
+	if (!task)
+		return 0;
+	t.level = BPF_CORE_READ(reader, thread_pid, level);
+	if (!number_at(task, t.level, &number))
+		return 0;
+	t.here = number.nr;
+	t.tid = task->pid;
+	t.tgid = task->tgid;
+	bpf_seq_write(ctx->meta->seq, &t, sizeof(t));
 	return 0;
 }

@@ -10,6 +10,7 @@
 #ifndef BPF_VCPU_H
 #define BPF_VCPU_H
 
+#include <desched/gap.h>
 #include <linux/types.h>
 
 #define VCPU_SLOTS	4096
@@ -20,9 +21,25 @@
  * program `resolve`, says what it was. */
 #define VCPU_UNKNOWN 7
 
+/* What user space tells the programs. */
+struct vcpu_globals {
+	__u32 epoch; /* raised when a process was entered */
+	/* The PID namespace in which thread ids are told (vcpu_gap.by): its depth, and the number
+	 * of its inode. Depth 0: the first one, in which the kernel counts. */
+	__u32 level;
+	__u32 inode;
+};
+
+/* A thread that the reader of the iterator `translate` sees, and what the kernel calls it. */
+struct vcpu_thread {
+	__u32 here; /* its id in the reader's PID namespace */
+	__u32 tid, tgid;
+	__u32 level; /* depth of that namespace */
+};
+
 struct vcpu_slot {
 	__u32 seq;
-	__u32 tid;	 /* 0: nobody's */
+	__u32 tid;	 /* as the kernel counts; 0: nobody's */
 	__u64 start;	 /* ns: when the ledger was started */
 	__u64 at;	 /* ns: the last transition */
 	__u64 ns[8];	 /* by enum ledger_state, complete up to `at` */
@@ -56,7 +73,7 @@ struct vcpu_gap {
 	__u32 slot;
 	__u32 tid;   /* whose slot it was then */
 	__u32 state; /* enum ledger_state */
-	__u32 by;    /* thread that ran before the vCPU came back, 0 for none */
+	__u32 by;    /* thread that ran before the vCPU came back, 0 for none, GAP_BY_HIDDEN */
 };
 
 #endif

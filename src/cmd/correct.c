@@ -5,6 +5,7 @@
  */
 #include "correct/correct.h"
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "correct/table.h"
@@ -25,27 +26,52 @@ static const char bias[] =
 	"MOST are\nright however the time was spread, if nobody was reported less than it had. "
 	"vmdesched in the\nguest has no such error.\n";
 
+static const char *date_order_name(size_t i)
+{
+	static const char *const names[] = {"dmy", "mdy"};
+
+	return i < ARRAY_SIZE(names) ? names[i] : NULL;
+}
+
 static struct {
-	const char *vm, *lag;
+	const char *vm, *machine, *lag;
+	const char *guest_zone, *host_zone;
+	struct option_choice guest_dates, host_dates;
 	uint64_t cpus, max_lag, hz, top;
 	bool json;
-} options = {.max_lag = 60 * NS_PER_SEC, .hz = 64, .top = 20};
+} options = {.max_lag = 60 * NS_PER_SEC,
+	     .hz = 64,
+	     .top = 20,
+	     .guest_dates = {.name = date_order_name},
+	     .host_dates = {.name = date_order_name}};
 
 static const struct option_row rows[] = {
 	{0, "vm", "NAME", OPTION_STRING, &options.vm, 0, 0,
 	 "the VM, where the host's file has several"},
+	{0, "machine", "NAME", OPTION_STRING, &options.machine, 0, 0,
+	 "the guest, where its file has several machines"},
 	{0, "cpus", "N", OPTION_UINT, &options.cpus, 1, 8192,
 	 "vCPUs of the guest (as the files say)"},
 	{0, "lag", "S", OPTION_STRING, &options.lag, 0, 0,
 	 "seconds to add to the host's times (found by correlation)"},
 	{0, "max-lag", "S", OPTION_SECONDS, &options.max_lag, 0, 86400 * NS_PER_SEC,
-	 "look for the lag within so many seconds (60)"},
+	 "look for the lag within so many seconds"},
+	{0, "guest-zone", "Z", OPTION_STRING, &options.guest_zone, 0, 0,
+	 "zone of the guest's times, such as +02:00 (as the file says)"},
+	{0, "host-zone", "Z", OPTION_STRING, &options.host_zone, 0, 0,
+	 "zone of the host's times (as the file says)"},
+	{0, "guest-dates", "ORDER", OPTION_CHOICE, &options.guest_dates, 0, 0,
+	 "how the guest's file writes 05/01/2026 (as can be seen)"},
+	{0, "host-dates", "ORDER", OPTION_CHOICE, &options.host_dates, 0, 0,
+	 "how the host's file does (as can be seen)"},
 	{0, "hz", "N", OPTION_UINT, &options.hz, 0, 100000,
-	 "samples a second behind the guest's figures, 0 for none (64)"},
-	{'n', "top", "N", OPTION_UINT, &options.top, 1, 0, "show so many processes (20)"},
+	 "samples a second behind the guest's figures, 0 for none"},
+	{0, "top", "N", OPTION_UINT, &options.top, 1, 0, "show so many processes"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
 	 "print JSON (schema desched-correct/1)"},
 };
+
+static int run(char **files, int n, struct failure *f);
 
 const struct command command_correct = {
 	.name = "correct",
@@ -57,6 +83,9 @@ const struct command command_correct = {
 		    "  desched correct --cpus 2 --json sar.csv domstats.csv\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.least = 2,
+	.most = 2,
+	.run = run,
 };
 
 /* Both recordings, and what came of them. */
@@ -92,6 +121,10 @@ static void print_head(const struct job *j)
 	else
 		printf("the host's times are moved by %.1f s, as %s\n", c->lag,
 		       options.lag ? "--lag says" : "their dates say");
+	if (fabs(c->zone) > 0)
+		printf("of that, %+.2f h are taken to be between the zones of the two clocks; "
+		       "--guest-zone and --host-zone say it for sure\n",
+		       c->zone / 3600);
 	printf("a vCPU was busy %.1f %% by %s, and ran %.1f %% by the host\n",
 	       percent(c, c->reported) / c->cpus,
 	       c->by_processes ? "the guest's processes" : "the guest's total",
@@ -105,6 +138,22 @@ static void print_head(const struct job *j)
 		printf(" (%.3f to %.3f); %.3f to %.3f in parts of the time", c->w_low, c->w_high,
 		       c->w_min, c->w_max);
 	printf("\n");
+}
+
+/* What of a file was not used, and what it lacks. */
+static void print_file_warnings(const char *side, const struct usage *u)
+{
+	bool lost = skips_lost(&u->skips) > 0;
+	char skipped[300];
+
+	if (u->damage[0])
+		printf("warning: the %s's file: %s\n", side, u->damage);
+	if (u->note[0])
+		printf("note: the %s's file: %s\n", side, u->note);
+	skips_describe(&u->skips, skipped, sizeof(skipped));
+	if (skipped[0])
+		printf("%s: the %s's file: left out: %s\n", lost ? "warning" : "note", side,
+		       skipped);
 }
 
 static void print_warnings(const struct job *j)
@@ -124,14 +173,8 @@ static void print_warnings(const struct job *j)
 	if (c->left_out)
 		printf("warning: %" PRIu64 " intervals overlap others and were left out\n",
 		       c->left_out);
-	if (j->guest.damage[0])
-		printf("warning: the guest's file: %s\n", j->guest.damage);
-	if (j->host.damage[0])
-		printf("warning: the host's file: %s\n", j->host.damage);
-	if (j->guest.skipped || j->host.skipped)
-		printf("warning: %" PRIu64 " values of the guest and %" PRIu64
-		       " of the host could not be used\n",
-		       j->guest.skipped, j->host.skipped);
+	print_file_warnings("guest", &j->guest);
+	print_file_warnings("host", &j->host);
 }
 
 static void print_processes(const struct correction *c)
@@ -148,7 +191,7 @@ static void print_processes(const struct correction *c)
 		       percent(c, p->least), percent(c, p->most), p->name);
 	}
 	if (c->n > shown)
-		printf("%10s and %zu more (-n)\n", "", c->n - shown);
+		printf("%10s and %zu more (--top)\n", "", c->n - shown);
 	printf("\n%s", bias);
 }
 
@@ -168,106 +211,135 @@ static json_t *known(double v)
 	return isfinite(v) ? json_real(v) : json_null();
 }
 
+static json_t *json_process(const struct corrected *p)
+{
+	return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name", p->name, "reported",
+			 p->reported, "corrected", p->corrected, "low", p->low, "high", p->high,
+			 "least", p->least, "most", p->most);
+}
+
+/* NULL: no memory, as in all that makes JSON. */
 static json_t *json_processes(const struct correction *c)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < c->n; i++) {
-		const struct corrected *p = &c->processes[i];
-
-		json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
-						      p->name, "reported", p->reported, "corrected",
-						      p->corrected, "low", p->low, "high", p->high,
-						      "least", p->least, "most", p->most));
-	}
+	for (size_t i = 0; i < c->n; i++)
+		if (json_array_append_new(list, json_process(&c->processes[i]))) {
+			json_decref(list);
+			return NULL;
+		}
 	return list;
 }
 
-static void print_json(const struct job *j)
+/* Each reason that counts, with its number. */
+static json_t *json_skips(const struct skips *s)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < SKIP_N; i++)
+		if (s->n[i])
+			json_object_set_new(o, skip_key((enum skip)i),
+					    json_integer((json_int_t)s->n[i]));
+	return o;
+}
+
+static json_t *json_head(const struct job *j)
 {
 	const struct correction *c = &j->result;
-	json_t *o = json_pack("{s:s, s:s, s:s, s:f, s:f, s:o, s:b, s:i, s:i, s:b}", "schema",
-			      "desched-correct/1", "guest_format", j->guest.format, "host_format",
-			      j->host.format, "seconds", c->seconds, "lag_seconds", c->lag,
-			      "correlation", known(c->correlation), "aligned_by_correlation",
-			      (int)c->by_correlation, "vcpus", (int)c->cpus, "intervals",
-			      (int)c->cells, "reported_by_processes", (int)c->by_processes);
-	json_t *more = json_pack(
-		"{s:f, s:f, s:o, s:f, s:o, s:o, s:f, s:f, s:b, s:I, s:I, s:I, s:s?, s:s?, s:o}",
-		"reported", c->reported, "measured", c->measured, "ready", known(c->ready), "w",
-		c->w, "w_low", known(c->w_low), "w_high", known(c->w_high), "w_min", c->w_min,
-		"w_max", c->w_max, "short", (int)(c->seconds < CORRECT_LONG_ENOUGH),
-		"skipped_guest", (json_int_t)j->guest.skipped, "skipped_host",
-		(json_int_t)j->host.skipped, "left_out", (json_int_t)c->left_out, "damage_guest",
-		j->guest.damage[0] ? j->guest.damage : NULL, "damage_host",
-		j->host.damage[0] ? j->host.damage : NULL, "processes", json_processes(c));
 
-	json_object_update(o, more);
-	json_decref(more);
-	json_dumpf(o, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-	json_decref(o);
-	putchar('\n');
+	return json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:o, s:b, s:i, s:i, s:b}", "schema",
+			 "desched-correct/1", "guest_format", j->guest.format, "host_format",
+			 j->host.format, "seconds", c->seconds, "lag_seconds", c->lag,
+			 "zone_seconds", c->zone, "correlation", known(c->correlation),
+			 "aligned_by_correlation", (int)c->by_correlation, "vcpus", (int)c->cpus,
+			 "intervals", (int)c->cells, "reported_by_processes", (int)c->by_processes);
+}
+
+static json_t *json_figures(const struct correction *c)
+{
+	return json_pack("{s:f, s:f, s:o, s:f, s:o, s:o, s:f, s:f, s:b, s:I, s:o}", "reported",
+			 c->reported, "measured", c->measured, "ready", known(c->ready), "w", c->w,
+			 "w_low", known(c->w_low), "w_high", known(c->w_high), "w_min", c->w_min,
+			 "w_max", c->w_max, "short", (int)(c->seconds < CORRECT_LONG_ENOUGH),
+			 "left_out", (json_int_t)c->left_out, "processes", json_processes(c));
+}
+
+static const char *or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+static json_t *json_files(const struct job *j)
+{
+	return json_pack("{s:I, s:I, s:o, s:o, s:s?, s:s?, s:s?, s:s?}", "skipped_guest",
+			 (json_int_t)skips_lost(&j->guest.skips), "skipped_host",
+			 (json_int_t)skips_lost(&j->host.skips), "skipped_guest_by",
+			 json_skips(&j->guest.skips), "skipped_host_by", json_skips(&j->host.skips),
+			 "damage_guest", or_null(j->guest.damage), "damage_host",
+			 or_null(j->host.damage), "note_guest", or_null(j->guest.note), "note_host",
+			 or_null(j->host.note));
+}
+
+static int print_json(const struct job *j, struct failure *f)
+{
+	json_t *o = json_head(j), *figures = json_figures(&j->result), *files = json_files(j);
+
+	json_object_update(o, figures);
+	json_object_update(o, files);
+	json_decref(figures);
+	json_decref(files);
+	return json_out_print(o, JSON_INDENT(1) | JSON_REAL_PRECISION(12), stdout,
+			      "standard output", f);
 }
 
 /* ---- the command ---- */
 
-static int run(const char *guest, const char *host, const struct correct_options *o,
-	       struct failure *f)
+static int correct_files(const char *guest, const char *host, const struct correct_options *o,
+			 const struct source sides[2], struct failure *f)
 {
 	_cleanup_(job_done) struct job j = {.result = {.n = 0}};
 	int err;
 
 	usage_init(&j.guest);
 	usage_init(&j.host);
-	err = usage_read_guest(guest, f, &j.guest);
+	err = usage_read(guest, &sides[0], f, &j.guest);
 	if (!err)
-		err = usage_read_host(host, options.vm, f, &j.host);
+		err = usage_read(host, &sides[1], f, &j.host);
 	if (!err)
 		err = correct(&j.guest, &j.host, o, f, &j.result);
-	if (err)
-		return err;
-	(options.json ? print_json : print_text)(&j);
-	return 0;
+	if (!err && options.json)
+		err = print_json(&j, f);
+	else if (!err)
+		print_text(&j);
+	return err == -ENOMEM ? failure_set(f, err, "out of memory") : err;
 }
 
-static int parse(int argc, char **argv, struct correct_options *ret, struct failure *f,
-		 bool *ret_help)
+/* The options about one file's times. False: the zone is none. */
+static bool parse_times(const char *zone, const struct option_choice *dates,
+			struct times_options *ret)
 {
-	int first = options_parse(&command_correct, argc, argv, f, ret_help);
-
-	if (first < 0 || *ret_help)
-		return first;
-	if (argc - first != 2)
-		return failure_set(f, -EINVAL,
-				   "two files are wanted: the guest's recording, the host's");
-	ret->cpus = (unsigned)options.cpus;
-	ret->sampled_hz = (double)options.hz;
-	ret->align.max_lag = ns_to_s(options.max_lag);
-	ret->align.fixed = options.lag;
-	if (options.lag &&
-	    (table_number(options.lag, &ret->align.lag) || fabs(ret->align.lag) > 1e11))
-		return failure_set(f, -EINVAL, "--lag: '%s' given, expected seconds", options.lag);
-	return first;
+	ret->zoned = zone;
+	if (dates->value)
+		ret->order = dates->value[0] == 'd' ? DATES_DMY : DATES_MDY;
+	return !zone || !times_parse_zone(zone, &ret->zone);
 }
 
-int cmd_correct(int argc, char **argv)
+static int run(char **files, int n, struct failure *f)
 {
-	struct correct_options o = {.cpus = 0};
-	struct failure f = {""};
-	bool help;
-	int first = parse(argc, argv, &o, &f, &help);
+	struct correct_options o = {
+		.cpus = (unsigned)options.cpus,
+		.sampled_hz = (double)options.hz,
+		.align = {.max_lag = ns_to_s(options.max_lag), .fixed = options.lag}};
+	struct source sides[2] = {{.host = false, .chosen = options.machine},
+				  {.host = true, .chosen = options.vm}};
 
-	if (help) {
-		options_help(&command_correct, "desched");
-		return 0;
-	}
-	if (first < 0) {
-		fprintf(stderr, "desched correct: %s\n", f.text);
-		return 2;
-	}
-	if (run(argv[first], argv[first + 1], &o, &f)) {
-		fprintf(stderr, "desched correct: %s\n", f.text);
-		return 1;
-	}
-	return 0;
+	(void)n;
+	if (options.lag && (table_number(options.lag, &o.align.lag) || fabs(o.align.lag) > 1e11))
+		return command_usage(f, "--lag: '%s' given, expected seconds", options.lag);
+	if (!parse_times(options.guest_zone, &options.guest_dates, &sides[0].times) ||
+	    !parse_times(options.host_zone, &options.host_dates, &sides[1].times))
+		return command_usage(f,
+				     "--guest-zone, --host-zone: an offset from UTC such as +02:00 "
+				     "is expected");
+	return correct_files(files[0], files[1], &o, sides, f);
 }

@@ -5,6 +5,7 @@
  */
 #include "doctor/doctor.h"
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "doctor/facts.h"
@@ -19,22 +20,33 @@
 #define ID_AT	 9
 #define FOUND_AT 32
 
+static const char *check_id(size_t i)
+{
+	const struct check *c = doctor_check(i);
+
+	return c ? c->id : NULL;
+}
+
 static struct {
-	const char *root, *check, *explain;
+	const char *root;
+	struct option_choice check, explain;
 	bool json, list, verbose;
-} options = {.root = "/"};
+} options = {.root = "/", .check = {NULL, check_id}, .explain = {NULL, check_id}};
 
 static const struct option_row rows[] = {
 	{'v', "verbose", NULL, OPTION_FLAG, &options.verbose, 0, 0,
 	 "show the checks that are well, or cannot tell, too"},
-	{0, "check", "ID", OPTION_STRING, &options.check, 0, 0, "make this check only"},
-	{0, "explain", "ID", OPTION_STRING, &options.explain, 0, 0,
+	{0, "check", "ID", OPTION_CHOICE, &options.check, 0, 0,
+	 "make this check only; --list shows the IDs"},
+	{0, "explain", "ID", OPTION_CHOICE, &options.explain, 0, 0,
 	 "say what a check is about, and what to do"},
 	{0, "list", NULL, OPTION_FLAG, &options.list, 0, 0, "list the checks"},
 	{0, "root", "DIR", OPTION_STRING, &options.root, 0, 0,
 	 "look at the files below DIR, not at this machine's"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0, "print JSON (schema desched-doctor/1)"},
 };
+
+static int run(char **operands, int n, struct failure *f);
 
 const struct command command_doctor = {
 	.name = "doctor",
@@ -47,6 +59,7 @@ const struct command command_doctor = {
 		"\"bad\")'\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.run = run,
 };
 
 /* What all the checks said. */
@@ -72,7 +85,7 @@ static int diagnose(const struct tree *t, struct diagnosis *d)
 	for (size_t i = 0; (check = doctor_check(i)); i++) {
 		struct exam *e = &d->exams[d->n];
 
-		if (options.check && strcmp(options.check, check->id) != 0)
+		if (options.check.value && strcmp(options.check.value, check->id) != 0)
 			continue;
 		doctor_look(check, t, e);
 		d->n++;
@@ -153,14 +166,14 @@ static int rank(const struct exam *e)
 static void print_table(const struct diagnosis *d)
 {
 	size_t bad = d->counts[VERDICT_BAD];
-	int last = options.verbose || options.check ? -VERDICTS : 0;
+	int last = options.verbose || options.check.value ? -VERDICTS : 0;
 
 	for (int r = SEVERITIES; r >= last; r--) {
 		for (size_t i = 0; i < d->n; i++)
 			if (rank(&d->exams[i]) == r)
 				print_exam(&d->exams[i]);
 	}
-	if (options.check)
+	if (options.check.value)
 		return;
 	printf("%s%s: %zu serious, %zu warnings, %zu notes; %zu ok, %zu cannot tell, %zu do not "
 	       "apply\n",
@@ -201,7 +214,7 @@ static json_t *json_exam(const struct exam *e)
 			 "source", c->source, "remedy", c->remedy);
 }
 
-static void print_json(const struct diagnosis *d)
+static int print_json(const struct diagnosis *d, struct failure *f)
 {
 	json_t *checks = json_array(), *root = json_string(options.root), *o;
 
@@ -214,21 +227,12 @@ static void print_json(const struct diagnosis *d)
 		      (int)d->bad[SEVERITY_NOTE], "ok", (int)d->counts[VERDICT_OK], "cannot_tell",
 		      (int)d->counts[VERDICT_CANNOT_TELL], "not_here",
 		      (int)d->counts[VERDICT_NOT_HERE], "checks", checks);
-	json_dumpf(o, stdout, JSON_INDENT(1));
-	json_decref(o);
-	putchar('\n');
+	return json_out_print(o, JSON_INDENT(1), stdout, "standard output", f);
 }
 
 /* ---- the command ---- */
 
-static int known(const char *id, struct failure *f)
-{
-	if (!id || doctor_find(id))
-		return 0;
-	return failure_set(f, -EINVAL, "no check '%s'; --list shows them", id);
-}
-
-static int run(struct failure *f)
+static int examine(struct failure *f)
 {
 	_cleanup_(diagnosis_done) struct diagnosis d = {.exams = NULL};
 	_cleanup_(tree_close) struct tree tree = {.root = -1};
@@ -238,33 +242,22 @@ static int run(struct failure *f)
 		err = failure_errno(f, -ENOMEM, "the list of checks");
 	if (err)
 		return err;
-	(options.json ? print_json : print_table)(&d);
-	return exit_status(&d);
+	if (options.json)
+		err = print_json(&d, f);
+	else
+		print_table(&d);
+	return err ? err : exit_status(&d);
 }
 
-int cmd_doctor(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
-	struct failure f = {""};
-	bool help;
-	int status = options_parse(&command_doctor, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command_doctor, "desched");
-		return 0;
-	}
-	if (status < 0 || known(options.check, &f) || known(options.explain, &f)) {
-		fprintf(stderr, "desched doctor: %s\n", f.text);
-		return 2;
-	}
-	if (options.explain)
-		explain(doctor_find(options.explain));
+	(void)operands;
+	(void)n;
+	if (options.explain.value)
+		explain(doctor_find(options.explain.value));
 	else if (options.list)
 		list();
 	else
-		status = run(&f);
-	if (status < 0) {
-		fprintf(stderr, "desched doctor: %s\n", f.text);
-		return 1;
-	}
-	return options.explain || options.list ? 0 : status;
+		return examine(f);
+	return 0;
 }

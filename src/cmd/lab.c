@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* desched lab: boots virtual machines on too few CPUs and shows who really used them. */
 #include "lab/lab.h"
-#include "base/options.h"
 #include "base/units.h"
 #include "cmd/commands.h"
+#include "guest/source.h"
 #include "lab/report.h"
 
 #include <errno.h>
@@ -15,30 +15,31 @@
 static struct lab_options options = {
 	.vms = 3,
 	.seconds = 30 * NS_PER_SEC,
-	.source = "auto",
-	.accel = "auto",
 };
-static const char *json_path;
+static struct option_choice source = {"auto", source_name}, accel = {"auto", lab_accel_name},
+			    fault = {NULL, lab_fault_name};
+static struct option_output json;
 static bool verbose;
 
 static const struct option_row rows[] = {
-	{0, "vms", "N", OPTION_UINT, &options.vms, 1, LAB_VMS_MAX, "virtual machines (3)"},
+	{0, "vms", "N", OPTION_UINT, &options.vms, 1, LAB_VMS_MAX, "virtual machines"},
 	{0, "cpus", "LIST", OPTION_STRING, &options.cpus, 0, 0, "CPUs they share (the last one)"},
 	{0, "seconds", "S", OPTION_SECONDS, &options.seconds, NS_PER_SEC, 3600 * NS_PER_SEC,
-	 "length of the measured run (20)"},
-	{0, "source", "NAME", OPTION_STRING, &options.source, 0, 0,
-	 "the agent's source: auto, page, steal, self (auto)"},
-	{0, "accel", "NAME", OPTION_STRING, &options.accel, 0, 0, "auto, kvm, tcg (auto)"},
+	 "length of the measured run"},
+	{0, "source", "NAME", OPTION_CHOICE, &source, 0, 0, "the agent's source"},
+	{0, "accel", "NAME", OPTION_CHOICE, &accel, 0, 0, "what runs the machines"},
 	{0, "kernel", "FILE", OPTION_STRING, &options.kernel, 0, 0,
 	 "bzImage to boot (the distribution's, fetched)"},
-	{0, "json", "FILE", OPTION_STRING, &json_path, 0, 0,
-	 "write JSON too; - for standard output"},
+	{0, "json", "FILE", OPTION_OUTPUT, &json, 0, 0,
+	 "print JSON in place of the table, or write it to FILE too"},
 	{0, "keep", "DIR", OPTION_STRING, &options.keep, 0, 0,
 	 "keep consoles, agents' snapshots and JSON in a new directory"},
-	{0, "fault", "NAME", OPTION_STRING, &options.fault, 0, 0,
-	 "break the last guest on purpose (for tests; see the man page)"},
-	{'v', "verbose", NULL, OPTION_FLAG, &verbose, 0, 0, "say also why which means were chosen"},
+	{0, "fault", "NAME", OPTION_CHOICE, &fault, 0, 0,
+	 "break the last guest on purpose, for tests"},
+	{'v', "verbose", NULL, OPTION_FLAG, &verbose, 0, 0, "also say why which means were chosen"},
 };
+
+static int run(char **operands, int n, struct failure *f);
 
 const struct command command_lab = {
 	.name = "lab",
@@ -46,9 +47,10 @@ const struct command command_lab = {
 	.summary = "Boot virtual machines on too few CPUs and show who really used them.",
 	.examples = "  desched lab\n"
 		    "  desched lab --vms 4 --cpus 0-1 --seconds 60\n"
-		    "  desched lab --source self --json lab.json --keep lab.d\n",
+		    "  desched lab --source self --json=lab.json --keep lab.d\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.run = run,
 };
 
 /* One line that is written over on a terminal; elsewhere a line for every new phase. */
@@ -98,7 +100,7 @@ static void print_consoles(const struct lab_result *r)
 /* The table goes where the JSON does not. */
 static void print_table(const struct lab_result *r)
 {
-	bool to_stderr = json_path && !strcmp(json_path, "-");
+	bool to_stderr = json.wanted && !json.file;
 	FILE *out = to_stderr ? stderr : stdout;
 	const char *no_colour = getenv("NO_COLOR");
 
@@ -113,17 +115,16 @@ static int write_files(const struct lab_result *r, const char *failure, struct f
 
 	if (options.keep)
 		err = report_keep(r, failure, options.keep, f);
-	if (!err && json_path)
-		err = report_json_write(r, failure, json_path, f);
+	if (!err && json.wanted)
+		err = report_json_write(r, failure, json.file ? json.file : "-", f);
 	return err;
 }
 
-static int finish(int err, int signal, const struct failure *why, const struct lab_result *r)
+/* Returns an exit status, or a negative error. */
+static int finish(int err, int signal, const struct lab_result *r, struct failure *f)
 {
-	struct failure f;
-
 	if (err == -EINTR) {
-		fprintf(stderr, "desched lab: ended by a signal, nothing is left behind\n");
+		failure_set(f, err, "ended by a signal, nothing is left behind");
 		return 128 + signal;
 	}
 	if (verbose && r->accel[0])
@@ -133,35 +134,35 @@ static int finish(int err, int signal, const struct failure *why, const struct l
 		print_table(r);
 	if (err) {
 		print_consoles(r);
-		fprintf(stderr, "desched lab: %s\n", why->text);
+		fprintf(stderr, "desched lab: %s\n", f->text);
 	}
-	if ((!err || any_measured(r)) && write_files(r, err ? why->text : "", &f)) {
-		fprintf(stderr, "desched lab: %s\n", f.text);
-		return 1;
+	if (!err || any_measured(r)) {
+		struct failure why = *f;
+		int err_files;
+
+		f->text[0] = '\0';
+		err_files = write_files(r, err ? why.text : "", f);
+		return err ? err : err_files;
 	}
-	return err ? 1 : 0;
+	f->text[0] = '\0';
+	return err;
 }
 
-int cmd_lab(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
 	struct progress progress = {.terminal = isatty(STDERR_FILENO)};
 	struct lab_watch watch = {say, &progress};
 	struct lab_result result;
-	struct failure f = {""};
-	bool help;
-	int signal = 0, status, err = options_parse(&command_lab, argc, argv, &f, &help);
+	int signal = 0, status, err;
 
-	if (err < 0) {
-		fprintf(stderr, "desched lab: %s\n", f.text);
-		return 2;
-	}
-	if (help) {
-		options_help(&command_lab, "desched");
-		return 0;
-	}
-	err = lab_run(&options, &watch, &f, &result, &signal);
+	(void)operands;
+	(void)n;
+	options.source = source.value;
+	options.accel = accel.value;
+	options.fault = fault.value;
+	err = lab_run(&options, &watch, f, &result, &signal);
 	clear_line(&progress);
-	status = finish(err, signal, &f, &result);
+	status = finish(err, signal, &result, f);
 	lab_result_done(&result);
 	return status;
 }

@@ -4,37 +4,50 @@
  * `desched top --replay FILE` shows. Whatever ends it, the frames written by then are there.
  */
 #include "base/clock.h"
-#include "base/options.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "guest/protocol.h"
+#include "guest/source.h"
 #include "recording/frame.h"
 #include "recording/recording.h"
+#include "recording/rotation.h"
 #include "screen/feed.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 
 static struct {
-	uint64_t count, delay;
-	const char *source, *page, *socket;
-	bool quiet;
-} options = {.delay = NS_PER_SEC, .source = "auto", .socket = PROTOCOL_SOCKET};
+	uint64_t count, delay, rotate, keep;
+	struct option_choice source;
+	const char *page, *socket;
+	bool quiet, commands;
+} options = {.keep = 48,
+	     .delay = NS_PER_SEC,
+	     .source = {"auto", source_name},
+	     .socket = PROTOCOL_SOCKET};
 
 static const struct option_row rows[] = {
 	{'d', "delay", "S", OPTION_SECONDS, &options.delay, 50 * NS_PER_MS, 86400 * NS_PER_SEC,
-	 "seconds between frames (1)"},
+	 "seconds between frames"},
 	{'n', "count", "N", OPTION_UINT, &options.count, 1, 0, "frames, then end (until Ctrl-C)"},
-	{'s', "source", "S", OPTION_STRING, &options.source, 0, 0,
-	 "auto, steal, page or self (auto: vmdesched's, or the best that works here)"},
+	{0, "rotate", "S", OPTION_SECONDS, &options.rotate, NS_PER_SEC, 366 * 86400 * NS_PER_SEC,
+	 "FILE is a directory: a new file in it every S seconds"},
+	{0, "keep", "N", OPTION_UINT, &options.keep, 1, 100000,
+	 "with --rotate: remove the oldest ones beyond N"},
+	{'s', "source", "S", OPTION_CHOICE, &options.source, 0, 0,
+	 "auto is vmdesched's, or the best that works here"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
 	 "map this file as the ledger page (the ivshmem device)"},
-	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
-	 "where vmdesched answers (" PROTOCOL_SOCKET ")"},
+	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0, "where vmdesched answers"},
+	{'c', "commands", NULL, OPTION_FLAG, &options.commands, 0, 0,
+	 "with the processes' command lines, which make frames larger by half"},
 	{'q', "quiet", NULL, OPTION_FLAG, &options.quiet, 0, 0, "say nothing when all is well"},
 };
+
+static int run(char **operands, int n, struct failure *f);
 
 const struct command command_record = {
 	.name = "record",
@@ -42,32 +55,42 @@ const struct command command_record = {
 	.summary = "Record what 'desched top' shows, to be looked at later.",
 	.examples = "  desched record monday.rec\n"
 		    "  desched record -d 5 -n 720 hour.rec\n"
+		    "  desched record -d 5 --rotate 3600 --keep 48 /var/log/desched\n"
 		    "  desched top --replay monday.rec\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.least = 1,
+	.most = 1,
+	.run = run,
 };
-
-static volatile sig_atomic_t stop;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	stop = 1;
-}
 
 struct session {
 	struct feed feed;
 	struct recording_writer *writer;
-	uint64_t frames, missing;
+	uint64_t frames, missing, empty;
+	uint64_t in_file;	     /* frames of the present one */
+	struct wire_session session; /* of the last frame */
+	uint64_t elapsed;
 };
 
-/* The snapshot is held to what a reader will ask of it, before it is written. */
-static int take(struct feed *feed, struct failure *f, json_t **ret, struct recording_mark *ret_mark)
+/* Command lines don't change, and take more room than all figures. */
+static void drop_commands(json_t *json)
+{
+	json_t *process;
+	size_t i;
+
+	json_array_foreach(json_object_get(json, "processes"), i, process)
+		json_object_del(process, "command");
+}
+
+/* The snapshot is held to what a reader will ask of it, before it is written. One that says no more
+ * than the last, since the source is silent, is none: *ret is NULL. */
+static int take(struct session *s, struct failure *f, json_t **ret, struct recording_mark *ret_mark)
 {
 	struct recording_mark mark = {.time = clock_real()};
 	struct frame frame = {.time = 0};
 	json_t *json = NULL;
-	int err = feed_take(feed, f, &json);
+	int err = feed_take(&s->feed, f, &json);
 
 	if (!err)
 		err = frame_parse(json, mark.time, f, &frame);
@@ -75,7 +98,17 @@ static int take(struct feed *feed, struct failure *f, json_t **ret, struct recor
 		json_decref(json);
 		return err;
 	}
+	if (s->in_file && s->session.id == frame.session.id && s->elapsed == frame.elapsed) {
+		json_decref(json);
+		json = NULL;
+	}
+	if (!options.commands)
+		drop_commands(json);
+	mark.time -= frame.lag;
+	s->session = frame.session;
+	s->elapsed = frame.elapsed;
 	mark.elapsed = frame.elapsed;
+	mark.session = recording_session(frame.session.id);
 	mark.busy = figures_occupied(&frame.busy);
 	mark.away = figures_away(&frame.busy);
 	frame_done(&frame);
@@ -92,91 +125,110 @@ static int record_frame(struct session *s, struct failure *f)
 	json_t *json;
 	int err;
 
-	if (take(&s->feed, f, &json, &mark)) {
+	if (take(s, f, &json, &mark)) {
 		if (!s->missing++)
-			fprintf(stderr, "desched record: a frame is missing: %s\n", f->text);
+			fprintf(stderr, "desched record: waiting; a frame is missing: %s\n",
+				f->text);
+		return 0;
+	}
+	if (!json) {
+		s->empty++;
 		return 0;
 	}
 	err = recording_write(s->writer, &mark, json, f);
 	json_decref(json);
 	s->frames += !err;
+	s->in_file += !err;
 	return err;
 }
 
-static int record(struct session *s, struct failure *f)
+static int record(struct session *s, uint64_t until, struct failure *f)
 {
 	uint64_t next = clock_mono();
 	int err = 0;
 
-	while (!err && !stop) {
+	while (!err && !command_stop) {
 		err = record_frame(s, f);
-		if (options.count && s->frames >= options.count)
+		if ((options.count && s->frames >= options.count) ||
+		    (until && clock_mono() >= until))
 			break;
 		next += options.delay;
 		if (!err)
-			feed_wait(&s->feed, next, -1, &stop);
+			feed_wait(&s->feed, next, -1, &command_stop);
 	}
 	return err;
 }
 
 static void summary(const struct session *s, const char *path)
 {
-	fprintf(stderr, "desched record: %" PRIu64 " frame%s, %" PRIu64 " bytes in %s", s->frames,
-		s->frames == 1 ? "" : "s", recording_written(s->writer), path);
+	fprintf(stderr, "desched record: %" PRIu64 " frame%s, %" PRIu64 " bytes in %s", s->in_file,
+		s->in_file == 1 ? "" : "s", recording_written(s->writer), path);
 	if (s->missing)
 		fprintf(stderr, "; %" PRIu64 " missing", s->missing);
+	if (s->empty)
+		fprintf(stderr, "; %" PRIu64 " times the source had nothing new", s->empty);
 	fputc('\n', stderr);
+}
+
+/* One file, until `until` (clock_mono(); 0: as long as the options say). */
+static int record_file(struct session *s, const char *path, uint64_t until, struct failure *f)
+{
+	struct failure late = {.text = ""};
+	int err = recording_create(path, clock_real(), f, &s->writer), err_late;
+
+	if (err)
+		return err;
+	s->in_file = 0;
+	err = record(s, until, f);
+	if (!options.quiet || err || s->missing)
+		summary(s, path);
+	err_late = recording_finish(s->writer, &late);
+	if (!err && err_late)
+		*f = late;
+	return err ? err : err_late;
+}
+
+static bool done(const struct session *s)
+{
+	return command_stop || (options.count && s->frames >= options.count);
+}
+
+static int record_files(struct session *s, const char *dir, struct failure *f)
+{
+	int err = 0;
+
+	while (!err && !done(s)) {
+		char path[PATH_MAX];
+
+		err = rotation_next(dir, clock_real(), options.keep, f, path);
+		if (!err)
+			err = record_file(s, path, clock_mono() + options.rotate, f);
+	}
+	return err;
 }
 
 static int record_to(const char *path, struct failure *f)
 {
-	struct feed_config config = {options.source, options.page, options.socket};
+	struct feed_config config = {options.source.value, options.page, options.socket};
 	struct session s = {.frames = 0};
-	struct failure late = {.text = ""};
-	int err = feed_open(&config, f, &s.feed), err_late;
+	int err = feed_open(&config, f, &s.feed);
 
 	if (err)
 		return err;
 	if (s.feed.ops == &feed_proc)
 		fprintf(stderr, "desched record: true time of processes will not be in it: %s\n",
 			s.feed.why);
-	err = recording_create(path, clock_real(), f, &s.writer);
-	if (!err) {
-		err = record(&s, f);
-		if (!options.quiet || err || s.missing)
-			summary(&s, path);
-		err_late = recording_finish(s.writer, &late);
-		if (!err && err_late)
-			*f = late;
-		err = err ? err : err_late;
-	}
+	if (s.feed.missing)
+		fprintf(stderr, "desched record: %s\n", s.feed.missing);
+	err = options.rotate ? record_files(&s, path, f) : record_file(&s, path, 0, f);
 	feed_close(&s.feed);
 	return err;
 }
 
-int cmd_record(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
-	struct failure f = {.text = ""};
-	bool help;
-	int first = options_parse(&command_record, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command_record, "desched");
-		return 0;
-	}
-	if (first >= 0 && argc - first != 1)
-		first = failure_set(&f, -EINVAL,
-				    "expected one FILE to write; --help shows the usage");
-	if (first < 0) {
-		fprintf(stderr, "desched record: %s\n", f.text);
-		return 2;
-	}
+	(void)n;
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk: an error, no death */
-	sigaction(SIGINT, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	if (record_to(argv[first], &f)) {
-		fprintf(stderr, "desched record: %s\n", f.text);
-		return 1;
-	}
-	return 0;
+	command_catch_signals();
+	return record_to(operands[0], f);
 }

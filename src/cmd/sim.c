@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "sim/plot.h"
 #include "sim/report.h"
 #include "sim/trace.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,16 +18,13 @@
 #ifndef DESCHED_SCENARIOS
 #define DESCHED_SCENARIOS "/usr/share/desched/sim"
 #endif
-#define SETS_MAX 32
 
 static struct {
 	bool list, keys, metrics, json, plot, test;
-	const char *trace, *svg, *set;
+	const char *trace, *svg;
+	struct option_list set;
 	uint64_t seed, seeds, jobs, window;
-} o;
-
-static const char *sets[SETS_MAX];
-static int n_sets;
+} o = {.seed = 1, .window = NS_PER_SEC / 5};
 
 static const struct option_row rows[] = {
 	{0, "list", NULL, OPTION_FLAG, &o.list, 0, 0, "list the scenarios, with what they show"},
@@ -40,13 +38,15 @@ static const struct option_row rows[] = {
 	{0, "plot", NULL, OPTION_FLAG, &o.plot, 0, 0, "draw the first run in the terminal"},
 	{0, "svg", "FILE", OPTION_STRING, &o.svg, 0, 0, "draw the first run as SVG"},
 	{0, "window", "SECONDS", OPTION_SECONDS, &o.window, 1000, 0,
-	 "length of the timelines drawn (0.2)"},
-	{0, "set", "KEY=VALUE", OPTION_STRING, &o.set, 0, 0,
+	 "length of the timelines drawn"},
+	{0, "set", "KEY=VALUE", OPTION_LIST, &o.set, 0, 0,
 	 "change a key, such as host.cpus=4; may be given again"},
-	{0, "seed", "N", OPTION_UINT, &o.seed, 0, 0, "first seed (1)"},
+	{0, "seed", "N", OPTION_UINT, &o.seed, 0, 0, "first seed"},
 	{0, "seeds", "N", OPTION_UINT, &o.seeds, 1, 1000, "how many seeds (as the scenario says)"},
 	{'j', "jobs", "N", OPTION_UINT, &o.jobs, 1, 1024, "threads (one a CPU)"},
 };
+
+static int run(char **names, int n, struct failure *f);
 
 const struct command command_sim = {
 	.name = "sim",
@@ -58,79 +58,126 @@ const struct command command_sim = {
 		    "  desched sim my.ini --set host.cosched=strict --json\n",
 	.rows = rows,
 	.n_rows = (int)ARRAY_SIZE(rows),
+	.run = run,
 };
 
-static int complain(const struct failure *f)
+/* "NAME", "NN-NAME" or "NN" of a file; "" is all of them. */
+static const char *wanted;
+
+static int is_wanted(const struct dirent *entry)
 {
-	fprintf(stderr, "desched sim: %s\n", f->text);
-	return 2;
+	const char *name = entry->d_name;
+	size_t digits = strspn(name, "0123456789"), len = strlen(name);
+	const char *rest = name[digits] == '-' ? name + digits + 1 : name;
+	size_t n = strlen(wanted);
+
+	if (len < 4 || strcmp(name + len - 4, ".ini") != 0)
+		return 0;
+	if (!n)
+		return digits > 0 && rest != name;
+	return (strlen(rest) == n + 4 && !strncmp(rest, wanted, n)) ||
+	       (len == n + 4 && !strncmp(name, wanted, n)) ||
+	       (rest != name && digits == n && !strncmp(name, wanted, n));
 }
 
-/* All scenarios of a directory that match: "NAME", "NN-NAME" or "NN". */
-static int find_scenarios(const char *name, glob_t *ret)
+/* The directory's scenarios of this name, in order. -ENOENT: in none of the places is one. */
+static int find_scenarios(const char *name, const char **ret_dir, struct dirent ***ret, int *ret_n)
 {
 	const char *dirs[] = {getenv("DESCHED_SCENARIOS"), "tests/sim", DESCHED_SCENARIOS};
-	static const char *const patterns[] = {"%s/%s.ini", "%s/[0-9][0-9]-%s.ini", "%s/%s-*.ini"};
-	char path[512];
 
+	wanted = name;
 	for (size_t d = 0; d < ARRAY_SIZE(dirs); d++) {
-		for (size_t p = 0; dirs[d] && p < ARRAY_SIZE(patterns); p++) {
-			snprintf(path, sizeof(path), patterns[p], dirs[d], name);
-			if (!glob(path, 0, NULL, ret))
-				return 0;
-			globfree(ret);
+		int n = dirs[d] ? scandir(dirs[d], ret, is_wanted, alphasort) : 0;
+
+		if (n < 0 && errno == ENOMEM)
+			return -ENOMEM;
+		if (n > 0) {
+			*ret_dir = dirs[d];
+			*ret_n = n;
+			return 0;
 		}
+		if (!n && dirs[d])
+			free(*ret);
 	}
 	return -ENOENT;
+}
+
+static void free_found(struct dirent **found, int n)
+{
+	while (n)
+		free(found[--n]);
+	free(found);
+}
+
+static int load_from(const char *dir, const char *name, struct failure *f, struct scenario **ret)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return scenario_load(path, f, ret);
 }
 
 /* A file, or the scenario of this name. */
 static int load(const char *name, struct failure *f, struct scenario **ret)
 {
-	glob_t found;
-	int err;
+	struct dirent **found;
+	const char *dir;
+	int n, err;
 
 	if (strchr(name, '/') || strchr(name, '.'))
 		return scenario_load(name, f, ret);
-	if (strpbrk(name, "*?[") || find_scenarios(name, &found))
+	err = name[0] ? find_scenarios(name, &dir, &found, &n) : -ENOENT;
+	if (err == -ENOENT)
 		return failure_set(
-			f, -ENOENT,
+			f, err,
 			"no scenario '%s'; --list shows them, a file is given with its path", name);
-	err = scenario_load(found.gl_pathv[0], f, ret);
-	globfree(&found);
+	if (err)
+		return failure_errno(f, err, "the scenarios");
+	err = load_from(dir, found[0]->d_name, f, ret);
+	free_found(found, n);
 	return err;
 }
 
-static int list_scenarios(void)
+static int print_scenario(const char *dir, const char *name, struct failure *f)
 {
-	struct failure f;
-	glob_t found;
+	struct scenario *s;
+	int err = load_from(dir, name, f, &s);
 
-	if (find_scenarios("[0-9][0-9]-*", &found)) {
-		failure_set(&f, -ENOENT, "no scenarios in tests/sim or " DESCHED_SCENARIOS);
-		return complain(&f);
-	}
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		struct scenario *s;
-
-		if (scenario_load(found.gl_pathv[i], &f, &s)) {
-			complain(&f);
-			continue;
-		}
-		printf("%s (%u limits)\n%s\n", s->name, s->n_limits, s->head);
-		scenario_free(s);
-	}
-	globfree(&found);
+	if (err)
+		return err;
+	printf("%s (%u limits)\n%s\n", s->name, s->n_limits, s->head);
+	scenario_free(s);
 	return 0;
+}
+
+static int list_scenarios(struct failure *f)
+{
+	struct dirent **found;
+	const char *dir;
+	int n, status = 0, err = find_scenarios("", &dir, &found, &n);
+
+	if (err == -ENOENT)
+		return failure_set(f, err, "no scenarios in tests/sim or " DESCHED_SCENARIOS);
+	if (err)
+		return failure_errno(f, err, "the scenarios");
+	for (int i = 0; i < n; i++) {
+		if (!print_scenario(dir, found[i]->d_name, f))
+			continue;
+		fprintf(stderr, "desched sim: %s\n", f->text);
+		f->text[0] = '\0';
+		status = COMMAND_FAILED;
+	}
+	free_found(found, n);
+	return status;
 }
 
 static int apply_sets(struct scenario *s, struct failure *f)
 {
 	int err = 0;
 
-	for (int i = 0; i < n_sets && !err; i++)
-		err = scenario_set(s, sets[i], f);
-	return err || !n_sets ? err : scenario_check(s, f);
+	for (size_t i = 0; i < o.set.n && !err; i++)
+		err = scenario_set(s, o.set.at[i], f);
+	return err || !o.set.n ? err : scenario_check(s, f);
 }
 
 /* What --trace, --plot and --svg see of the first unit. */
@@ -158,7 +205,7 @@ static void before(struct sim *s, void *data)
 	if (o.trace)
 		v->err = trace_open(s, o.trace, &v->f, &v->trace);
 	if (!v->err && (o.plot || o.svg))
-		v->err = plot_new(s, o.window ? o.window : NS_PER_SEC / 5, &v->plot);
+		v->err = plot_new(s, o.window, &v->plot);
 	s->core->watch_data = v;
 	s->core->watch = v->trace || v->plot ? watch : NULL;
 }
@@ -176,24 +223,22 @@ static void after(struct sim *s, void *data)
 	plot_free(v->plot);
 }
 
-static void print(const struct run *r)
+static int print(const struct run *r, struct failure *f)
 {
-	json_t *json;
+	int err = 0;
 
-	if (o.json) {
-		json = sim_report_json(r);
-		json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-		putchar('\n');
-		json_decref(json);
-	} else if (o.test) {
+	if (o.json)
+		return json_out_print(sim_report_json(r), JSON_INDENT(1) | JSON_REAL_PRECISION(12),
+				      stdout, "standard output", f);
+	if (o.test)
 		report_limits(r, r->broken ? stderr : stdout);
-	} else if (!o.plot) {
-		sim_report_table(r, stdout);
-	}
+	else if (!o.plot)
+		err = sim_report_table(r, stdout);
+	return err ? failure_errno(f, err, "the table") : 0;
 }
 
-/* Exit status: 0, 1 if a limit is broken, 2 if it could not be run. */
-static int simulate(const char *name)
+/* Returns 0, or COMMAND_FAILED for a broken limit; -errno where it couldn't be run. */
+static int simulate(const char *name, struct failure *f)
 {
 	struct viewers viewers = {0};
 	struct run_options options = {.seed = o.seed,
@@ -204,103 +249,56 @@ static int simulate(const char *name)
 				      .data = &viewers};
 	struct scenario *s = NULL;
 	struct run *r = NULL;
-	struct failure f;
 	int err, broken = 0;
 
-	err = load(name, &f, &s);
+	err = load(name, f, &s);
 	if (!err)
-		err = apply_sets(s, &f);
+		err = apply_sets(s, f);
 	if (!err)
-		err = run_scenario(s, &options, &f, &r);
-	if (!err && viewers.err)
-		f = viewers.f;
-	if (err || viewers.err)
-		complain(&f);
-	if (r && !viewers.err) {
-		print(r);
-		broken = r->broken > 0;
+		err = run_scenario(s, &options, f, &r);
+	if (!err && viewers.err) {
+		*f = viewers.f;
+		err = viewers.err;
+	}
+	if (!err) {
+		err = print(r, f);
+		broken = r->broken ? COMMAND_FAILED : 0;
 	}
 	run_free(r);
 	scenario_free(s);
-	return err || viewers.err ? 2 : broken;
+	return err ? err : broken;
 }
 
-/* --set may be given again, which the table of options does not know: notes the present one. */
-static int note_set(struct failure *f)
+/* Each one is simulated, whatever becomes of the others. */
+static int simulate_all(char **names, int n, struct failure *f)
 {
-	if (!o.set)
-		return 0;
-	if (n_sets == SETS_MAX)
-		return failure_set(f, -E2BIG, "--set: at most %d", SETS_MAX);
-	sets[n_sets++] = o.set;
-	o.set = NULL;
-	return 0;
-}
+	int status = 0;
 
-/* Where the next --set begins, at least one word on; argc if there is none. */
-static int next_set(int argc, char **argv, int i)
-{
-	for (i++; i < argc; i++) {
-		if (!strcmp(argv[i], "--set") || !strncmp(argv[i], "--set=", 6))
-			return i;
+	for (int i = 0; i < n; i++) {
+		int one = simulate(names[i], f);
+
+		if (one < 0)
+			fprintf(stderr, "desched sim: %s\n", f->text);
+		if (one)
+			status = COMMAND_FAILED;
 	}
-	return argc;
+	f->text[0] = '\0';
+	return status;
 }
 
-/* Options may stand behind scenarios. The words go to the table of options piece by piece, a piece
- * ending where the next --set or behind a scenario begins. Returns how many scenarios. */
-static int parse_words(int argc, char **argv, char **names, struct failure *f, bool *ret_help)
+static int run(char **names, int n, struct failure *f)
 {
-	int n = 0, i = 0; /* argv[i] is a word that has been dealt with */
+	bool lists = o.keys || o.metrics || o.list;
 
-	while (i + 1 < argc) {
-		int end = next_set(argc, argv, i + 1);
-		int used = options_parse(&command_sim, end - i, argv + i, f, ret_help);
-
-		if (used < 0)
-			return used;
-		if (note_set(f))
-			return -E2BIG;
-		if (*ret_help)
-			return n;
-		i += used;
-		if (i < end)
-			names[n++] = argv[i];
-		else
-			i--;
-	}
-	return n;
-}
-
-int cmd_sim(int argc, char **argv)
-{
-	_cleanup_(free_ptr) char **names = calloc((size_t)argc + 1, sizeof(*names));
-	struct failure f;
-	bool help = false;
-	int n, status = 0;
-
-	memset(&o, 0, sizeof(o));
-	o.seed = 1;
-	o.jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-	n = names ? parse_words(argc, argv, names, &f, &help) : -ENOMEM;
-	if (n < 0)
-		return complain(&f);
-	if (help)
-		options_help(&command_sim, "desched");
+	if (!o.jobs)
+		o.jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
 	if (o.keys)
 		scenario_list_keys();
 	if (o.metrics)
 		metrics_list();
 	if (o.list)
-		return list_scenarios();
-	if (!n && !help && !o.keys && !o.metrics) {
-		failure_set(&f, -EINVAL, "expected a scenario; --list shows them");
-		return complain(&f);
-	}
-	for (int i = 0; i < n; i++) {
-		int one = simulate(names[i]);
-
-		status = one > status ? one : status;
-	}
-	return status;
+		return list_scenarios(f);
+	if (!n && !lists)
+		return command_usage(f, "expected a scenario; --list shows them");
+	return simulate_all(names, n, f);
 }

@@ -3,8 +3,10 @@
  * desched stat: single figures of this virtual machine, for people and shell scripts, as vmdesched
  * tells them. A figure is a row of `figures[]`; one that is not known here is "-", or null in JSON.
  */
+#include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
+#include "wire/wire.h"
 
 #include <desched/desched.h>
 #include <errno.h>
@@ -12,30 +14,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-
-static struct {
-	bool json, list;
-	const char *socket;
-} options;
-
-static const struct option_row rows[] = {
-	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
-	 "print one JSON object (schema desched-stat/1)"},
-	{'l', "list", NULL, OPTION_FLAG, &options.list, 0, 0, "print the names of all figures"},
-	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
-	 "where vmdesched answers (" DESCHED_SOCKET ")"},
-};
-
-const struct command command_stat = {
-	.name = "stat",
-	.operands = "[FIGURE...]",
-	.summary = "Single figures of this virtual machine, as vmdesched knows them.",
-	.examples = "  desched stat\n"
-		    "  desched stat steal elapsed\n"
-		    "  desched stat --json | jq .steal\n",
-	.rows = rows,
-	.n_rows = ARRAY_SIZE(rows),
-};
 
 static const struct figure {
 	const char *name;
@@ -62,7 +40,41 @@ static const struct figure {
 	{"balloon", DESCHED_MEM_BALLOONED, "bytes", 0, 0, "taken back by the balloon"},
 	{"memshared", DESCHED_MEM_SHARED, "bytes", 0, 0, "shared with equal pages"},
 	{"swap", DESCHED_MEM_SWAPPED, "bytes", 0, 0, "swapped out by the host"},
+	{"unaccounted", DESCHED_CPU_UNACCOUNTED_NS, "ms", 1e6, 0, "time that nobody can explain"},
 	{"sessionid", DESCHED_SESSION, "", 0, 0, "another number: figures have begun anew"},
+};
+
+static const char *figure_name(size_t i)
+{
+	return i < ARRAY_SIZE(figures) ? figures[i].name : NULL;
+}
+
+static struct {
+	bool json, list;
+	const char *socket;
+} options;
+
+static const struct option_row rows[] = {
+	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0,
+	 "print one JSON object (schema desched-stat/1)"},
+	{'l', "list", NULL, OPTION_FLAG, &options.list, 0, 0, "print the names of all figures"},
+	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
+	 "where vmdesched answers (" DESCHED_SOCKET ")"},
+};
+
+static int run(char **names, int n, struct failure *f);
+
+const struct command command_stat = {
+	.name = "stat",
+	.operands = "[FIGURE...]",
+	.summary = "Single figures of this virtual machine, as vmdesched knows them.",
+	.examples = "  desched stat\n"
+		    "  desched stat steal elapsed\n"
+		    "  desched stat --json | jq .steal\n",
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
+	.operand_name = figure_name,
+	.run = run,
 };
 
 static const struct figure *find(const char *name)
@@ -71,6 +83,33 @@ static const struct figure *find(const char *name)
 		if (!strcmp(name, figures[i].name))
 			return &figures[i];
 	return NULL;
+}
+
+static void print_source(const struct desched_summary *s)
+{
+	printf("%-10s %20s %-5s  %s\n", "source", s->source, "",
+	       s->estimated ? "estimates descheduled time" : "measures descheduled time");
+	if (s->estimated)
+		printf("%-10s %9.3f to %7.3f %-5s  %s\n", "", (double)s->low / 1e9,
+		       (double)s->high / 1e9, "s", "90 % interval of steal");
+}
+
+/* Scripts that take one number see on standard error what it is. */
+static void warn_of_estimate(const struct desched_snapshot *s, char **names, int n)
+{
+	const struct desched_summary *summary = desched_summary(s);
+
+	for (int i = 0; i < n && summary->estimated; i++) {
+		enum desched_figure which = find(names[i])->which;
+
+		if (which != DESCHED_CPU_USED_NS && which != DESCHED_CPU_STOLEN_NS)
+			continue;
+		fprintf(stderr,
+			"desched stat: source %s estimates; steal is %.3f to %.3f s with 90 %% "
+			"probability\n",
+			summary->source, (double)summary->low / 1e9, (double)summary->high / 1e9);
+		return;
+	}
 }
 
 /* "-" and false for what is not known. */
@@ -93,6 +132,7 @@ static void print_all(const struct desched_snapshot *s)
 {
 	char text[32];
 
+	print_source(desched_summary(s));
 	for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {
 		value(s, &figures[i], text, sizeof(text));
 		printf("%-10s %20s %-5s  %s\n", figures[i].name, text, figures[i].unit,
@@ -106,6 +146,7 @@ static int print_some(const struct desched_snapshot *s, char **names, int n)
 	char text[32];
 	int status = 0;
 
+	warn_of_estimate(s, names, n);
 	for (int i = 0; i < n; i++) {
 		if (!value(s, find(names[i]), text, sizeof(text))) {
 			fprintf(stderr, "desched stat: %s is not known here: no host tells it\n",
@@ -123,25 +164,31 @@ static void put_json(json_t *o, const struct desched_snapshot *s, const struct f
 
 	if (desched_figure(s, f->which, &v))
 		json_object_set_new(o, f->name, json_null());
+	else if (f->which == DESCHED_SESSION)
+		json_object_set_new(o, f->name, wire_id_json(v));
 	else if (f->scale > 0)
 		json_object_set_new(o, f->name, json_real((double)v / f->scale));
 	else
 		json_object_set_new(o, f->name, json_integer((json_int_t)v));
 }
 
-static void print_json(const struct desched_snapshot *s, char **names, int n)
+static int print_json(const struct desched_snapshot *s, char **names, int n, struct failure *f)
 {
 	const struct desched_summary *summary = desched_summary(s);
-	json_t *o = json_pack("{s:s, s:s, s:b}", "schema", "desched-stat/1", "source",
-			      summary->source, "complete", summary->complete && !summary->stale);
+	json_t *o = json_pack("{s:s, s:s, s:b, s:b}", "schema", "desched-stat/1", "source",
+			      summary->source, "estimated", summary->estimated, "complete",
+			      summary->complete && !summary->stale);
 
+	if (summary->estimated) {
+		json_object_set_new(o, "steal_low", json_real((double)summary->low / 1e9));
+		json_object_set_new(o, "steal_high", json_real((double)summary->high / 1e9));
+	}
 	for (int i = 0; i < n; i++)
 		put_json(o, s, find(names[i]));
 	for (size_t i = 0; !n && i < ARRAY_SIZE(figures); i++)
 		put_json(o, s, &figures[i]);
-	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
-	putchar('\n');
-	json_decref(o);
+	return json_out_print(o, JSON_COMPACT | JSON_REAL_PRECISION(12), stdout, "standard output",
+			      f);
 }
 
 static void explain(int err, struct failure *f)
@@ -182,18 +229,15 @@ static int read_snapshot(struct failure *f, struct desched_snapshot **ret)
 	return err;
 }
 
-static int show(char **names, int n)
+static int show(char **names, int n, struct failure *f)
 {
 	struct desched_snapshot *s;
-	struct failure f;
-	int status = 0;
+	int status = 0, err = read_snapshot(f, &s);
 
-	if (read_snapshot(&f, &s)) {
-		fprintf(stderr, "desched stat: %s\n", f.text);
-		return 1;
-	}
+	if (err)
+		return err;
 	if (options.json)
-		print_json(s, names, n);
+		status = print_json(s, names, n, f);
 	else if (n)
 		status = print_some(s, names, n);
 	else
@@ -202,30 +246,13 @@ static int show(char **names, int n)
 	return status;
 }
 
-static int check_names(char **names, int n, struct failure *f)
+static int run(char **names, int n, struct failure *f)
 {
 	for (int i = 0; i < n; i++)
 		if (!find(names[i]))
-			return failure_set(f, -EINVAL, "no figure '%s'; --list shows their names",
-					   names[i]);
-	return 0;
-}
-
-int cmd_stat(int argc, char **argv)
-{
-	struct failure f;
-	bool help;
-	int first = options_parse(&command_stat, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command_stat, "desched");
-		return 0;
-	}
-	if (first < 0 || check_names(argv + first, argc - first, &f)) {
-		fprintf(stderr, "desched stat: %s\n", f.text);
-		return 2;
-	}
+			return command_usage(f, "no figure '%s'; --list shows their names",
+					     names[i]);
 	for (size_t i = 0; options.list && i < ARRAY_SIZE(figures); i++)
 		puts(figures[i].name);
-	return options.list ? 0 : show(argv + first, argc - first);
+	return options.list ? 0 : show(names, n, f);
 }

@@ -5,6 +5,8 @@
  */
 #include "base/units.h"
 #include "cmd/commands.h"
+#include "guest/protocol.h"
+#include "guest/source.h"
 #include "view/guard.h"
 
 #include <errno.h>
@@ -12,19 +14,20 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct teller_config config = {.socket = "/run/vmdesched.sock", .source = "auto"};
+static struct teller_config config = {.socket = PROTOCOL_SOCKET};
+static struct option_choice source = {"auto", source_name};
 static const char *directory;
 
 static const struct option_row rows[] = {
 	{'m', "mount", "DIR", OPTION_STRING, &directory, 0, 0,
 	 "mount the view on DIR and end; umount(8) ends it"},
-	{0, "socket", "PATH", OPTION_STRING, &config.socket, 0, 0,
-	 "where vmdesched answers (/run/vmdesched.sock)"},
-	{'s', "source", "S", OPTION_STRING, &config.source, 0, 0,
-	 "without vmdesched: auto, steal, page or self (auto)"},
+	{0, "socket", "PATH", OPTION_STRING, &config.socket, 0, 0, "where vmdesched answers"},
+	{'s', "source", "S", OPTION_CHOICE, &source, 0, 0, "without vmdesched"},
 	{0, "page", "FILE", OPTION_STRING, &config.page, 0, 0,
 	 "without vmdesched: map this file as the ledger page"},
 };
+
+static int run(char **command, int n, struct failure *f);
 
 const struct command command_view = {
 	.name = "view",
@@ -35,42 +38,23 @@ const struct command command_view = {
 		    "  desched view --mount /run/desched/proc\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.runs_command = true,
+	.run = run,
 };
 
 /* Returns an exit status, as env(1) has them. */
-static int start(char **command, struct failure *f)
+static int run(char **command, int n, struct failure *f)
 {
 	int err;
 
-	if (!directory == !command[0]) {
-		failure_set(f, -EINVAL, "expected either '-- COMMAND' or --mount DIR");
-		return 1;
-	}
+	if (!directory == !n)
+		return command_usage(f, "expected either '-- COMMAND' or --mount DIR");
+	config.source = source.value;
 	err = directory ? guard_mount(directory, &config, f) : guard_enter(&config, f);
 	if (err || directory)
-		return err ? 1 : 0;
+		return err;
 	execvp(command[0], command);
 	err = -errno;
 	failure_errno(f, err, "%s", command[0]);
 	return err == -ENOENT ? 127 : 126;
-}
-
-int cmd_view(int argc, char **argv)
-{
-	struct failure f = {""};
-	bool help;
-	int first = options_parse(&command_view, argc, argv, &f, &help), status;
-
-	if (help) {
-		options_help(&command_view, "desched");
-		return 0;
-	}
-	if (first < 0) {
-		fprintf(stderr, "desched view: %s\n", f.text);
-		return 2;
-	}
-	status = start(argv + first, &f);
-	if (status)
-		fprintf(stderr, "desched view: %s\n", f.text);
-	return status;
 }

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* desched vm: runs one virtual machine, whose timer interrupts follow a policy. */
-#include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "vmm/vmm.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/prctl.h>
+#include <unistd.h>
+
+#define FLAGS (JSON_INDENT(1) | JSON_REAL_PRECISION(9))
 
 static uint64_t memory = 64, cpus = 1;
-static const char *policy = "desched", *json_file;
+static struct option_choice policy = {"desched", tick_policy_name};
+static struct option_output json;
 static struct vmm_config config = {.append = ""};
 
 static const struct option_row rows[] = {
@@ -23,84 +26,89 @@ static const struct option_row rows[] = {
 	 "the guest may not write to its disk"},
 	{0, "no-reboot", NULL, OPTION_FLAG, &config.no_reboot, 0, 0,
 	 "end where the guest resets the machine"},
-	{0, "memory", "MIB", OPTION_UINT, &memory, 4, 3072, "guest memory in MiB (64)"},
-	{0, "cpus", "N", OPTION_UINT, &cpus, 1, VMM_CPUS_MAX, "virtual CPUs, at most 16 (1)"},
-	{0, "tick-policy", "P", OPTION_STRING, &policy, 0, 0,
-	 "delay, catchup, merge, discard, desched (desched)"},
+	{0, "memory", "MIB", OPTION_UINT, &memory, 4, 3072, "guest memory in MiB"},
+	{0, "cpus", "N", OPTION_UINT, &cpus, 1, VMM_CPUS_MAX, "virtual CPUs"},
+	{0, "tick-policy", "P", OPTION_CHOICE, &policy, 0, 0,
+	 "how ticks are delivered that came due while the guest was away"},
 	{0, "page", "FILE", OPTION_STRING, &config.page, 0, 0,
 	 "the ledger page that 'desched ledger' writes, for the guest to read"},
 	{0, "name", "NAME", OPTION_STRING, &config.name, 0, 0, "what others call it"},
 	{0, "control", "PATH", OPTION_STRING, &config.control, 0, 0, "make a control socket there"},
-	{0, "json", "FILE", OPTION_STRING, &json_file, 0, 0, "write figures there at the end"},
+	{0, "json", "FILE", OPTION_OUTPUT, &json, 0, 0,
+	 "write figures to FILE at the end, as JSON; =FILE is required"},
 };
+
+static int run(char **operands, int n, struct failure *f);
 
 const struct command command_vm = {
 	.name = "vm",
 	.operands = "",
 	.summary = "Runs a virtual machine whose timer interrupts follow a policy.",
 	.examples = "  desched vm\n"
-		    "  desched vm --append hz=1000 --tick-policy catchup --json figures.json\n"
+		    "  desched vm --append hz=1000 --tick-policy catchup --json=figures.json\n"
 		    "  desched vm --kernel vmlinuz --initrd initrd.img --memory 512 --append "
 		    "console=ttyS0\n",
 	.rows = rows,
 	.n_rows = (int)ARRAY_SIZE(rows),
+	.run = run,
 };
 
-static int complain(const struct failure *f, int status)
+static void notice(const char *text)
 {
-	fprintf(stderr, "desched vm: %s\n", f->text);
-	return status;
+	fprintf(stderr, "desched vm: %s\n", text);
 }
 
 /* The file is opened before the guest runs, since it may not be afterwards. */
-static int open_json(FILE **ret, struct failure *f)
+static int open_json(struct newfile *ret, struct failure *f)
 {
-	if (!json_file)
-		return 0;
-	*ret = fopen(json_file, "we");
-	return *ret ? 0 : failure_errno(f, -errno, "%s", json_file);
+	int err = json.file ? newfile_open(json.file, 0, NEWFILE_STREAMS, ret) : 0;
+
+	return err ? failure_errno(f, err, "%s", json.file) : 0;
 }
 
-static void write_json(struct vmm *v, FILE *to)
+/* From the start of the machine to its end. */
+static int run_machine(struct newfile *to, struct failure *f)
 {
-	json_t *json = vmm_figures(v);
-
-	json_dumpf(json, to, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-	fputc('\n', to);
-	fflush(to);
-	json_decref(json);
-}
-
-int cmd_vm(int argc, char **argv)
-{
-	_cleanup_(close_file) FILE *to = NULL;
-	struct failure f = {""};
+	struct failure lost;
 	struct vmm *v;
-	bool help;
-	int found, err;
+	int err = vmm_open(&config, f, &v);
 
-	if (options_parse(&command_vm, argc, argv, &f, &help) < 0)
-		return complain(&f, 2);
-	if (help) {
-		options_help(&command_vm, "desched");
-		return 0;
+	if (err) {
+		newfile_abandon(to);
+		return err;
 	}
-	found = tick_find(policy);
-	if (found < 0) {
-		failure_set(&f, found, "no tick policy '%s'; --help lists them", policy);
-		return complain(&f, 2);
+	if (isatty(STDIN_FILENO))
+		notice("Ctrl-] ends it");
+	err = vmm_run(v, f);
+	if (to->to && json_out_commit(vmm_figures(v), FLAGS, to, json.file, &lost)) {
+		if (err)
+			notice(lost.text);
+		else
+			*f = lost;
+		err = err ? err : -EIO;
 	}
-	config.policy = (enum tick_policy)found;
+	vmm_close(v);
+	if (err == -ETIMEDOUT) { /* nothing waits for the thread that is still there */
+		notice(f->text);
+		_exit(COMMAND_FAILED);
+	}
+	return err;
+}
+
+static int run(char **operands, int n, struct failure *f)
+{
+	struct newfile to = {.dir = -1};
+	int err;
+
+	(void)operands;
+	(void)n;
+	if (json.wanted && !json.file)
+		return command_usage(
+			f, "--json: standard output is the guest's; expected --json=FILE");
+	config.policy = (enum tick_policy)tick_find(policy.value);
 	config.memory = memory * MIB;
 	config.cpus = (unsigned)cpus;
-	err = open_json(&to, &f);
-	if (!err)
-		err = vmm_open(&config, &f, &v);
-	if (err)
-		return complain(&f, 1);
-	err = vmm_run(v, &f);
-	if (to)
-		write_json(v, to);
-	vmm_close(v);
-	return err ? complain(&f, 1) : 0;
+	config.notice = notice;
+	err = open_json(&to, f);
+	return err ? err : run_machine(&to, f);
 }

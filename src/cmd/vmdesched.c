@@ -3,12 +3,13 @@
  * vmdesched: the guest's agent as a daemon. What the command line says goes before what the
  * configuration says; the rest is daemon/daemon.h.
  */
-#include "base/options.h"
+#include "base/command.h"
 #include "base/units.h"
 #include "daemon/backlog.h"
 #include "daemon/confine.h"
 #include "daemon/daemon.h"
 #include "guest/protocol.h"
+#include "guest/source.h"
 
 #include <cap-ng.h>
 #include <errno.h>
@@ -16,15 +17,16 @@
 #include <string.h>
 
 static struct {
-	const char *config, *source, *socket, *page;
+	struct option_choice source;
+	const char *config, *socket, *page;
 	bool ticks, version;
-} options;
+} options = {.source = {NULL, source_name}};
 
 static const struct option_row rows[] = {
 	{'c', "config", "FILE", OPTION_STRING, &options.config, 0, 0,
 	 "read this configuration (" SETTINGS_FILE ", if it is there)"},
-	{'s', "source", "S", OPTION_STRING, &options.source, 0, 0,
-	 "auto, steal, page or self (auto: the best that works here)"},
+	{'s', "source", "S", OPTION_CHOICE, &options.source, 0, 0,
+	 "auto is the best that works here"},
 	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
 	 "where to answer (" PROTOCOL_SOCKET ")"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
@@ -34,6 +36,8 @@ static const struct option_row rows[] = {
 	{'V', "version", NULL, OPTION_FLAG, &options.version, 0, 0, "show the version"},
 };
 
+static int run(char **operands, int n, struct failure *f);
+
 static const struct command command = {
 	.name = "",
 	.operands = "",
@@ -42,6 +46,7 @@ static const struct command command = {
 		    "  echo '{\"get\":\"snapshot\"}' | socat - /run/vmdesched.sock\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
+	.run = run,
 };
 
 static int override(char *to, const char *name, const char *value, struct failure *f)
@@ -68,7 +73,7 @@ static int make_settings(struct settings *s, const char **ret_config, struct fai
 		err = 0;
 	}
 	if (!err)
-		err = override(s->source, "source", options.source, f);
+		err = override(s->source, "source", options.source.value, f);
 	if (!err)
 		err = override(s->socket, "socket", options.socket, f);
 	if (!err)
@@ -90,7 +95,7 @@ static int take_ticks(const struct settings *s, struct failure *f)
 	return err ? err : backlog_run(set_clock, f);
 }
 
-static int run(struct failure *f)
+static int serve(struct failure *f)
 {
 	struct settings settings;
 	const char *config;
@@ -108,23 +113,18 @@ static int run(struct failure *f)
 	return err;
 }
 
-int main(int argc, char **argv)
+static int run(char **operands, int n, struct failure *f)
 {
-	struct failure f = {.text = ""};
-	bool help;
-	int err = options_parse(&command, argc, argv, &f, &help);
-
-	if (help) {
-		options_help(&command, "vmdesched");
-		return 0;
-	}
-	if (err >= 0 && options.version) {
+	(void)operands;
+	(void)n;
+	if (options.version) {
 		printf("vmdesched %s\n", DESCHED_VERSION);
 		return 0;
 	}
-	if (err >= 0)
-		err = run(&f);
-	if (err < 0)
-		fprintf(stderr, "vmdesched: %s\n", f.text);
-	return err < 0 ? 1 : 0;
+	return serve(f);
+}
+
+int main(int argc, char **argv)
+{
+	return command_main(&command, "vmdesched", argc, argv);
 }

@@ -14,6 +14,10 @@
 #define CLEARLY_MORE 3
 #define COVERED_MIN  0.99
 
+#define HOUR	   3600.0
+#define ZONE_STEP  (HOUR / 4) /* zones are whole quarters of an hour apart */
+#define ZONES_EACH 56	      /* and at most 14 hours, either way */
+
 static double start_of(const struct curve *c)
 {
 	return c->at[0];
@@ -100,8 +104,6 @@ static void search_lags(const struct curve *guest, const struct curve *host, con
 	double step = s->cell / LAGS_PER_CELL;
 	int n = (int)((s->to - s->from) / step);
 
-	best->correlation = NAN;
-	best->by_correlation = false;
 	for (int i = 0; i <= n; i++) {
 		lay(guest, host, s->from + i * step, s->cell, work);
 		if (work->used < CELLS_MIN || (double)work->used * work->step < s->overlap_min)
@@ -115,21 +117,66 @@ static void search_lags(const struct curve *guest, const struct curve *host, con
 	}
 }
 
+static void nothing_found(struct alignment *best)
+{
+	best->correlation = NAN;
+	best->by_correlation = false;
+	best->used = 0;
+}
+
+/* ---- zones ---- */
+
+/* How far apart the clocks' zones may be: nothing, an hour of summer time that the head of a file
+ * didn't count, or anything. Returns how many quarters of an hour to look at, `step` apart. */
+static int zones_of(const struct align_dates *d, int *ret_step)
+{
+	enum zone least = d->guest < d->host ? d->guest : d->host;
+
+	*ret_step = least == ZONE_HEAD ? 4 : 1;
+	return !d->dated || least == ZONE_STATED ? 0 : least == ZONE_HEAD ? 4 : ZONES_EACH;
+}
+
+static double overlap(const struct curve *guest, const struct curve *host, double lag)
+{
+	return fmin(end_of(guest), end_of(host) + lag) -
+	       fmax(start_of(guest), start_of(host) + lag);
+}
+
+static double shorter_of(const struct curve *guest, const struct curve *host)
+{
+	return fmin(end_of(guest) - start_of(guest), end_of(host) - start_of(host));
+}
+
+/* How many zones would lay half of the shorter recording, or more, on the other. */
+static int zones_that_fit(const struct curve *guest, const struct curve *host,
+			  const struct align_dates *d)
+{
+	int step, each = zones_of(d, &step), n = 0;
+
+	for (int i = -each; i <= each; i += step)
+		n += overlap(guest, host, i * ZONE_STEP) >= shorter_of(guest, host) / 2;
+	return n;
+}
+
+/* ---- the search ---- */
+
 /* Cells as long as it takes to look at all lags: what is added up over them still rises and falls
  * together. */
-static struct search first_search(const struct curve *guest, const struct curve *host, bool dated,
-				  const struct align_options *o)
+static struct search first_search(const struct curve *guest, const struct curve *host,
+				  const struct align_dates *d, const struct align_options *o)
 {
-	double shorter = fmin(end_of(guest) - start_of(guest), end_of(host) - start_of(host));
+	double shorter = shorter_of(guest, host);
 	struct search s = {.from = -o->max_lag, .to = o->max_lag};
+	int step, each = zones_of(d, &step);
 	double lags;
 
-	if (!dated) {
+	if (!d->dated) {
 		s.from = start_of(guest) - end_of(host);
 		s.to = end_of(guest) - start_of(host);
 	}
 	s.overlap_min = fmax(ALIGN_MIN_SECONDS, shorter / 2);
-	lags = LAGS_PER_CELL * (s.to - s.from); /* with cells of a second */
+	/* With cells of a second. */
+	lags = LAGS_PER_CELL * (s.to - s.from) * (2 * each / step + 1);
 	s.cell = fmax(natural_cell(guest, host),
 		      fmax(sqrt(lags * shorter / WORK_MAX), lags / WORK_MAX));
 	return s;
@@ -150,19 +197,37 @@ static void fine_tune(const struct curve *guest, const struct curve *host, doubl
 	}
 }
 
+static void search_zones(const struct curve *guest, const struct curve *host,
+			 const struct align_dates *d, const struct search *first,
+			 struct alignment *work, struct alignment *best)
+{
+	int step, each = zones_of(d, &step);
+
+	nothing_found(best);
+	for (int i = -each; i <= each; i += step) {
+		struct search s = *first;
+
+		s.from += i * ZONE_STEP;
+		s.to += i * ZONE_STEP;
+		search_lags(guest, host, &s, work, best);
+	}
+}
+
 /* Coarse at first, then around the best with shorter cells, at last ten times finer. */
-static void find_lag(const struct curve *guest, const struct curve *host, bool dated,
-		     const struct align_options *o, struct alignment *work, struct alignment *best)
+static void find_lag(const struct curve *guest, const struct curve *host,
+		     const struct align_dates *d, const struct align_options *o,
+		     struct alignment *work, struct alignment *best)
 {
 	double natural = natural_cell(guest, host), around;
-	struct search s = first_search(guest, host, dated, o);
+	struct search s = first_search(guest, host, d, o);
 
-	search_lags(guest, host, &s, work, best);
+	search_zones(guest, host, d, &s, work, best);
 	while (best->by_correlation && s.cell > natural) {
 		around = s.cell / 2;
 		s.cell = fmax(natural, s.cell / 2);
 		s.from = best->lag - around;
 		s.to = best->lag + around;
+		nothing_found(best);
 		search_lags(guest, host, &s, work, best);
 	}
 	if (best->by_correlation)
@@ -178,7 +243,8 @@ static int check(const struct curve *guest, const struct curve *host, const stru
 		return failure_set(f, -ERANGE,
 				   "the recordings do not overlap: the guest's is from %.0f to "
 				   "%.0f, the host's from %.0f to %.0f (seconds, with a lag of "
-				   "%.1f); --lag S moves the host's",
+				   "%.1f); --lag S moves the host's, --guest-zone and --host-zone "
+				   "say where their clocks are",
 				   start_of(guest), end_of(guest), start_of(host) + a->lag,
 				   end_of(host) + a->lag, a->lag);
 	if (seconds < ALIGN_MIN_SECONDS)
@@ -203,6 +269,13 @@ static bool clear(const struct alignment *best)
 	       fisher(best) * sqrt((double)best->used - 3) > CLEAR_LAG;
 }
 
+/* Whether the load itself says that the dates are right. */
+static bool clear_by_dates(const struct alignment *by_dates)
+{
+	return by_dates->correlation >= CORRELATION_MIN &&
+	       fisher(by_dates) * sqrt((double)by_dates->used - 3) > CLEAR_LAG;
+}
+
 /* Whether a lag was found that explains the load so much better than the dates do. */
 static bool clearly_better(const struct alignment *best, const struct alignment *by_dates)
 {
@@ -211,31 +284,62 @@ static bool clearly_better(const struct alignment *best, const struct alignment 
 	return clear(best) && (fisher(best) - fisher(by_dates)) * sqrt((n - 3) / 2) > CLEARLY_MORE;
 }
 
+static int nothing_tells(const struct curve *guest, const struct curve *host,
+			 const struct alignment *best, struct failure *f)
+{
+	double intervals = shorter_of(guest, host) / natural_cell(guest, host);
+
+	if (intervals < CELLS_MIN)
+		return failure_set(f, -ERANGE,
+				   "one of the recordings has no dates, and the shorter one has "
+				   "only %.0f intervals: with fewer than %d nothing tells where it "
+				   "belongs; give --lag S",
+				   intervals, CELLS_MIN);
+	return failure_set(f, -ERANGE,
+			   "one of the recordings has no dates, and the load is too even to see "
+			   "where it belongs (best correlation %.2f); give --lag S",
+			   best->by_correlation ? best->correlation : 0);
+}
+
+/* Whether the dates are as good as they can be: the zones are known, or the same, or no other would
+ * fit. */
+static int check_zone(const struct curve *guest, const struct curve *host,
+		      const struct align_dates *d, struct failure *f)
+{
+	bool guest_open = d->guest == ZONE_UNKNOWN, host_open = d->host == ZONE_UNKNOWN;
+	bool here = overlap(guest, host, 0) >= shorter_of(guest, host) / 2;
+
+	if (guest_open == host_open)
+		return 0;
+	if (zones_that_fit(guest, host, d) == (here ? 1 : 0))
+		return 0;
+	return failure_set(f, -ERANGE,
+			   "the %s's times don't say their zone, and the load is too even to see "
+			   "which it is; give --%s-zone +HH:MM",
+			   guest_open ? "guest" : "host", guest_open ? "guest" : "host");
+}
+
 /* Without dates the lag must be found; with them they are believed until proved wrong. */
-static int choose(const struct curve *guest, const struct curve *host, bool dated,
+static int choose(const struct curve *guest, const struct curve *host, const struct align_dates *d,
 		  const struct align_options *o, struct failure *f, struct alignment *work,
 		  struct alignment *best)
 {
 	if (!o->fixed)
-		find_lag(guest, host, dated, o, work, best);
-	if (!dated && !o->fixed) {
-		if (clear(best))
-			return 0;
-		return failure_set(f, -ERANGE,
-				   "one of the recordings has no dates, and the load is too even "
-				   "to see where it belongs (best correlation %.2f over %zu "
-				   "intervals); give --lag S",
-				   best->by_correlation ? best->correlation : 0, best->used);
-	}
+		find_lag(guest, host, d, o, work, best);
+	if (!d->dated && !o->fixed)
+		return clear(best) ? 0 : nothing_tells(guest, host, best, f);
 	lay(guest, host, o->fixed ? o->lag : 0, natural_cell(guest, host), work);
 	work->correlation = work->used >= CELLS_MIN ? correlate(work) : NAN;
 	work->by_correlation = false;
-	if (o->fixed || !clearly_better(best, work))
-		*best = *work;
-	return 0;
+	if (!o->fixed && clearly_better(best, work)) {
+		best->zone = d->dated ? ZONE_STEP * round(best->lag / ZONE_STEP) : 0;
+		return 0;
+	}
+	*best = *work;
+	return o->fixed || clear_by_dates(best) ? 0 : check_zone(guest, host, d, f);
 }
 
-int align(const struct curve *guest, const struct curve *host, bool dated,
+int align(const struct curve *guest, const struct curve *host, const struct align_dates *d,
 	  const struct align_options *o, struct failure *f, struct alignment *ret)
 {
 	struct alignment *both = calloc(2, sizeof(*both));
@@ -244,7 +348,7 @@ int align(const struct curve *guest, const struct curve *host, bool dated,
 	if (!both)
 		return failure_errno(f, -ENOMEM, "aligning");
 	both[0].correlation = NAN;
-	err = choose(guest, host, dated, o, f, &both[1], &both[0]);
+	err = choose(guest, host, d, o, f, &both[1], &both[0]);
 	if (!err)
 		err = check(guest, host, &both[0], f);
 	if (!err)

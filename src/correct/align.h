@@ -17,6 +17,7 @@ struct alignment {
 	double lag;	    /* seconds to be added to the host's times */
 	double correlation; /* over the cells, -1 to 1; NaN: one of the two does not change */
 	bool by_correlation;
+	double zone; /* of the lag: seconds that the two clocks' zones are taken to be apart */
 	double from, step; /* of the cells, on the guest's clock */
 	size_t n, used;	   /* cells, and how many of them both cover */
 	double guest[ALIGN_CELLS_MAX], host[ALIGN_CELLS_MAX]; /* CPU seconds; < 0: not covered */
@@ -28,9 +29,15 @@ struct align_options {
 	double max_lag; /* otherwise, for recordings that both have dates */
 };
 
+/* What the two files say about their times. */
+struct align_dates {
+	bool dated;	       /* both have dates */
+	enum zone guest, host; /* how the zones are known, with dates */
+};
+
 /* -ERANGE with the reason when they do not overlap, or not for long enough, or when nothing tells
- * where to lay the one that has no dates. */
-int align(const struct curve *guest, const struct curve *host, bool dated,
+ * where to lay one that has no dates, or in which zone one is that does not say it. */
+int align(const struct curve *guest, const struct curve *host, const struct align_dates *d,
 	  const struct align_options *o, struct failure *f, struct alignment *ret);
 
 #endif

@@ -47,8 +47,11 @@ static int guest_curve(const struct usage *r, struct curve *ret, bool *ret_by_pr
 	int err = curve_make(r, WHO_TOTAL, WHO_TOTAL, &total);
 	int err2 = curve_make(r, WHO_FIRST, UINT32_MAX, &processes);
 
-	if (err && err2)
-		return err;
+	if (err == -ENOMEM || err2 == -ENOMEM || (err && err2)) {
+		curve_done(&total);
+		curve_done(&processes);
+		return err == -ENOMEM || !err2 ? err : err2;
+	}
 	*ret_by_processes = err ||
 			    (!err2 && processes.cpu[processes.n - 1] > total.cpu[total.n - 1]);
 	curve_done(*ret_by_processes ? &total : &processes);
@@ -275,6 +278,7 @@ static void take_sums(const struct alignment *a, struct correction *c)
 	c->lag = a->lag;
 	c->correlation = a->correlation;
 	c->by_correlation = a->by_correlation;
+	c->zone = a->zone;
 	c->cells = a->used;
 	for (size_t i = 0; i < a->n; i++) {
 		c->reported += fmax(a->guest[i], 0);
@@ -282,24 +286,39 @@ static void take_sums(const struct alignment *a, struct correction *c)
 	}
 }
 
-static int prepare(struct usage *guest, const struct usage *host, const struct correct_options *o,
-		   struct failure *f, struct work *w, struct correction *c)
+static int make_curves(struct usage *guest, struct usage *host, struct failure *f, struct work *w,
+		       struct correction *c)
 {
-	int err;
+	int err = usage_check(guest, c->cpus, "guest", f);
 
-	c->cpus = o->cpus ? o->cpus : guest->cpus ? guest->cpus : host->cpus ? host->cpus : 1;
-	share_to_seconds(guest, c->cpus);
+	if (!err)
+		err = usage_check(host, c->cpus, "host", f);
+	if (err)
+		return err == -ENOMEM ? failure_errno(f, err, "correcting") : err;
 	err = guest_curve(guest, &w->guest, &c->by_processes);
 	if (err)
 		return failure_errno(f, err, "the guest's recording");
 	err = curve_make(host, WHO_TOTAL, WHO_TOTAL, &w->host);
-	if (err)
-		return failure_errno(f, err, "the host's recording");
-	c->left_out = w->guest.left_out + w->host.left_out;
-	return align(&w->guest, &w->host, guest->dated && host->dated, &o->align, f, &w->a);
+	return err ? failure_errno(f, err, "the host's recording") : 0;
 }
 
-int correct(struct usage *guest, const struct usage *host, const struct correct_options *o,
+static int prepare(struct usage *guest, struct usage *host, const struct correct_options *o,
+		   struct failure *f, struct work *w, struct correction *c)
+{
+	const struct align_dates dates = {
+		.dated = guest->dated && host->dated, .guest = guest->zone, .host = host->zone};
+	int err;
+
+	c->cpus = o->cpus ? o->cpus : guest->cpus ? guest->cpus : host->cpus ? host->cpus : 1;
+	share_to_seconds(guest, c->cpus);
+	err = make_curves(guest, host, f, w, c);
+	if (err)
+		return err;
+	c->left_out = w->guest.left_out + w->host.left_out;
+	return align(&w->guest, &w->host, &dates, &o->align, f, &w->a);
+}
+
+int correct(struct usage *guest, struct usage *host, const struct correct_options *o,
 	    struct failure *f, struct correction *ret)
 {
 	_cleanup_(work_done) struct work w = {.sums = NULL};

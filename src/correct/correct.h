@@ -39,6 +39,7 @@ struct correction {
 	double seconds; /* in common */
 	double lag, correlation;
 	bool by_correlation;
+	double zone; /* seconds that the clocks' zones are apart, by correlation */
 	unsigned cpus;
 	size_t cells;
 	uint64_t left_out;	     /* intervals that overlap others of their recording */
@@ -53,8 +54,8 @@ struct correction {
 };
 
 /* -ERANGE with the reason where the recordings cannot be laid on top of each other, or what they
- * say cannot be. */
-int correct(struct usage *guest, const struct usage *host, const struct correct_options *o,
+ * say cannot be. Of both, intervals that cannot be are left out and counted. */
+int correct(struct usage *guest, struct usage *host, const struct correct_options *o,
 	    struct failure *f, struct correction *ret);
 void correction_done(struct correction *c);
 

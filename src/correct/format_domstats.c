@@ -1,129 +1,139 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CSV with columns that are named as in `virsh domstats`: time, domain (where there are several),
- * and either vcpu.N.time and vcpu.N.wait or cpu.time: nanoseconds that only grow. What lies between
- * two rows of a VM is a piece; a counter that runs backwards starts again, and is counted.
+ * CSV with columns that are named as in `virsh domstats`: time, domain (where there are several)
+ * and maybe its UUID, and the counters of domstats.h.
  */
-#include "correct/formats.h"
-#include "correct/table.h"
+#include "correct/domstats.h"
+#include "correct/reading.h"
 
 #include "base/units.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS 4096
+#define COLUMNS 16384
 
-enum kind { KIND_NONE, KIND_RUN, KIND_WAIT };
-
-struct domstats {
-	struct usage *r;
-	struct choice choice;
-	bool head;
-	int time, domain; /* columns; -1: there is none */
-	enum kind kinds[COLUMNS];
-	bool any, waits;	/* a row was there; there are wait columns */
-	double last, run, wait; /* of the row before, where there was any */
+struct csv {
+	struct reading g;
+	char delimiter;
+	size_t n; /* columns; 0: no head yet */
+	int date, time, domain, id;
+	double *counters[COLUMNS]; /* where a column's value belongs; NULL: it is of no use */
+	struct domstats stats;
 };
 
-static bool is(const struct input *in)
+static const char *const date_names[] = {"date", NULL};
+static const char *const time_names[] = {"time",	  "timestamp", "datetime", "time_utc",
+					 "timestamp_utc", "epoch",     NULL};
+static const char *const domain_names[] = {"domain", "name", "vm", "domain.name", NULL};
+static const char *const id_names[] = {"uuid", "domain_uuid", "id", "domain_id", NULL};
+
+static int is(const struct input *in)
 {
 	char line[1024];
 
 	input_line(in, line, sizeof(line));
-	return strstr(line, "vcpu.") || strstr(line, "cpu.time");
+	return strpbrk(line, ",;\t|") && (strstr(line, "vcpu.") || strstr(line, "cpu.time"));
 }
 
-static enum kind kind_of(const char *name)
+static int take_head(char **fields, size_t n, struct csv *c)
 {
-	unsigned vcpu;
-	char rest[8];
+	const struct column_row rows[] = {
+		{date_names, &c->date},
+		{time_names, &c->time},
+		{domain_names, &c->domain},
+		{id_names, &c->id},
+	};
+	bool any = false;
 
-	if (sscanf(name, "vcpu.%5u.%7s", &vcpu, rest) != 2)
-		return KIND_NONE;
-	return !strcmp(rest, "time") ? KIND_RUN : !strcmp(rest, "wait") ? KIND_WAIT : KIND_NONE;
-}
-
-/* The whole process's CPU time counts only where there are no vCPUs: emulation is in it. */
-static void take_head(char **fields, size_t n, struct domstats *d)
-{
-	int cpu = table_column(fields, n, (const char *const[]){"cpu.time", NULL});
-
-	d->head = true;
-	d->time = table_column(fields, n, (const char *const[]){"time", "timestamp", NULL});
-	d->domain = table_column(fields, n, (const char *const[]){"domain", "name", "vm", NULL});
-	for (size_t i = 0; i < n && i < COLUMNS; i++) {
-		d->kinds[i] = kind_of(fields[i]);
-		d->r->cpus += d->kinds[i] == KIND_RUN;
-		d->waits |= d->kinds[i] == KIND_WAIT;
+	table_columns(fields, n, rows, ARRAY_SIZE(rows));
+	if (c->time < 0) {
+		c->time = c->date;
+		c->date = -1;
 	}
-	if (!d->r->cpus && cpu >= 0 && cpu < COLUMNS)
-		d->kinds[cpu] = KIND_RUN;
+	if (c->time < 0)
+		return failure_set(c->g.f, -EBADMSG, "%s: no column 'time' in its first line",
+				   c->g.in->path);
+	times_column_zone(&c->g.times, fields[c->time]);
+	for (size_t i = 0; i < n && i < COLUMNS; i++) {
+		c->counters[i] = domstats_counter(&c->stats, fields[i]);
+		any |= c->counters[i] != NULL;
+	}
+	c->n = n;
+	return any ? 0
+		   : failure_set(c->g.f, -EBADMSG,
+				 "%s: no column 'vcpu.0.time' or 'cpu.time' in its first line",
+				 c->g.in->path);
 }
 
-/* Seconds, over the columns of one kind. */
-static double sum(char **fields, size_t n, const struct domstats *d, enum kind kind)
+static int take_sample(char **fields, size_t n, const struct instant *time, struct csv *c)
 {
-	double total = 0, v;
-
-	for (size_t i = 0; i < n && i < COLUMNS; i++)
-		if (d->kinds[i] == kind && !table_number(fields[i], &v))
-			total += v / 1e9;
-	return total;
-}
-
-static int take_sample(struct domstats *d, double time, double run, double wait)
-{
-	double last_run = d->run, last_wait = d->wait, last = d->last;
-	bool first = !d->any;
-	int err;
-
-	d->any = true;
-	d->last = time;
-	d->run = run;
-	d->wait = wait;
-	if (first)
+	domstats_clear(&c->stats);
+	for (size_t i = 0; i < n && i < COLUMNS; i++) {
+		if (!c->counters[i] || domstats_set(c->counters[i], fields[i]))
+			continue;
+		skips_count(&c->g.r->skips, SKIP_NUMBER, fields[i]);
 		return 0;
-	err = usage_add(d->r, WHO_TOTAL, last, time, run - last_run);
-	if (err || !d->waits)
-		return err;
-	return usage_add(d->r, WHO_READY, last, time, wait - last_wait);
+	}
+	return domstats_sample(&c->stats, time);
 }
 
 static int take_row(char **fields, size_t n, void *data)
 {
-	struct domstats *d = data;
-	double time;
-	bool dated;
+	struct csv *c = data;
+	struct instant time;
+	char text[128];
+	int mine;
 
-	if (!d->head) {
-		take_head(fields, n, d);
-		return d->time < 0 ? -EBADMSG : 0;
-	}
-	if (n <= (size_t)d->time || (d->domain >= 0 && n <= (size_t)d->domain) ||
-	    table_time(fields[d->time], &time, &dated)) {
-		d->r->skipped++;
+	if (!c->n)
+		return take_head(fields, n, c);
+	if (n != c->n) {
+		if (!c->g.learning)
+			skips_count(&c->g.r->skips, SKIP_FIELDS, fields[0]);
 		return 0;
 	}
-	if (!choice_take(&d->choice, d->domain >= 0 ? fields[d->domain] : "the VM"))
-		return 0;
-	d->r->dated = dated;
-	return take_sample(d, table_next_day(time, d->last, dated), sum(fields, n, d, KIND_RUN),
-			   sum(fields, n, d, KIND_WAIT));
+	mine = choice_take(&c->g.choice, c->id >= 0 ? fields[c->id] : "",
+			   c->domain >= 0 ? fields[c->domain] : "the VM");
+	if (mine <= 0)
+		return mine;
+	snprintf(text, sizeof(text), "%s%s%s", c->date >= 0 ? fields[c->date] : "",
+		 c->date >= 0 ? " " : "", fields[c->time]);
+	return reading_time(&c->g, text, &time) ? take_sample(fields, n, &time, c) : 0;
+}
+
+static void begin(void *data)
+{
+	struct csv *c = data;
+
+	c->n = 0;
+	memset(c->counters, 0, sizeof(c->counters));
+	domstats_init(&c->stats, c->g.r);
+}
+
+static int pass(const struct input *in, void *data)
+{
+	const struct csv *c = data;
+
+	return table_read(in->text, in->size, c->delimiter, 0, take_row, data);
 }
 
 static int read_domstats(const struct input *in, struct failure *f, struct usage *r)
 {
-	struct domstats d = {.r = r, .choice = {.wanted = in->vm}};
-	char line[1024];
+	struct csv *c = calloc(1, sizeof(*c));
+	char line[4096];
 	int err;
 
+	if (!c)
+		return -ENOMEM;
 	input_line(in, line, sizeof(line));
-	err = table_read(in->text, in->size, input_delimiter(line, ",;\t"), 0, take_row, &d);
-	if (err == -EBADMSG)
-		return failure_set(f, err, "%s: no column 'time' in its first line", in->path);
-	return err ? err : choice_end(&d.choice, in->path, f);
+	c->delimiter = table_delimiter(line, ",;\t|");
+	reading_init(&c->g, in, f, r);
+	err = reading_run(&c->g, DATES_UNKNOWN, begin, pass, c);
+	reading_done(&c->g);
+	free(c);
+	return err;
 }
 
 const struct format format_domstats = {"domstats", true, is, read_domstats};

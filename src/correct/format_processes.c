@@ -1,205 +1,242 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows of time, process and %CPU of one CPU: `pidstat -h` with its blanks, or any CSV with columns
- * of these names. A value is about the interval that ends at its time; the first interval is taken
- * to be as long as the second. A process called "total" or "_Total" is the whole machine.
+ * Any CSV with columns of time, process and %CPU of one CPU, in any order and among others. A row
+ * called "total" or "_Total" that has no process's number is the whole machine.
  */
-#include "correct/formats.h"
-#include "correct/table.h"
+#include "correct/processes.h"
+#include "correct/reading.h"
 
 #include "base/units.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-struct value {
-	double time, percent;
-	uint32_t who;
+struct csv {
+	struct reading g;
+	struct processes p;
+	int date, time, pid, tid, cpu, name; /* columns; -1: there is none */
+	size_t n;			     /* columns; 0: no head yet */
+	char delimiter;
+	struct track track;
 };
 
-struct processes {
-	struct usage *r;
-	int time, pid, cpu, name; /* columns; -1: not seen */
-	struct value *values;
-	size_t n, room;
-};
+static const char *const date_names[] = {"date", "datum", "fecha", "data", "日付", NULL};
+static const char *const time_names[] = {"timestamp",	  "datetime",	  "time",	"time_utc",
+					 "timestamp_utc", "datetime_utc", "@timestamp", "epoch",
+					 "zeit",	  "uhrzeit",	  "hora",	"heure",
+					 "ora",		  "時刻",	  "日時",	NULL};
+static const char *const cpu_names[] = {"%cpu", "cpu_usage", "cpuusage", "usage",
+					"pcpu", "cpuutil",   "cpu",	 NULL};
+static const char *const name_names[] = {
+	"command", "process", "comm",	   "name",     "processname", "image",	  "cmd",
+	"prozess", "proceso", "processus", "processo", "programm",    "プロセス", NULL};
+static const char *const pid_names[] = {"pid", "tgid", "process_id", NULL};
+static const char *const tid_names[] = {"tid", "lwp", "thread", NULL};
 
-static const char *const time_names[] = {"Time", "timestamp", "date", NULL};
-static const char *const cpu_names[] = {"%CPU", "pcpu", "cpu_percent", "cpu", NULL};
-static const char *const name_names[] = {"Command", "process", "comm", "name", NULL};
-static const char *const pid_names[] = {"PID", NULL};
-
-static bool is_pidstat(const struct input *in)
+static void find_columns(char **fields, size_t n, struct csv *c)
 {
-	char line[256];
+	const struct column_row rows[] = {
+		{date_names, &c->date}, {time_names, &c->time}, {cpu_names, &c->cpu},
+		{name_names, &c->name}, {pid_names, &c->pid},	{tid_names, &c->tid},
+	};
+
+	table_columns(fields, n, rows, ARRAY_SIZE(rows));
+	if (c->time < 0) {
+		c->time = c->date;
+		c->date = -1;
+	}
+}
+
+/* How many of time, process and share have a column. */
+static int known(const struct csv *c)
+{
+	return (c->time >= 0) + (c->cpu >= 0) + (c->name >= 0 || c->pid >= 0);
+}
+
+static int sniff(char **fields, size_t n, void *data)
+{
+	struct csv *c = data;
+
+	find_columns(fields, n, c);
+	c->n = n;
+	return 1; /* only the first row */
+}
+
+static int is_csv(const struct input *in)
+{
+	struct csv c = {.n = 0};
+	char line[4096];
+	int err;
 
 	input_line(in, line, sizeof(line));
-	return (!strncmp(line, "Linux ", 6) && strstr(in->text, "Command")) ||
-	       !strncmp(line, "# Time", 6);
+	if (!strpbrk(line, ",;\t|"))
+		return 0;
+	err = table_read(line, strlen(line), table_delimiter(line, ",;\t|"), 0, sniff, &c);
+	return err == -ENOMEM ? err : c.n > 1 && known(&c) >= 2;
 }
 
-static bool is_csv(const struct input *in)
-{
-	char line[256];
+/* ---- rows ---- */
 
-	input_line(in, line, sizeof(line));
-	return strpbrk(line, ",;\t") && (strcasestr(line, "cpu")) &&
-	       (strcasestr(line, "time") || strcasestr(line, "date")) &&
-	       (strcasestr(line, "process") || strcasestr(line, "comm") ||
-		strcasestr(line, "name") || strcasestr(line, "pid"));
+static int take_head(char **fields, size_t n, struct csv *c)
+{
+	char names[200];
+
+	find_columns(fields, n, c);
+	c->n = n;
+	if (c->time >= 0)
+		times_column_zone(&c->g.times, fields[c->time]);
+	if (known(c) == 3)
+		return 0;
+	table_names(fields, n, names, sizeof(names));
+	return failure_set(c->g.f, -EBADMSG, "%s: no column for the %s (%s) among: %s",
+			   c->g.in->path,
+			   c->time < 0	? "time"
+			   : c->cpu < 0 ? "share"
+					: "process",
+			   c->time < 0	? "time, timestamp, date"
+			   : c->cpu < 0 ? "%cpu, cpu"
+					: "process, command, name, pid",
+			   names);
 }
 
-static void take_head(char **fields, size_t n, struct processes *p)
+static bool is_head(char **fields, size_t n)
 {
-	p->time = table_column(fields, n, time_names);
-	p->pid = table_column(fields, n, pid_names);
-	p->cpu = table_column(fields, n, cpu_names);
-	p->name = table_column(fields, n, name_names);
+	return table_column(fields, n, time_names) >= 0 && table_column(fields, n, cpu_names) >= 0;
 }
 
-static int who_of(char **fields, const struct processes *p, uint32_t *ret)
+/* A number of a process: not blank, 0 or -1, as rows of sums and of idle time have. */
+static bool has_pid(char **fields, const struct csv *c)
 {
-	char text[96];
+	double pid;
 
-	if (p->name < 0)
-		return usage_who(p->r, fields[p->pid], ret);
-	if (!strcasecmp(fields[p->name], "total") || !strcasecmp(fields[p->name], "_Total")) {
+	return c->pid >= 0 && !table_number(fields[c->pid], &pid) && pid > 0;
+}
+
+static bool is_one_of(const char *name, const char *a, const char *b)
+{
+	return !strcasecmp(name, a) || !strcasecmp(name, b);
+}
+
+/* Whose the row is; SKIP_N, or why it is nobody's. */
+static int who_of(char **fields, struct csv *c, enum skip *ret_why, uint32_t *ret)
+{
+	const char *name = c->name >= 0 ? fields[c->name] : fields[c->pid];
+	bool pid = has_pid(fields, c);
+	char text[512];
+
+	*ret_why = SKIP_N;
+	if (c->tid >= 0 && c->pid >= 0 && !pid && !table_blank(fields[c->tid])) {
+		*ret_why = SKIP_THREADS;
+		return 0;
+	}
+	if (!pid && is_one_of(name, "total", "_Total")) {
 		*ret = WHO_TOTAL;
 		return 0;
 	}
-	if (p->pid < 0)
-		return usage_who(p->r, fields[p->name], ret);
-	snprintf(text, sizeof(text), "%.40s (%.12s)", fields[p->name], fields[p->pid]);
-	return usage_who(p->r, text, ret);
+	if (c->pid < 0 || c->name < 0)
+		return usage_who(c->g.r, name, ret);
+	snprintf(text, sizeof(text), "%.440s (%.24s)", name, fields[c->pid]);
+	return usage_who(c->g.r, text, ret);
 }
 
-static int keep(struct processes *p, struct value v)
+/* What Windows calls idle time isn't a process's. */
+static bool is_idle(char **fields, const struct csv *c)
 {
-	if (p->n == p->room) {
-		size_t room = p->room ? 2 * p->room : 1024;
-		struct value *values = reallocarray(p->values, room, sizeof(*values));
+	double pid;
 
-		if (!values)
-			return -ENOMEM;
-		p->values = values;
-		p->room = room;
-	}
-	p->values[p->n++] = v;
-	return 0;
+	return c->name >= 0 && is_one_of(fields[c->name], "Idle", "System Idle Process") &&
+	       c->pid >= 0 && !table_number(fields[c->pid], &pid) && pid == 0;
 }
 
-static int take_value(char **fields, struct processes *p)
+static int take_value(char **fields, double at, struct csv *c)
 {
-	double last = p->n ? p->values[p->n - 1].time : 0;
-	struct value v;
-	bool dated;
+	struct usage *r = c->g.r;
+	double percent;
+	uint32_t who;
+	enum skip why;
 	int err;
 
-	if (table_time(fields[p->time], &v.time, &dated) ||
-	    table_number(fields[p->cpu], &v.percent)) {
-		p->r->skipped++;
+	if (is_idle(fields, c))
 		return 0;
+	if (table_figure(fields[c->cpu], true, &percent)) {
+		skips_count(&r->skips, table_blank(fields[c->cpu]) ? SKIP_BLANK : SKIP_NUMBER,
+			    fields[c->cpu]);
+		return processes_spoil(&c->p, at);
 	}
-	v.time = table_next_day(v.time, last, dated);
-	p->r->dated = dated;
-	err = who_of(fields, p, &v.who);
-	return err ? err : keep(p, v);
+	err = who_of(fields, c, &why, &who);
+	if (err || why != SKIP_N) {
+		if (!err)
+			skips_count(&r->skips, why, NULL);
+		return err;
+	}
+	return processes_value(&c->p, r, who, at, percent,
+			       who == WHO_TOTAL || (c->pid >= 0 && c->tid < 0));
 }
 
-static int larger(int a, int b)
+/* The row's time, if it has any, on the clock of those before it. */
+static bool find_time(char **fields, struct csv *c, double *ret)
 {
-	return a > b ? a : b;
+	struct instant time;
+	char text[128];
+	double last;
+
+	snprintf(text, sizeof(text), "%s%s%s", c->date >= 0 ? fields[c->date] : "",
+		 c->date >= 0 ? " " : "", fields[c->time]);
+	if (!reading_time(&c->g, text, &time))
+		return false;
+	times_follow(&c->track, &time, &last, ret);
+	return true;
 }
 
 static int take_row(char **fields, size_t n, void *data)
 {
-	struct processes *p = data;
-	int last;
+	struct csv *c = data;
+	bool timed = n > (size_t)(c->time > c->date ? c->time : c->date);
+	double at;
 
-	if (table_column(fields, n, time_names) >= 0 && table_column(fields, n, cpu_names) >= 0) {
-		take_head(fields, n, p);
-		return 0;
+	if (!c->n || is_head(fields, n))
+		return take_head(fields, n, c);
+	timed = timed && find_time(fields, c, &at);
+	/* More fields than names: a comma within a number, or within a name without quotes. */
+	if (n < c->n || n > c->n + !fields[n - 1][0]) {
+		if (!c->g.learning)
+			skips_count(&c->g.r->skips, SKIP_FIELDS, fields[0]);
+		return timed ? processes_spoil(&c->p, at) : 0;
 	}
-	last = larger(larger(p->time, p->cpu), larger(p->name, p->pid));
-	if (p->time < 0 || p->cpu < 0 || (p->name < 0 && p->pid < 0) || n <= (size_t)last)
-		return 0;
-	return take_value(fields, p);
+	return timed ? take_value(fields, at, c) : 0;
 }
 
-/* The time of the next value that has another one; NaN: there is none. */
-static double next_time(const struct processes *p, size_t i)
+static void begin(void *data)
 {
-	double time = p->values[i].time;
+	struct csv *c = data;
 
-	while (i < p->n && p->values[i].time <= time)
-		i++;
-	return i < p->n ? p->values[i].time : NAN;
+	c->n = 0;
+	c->track = (struct track){.any = false};
 }
 
-/* Values become pieces: each from the time before it to its own. */
-static int make_pieces(struct processes *p)
+static int pass(const struct input *in, void *data)
 {
-	double time = p->n ? p->values[0].time : NAN;
-	double last = p->n ? time - (next_time(p, 0) - time) : NAN;
+	const struct csv *c = data;
 
-	for (size_t i = 0; i < p->n; i++) {
-		const struct value *v = &p->values[i];
-		int err;
-
-		if (v->time > time) {
-			last = time;
-			time = v->time;
-		}
-		err = usage_add(p->r, v->who, last, v->time, v->percent / 100 * (v->time - last));
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int read_delimited(const struct input *in, char delimiter, size_t columns, struct usage *r)
-{
-	struct processes p = {.r = r, .time = -1, .pid = -1, .cpu = -1, .name = -1};
-	int err = table_read(in->text, in->size, delimiter, columns, take_row, &p);
-
-	if (!err)
-		err = make_pieces(&p);
-	free(p.values);
-	return err;
-}
-
-/* How many columns the line has that begins with a '#': the last, commands, may hold blanks. */
-static size_t count_columns(const char *text)
-{
-	const char *p = strchr(text, '#');
-	size_t n = 0;
-
-	while (p && *p && *p != '\n') {
-		p += 1 + strcspn(p + 1, " \t\n");
-		p += strspn(p, " \t");
-		n++;
-	}
-	return n > 1 ? n - 1 : 1;
-}
-
-static int read_pidstat(const struct input *in, struct failure *f, struct usage *r)
-{
-	(void)f;
-	r->cpus = input_cpus(in);
-	return read_delimited(in, ' ', count_columns(in->text), r);
+	return table_read(in->text, in->size, c->delimiter, 0, take_row, data);
 }
 
 static int read_csv(const struct input *in, struct failure *f, struct usage *r)
 {
-	char line[1024];
+	struct csv c = {.n = 0};
+	char line[4096];
+	int err;
 
-	(void)f;
 	input_line(in, line, sizeof(line));
-	return read_delimited(in, input_delimiter(line, ",;\t"), 0, r);
+	c.delimiter = table_delimiter(line, ",;\t|");
+	reading_init(&c.g, in, f, r);
+	err = reading_run(&c.g, DATES_UNKNOWN, begin, pass, &c);
+	if (!err)
+		err = processes_to_pieces(&c.p, r);
+	processes_done(&c.p);
+	reading_done(&c.g);
+	return err;
 }
 
-const struct format format_pidstat = {"pidstat -h", false, is_pidstat, read_pidstat};
 const struct format format_processes = {"time,process,%cpu", false, is_csv, read_csv};

@@ -21,6 +21,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Running out of memory is a result, not the end of the program. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 static const char magic[] = {'D', 'E', 'S', 'C', 'H', 'R', 'E', 'C'};
@@ -52,9 +55,10 @@ struct guest {
 	struct usage *usage;
 	struct known *known;
 	bool begun;
-	double at;	       /* seconds: where the last frame stands */
-	uint64_t time;	       /* ns, its date */
-	uint64_t elapsed;      /* ns, of its agent */
+	double at;	  /* seconds: where the last frame stands */
+	uint64_t time;	  /* ns, its date */
+	uint64_t elapsed; /* ns, of its agent */
+	struct wire_session session;
 	uint64_t busy, of_all; /* ns, by all and by those that still live */
 };
 
@@ -81,6 +85,10 @@ static int advance(struct guest *g, const struct frame_process *p, uint64_t now,
 			return -ENOMEM;
 		k->key = wanted.key;
 		HASH_ADD(hh, g->known, key, sizeof(k->key), k);
+		if (!k->hh.tbl) {
+			free(k);
+			return -ENOMEM;
+		}
 	}
 	*ret = u64_sub_floor(now, k->reported);
 	k->reported = now;
@@ -119,13 +127,16 @@ static int take_sum(struct guest *g, uint64_t busy, double from)
 /* Where an agent was started anew its frame counts from then on, and what was before is a hole. */
 static double step(struct guest *g, const struct frame *frame)
 {
-	bool anew = frame->elapsed < g->elapsed;
+	bool anew = !wire_goes_on(&g->session, g->elapsed, &frame->session, frame->elapsed);
 	double length = ns_to_s(frame->elapsed - (anew ? 0 : g->elapsed));
 	double passed = anew ? ns_to_s(u64_sub_floor(frame->time, g->time)) : length;
 
 	g->at = g->begun ? g->at + (passed > length ? passed : length) : ns_to_s(frame->time);
 	if (anew)
 		forget(g);
+	/* It has been there for longer: what of that is new, nobody knows. */
+	if (anew && length > passed + 1)
+		g->begun = false;
 	return g->at - length;
 }
 
@@ -145,6 +156,7 @@ static int take_frame(struct guest *g, const struct frame *frame)
 	g->begun = true;
 	g->time = frame->time;
 	g->elapsed = frame->elapsed;
+	g->session = frame->session;
 	g->busy = busy;
 	return err;
 }
@@ -219,7 +231,7 @@ static int take_host(void *of, json_t *json, const struct recording_mark *mark, 
 
 	(void)f;
 	if (!sum_page(vcpus, &now)) {
-		h->usage->skipped++;
+		skips_count(&h->usage->skips, SKIP_CUT, NULL);
 		return 0;
 	}
 	if (json_array_size(vcpus) > h->usage->cpus)
@@ -288,6 +300,7 @@ int usage_read_recording(const char *path, bool host, struct failure *f, struct 
 	usage_init(&u);
 	u.format = "desched record";
 	u.dated = u.measured = true;
+	u.zone = ZONE_STATED;
 	err = read_frames(r, host, &u, &why);
 	if (recording_damage(r))
 		snprintf(u.damage, sizeof(u.damage), "%s", recording_damage(r));

@@ -3,22 +3,29 @@
  * `sadf -d FILE -- -u`: lines of host;interval;timestamp;CPU;%user;...;%idle. What is neither idle
  * nor stolen is busy. CPU -1 is the average over all; the others only count.
  */
-#include "correct/formats.h"
-#include "correct/table.h"
+#include "correct/reading.h"
 
 #include "base/units.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#define INTERVAL_MAX 86400 /* seconds */
+
 struct sar {
-	struct usage *r;
-	int interval, time, cpu, idle, iowait, steal; /* columns; -1: not seen */
-	double last;
+	struct reading g;
+	int host, interval, time, cpu; /* columns; -1: not seen */
+	bool head;		       /* of a table that has idle time */
+	struct sar_columns columns;
+	struct track track;
 };
 
-static bool is(const struct input *in)
+static const char *const host_names[] = {"hostname", NULL};
+static const char *const interval_names[] = {"interval", NULL};
+static const char *const time_names[] = {"timestamp", NULL};
+static const char *const cpu_names[] = {"CPU", NULL};
+
+static int is(const struct input *in)
 {
 	char line[256];
 
@@ -29,16 +36,16 @@ static bool is(const struct input *in)
 
 static void take_head(char **fields, size_t n, struct sar *s)
 {
-	s->interval = table_column(fields, n, (const char *const[]){"interval", NULL});
-	s->time = table_column(fields, n, (const char *const[]){"timestamp", NULL});
-	s->cpu = table_column(fields, n, (const char *const[]){"CPU", NULL});
-	s->iowait = table_column(fields, n, (const char *const[]){"%iowait", NULL});
-	s->steal = table_column(fields, n, (const char *const[]){"%steal", NULL});
-	/* With many columns `sadf` says "%idle[...]". */
-	s->idle = -1;
-	for (size_t i = 0; i < n; i++)
-		if (!strncmp(fields[i], "%idle", strlen("%idle")))
-			s->idle = (int)i;
+	const struct column_row rows[] = {
+		{host_names, &s->host},
+		{interval_names, &s->interval},
+		{time_names, &s->time},
+		{cpu_names, &s->cpu},
+	};
+
+	table_columns(fields, n, rows, ARRAY_SIZE(rows));
+	s->head = sar_columns(fields, n, &s->columns) && s->cpu >= 0 && s->time >= 0 &&
+		  s->interval >= 0;
 }
 
 /* "host;-1;time;LINUX-RESTART (8 CPU)": how many CPUs there are. */
@@ -51,59 +58,78 @@ static void take_restart(const char *text, struct usage *r)
 		r->cpus = cpus;
 }
 
-static double percent(char **fields, size_t n, int column)
-{
-	double v;
-
-	return column >= 0 && (size_t)column < n && !table_number(fields[column], &v) ? v : 0;
-}
-
+/* A row's own interval tells when it began; the track only sees midnight pass, and summer come. */
 static int take_cpu(char **fields, size_t n, struct sar *s)
 {
-	double time, interval, idle, busy;
-	bool dated;
+	struct instant time;
+	double interval, busy, last, at;
 
-	if (table_time(fields[s->time], &time, &dated) ||
-	    table_number(fields[s->interval], &interval) || table_number(fields[s->idle], &idle) ||
-	    interval <= 0) {
-		s->r->skipped++;
+	if (!reading_time(&s->g, fields[s->time], &time))
+		return 0;
+	times_follow(&s->track, &time, &last, &at);
+	if (table_figure(fields[s->interval], true, &interval) || interval <= 0 ||
+	    interval > INTERVAL_MAX) {
+		skips_count(&s->g.r->skips, SKIP_NUMBER, fields[s->interval]);
 		return 0;
 	}
-	time = table_next_day(time, s->last, dated);
-	busy = 100 - idle - percent(fields, n, s->iowait) - percent(fields, n, s->steal);
-	s->r->dated = dated;
-	s->last = time;
-	return usage_add(s->r, WHO_TOTAL, time - interval, time,
-			 busy > 0 ? busy / 100 * interval : 0);
+	if (!sar_busy(fields, n, &s->columns, &s->g.r->skips, &busy))
+		return 0;
+	return usage_add(s->g.r, WHO_TOTAL, at - interval, at, busy * interval);
 }
 
 static int take_row(char **fields, size_t n, void *data)
 {
 	struct sar *s = data;
+	struct usage *r = s->g.r;
 	double cpu;
+	int mine;
 
 	if (fields[0][0] == '#') {
+		fields[0] += strspn(fields[0], "# ");
 		take_head(fields, n, s);
 		return 0;
 	}
+	mine = choice_take(&s->g.choice, "",
+			   fields[s->host >= 0 && (size_t)s->host < n ? s->host : 0]);
+	if (mine <= 0)
+		return mine;
 	if (n >= 4 && strstr(fields[3], "RESTART"))
-		take_restart(fields[3], s->r);
-	if (s->idle < 0 || s->cpu < 0 || s->time < 0 || s->interval < 0)
+		take_restart(fields[3], r);
+	if (!s->head || n <= (size_t)s->cpu || table_number(fields[s->cpu], &cpu))
 		return 0;
-	if (n <= (size_t)s->idle || table_number(fields[s->cpu], &cpu))
+	if (n < s->columns.n && cpu < 0 && !s->g.learning) {
+		skips_count(&r->skips, SKIP_FIELDS, fields[s->time]);
 		return 0;
-	if (cpu >= 0 && cpu < 8192 && cpu + 1 > s->r->cpus)
-		s->r->cpus = (unsigned)cpu + 1;
+	}
+	if (cpu >= 0 && cpu < 8192 && cpu + 1 > r->cpus)
+		r->cpus = (unsigned)cpu + 1;
 	return cpu < 0 ? take_cpu(fields, n, s) : 0;
+}
+
+static void begin(void *data)
+{
+	struct sar *s = data;
+
+	s->host = -1;
+	s->head = false;
+	s->track = (struct track){.any = false};
+}
+
+static int pass(const struct input *in, void *data)
+{
+	return table_read(in->text, in->size, ';', 0, take_row, data);
 }
 
 static int read_sar(const struct input *in, struct failure *f, struct usage *r)
 {
-	struct sar s = {.r = r, .idle = -1};
+	struct sar s = {.host = -1};
+	int err;
 
-	(void)f;
+	reading_init(&s.g, in, f, r);
 	r->per_cpu_share = true;
-	return table_read(in->text, in->size, ';', 0, take_row, &s);
+	err = reading_run(&s.g, DATES_UNKNOWN, begin, pass, &s);
+	reading_done(&s.g);
+	return err;
 }
 
 const struct format format_sar = {"sadf -d", false, is, read_sar};

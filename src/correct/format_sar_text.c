@@ -1,108 +1,143 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `sar -u` prints: tables whose head begins with the time when the first interval began, and
- * lines that begin with the time when each ended. No dates. Tables of other things are passed over.
+ * What `sar -u` prints, and mpstat: tables whose head begins with the time when the first interval
+ * began, and lines that begin with the time when each ended. No dates. Tables of other things are
+ * passed over, and so are rows of single CPUs, but for their number.
  */
-#include "correct/formats.h"
-#include "correct/table.h"
+#include "correct/reading.h"
 
-#include <errno.h>
+#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define HALF_DAY 43200
-
 struct sar_text {
-	struct usage *r;
-	int idle, iowait, steal; /* columns behind the time; idle -1: in no table of CPUs */
-	bool any;
-	double last; /* when the interval under way began */
+	struct reading g;
+	bool head; /* of a table that has idle time */
+	bool mine; /* the machine that is asked for */
+	struct sar_columns columns;
+	bool by_cpu; /* the first column is the CPU's number, or "all" */
+	struct track track;
 };
 
-static bool is(const struct input *in)
+static int is(const struct input *in)
 {
 	char line[256];
 
 	input_line(in, line, sizeof(line));
-	return !strncmp(line, "Linux ", 6) && strstr(in->text, "%idle");
+	return !strchr(line, ';') && strstr(in->text, "%idle") && !strstr(in->text, "Command") &&
+	       !strstr(in->text, "\t%idle\t"); /* sadf -p */
 }
 
-/* "17:00:59" or "05:00:59 PM". Returns how many fields it took, 0: it is no time. */
-static size_t take_clock(char **fields, size_t n, double *ret)
+static int take_banner(char **fields, size_t n, struct sar_text *s)
 {
-	bool dated;
-	double hour;
+	char host[256];
+	int mine;
+	unsigned cpus = 0;
 
-	if (table_time(fields[0], ret, &dated) || dated || !strchr(fields[0], ':'))
+	if (!sysstat_banner(fields, n, host, sizeof(host), &cpus))
 		return 0;
-	if (n < 2 || (strcmp(fields[1], "AM") != 0 && strcmp(fields[1], "PM") != 0))
-		return 1;
-	hour = *ret >= HALF_DAY ? *ret - HALF_DAY : *ret; /* 12 AM is 0 */
-	*ret = fields[1][0] == 'P' ? hour + HALF_DAY : hour;
-	return 2;
+	s->head = false;
+	mine = choice_take(&s->g.choice, "", host);
+	s->mine = mine > 0;
+	if (s->mine && cpus)
+		s->g.r->cpus = cpus;
+	return mine < 0 ? mine : 0;
 }
 
-static void take_head(char **fields, size_t n, double time, struct sar_text *s)
+static void take_head(char **fields, size_t n, const char *clock, struct sar_text *s)
 {
-	s->idle = table_column(fields, n, (const char *const[]){"%idle", NULL});
-	s->iowait = table_column(fields, n, (const char *const[]){"%iowait", NULL});
-	s->steal = table_column(fields, n, (const char *const[]){"%steal", NULL});
-	if (s->idle < 0)
-		return;
-	s->last = s->any ? table_next_day(time, s->last, false) : time;
-	s->any = true;
+	struct instant time;
+	double last, at;
+	unsigned cpus;
+
+	if (!strcmp(fields[0], "LINUX") && n > 2 && sscanf(fields[2], "(%5u", &cpus) == 1)
+		s->g.r->cpus = cpus; /* "LINUX RESTART (8 CPU)" */
+	s->head = sar_columns(fields, n, &s->columns);
+	s->by_cpu = !strcmp(fields[0], "CPU");
+	if (s->head && reading_time(&s->g, clock, &time))
+		times_follow(&s->track, &time, &last, &at);
 }
 
-static double percent(char **fields, size_t n, int column)
+static int take_all(char **fields, size_t n, const char *clock, struct sar_text *s)
 {
-	double v;
+	struct skips *skips = &s->g.r->skips;
+	struct instant time;
+	enum follow follow;
+	double busy, last, at;
 
-	return column >= 0 && (size_t)column < n && !table_number(fields[column], &v) ? v : 0;
-}
-
-static int take_all(char **fields, size_t n, double time, struct sar_text *s)
-{
-	double idle, busy, from = s->last;
-
-	if (n <= (size_t)s->idle || table_number(fields[s->idle], &idle)) {
-		s->r->skipped++;
+	if (!reading_time(&s->g, clock, &time))
+		return 0;
+	follow = times_follow(&s->track, &time, &last, &at);
+	if (follow != FOLLOW_NEXT) {
+		skips_count(skips, follow == FOLLOW_BACK ? SKIP_CLOCK : SKIP_SAME_TIME, clock);
 		return 0;
 	}
-	s->last = table_next_day(time, from, false);
-	busy = 100 - idle - percent(fields, n, s->iowait) - percent(fields, n, s->steal);
-	return usage_add(s->r, WHO_TOTAL, from, s->last,
-			 busy > 0 ? busy / 100 * (s->last - from) : 0);
+	if (n != s->columns.n) {
+		skips_count(skips, SKIP_FIELDS, clock);
+		return 0;
+	}
+	if (!sar_busy(fields, n, &s->columns, skips, &busy))
+		return 0;
+	return usage_add(s->g.r, WHO_TOTAL, last, at, busy * (at - last));
+}
+
+static int take_cpu(const char *cpu, struct sar_text *s)
+{
+	unsigned long number = strtoul(cpu, NULL, 10);
+
+	if (number >= s->g.r->cpus && number < 8192)
+		s->g.r->cpus = (unsigned)number + 1;
+	return 0;
 }
 
 static int take_row(char **fields, size_t n, void *data)
 {
 	struct sar_text *s = data;
-	double time, cpu;
-	size_t used = take_clock(fields, n, &time);
+	char clock[96];
+	size_t used = sysstat_clock(fields, n, clock, sizeof(clock));
 
+	if (!used && isdigit((unsigned char)fields[0][0]) && s->head && !s->g.learning)
+		skips_count(&s->g.r->skips, SKIP_TIME, fields[0]);
+	if (!used)
+		return take_banner(fields, n, s);
 	fields += used;
 	n -= used;
-	if (!used || !n)
+	if (!n || !s->mine)
 		return 0;
-	if (!strcmp(fields[0], "CPU"))
-		take_head(fields, n, time, s);
-	else if (s->idle >= 0 && !strcmp(fields[0], "all"))
-		return take_all(fields, n, time, s);
-	else if (s->idle >= 0 && !table_number(fields[0], &cpu) && cpu >= s->r->cpus && cpu < 8192)
-		s->r->cpus = (unsigned)cpu + 1;
-	else if (table_number(fields[0], &cpu))
-		s->idle = -1; /* the head of another table */
+	if (!isdigit((unsigned char)fields[0][0]) && strcmp(fields[0], "all") != 0)
+		take_head(fields, n, clock, s);
+	else if (s->head && s->by_cpu && strcmp(fields[0], "all") != 0)
+		return take_cpu(fields[0], s);
+	else if (s->head)
+		return take_all(fields, n, clock, s);
 	return 0;
+}
+
+static void begin(void *data)
+{
+	struct sar_text *s = data;
+
+	s->head = false;
+	s->mine = true;
+	s->track = (struct track){.any = false};
+}
+
+static int pass(const struct input *in, void *data)
+{
+	return table_read(in->text, in->size, ' ', 4096, take_row, data);
 }
 
 static int read_sar_text(const struct input *in, struct failure *f, struct usage *r)
 {
-	struct sar_text s = {.r = r, .idle = -1};
+	struct sar_text s = {.head = false};
+	int err;
 
-	(void)f;
+	reading_init(&s.g, in, f, r);
 	r->per_cpu_share = true;
-	r->cpus = input_cpus(in);
-	return table_read(in->text, in->size, ' ', 4096, take_row, &s);
+	err = reading_run(&s.g, DATES_UNKNOWN, begin, pass, &s);
+	reading_done(&s.g);
+	return err;
 }
 
 const struct format format_sar_text = {"sar -u", false, is, read_sar_text};

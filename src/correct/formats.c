@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "correct/encoding.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +15,9 @@
 
 /* In the order in which they are asked. */
 static const struct format *const formats[] = {
-	&format_sar,	   &format_sar_text, &format_perfmon, &format_pidstat,
-	&format_processes, &format_esxtop,   &format_ledger,  &format_domstats,
+	&format_sar,	 &format_sar_text,  &format_perfmon,
+	&format_pidstat, &format_processes, &format_esxtop,
+	&format_ledger,	 &format_domstats,  &format_domstats_text,
 };
 
 void input_line(const struct input *in, char *buf, size_t size)
@@ -25,63 +27,19 @@ void input_line(const struct input *in, char *buf, size_t size)
 	snprintf(buf, size, "%.*s", (int)u64_min(strcspn(p, "\r\n"), size), p);
 }
 
-/* "Linux 6.1.0 (host) 11/22/26 _x86_64_ (2 CPU)" */
-unsigned input_cpus(const struct input *in)
+/* What of a file is there when nothing of it can be used. */
+static int nothing_left(const struct format *format, const struct input *in, const struct usage *r,
+			struct failure *f)
 {
-	const char *open;
-	unsigned cpus;
-	char line[256];
+	char skipped[300];
 
-	input_line(in, line, sizeof(line));
-	open = strrchr(line, '(');
-	return open && sscanf(open, "(%5u CPU)", &cpus) == 1 ? cpus : 0;
-}
-
-char input_delimiter(const char *line, const char *delimiters)
-{
-	const char *found = strpbrk(line, delimiters);
-
-	return found ? *found : ',';
-}
-
-/* ---- choosing a VM ---- */
-
-bool choice_take(struct choice *c, const char *name)
-{
-	size_t used = strlen(c->all);
-	bool take;
-
-	if (!strstr(c->all, name))
-		snprintf(c->all + used, sizeof(c->all) - used, "%s%s", used ? ", " : "", name);
-	if (!c->first[0])
-		snprintf(c->first, sizeof(c->first), "%s", name);
-	take = !strncmp(name, c->wanted ? c->wanted : c->first, sizeof(c->first) - 1);
-	c->several |= !take;
-	c->found |= take;
-	return take;
-}
-
-int choice_end(const struct choice *c, const char *path, struct failure *f)
-{
-	if (!c->found && c->wanted)
-		return failure_set(f, -ENOENT, "%s: no VM '%s'; it has: %s", path, c->wanted,
-				   c->all[0] ? c->all : "none");
-	if (!c->found)
-		return failure_set(f, -ENODATA, "%s: it has no VM's figures", path);
-	if (c->several && !c->wanted)
-		return failure_set(f, -EINVAL, "%s: it has several VMs; choose one with --vm: %s",
-				   path, c->all);
-	return 0;
-}
-
-/* ---- reading ---- */
-
-/* Text must not stop at a NUL that somebody put there. */
-static void drop_nuls(char *text, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (!text[i])
-			text[i] = '?';
+	skips_describe(&r->skips, skipped, sizeof(skipped));
+	return failure_set(f, -ENODATA,
+			   "%s: read as %s, it has no two times with figures between them; %s%s",
+			   in->path, format->name,
+			   skipped[0] ? "rows that were left out: "
+				      : "no row was left out: is it cut off, or another table?",
+			   skipped);
 }
 
 static int parse_as(const struct format *format, const struct input *in, struct failure *f,
@@ -96,9 +54,7 @@ static int parse_as(const struct format *format, const struct input *in, struct 
 	if (err && !f->text[0])
 		failure_errno(f, err, "%s: reading it as %s", in->path, format->name);
 	if (!err && !r.n)
-		err = failure_set(f, -ENODATA,
-				  "%s: no interval with CPU figures in it (read as %s)", in->path,
-				  format->name);
+		err = nothing_left(format, in, &r, f);
 	if (err) {
 		usage_done(&r);
 		return err;
@@ -107,42 +63,71 @@ static int parse_as(const struct format *format, const struct input *in, struct 
 	return 0;
 }
 
-int usage_parse(const char *text, size_t size, bool host, const char *vm, const char *path,
+/* "sep=;" in front, which spreadsheets write. */
+static void skip_separator(struct input *in)
+{
+	if (strncasecmp(in->text, "sep=", 4) != 0)
+		return;
+	in->text += strcspn(in->text, "\n");
+	in->size = strlen(in->text);
+}
+
+static int unknown(const struct input *in, const char *bytes, size_t size, struct failure *f)
+{
+	const char *remedy = unread_remedy(bytes, size);
+
+	if (remedy)
+		return failure_set(f, -EBADMSG, "%s: it is %s", in->path, remedy);
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+		if (formats[i]->host != in->source->host && formats[i]->is(in) > 0)
+			return failure_set(f, -EBADMSG,
+					   "%s: it is %s, which is of a %s, where a %s's file was "
+					   "expected: GUEST comes first, HOST second",
+					   in->path, formats[i]->name,
+					   formats[i]->host ? "host" : "guest",
+					   formats[i]->host ? "guest" : "host");
+	return failure_set(
+		f, -EBADMSG, "%s: no format that is known here; expected %s", in->path,
+		in->source->host ? "JSON of 'desched ledger --json', esxtop -b, virsh domstats as "
+				   "text or CSV, or a file of 'desched record' with the page"
+				 : "a file of 'desched record', sadf -d, sar -u, pidstat, perfmon "
+				   "CSV or TSV, or columns time,process,%cpu");
+}
+
+int usage_parse(const char *text, size_t size, const struct source *source, const char *path,
 		struct failure *f, struct usage *ret)
 {
-	_cleanup_(free_ptr) char *copy = malloc(size + 1);
-	struct input in = {.text = copy, .size = size, .path = path, .vm = vm};
+	_cleanup_(free_ptr) char *copy = NULL;
+	struct input in = {.path = path, .source = source};
 	struct failure local = {""};
-	int err;
+	int err = encoding_decode(text, size, &copy, &in.size);
 
-	if (!copy)
-		return failure_errno(f, -ENOMEM, "%s", path);
-	memcpy(copy, text, size);
-	drop_nuls(copy, size);
-	copy[size] = '\0';
+	if (err)
+		return failure_errno(f, err, "%s", path);
+	in.text = copy;
+	skip_separator(&in);
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		if (formats[i]->host != host || !formats[i]->is(&in))
+		if (formats[i]->host != source->host)
 			continue;
+		err = formats[i]->is(&in);
+		if (!err)
+			continue;
+		if (err < 0)
+			return failure_errno(f, err, "%s", path);
 		err = parse_as(formats[i], &in, &local, ret);
 		return err ? failure_set(f, err, "%s", local.text) : 0;
 	}
-	return failure_set(
-		f, -EBADMSG, "%s: no format that is known here; expected %s", path,
-		host ? "JSON of 'desched ledger --json', esxtop -b, domstats as CSV, or a file of "
-		       "'desched record' with the page"
-		     : "a file of 'desched record', sadf -d, sar -u, pidstat -h, perfmon CSV, or "
-		       "columns time,process,%cpu");
+	return unknown(&in, text, size, f);
 }
 
-static int read_file(const char *path, bool host, const char *vm, struct failure *f,
-		     struct usage *ret)
+int usage_read(const char *path, const struct source *source, struct failure *f, struct usage *ret)
 {
 	_cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	_cleanup_(free_ptr) char *text = NULL;
 	size_t used = 0, size = 0;
 
 	if (usage_is_recording(path))
-		return usage_read_recording(path, host, f, ret);
+		return usage_read_recording(path, source->host, f, ret);
 	if (fd < 0)
 		return failure_errno(f, -errno, "%s", path);
 	for (;;) {
@@ -151,6 +136,8 @@ static int read_file(const char *path, bool host, const char *vm, struct failure
 		if (used == size) {
 			char *more = size < FILE_MAX ? realloc(text, 2 * size + MIB) : NULL;
 
+			if (!more && size < FILE_MAX)
+				return failure_errno(f, -ENOMEM, "%s", path);
 			if (!more)
 				return failure_set(f, -EFBIG, "%s: more than %d MiB", path,
 						   (int)(size / MIB));
@@ -161,17 +148,7 @@ static int read_file(const char *path, bool host, const char *vm, struct failure
 		if (n < 0)
 			return failure_errno(f, -errno, "%s", path);
 		if (!n)
-			return usage_parse(text, used, host, vm, path, f, ret);
+			return usage_parse(text, used, source, path, f, ret);
 		used += (size_t)n;
 	}
-}
-
-int usage_read_guest(const char *path, struct failure *f, struct usage *ret)
-{
-	return read_file(path, false, NULL, f, ret);
-}
-
-int usage_read_host(const char *path, const char *vm, struct failure *f, struct usage *ret)
-{
-	return read_file(path, true, vm, f, ret);
 }

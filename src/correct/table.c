@@ -9,11 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define FIELDS_MAX  65536
-#define DAY_SECONDS 86400
-#define DATED_FROM  1e8 /* smaller numbers are seconds of some clock that starts at 0 */
+#define FIELDS_MAX 65536
 
 /* The fields of the present row, one after the other in `text`. */
 struct row {
@@ -140,14 +137,94 @@ int table_read(const char *text, size_t size, char delimiter, size_t columns, ta
 	return err;
 }
 
+char table_delimiter(const char *line, const char *delimiters)
+{
+	size_t most = 0;
+	char found = ',';
+
+	for (; *delimiters; delimiters++) {
+		bool quoted = false;
+		size_t n = 0;
+
+		for (const char *p = line; *p; p++) {
+			quoted ^= *p == '"';
+			n += !quoted && *p == *delimiters;
+		}
+		if (n > most) {
+			most = n;
+			found = *delimiters;
+		}
+	}
+	return found;
+}
+
+/* ---- columns by their names ---- */
+
+/* "CPU (%)" and "cpu_percent" become "%cpu": what is compared. */
+static void plain_name(const char *name, char *ret, size_t size)
+{
+	bool percent = strchr(name, '%') || strcasestr(name, "percent") || strcasestr(name, "pct");
+	size_t used = 0;
+
+	if (percent)
+		ret[used++] = '%';
+	for (; *name && used < size - 1; name++) {
+		size_t skip = !strncasecmp(name, "percent", 7) ? 7
+			      : !strncasecmp(name, "pct", 3)   ? 3
+							       : 0;
+		unsigned char c = (unsigned char)*name;
+
+		if (skip)
+			name += skip - 1;
+		else if (isalnum(c) || c >= 0x80)
+			ret[used++] = (char)tolower(c);
+	}
+	ret[used] = '\0';
+}
+
+/* "time (UTC)" is "time", too. */
+static bool is_called(const char *field, const char *wanted)
+{
+	char name[64], front[64];
+
+	plain_name(field, name, sizeof(name));
+	if (!strcmp(name, wanted))
+		return true;
+	snprintf(front, sizeof(front), "%.*s", (int)strcspn(field, "(["), field);
+	plain_name(front, name, sizeof(name));
+	return !strcmp(name, wanted);
+}
+
 int table_column(char **fields, size_t n, const char *const *names)
 {
-	for (; *names; names++)
+	char wanted[64];
+
+	for (; *names; names++) {
+		plain_name(*names, wanted, sizeof(wanted));
 		for (size_t i = 0; i < n; i++)
-			if (!strcasecmp(fields[i], *names))
+			if (is_called(fields[i], wanted))
 				return (int)i;
+	}
 	return -1;
 }
+
+void table_columns(char **fields, size_t n, const struct column_row *rows, size_t n_rows)
+{
+	for (size_t i = 0; i < n_rows; i++)
+		*rows[i].dest = table_column(fields, n, rows[i].names);
+}
+
+void table_names(char **fields, size_t n, char *ret, size_t size)
+{
+	size_t used = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < n && used + 8 < size; i++)
+		used += (size_t)snprintf(ret + used, size - used, "%s%.40s", i ? ", " : "",
+					 fields[i]);
+}
+
+/* ---- numbers ---- */
 
 int table_number(const char *text, double *ret)
 {
@@ -157,6 +234,8 @@ int table_number(const char *text, double *ret)
 	text += strspn(text, " \t");
 	if (!isdigit((unsigned char)*text) && *text != '.' && *text != '-')
 		return -EINVAL;
+	if (text[strspn(text, "-.")] == '0' && strpbrk(text, "xX"))
+		return -EINVAL; /* strtod() reads hexadecimal ones, too */
 	v = strtod(text, &end);
 	end += strspn(end, " \t\r");
 	if (*end || end == text || !isfinite(v))
@@ -165,51 +244,65 @@ int table_number(const char *text, double *ret)
 	return 0;
 }
 
-/* Date and time as a number; -EINVAL when they are none. */
-static int from_parts(int year, int month, int day, const char *clock, double *ret)
+/* Whether each group behind a separator of thousands has three digits. */
+static bool grouped(const char *text, char separator, const char *end)
 {
-	struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day};
-	double second = 0;
-	int hour, minute;
+	for (const char *p = memchr(text, separator, (size_t)(end - text)); p && p < end;) {
+		const char *next = memchr(p + 1, separator, (size_t)(end - p - 1));
+		size_t n = strspn(p + 1, "0123456789");
 
-	if (sscanf(clock, "%2d:%2d:%lf", &hour, &minute, &second) < 2)
-		return -EINVAL;
-	if (year < 1970 || year > 9999 || month < 1 || month > 12 || day < 1 || day > 31 ||
-	    hour < 0 || hour > 23 || minute < 0 || minute > 59 || !(second >= 0 && second < 61))
-		return -EINVAL;
-	*ret = (double)timegm(&tm) + hour * 3600 + minute * 60 + second;
-	return 0;
-}
-
-int table_time(const char *text, double *ret, bool *ret_dated)
-{
-	int a, b, c, used = 0;
-	double v;
-	int err;
-
-	if (!table_number(text, &v)) {
-		if (v < 0)
-			return -EINVAL;
-		*ret = v;
-		*ret_dated = v >= DATED_FROM;
-		return 0;
+		if (n != 3 || p + 4 != (next ? next : end))
+			return false;
+		p = next;
 	}
-	if (sscanf(text, "%4d-%2d-%2d%*1[ T]%n", &a, &b, &c, &used) == 3 && used)
-		err = from_parts(a, b, c, text + used, &v);
-	else if (sscanf(text, "%2d/%2d/%4d %n", &a, &b, &c, &used) == 3 && used)
-		err = from_parts(c, a, b, text + used, &v);
-	else
-		err = from_parts(1970, 1, 1, text, &v);
-	if (err)
-		return err;
-	*ret = v;
-	*ret_dated = used;
-	return 0;
+	return true;
 }
 
-double table_next_day(double time, double last, bool dated)
+/* Where the decimal separator stands, or the end; *ret_thousands is the other one, 0: none. */
+static const char *find_decimal(const char *text, const char *end, bool comma, char *ret_thousands)
 {
-	if (!dated && time < last)
-		time += DAY_SECONDS * ceil((last - time) / DAY_SECONDS);
-	return time;
+	const char *dot = memrchr(text, '.', (size_t)(end - text));
+	const char *sign = memrchr(text, ',', (size_t)(end - text));
+	bool several = sign && memchr(text, ',', (size_t)(sign - text));
+
+	*ret_thousands = 0;
+	if (dot && sign) {
+		*ret_thousands = dot > sign ? ',' : '.';
+		return dot > sign ? dot : sign;
+	}
+	if (sign && (several || !comma)) {
+		*ret_thousands = ',';
+		return end;
+	}
+	return sign ? sign : dot ? dot : end;
+}
+
+int table_figure(const char *text, bool comma, double *ret)
+{
+	char plain[64], thousands;
+	const char *end = text + strlen(text), *decimal;
+	size_t used = 0;
+
+	text += strspn(text, " \t");
+	while (end > text && strchr(" \t\r%", end[-1]))
+		end--;
+	if (!memchr(text, ',', (size_t)(end - text)) && end - text < (long)sizeof(plain)) {
+		snprintf(plain, sizeof(plain), "%.*s", (int)(end - text), text);
+		return table_number(plain, ret);
+	}
+	decimal = find_decimal(text, end, comma, &thousands);
+	if (thousands && !grouped(text, thousands, decimal))
+		return -EINVAL;
+	for (const char *p = text; p < end && used < sizeof(plain) - 1; p++)
+		if (*p != thousands || p >= decimal)
+			plain[used++] = (char)(p == decimal ? '.' : *p);
+	plain[used] = '\0';
+	return end - text < (long)sizeof(plain) ? table_number(plain, ret) : -EINVAL;
+}
+
+bool table_blank(const char *text)
+{
+	text += strspn(text, " \t\r");
+	return !*text || !strcmp(text, "-") || !strcasecmp(text, "N/A") ||
+	       !strcasecmp(text, "nan") || !strcasecmp(text, "null");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text as rows of fields, and the times that stand in them. Nothing is assumed of the text: fields
- * may be missing, thousands, or huge.
+ * Text as rows of fields, columns by their names, and numbers. Nothing is assumed of the text:
+ * fields may be missing, thousands, or huge. times.h reads times.
  */
 #ifndef CORRECT_TABLE_H
 #define CORRECT_TABLE_H
@@ -19,21 +19,35 @@ typedef int (*table_row_fn)(char **fields, size_t n, void *data);
 int table_read(const char *text, size_t size, char delimiter, size_t columns, table_row_fn fn,
 	       void *data);
 
-/* The place of the column that is called like one of the names (NULL ends the list), without
- * looking at case; -1: there is none. */
+/* The first of the characters in `delimiters` that stands most often in the line outside quotes;
+ * ',' when none does. */
+char table_delimiter(const char *line, const char *delimiters);
+
+/* ---- columns by their names ---- */
+
+struct column_row {
+	const char *const *names; /* NULL ends the list; earlier ones are preferred */
+	int *dest;		  /* the column's place, -1: there is none */
+};
+
+/* Names are compared without case, blanks and signs, and "percent" is '%': "CPU (%)" is "%CPU";
+ * what stands in brackets may be left out. */
+void table_columns(char **fields, size_t n, const struct column_row *rows, size_t n_rows);
 int table_column(char **fields, size_t n, const char *const *names);
+
+/* The names of columns, for people: "a, b, c", cut to fit. */
+void table_names(char **fields, size_t n, char *ret, size_t size);
+
+/* ---- numbers ---- */
 
 /* A decimal number, with blanks around it. -EINVAL for anything else, NaN and infinity too. */
 int table_number(const char *text, double *ret);
 
-/*
- * An instant in seconds: "1555593619.5", "2019-04-18 13:20:19 UTC", "2019-04-18T13:20:19Z",
- * "04/18/2019 13:20:19.123", or "13:20:19", which has no date. *ret_dated tells. Without a zone,
- * UTC is taken.
- */
-int table_time(const char *text, double *ret, bool *ret_dated);
+/* As that, and as countries and programs write it: "16,67", "1.234,5", "1,234.5", "12 %". With
+ * `comma` one comma alone is a decimal one, as where it doesn't separate the fields. */
+int table_figure(const char *text, bool comma, double *ret);
 
-/* Where a time of day jumps back, a day has passed; `last` is the time before. */
-double table_next_day(double time, double last, bool dated);
+/* Whether a field says that there is no value: blank, "-", "N/A". */
+bool table_blank(const char *text);
 
 #endif

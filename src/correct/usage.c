@@ -1,24 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 #include "correct/usage.h"
 
+#include "base/cleanup.h"
+#include "base/text.h"
 #include "base/units.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Running out of memory is a result, not the end of the program. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#define NAME_SIZE  64
+#define NAME_SIZE  128
 #define NAMES_MAX  65536
 #define PIECES_MAX (16 * MIB)
 #define TIME_MAX   1e11 /* seconds: three thousand years */
 #define CPU_MAX	   1e12
+#define SLACK	   1.05 /* rounding, and a tick or two: so much more than all CPUs can be */
+#define SLACK_S	   0.02
+#define GLITCHES   3 /* one of so many intervals may be impossible */
 
 struct known_name {
 	uint32_t who;
 	UT_hash_handle hh;
-	char name[NAME_SIZE];
+	char *raw;	      /* as the file has it */
+	char name[NAME_SIZE]; /* as it is shown */
 };
 
 void usage_init(struct usage *r)
@@ -32,6 +41,7 @@ void usage_done(struct usage *r)
 
 	HASH_ITER (hh, r->by_name, k, next) {
 		HASH_DEL(r->by_name, k);
+		free(k->raw);
 		free(k);
 	}
 	free(r->pieces);
@@ -56,28 +66,54 @@ static int grow_names(struct usage *r)
 	return 0;
 }
 
+/* Cut behind a whole character. */
+static void show_name(const char *raw, char ret[NAME_SIZE])
+{
+	const char *end = raw, *next = raw;
+
+	while (*next) {
+		utf8_next(&next);
+		if (next - raw >= NAME_SIZE)
+			break;
+		end = next;
+	}
+	memcpy(ret, raw, (size_t)(end - raw));
+	ret[end - raw] = '\0';
+	text_clean(ret);
+}
+
+/* NULL: no memory. */
+static struct known_name *add_name(struct usage *r, const char *raw)
+{
+	struct known_name *k = grow_names(r) ? NULL : calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->raw = strdup(raw);
+	k->who = (uint32_t)r->n_names;
+	show_name(raw, k->name);
+	if (k->raw)
+		HASH_ADD_KEYPTR(hh, r->by_name, k->raw, strlen(k->raw), k);
+	if (!k->hh.tbl) {
+		free(k->raw);
+		free(k);
+		return NULL;
+	}
+	r->names[r->n_names++] = k->name;
+	return k;
+}
+
 int usage_who(struct usage *r, const char *name, uint32_t *ret)
 {
-	char text[NAME_SIZE] = "";
 	struct known_name *k;
 
-	strncpy(text, name, sizeof(text) - 1);
-	for (char *c = text; *c; c++)
-		*c = *c < ' ' || *c > '~' ? '?' : *c;
-	HASH_FIND_STR(r->by_name, text, k);
-	if (k) {
-		*ret = k->who;
-		return 0;
-	}
-	if (r->n_names >= NAMES_MAX)
+	HASH_FIND_STR(r->by_name, name, k);
+	if (!k && r->n_names >= NAMES_MAX)
 		return -E2BIG;
-	k = grow_names(r) ? NULL : malloc(sizeof(*k));
+	if (!k)
+		k = add_name(r, name);
 	if (!k)
 		return -ENOMEM;
-	k->who = (uint32_t)r->n_names;
-	memcpy(k->name, text, sizeof(text));
-	HASH_ADD_STR(r->by_name, name, k);
-	r->names[r->n_names++] = k->name;
 	*ret = k->who;
 	return 0;
 }
@@ -86,7 +122,7 @@ int usage_add(struct usage *r, uint32_t who, double from, double to, double cpu)
 {
 	/* Written so that a NaN fails. */
 	if (!(from >= -TIME_MAX && from < to && to <= TIME_MAX && cpu >= 0 && cpu <= CPU_MAX)) {
-		r->skipped++;
+		skips_count(&r->skips, cpu < 0 ? SKIP_BACKWARDS : SKIP_RANGE, NULL);
 		return 0;
 	}
 	if (r->n >= PIECES_MAX)
@@ -101,6 +137,74 @@ int usage_add(struct usage *r, uint32_t who, double from, double to, double cpu)
 		r->room = room;
 	}
 	r->pieces[r->n++] = (struct piece){from, to, cpu, who};
+	return 0;
+}
+
+/* ---- what cannot be ---- */
+
+static bool impossible(const struct piece *p, unsigned cpus, double blur)
+{
+	return p->cpu > cpus * (SLACK * (p->to - p->from) + SLACK_S + blur);
+}
+
+static int by_instant(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* How many different ones there are; `at` is in order. */
+static size_t distinct(double *at, size_t n)
+{
+	size_t kept = 0;
+
+	qsort(at, n, sizeof(*at), by_instant);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || at[i] > at[kept - 1])
+			at[kept++] = at[i];
+	return kept;
+}
+
+/* Everybody's pieces that begin at one of these instants go. */
+static void drop_intervals(struct usage *r, const double *from, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (!bsearch(&r->pieces[i].from, from, n, sizeof(*from), by_instant))
+			r->pieces[kept++] = r->pieces[i];
+	r->n = kept;
+}
+
+int usage_check(struct usage *r, unsigned cpus, const char *side, struct failure *f)
+{
+	_cleanup_(free_ptr) double *bad = calloc(r->n + 1, sizeof(*bad));
+	_cleanup_(free_ptr) double *all = calloc(r->n + 1, sizeof(*all));
+	size_t n_bad = 0, n_all;
+	double most = 0;
+
+	if (!bad || !all)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->n; i++) {
+		const struct piece *p = &r->pieces[i];
+
+		all[i] = p->from;
+		if (!impossible(p, cpus, r->blur))
+			continue;
+		bad[n_bad++] = p->from;
+		most = fmax(most, p->cpu / (p->to - p->from));
+	}
+	n_bad = distinct(bad, n_bad);
+	n_all = distinct(all, r->n);
+	if (n_bad > n_all / GLITCHES)
+		return failure_set(f, -ERANGE,
+				   "%zu of %zu intervals of the %s have more CPU time (up to %.0f "
+				   "%%) than %u vCPU%s can give, which cannot be: is it the right "
+				   "VM, and the number of its vCPUs (--cpus)?",
+				   n_bad, n_all, side, 100 * most, cpus, cpus == 1 ? "" : "s");
+	drop_intervals(r, bad, n_bad);
+	r->skips.n[SKIP_TOO_MUCH] += n_bad;
 	return 0;
 }
 

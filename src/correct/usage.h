@@ -10,6 +10,8 @@
 #define CORRECT_USAGE_H
 
 #include "base/failure.h"
+#include "correct/skips.h"
+#include "correct/times.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,30 +36,44 @@ struct usage {
 	size_t n_names;
 	struct known_name *by_name;
 	unsigned cpus;	    /* of the machine; 0: the file does not say */
-	bool dated;	    /* times are those of the epoch */
+	bool dated;	    /* times are those of the epoch, but for the zone */
+	enum zone zone;	    /* where they have dates: how their zone is known */
 	bool per_cpu_share; /* totals are averages over the CPUs, to be multiplied by `cpus` */
 	bool measured;	    /* the figures are no samples */
-	uint64_t skipped;   /* values that could not be used */
+	double blur;	    /* seconds by which the times of its counters may be off */
+	struct skips skips; /* what could not be used */
 	char damage[160];   /* why the file was not read to its end, "" when it was */
+	char note[160];	    /* what the file lacks, and what is taken in its place; "" */
 	const char *format;
 };
 
 void usage_init(struct usage *r);
 void usage_done(struct usage *r);
 
-/* The number of a process; names are made printable and cut. -ENOMEM, -E2BIG. */
+/* The number of a process. Names are compared as they are, and shown without control characters
+ * and cut. -ENOMEM, -E2BIG. */
 int usage_who(struct usage *r, const char *name, uint32_t *ret);
 
-/* Adds a piece; one that makes no sense is counted in `skipped`. -ENOMEM. */
+/* Adds a piece; one that makes no sense is counted. -ENOMEM. */
 int usage_add(struct usage *r, uint32_t who, double from, double to, double cpu);
 
-/* The files of a guest, and of its host, in any of the formats of formats.h. `vm` chooses a VM of a
- * host's file; NULL: it has only one. */
-int usage_read_guest(const char *path, struct failure *f, struct usage *ret);
-int usage_read_host(const char *path, const char *vm, struct failure *f, struct usage *ret);
+/* Leaves out, and counts, every interval in which somebody had more than `cpus` can give. -ERANGE
+ * with the reason where these are more than a few: then `cpus` or the machine is the wrong one. */
+int usage_check(struct usage *r, unsigned cpus, const char *side, struct failure *f);
 
-/* As those, from memory, for tests; `path` is what failures call it. */
-int usage_parse(const char *text, size_t size, bool host, const char *vm, const char *path,
+/* What is known of a file beside what stands in it. */
+struct source {
+	bool host; /* a host's file, not a guest's */
+	const char
+		*chosen; /* the VM of a host's file, the machine of a guest's; NULL: the only one */
+	struct times_options times;
+};
+
+/* A file in any of the formats of formats.h. */
+int usage_read(const char *path, const struct source *source, struct failure *f, struct usage *ret);
+
+/* As that, from memory; `path` is what failures call it. */
+int usage_parse(const char *text, size_t size, const struct source *source, const char *path,
 		struct failure *f, struct usage *ret);
 
 /* ---- the running sum ---- */

@@ -2,11 +2,13 @@
 #include "daemon/confine.h"
 
 #include "base/units.h"
+#include "service/filter.h"
 
 #include <cap-ng.h>
 #include <errno.h>
 #include <grp.h>
 #include <linux/bpf.h>
+#include <linux/seccomp.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
@@ -85,61 +87,25 @@ int confine_privileges(const char *user, bool set_clock, struct failure *f)
 
 static const int allowed[] = {
 	/* memory, threads, signals, the end */
-	SCMP_SYS(brk),
-	SCMP_SYS(mmap),
-	SCMP_SYS(munmap),
-	SCMP_SYS(mremap),
-	SCMP_SYS(mprotect),
-	SCMP_SYS(madvise),
-	SCMP_SYS(futex),
-	SCMP_SYS(getpid),
-	SCMP_SYS(gettid),
-	SCMP_SYS(tgkill),
-	SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(restart_syscall),
-	SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sysinfo),
-	SCMP_SYS(exit),
+	SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect),
+	SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill),
+	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(restart_syscall), SCMP_SYS(sched_getaffinity), SCMP_SYS(sysinfo), SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
 	/* time */
-	SCMP_SYS(clock_gettime),
-	SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(nanosleep),
-	SCMP_SYS(poll),
-	SCMP_SYS(ppoll),
-	SCMP_SYS(epoll_wait),
-	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(poll),
+	SCMP_SYS(ppoll), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
 	/* files: /proc, the configuration, the textfile */
-	SCMP_SYS(open),
-	SCMP_SYS(openat),
-	SCMP_SYS(close),
-	SCMP_SYS(read),
-	SCMP_SYS(write),
-	SCMP_SYS(lseek),
-	SCMP_SYS(fstat),
-	SCMP_SYS(stat),
-	SCMP_SYS(newfstatat),
-	SCMP_SYS(fcntl),
-	SCMP_SYS(fchmod),
-	SCMP_SYS(fsync),
-	SCMP_SYS(access),
-	SCMP_SYS(faccessat),
-	SCMP_SYS(faccessat2),
-	SCMP_SYS(getdents64),
-	SCMP_SYS(rename),
-	SCMP_SYS(renameat),
-	SCMP_SYS(renameat2),
-	SCMP_SYS(unlink),
-	SCMP_SYS(unlinkat),
+	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(close), SCMP_SYS(read), SCMP_SYS(write),
+	SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(stat), SCMP_SYS(newfstatat), SCMP_SYS(fcntl),
+	SCMP_SYS(fchmod), SCMP_SYS(fsync), SCMP_SYS(access), SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2), SCMP_SYS(getdents64), SCMP_SYS(rename), SCMP_SYS(renameat),
+	SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
+	SCMP_SYS(linkat), /* the textfile gets its name */
+	SCMP_SYS(getrandom),
 	/* sockets that are there already, and their clients */
-	SCMP_SYS(accept4),
-	SCMP_SYS(connect),
-	SCMP_SYS(recvfrom),
-	SCMP_SYS(sendto),
-	SCMP_SYS(setsockopt),
-	SCMP_SYS(shutdown),
+	SCMP_SYS(accept4), SCMP_SYS(connect), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
+	SCMP_SYS(getsockopt), /* who a client is */
 };
 
 /* Calls of which one use is wanted: the argument that must have one value. */
@@ -163,55 +129,33 @@ static const int allowed_for_backlog[] = {
 	SCMP_SYS(clock_gettime),   SCMP_SYS(write),	      SCMP_SYS(exit_group),
 };
 
-static int add_calls(scmp_filter_ctx filter, const int *calls, size_t n)
+static int load(struct filter *filter, struct failure *f)
 {
-	int err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	int err = SANITIZED ? 0 : filter_load(filter, SECCOMP_RET_ERRNO | EPERM, true);
 
-	for (size_t i = 0; !err && i < n; i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
-	return err;
-}
-
-static int add_narrow(scmp_filter_ctx filter, bool set_clock)
-{
-	int err = 0;
-
-	for (size_t i = 0; !err && i < ARRAY_SIZE(narrow); i++) {
-		struct scmp_arg_cmp equal = {
-			.arg = narrow[i].argument, .op = SCMP_CMP_EQ, .datum_a = narrow[i].value};
-
-		if (set_clock || !narrow[i].clock)
-			err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, narrow[i].call, 1,
-						     &equal);
-	}
-	return err;
-}
-
-static int load(scmp_filter_ctx filter, int err, struct failure *f)
-{
-	if (!err && !SANITIZED)
-		err = seccomp_load(filter);
-	seccomp_release(filter);
 	return err ? failure_errno(f, err, "seccomp") : 0;
 }
 
 int confine_system_calls(bool set_clock, struct failure *f)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int err = filter ? add_calls(filter, allowed, ARRAY_SIZE(allowed)) : -ENOMEM;
+	struct filter filter;
 
-	return load(filter, err ? err : add_narrow(filter, set_clock), f);
+	filter_begin(&filter);
+	filter_allow(&filter, allowed, ARRAY_SIZE(allowed));
+	for (size_t i = 0; i < ARRAY_SIZE(narrow); i++)
+		if (set_clock || !narrow[i].clock)
+			filter_allow_with(&filter, narrow[i].call, narrow[i].argument,
+					  narrow[i].value);
+	return load(&filter, f);
 }
 
 int confine_backlog_calls(bool set_clock, struct failure *f)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	struct scmp_arg_cmp real = {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = CLOCK_REALTIME};
-	int err = filter ? add_calls(filter, allowed_for_backlog, ARRAY_SIZE(allowed_for_backlog))
-			 : -ENOMEM;
+	struct filter filter;
 
-	if (!err && set_clock)
-		err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(clock_settime), 1,
-					     &real);
-	return load(filter, err, f);
+	filter_begin(&filter);
+	filter_allow(&filter, allowed_for_backlog, ARRAY_SIZE(allowed_for_backlog));
+	if (set_clock)
+		filter_allow_with(&filter, SCMP_SYS(clock_settime), 0, CLOCK_REALTIME);
+	return load(&filter, f);
 }

@@ -2,16 +2,21 @@
 #include "daemon/daemon.h"
 
 #include "base/clock.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "daemon/confine.h"
 #include "daemon/gaplog.h"
 #include "daemon/history.h"
 #include "daemon/metrics.h"
+#include "daemon/names.h"
 #include "daemon/notify.h"
+#include "daemon/status.h"
 #include "daemon/timekeeper.h"
 #include "guest/agent.h"
 #include "guest/protocol.h"
-#include "guest/server.h"
+#include "service/listener.h"
+#include "service/loop.h"
+#include "service/server.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -23,31 +28,37 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LARGE_ANSWER (256 * KIB)
+#define LARGE_ANSWER	(256 * KIB)
+#define STATUS_INTERVAL (10 * NS_PER_SEC)
+
+/* What vmdesched(8) says of clients. */
+static const struct server_limits limits = {
+	.clients = 64,
+	.per_uid = 32,
+	.line = PROTOCOL_LINE_MAX,
+	.unsent = 4 * MIB,
+	.request_ns = 5 * NS_PER_SEC,
+	.answer_ns = 10 * NS_PER_SEC,
+};
 
 struct daemon {
 	struct settings settings;
 	const char *config;
 	struct notify notify;
 	struct agent *agent;
+	struct loop *loop;
+	struct listener listener;
 	struct server *server;
+	struct loop_watch switches; /* the agent has much to do */
+	struct loop_timer poll, sample, textfile, status;
 	struct history *history;
+	struct names *names; /* NULL: none wanted */
 	struct gaplog gaps;
+	struct silence silence;
 	struct timekeeper clock;
-	uint64_t poll_due, sample_due, textfile_due; /* ns, CLOCK_MONOTONIC */
 	uint64_t textfile_failures;
 	bool textfile_failing;
 };
-
-static volatile sig_atomic_t stop, reload;
-
-static void on_signal(int signal)
-{
-	if (signal == SIGHUP)
-		reload = 1;
-	else
-		stop = 1;
-}
 
 static void say(const char *text)
 {
@@ -61,19 +72,24 @@ static void on_gap(const struct source_gap *gap, void *data)
 
 	if (!gaplog_add(&d->gaps, gap, clock_mono(), clock_real()))
 		return;
-	gaplog_line(&d->gaps, line);
+	gaplog_line(&d->gaps, agent_source(d->agent), line);
 	say(line);
 }
 
 /* Takes over `o`, which is ten times as large as the text: of thousands of threads, too much to
  * keep. */
-static int json_line(json_t *o, char **ret)
+static int json_line(json_t *o, char **ret, size_t *ret_size)
 {
-	*ret = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+	char *text = json_out_text(o, JSON_COMPACT | JSON_REAL_PRECISION(12));
+
 	json_decref(o);
-	if (*ret && strlen(*ret) > LARGE_ANSWER)
+	if (!text)
+		return -ENOMEM;
+	*ret = text;
+	*ret_size = strlen(text);
+	if (*ret_size > LARGE_ANSWER)
 		malloc_trim(0);
-	return *ret ? 0 : -ENOMEM;
+	return 0;
 }
 
 static json_t *error_json(const char *why)
@@ -100,7 +116,9 @@ static int metrics(struct daemon *d, char **ret)
 	struct metrics_input in = {.snapshot = &snapshot,
 				   .gaps = &d->gaps,
 				   .clock = &d->clock,
-				   .processes = d->settings.processes,
+				   .clients = server_counters(d->server),
+				   .names = d->names,
+				   .cgroups = d->settings.cgroups,
 				   .textfile_failures = d->textfile_failures};
 	int err = agent_snapshot(d->agent, &snapshot);
 
@@ -123,27 +141,30 @@ static json_t *metrics_json(struct daemon *d)
 	return o;
 }
 
-static int answer(const char *line, size_t size, void *data, char **ret)
+static json_t *answer_json(struct daemon *d, enum protocol_request request)
 {
-	enum protocol_request request;
-	struct daemon *d = data;
-	const char *why;
-
-	if (protocol_parse(line, size, &request, &why))
-		return json_line(error_json(why), ret);
 	switch (request) {
 	case PROTOCOL_SNAPSHOT:
-		return json_line(daemon_snapshot_json(d), ret);
+		return daemon_snapshot_json(d);
 	case PROTOCOL_HISTORY:
-		return json_line(history_json(d->history), ret);
+		return history_json(d->history);
 	case PROTOCOL_GAPS:
-		return json_line(gaplog_json(&d->gaps), ret);
+		return gaplog_json(&d->gaps);
 	case PROTOCOL_METRICS:
-		return json_line(metrics_json(d), ret);
+		return metrics_json(d);
 	case PROTOCOL_VERSION:
 		break;
 	}
-	return json_line(json_pack("{s:s}", "version", DESCHED_VERSION), ret);
+	return json_pack("{s:s}", "version", DESCHED_VERSION);
+}
+
+static int answer(const char *line, size_t size, void *data, char **ret, size_t *ret_size)
+{
+	enum protocol_request request;
+	const char *why;
+	int err = protocol_parse(line, size, &request, &why);
+
+	return json_line(err ? error_json(why) : answer_json(data, request), ret, ret_size);
 }
 
 static void write_textfile(struct daemon *d)
@@ -164,15 +185,6 @@ static void write_textfile(struct daemon *d)
 	d->textfile_failing = err != 0;
 }
 
-static bool due(uint64_t *when, uint64_t now, uint64_t interval)
-{
-	if (now < *when)
-		return false;
-	/* Late rounds are left out, not made up for. */
-	*when = now - *when < interval ? *when + interval : now + interval;
-	return true;
-}
-
 static void keep_time(struct daemon *d)
 {
 	char line[128];
@@ -182,19 +194,91 @@ static void keep_time(struct daemon *d)
 		say(line);
 }
 
-static void work(struct daemon *d, uint64_t now)
+static void on_poll(uint64_t now, void *data)
 {
-	if (due(&d->poll_due, now, AGENT_POLL_NS)) {
-		timekeeper_called(&d->clock, AGENT_POLL_NS);
-		agent_poll(d->agent);
-	}
-	if (due(&d->sample_due, now, HISTORY_INTERVAL)) {
-		agent_settle(d->agent);
-		history_add(d->history, agent_account(d->agent), clock_mono(), clock_real());
-		keep_time(d);
-	}
-	if (d->settings.textfile[0] && due(&d->textfile_due, now, d->settings.interval))
+	struct daemon *d = data;
+
+	(void)now;
+	timekeeper_called(&d->clock, AGENT_POLL_NS);
+	agent_poll(d->agent);
+}
+
+static void on_sample(uint64_t now, void *data)
+{
+	struct daemon *d = data;
+	const struct account *a = agent_account(d->agent);
+	char line[SILENCE_LINE_MAX];
+	uint64_t time, real;
+
+	(void)now;
+	agent_settle(d->agent);
+	time = agent_time(d->agent);
+	real = clock_real() - u64_sub_floor(clock_mono(), time);
+	history_add(d->history, a, time, real);
+	if (silence_note(&d->silence, a, real, line))
+		say(line);
+	if (d->names)
+		names_update(d->names, a);
+	keep_time(d);
+}
+
+static void on_textfile(uint64_t now, void *data)
+{
+	struct daemon *d = data;
+
+	(void)now;
+	if (d->settings.textfile[0])
 		write_textfile(d);
+}
+
+static void make_status(const struct daemon *d, char ret[STATUS_MAX])
+{
+	const struct account *a = agent_account(d->agent);
+	struct amounts busy = {0};
+	struct source_report report;
+
+	agent_report(d->agent, &report);
+	for (unsigned i = 0; i < a->n_cpus; i++)
+		amounts_add(&busy, &a->cpus[i].busy);
+	status_line(&(struct status){.source = agent_source(d->agent),
+				     .estimated = report.estimated,
+				     .stale = report.stale,
+				     .busy = busy.occupied,
+				     .away = amounts_away(&busy),
+				     .low = report.low_ns,
+				     .high = report.high_ns},
+		    ret);
+}
+
+static void on_status(uint64_t now, void *data)
+{
+	struct daemon *d = data;
+	char text[STATUS_MAX];
+
+	(void)now;
+	make_status(d, text);
+	notify_send(&d->notify, "STATUS=%s", text);
+}
+
+static void on_switches(short events, void *data)
+{
+	struct daemon *d = data;
+
+	(void)events;
+	agent_poll(d->agent);
+}
+
+/* Another number of places is another set of counters. */
+static int make_names(struct daemon *d)
+{
+	struct names *new = NULL;
+	int err = d->settings.processes ? names_new(d->settings.processes, &new) : 0;
+
+	if (err)
+		return err;
+	names_free(d->names);
+	d->names = new;
+	return 0;
 }
 
 /* A file that cannot be used leaves everything as it is. */
@@ -204,16 +288,20 @@ static void read_again(struct daemon *d)
 	struct settings new;
 	int differ;
 
-	reload = 0;
 	settings_default(&new);
 	notify_send(&d->notify, "RELOADING=1\nMONOTONIC_USEC=%llu",
 		    (unsigned long long)(clock_mono() / NS_PER_US));
 	if (!d->config) {
 		failure_set(&f, 0, "there is no configuration to read again");
 	} else if (!settings_load(d->config, &f, &new)) {
+		uint64_t processes = d->settings.processes;
+
 		differ = settings_reload(&d->settings, &new);
+		if (d->settings.processes != processes && make_names(d))
+			d->settings.processes = processes;
 		agent_set_gap(d->agent, d->settings.gap_ns);
-		d->textfile_due = 0;
+		d->textfile.due = 0;
+		d->textfile.interval = d->settings.interval;
 		if (differ)
 			failure_set(&f, 0,
 				    "configuration read again; %d keys that differ from what "
@@ -224,34 +312,50 @@ static void read_again(struct daemon *d)
 	notify_send(&d->notify, "READY=1");
 }
 
-static void serve(struct daemon *d)
+static void on_signal(int number, void *data)
 {
-	struct pollfd fds[SERVER_CLIENTS_MAX + 2];
+	struct daemon *d = data;
 
-	while (!stop) {
-		int n = server_pollfds(d->server, fds);
-		uint64_t now = clock_mono();
-
-		if (reload)
-			read_again(d);
-		work(d, now);
-		fds[n] = (struct pollfd){.fd = agent_fd(d->agent), .events = POLLIN};
-		if (poll(fds, (nfds_t)n + 1,
-			 (int)(u64_sub_floor(d->poll_due, clock_mono()) / NS_PER_MS) + 1) <= 0)
-			continue;
-		if (fds[n].revents)
-			agent_poll(d->agent);
-		server_handle(d->server, fds, n);
-	}
+	if (number == SIGHUP)
+		read_again(d);
+	else
+		loop_stop(d->loop);
 }
 
-static void catch_signals(void)
+static int open_loop(struct daemon *d, struct failure *f)
 {
-	const struct sigaction catch = {.sa_handler = on_signal};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+	int err = loop_new(&d->loop);
 
-	sigaction(SIGTERM, &catch, NULL);
-	sigaction(SIGINT, &catch, NULL);
-	sigaction(SIGHUP, &catch, NULL);
+	if (!err)
+		err = loop_signals(d->loop, numbers, ARRAY_SIZE(numbers), on_signal, d);
+	return err ? failure_errno(f, err, "vmdesched") : 0;
+}
+
+/* Each is due at once, and then in its own rounds. */
+static int watch_agent(struct daemon *d, struct failure *f)
+{
+	const struct {
+		struct loop_timer *timer;
+		uint64_t interval;
+		void (*fire)(uint64_t now, void *data);
+	} timers[] = {{&d->poll, AGENT_POLL_NS, on_poll},
+		      {&d->sample, HISTORY_INTERVAL, on_sample},
+		      {&d->textfile, d->settings.interval, on_textfile},
+		      {&d->status, STATUS_INTERVAL, on_status}};
+	int err;
+
+	d->switches = (struct loop_watch){
+		.fd = agent_fd(d->agent), .events = POLLIN, .ready = on_switches, .data = d};
+	err = loop_watch(d->loop, &d->switches);
+	if (err)
+		return failure_errno(f, err, "vmdesched");
+	for (size_t i = 0; i < ARRAY_SIZE(timers); i++) {
+		*timers[i].timer = (struct loop_timer){
+			.interval = timers[i].interval, .fire = timers[i].fire, .data = d};
+		loop_timer_add(d->loop, timers[i].timer);
+	}
+	return 0;
 }
 
 /* Who may ask: the socket's owner and group. To be born in a group takes less privilege than to be
@@ -266,10 +370,13 @@ static int open_socket(struct daemon *d, struct failure *f)
 		err = failure_errno(f, -errno, "socket %s: group %s", s->socket, s->group);
 	if (err)
 		return err;
-	err = server_open(s->socket, answer, d, f, &d->server);
+	err = listener_open(s->socket, 0660, f, &d->listener);
 	if (setegid(before) && !err)
 		err = failure_errno(f, -errno, "socket %s: group", s->socket);
-	return err;
+	if (err)
+		return err;
+	err = server_new(d->loop, d->listener.fd, &limits, answer, d, &d->server);
+	return err ? failure_errno(f, err, "socket %s", s->socket) : 0;
 }
 
 static int open_parts(struct daemon *d, struct failure *f)
@@ -286,9 +393,13 @@ static int open_parts(struct daemon *d, struct failure *f)
 
 	if (!err && history_new(agent_account(d->agent)->n_cpus, &d->history))
 		err = failure_errno(f, -ENOMEM, "history");
+	if (!err && make_names(d))
+		err = failure_errno(f, -ENOMEM, "names of processes");
 	if (!err)
 		err = timekeeper_open(&d->clock, s->clock, s->chrony,
 				      config.source_config.page_path, f);
+	if (!err)
+		err = watch_agent(d, f);
 	return err ? err : open_socket(d, f);
 }
 
@@ -302,11 +413,12 @@ int daemon_open(const struct settings *settings, const char *config, struct fail
 		return failure_errno(f, -ENOMEM, "vmdesched");
 	d->settings = *settings;
 	d->config = config;
-	d->clock.chrony = -1;
-	catch_signals();
+	d->clock.chrony = d->listener.fd = -1;
 	tzset(); /* while its file can be read */
 	notify_open(&d->notify);
-	err = open_parts(d, f);
+	err = open_loop(d, f);
+	if (!err)
+		err = open_parts(d, f);
 	if (err) {
 		daemon_close(d);
 		return err;
@@ -315,30 +427,51 @@ int daemon_open(const struct settings *settings, const char *config, struct fail
 	return 0;
 }
 
+/* What the journal begins with. */
+static void say_hello(const struct daemon *d)
+{
+	struct source_report report;
+	char line[STATUS_MAX], status[STATUS_MAX];
+
+	agent_report(d->agent, &report);
+	snprintf(line, sizeof(line), "answering on %.107s; source %s%s", d->settings.socket,
+		 agent_source(d->agent), report.estimated ? ", whose figures are estimates" : "");
+	say(line);
+	make_status(d, status);
+	notify_send(&d->notify, "READY=1\nSTATUS=%s", status);
+}
+
 int daemon_run(struct daemon *d, struct failure *f)
 {
 	bool set_clock = timekeeper_sets_clock(d->settings.clock);
 	int err = confine_privileges(d->settings.user, set_clock, f);
+	char status[STATUS_MAX];
 
 	if (!err && d->settings.seccomp)
 		err = confine_system_calls(set_clock, f);
 	if (err)
 		return err;
 	malloc_trim(0); /* libbpf has read the kernel's BTF */
-	d->poll_due = d->sample_due = d->textfile_due = clock_mono();
-	notify_send(&d->notify, "READY=1\nSTATUS=answering on %.255s", d->settings.socket);
-	serve(d);
+	d->poll.due = d->sample.due = clock_mono();
+	d->status.due = d->poll.due + STATUS_INTERVAL;
+	say_hello(d);
+	err = loop_run(d->loop);
 	notify_send(&d->notify, "STOPPING=1");
-	return 0;
+	make_status(d, status);
+	say(status);
+	return err ? failure_errno(f, err, "vmdesched") : 0;
 }
 
 void daemon_close(struct daemon *d)
 {
 	if (!d)
 		return;
-	server_close(d->server);
+	server_free(d->server);
+	listener_close(&d->listener);
+	loop_free(d->loop);
 	agent_close(d->agent);
 	history_free(d->history);
+	names_free(d->names);
 	timekeeper_close(&d->clock);
 	notify_close(&d->notify);
 	free(d);

@@ -72,7 +72,7 @@ static const char *verb(uint32_t state)
 	}
 }
 
-void gaplog_line(const struct gaplog *log, char ret[GAPLOG_LINE_MAX])
+void gaplog_line(const struct gaplog *log, const char *source, char ret[GAPLOG_LINE_MAX])
 {
 	const struct gaplog_entry *e = &log->kept[(log->total - 1) % GAPLOG_KEPT];
 	char name[4 * ACCOUNT_COMM_SIZE], who[sizeof(name) + 32], within[64] = "";
@@ -89,9 +89,58 @@ void gaplog_line(const struct gaplog *log, char ret[GAPLOG_LINE_MAX])
 		snprintf(who, sizeof(who), "%s", e->gap.pid ? "an unknown process" : "nothing");
 	if (e->gap.within > e->gap.ns + e->gap.ns / 2)
 		snprintf(within, sizeof(within), " in the %.1f s", ns_to_s(e->gap.within));
-	snprintf(ret, GAPLOG_LINE_MAX, "vCPU %u was %s %" PRIu64 " ms%s %s %s, %.120s was running",
+	snprintf(ret, GAPLOG_LINE_MAX,
+		 "vCPU %u was %s %" PRIu64 " ms%s %s %s, %.120s was running (source %s)",
 		 e->gap.cpu, verb(e->gap.state), e->gap.ns / NS_PER_MS, within,
-		 within[0] ? "from" : "at", hour, who);
+		 within[0] ? "from" : "at", hour, who, source);
+}
+
+static uint64_t unaccounted_of(const struct account *a)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < a->n_cpus; i++)
+		sum += a->cpus[i].busy.unaccounted + a->cpus[i].idle.unaccounted;
+	return sum;
+}
+
+static void clock_text(uint64_t real, char ret[16])
+{
+	time_t seconds = (time_t)(real / NS_PER_SEC);
+	struct tm tm;
+
+	snprintf(ret, 16, "?");
+	if (localtime_r(&seconds, &tm))
+		strftime(ret, 16, "%H:%M:%S", &tm);
+}
+
+bool silence_note(struct silence *s, const struct account *a, uint64_t real,
+		  char ret[SILENCE_LINE_MAX])
+{
+	uint64_t now = unaccounted_of(a), last = s->last, began = s->real;
+	bool grows = began && now > last + SILENCE_MIN;
+	char from[16], to[16];
+
+	s->last = now;
+	s->real = real;
+	clock_text(s->since ? s->since : began, from);
+	clock_text(began, to);
+	if (grows && !s->since) {
+		s->since = began;
+		s->before = last;
+		snprintf(ret, SILENCE_LINE_MAX,
+			 "the host or hypervisor said nothing of the time from %s on: it is "
+			 "unaccounted",
+			 from);
+		return true;
+	}
+	if (grows || !s->since)
+		return false;
+	s->since = 0;
+	snprintf(ret, SILENCE_LINE_MAX,
+		 "%.2f s of CPU time are unaccounted between %s and %s: neither true nor away",
+		 ns_to_s(last - s->before), from, to);
+	return true;
 }
 
 static json_t *entry_json(const struct gaplog_entry *e)

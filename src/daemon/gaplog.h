@@ -37,7 +37,25 @@ struct gaplog {
 bool gaplog_add(struct gaplog *log, const struct source_gap *gap, uint64_t mono, uint64_t real);
 
 /* The last gap's line, without newline, names escaped; the hour is the local one. */
-void gaplog_line(const struct gaplog *log, char ret[GAPLOG_LINE_MAX]);
+void gaplog_line(const struct gaplog *log, const char *source, char ret[GAPLOG_LINE_MAX]);
+
+/*
+ * Time that is unaccounted: a line when it began and one when it is over, with its sum over all
+ * CPUs. Too little to be worth one (SILENCE_MIN) is left to the counters.
+ */
+#define SILENCE_MIN	 (10 * NS_PER_MS)
+#define SILENCE_LINE_MAX 160
+
+struct silence {
+	uint64_t last;	 /* ns unaccounted, by the last sample */
+	uint64_t before; /* the same, when it began to grow */
+	uint64_t real;	 /* ns, CLOCK_REALTIME: when the last sample ended; 0: there is none */
+	uint64_t since;	 /* ns, CLOCK_REALTIME; 0: it does not grow */
+};
+
+/* A sample that ended at `real`. True where there is a line to be written. */
+bool silence_note(struct silence *s, const struct account *a, uint64_t real,
+		  char ret[SILENCE_LINE_MAX]);
 
 /* Schema desched-gaps/1: the kept ones, oldest first. NULL without memory. */
 json_t *gaplog_json(const struct gaplog *log);

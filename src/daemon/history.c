@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 struct cell {
-	uint64_t busy, away, idle_away; /* ns */
+	uint64_t busy, away, idle_away, unaccounted, idle_unaccounted; /* ns */
 };
 
 struct instant {
@@ -59,14 +59,18 @@ void history_add(struct history *h, const struct account *a, uint64_t mono, uint
 {
 	uint64_t n = h->total % HISTORY_SAMPLES;
 
+	if (h->begun && mono <= h->mono)
+		return;
 	for (unsigned cpu = 0; cpu < h->n_cpus; cpu++) {
 		const struct account_cpu *c = &a->cpus[cpu];
-		struct cell now = {c->busy.occupied, amounts_away(&c->busy),
-				   amounts_away(&c->idle)};
+		struct cell now = {c->busy.occupied, amounts_away(&c->busy), amounts_away(&c->idle),
+				   c->busy.unaccounted, c->idle.unaccounted};
 		struct cell *old = &h->sums[cpu];
 
-		*cell(h, h->total, cpu) = (struct cell){now.busy - old->busy, now.away - old->away,
-							now.idle_away - old->idle_away};
+		*cell(h, h->total, cpu) = (struct cell){
+			now.busy - old->busy, now.away - old->away, now.idle_away - old->idle_away,
+			now.unaccounted - old->unaccounted,
+			now.idle_unaccounted - old->idle_unaccounted};
 		*old = now;
 	}
 	h->at[n] = (struct instant){real, u64_sub_floor(mono, h->mono)};
@@ -97,12 +101,16 @@ static void put_figures(const struct history *h, unsigned cpu, json_t *to)
 	json_object_set_new(to, "vmdesched_s", series(h, cpu, offsetof(struct cell, away)));
 	json_object_set_new(to, "idle_vmdesched_s",
 			    series(h, cpu, offsetof(struct cell, idle_away)));
+	json_object_set_new(to, "unaccounted_s",
+			    series(h, cpu, offsetof(struct cell, unaccounted)));
+	json_object_set_new(to, "idle_unaccounted_s",
+			    series(h, cpu, offsetof(struct cell, idle_unaccounted)));
 }
 
 json_t *history_json(const struct history *h)
 {
 	json_t *times = json_array(), *seconds = json_array(), *cpus = json_array();
-	json_t *o = json_pack("{s:s, s:f}", "schema", "desched-history/1", "interval_s",
+	json_t *o = json_pack("{s:s, s:f}", "schema", "desched-history/2", "interval_s",
 			      ns_to_s(HISTORY_INTERVAL));
 
 	for (uint64_t i = u64_sub_floor(h->total, HISTORY_SAMPLES); i < h->total; i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last ten minutes, a sample a second: what each CPU did in it. The memory is taken once, 24
- * bytes for each CPU and second.
+ * The last ten minutes, a sample a second: what each CPU did in it. The memory is taken once, 40
+ * bytes for each CPU and second. While the source is silent there is no sample; the next one is as
+ * long as that was.
  */
 #ifndef DAEMON_HISTORY_H
 #define DAEMON_HISTORY_H
@@ -18,11 +19,12 @@ struct history;
 int history_new(unsigned n_cpus, struct history **ret);
 void history_free(struct history *h);
 
-/* A sample that ends now: the account's sums since the one before. `mono` and `real` are ns of the
- * two clocks. The first call begins the history and is no sample. */
+/* A sample that ends at `mono`, up to which all is booked: the account's sums since the one before.
+ * `mono` and `real` are the same instant by two clocks, ns. The first call begins the history and
+ * is no sample; nor is one that isn't later than the last. */
 void history_add(struct history *h, const struct account *a, uint64_t mono, uint64_t real);
 
-/* Schema desched-history/1, described in vmdesched(8): a list per figure, oldest first. NULL
+/* Schema desched-history/2, described in vmdesched(8): a list per figure, oldest first. NULL
  * without memory. */
 json_t *history_json(const struct history *h);
 

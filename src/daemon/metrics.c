@@ -2,14 +2,15 @@
 #include "daemon/metrics.h"
 
 #include "base/cleanup.h"
+#include "base/newfile.h"
 #include "base/units.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef double (*value_fn)(const struct metrics_input *in);
 
@@ -26,6 +27,9 @@ VALUE(switches, in->snapshot->counters.switches)
 VALUE(lost_records, in->snapshot->switches.lost_switches + in->snapshot->switches.lost_lives)
 VALUE(lost_runs, ns_to_s(in->snapshot->counters.lost_ns))
 VALUE(no_room, in->snapshot->counters.no_room)
+VALUE(lag_of_source, ns_to_s(in->snapshot->lag))
+VALUE(late, ns_to_s(in->snapshot->report.late_ns))
+VALUE(unaccounted, ns_to_s(in->snapshot->busy.unaccounted + in->snapshot->idle.unaccounted))
 VALUE(unseen, ns_to_s(in->snapshot->report.unseen_ns))
 VALUE(coarse, ns_to_s(in->snapshot->report.coarse_ns))
 VALUE(epochs, in->snapshot->report.epochs)
@@ -57,6 +61,12 @@ static const struct {
 	{"desched_elapsed_seconds_total", "counter", "time that the figures cover", elapsed},
 	{"desched_kernel_subtracts", "gauge", "1: this kernel subtracts steal itself", subtracts},
 	{"desched_source_stale", "gauge", "1: the source has stopped telling", stale},
+	{"desched_source_lag_seconds", "gauge", "how far the figures are behind the present",
+	 lag_of_source},
+	{"desched_unaccounted_seconds_total", "counter", "CPU time that nobody can explain",
+	 unaccounted},
+	{"desched_late_seconds_total", "counter", "away time told when it was unaccounted already",
+	 late},
 	{"desched_switches_total", "counter", "context switches seen", switches},
 	{"desched_lost_records_total", "counter", "records that found the buffer full",
 	 lost_records},
@@ -93,19 +103,22 @@ static void put_head(FILE *to, const char *name, const char *type, const char *h
 	fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* A label's value: what the format wants escaped, and bytes that are no UTF-8 or would garble a
- * terminal as '?'. */
+/* A label's value. Control bytes, and all beyond ASCII where it isn't UTF-8, become \\xNN, as does
+ * the backslash itself: two names never become the same label, for which a collector would refuse
+ * all. */
 static void put_label(FILE *to, const char *text)
 {
 	json_t *utf8 = json_string(text);
 
 	for (; *text; text++) {
-		if (*text == '\\' || *text == '"')
-			fputc('\\', to);
-		if ((unsigned char)*text < ' ' || *text == 127 || (!utf8 && *text & 0x80))
-			fputc('?', to);
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"')
+			fputs("\\\"", to);
+		else if (c < ' ' || c == '\\' || c == 127 || (c & 0x80 && !utf8))
+			fprintf(to, "\\\\x%02x", c);
 		else
-			fputc(*text, to);
+			fputc(c, to);
 	}
 	json_decref(utf8);
 }
@@ -125,16 +138,23 @@ static uint64_t host_wait(const struct amounts *a)
 	return a->away[LEDGER_WAIT];
 }
 
+static uint64_t unknown(const struct amounts *a)
+{
+	return a->unaccounted;
+}
+
 static const struct figure cpu_figures[] = {
 	{"desched_cpu_occupied_seconds_total", "CPU time billed to processes", occupied},
 	{"desched_cpu_descheduled_seconds_total", "of that, runnable and not running",
 	 amounts_descheduled},
 	{"desched_cpu_wait_seconds_total", "of that, blocked on other work of the host", host_wait},
+	{"desched_cpu_unaccounted_seconds_total", "of that, nobody knows", unknown},
 };
 
-static const struct figure process_figures[] = {
-	{"desched_process_occupied_seconds_total", "CPU time billed to the process", occupied},
-	{"desched_process_vmdesched_seconds_total", "of that, the vCPU was away", amounts_away},
+static const struct figure cgroup_figures[] = {
+	{"desched_cgroup_occupied_seconds_total", "CPU time billed to the control group", occupied},
+	{"desched_cgroup_vmdesched_seconds_total", "of that, the vCPU was away", amounts_away},
+	{"desched_cgroup_unaccounted_seconds_total", "of that, nobody knows", unknown},
 };
 
 static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, bool idle)
@@ -151,31 +171,67 @@ static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, boo
 	}
 }
 
-static int by_occupied(const void *a, const void *b)
+static void put_name(FILE *to, const char *metric, const char *name, uint64_t ns)
 {
-	const struct snapshot_process *x = a, *y = b;
-
-	return x->own.occupied < y->own.occupied ? 1 : x->own.occupied > y->own.occupied ? -1 : 0;
+	fprintf(to, "%s{name=\"", metric);
+	put_label(to, name);
+	fprintf(to, "\"} %.9g\n", ns_to_s(ns));
 }
 
-static int put_processes(FILE *to, const struct snapshot *s, uint64_t max)
+static void put_names(FILE *to, const struct names *n)
 {
-	_cleanup_(free_ptr) struct snapshot_process *list = calloc(s->n_processes + 1,
-								   sizeof(*list));
-	uint64_t n = u64_min(max, s->n_processes);
+	static const struct {
+		const char *metric, *help;
+		size_t at; /* in the entry */
+	} rows[] = {
+		{"desched_process_occupied_seconds_total",
+		 "CPU time billed to processes of this name",
+		 offsetof(struct names_entry, occupied)},
+		{"desched_process_vmdesched_seconds_total", "of that, the vCPU was away",
+		 offsetof(struct names_entry, away)},
+		{"desched_process_unaccounted_seconds_total", "of that, nobody knows",
+		 offsetof(struct names_entry, unaccounted)},
+	};
+	const struct names_entry *e;
+
+	for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
+		put_head(to, rows[r].metric, "counter", rows[r].help);
+		for (size_t i = 0; (e = names_get(n, i)); i++)
+			put_name(to, rows[r].metric, e->name,
+				 *(const uint64_t *)((const char *)e + rows[r].at));
+	}
+}
+
+static int busier(const void *a, const void *b)
+{
+	const struct snapshot_cgroup *const *x = a, *const *y = b;
+	uint64_t i = (*x)->amounts.occupied, k = (*y)->amounts.occupied;
+
+	return i < k ? 1 : i > k ? -1 : 0;
+}
+
+/* The busiest of those that have tasks: what is gone has no series. */
+static int put_cgroups(FILE *to, const struct snapshot *s, uint64_t max)
+{
+	_cleanup_(free_ptr) const struct snapshot_cgroup **list = calloc(
+		s->n_cgroups + 1, sizeof(const struct snapshot_cgroup *));
+	size_t n = 0;
 
 	if (!list)
 		return -ENOMEM;
-	memcpy(list, s->processes, s->n_processes * sizeof(*list));
-	qsort(list, s->n_processes, sizeof(*list), by_occupied);
-	for (size_t i = 0; n && i < ARRAY_SIZE(process_figures); i++) {
-		const struct figure *f = &process_figures[i];
+	for (size_t i = 0; i < s->n_cgroups; i++)
+		if (s->cgroups[i].n_tasks)
+			list[n++] = &s->cgroups[i];
+	qsort(list, n, sizeof(*list), busier);
+	n = u64_min(n, max);
+	for (size_t i = 0; n && i < ARRAY_SIZE(cgroup_figures); i++) {
+		const struct figure *f = &cgroup_figures[i];
 
 		put_head(to, f->name, "counter", f->help);
-		for (uint64_t k = 0; k < n; k++) {
-			fprintf(to, "%s{pid=\"%d\",name=\"", f->name, list[k].pid);
-			put_label(to, list[k].comm);
-			fprintf(to, "\"} %.9g\n", ns_to_s(f->value(&list[k].own)));
+		for (size_t k = 0; k < n; k++) {
+			fprintf(to, "%s{cgroup=\"", f->name);
+			put_label(to, list[k]->path);
+			fprintf(to, "\"} %.9g\n", ns_to_s(f->value(&list[k]->amounts)));
 		}
 	}
 	return 0;
@@ -188,6 +244,34 @@ static void put_lag(FILE *to, const struct metrics_input *in)
 	fprintf(to, "desched_clock_lag_seconds %.9f\n", lag(in));
 	put_head(to, "desched_clock_error_seconds", "gauge", "by how much that may be wrong");
 	fprintf(to, "desched_clock_error_seconds %.9f\n", clock_error(in));
+}
+
+static const struct {
+	const char *event;
+	size_t offset; /* in struct server_counters */
+} client_events[] = {
+	{"accepted", offsetof(struct server_counters, accepted)},
+	{"answered", offsetof(struct server_counters, answered)},
+	{"refused", offsetof(struct server_counters, refused)},
+	{"dropped_idle", offsetof(struct server_counters, dropped_idle)},
+	{"dropped_late", offsetof(struct server_counters, dropped_late)},
+	{"dropped_slow", offsetof(struct server_counters, dropped_slow)},
+	{"dropped_long", offsetof(struct server_counters, dropped_long)},
+	{"failed", offsetof(struct server_counters, failed)},
+	{"paused", offsetof(struct server_counters, pauses)},
+};
+
+static void put_clients(FILE *to, const struct server_counters *c)
+{
+	static const char name[] = "desched_client_events_total";
+
+	put_head(to, name, "counter", "what clients of the socket did, or had done to them");
+	for (size_t i = 0; i < ARRAY_SIZE(client_events); i++) {
+		const void *at = (const char *)c + client_events[i].offset;
+
+		fprintf(to, "%s{event=\"%s\"} %" PRIu64 "\n", name, client_events[i].event,
+			*(const uint64_t *)at);
+	}
 }
 
 static int put_all(FILE *to, const struct metrics_input *in)
@@ -203,9 +287,12 @@ static int put_all(FILE *to, const struct metrics_input *in)
 	}
 	if (in->clock->known)
 		put_lag(to, in);
+	put_clients(to, in->clients);
 	put_cpus(to, s, "", false);
 	put_cpus(to, s, "idle_", true);
-	return put_processes(to, s, in->processes);
+	if (in->names)
+		put_names(to, in->names);
+	return put_cgroups(to, s, in->cgroups);
 }
 
 int metrics_text(const struct metrics_input *in, char **ret)
@@ -228,41 +315,9 @@ int metrics_text(const struct metrics_input *in, char **ret)
 	return 0;
 }
 
-static int write_new(const char *path, const char *text)
-{
-	_cleanup_(close_fd) int fd = open(
-		path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	size_t size = strlen(text);
-
-	if (fd < 0)
-		return -errno;
-	if (fchmod(fd, 0644))
-		return -errno;
-	while (size) {
-		ssize_t n = write(fd, text, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		text += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
+/* Node_exporter may read it, whatever our umask is. It is as good as old when the machine comes up
+ * again: not worth waiting for a disk. */
 int metrics_write_file(const char *path, const char *text)
 {
-	_cleanup_(free_ptr) char *new = NULL;
-	int err;
-
-	/* node_exporter reads *.prom: the unfinished one is none. */
-	if (asprintf(&new, "%s.new", path) < 0)
-		return -ENOMEM;
-	err = write_new(new, text);
-	if (!err && rename(new, path))
-		err = -errno;
-	if (err)
-		unlink(new);
-	return err;
+	return newfile_write(path, text, strlen(text), 0644, 0);
 }

@@ -7,14 +7,18 @@
 #define DAEMON_METRICS_H
 
 #include "daemon/gaplog.h"
+#include "daemon/names.h"
 #include "daemon/timekeeper.h"
 #include "guest/agent.h"
+#include "service/server.h"
 
 struct metrics_input {
 	const struct snapshot *snapshot;
 	const struct gaplog *gaps;
 	const struct timekeeper *clock;
-	uint64_t processes; /* at most so many, the busiest */
+	const struct server_counters *clients;
+	const struct names *names; /* NULL: nothing of processes */
+	uint64_t cgroups;	   /* at most so many, the busiest */
 	uint64_t textfile_failures;
 };
 

@@ -7,9 +7,12 @@
 #include "guest/protocol.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define FILE_MAX (64 * KIB)
 
@@ -26,6 +29,7 @@ const struct settings_row settings_rows[] = {
 	{"metrics", "textfile", OPTION_STRING, AT(textfile), 0, 0, true},
 	{"metrics", "interval", OPTION_SECONDS, AT(interval), NS_PER_SEC, 3600 * NS_PER_SEC, true},
 	{"metrics", "processes", OPTION_UINT, AT(processes), 0, 1000, true},
+	{"metrics", "cgroups", OPTION_UINT, AT(cgroups), 0, 1000, true},
 	{"clock", "mode", OPTION_STRING, AT(clock), 0, 0, false},
 	{"clock", "chrony", OPTION_STRING, AT(chrony), 0, 0, false},
 };
@@ -40,6 +44,7 @@ void settings_default(struct settings *s)
 		.gap_ns = 100 * NS_PER_MS,
 		.interval = 15 * NS_PER_SEC,
 		.processes = 20,
+		.cgroups = 20,
 		.clock = "watch",
 		.chrony = "/run/chrony.desched.sock",
 	};
@@ -152,11 +157,29 @@ int settings_parse(const char *name, const char *text, size_t size, struct failu
 	return 0;
 }
 
+/* It is read again while the daemon runs, which would wait for the writer of a FIFO. */
+static int open_settings(const char *path, struct failure *f)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return failure_errno(f, -errno, "%s", path);
+	if (!fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISCHR(st.st_mode)))
+		return fd;
+	close(fd);
+	return failure_set(f, -EINVAL, "%s: a file is expected", path);
+}
+
 int settings_load(const char *path, struct failure *f, struct settings *s)
 {
 	_cleanup_(free_ptr) char *text = malloc(FILE_MAX);
-	ssize_t n = text ? file_read(path, text, FILE_MAX) : -ENOMEM;
+	_cleanup_(close_fd) int fd = open_settings(path, f);
+	ssize_t n;
 
+	if (fd < 0)
+		return fd;
+	n = text ? file_read_fd(fd, text, FILE_MAX) : -ENOMEM;
 	if (n < 0)
 		return failure_errno(f, (int)n, "%s", path);
 	if (n == (ssize_t)FILE_MAX - 1)

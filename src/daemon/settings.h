@@ -23,8 +23,9 @@ struct settings {
 	bool seccomp;		     /* refuse system calls that it does not use */
 	uint64_t gap_ns;	     /* 0: no gap is logged */
 	char textfile[SETTINGS_STRING];
-	uint64_t interval; /* ns between two writings of the textfile */
-	uint64_t processes;
+	uint64_t interval;  /* ns between two writings of the textfile */
+	uint64_t processes; /* names of them */
+	uint64_t cgroups;
 	char clock[SETTINGS_STRING];  /* off, watch, feed, set */
 	char chrony[SETTINGS_STRING]; /* its SOCK reference clock */
 };

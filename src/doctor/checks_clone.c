@@ -18,14 +18,56 @@ static bool is_machine_id(const char *id)
 	return strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32 && strspn(id, "0") < 32;
 }
 
+/* Whether the next boot makes the identity: the file is empty, or says so. */
+static bool is_to_be_made(const struct exam *e)
+{
+	char id[64];
+	int err = tree_line(e->tree, id, sizeof(id), "/etc/machine-id");
+
+	return err == -ENODATA || (!err && !strcmp(id, "uninitialized"));
+}
+
+static bool is_host_key(const char *name)
+{
+	return !strncmp(name, "ssh_host_", strlen("ssh_host_")) && !strstr(name, ".pub");
+}
+
+static int count_host_keys(const struct exam *e)
+{
+	_cleanup_(names_free) struct names files = {.list = NULL};
+	int n = 0;
+
+	if (tree_names(e->tree, "/etc/ssh", &files))
+		return 0;
+	for (int i = 0; i < files.n; i++)
+		n += is_host_key(files.list[i]->d_name);
+	return n;
+}
+
+/* An image that has been reset has nothing of the machine that it was made of. */
+static enum verdict look_reset(struct exam *e)
+{
+	char dbus[64];
+	int keys = count_host_keys(e);
+
+	if (keys)
+		return bad(e,
+			   "the next boot makes one, but %d SSH host key%s of the machine before "
+			   "%s there",
+			   keys, keys == 1 ? "" : "s", keys == 1 ? "is" : "are");
+	if (!tree_line(e->tree, dbus, sizeof(dbus), "/var/lib/dbus/machine-id") &&
+	    is_machine_id(dbus))
+		return bad(e, "the next boot makes one, but /var/lib/dbus/machine-id has one");
+	return good(e, "empty: the next boot makes one");
+}
+
 static enum verdict look_machine_id(struct exam *e)
 {
 	char id[64], dbus[64];
-	int err = tree_line(e->tree, id, sizeof(id), "/etc/machine-id");
 
-	if (err == -ENODATA || (!err && !strcmp(id, "uninitialized")))
-		return good(e, "empty: the next boot makes one");
-	if (err)
+	if (is_to_be_made(e))
+		return look_reset(e);
+	if (tree_line(e->tree, id, sizeof(id), "/etc/machine-id"))
 		return cannot_tell(e, "no /etc/machine-id");
 	if (!is_machine_id(id))
 		return bad(e, "/etc/machine-id is not 32 hex digits");
@@ -48,11 +90,12 @@ static enum verdict look_host_keys(struct exam *e)
 	for (int i = 0; i < files.n; i++) {
 		const char *name = files.list[i]->d_name;
 
-		if (strncmp(name, "ssh_host_", strlen("ssh_host_")) != 0 || strstr(name, ".pub") ||
-		    tree_changed(e->tree, &key, "/etc/ssh/%s", name))
+		if (!is_host_key(name) || tree_changed(e->tree, &key, "/etc/ssh/%s", name))
 			continue;
 		seen++;
-		if (key / DAY_SECONDS < id / DAY_SECONDS - 1)
+		if (is_to_be_made(e))
+			add_found(e, "%s is there before the machine-id", name);
+		else if (key / DAY_SECONDS < id / DAY_SECONDS - 1)
 			add_found(e, "%s is %" PRId64 " days older than the machine-id", name,
 				  (id - key) / DAY_SECONDS);
 	}
@@ -174,8 +217,8 @@ static enum verdict look_random(struct exam *e)
 		return good(e, "%s", name);
 	if (!fact_flags(e->tree, flags) && fact_flag(flags, "rdrand", strlen("rdrand")))
 		return good(e, "rdrand");
-	if (!tree_has(e->tree, "/sys/class") || !tree_has(e->tree, "/proc/cpuinfo"))
-		return cannot_tell(e, "no /sys/class or /proc/cpuinfo");
+	if (!tree_has(e->tree, "/sys/class") || fact_flags(e->tree, flags))
+		return cannot_tell(e, "no /sys/class, or no x86 CPU in /proc/cpuinfo");
 	return bad(e, "neither virtio-rng nor rdrand");
 }
 

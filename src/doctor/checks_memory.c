@@ -30,7 +30,10 @@ static enum verdict look_balloon(struct exam *e)
 {
 	char name[64], driver[FACT_DRIVER_SIZE];
 	int err = find_balloon(e, name, sizeof(name));
+	enum hypervisor h;
 
+	if (err && !fact_hypervisor(e->tree, &h) && h == HYPERVISOR_NONE)
+		return not_here(e, "no hypervisor");
 	if (err && !tree_has(e->tree, "/sys/bus"))
 		return cannot_tell(e, "no /sys/bus");
 	if (err)

@@ -24,10 +24,13 @@ static enum verdict look_hypervisor(struct exam *e)
 static enum verdict look_agent(struct exam *e)
 {
 	static const char *const names[] = {"vmdesched", NULL};
+	enum hypervisor h;
 	unsigned n;
 
 	if (fact_processes(e->tree, names, &n))
 		return cannot_tell(e, "no processes in /proc");
+	if (!n && !fact_hypervisor(e->tree, &h) && h == HYPERVISOR_NONE)
+		return not_here(e, "no hypervisor");
 	return judge(e, n, n ? "vmdesched runs" : "vmdesched does not run");
 }
 
@@ -52,6 +55,8 @@ static enum verdict look_guest_tools(struct exam *e)
 		return not_here(e, "no hypervisor");
 	if (fact_processes(e->tree, tools[h], &n))
 		return cannot_tell(e, "no processes in /proc");
+	if (!n && fact_bare(e->tree))
+		return not_here(e, "a monitor without SMBIOS and virtio-serial: it has no agent");
 	return judge(e, n, "%s: %s %s", hypervisor_name(h), tools[h][0],
 		     n ? "or its like runs" : "does not run");
 }
@@ -66,6 +71,8 @@ static enum verdict look_guest_channel(struct exam *e)
 		return cannot_tell(e, "the hypervisor is not known");
 	if (h != HYPERVISOR_KVM && h != HYPERVISOR_QEMU)
 		return not_here(e, "%s has a channel of its own", hypervisor_name(h));
+	if (fact_bare(e->tree))
+		return not_here(e, "a monitor without SMBIOS and virtio-serial: it has no agent");
 	if (tree_names(e->tree, "/sys/class/virtio-ports", &ports))
 		return bad(e, "no virtio-serial port");
 	for (int i = 0; i < ports.n; i++) {
@@ -126,7 +133,11 @@ static enum verdict look_ledger_page(struct exam *e)
 {
 	_cleanup_(names_free) struct names devices = {.list = NULL};
 	char vendor[16], device[16];
+	enum hypervisor h;
+	bool known = !fact_hypervisor(e->tree, &h);
 
+	if (known && h != HYPERVISOR_KVM && h != HYPERVISOR_QEMU)
+		return not_here(e, "%s has no such device", hypervisor_name(h));
 	if (tree_names(e->tree, "/sys/bus/pci/devices", &devices))
 		return cannot_tell(e, "no /sys/bus/pci/devices");
 	for (int i = 0; i < devices.n; i++) {
@@ -139,6 +150,10 @@ static enum verdict look_ledger_page(struct exam *e)
 		    !strcmp(vendor, "0x1af4") && !strcmp(device, "0x1110"))
 			return good(e, "ivshmem device %s", name);
 	}
+	if (!devices.n)
+		return not_here(e, "no PCI device");
+	if (known && fact_bare(e->tree))
+		return not_here(e, "a monitor without SMBIOS: it has no such device");
 	return bad(e, "no ivshmem device");
 }
 
@@ -231,7 +246,7 @@ static const struct check rows[] = {
 	 .why = "The page tells every gap to the microsecond, and what steal clocks leave out.",
 	 .source = "desched: desched-page(5)",
 	 .remedy = "host: -object memory-backend-file,id=page,share=on,... -device "
-		   "ivshmem-plain,memdev=page"},
+		   "ivshmem-plain,memdev=page, and desched ledger"},
 };
 
 const struct check_group checks_tools = {rows, ARRAY_SIZE(rows)};

@@ -53,6 +53,14 @@ int fact_hypervisor(const struct tree *t, enum hypervisor *ret)
 	return 0;
 }
 
+bool fact_bare(const struct tree *t)
+{
+	_cleanup_(names_free) struct names ports = {.list = NULL};
+
+	return tree_has(t, "/sys/bus") && !tree_has(t, "/sys/class/dmi/id") &&
+	       (tree_names(t, "/sys/class/virtio-ports", &ports) || !ports.n);
+}
+
 const char *hypervisor_name(enum hypervisor h)
 {
 	static const char *const names[HYPERVISORS] = {

@@ -21,6 +21,10 @@ enum hypervisor {
 int fact_hypervisor(const struct tree *t, enum hypervisor *ret);
 const char *hypervisor_name(enum hypervisor h);
 
+/* Whether the machine has neither SMBIOS nor a virtio-serial port: a monitor such as Firecracker,
+ * which none of QEMU's devices and agents are for. False where the tree doesn't show devices. */
+bool fact_bare(const struct tree *t);
+
 /* The value of CONFIG_name in the running kernel's configuration ("y", "m", "250"), "n" where it is
  * not set. Looked for in /proc/config.gz, /boot and /lib/modules. */
 #define FACT_CONFIG_SIZE 64

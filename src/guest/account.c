@@ -29,7 +29,7 @@ uint64_t amounts_away(const struct amounts *a)
 
 uint64_t amounts_true(const struct amounts *a)
 {
-	return u64_sub_floor(a->occupied, amounts_away(a));
+	return u64_sub_floor(a->occupied, amounts_away(a) + a->unaccounted);
 }
 
 void amounts_add(struct amounts *into, const struct amounts *from)
@@ -37,6 +37,12 @@ void amounts_add(struct amounts *into, const struct amounts *from)
 	into->occupied += from->occupied;
 	for (int s = 0; s < LEDGER_STATES; s++)
 		into->away[s] += from->away[s];
+	into->unaccounted += from->unaccounted;
+}
+
+static uint64_t *amounts_in(struct amounts *a, uint32_t state)
+{
+	return state == ACCOUNT_UNKNOWN ? &a->unaccounted : &a->away[state];
 }
 
 struct account_process *account_find_process(struct account *a, pid_t pid)
@@ -298,6 +304,29 @@ struct account *account_free(struct account *a)
 	return NULL;
 }
 
+static void forget_amounts(struct account_task *t)
+{
+	t->own = t->process->own = t->process->children = (struct amounts){.occupied = 0};
+}
+
+void account_restart(struct account *a, uint64_t time)
+{
+	for (struct account_task *t = a->tasks; t; t = t->hh.next)
+		forget_amounts(t);
+	for (struct account_cgroup *c = a->cgroups; c; c = c->hh.next)
+		c->amounts = (struct amounts){.occupied = 0};
+	forget_amounts(a->idle);
+	forget_amounts(a->lost);
+	forget_amounts(a->other);
+	a->orphans = (struct amounts){.occupied = 0};
+	a->counters = (struct account_counters){.switches = 0};
+	a->start = time;
+	for (unsigned i = 0; i < a->n_cpus; i++) {
+		a->cpus[i].busy = a->cpus[i].idle = (struct amounts){.occupied = 0};
+		a->cpus[i].since = time;
+	}
+}
+
 static struct amounts *cpu_amounts(struct account *a, unsigned cpu, const struct account_task *t)
 {
 	return t == a->idle ? &a->cpus[cpu].idle : &a->cpus[cpu].busy;
@@ -313,13 +342,10 @@ static void end_run(struct account *a, unsigned cpu, uint64_t time, struct accou
 	c->since = time;
 	if (!ns)
 		return;
-	task->own.occupied += ns;
-	task->process->own.occupied += ns;
-	cpu_amounts(a, cpu, task)->occupied += ns;
-	if (task->cgroup)
-		task->cgroup->amounts.occupied += ns;
-	if (!a->run)
+	if (!a->run) {
+		account_book(a, task, cpu, ns);
 		return;
+	}
 	task->pins++;
 	a->run(&run, a->run_data);
 }
@@ -359,7 +385,10 @@ void account_prev_ran(struct account *a, unsigned cpu, uint64_t time, pid_t prev
 	if (!t || time < c->since)
 		return;
 	ran = u64_min(ran, time - c->since);
-	end_run(a, cpu, time - ran, run_owner(a, c, time - ran, prev));
+	if (c->current && !a->lossy)
+		a->counters.mismatches++;
+	end_run(a, cpu, time - ran,
+		c->current && !a->lossy ? c->current : run_owner(a, c, time - ran, prev));
 	c->current = t;
 }
 
@@ -459,6 +488,15 @@ void account_cut(struct account *a, uint64_t time)
 	}
 }
 
+void account_book(struct account *a, struct account_task *task, unsigned cpu, uint64_t ns)
+{
+	task->own.occupied += ns;
+	task->process->own.occupied += ns;
+	cpu_amounts(a, cpu, task)->occupied += ns;
+	if (task->cgroup)
+		task->cgroup->amounts.occupied += ns;
+}
+
 uint64_t account_charge(struct account *a, struct account_task *task, unsigned cpu, uint32_t state,
 			uint64_t ns)
 {
@@ -466,10 +504,10 @@ uint64_t account_charge(struct account *a, struct account_task *task, unsigned c
 	uint64_t taken = u64_min(ns, u64_min(amounts_true(&task->own), amounts_true(c)));
 
 	a->counters.overcharged_ns += ns - taken;
-	task->own.away[state] += taken;
-	task->process->own.away[state] += taken;
-	c->away[state] += taken;
+	*amounts_in(&task->own, state) += taken;
+	*amounts_in(&task->process->own, state) += taken;
+	*amounts_in(c, state) += taken;
 	if (task->cgroup)
-		task->cgroup->amounts.away[state] += taken;
+		*amounts_in(&task->cgroup->amounts, state) += taken;
 	return taken;
 }

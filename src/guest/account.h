@@ -5,11 +5,15 @@
  * The kernel's scheduler says who is switched in and out (runs); a source says how much of a run
  * the vCPU was away, and why. For every task, process and CPU
  *
- *     occupied = true + away,   away = sum over states of away[state]
+ *     occupied = true + away + unaccounted,   away = sum over states of away[state]
  *
  * holds exactly, and for every CPU the runs of its tasks, the idle task's among them, cover the
  * time since account_new() without hole or overlap. `occupied` is what a kernel without paravirtual
- * time accounting reports as CPU time; `away` is what `vmdesched` holds.
+ * time accounting reports as CPU time; `away` is what `vmdesched` holds; `unaccounted` is time of
+ * which the source doesn't know whether the vCPU ran.
+ *
+ * A run is booked when the source has decided what it was, not before: until then its time is in
+ * none of the figures. So every figure only ever grows, whenever the source's word comes.
  *
  * No I/O and no clock in here: times are nanoseconds of the guest's CLOCK_MONOTONIC that the caller
  * passes. A task whose runs a source still has to charge is *pinned* and outlives its exit.
@@ -31,9 +35,13 @@
 struct amounts {
 	uint64_t occupied;	      /* ns on the guest's CPU, whether that ran or not */
 	uint64_t away[LEDGER_STATES]; /* of that, ns in which the vCPU was in this state */
+	uint64_t unaccounted;	      /* of that, ns of which the source knows nothing */
 };
 
-/* away in the four descheduled states; in all states; occupied less all of it (never below 0). */
+#define ACCOUNT_UNKNOWN LEDGER_STATES /* in place of a state: unaccounted */
+
+/* away in the four descheduled states; in all states; occupied less that and what is unaccounted.
+ */
 uint64_t amounts_descheduled(const struct amounts *a);
 uint64_t amounts_away(const struct amounts *a);
 uint64_t amounts_true(const struct amounts *a);
@@ -74,7 +82,8 @@ struct account_task {
 	UT_hash_handle hh;
 };
 
-/* One finished run. A source gets it, charges it and calls account_release(task) once. */
+/* One finished run. A source gets it, books and charges all of it, in parts if it likes, and calls
+ * account_release(task) once. */
 struct account_run {
 	unsigned cpu;
 	uint64_t start, end;
@@ -110,16 +119,21 @@ struct account {
 	struct account_cgroup *cgroups; /* by path, in the order of their coming */
 	struct amounts orphans;		/* of exited processes whose parent is gone, too */
 	uint64_t next_id;
+	bool lossy; /* records may be missing that the kernel wrote: set by whoever feeds them */
 	account_run_fn run;
 	void *run_data;
 	struct account_counters counters;
 };
 
-/* Accounts begin at `start` on CPUs 0 .. n_cpus-1. `run` may be NULL. -ENOMEM, -EINVAL for 0 CPUs.
- */
+/* Accounts begin at `start` on CPUs 0 .. n_cpus-1. `run` may be NULL: each run is booked when it
+ * ends. -ENOMEM, -EINVAL for 0 CPUs. */
 int account_new(unsigned n_cpus, uint64_t start, account_run_fn run, void *data,
 		struct account **ret);
 struct account *account_free(struct account *a);
+
+/* Begins again at `time`, up to which everything is cut and booked: all figures are 0. Nobody must
+ * have seen any. */
+void account_restart(struct account *a, uint64_t time);
 
 /* A task that exists already; called for each once the records are flowing. */
 void account_seed(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const char *comm);
@@ -128,7 +142,9 @@ void account_seed(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const 
 void account_switch(struct account *a, unsigned cpu, uint64_t time, pid_t prev, bool prev_dead,
 		    pid_t next, pid_t next_tgid);
 /* Called before account_switch(), with how long `prev` has been there by its own clock (0: not
- * known): if its switch in was never told, only the time before it is lost. */
+ * known): if its switch in was never told, only the time before it is in question. Some kernels
+ * keep switches from a task of theirs to the next one to themselves: unless records are missing, it
+ * is that task's, which was told to be there last. */
 void account_prev_ran(struct account *a, unsigned cpu, uint64_t time, pid_t prev, uint64_t ran);
 void account_fork(struct account *a, pid_t tid, pid_t tgid, pid_t parent, const char *comm);
 void account_exec(struct account *a, unsigned cpu, uint64_t time, pid_t tid, pid_t tgid,
@@ -148,8 +164,12 @@ void account_sweep(struct account *a, bool (*alive)(pid_t tid));
  * then; but for a CPU of which no switch has been seen yet, whose owner the first one will tell. */
 void account_cut(struct account *a, uint64_t time);
 
-/* ns of the task's runs on `cpu` in which the vCPU was in `state`. Never more than it had there:
- * what is over is refused and counted. Returns what was taken. */
+/* ns of the task's runs on `cpu` are decided: they are true, as far as nothing of them is charged
+ * at once. */
+void account_book(struct account *a, struct account_task *task, unsigned cpu, uint64_t ns);
+
+/* Of what was booked, `ns` in which the vCPU was in `state`, or ACCOUNT_UNKNOWN. Never more than
+ * the task has there as true: the rest is refused and counted. Returns what was taken. */
 uint64_t account_charge(struct account *a, struct account_task *task, unsigned cpu, uint32_t state,
 			uint64_t ns);
 void account_release(struct account *a, struct account_task *task);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest/agent.h"
 
+#include "base/options.h"
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
@@ -24,7 +25,11 @@ struct agent {
 	enum switches_steal steal_row;
 	uint64_t lost;	     /* records, when the account was last swept */
 	uint64_t sweep_time; /* ns, when that was */
+	uint64_t missed[2];  /* lost switches, by the rounds before */
 	uint64_t epoch;	     /* ns, CLOCK_REALTIME at the start: no two agents have the same */
+	uint64_t settled;    /* ns: everything is booked up to here */
+	struct snapshot_session sessions[SNAPSHOT_SESSIONS_MAX];
+	size_t n_sessions;
 };
 
 static void on_run(const struct account_run *run, void *data)
@@ -161,10 +166,75 @@ static int choose_source(struct agent *agent, const char *name, struct failure *
 		snprintf(all.text + used, sizeof(all.text) - used, "%s%.160s", used ? "; " : "",
 			 why.text);
 	}
-	if (err == -EINVAL)
-		return failure_set(f, err, "no source '%s'; there are auto, steal, page, self",
-				   name);
+	if (err == -EINVAL) {
+		options_names(source_name, all.text, sizeof(all.text));
+		return failure_set(f, err, "no source '%s'; expected %s", name, all.text);
+	}
 	return failure_set(f, err, "%s", all.text);
+}
+
+/* `now` is read before the records: those that come after it end later runs. */
+static int take(struct agent *agent, uint64_t now)
+{
+	uint64_t lost = switches_lost(agent->switches);
+	int n;
+
+	/* What was lost since the last round is missing in this one, or in the next. */
+	agent->account->lossy = lost != agent->missed[0];
+	agent->missed[0] = agent->missed[1];
+	agent->missed[1] = lost;
+	n = switches_drain(agent->switches, on_record, agent);
+	account_cut(agent->account, now);
+	return n < 0 ? n : 0;
+}
+
+static uint64_t session_of(uint64_t epoch, uint64_t page)
+{
+	uint64_t session = (epoch ^ page) & INT64_MAX;
+
+	return session ? session : 1;
+}
+
+/* The sessions that this agent has seen; the oldest are forgotten. */
+static void note_session(struct agent *agent, uint64_t now)
+{
+	struct snapshot_session *list = agent->sessions;
+	struct source_report report;
+	uint64_t id;
+
+	agent->ops->report(agent->source, &report);
+	id = session_of(agent->epoch, report.session);
+	if (agent->n_sessions && list[agent->n_sessions - 1].id == id)
+		return;
+	if (agent->n_sessions == SNAPSHOT_SESSIONS_MAX)
+		memmove(list, list + 1, --agent->n_sessions * sizeof(*list));
+	list[agent->n_sessions++] = (struct snapshot_session){
+		id, u64_sub_floor(now, agent->account->start)};
+}
+
+/* What is over by `now` is booked, as far as it is told within `patience`. False: not all of it. */
+static bool settle(struct agent *agent, uint64_t now, uint64_t patience)
+{
+	bool all = !agent->ops->settle || !agent->ops->settle(agent->source, now, patience);
+	uint64_t settled = agent->ops->settled ? agent->ops->settled(agent->source) : now;
+
+	agent->settled = u64_max(agent->settled, settled);
+	note_session(agent, now);
+	return all;
+}
+
+/* The first switch of each CPU has shown who is there and what its clock says: figures begin then.
+ * A source that waits for another's word needs no such thing. */
+static int start_figures(struct agent *agent)
+{
+	uint64_t now = clock_mono();
+	int err = take(agent, now);
+
+	if (err || agent->ops->settled)
+		return err;
+	settle(agent, now, 0);
+	account_restart(agent->account, now);
+	return 0;
 }
 
 /* Records flow first, what is there is read second: nobody is missed, and who is seen twice is
@@ -175,9 +245,10 @@ static int begin(struct agent *agent, struct failure *f)
 
 	if (err)
 		return err;
+	agent_settle(agent); /* the source's first look at its clocks */
 	proc_each_id("/proc", seed_process, agent->account);
 	visit_cpus();
-	return 0;
+	return start_figures(agent);
 }
 
 int agent_open(const struct agent_config *config, struct failure *f, struct agent **ret)
@@ -227,15 +298,6 @@ int agent_fd(const struct agent *agent)
 	return switches_fd(agent->switches);
 }
 
-/* `now` is read before the records: those that come after it end later runs. */
-static int take(struct agent *agent, uint64_t now)
-{
-	int n = switches_drain(agent->switches, on_record, agent);
-
-	account_cut(agent->account, now);
-	return n < 0 ? n : 0;
-}
-
 static bool task_alive(pid_t tid)
 {
 	char path[32];
@@ -273,6 +335,16 @@ int agent_poll(struct agent *agent)
 	return err;
 }
 
+const char *agent_source(const struct agent *agent)
+{
+	return agent->ops->name;
+}
+
+void agent_report(const struct agent *agent, struct source_report *ret)
+{
+	agent->ops->report(agent->source, ret);
+}
+
 void agent_set_gap(struct agent *agent, uint64_t ns)
 {
 	agent->config.gap_ns = ns;
@@ -283,9 +355,14 @@ int agent_settle(struct agent *agent)
 	uint64_t now = clock_mono();
 	int err = take(agent, now);
 
-	if (!err && agent->ops->settle)
-		agent->ops->settle(agent->source, now, 0);
+	if (!err)
+		settle(agent, now, 0);
 	return err;
+}
+
+uint64_t agent_time(const struct agent *agent)
+{
+	return u64_max(agent->settled, agent->account->start);
 }
 
 const struct account *agent_account(const struct agent *agent)
@@ -392,22 +469,17 @@ static int copy_account(struct account *a, struct snapshot *s)
 	return copy_cgroups(a, s);
 }
 
-static uint64_t session_of(uint64_t epoch, uint64_t page)
-{
-	uint64_t session = (epoch ^ page) & INT64_MAX;
-
-	return session ? session : 1;
-}
-
 int agent_snapshot(struct agent *agent, struct snapshot *ret)
 {
-	struct snapshot s = {.source = agent->ops->name, .time = clock_mono(), .complete = true};
-	int err = take(agent, s.time);
+	struct snapshot s = {.source = agent->ops->name};
+	uint64_t now = clock_mono();
+	int err = take(agent, now);
 
 	if (err)
 		return err;
-	if (agent->ops->settle)
-		s.complete = !agent->ops->settle(agent->source, s.time, AGENT_PATIENCE_NS);
+	s.complete = settle(agent, now, AGENT_PATIENCE_NS);
+	s.time = agent_time(agent);
+	s.lag = u64_sub_floor(now, s.time);
 	s.elapsed = s.time - agent->account->start;
 	s.steal_clock = agent->ops->clock_name ? agent->ops->clock_name(agent->source)
 					       : switches_steal_name(SWITCHES_STEAL_NONE);
@@ -418,7 +490,9 @@ int agent_snapshot(struct agent *agent, struct snapshot *ret)
 		s.details = agent->ops->details(agent->source);
 	if (agent->ops->page)
 		s.page = agent->ops->page(agent->source);
-	s.session = session_of(agent->epoch, s.report.session);
+	memcpy(s.sessions, agent->sessions, sizeof(s.sessions));
+	s.n_sessions = agent->n_sessions;
+	s.session = s.sessions[s.n_sessions - 1].id;
 	s.counters = agent->account->counters;
 	switches_counters(agent->switches, &s.switches);
 	err = copy_account(agent->account, &s);
@@ -445,5 +519,5 @@ void snapshot_done(struct snapshot *s)
 
 uint64_t snapshot_reported(const struct snapshot *s, const struct amounts *a)
 {
-	return s->kernel_subtracts ? amounts_true(a) : a->occupied;
+	return s->kernel_subtracts ? a->occupied - amounts_away(a) : a->occupied;
 }

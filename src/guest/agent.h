@@ -32,11 +32,17 @@ int agent_fd(const struct agent *agent);
 /* Takes what has come; to be called every AGENT_POLL_NS. */
 int agent_poll(struct agent *agent);
 
+/* The source's name, and what it says of its figures. */
+const char *agent_source(const struct agent *agent);
+void agent_report(const struct agent *agent, struct source_report *ret);
+
 /* From now on gaps of this length are told of; 0: none. */
 void agent_set_gap(struct agent *agent, uint64_t ns);
 
-/* Everything up to now, as far as the source has told without waiting for it. */
+/* Everything up to now, as far as the source has told without waiting for it. Up to when that is,
+ * by CLOCK_MONOTONIC, agent_time() says. */
 int agent_settle(struct agent *agent);
+uint64_t agent_time(const struct agent *agent);
 const struct account *agent_account(const struct agent *agent);
 
 struct snapshot_thread {
@@ -60,13 +66,23 @@ struct snapshot_cgroup {
 	struct amounts amounts;
 };
 
-/* Cumulative since agent_open(), complete up to `time`. */
+/* A source that was another one before: a session, and when it began. */
+struct snapshot_session {
+	uint64_t id;
+	uint64_t since; /* ns since agent_open() */
+};
+
+#define SNAPSHOT_SESSIONS_MAX 16
+
+/* Cumulative since agent_open(), complete up to `time`, which is before the present while the
+ * source is silent: nothing in here ever falls from one snapshot to the next. */
 struct snapshot {
 	const char *source;
 	const char *steal_clock;
 	const char *not_seen;	/* by the source, in words */
 	bool kernel_subtracts;	/* the kernel reports `true` as it is: nothing to correct there */
 	uint64_t time, elapsed; /* ns, guest's CLOCK_MONOTONIC; since agent_open() */
+	uint64_t lag;		/* ns, from `time` to when it was taken */
 	unsigned n_cpus;
 	struct account_cpu *cpus;  /* copies; their `current` is NULL */
 	struct amounts busy, idle; /* sums over CPUs */
@@ -80,8 +96,9 @@ struct snapshot {
 	struct source_report report;
 	json_t *details;  /* of the source, may be NULL */
 	json_t *page;	  /* what the host tells of this machine, may be NULL */
-	uint64_t session; /* never 0, 63 bits; changes when deltas make no sense: the agent or the
-			   * host has begun anew */
+	uint64_t session; /* never 0, 63 bits; changes when the agent or the host begins again */
+	struct snapshot_session sessions[SNAPSHOT_SESSIONS_MAX]; /* of this agent, oldest first */
+	size_t n_sessions;					 /* the last one is `session` */
 	struct account_counters counters;
 	struct switches_counters switches;
 	bool complete; /* false: the source has not told all yet */
@@ -91,10 +108,11 @@ struct snapshot {
 int agent_snapshot(struct agent *agent, struct snapshot *ret);
 void snapshot_done(struct snapshot *s);
 
-/* What the kernel reports for these amounts: occupied, or less where it subtracts steal itself. */
+/* What the kernel reports for these amounts: occupied, or less where it subtracts steal itself. Of
+ * what is unaccounted nobody knows how much it subtracted: then that is in it. */
 uint64_t snapshot_reported(const struct snapshot *s, const struct amounts *a);
 
-/* Schema desched-agent/1, described in vmdesched(8). NULL without memory. */
+/* Schema desched-agent/2, described in vmdesched(8). NULL without memory. */
 json_t *snapshot_json(const struct snapshot *s);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/proc.h"
 #include "guest/port_page.h"
 
+#include <desched/page.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -62,43 +63,87 @@ static void enable_device(const char *device)
 	close(fd);
 }
 
-static int find_device(char *name, size_t size)
-{
-	DIR *d = opendir(PCI_DEVICES);
-	struct dirent *e;
-	int err = -ENODEV;
+/* How well memory that begins so would do as the page: it is one, it may become one, it is somebody
+ * else's. */
+enum { FOREIGN, EMPTY, PAGE };
 
-	while (err && d && (e = readdir(d))) {
-		if (e->d_name[0] == '.' || read_hex(e->d_name, "vendor") != IVSHMEM_VENDOR ||
-		    read_hex(e->d_name, "device") != IVSHMEM_DEVICE)
+static int rank(const struct page_mapping *m)
+{
+	uint64_t magic = m->size >= sizeof(magic) ? *(const volatile uint64_t *)m->base : ~0ull;
+
+	return magic == PAGE_MAGIC ? PAGE : magic ? FOREIGN : EMPTY;
+}
+
+static int map_device(const char *device, struct failure *f, struct page_mapping *ret)
+{
+	char bar[320];
+
+	enable_device(device);
+	snprintf(bar, sizeof(bar), PCI_DEVICES "/%s/resource2", device);
+	return map_file(bar, f, ret);
+}
+
+static int is_ivshmem(const struct dirent *e)
+{
+	return e->d_name[0] != '.' && read_hex(e->d_name, "vendor") == IVSHMEM_VENDOR &&
+	       read_hex(e->d_name, "device") == IVSHMEM_DEVICE;
+}
+
+static void free_list(struct dirent **list, int n)
+{
+	for (int i = 0; i < n; i++)
+		free(list[i]);
+	free(list);
+}
+
+/* The best of all devices, of equal ones the first: a VM may have others, for other ends. -ENODEV,
+ * or why the last one cannot be mapped. */
+static int map_best(struct failure *f, struct page_mapping *ret)
+{
+	struct page_mapping best = {.base = NULL};
+	struct failure why = {""};
+	struct dirent **list = NULL;
+	int n = scandir(PCI_DEVICES, &list, is_ivshmem, alphasort), err = -ENODEV;
+
+	for (int i = 0; i < n; i++) {
+		struct page_mapping m;
+		int e = map_device(list[i]->d_name, &why, &m);
+
+		if (e) {
+			err = e;
 			continue;
-		snprintf(name, size, "%s", e->d_name);
-		err = 0;
+		}
+		if (!best.base || rank(&m) > rank(&best)) {
+			page_unmap(&best);
+			best = m;
+		} else {
+			page_unmap(&m);
+		}
 	}
-	if (d)
-		closedir(d);
-	return err;
+	if (n >= 0)
+		free_list(list, n);
+	if (!best.base)
+		return failure_set(f, err, "%s", why.text);
+	*ret = best;
+	return 0;
 }
 
 int page_map(const char *path, struct failure *f, struct page_mapping *ret)
 {
-	char device[256], bar[320];
 	int err;
 
 	if (path)
 		return map_file(path, f, ret);
-	if (find_device(device, sizeof(device))) {
-		err = port_page_map(f, ret);
-		return err != -ENODEV
-			       ? err
-			       : failure_set(
-					 f, err,
-					 "source page: no ivshmem device here, nor a desched vm "
-					 "with --page; give the VM one (desched-page(5))");
-	}
-	enable_device(device);
-	snprintf(bar, sizeof(bar), PCI_DEVICES "/%s/resource2", device);
-	return map_file(bar, f, ret);
+	err = map_best(f, ret);
+	if (err != -ENODEV)
+		return err;
+	err = port_page_map(f, ret);
+	if (err != -ENODEV)
+		return err;
+	return failure_set(
+		f, err,
+		"source page: no ivshmem device here, nor a desched vm with --page; give "
+		"the VM one (desched-page(5))");
 }
 
 void page_unmap(struct page_mapping *m)

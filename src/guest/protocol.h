@@ -2,8 +2,8 @@
 /*
  * What vmdesched answers on its socket: a request is one line of JSON, so is the answer.
  *
- *     {"get":"snapshot"}   -> a snapshot, schema desched-agent/1
- *     {"get":"history"}    -> the last ten minutes, schema desched-history/1
+ *     {"get":"snapshot"}   -> a snapshot, schema desched-agent/2
+ *     {"get":"history"}    -> the last ten minutes, schema desched-history/2
  *     {"get":"gaps"}       -> the last long gaps, schema desched-gaps/1
  *     {"get":"metrics"}    -> {"metrics":"..."}, Prometheus' text format
  *     {"get":"version"}    -> {"version":"..."}

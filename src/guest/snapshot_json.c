@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A snapshot as JSON, schema desched-agent/1; docs/vmdesched.8 describes it. */
+/* A snapshot as JSON, schema desched-agent/2; docs/vmdesched.8 describes it. */
 #include "guest/agent.h"
 
 #include "base/units.h"
+#include "wire/wire.h"
 
 static json_t *seconds(uint64_t ns)
 {
@@ -15,6 +16,7 @@ static void put_amounts(json_t *to, const struct snapshot *s, const struct amoun
 	json_object_set_new(to, "true_s", seconds(amounts_true(a)));
 	json_object_set_new(to, "descheduled_s", seconds(amounts_descheduled(a)));
 	json_object_set_new(to, "wait_s", seconds(a->away[LEDGER_WAIT]));
+	json_object_set_new(to, "unaccounted_s", seconds(a->unaccounted));
 }
 
 /* Names are bytes that a process chose: what is no UTF-8 is shown as '?'. */
@@ -88,8 +90,10 @@ static json_t *cpu_json(const struct snapshot *s, unsigned cpu)
 	json_object_set_new(o, "idle_s", seconds(c->idle.occupied));
 	json_object_set_new(o, "descheduled_s", seconds(amounts_descheduled(&c->busy)));
 	json_object_set_new(o, "wait_s", seconds(c->busy.away[LEDGER_WAIT]));
+	json_object_set_new(o, "unaccounted_s", seconds(c->busy.unaccounted));
 	json_object_set_new(o, "idle_descheduled_s", seconds(amounts_descheduled(&c->idle)));
 	json_object_set_new(o, "idle_wait_s", seconds(c->idle.away[LEDGER_WAIT]));
+	json_object_set_new(o, "idle_unaccounted_s", seconds(c->idle.unaccounted));
 	json_object_set_new(o, "ledger_s", ledger_json(c));
 	return o;
 }
@@ -102,6 +106,7 @@ static json_t *totals_json(const struct snapshot *s)
 	json_object_set_new(o, "vmdesched_s", seconds(amounts_away(&s->busy)));
 	json_object_set_new(o, "idle_descheduled_s", seconds(amounts_descheduled(&s->idle)));
 	json_object_set_new(o, "idle_wait_s", seconds(s->idle.away[LEDGER_WAIT]));
+	json_object_set_new(o, "idle_unaccounted_s", seconds(s->idle.unaccounted));
 	if (s->report.estimated) {
 		json_object_set_new(o, "low_s", seconds(s->report.low_ns));
 		json_object_set_new(o, "high_s", seconds(s->report.high_ns));
@@ -125,6 +130,7 @@ static json_t *counters_json(const struct snapshot *s)
 			    json_integer((json_int_t)s->counters.cgroups_folded));
 	json_object_set_new(o, "overcharged_s", seconds(s->counters.overcharged_ns));
 	json_object_set_new(o, "unseen_s", seconds(s->report.unseen_ns));
+	json_object_set_new(o, "late_s", seconds(s->report.late_ns));
 	json_object_set_new(o, "coarse_s", seconds(s->report.coarse_ns));
 	json_object_set_new(o, "lost_gaps", json_integer((json_int_t)s->report.lost_gaps));
 	json_object_set_new(o, "steal_epochs", json_integer((json_int_t)s->report.epochs));
@@ -161,21 +167,34 @@ static void put_lists(json_t *o, const struct snapshot *s)
 	json_object_set_new(o, "cgroups", cgroups);
 }
 
+static json_t *sessions_json(const struct snapshot *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->n_sessions; i++)
+		json_array_append_new(list,
+				      json_pack("{s:o, s:f}", "id", wire_id_json(s->sessions[i].id),
+						"since_s", ns_to_s(s->sessions[i].since)));
+	return list;
+}
+
 json_t *snapshot_json(const struct snapshot *s)
 {
 	json_t *o = json_object();
 
 	if (!o)
 		return NULL;
-	json_object_set_new(o, "schema", json_string("desched-agent/1"));
+	json_object_set_new(o, "schema", json_string(WIRE_SCHEMA));
 	json_object_set_new(o, "source", json_string(s->source));
 	json_object_set_new(o, "steal_clock", json_string(s->steal_clock));
 	json_object_set_new(o, "not_seen", json_string(s->not_seen));
 	json_object_set_new(o, "kernel_subtracts", json_boolean(s->kernel_subtracts));
 	json_object_set_new(o, "complete", json_boolean(s->complete));
 	json_object_set_new(o, "stale", json_boolean(s->report.stale));
-	json_object_set_new(o, "session", json_integer((json_int_t)s->session));
+	json_object_set_new(o, "session", wire_id_json(s->session));
+	json_object_set_new(o, "sessions", sessions_json(s));
 	json_object_set_new(o, "elapsed_s", seconds(s->elapsed));
+	json_object_set_new(o, "lag_s", seconds(s->lag));
 	json_object_set_new(o, "totals", totals_json(s));
 	put_lists(o, s);
 	json_object_set_new(o, "counters", counters_json(s));

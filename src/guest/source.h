@@ -55,6 +55,7 @@ struct source_report {
 	uint64_t coarse_ns; /* away time that was spread over runs in proportion to their length */
 	uint64_t clock_error; /* ns by which an edge may be wrong */
 	uint64_t epochs;      /* times that the source's clock jumped and was taken anew */
+	uint64_t late_ns;     /* away time that was told when its time was unaccounted already */
 	bool stale;	      /* the host or hypervisor has stopped telling */
 	bool estimated;	      /* figures are estimates; low and high hold a 90 % interval */
 	uint64_t low_ns;      /* of the away time of all processes */
@@ -73,8 +74,8 @@ struct source_ops {
 	int (*open)(const struct source_context *context, struct failure *f, void **ret);
 	void (*close)(void *source);
 
-	/* A run ended. `steal` is the CPU's steal clock at run->end, as far as has_steal says so.
-	 * The source releases the run's task when it has charged all that it will. */
+	/* A run ended. The source books it, charges of it what the vCPU was away, or
+	 * ACCOUNT_UNKNOWN where it can't know that, and releases its task. */
 	void (*run)(void *source, const struct account_run *run);
 
 	/* A reading of a CPU's steal clock: at a switch (after `run`), or for a snapshot. May be
@@ -84,9 +85,13 @@ struct source_ops {
 	/* Called at least ten times a second. May be NULL. */
 	int (*poll)(void *source, uint64_t now);
 
-	/* All runs up to `until` have been given: charge them, waiting up to `patience` ns for what
-	 * is on its way. May be NULL. */
+	/* All runs up to `until` have been given: book and charge them, waiting up to `patience` ns
+	 * for what is on its way; what isn't told by then stays to be booked. May be NULL. */
 	int (*settle)(void *source, uint64_t until, uint64_t patience);
+
+	/* Everything up to this time, guest's CLOCK_MONOTONIC, is booked, nothing later; 0 before
+	 * the first time. NULL: up to the last settle(). */
+	uint64_t (*settled)(const void *source);
 
 	/* The clock that it goes by, NULL for none. */
 	const char *(*clock_name)(const void *source);
@@ -99,6 +104,9 @@ struct source_ops {
 	/* What the host tells of this machine beside gaps, page_json.h. May be NULL, or give it. */
 	json_t *(*page)(void *source);
 };
+
+/* "auto", then the rows' names; NULL behind the last. What a source option may be. */
+const char *source_name(size_t i);
 
 extern const struct source_ops source_steal;
 extern const struct source_ops source_page;

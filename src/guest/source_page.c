@@ -3,13 +3,18 @@
  * Source `page`: the host's ledger page, <desched/page.h>.
  *
  * The host tells when each vCPU was away, in its own clock; the guest knows who was on the CPU, in
- * its. The gaps are moved onto the guest's clock (clockmap.h) and joined with the runs (join.h): in
+ * its. The gaps are moved onto the guest's clock (clockmap.h) and joined with the runs (told.h): in
  * a gap nothing can be switched in or out, so each gap falls into one run, but for the error of the
  * clocks. Guest CPU n is vCPU n of the page.
  *
- * The join waits for both sides: for the host's word that all gaps up to some time are in the ring,
- * and for the guest's runs up to then. A page without gaps (a host that only polls) gives sums per
- * vCPU; they are spread over the runs in proportion.
+ * Both sides are waited for: the host's word that all gaps up to some time are in the ring, and the
+ * guest's runs up to then. All CPUs are settled up to one time, the least that is told of any. A
+ * host that is silent is waited for, for GIVE_UP_NS; what it has not told by then is unaccounted,
+ * and so is what lies between two of its sessions: the new one knows nothing of the time before, or
+ * what it knows can't be told from a guess.
+ *
+ * A page without gaps (a host that only polls) gives sums per vCPU; they are spread over the runs
+ * in proportion.
  */
 #include "guest/source.h"
 
@@ -17,8 +22,8 @@
 #include "guest/clockmap.h"
 #include "guest/ivshmem.h"
 #include "guest/page_json.h"
+#include "guest/told.h"
 #include "guest/window.h"
-#include "ledger/join.h"
 
 #include <desched/page.h>
 #include <errno.h>
@@ -26,23 +31,27 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SYNC_NS	       (400 * NS_PER_MS) /* longest first look at the host's clock */
-#define SYNC_STAMPS    32
-#define STALE_NS       (2 * NS_PER_SEC)
-#define SLEPT_NS       (10 * NS_PER_MS) /* less is the noise of two readings */
-#define QUEUE_CAPACITY 262144		/* runs that may wait for the host's word, per CPU */
-#define GAPS_AT_ONCE   128
+#define SYNC_NS	     (400 * NS_PER_MS) /* longest first look at the host's clock */
+#define SYNC_STAMPS  32
+#define STALE_NS     (2 * NS_PER_SEC)
+#define SLEPT_NS     (10 * NS_PER_MS) /* less is the noise of two readings */
+#define GIVE_UP_NS   (10 * NS_PER_SEC)
+#define POLL_NS	     (200 * NS_PER_MS) /* polls further apart weren't made while we waited */
+#define GAPS_AT_ONCE 128
 
 struct page_source;
 
 struct page_cpu {
 	struct page_source *source;
-	struct join *join;  /* pages with gaps */
+	struct told told;   /* pages with gaps */
 	struct window runs; /* pages without */
-	struct ledger last; /* pages without: the ledger at the last reading */
+	struct ledger last; /* the ledger at the last reading */
+	struct ledger next; /* pages without gaps: the one that is to be charged */
+	bool based;	    /* `last` is one of this session */
+	bool fresh;	    /* `next` is new */
 	uint64_t cursor;    /* next gap to be read */
-	uint64_t complete;  /* ns, guest clock: the host has told everything up to here */
-	uint64_t host_lost; /* gaps_lost when the source was opened */
+	uint64_t silent;    /* ns of our waiting since the host said anything new */
+	uint64_t host_lost; /* gaps_lost at the last reading */
 	unsigned index;
 };
 
@@ -54,6 +63,8 @@ struct page_source {
 	struct page_cpu *cpus;
 	uint64_t updates;      /* the host record's heartbeat */
 	uint64_t updates_time; /* ns, guest clock: when it was last seen to move */
+	uint64_t settled;      /* ns, guest clock: everything is booked up to here */
+	uint64_t polled;       /* ns, guest clock: when the last poll was */
 	uint64_t lost_gaps;
 	uint64_t coarse_ns;
 	uint64_t unseen_ns;
@@ -62,32 +73,22 @@ struct page_source {
 	bool stale;
 };
 
-static void on_piece(uint64_t owner, uint64_t start, uint64_t end, uint32_t state, void *data)
+static bool has_gaps(const struct page_source *s)
+{
+	return s->cpus[0].told.join;
+}
+
+static void on_piece(const struct told_piece *piece, void *data)
 {
 	struct page_cpu *c = data;
-	struct account *a = c->source->context->account;
-	uint64_t charged = 0;
 
 	source_tell_gap(c->source->context->config,
 			(struct source_gap){.cpu = c->index,
-					    .state = state,
-					    .end = end,
-					    .ns = end - start,
-					    .within = end - start},
-			owner == JOIN_NOBODY ? NULL : (struct account_task *)(uintptr_t)owner);
-	if (owner != JOIN_NOBODY)
-		charged = account_charge(a, (struct account_task *)(uintptr_t)owner, c->index,
-					 state, end - start);
-	c->source->unseen_ns += end - start - charged;
-}
-
-static void on_done(uint64_t owner, uint64_t start, uint64_t end, void *data)
-{
-	struct page_cpu *c = data;
-
-	(void)start;
-	(void)end;
-	account_release(c->source->context->account, (struct account_task *)(uintptr_t)owner);
+					    .state = piece->state,
+					    .end = piece->end,
+					    .ns = piece->end - piece->start,
+					    .within = piece->end - piece->start},
+			piece->task);
 }
 
 /* Looks at the host record once: its clock stamp, its heartbeat. */
@@ -97,15 +98,13 @@ static int look(struct page_source *s, struct page_host *ret)
 	uint64_t ticks = clock_ticks();
 	uint64_t now = clock_mono();
 
-	if (err)
-		return err;
-	if (ret->updates != s->updates) {
+	if (!err && ret->updates != s->updates) {
 		s->updates = ret->updates;
 		s->updates_time = now;
 		clockmap_stamp(&s->clock, &ret->clock, ticks);
 	}
 	s->stale = now - s->updates_time > STALE_NS;
-	return 0;
+	return err;
 }
 
 /* Watches the host's stamps for a moment, without sleep: only a reading right after a stamp is
@@ -155,17 +154,25 @@ static int attach(struct page_source *s, struct failure *f)
 	return 0;
 }
 
-/* From here on: what happened before is not ours. */
-static void start_cpu(struct page_cpu *c)
+/* From here on everything is told: all gaps that end from now on have a number from the ring's head
+ * on. */
+static int start_cpu(struct page_cpu *c)
 {
+	struct page_source *s = c->source;
 	struct page_vcpu record;
 
-	c->cursor = page_ring_head(&c->source->reader, c->index);
-	c->complete = 0;
-	if (page_read_vcpu(&c->source->reader, c->index, &record))
-		return;
-	c->host_lost = record.gaps_lost;
-	page_vcpu_ledger(&record, &c->last);
+	c->silent = 0;
+	c->based = false;
+	if (s->reader.header.ring_entries) {
+		c->cursor = page_ring_head(&s->reader, c->index);
+		return c->told.join ? 0
+				    : told_open(&c->told, s->context->account, c->index,
+						clock_mono(), on_piece, c);
+	}
+	c->based = !page_read_vcpu(&s->reader, c->index, &record);
+	if (c->based)
+		page_vcpu_ledger(&record, &c->last);
+	return 0;
 }
 
 static int new_cpus(struct page_source *s)
@@ -180,10 +187,8 @@ static int new_cpus(struct page_source *s)
 
 		c->source = s;
 		c->index = i;
-		if (s->reader.header.ring_entries &&
-		    join_new(QUEUE_CAPACITY, on_piece, on_done, c, &c->join))
+		if (start_cpu(c))
 			return -ENOMEM;
-		start_cpu(c);
 	}
 	return 0;
 }
@@ -193,9 +198,7 @@ static void source_page_close(void *source)
 	struct page_source *s = source;
 
 	for (unsigned i = 0; s->cpus && i < s->context->account->n_cpus; i++) {
-		if (s->cpus[i].join)
-			join_until(s->cpus[i].join, UINT64_MAX);
-		join_free(s->cpus[i].join);
+		told_close(&s->cpus[i].told);
 		window_free(&s->cpus[i].runs, s->context->account);
 	}
 	free(s->cpus);
@@ -248,69 +251,184 @@ static void source_page_run(void *source, const struct account_run *run)
 	struct page_source *s = source;
 	struct page_cpu *c = &s->cpus[run->cpu];
 
-	if (!c->join)
+	if (c->told.join)
+		told_run(&c->told, run);
+	else
 		window_add(&c->runs, s->context->account, run);
-	else if (join_run(c->join, run->start, run->end, (uintptr_t)run->task))
-		account_release(s->context->account, run->task);
 }
 
-static void read_gaps(struct page_source *s, struct page_cpu *c)
+/* ---- gaps ---- */
+
+/* We may have been away for long since we looked at the host's clock. */
+static bool is_future(struct page_source *s, uint64_t host_ns)
 {
-	uint64_t horizon = s->clock.host[1].mono + NS_PER_SEC;
+	struct page_host host;
+
+	if (host_ns > s->clock.host[1].mono + NS_PER_SEC)
+		look(s, &host);
+	return host_ns > s->clock.host[1].mono + NS_PER_SEC;
+}
+
+static void take_gap(struct page_source *s, struct page_cpu *c, const struct gap *gap)
+{
+	/* A gap out of the future would make all that come after it late. */
+	if (is_future(s, gap->end)) {
+		s->lost_gaps++;
+		told_hole(&c->told);
+		return;
+	}
+	told_gap(&c->told, clockmap_to_guest(&s->clock, gap->start),
+		 clockmap_to_guest(&s->clock, gap->end), gap->state);
+}
+
+/* False where the session is over. */
+static bool read_gaps(struct page_source *s, struct page_cpu *c)
+{
 	struct gap gaps[GAPS_AT_ONCE];
+	uint64_t lost;
 	int n;
 
 	do {
+		lost = s->lost_gaps;
 		n = page_read_gaps(&s->reader, c->index, &c->cursor, gaps, GAPS_AT_ONCE,
 				   &s->lost_gaps);
+		lost = s->lost_gaps - lost;
+		if (lost)
+			told_hole(&c->told);
 		for (int i = 0; i < n; i++) {
-			/* A gap out of the future would make all that come after it late. */
-			if (gaps[i].end > horizon) {
-				s->lost_gaps++;
-				continue;
-			}
-			gaps[i].start = clockmap_to_guest(&s->clock, gaps[i].start);
-			gaps[i].end = clockmap_to_guest(&s->clock, gaps[i].end);
-			join_gap(c->join, &gaps[i]);
+			take_gap(s, c, &gaps[i]);
+			if (lost) /* between which of these, nobody says */
+				told_hole(&c->told);
 		}
 	} while (n == GAPS_AT_ONCE);
+	if (n == -EBADMSG) {
+		told_hole(&c->told);
+		c->cursor = page_ring_head(&s->reader, c->index);
+	}
+	return n != -ESTALE;
 }
+
+/* Another ledger under the same session begins where it says; the host's own losses are holes. */
+static void take_record(struct page_source *s, struct page_cpu *c, const struct page_vcpu *record)
+{
+	if (c->based && record->gaps_lost != c->host_lost) {
+		s->lost_gaps += u64_sub_floor(record->gaps_lost, c->host_lost);
+		told_hole(&c->told);
+	}
+	if (c->based && record->start != c->last.start)
+		read_gaps(s, c);
+	if (!c->based || record->start != c->last.start)
+		told_nothing(&c->told,
+			     u64_min(clockmap_to_guest(&s->clock, record->start), clock_mono()));
+	c->host_lost = record->gaps_lost;
+	page_vcpu_ledger(record, &c->last);
+	c->based = true;
+}
+
+/* Up to when all is known by this record and the gaps behind it. A gap that goes on isn't in the
+ * ring yet: then nothing is sure of the time behind the last one that is. */
+static uint64_t known_by(struct page_source *s, struct page_cpu *c, const struct page_vcpu *record)
+{
+	uint64_t until = u64_min(clockmap_to_guest(&s->clock, record->gaps_until), clock_mono());
+	bool away = record->state != LEDGER_RUN && record->state != LEDGER_HALT;
+
+	return away ? u64_min(until, c->told.end) : until;
+}
+
+static void poll_gaps(struct page_source *s, struct page_cpu *c)
+{
+	uint64_t before = c->told.until;
+	struct page_vcpu record;
+
+	if (page_read_vcpu(&s->reader, c->index, &record))
+		return;
+	take_record(s, c, &record);
+	if (!read_gaps(s, c))
+		return;
+	told_until(&c->told, known_by(s, c, &record));
+	if (c->told.until > before)
+		c->silent = 0;
+}
+
+static void settle_gaps(struct page_source *s)
+{
+	struct account *a = s->context->account;
+	uint64_t until = UINT64_MAX;
+
+	for (unsigned i = 0; i < a->n_cpus; i++)
+		if (a->cpus[i].known)
+			until = u64_min(until, u64_min(s->cpus[i].told.until, a->cpus[i].since));
+	if (until == UINT64_MAX || until <= s->settled)
+		return;
+	s->settled = until;
+	for (unsigned i = 0; i < a->n_cpus; i++)
+		if (a->cpus[i].known)
+			told_settle(&s->cpus[i].told, until);
+}
+
+/* ---- sums ---- */
 
 static void charge_sums(struct page_source *s, struct page_cpu *c, const struct ledger *now)
 {
 	struct account *a = s->context->account;
 	struct ledger delta;
+	bool known = now && c->based && !ledger_delta(&c->last, now, &delta);
+	uint64_t left = c->runs.total;
 
-	if (!ledger_delta(&c->last, now, &delta)) {
-		for (uint32_t state = 0; state < LEDGER_STATES; state++) {
-			if (ledger_state_descheduled(state) || state == LEDGER_WAIT)
-				s->coarse_ns += window_charge(&c->runs, a, c->index, state,
-							      delta.ns[state]);
-		}
-		window_clear(&c->runs, a);
+	window_book(&c->runs, a, c->index);
+	for (uint32_t state = 0; known && state < LEDGER_STATES; state++) {
+		uint64_t ns = u64_min(delta.ns[state], left);
+
+		if (!ledger_state_descheduled(state) && state != LEDGER_WAIT)
+			continue;
+		s->unseen_ns += delta.ns[state] - ns;
+		s->coarse_ns += window_charge(&c->runs, a, c->index, state, ns);
+		left -= ns;
 	}
-	c->last = *now;
+	if (!known)
+		window_charge(&c->runs, a, c->index, ACCOUNT_UNKNOWN, c->runs.total);
+	window_clear(&c->runs, a);
+	c->based = now;
+	if (now)
+		c->last = *now;
 }
 
-static void poll_cpu(struct page_source *s, struct page_cpu *c)
+/* The vCPU's ledger, if it says more than the last time and goes up to `need` (guest's clock). */
+static bool read_sums(struct page_source *s, struct page_cpu *c, uint64_t need)
 {
 	struct page_vcpu record;
-	struct ledger now;
 
-	if (page_read_vcpu(&s->reader, c->index, &record))
-		return;
-	page_vcpu_ledger(&record, &now);
-	if (!c->join) {
-		charge_sums(s, c, &now);
-		c->complete = clockmap_to_guest(&s->clock, record.at);
-		return;
-	}
-	read_gaps(s, c);
-	c->complete = clockmap_to_guest(&s->clock, record.gaps_until);
-	/* The run in progress has not been given yet: the guest's side is complete up to its start.
-	 */
-	join_until(c->join, u64_min(c->complete, s->context->account->cpus[c->index].since));
+	if (page_read_vcpu(&s->reader, c->index, &record) ||
+	    (c->based && record.at <= c->last.at && record.start == c->last.start))
+		return false;
+	page_vcpu_ledger(&record, &c->next);
+	c->silent = 0;
+	return clockmap_to_guest(&s->clock, record.at) >= need;
 }
+
+/* All CPUs at once, so that all are known up to the same time. One that is silent for long is left
+ * out. */
+static void poll_sums(struct page_source *s, bool readable, uint64_t need)
+{
+	struct account *a = s->context->account;
+
+	for (unsigned i = 0; i < a->n_cpus; i++) {
+		struct page_cpu *c = &s->cpus[i];
+
+		c->fresh = readable && read_sums(s, c, need);
+		if (!c->fresh && c->silent < GIVE_UP_NS)
+			return;
+	}
+	for (unsigned i = 0; i < a->n_cpus; i++) {
+		struct page_cpu *c = &s->cpus[i];
+
+		charge_sums(s, c, c->fresh ? &c->next : NULL);
+		if (a->cpus[i].known)
+			s->settled = u64_max(s->settled, a->cpus[i].since);
+	}
+}
+
+/* ---- sessions ---- */
 
 /* A suspension stops our clock and may set the counter anew. */
 static bool has_slept(const struct page_source *s)
@@ -318,27 +436,51 @@ static bool has_slept(const struct page_source *s)
 	return clock_slept() > s->slept + SLEPT_NS;
 }
 
-/* Another session: a new host, or a new daemon there. What was waiting has nobody to explain it. */
-static void next_session(struct page_source *s)
+/* What is waiting has nobody to explain it. */
+static void end_cpu(struct page_source *s, struct page_cpu *c)
 {
-	for (unsigned i = 0; i < s->context->account->n_cpus; i++)
-		if (s->cpus[i].join)
-			join_until(s->cpus[i].join, s->context->account->cpus[i].since);
-	if (attach(s, NULL))
+	if (!c->told.join) {
+		charge_sums(s, c, NULL);
 		return;
-	synchronize(s);
-	for (unsigned i = 0; i < s->context->account->n_cpus; i++)
-		start_cpu(&s->cpus[i]);
+	}
+	told_nothing(&c->told, clock_mono());
+	if (!s->reader.header.ring_entries)
+		told_close(&c->told);
 }
 
-static int source_page_poll(void *source, uint64_t now)
+/* Another session: a new host, or a new daemon there. */
+static void next_session(struct page_source *s)
 {
-	struct page_source *s = source;
+	if (attach(s, NULL))
+		return;
+	for (unsigned i = 0; i < s->context->account->n_cpus; i++) {
+		end_cpu(s, &s->cpus[i]);
+		start_cpu(&s->cpus[i]);
+	}
+	synchronize(s);
+}
+
+/* A silent host is waited for while we do wait: a pause of this whole machine is none. */
+static void wait_for_host(struct page_source *s, uint64_t now)
+{
+	uint64_t waited = u64_min(u64_sub_floor(now, s->polled), POLL_NS);
+
+	s->polled = now;
+	for (unsigned i = 0; i < s->context->account->n_cpus; i++) {
+		struct page_cpu *c = &s->cpus[i];
+
+		c->silent += waited;
+		if (has_gaps(s) && c->silent >= GIVE_UP_NS)
+			told_nothing(&c->told, u64_sub_floor(now, GIVE_UP_NS));
+	}
+}
+
+static int take_word(struct page_source *s)
+{
 	struct clock_pair pair;
 	struct page_host host;
 	int err;
 
-	(void)now;
 	if (page_session_changed(&s->reader) || has_slept(s))
 		next_session(s);
 	err = look(s, &host);
@@ -346,17 +488,29 @@ static int source_page_poll(void *source, uint64_t now)
 		return err;
 	clock_read_pair(8, &pair);
 	clockmap_guest(&s->clock, &pair);
-	for (unsigned i = 0; i < s->context->account->n_cpus; i++)
-		poll_cpu(s, &s->cpus[i]);
+	if (!clockmap_ready(&s->clock) || !clockmap_same_rate(&s->clock))
+		return -EAGAIN;
+	for (unsigned i = 0; has_gaps(s) && i < s->context->account->n_cpus; i++)
+		poll_gaps(s, &s->cpus[i]);
 	return 0;
 }
 
-static bool complete(const struct page_source *s, uint64_t until)
+static int poll_until(struct page_source *s, uint64_t need)
 {
-	for (unsigned i = 0; i < s->context->account->n_cpus; i++)
-		if (s->cpus[i].complete < until)
-			return false;
-	return true;
+	int err = take_word(s);
+
+	wait_for_host(s, clock_mono());
+	if (has_gaps(s))
+		settle_gaps(s);
+	else
+		poll_sums(s, !err, need);
+	return err;
+}
+
+static int source_page_poll(void *source, uint64_t now)
+{
+	(void)now;
+	return poll_until(source, 0);
 }
 
 static int source_page_settle(void *source, uint64_t until, uint64_t patience)
@@ -366,8 +520,8 @@ static int source_page_settle(void *source, uint64_t until, uint64_t patience)
 	uint64_t begin = clock_mono();
 
 	for (;;) {
-		source_page_poll(s, begin);
-		if (complete(s, until))
+		poll_until(s, until);
+		if (s->settled >= until)
 			return 0;
 		if (s->stale || clock_mono() - begin > patience)
 			return -ETIMEDOUT;
@@ -375,10 +529,16 @@ static int source_page_settle(void *source, uint64_t until, uint64_t patience)
 	}
 }
 
+static uint64_t source_page_settled(const void *source)
+{
+	const struct page_source *s = source;
+
+	return s->settled;
+}
+
 static void source_page_report(void *source, struct source_report *ret)
 {
 	const struct page_source *s = source;
-	struct page_vcpu record;
 
 	*ret = (struct source_report){
 		.unseen_ns = s->unseen_ns,
@@ -389,8 +549,8 @@ static void source_page_report(void *source, struct source_report *ret)
 		.session = s->reader.header.session,
 	};
 	for (unsigned i = 0; i < s->context->account->n_cpus; i++) {
-		if (!page_read_vcpu(&s->reader, i, &record))
-			ret->lost_gaps += record.gaps_lost - s->cpus[i].host_lost;
+		ret->unseen_ns += s->cpus[i].told.unseen_ns;
+		ret->late_ns += s->cpus[i].told.late_ns;
 	}
 }
 
@@ -410,6 +570,7 @@ const struct source_ops source_page = {
 	.run = source_page_run,
 	.poll = source_page_poll,
 	.settle = source_page_settle,
+	.settled = source_page_settled,
 	.report = source_page_report,
 	.page = source_page_json,
 };

@@ -23,7 +23,7 @@
 
 #define MEAN_NS (10 * NS_PER_MS) /* between two samples of a CPU */
 #define AT_ONCE 64
-#define KEPT_NS NS_PER_SEC /* runs of so long stand ready to be charged */
+#define KEPT_NS NS_PER_SEC /* runs of so long wait for the samples that fell into them */
 
 /* By hypervisor, as CPUID names it; measured in docs/self.md. */
 static const struct {
@@ -100,27 +100,41 @@ static void self_run(void *source, const struct account_run *run)
 {
 	struct self *s = source;
 
-	if (run->task == s->context->account->idle)
+	if (run->task == s->context->account->idle) {
+		account_book(s->context->account, run->task, run->cpu, run->end - run->start);
 		account_release(s->context->account, run->task);
-	else
-		window_add(&s->cpus[run->cpu].runs, s->context->account, run);
+		return;
+	}
+	window_add(&s->cpus[run->cpu].runs, s->context->account, run);
 }
 
-static struct account_task *find_in(const struct window *w, pid_t tid)
+/* The runs that are kept are decided: what no sample has taken of them was true. */
+static void close_window(struct self *s, unsigned cpu)
+{
+	struct account *a = s->context->account;
+	struct window *w = &s->cpus[cpu].runs;
+
+	window_book(w, a, cpu);
+	for (size_t i = 0; i < w->n; i++)
+		account_charge(a, w->share[i].task, cpu, LEDGER_READY, w->share[i].due);
+	window_clear(w, a);
+}
+
+static struct window_share *find_in(const struct window *w, pid_t tid)
 {
 	for (size_t i = w->n; i > 0; i--)
 		if (w->share[i - 1].task->tid == tid)
-			return w->share[i - 1].task;
+			return &w->share[i - 1];
 	return NULL;
 }
 
 /* A late sample stands for one mean interval, times what the samples over- or understate. */
 static void take_sample(struct self *s, const struct sample *sample)
 {
-	struct account *a = s->context->account;
 	struct self_cpu *c = &s->cpus[sample->cpu];
 	struct lateness_estimate e;
-	struct account_task *task;
+	struct window_share *share;
+	uint64_t taken;
 
 	if (!sample->tid)
 		return;
@@ -129,10 +143,12 @@ static void take_sample(struct self *s, const struct sample *sample)
 		return;
 	c->late++;
 	c->debt += (double)MEAN_NS * e.share / e.raw;
-	task = find_in(&c->runs, sample->tid);
-	if (task)
-		c->debt -= (double)account_charge(a, task, sample->cpu, LEDGER_READY,
-						  (uint64_t)c->debt);
+	share = find_in(&c->runs, sample->tid);
+	if (!share)
+		return;
+	taken = u64_min((uint64_t)c->debt, share->ns - share->due);
+	share->due += taken;
+	c->debt -= (double)taken;
 }
 
 static int self_poll(void *source, uint64_t now)
@@ -147,19 +163,21 @@ static int self_poll(void *source, uint64_t now)
 		for (size_t i = 0; i < n; i++)
 			take_sample(s, &samples[i]);
 	} while (n == AT_ONCE);
-	for (unsigned i = 0; i < s->context->account->n_cpus; i++) {
-		struct self_cpu *c = &s->cpus[i];
-
-		if (c->runs.total > KEPT_NS)
-			window_clear(&c->runs, s->context->account);
-	}
+	for (unsigned i = 0; i < s->context->account->n_cpus; i++)
+		if (s->cpus[i].runs.total > KEPT_NS)
+			close_window(s, i);
 	return 0;
 }
 
 static int self_settle(void *source, uint64_t until, uint64_t patience)
 {
+	struct self *s = source;
+	int err = self_poll(source, until);
+
 	(void)patience;
-	return self_poll(source, until);
+	for (unsigned i = 0; i < s->context->account->n_cpus; i++)
+		close_window(s, i);
+	return err;
 }
 
 static void self_report(void *source, struct source_report *ret)

@@ -7,9 +7,9 @@
  * has been stolen at the edge, before the kernel could account for it, and is carried to the next
  * run; no more than CARRY_MAX_NS of it, the rest is nobody's. A clock that jumps back, or by more
  * than the time that has passed (a migration, a resume, a CPU that was offline), begins a new
- * epoch: the reading is taken as the new base, nothing is charged, and it is counted. A clock that
- * the kernel brings up to date at ticks only may have stood still for long and then move by as
- * much.
+ * epoch: the reading is taken as the new base, what ran since the one before is unaccounted, and it
+ * is counted. A clock that the kernel brings up to date at ticks only may have stood still for long
+ * and then move by as much.
  *
  * Where no switch carries the clock (no BPF access to it), /proc/stat's steal column is read at
  * each poll and spread over the runs since.
@@ -19,6 +19,7 @@
  */
 #include "guest/source.h"
 
+#include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "guest/window.h"
@@ -35,7 +36,9 @@ struct steal_cpu {
 	uint64_t last;	    /* ns, the steal clock's last reading */
 	uint64_t last_time; /* ns, when that was */
 	uint64_t moved;	    /* ns, when a reading last differed from the one before */
-	uint64_t carry;	    /* ns stolen and not yet charged */
+	uint64_t
+		outside; /* ns, when it was last read from outside: a switch before that is older */
+	uint64_t carry;	 /* ns stolen and not yet charged */
 	struct window runs; /* since the last reading */
 };
 
@@ -106,9 +109,10 @@ static void charge(struct steal *s, unsigned cpu, uint64_t stolen)
 {
 	struct steal_cpu *c = &s->cpus[cpu];
 	struct account *a = s->context->account;
-	uint64_t want = c->carry + stolen;
-	uint64_t charged = window_charge(&c->runs, a, cpu, LEDGER_READY, want);
+	uint64_t want = c->carry + stolen, charged;
 
+	window_book(&c->runs, a, cpu);
+	charged = window_charge(&c->runs, a, cpu, LEDGER_READY, want);
 	c->carry = u64_min(want - charged, CARRY_MAX_NS);
 	s->unseen_ns += want - charged - c->carry;
 	if (c->runs.n > 1)
@@ -116,28 +120,46 @@ static void charge(struct steal *s, unsigned cpu, uint64_t stolen)
 	window_clear(&c->runs, a);
 }
 
+/* Nobody knows what the vCPU did since the last reading: that was another clock's, or there was
+ * none. */
+static void leave_unaccounted(struct steal *s, unsigned cpu)
+{
+	struct steal_cpu *c = &s->cpus[cpu];
+	struct account *a = s->context->account;
+
+	s->epochs += c->based;
+	s->unseen_ns += c->carry;
+	c->carry = 0;
+	window_book(&c->runs, a, cpu);
+	window_charge(&c->runs, a, cpu, ACCOUNT_UNKNOWN, c->runs.total);
+	window_clear(&c->runs, a);
+}
+
 static void steal_reading(void *source, unsigned cpu, uint64_t time, uint64_t steal)
 {
 	struct steal *s = source;
 	struct steal_cpu *c = &s->cpus[cpu];
-	uint64_t stolen = steal - c->last;
-	uint64_t passed = u64_sub_floor(time, c->last_time);
-	uint64_t most = u64_sub_floor(time, s->lazy ? c->moved : c->last_time) + EPOCH_SLACK_NS;
-	bool sane = c->based && steal >= c->last && stolen <= most;
+	uint64_t stolen, passed, most;
+	bool sane;
 
-	if (c->based && !sane) {
-		s->epochs++;
-		s->unseen_ns += c->carry;
-		c->carry = 0;
+	/* Of a switch before the last reading, which has what it would tell already. */
+	if (c->based && time <= c->outside && steal < c->last)
+		steal = c->last;
+	stolen = steal - c->last;
+	passed = u64_sub_floor(time, c->last_time);
+	most = u64_sub_floor(time, s->lazy ? c->moved : c->last_time) + EPOCH_SLACK_NS;
+	sane = c->based && steal >= c->last && stolen <= most;
+	if (sane) {
+		tell_gap(s, cpu, time, passed, stolen);
+		charge(s, cpu, stolen);
+	} else {
+		leave_unaccounted(s, cpu);
 	}
 	if (!c->based || stolen)
 		c->moved = time;
 	c->based = true;
 	c->last = steal;
 	c->last_time = time;
-	if (sane)
-		tell_gap(s, cpu, time, passed, stolen);
-	charge(s, cpu, sane ? stolen : 0);
 }
 
 /* Without a clock at the switches: /proc/stat, in ticks. */
@@ -165,8 +187,10 @@ static int steal_settle(void *source, uint64_t until, uint64_t patience)
 	for (unsigned cpu = 0; s->at_switches && cpu < s->context->account->n_cpus; cpu++) {
 		uint64_t steal;
 
-		if (!switches_read_steal(s->context->switches, cpu, &steal))
-			steal_reading(s, cpu, until, steal);
+		if (switches_read_steal(s->context->switches, cpu, &steal))
+			continue;
+		steal_reading(s, cpu, until, steal);
+		s->cpus[cpu].outside = clock_mono();
 	}
 	return s->at_switches ? 0 : steal_poll(s, until);
 }

@@ -154,6 +154,11 @@ int switches_fd(const struct switches *s)
 	return ring_buffer__epoll_fd(s->ring);
 }
 
+uint64_t switches_lost(const struct switches *s)
+{
+	return s->shared->lost_switches;
+}
+
 void switches_counters(const struct switches *s, struct switches_counters *ret)
 {
 	*ret = (struct switches_counters){.lost_switches = s->shared->lost_switches,

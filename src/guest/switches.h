@@ -47,6 +47,7 @@ struct switches_counters {
 	uint64_t bpf_runs; /* while kernel.bpf_stats_enabled is on */
 	uint64_t bpf_ns;
 };
+uint64_t switches_lost(const struct switches *s); /* of the counters, the one for lost switches */
 void switches_counters(const struct switches *s, struct switches_counters *ret);
 
 #endif

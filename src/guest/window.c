@@ -43,6 +43,8 @@ int window_add(struct window *w, struct account *a, const struct account_run *ru
 		return 0;
 	}
 	if (w->n == w->room && grow(w)) {
+		account_book(a, run->task, run->cpu, ns);
+		account_charge(a, run->task, run->cpu, ACCOUNT_UNKNOWN, ns);
 		account_release(a, run->task);
 		return -ENOMEM;
 	}
@@ -64,6 +66,12 @@ static size_t longest_share(const struct window *w)
 struct account_task *window_longest(const struct window *w)
 {
 	return w->n ? w->share[longest_share(w)].task : NULL;
+}
+
+void window_book(const struct window *w, struct account *a, unsigned cpu)
+{
+	for (size_t i = 0; i < w->n; i++)
+		account_book(a, w->share[i].task, cpu, w->share[i].ns);
 }
 
 uint64_t window_charge(struct window *w, struct account *a, unsigned cpu, uint32_t state,

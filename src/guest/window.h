@@ -12,6 +12,7 @@
 struct window_share {
 	struct account_task *task; /* pinned until the window is cleared */
 	uint64_t ns;
+	uint64_t due; /* the owner's own use */
 };
 
 struct window {
@@ -20,11 +21,15 @@ struct window {
 	uint64_t total; /* ns of all shares */
 };
 
-/* Takes over the run's pin. -ENOMEM: the run is released and not in the window. */
+/* Takes over the run's pin. -ENOMEM: the run is not in the window, but booked as unaccounted. */
 int window_add(struct window *w, struct account *a, const struct account_run *run);
 
-/* Charges `ns` in `state` over all runs, exactly, the remainder to the longest; returns what could
- * be charged (less than ns only when there were not that many ns of runs). */
+/* Books all runs, once before anything is charged: what they were is known now. */
+void window_book(const struct window *w, struct account *a, unsigned cpu);
+
+/* Charges `ns` in `state`, or ACCOUNT_UNKNOWN, over all runs, exactly, the remainder to the
+ * longest; returns what could be charged (less than ns only when there were not that many ns of
+ * runs). */
 uint64_t window_charge(struct window *w, struct account *a, unsigned cpu, uint32_t state,
 		       uint64_t ns);
 

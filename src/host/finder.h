@@ -25,20 +25,20 @@ int host_vm_put(struct host_vm *vm, pid_t tid, uint32_t index);
 /* Puts the vCPUs in order and says who found them; -ENOENT when there are none. */
 int host_vm_finish(struct host_vm *vm, const char *found_by);
 
-/* Sets name and pid. */
+/* Sets name, UUID, process and its start. */
 void host_vm_start(struct host_vm *vm, pid_t pid);
 
 /* A thread's name to its vCPU: "CPU 3/KVM" is 3. -ENOENT for a name that is no vCPU's. */
 int vcpu_of_name(const char *name, uint32_t *ret_index);
 int vcpu_of_thread(pid_t pid, pid_t tid, uint32_t *ret_index);
 
-/*
- * The VM's name in a command line, whose words (`size` bytes of them) each end with NUL: QEMU's
- * -name NAME[,...] and -name guest=NAME, Firecracker's --id. -ENOENT.
- */
-int vm_name_of_words(const char *words, size_t size, char *ret, size_t ret_size);
+/* The VM's name in a command line: QEMU's -name NAME[,...] and -name guest=NAME, Firecracker's
+ * --id. -ENOENT. */
+struct words;
+int vm_name_of_words(const struct words *w, char *ret, size_t size);
 
-/* Copies what is valid UTF-8 and printable, '?' for each byte of the rest; cuts at a character. */
+/* Copies the text with '?' for each character that is not harmless (base/text.h) and for each byte
+ * that is of none; cuts at a character. */
 void printable_copy(const char *from, char *ret, size_t size);
 
 #endif

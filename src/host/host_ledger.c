@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/host_ledger.h"
 
+#include "base/options.h"
 #include "base/units.h"
 #include "host/source.h"
 
@@ -29,8 +30,14 @@ struct host_ledger {
 	struct entry entries[VMS_MAX];
 };
 
+const char *host_source_name(size_t i)
+{
+	return i < ARRAY_SIZE(sources) ? sources[i]->name : NULL;
+}
+
 static int open_source(struct host_ledger *h, const char *name, struct failure *f)
 {
+	char names[64];
 	int err = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
@@ -43,7 +50,8 @@ static int open_source(struct host_ledger *h, const char *name, struct failure *
 	}
 	if (err)
 		return err;
-	return failure_set(f, -EINVAL, "no source '%s'; there are bpf and schedstat", name);
+	options_names(host_source_name, names, sizeof(names));
+	return failure_set(f, -EINVAL, "no source '%s'; expected %s", name, names);
 }
 
 int host_ledger_open(const char *source, struct failure *f, struct host_ledger **ret)
@@ -152,6 +160,13 @@ int host_ledger_read(struct host_ledger *h, int id, uint32_t vcpu, struct ledger
 		return 0;
 	e->ended[vcpu] = true;
 	return -ESRCH;
+}
+
+bool host_ledger_ended(const struct host_ledger *h, int id, uint32_t vcpu)
+{
+	const struct entry *e = entry_of(h, id);
+
+	return e && vcpu < e->n_vcpus && e->ended[vcpu];
 }
 
 uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcpu)

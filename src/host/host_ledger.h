@@ -25,6 +25,9 @@
 
 struct host_ledger;
 
+/* The names of the sources, best first; NULL behind the last. */
+const char *host_source_name(size_t i);
+
 /* `source` is a row's name, or NULL for the best that works. -EINVAL for an unknown name; otherwise
  * what the last tried row failed with, and why in `f`. When a better row failed and another one
  * works, the result is 0 and `f` says why the better one did not. */
@@ -62,6 +65,9 @@ int host_ledger_poll(struct host_ledger *h, host_gap_fn fn, void *data);
  * consistent reading could be had within a second.
  */
 int host_ledger_read(struct host_ledger *h, int id, uint32_t vcpu, struct ledger *ret);
+
+/* Whether a reading has found the vCPU's thread to have ended. */
+bool host_ledger_ended(const struct host_ledger *h, int id, uint32_t vcpu);
 
 /* Gaps of this vCPU that were lost up to its last reading. */
 uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcpu);

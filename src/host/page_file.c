@@ -2,8 +2,9 @@
 #include "host/page_file.h"
 
 #include "base/cleanup.h"
-#include "base/proc.h"
 #include "base/units.h"
+#include "host/finder.h"
+#include "host/open_file.h"
 
 #include <desched/page.h>
 #include <errno.h>
@@ -12,14 +13,18 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
-#define COMMAND_MAX (64 * KIB)
-#define FILES_MAX   1024
+#define FILES_MAX 1024
+#define CHUNK	  (64 * KIB)
 
-/* For the handler: what is mapped, 0 where nothing is. */
+/* What is mapped; from and to are 0 where nothing is. The handler reads it, and sets `cut`. */
 static struct {
 	volatile uintptr_t from, to;
+	volatile sig_atomic_t cut;
+	bool unlocked;
+	int fd;
+	dev_t dev;
+	ino_t ino;
 } mapped[FILES_MAX];
 
 /* A file was cut short under us: memory of our own from now on, so that nobody ends us. */
@@ -35,19 +40,26 @@ static void on_bus(int number, siginfo_t *info, void *context)
 		if (at - from < size)
 			ours = mmap((void *)from, size, PROT_READ | PROT_WRITE,
 				    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (ours != MAP_FAILED)
+		if (ours != MAP_FAILED) {
+			mapped[i].cut = 1;
 			return;
+		}
 	}
 	signal(number, SIG_DFL);
 }
 
-static int remember(const struct page_file *p)
+static int remember(const struct page_file *p, const struct stat *st)
 {
 	struct sigaction a = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
 
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		if (mapped[i].from)
 			continue;
+		mapped[i].cut = 0;
+		mapped[i].unlocked = false;
+		mapped[i].fd = p->fd;
+		mapped[i].dev = st->st_dev;
+		mapped[i].ino = st->st_ino;
 		mapped[i].to = (uintptr_t)p->base + p->size;
 		mapped[i].from = (uintptr_t)p->base;
 		return sigaction(SIGBUS, &a, NULL) ? -errno : 0;
@@ -63,72 +75,74 @@ static void forget(const struct page_file *p)
 	}
 }
 
-const char *page_file_option(const char *words, size_t size)
+/* ---- judging a file ---- */
+
+/* Why a file is left alone, as numbers that no system call gives. */
+enum { NOT_EMPTY = 1000, TOO_LARGE, SHARED };
+
+/*
+ * True for the header of a page whose writer ended while it laid one out: `magic` is 0, and each of
+ * the other words is an earlier page's, this version's, or not written yet.
+ */
+static bool is_begun(const struct page_header *h)
 {
-	static const char option[] = "--page=";
-	const size_t n = sizeof(option) - 1;
-	size_t at = size ? strlen(words) + 1 : 0;
+	bool whole = h->header_size == sizeof(*h) && h->abi_major == PAGE_ABI_MAJOR;
 
-	if (at >= size || strcmp(words + at, "vm") != 0)
-		return NULL;
-	for (at += 3; at < size; at += strlen(words + at) + 1) {
-		const char *w = words + at, *next = w + strlen(w) + 1;
-
-		if (!strncmp(w, option, n))
-			return w + n;
-		if (!strncmp(w, option, n - 1) && !w[n - 1])
-			return next < words + size ? next : NULL;
-	}
-	return NULL;
+	return !h->magic && (whole || (!h->header_size && !h->abi_major)) &&
+	       (!h->host_offset || h->host_offset == sizeof(*h)) &&
+	       (!h->host_size || h->host_size == sizeof(struct page_host)) &&
+	       (!h->vcpu_size || h->vcpu_size == sizeof(struct page_vcpu)) &&
+	       (!h->gap_size || h->gap_size == sizeof(struct page_gap)) &&
+	       (whole || (!h->size && !h->session && !h->vcpus && !h->vcpu_offset));
 }
 
-/* The file that stands behind --page, as we get to it. */
-static int read_option(pid_t pid, char *ret, size_t size)
+static bool is_zero(const uint8_t *bytes, size_t n)
 {
-	_cleanup_(free_ptr) char *words = malloc(COMMAND_MAX);
-	const char *file = NULL;
-	char path[64];
-	ssize_t n;
+	return !n || (!bytes[0] && !memcmp(bytes, bytes + 1, n - 1));
+}
 
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	n = words ? file_read(path, words, COMMAND_MAX) : -ENOMEM;
-	if (n > 0)
-		file = page_file_option(words, (size_t)n);
-	if (!file)
-		return -ENOENT;
-	snprintf(ret, size, "/proc/%d/%s/%s", pid, *file == '/' ? "root" : "cwd", file);
+static int check_empty(int fd, size_t size)
+{
+	_cleanup_(free_ptr) uint8_t *bytes = malloc(CHUNK);
+
+	if (!bytes)
+		return -ENOMEM;
+	for (size_t at = 0; at < size;) {
+		ssize_t n = pread(fd, bytes, CHUNK, (off_t)at);
+
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0; /* cut short meanwhile */
+		if (!is_zero(bytes, (size_t)n))
+			return -NOT_EMPTY;
+		at += (size_t)n;
+	}
 	return 0;
 }
 
-struct search {
-	pid_t pid;
-	struct stat file;
-	int fd; /* in that process */
-};
-
-static int look_at(pid_t fd, void *data)
+static bool is_called_ours(const struct page_device *d)
 {
-	struct search *s = data;
-	struct stat st;
-	char path[64];
+	return strstr(d->file, "desched") || strstr(d->name, "desched");
+}
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", s->pid, fd);
-	if (stat(path, &st) || st.st_dev != s->file.st_dev || st.st_ino != s->file.st_ino)
+static int check_content(int fd, size_t size, const struct page_device *d)
+{
+	struct page_header h = {.magic = 0};
+
+	if (pread(fd, &h, sizeof(h), 0) != sizeof(h))
+		return -EINVAL;
+	if (h.magic == PAGE_MAGIC)
 		return 0;
-	s->fd = fd;
-	return 1;
+	if (!is_zero((const uint8_t *)&h, sizeof(h)))
+		return is_begun(&h) ? 0 : -NOT_EMPTY;
+	if (size > PAGE_EMPTY_MAX && !is_called_ours(d))
+		return -TOO_LARGE;
+	return check_empty(fd, size);
 }
 
-/* The descriptor itself: what is done with it is done with the right that its owner has. */
-static int take(pid_t pid, int fd)
-{
-	_cleanup_(close_fd) int process = (int)syscall(SYS_pidfd_open, pid, 0);
-	int got = process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, fd, 0);
-
-	return got < 0 ? -errno : got;
-}
-
-/* A lock of ours, on the second byte; the VM has one on the first. */
+/* A lock of ours, on the second byte; the VM has one on the first. It is the process's, so that one
+ * that is taken along with a descriptor is no trouble. */
 static int lock(int fd)
 {
 	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1};
@@ -136,65 +150,159 @@ static int lock(int fd)
 	return fcntl(fd, F_SETLK, &l) ? (errno == EAGAIN || errno == EACCES ? -EBUSY : -errno) : 0;
 }
 
-static int check(const struct search *s, const struct page_file *p, size_t need)
+/* Closing any descriptor of a file gives up the process's lock on it, also when another VM's page
+ * is that file: it is taken again at once, and somebody else who was faster has the page. */
+static bool is_others(const struct stat *st, int *fd)
 {
-	uint64_t magic = 0;
-	struct stat st;
-
-	if (fstat(p->fd, &st) || st.st_dev != s->file.st_dev || st.st_ino != s->file.st_ino)
-		return -ESTALE;
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < need ||
-	    pread(p->fd, &magic, sizeof(magic), 0) != sizeof(magic) ||
-	    (magic && magic != PAGE_MAGIC))
-		return -EINVAL;
-	return lock(p->fd);
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		if (!mapped[i].from || mapped[i].dev != st->st_dev || mapped[i].ino != st->st_ino)
+			continue;
+		close(*fd);
+		*fd = -1;
+		mapped[i].unlocked = lock(mapped[i].fd);
+		return true;
+	}
+	return false;
 }
 
-static int map(const struct search *s, size_t need, struct page_file *p)
+/* ---- mapping it ---- */
+
+static int map(struct page_file *p, const struct stat *st)
 {
 	int err;
 
-	p->fd = take(s->pid, s->fd);
-	if (p->fd < 0)
-		return p->fd;
-	err = check(s, p, need);
-	if (!err) {
-		p->size = need;
-		p->base = mmap(NULL, need, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
-		err = p->base == MAP_FAILED ? (errno == EACCES ? -EBADF : -errno) : remember(p);
-	}
-	if (err) {
-		if (p->base && p->base != MAP_FAILED)
-			munmap(p->base, p->size);
-		close_fd(&p->fd);
-	}
+	p->base = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
+	if (p->base == MAP_FAILED)
+		return -errno;
+	err = remember(p, st);
+	if (err)
+		munmap(p->base, p->size);
 	return err;
 }
 
-int page_file_open(const struct host_vm *vm, size_t need, struct failure *f, struct page_file *ret)
+static int judge_and_map(const struct page_device *d, size_t need, size_t want, struct page_file *p)
 {
-	struct search s = {.pid = vm->pid, .fd = -1};
-	struct page_file p = {.fd = -1};
-	char path[4200];
-	int err = read_option(vm->pid, path, sizeof(path));
+	struct stat st;
+	int err;
 
+	if (fstat(p->fd, &st))
+		return -errno;
+	if (is_others(&st, &p->fd))
+		return -SHARED;
+	if ((uint64_t)st.st_size < need)
+		return -EINVAL;
+	err = check_content(p->fd, (size_t)st.st_size, d);
+	if (!err)
+		err = lock(p->fd);
 	if (err)
 		return err;
-	err = stat(path, &s.file) ? -errno : 0;
-	if (!err) {
-		snprintf(path, sizeof(path), "/proc/%d/fd", vm->pid);
-		proc_each_id(path, look_at, &s);
-		err = s.fd < 0 ? -EBADF : map(&s, need, &p);
+	for (p->size = want; p->size > (size_t)st.st_size;)
+		p->size /= 2;
+	return map(p, &st);
+}
+
+static int open_device(pid_t pid, const struct page_device *d, size_t need, size_t want,
+		       struct page_file *ret)
+{
+	struct page_file p = {.fd = -1};
+	int err = open_file_take(pid, d->file, &p.fd);
+
+	if (!err)
+		err = judge_and_map(d, need, want, &p);
+	if (err)
+		close_fd(&p.fd);
+	else
+		*ret = p;
+	return err;
+}
+
+/* ---- the VM's files ---- */
+
+static void explain(int err, size_t need, char *ret, size_t size)
+{
+	static const struct {
+		int err;
+		const char *why;
+	} rows[] = {
+		{-ENOENT, "its process has no such file open"},
+		{-ENOTUNIQ, "its process has several files of that name open"},
+		{-EMEDIUMTYPE, "it is on a file system that may wait for others; use /dev/shm"},
+		{-EBADF, "its process may not write it, and it is not its user's"},
+		{-EBUSY, "another process publishes there"},
+		{-ESTALE, "its process has replaced it"},
+		{-NOT_EMPTY, "it holds something else than a page"},
+		{-SHARED, "another VM has it, too"},
+	};
+
+	snprintf(ret, size, "%s", err > -1000 ? strerror(-err) : "");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].err == err)
+			snprintf(ret, size, "%s", rows[i].why);
 	}
 	if (err == -EINVAL)
-		return failure_set(f, err, "VM %s: its page is none, or smaller than %zu bytes",
-				   vm->name, need);
-	if (err == -EBUSY)
-		return failure_set(f, err, "VM %s: another process publishes its page", vm->name);
+		snprintf(ret, size, "it is no file of at least %zu bytes", need);
+	if (err == -TOO_LARGE)
+		snprintf(ret, size,
+			 "it is empty, but of more than %llu MiB; if it is for a page, call it or "
+			 "its device desched",
+			 PAGE_EMPTY_MAX / MIB);
+}
+
+static bool try_device(pid_t pid, const struct page_device *d, size_t need, size_t want,
+		       struct page_choice *c, struct page_file *ret)
+{
+	struct page_verdict *v = &c->verdicts[c->n++];
+	int err;
+
+	strcpy(v->device, d->name);
+	printable_copy(d->file, v->file, sizeof(v->file));
+	snprintf(v->why, sizeof(v->why), "%s", d->why);
+	if (v->why[0])
+		return false;
+	err = open_device(pid, d, need, want, ret);
 	if (err)
-		return failure_errno(f, err, "VM %s: its page", vm->name);
-	*ret = p;
-	return 0;
+		explain(err, need, v->why, sizeof(v->why));
+	c->again |= err == -EBUSY;
+	return !err;
+}
+
+static const char left_over[] = "the VM has a page already";
+
+int page_file_open(const struct host_vm *vm, size_t need, size_t want,
+		   struct page_choice *ret_choice, struct page_file *ret)
+{
+	_cleanup_(words_done) struct words words = {.text = NULL};
+	_cleanup_(free_ptr) struct page_device *devices = NULL;
+	int n = words_read(vm->pid, &words);
+	struct page_choice c = {.n = 0};
+	bool taken = false;
+
+	if (!n)
+		n = page_devices(&words, &devices, &c.more);
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n; i++) {
+		if (taken && !devices[i].why[0])
+			strcpy(devices[i].why, left_over);
+		taken |= try_device(vm->pid, &devices[i], need, want, &c, ret);
+	}
+	*ret_choice = c;
+	return taken ? 0 : -ENOENT;
+}
+
+const char *page_file_lost(const struct page_file *p)
+{
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		if (mapped[i].from != (uintptr_t)p->base)
+			continue;
+		if (mapped[i].cut)
+			return "it was cut short";
+		if (mapped[i].unlocked)
+			return "another process publishes there";
+	}
+	if (*(const volatile uint64_t *)p->base != PAGE_MAGIC)
+		return "something else was written over it";
+	return NULL;
 }
 
 void page_file_close(struct page_file *p)
@@ -203,6 +311,6 @@ void page_file_close(struct page_file *p)
 		return;
 	forget(p);
 	munmap(p->base, p->size);
-	close_fd(&p->fd);
+	close(p->fd);
 	p->base = NULL;
 }

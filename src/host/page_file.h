@@ -1,34 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The page that a VM has brought itself: the file of `desched vm --page FILE`. It is taken from the
- * process that has it open, as a descriptor, so that no name is looked up on anybody's behalf: what
- * a process cannot write itself is not written for it either.
+ * The page that a VM has brought itself: a file that is shared memory of its guest (page_device.h).
+ * It is taken from the process that has it open, as a descriptor (open_file.h), so that what a
+ * process could not write itself is not written for it either, and a file that was renamed or
+ * replaced since is not mistaken for it.
+ *
+ * Such a device may be somebody else's: it is written only if it holds a page, or nothing but zeros
+ * and no more of them than a page may have; and only as long as the page is still there.
  */
 #ifndef HOST_PAGE_FILE_H
 #define HOST_PAGE_FILE_H
 
+#include "host/page_device.h"
 #include "host/vm.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* Empty memory of more than that is not taken for a page's, unless it is called desched. */
+#define PAGE_EMPTY_MAX (16ull * 1024 * 1024)
 
 struct page_file {
 	int fd;
 	void *base;
-	size_t size;
+	size_t size; /* mapped: as much as is wanted, or the most that is there: a power of two */
+};
+
+/* What became of each file that might have been the page. */
+struct page_verdict {
+	char device[64];
+	char file[128]; /* printable, cut; may be empty */
+	char why[160];	/* why it was left alone; empty for the one that is written */
+};
+
+struct page_choice {
+	struct page_verdict verdicts[PAGE_DEVICES_MAX];
+	unsigned n;
+	unsigned more; /* devices that were not looked at */
+	bool again;    /* another look may find otherwise: one is in use by another publisher */
 };
 
 /*
- * -ENOENT for a VM without one; otherwise why it cannot be had, in `f`: -EACCES, -EBADF when the VM
- * may not write it, -EINVAL for what is no page or smaller than `need` bytes, -EBUSY when another
- * process publishes there. A file that is cut short later does no harm: what is written to it from
- * then on is lost.
+ * Takes the first file that may be written and has `need` bytes; maps up to `want` of them. -ENOENT
+ * where there is none; *ret_choice says why in any case but -ENOMEM, -ESRCH and -EACCES. A file
+ * that is cut short later does no harm: what is written to it from then on is lost, and
+ * page_file_lost() says so.
  */
-int page_file_open(const struct host_vm *vm, size_t need, struct failure *f, struct page_file *ret);
-void page_file_close(struct page_file *p);
+int page_file_open(const struct host_vm *vm, size_t need, size_t want,
+		   struct page_choice *ret_choice, struct page_file *ret);
+void page_file_close(struct page_file *p); /* all zero accepted */
 
-/* For page_file_open() and tests: what stands behind --page in `size` bytes of a command line,
- * whose words end with NUL, and which ends with one more; NULL if that is no `desched vm` with a
- * page. */
-const char *page_file_option(const char *words, size_t size);
+/* The file was cut short, or something else was written over the page: it is no more to be
+ * written. NULL as long as all is well. */
+const char *page_file_lost(const struct page_file *p);
 
 #endif

@@ -17,6 +17,9 @@
 
 #define PAGES_MAX 1024
 
+/* A ring of fewer gaps would be overrun between two looks of a guest that is away for long. */
+#define RING_MIN 256
+
 struct published_vcpu {
 	uint32_t index; /* block in the page */
 	bool fresh;	/* `ledger` was read in this tick */
@@ -27,6 +30,7 @@ struct published_vcpu {
 struct published {
 	struct page_writer writer;
 	struct page_file file; /* all zero: the memory is the caller's */
+	const char *lost;      /* why it is no more written */
 	struct page_host host;
 	uint32_t n_vcpus;
 	struct published_vcpu vcpus[];
@@ -56,8 +60,10 @@ struct publisher *publisher_free(struct publisher *p)
 {
 	if (!p)
 		return NULL;
-	for (int id = 0; id < PAGES_MAX; id++)
-		publisher_remove(p, id);
+	for (int id = 0; id < PAGES_MAX; id++) {
+		if (p->pages[id])
+			publisher_remove(p, id);
+	}
 	free(p);
 	return NULL;
 }
@@ -97,6 +103,9 @@ static int lay_out(const struct publisher *p, struct published *page, const stru
 	uint32_t ring = host_ledger_has_gaps(p->ledger) ? PAGE_RING_USUAL : 0;
 	uint64_t session = 0;
 
+	while (ring > RING_MIN && page_size_for(blocks_of(vm), ring) > size)
+		ring /= 2;
+
 	while (!session) {
 		if (getrandom(&session, sizeof(session), 0) < 0)
 			return -errno;
@@ -104,44 +113,81 @@ static int lay_out(const struct publisher *p, struct published *page, const stru
 	return page_writer_init(&page->writer, base, size, blocks_of(vm), ring, session);
 }
 
-int publisher_add(struct publisher *p, const struct host_vm *vm, void *base, size_t size,
-		  struct failure *f, int *ret_id)
+static int add_page(struct publisher *p, const struct host_vm *vm, int id, void *base, size_t size,
+		    struct failure *f)
 {
 	struct published *page = new_page(vm);
-	int err, id;
+	int err = page ? lay_out(p, page, vm, base, size) : -ENOMEM;
 
-	if (!page)
-		return failure_errno(f, -ENOMEM, "page of VM %s", vm->name);
-	err = host_ledger_add(p->ledger, vm, f, &id);
 	if (err) {
-		free(page);
-		return err;
-	}
-	err = id < PAGES_MAX ? lay_out(p, page, vm, base, size) : -ENOSPC;
-	if (err) {
-		host_ledger_remove(p->ledger, id);
 		free(page);
 		return failure_errno(f, err, "page of VM %s: %zu bytes, %zu are needed", vm->name,
-				     size, publisher_page_size(vm));
+				     size, page_size_for(blocks_of(vm), RING_MIN));
 	}
 	p->pages[id] = page;
-	*ret_id = id;
 	return 0;
 }
 
-int publisher_adopt(struct publisher *p, const struct host_vm *vm, struct failure *f, int *ret_id)
+static int add_ledger(struct publisher *p, const struct host_vm *vm, struct failure *f, int *ret_id)
 {
-	struct page_file file;
-	int err = page_file_open(vm, publisher_page_size(vm), f, &file);
+	int id, err = host_ledger_add(p->ledger, vm, f, &id);
+
+	if (!err && id >= PAGES_MAX) {
+		host_ledger_remove(p->ledger, id);
+		err = failure_errno(f, -ENOSPC, "VM %s", vm->name);
+	}
+	if (!err)
+		*ret_id = id;
+	return err;
+}
+
+int publisher_add(struct publisher *p, const struct host_vm *vm, void *base, size_t size,
+		  struct failure *f, int *ret_id)
+{
+	int id, err = add_ledger(p, vm, f, &id);
 
 	if (err)
-		return host_ledger_add(p->ledger, vm, f, ret_id);
-	err = publisher_add(p, vm, file.base, file.size, f, ret_id);
+		return err;
+	err = add_page(p, vm, id, base, size, f);
+	if (err)
+		host_ledger_remove(p->ledger, id);
+	else
+		*ret_id = id;
+	return err;
+}
+
+int publisher_adopt_page(struct publisher *p, const struct host_vm *vm, int id,
+			 struct page_choice *ret_choice)
+{
+	struct page_file file;
+	int err = page_file_open(vm, page_size_for(blocks_of(vm), RING_MIN),
+				 publisher_page_size(vm), ret_choice, &file);
+
+	if (err)
+		return err;
+	err = add_page(p, vm, id, file.base, file.size, NULL);
 	if (err)
 		page_file_close(&file);
 	else
-		p->pages[*ret_id]->file = file;
+		p->pages[id]->file = file;
 	return err;
+}
+
+int publisher_adopt(struct publisher *p, const struct host_vm *vm, struct failure *f,
+		    struct page_choice *ret_choice, int *ret_id)
+{
+	int err = add_ledger(p, vm, f, ret_id);
+
+	if (err)
+		return err;
+	*ret_choice = (struct page_choice){.n = 0};
+	publisher_adopt_page(p, vm, *ret_id, ret_choice);
+	return 0;
+}
+
+const char *publisher_page_lost(const struct publisher *p, int id)
+{
+	return id >= 0 && id < PAGES_MAX && p->pages[id] ? p->pages[id]->lost : NULL;
 }
 
 uint64_t publisher_interval(const struct publisher *p)
@@ -168,9 +214,9 @@ void publisher_remove(struct publisher *p, int id)
 {
 	struct published *page = page_of(p, id);
 
+	host_ledger_remove(p->ledger, id);
 	if (!page)
 		return;
-	host_ledger_remove(p->ledger, id);
 	page_writer_done(&page->writer);
 	page_file_close(&page->file);
 	free(page);
@@ -211,7 +257,7 @@ static void put_gap(int id, const struct gap *gap, void *data)
 
 	if (p->on_gap)
 		p->on_gap(id, gap, p->gap_data);
-	if (page && gap->vcpu < page->n_vcpus)
+	if (page && !page->lost && gap->vcpu < page->n_vcpus)
 		page_write_gap(&page->writer, page->vcpus[gap->vcpu].index, gap);
 }
 
@@ -245,6 +291,13 @@ static void write_host(struct publisher *p, int id)
 	page_write_host(&page->writer, &page->host);
 }
 
+/* A file of the VM's is written only as long as the page is still there. */
+static void check_file(struct published *page)
+{
+	if (page && page->file.base && !page->lost)
+		page->lost = page_file_lost(&page->file);
+}
+
 int publisher_tick(struct publisher *p)
 {
 	bool all_gaps;
@@ -254,11 +307,12 @@ int publisher_tick(struct publisher *p)
 		int e = p->pages[id] ? read_page(p, id) : 0;
 
 		err = err ? err : e;
+		check_file(p->pages[id]);
 	}
 	polled = host_ledger_poll(p->ledger, put_gap, p);
 	all_gaps = !polled && host_ledger_has_gaps(p->ledger);
 	for (int id = 0; id < PAGES_MAX; id++) {
-		if (!p->pages[id])
+		if (!p->pages[id] || p->pages[id]->lost)
 			continue;
 		for (uint32_t i = 0; i < p->pages[id]->n_vcpus; i++)
 			write_vcpu(p, id, i, all_gaps);

@@ -7,6 +7,7 @@
 #define HOST_PUBLISH_H
 
 #include "host/host_ledger.h"
+#include "host/page_file.h"
 
 #include <desched/page.h>
 #include <stddef.h>
@@ -27,11 +28,22 @@ size_t publisher_page_size(const struct host_vm *vm);
  * its id in the ledger too. A vCPU's block in the page is the one of its index. */
 int publisher_add(struct publisher *p, const struct host_vm *vm, void *base, size_t size,
 		  struct failure *f, int *ret_id);
-void publisher_remove(struct publisher *p, int id);
+void publisher_remove(struct publisher *p, int id); /* with its ledger; its page stays as it is */
 
-/* Adds the VM with the page that it has brought (page_file.h). One without is added to the ledger
- * alone; so is one whose page cannot be had, and `f` says why. */
-int publisher_adopt(struct publisher *p, const struct host_vm *vm, struct failure *f, int *ret_id);
+/*
+ * Adds the VM, with the page that it has brought if it has one that may be written (page_file.h);
+ * *ret_choice says which, or why not. A smaller one than usual gets smaller rings. Errors are those
+ * of host_ledger_add(): no page is none.
+ */
+int publisher_adopt(struct publisher *p, const struct host_vm *vm, struct failure *f,
+		    struct page_choice *ret_choice, int *ret_id);
+
+/* Looks again for the page of a VM that was added without one. 0 or -ENOENT, and *ret_choice. */
+int publisher_adopt_page(struct publisher *p, const struct host_vm *vm, int id,
+			 struct page_choice *ret_choice);
+
+/* Why the page that a VM brought is no more written, NULL while it is; also NULL without one. */
+const char *publisher_page_lost(const struct publisher *p, int id);
 
 /* How often publisher_tick() is to be called: PUBLISH_INTERVAL_NS, seldom where no page is. */
 uint64_t publisher_interval(const struct publisher *p);

@@ -3,8 +3,10 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "host/finder.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -112,7 +114,7 @@ static int take_some(struct qmp *q)
 
 static int read_object(struct qmp *q, uint64_t deadline, json_t **ret)
 {
-	json_t *j;
+	json_t *j = NULL;
 	int done = 0;
 
 	while (!done) {
@@ -124,7 +126,7 @@ static int read_object(struct qmp *q, uint64_t deadline, json_t **ret)
 		if (done < 0)
 			return done;
 	}
-	j = json_loadb(q->line, q->used, JSON_REJECT_DUPLICATES, NULL);
+	wire_load(q->line, q->used, &j);
 	q->used = 0;
 	if (!json_is_object(j)) {
 		json_decref(j);
@@ -160,7 +162,7 @@ static int send_command(struct qmp *q, const char *name, json_t *arguments, uint
 {
 	_cleanup_(drop_json) json_t *j = json_pack("{s:s, s:I, s:O*}", "execute", name, "id",
 						   (json_int_t)q->next_id, "arguments", arguments);
-	_cleanup_(free_ptr) char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	_cleanup_(free_ptr) char *text = j ? json_out_text(j, JSON_COMPACT) : NULL;
 
 	return text ? send_all(q, text, strlen(text), deadline) : -ENOMEM;
 }

@@ -4,9 +4,11 @@
  * arrays; the kernel writes them. A reading takes the time first and the slot afterwards: as long
  * as the slot's `seq` is even and stays the same, its state held at least up to that time (vcpu.h).
  *
- * Slots are used again only after a grace period (membarrier), when no program that looked its slot
- * up before is still running.
+ * What a VM leaves behind is used again only after a grace period (membarrier), when no program
+ * that looked it up before is still running. That may take a while: it is waited for when nothing
+ * else is free, for all that was left by then.
  */
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/units.h"
 #include "host/source.h"
@@ -32,7 +34,8 @@
 #define SLEEP_NS NS_PER_MS
 
 struct owner {
-	struct bpf_vm *vm; /* NULL: the slot is free */
+	struct bpf_vm *vm; /* NULL: nobody's */
+	bool left;	   /* it was somebody's since the last grace period */
 	uint32_t vcpu;
 	uint64_t wanted; /* gaps that the last reading knew of */
 	uint64_t taken;	 /* gaps that came out of the ring buffer */
@@ -43,7 +46,7 @@ struct owner {
 
 struct bpf_vm {
 	int id;
-	pid_t pid;
+	uint32_t tgid;	  /* of its process, as the kernel counts */
 	uint32_t process; /* index, or NO_PROCESS before it was entered */
 	uint32_t n_slots;
 	uint32_t slots[]; /* index by vCPU */
@@ -53,10 +56,11 @@ struct bpf_source {
 	struct vcpu_programs p;
 	struct ring_buffer *ring;
 	struct owner owners[VCPU_SLOTS];
-	uint32_t n_owners;	      /* no slot from here on was ever used */
-	uint64_t gaps;		      /* handed out */
-	uint64_t lost, exits, missed; /* of VMs that were removed */
-	host_gap_fn fn;		      /* during a poll */
+	bool process_left[VCPU_PROCESSES]; /* as owner.left */
+	uint32_t n_owners;		   /* no slot from here on was ever used */
+	uint64_t gaps;			   /* handed out */
+	uint64_t lost, exits, missed;	   /* of VMs that were removed */
+	host_gap_fn fn;			   /* during a poll */
 	void *data;
 };
 
@@ -148,17 +152,46 @@ static void leave(int map, uint32_t key)
 	bpf_map_delete_elem(map, &key);
 }
 
-static int enter_process(struct bpf_source *s, struct bpf_vm *v)
+/* All that was left is free. */
+static void reclaim(struct bpf_source *s)
+{
+	grace_period();
+	memset(s->process_left, 0, sizeof(s->process_left));
+	for (uint32_t i = 0; i < s->n_owners; i++)
+		s->owners[i].left = false;
+}
+
+static uint32_t free_process(const struct bpf_source *s)
 {
 	uint32_t i = 0;
+
+	while (i < VCPU_PROCESSES && (s->p.processes[i].tgid || s->process_left[i]))
+		i++;
+	return i;
+}
+
+static uint32_t free_slot(const struct bpf_source *s)
+{
+	uint32_t i = 0;
+
+	while (i < s->n_owners && (s->owners[i].vm || s->owners[i].left))
+		i++;
+	return i;
+}
+
+static int enter_process(struct bpf_source *s, struct bpf_vm *v)
+{
+	uint32_t i = free_process(s);
 	int err;
 
-	while (i < VCPU_PROCESSES && s->p.processes[i].tgid)
-		i++;
+	if (i == VCPU_PROCESSES) {
+		reclaim(s);
+		i = free_process(s);
+	}
 	if (i == VCPU_PROCESSES)
 		return -ENOSPC;
-	s->p.processes[i] = (struct vcpu_process){.tgid = (uint32_t)v->pid, .added = clock_mono()};
-	err = enter(s->p.processes_of, (uint32_t)v->pid, i);
+	s->p.processes[i] = (struct vcpu_process){.tgid = v->tgid, .added = clock_mono()};
+	err = enter(s->p.processes_of, v->tgid, i);
 	if (err)
 		s->p.processes[i].tgid = 0;
 	else
@@ -166,18 +199,20 @@ static int enter_process(struct bpf_source *s, struct bpf_vm *v)
 	return err;
 }
 
-static int enter_thread(struct bpf_source *s, struct bpf_vm *v, pid_t tid, uint64_t now)
+static int enter_thread(struct bpf_source *s, struct bpf_vm *v, uint32_t tid, uint64_t now)
 {
-	uint32_t i = 0;
+	uint32_t i = free_slot(s);
 	int err;
 
-	while (i < s->n_owners && s->owners[i].vm)
-		i++;
+	if (i == VCPU_SLOTS) {
+		reclaim(s);
+		i = free_slot(s);
+	}
 	if (i == VCPU_SLOTS)
 		return -ENOSPC;
 	s->p.slots[i] = (struct vcpu_slot){
-		.tid = (uint32_t)tid, .start = now, .at = now, .state = VCPU_UNKNOWN};
-	err = enter(s->p.slots_of, (uint32_t)tid, i);
+		.tid = tid, .start = now, .at = now, .state = VCPU_UNKNOWN};
+	err = enter(s->p.slots_of, tid, i);
 	if (err) {
 		s->p.slots[i].tid = 0;
 		return err;
@@ -198,18 +233,48 @@ static int check_known(const struct bpf_source *s, const struct bpf_vm *v)
 	return 0;
 }
 
+/* What the kernel calls a thread that /proc calls `here`, and its process. */
+static int translate(const struct vcpu_thread *threads, size_t n, pid_t here,
+		     struct vcpu_thread *ret)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (threads[i].here != (uint32_t)here)
+			continue;
+		*ret = threads[i];
+		return 0;
+	}
+	*ret = (struct vcpu_thread){.tid = (uint32_t)here};
+	return threads ? -ESRCH : 0; /* without a list it is the same */
+}
+
+static int enter_threads(struct bpf_source *s, struct bpf_vm *v, const struct host_vm *vm)
+{
+	_cleanup_(free_ptr) struct vcpu_thread *threads = NULL;
+	uint64_t now = clock_mono();
+	struct vcpu_thread t = {0};
+	size_t n = 0;
+	int err = vcpu_programs_translate(&s->p, &threads, &n);
+
+	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++) {
+		err = translate(threads, n, vm->vcpus[i].tid, &t);
+		if (!err)
+			err = enter_thread(s, v, t.tid, now);
+	}
+	if (!err)
+		err = translate(threads, n, vm->pid, &t);
+	v->tgid = t.tid;
+	return err;
+}
+
 /* The process comes last: the programs look it up first, so all its threads count from one instant.
  */
 static int enter_all(struct bpf_source *s, struct bpf_vm *v, const struct host_vm *vm)
 {
-	uint64_t now = clock_mono();
-	int err = 0;
+	int err = enter_threads(s, v, vm);
 
-	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++)
-		err = enter_thread(s, v, vm->vcpus[i].tid, now);
 	if (!err)
 		err = enter_process(s, v);
-	__atomic_add_fetch(s->p.epoch, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&s->p.globals->epoch, 1, __ATOMIC_SEQ_CST);
 	if (!err)
 		err = vcpu_programs_resolve(&s->p);
 	return err ? err : check_known(s, v);
@@ -223,18 +288,19 @@ static void source_remove(void *state, void *vm)
 	for (uint32_t i = 0; i < v->n_slots; i++)
 		leave(s->p.slots_of, s->p.slots[v->slots[i]].tid);
 	if (v->process != NO_PROCESS)
-		leave(s->p.processes_of, (uint32_t)v->pid);
+		leave(s->p.processes_of, v->tgid);
 	for (uint32_t i = 0; i < v->n_slots; i++)
 		s->p.slots[v->slots[i]].tid = 0;
-	grace_period();
 	for (uint32_t i = 0; i < v->n_slots; i++) {
 		s->lost += s->p.slots[v->slots[i]].gaps_lost;
 		s->exits += s->p.slots[v->slots[i]].exits;
 		s->missed += s->p.slots[v->slots[i]].missed;
-		s->owners[v->slots[i]] = (struct owner){.vm = NULL};
+		s->owners[v->slots[i]] = (struct owner){.left = true};
 	}
-	if (v->process != NO_PROCESS)
+	if (v->process != NO_PROCESS) {
 		s->p.processes[v->process].tgid = 0;
+		s->process_left[v->process] = true;
+	}
 	free(v);
 }
 
@@ -258,7 +324,6 @@ static int source_add(void *state, int id, const struct host_vm *vm, struct fail
 	if (!v)
 		return failure_errno(f, -ENOMEM, "VM %s", vm->name);
 	v->id = id;
-	v->pid = vm->pid;
 	v->process = NO_PROCESS;
 	err = enter_all(s, v, vm);
 	if (err) {

@@ -4,7 +4,10 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -12,8 +15,8 @@
 
 extern const struct bpf_image bpf_image_vcpu;
 
-/* Attached one by one: by the iterator's link, and where the kernel has KVM. */
-static const char *const not_at_once[] = {"on_kvm_exit", "resolve"};
+/* Attached one by one: by an iterator's link, and where the kernel has KVM. */
+static const char *const not_at_once[] = {"on_kvm_exit", "resolve", "translate"};
 
 static int prepare(struct bpf_object *object, void *data, struct failure *f)
 {
@@ -68,47 +71,97 @@ static int map_all(struct vcpu_programs *p)
 	return p->slots_of < 0 || p->processes_of < 0 || p->gaps < 0 ? -ENOENT : 0;
 }
 
+static struct bpf_link *attach_one(const struct vcpu_programs *p, const char *name)
+{
+	return bpf_program__attach(bpf_object__find_program_by_name(p->object, name));
+}
+
 static int attach(struct vcpu_programs *p, struct failure *f)
 {
 	int err = bpf_links_attach(p->object, f, &p->links);
 
 	if (err)
 		return err;
-	p->resolve = bpf_program__attach(bpf_object__find_program_by_name(p->object, "resolve"));
-	if (!p->resolve)
-		return failure_errno(f, -errno, "BPF program vcpu: its iterator");
+	p->resolve = attach_one(p, "resolve");
+	p->translate = attach_one(p, "translate");
+	if (!p->resolve || !p->translate)
+		return failure_errno(f, -errno, "BPF program vcpu: its iterators");
 	/* Where the kernel has no KVM there is nothing to attach to, and that is fine. */
-	p->exits = bpf_program__attach(bpf_object__find_program_by_name(p->object, "on_kvm_exit"));
+	p->exits = attach_one(p, "on_kvm_exit");
+	return 0;
+}
+
+/* Whether /proc counts as this process does: it may have been mounted in another PID namespace. */
+static bool is_our_proc(void)
+{
+	char text[32];
+	ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return strtol(text, NULL, 10) == getpid();
+}
+
+/* A record that the iterator has written, or 0 at the end. */
+static int read_thread(int fd, struct vcpu_thread *ret)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, ret, sizeof(*ret));
+	while (n < 0 && errno == EAGAIN);
+	return n < 0 ? -errno : n == sizeof(*ret);
+}
+
+static int find_level(struct vcpu_programs *p, struct failure *f)
+{
+	_cleanup_(close_fd) int fd = bpf_iter_create(bpf_link__fd(p->translate));
+	struct vcpu_thread t;
+	struct stat st;
+	int n = fd < 0 ? -errno : read_thread(fd, &t);
+
+	if (n <= 0 || stat("/proc/self/ns/pid", &st))
+		return failure_errno(f, n < 0 ? n : -ENOENT,
+				     "BPF program vcpu: the ids of threads here");
+	if (!is_our_proc())
+		return failure_set(f, -EXDEV,
+				   "/proc shows another PID namespace than this process is in, "
+				   "whose threads BPF cannot tell; mount one of its own there");
+	p->globals->inode = (uint32_t)st.st_ino;
+	p->globals->level = t.level;
 	return 0;
 }
 
 int vcpu_programs_open(struct vcpu_programs *p, struct failure *f)
 {
 	int err = bpf_image_load(&bpf_image_vcpu, prepare, p, f, &p->object);
-	void *epoch;
+	void *globals;
 
 	if (err)
 		return err;
 	err = map_all(p);
 	if (err)
 		return failure_errno(f, err, "BPF program vcpu: its maps");
-	err = bpf_image_globals(p->object, sizeof(*p->epoch), f, &epoch, &p->epoch_bytes);
+	err = bpf_image_globals(p->object, sizeof(*p->globals), f, &globals, &p->globals_bytes);
 	if (err)
 		return err;
-	p->epoch = epoch;
-	return attach(p, f);
+	p->globals = globals;
+	err = attach(p, f);
+	if (!err)
+		err = find_level(p, f);
+	return err;
 }
 
 void vcpu_programs_close(struct vcpu_programs *p)
 {
 	bpf_link__destroy(p->exits);
 	bpf_link__destroy(p->resolve);
+	bpf_link__destroy(p->translate);
 	bpf_links_destroy(&p->links);
 	unmap(p->slots, VCPU_SLOTS, sizeof(*p->slots));
 	unmap(p->processes, VCPU_PROCESSES, sizeof(*p->processes));
 	unmap(p->cpus, p->n_cpus, sizeof(*p->cpus));
-	if (p->epoch)
-		munmap(p->epoch, p->epoch_bytes);
+	if (p->globals)
+		munmap(p->globals, p->globals_bytes);
 	bpf_object__close(p->object);
 }
 
@@ -124,4 +177,38 @@ int vcpu_programs_resolve(const struct vcpu_programs *p)
 		n = read(fd, &none, sizeof(none)); /* the program writes nothing */
 	while (n > 0 || (n < 0 && errno == EAGAIN));
 	return n < 0 ? -errno : 0;
+}
+
+int vcpu_programs_translate(const struct vcpu_programs *p, struct vcpu_thread **ret, size_t *ret_n)
+{
+	_cleanup_(close_fd) int fd = -1;
+	_cleanup_(free_ptr) struct vcpu_thread *threads = NULL;
+	size_t n = 0, room = 0;
+	int more = 1;
+
+	if (p->globals->level)
+		fd = bpf_iter_create(bpf_link__fd(p->translate));
+	else
+		more = 0;
+	if (more && fd < 0)
+		return -errno;
+	while (more > 0) {
+		if (n == room) {
+			struct vcpu_thread *t;
+
+			room = room ? room * 2 : 256;
+			t = realloc(threads, room * sizeof(*threads));
+			if (!t)
+				return -ENOMEM;
+			threads = t;
+		}
+		more = read_thread(fd, &threads[n]);
+		n += more > 0;
+	}
+	if (more < 0)
+		return more;
+	*ret = threads;
+	*ret_n = n;
+	threads = NULL;
+	return 0;
 }

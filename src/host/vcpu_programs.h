@@ -14,15 +14,16 @@ struct vcpu_programs {
 	struct bpf_object *object;
 	struct bpf_links links;
 	struct bpf_link *exits;		/* NULL: a kernel without KVM */
-	struct bpf_link *resolve;	/* the iterator */
+	struct bpf_link *resolve;	/* an iterator */
+	struct bpf_link *translate;	/* another one */
 	int slots_of, processes_of;	/* descriptors of the hashes */
 	int gaps;			/* and of the ring buffer */
 	struct vcpu_slot *slots;	/* [VCPU_SLOTS], mapped */
 	struct vcpu_process *processes; /* [VCPU_PROCESSES], mapped */
 	struct vcpu_cpu *cpus;		/* [n_cpus], mapped */
 	uint32_t n_cpus;
-	uint32_t *epoch; /* the programs' only variable, mapped */
-	size_t epoch_bytes;
+	struct vcpu_globals *globals; /* mapped */
+	size_t globals_bytes;
 };
 
 /* Loads, maps and attaches. *p must be zero before; on failure it is to be closed all the same. */
@@ -31,5 +32,12 @@ void vcpu_programs_close(struct vcpu_programs *p);
 
 /* Afterwards the state of every slot whose thread exists is known. */
 int vcpu_programs_resolve(const struct vcpu_programs *p);
+
+/*
+ * The threads that /proc shows, by the ids that it shows. *ret is owned by the caller, free(), and
+ * NULL where these are the kernel's own: in the first PID namespace. -EXDEV where /proc is another
+ * namespace's than this process's.
+ */
+int vcpu_programs_translate(const struct vcpu_programs *p, struct vcpu_thread **ret, size_t *ret_n);
 
 #endif

@@ -3,16 +3,16 @@
 
 #include "base/cleanup.h"
 #include "base/proc.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "host/finder.h"
+#include "host/words.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A command line of libvirt's is some 10 KiB; the name stands near its start. */
-#define COMMAND_LINE_MAX (64 * KIB)
 
 static const struct host_finder *const finders[] = {
 	&finder_kvm,
@@ -68,39 +68,20 @@ void host_vms_free(struct host_vm *vms, size_t n)
 	free(vms);
 }
 
-/* Length of the printable UTF-8 character at s, 0 for anything else. */
-static size_t printable_length(const unsigned char *s)
-{
-	size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	uint32_t c = length == 1 ? s[0] : s[0] & (0xffu >> (length + 1));
-
-	if (s[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < length; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
-		return 0;
-	if ((length == 3 && c < 0x800) || (length == 4 && c < 0x10000))
-		return 0;
-	return length;
-}
-
 void printable_copy(const char *from, char *ret, size_t size)
 {
 	size_t used = 0;
 
 	while (*from) {
-		size_t length = printable_length((const unsigned char *)from);
-		size_t take = length ? length : 1;
+		const char *start = from;
+		uint32_t ch = utf8_next(&from);
+		bool good = ch != '?' && text_is_harmless(ch);
+		size_t take = good ? (size_t)(from - start) : 1;
 
 		if (used + take >= size)
 			break;
-		memcpy(ret + used, length ? from : "?", take);
+		memcpy(ret + used, good ? start : "?", take);
 		used += take;
-		from += take;
 	}
 	ret[used] = '\0';
 }
@@ -133,45 +114,41 @@ static int name_of_id(const char *value, char *ret, size_t size)
 	return 0;
 }
 
-int vm_name_of_words(const char *words, size_t size, char *ret, size_t ret_size)
+int vm_name_of_words(const struct words *w, char *ret, size_t size)
 {
 	static const struct {
 		const char *option;
 		int (*name)(const char *value, char *ret, size_t size);
-	} rows[] = {{"-name", name_of_qemu}, {"--name", name_of_qemu}, {"--id", name_of_id}};
-	const char *end = words + size;
+	} rows[] = {{"name", name_of_qemu}, {"id", name_of_id}};
 
-	for (const char *w = words; w < end; w += strlen(w) + 1) {
-		const char *next = w + strlen(w) + 1;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t at = 0;
+		const char *value = words_option(w, rows[i].option, &at);
 
-		for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-			size_t n = strlen(rows[i].option);
-
-			if (strncmp(w, rows[i].option, n) != 0)
-				continue;
-			if (w[n] == '=')
-				return rows[i].name(w + n + 1, ret, ret_size);
-			if (!w[n] && next < end)
-				return rows[i].name(next, ret, ret_size);
-		}
+		if (value)
+			return rows[i].name(value, ret, size);
 	}
 	return -ENOENT;
 }
 
 void host_vm_start(struct host_vm *vm, pid_t pid)
 {
-	_cleanup_(free_ptr) char *words = malloc(COMMAND_LINE_MAX);
-	char path[64];
-	ssize_t n;
+	struct words words = {.text = NULL};
+	struct proc_stat stat;
+	const char *uuid;
+	size_t at = 0;
 
 	*vm = (struct host_vm){.pid = pid};
 	snprintf(vm->name, sizeof(vm->name), "pid %d", pid);
-	if (!words)
+	if (!proc_read_stat(pid, 0, &stat))
+		vm->start_ns = stat.start_ns;
+	if (words_read(pid, &words))
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	n = file_read(path, words, COMMAND_LINE_MAX);
-	if (n > 0)
-		vm_name_of_words(words, (size_t)n, vm->name, sizeof(vm->name));
+	vm_name_of_words(&words, vm->name, sizeof(vm->name));
+	uuid = words_option(&words, "uuid", &at);
+	if (uuid)
+		printable_copy(uuid, vm->uuid, sizeof(vm->uuid));
+	words_done(&words);
 }
 
 /* The process that a thread belongs to. */
@@ -199,12 +176,15 @@ static int run_finders(pid_t pid, struct failure *f, struct host_vm *ret)
 		struct host_vm vm;
 		int err;
 
-		host_vm_start(&vm, pid);
+		vm = (struct host_vm){.pid = pid};
 		err = finders[i]->find(&vm, f);
 		if (!err)
 			err = host_vm_finish(&vm, finders[i]->name);
 		if (!err) {
-			*ret = vm;
+			host_vm_start(ret, pid);
+			ret->n_vcpus = vm.n_vcpus;
+			ret->vcpus = vm.vcpus;
+			ret->found_by = vm.found_by;
 			return 0;
 		}
 		host_vm_done(&vm);

@@ -22,8 +22,11 @@ struct host_vcpu {
 };
 
 struct host_vm {
-	char name[64]; /* from -name or --id where the command line has it, else "pid PID" */
+	char name[64]; /* printable; from -name or --id where the command line has it, else "pid
+			  PID" */
+	char uuid[40]; /* from -uuid where the command line has it, else empty */
 	pid_t pid;
+	uint64_t start_ns; /* when the process started, since boot: with its id, its identity */
 	uint32_t n_vcpus;
 	struct host_vcpu *vcpus; /* in order of index; owned, freed by host_vm_done() */
 	const char *found_by;	 /* the finder's name: "qmp", "kvm-fd", "names" */

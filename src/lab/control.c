@@ -2,6 +2,7 @@
 #include "lab/control.h"
 
 #include "base/units.h"
+#include "wire/wire.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -56,12 +57,11 @@ int control_next(struct control_in *in, json_t **ret)
 	size_t n;
 
 	while ((line = next_line(in, &n))) {
-		json_t *o;
+		json_t *o = NULL;
 
 		if (!n)
 			continue;
-		o = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
-		if (!json_is_object(o)) {
+		if (wire_load(line, n, &o) || !json_is_object(o)) {
 			json_decref(o);
 			return -EBADMSG;
 		}

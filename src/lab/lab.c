@@ -16,25 +16,20 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-static const char *const accels[] = {"auto", "kvm", "tcg"};
-static const char *const sources[] = {"auto", "page", "steal", "self"};
+static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
 
 /* The rows of lab/guest/fault.c. */
 static const char *const faults[] = {"boot-panic", "first-boot-panic", "boot-silent", "panic",
-				     "agent",	   "silent",	       "garbage"};
+				     "agent",	   "silent",	       "garbage",     NULL};
 
-static int check_word(const char *option, const char *word, const char *const *known, size_t n,
-		      struct failure *f)
+const char *lab_accel_name(size_t i)
 {
-	char list[128] = "";
+	return accels[i];
+}
 
-	for (size_t i = 0; i < n; i++) {
-		if (!strcmp(word, known[i]))
-			return 0;
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "",
-			 known[i]);
-	}
-	return failure_set(f, -EINVAL, "%s: '%s' given, expected one of %s", option, word, list);
+const char *lab_fault_name(size_t i)
+{
+	return faults[i];
 }
 
 static int choose_cpus(struct session *s, struct failure *f)
@@ -75,14 +70,8 @@ static void choose_accel(struct session *s)
 static int check_parts(struct session *s, struct failure *f)
 {
 	const struct lab_options *o = s->options;
-	int err = check_word("--source", o->source, sources, ARRAY_SIZE(sources), f);
+	int err = choose_cpus(s, f);
 
-	if (!err)
-		err = check_word("--accel", o->accel, accels, ARRAY_SIZE(accels), f);
-	if (!err && o->fault)
-		err = check_word("--fault", o->fault, faults, ARRAY_SIZE(faults), f);
-	if (!err)
-		err = choose_cpus(s, f);
 	if (!err)
 		err = parts_check_memory(o->vms, MACHINE_MEMORY_MIB * MIB, f);
 	if (!err && o->kernel) /* what was asked for comes before what is installed */
@@ -125,7 +114,8 @@ static void open_log(struct machine *m, const char *keep)
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/%s.console", keep, m->name);
-	m->log = fopen(path, "we");
+	unlink(path); /* a new file, whatever was there */
+	m->log = fopen(path, "wxe");
 }
 
 static int make_machines(struct session *s, struct failure *f)

@@ -14,6 +14,7 @@
 #include "lab/result.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define LAB_VMS_MAX 64
@@ -22,12 +23,16 @@ struct lab_options {
 	uint64_t vms;
 	uint64_t seconds;   /* ns of the run */
 	const char *cpus;   /* list, NULL: the last one */
-	const char *source; /* "auto", "page", "steal", "self" */
-	const char *accel;  /* "auto", "kvm", "tcg" */
+	const char *source; /* what vmdesched's --source may be */
+	const char *accel;  /* one of lab_accel_name() */
 	const char *kernel; /* file, NULL: the distribution's */
 	const char *keep;   /* directory for logs, NULL: none */
-	const char *fault;  /* to be done in the last guest, NULL: none */
+	const char *fault;  /* one of lab_fault_name(), in the last guest; NULL: none */
 };
+
+/* The names, NULL behind the last; i is at most one more than the last. */
+const char *lab_accel_name(size_t i);
+const char *lab_fault_name(size_t i);
 
 /* Told about progress: a phase and a few words. Called about once a second and at every change. */
 struct lab_watch {

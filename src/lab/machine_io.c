@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What comes out of a machine and goes into it: its console, its control channel, its end. */
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "lab/machine.h"
 
@@ -157,7 +158,7 @@ int machine_ask(struct machine *m, json_t *command)
 	size_t length;
 
 	json_object_set_new(command, "id", json_integer((json_int_t)++m->asked));
-	text = json_dumps(command, JSON_COMPACT);
+	text = json_out_text(command, JSON_COMPACT);
 	json_decref(command);
 	m->answered = false;
 	if (!text)

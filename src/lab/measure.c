@@ -122,6 +122,7 @@ static void fill_agent(const struct lab_snapshot *a, const struct lab_snapshot *
 	g->vmdesched = b->vmdesched - a->vmdesched;
 	g->idle_descheduled = b->idle_descheduled - a->idle_descheduled;
 	g->descheduled = b->descheduled - a->descheduled + g->idle_descheduled;
+	g->unaccounted = b->unaccounted - a->unaccounted;
 	g->has_interval = a->has_interval && b->has_interval;
 	g->low = b->low - a->low;
 	g->high = b->high - a->high;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/json_out.h"
 #include "base/units.h"
 #include "lab/report.h"
 
@@ -86,6 +87,7 @@ static json_t *guest_json(const struct lab_guest *g)
 		return o;
 	put_text(o, "source", g->source);
 	put_ns(o, "idle_descheduled_s", g->idle_descheduled);
+	put_ns(o, "unaccounted_s", g->unaccounted);
 	put_ns(o, "true_s", g->true_ns);
 	put_ns(o, "vmdesched_s", g->vmdesched);
 	json_object_set_new(o, "kernel_subtracts", json_boolean(g->kernel_subtracts));
@@ -209,28 +211,7 @@ json_t *report_json(const struct lab_result *r, const char *failure)
 	return o;
 }
 
-/* To a stream that is closed in any case. */
-static int dump(json_t *o, FILE *out)
-{
-	int failed = json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(DIGITS));
-
-	failed |= fputc('\n', out) == EOF;
-	json_decref(o);
-	return (out == stdout ? fflush(out) : fclose(out)) || failed ? -EIO : 0;
-}
-
-static int dump_file(json_t *o, const char *path, struct failure *f)
-{
-	FILE *out = fopen(path, "we");
-	int err;
-
-	if (!out) {
-		json_decref(o);
-		return failure_errno(f, -errno, "%s", path);
-	}
-	err = dump(o, out);
-	return err ? failure_errno(f, err, "%s", path) : 0;
-}
+#define FLAGS (JSON_INDENT(1) | JSON_REAL_PRECISION(DIGITS))
 
 int report_json_write(const struct lab_result *r, const char *failure, const char *path,
 		      struct failure *f)
@@ -238,8 +219,8 @@ int report_json_write(const struct lab_result *r, const char *failure, const cha
 	json_t *o = report_json(r, failure);
 
 	if (strcmp(path, "-") != 0)
-		return dump_file(o, path, f);
-	return dump(o, stdout) ? failure_errno(f, -EIO, "standard output") : 0;
+		return json_out_write(o, FLAGS, path, f);
+	return json_out_print(o, FLAGS, stdout, "standard output", f);
 }
 
 int report_keep(const struct lab_result *r, const char *failure, const char *dir, struct failure *f)
@@ -255,10 +236,10 @@ int report_keep(const struct lab_result *r, const char *failure, const char *dir
 			continue;
 		o = json_pack("{s:O*, s:O*}", "before", vm->before, "after", vm->after);
 		snprintf(path, sizeof(path), "%s/%s.agent.json", dir, vm->name);
-		err = o ? dump_file(o, path, f) : failure_errno(f, -ENOMEM, "%s", path);
+		err = json_out_write(o, FLAGS, path, f);
 		if (err)
 			return err;
 	}
 	snprintf(path, sizeof(path), "%s/lab.json", dir);
-	return dump_file(report_json(r, failure), path, f);
+	return json_out_write(report_json(r, failure), FLAGS, path, f);
 }

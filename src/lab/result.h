@@ -64,6 +64,7 @@ struct lab_guest {
 	int64_t true_ns;     /* sum over all processes */
 	int64_t descheduled; /* while a process or the idle task was on the vCPU */
 	int64_t idle_descheduled;
+	int64_t unaccounted;
 	int64_t vmdesched;
 	bool has_interval; /* source self: descheduled lies in [low, high] */
 	int64_t low, high;

@@ -2,28 +2,21 @@
 #include "lab/snapshot.h"
 
 #include "lab/control.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SECONDS_MAX 1e9
-
-/* A figure may be slightly negative (an estimate, a rounding); one that is missing is 0. */
+/* One that is missing is 0. */
 static int figure(const json_t *object, const char *key, int64_t *ret)
 {
-	const json_t *v = json_object_get(object, key);
-	double s = json_number_value(v);
+	uint64_t ns;
 
-	if (!v) {
-		*ret = 0;
-		return 0;
-	}
-	if (!json_is_number(v) || !(fabs(s) <= SECONDS_MAX))
+	if (!wire_ns(object, key, &ns))
 		return -EBADMSG;
-	*ret = llround(s * 1e9);
+	*ret = (int64_t)ns;
 	return 0;
 }
 
@@ -56,13 +49,17 @@ static int parse_process(const json_t *o, struct lab_snapshot_process *ret)
 
 static int parse_totals(const json_t *o, struct lab_snapshot *s)
 {
+	int64_t idle;
+
 	if (!json_is_object(o))
 		return -EBADMSG;
 	if (figure(o, "true_s", &s->true_ns) || figure(o, "vmdesched_s", &s->vmdesched) ||
 	    figure(o, "descheduled_s", &s->descheduled) ||
 	    figure(o, "idle_descheduled_s", &s->idle_descheduled) || figure(o, "low_s", &s->low) ||
-	    figure(o, "high_s", &s->high))
+	    figure(o, "high_s", &s->high) || figure(o, "unaccounted_s", &s->unaccounted) ||
+	    figure(o, "idle_unaccounted_s", &idle))
 		return -EBADMSG;
+	s->unaccounted += idle;
 	s->has_interval = json_object_get(o, "low_s") && json_object_get(o, "high_s");
 	return 0;
 }
@@ -86,20 +83,19 @@ static int parse_processes(const json_t *list, struct lab_snapshot *s)
 
 int lab_snapshot_parse(const json_t *answer, struct failure *f, struct lab_snapshot *ret)
 {
-	const char *schema = json_string_value(json_object_get(answer, "schema"));
 	const json_t *clock = json_object_get(answer, "clock");
 	struct lab_snapshot s = {0};
 	int err;
 
-	if (!schema || strcmp(schema, "desched-agent/1") != 0)
+	if (!wire_is_snapshot(answer))
 		return failure_set(f, -EBADMSG,
-				   "the agent's answer is not of schema desched-agent/1");
+				   "the agent's answer is not of schema desched-agent/2");
 	if (parse_totals(json_object_get(answer, "totals"), &s))
 		return failure_set(f, -EBADMSG, "the agent's totals are not numbers of seconds");
 	err = parse_processes(json_object_get(answer, "processes"), &s);
 	if (err) {
 		lab_snapshot_done(&s);
-		return failure_set(f, err, "the agent's processes are not as in desched-agent/1");
+		return failure_set(f, err, "the agent's processes are not as in desched-agent/2");
 	}
 	control_text(json_string_value(json_object_get(answer, "source")), s.source,
 		     sizeof(s.source));

@@ -25,7 +25,8 @@ struct lab_snapshot_process {
 struct lab_snapshot {
 	char source[16];
 	bool kernel_subtracts;
-	int64_t true_ns, vmdesched, descheduled, idle_descheduled; /* the guest's totals */
+	int64_t true_ns, vmdesched, descheduled, idle_descheduled,
+		unaccounted; /* the guest's totals; unaccounted with what is idle */
 	bool has_interval;
 	int64_t low, high;
 	double clock_error_s;

@@ -238,6 +238,22 @@ void join_until(struct join *j, uint64_t until)
 	finish_runs(j, until);
 }
 
+bool join_gaps_full(const struct join *j)
+{
+	return j->gaps.n == j->capacity;
+}
+
+bool join_first_run(const struct join *j, uint64_t *ret_start, uint64_t *ret_owner)
+{
+	const struct interval *run = queue_first(&j->runs);
+
+	if (!run)
+		return false;
+	*ret_start = run->start;
+	*ret_owner = run->tag;
+	return true;
+}
+
 const struct join_counters *join_counters(const struct join *j)
 {
 	return &j->counters;

@@ -19,6 +19,7 @@
 #define LEDGER_JOIN_H
 
 #include <desched/gap.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define JOIN_NOBODY 0
@@ -67,6 +68,13 @@ int join_gap(struct join *j, const struct gap *gap);
 /* Both streams are complete up to `until`: hands out all pieces before it and finishes all runs
  * that end at or before it. A `until` before an earlier one does nothing. */
 void join_until(struct join *j, uint64_t until);
+
+/* There is no room for another gap: join_gap() would give it to nobody. */
+bool join_gaps_full(const struct join *j);
+
+/* The run that is finished next, which may have begun before the last join_until(). False for none.
+ */
+bool join_first_run(const struct join *j, uint64_t *ret_start, uint64_t *ret_owner);
 
 const struct join_counters *join_counters(const struct join *j);
 

@@ -13,6 +13,11 @@ const struct tick_row tick_rows[TICK_POLICIES] = {
 	[TICK_DESCHED] = {"desched", "backlog only while VMDesched runs", true, false, 0, true},
 };
 
+const char *tick_policy_name(size_t i)
+{
+	return i < TICK_POLICIES ? tick_rows[i].name : NULL;
+}
+
 int tick_find(const char *name)
 {
 	for (int i = 0; i < TICK_POLICIES; i++) {

@@ -25,6 +25,7 @@
 #define POLICY_TICK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define TICK_NEVER  UINT64_MAX
@@ -51,7 +52,8 @@ struct tick_row {
 
 extern const struct tick_row tick_rows[TICK_POLICIES];
 
-int tick_find(const char *name); /* -EINVAL if there is no such policy */
+const char *tick_policy_name(size_t i); /* NULL behind the last */
+int tick_find(const char *name);	/* -EINVAL if there is no such policy */
 
 struct tick {
 	const struct tick_row *row;

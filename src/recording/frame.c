@@ -5,11 +5,8 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SECONDS_MAX 4e9 /* four times that fits into 64 bits of ns */
 
 uint64_t figures_away(const struct figures *f)
 {
@@ -18,7 +15,7 @@ uint64_t figures_away(const struct figures *f)
 
 uint64_t figures_occupied(const struct figures *f)
 {
-	return f->truth + figures_away(f);
+	return f->truth + figures_away(f) + f->unaccounted;
 }
 
 void figures_add(struct figures *into, const struct figures *from)
@@ -26,6 +23,7 @@ void figures_add(struct figures *into, const struct figures *from)
 	into->truth += from->truth;
 	into->descheduled += from->descheduled;
 	into->wait += from->wait;
+	into->unaccounted += from->unaccounted;
 }
 
 void figures_subtract(struct figures *from, const struct figures *what)
@@ -33,11 +31,17 @@ void figures_subtract(struct figures *from, const struct figures *what)
 	from->truth = u64_sub_floor(from->truth, what->truth);
 	from->descheduled = u64_sub_floor(from->descheduled, what->descheduled);
 	from->wait = u64_sub_floor(from->wait, what->wait);
+	from->unaccounted = u64_sub_floor(from->unaccounted, what->unaccounted);
 }
 
 uint64_t frame_reported(const struct frame *frame, const struct figures *f)
 {
-	return frame->kernel_subtracts ? f->truth : figures_occupied(f);
+	return frame->kernel_subtracts ? f->truth + f->unaccounted : figures_occupied(f);
+}
+
+bool frame_goes_on(const struct frame *from, const struct frame *to)
+{
+	return wire_goes_on(&from->session, from->elapsed, &to->session, to->elapsed);
 }
 
 /* ---- members; what is missing is 0, what is wrong makes the whole frame bad ---- */
@@ -54,14 +58,11 @@ static void complain(struct parser *p, const char *what)
 
 static uint64_t get_ns(struct parser *p, const json_t *o, const char *key)
 {
-	const json_t *value = json_object_get(o, key);
-	double s = json_number_value(value);
+	uint64_t ns = 0;
 
-	if (value && (!json_is_number(value) || !isfinite(s) || s < 0 || s > SECONDS_MAX)) {
+	if (!wire_ns(o, key, &ns))
 		complain(p, key);
-		return 0;
-	}
-	return (uint64_t)llround(s * 1e9);
+	return ns;
 }
 
 static int64_t get_int(struct parser *p, const json_t *o, const char *key, int64_t min, int64_t max)
@@ -108,7 +109,7 @@ static struct figures get_figures(struct parser *p, const json_t *o)
 	const char *truth = p->frame->split ? "true_s" : "reported_s";
 
 	return (struct figures){get_ns(p, o, truth), get_ns(p, o, "descheduled_s"),
-				get_ns(p, o, "wait_s")};
+				get_ns(p, o, "wait_s"), get_ns(p, o, "unaccounted_s")};
 }
 
 /* An array with at most `max` objects. */
@@ -132,20 +133,23 @@ static void parse_head(struct parser *p, json_t *o)
 {
 	struct frame *f = p->frame;
 	json_t *totals = json_object_get(o, "totals"), *counters = json_object_get(o, "counters");
-	const char *schema = get_text(p, o, "schema");
 
-	if (!schema || strcmp(schema, "desched-agent/1") != 0)
+	if (!wire_is_snapshot(o))
 		complain(p, "schema");
+	if (!wire_session(o, &f->session))
+		complain(p, "session");
 	f->source = get_text(p, o, "source");
 	f->source = f->source ? f->source : "?";
 	f->kernel_subtracts = get_bool(p, o, "kernel_subtracts", false);
 	f->complete = get_bool(p, o, "complete", true);
 	f->stale = get_bool(p, o, "stale", false);
 	f->elapsed = get_ns(p, o, "elapsed_s");
+	f->lag = get_ns(p, o, "lag_s");
 	f->split = true;
 	f->busy = get_figures(p, totals);
 	f->idle.descheduled = get_ns(p, totals, "idle_descheduled_s");
 	f->idle.wait = get_ns(p, totals, "idle_wait_s");
+	f->idle.unaccounted = get_ns(p, totals, "idle_unaccounted_s");
 	f->estimated = json_object_get(totals, "high_s");
 	f->low = get_ns(p, totals, "low_s");
 	f->high = get_ns(p, totals, "high_s");
@@ -162,6 +166,7 @@ static void parse_cpu(struct parser *p, const json_t *o, struct frame_cpu *ret)
 	const json_t *ledger = json_object_get(o, "ledger_s");
 
 	ret->cpu = (unsigned)get_int(p, o, "cpu", 0, FRAME_CPUS_MAX - 1);
+	ret->ns[FRAME_UNKNOWN] = get_ns(p, o, "unaccounted_s") + get_ns(p, o, "idle_unaccounted_s");
 	for (uint32_t s = 0; ledger && s < LEDGER_STATES; s++)
 		ret->ns[s] = get_ns(p, ledger, ledger_state_name(s));
 	if (ledger)
@@ -169,10 +174,12 @@ static void parse_cpu(struct parser *p, const json_t *o, struct frame_cpu *ret)
 	ret->ns[LEDGER_READY] = get_ns(p, o, "descheduled_s") + get_ns(p, o, "idle_descheduled_s");
 	ret->ns[LEDGER_WAIT] = get_ns(p, o, "wait_s") + get_ns(p, o, "idle_wait_s");
 	ret->ns[LEDGER_RUN] = u64_sub_floor(get_ns(p, o, "busy_s"),
-					    get_ns(p, o, "descheduled_s") + get_ns(p, o, "wait_s"));
+					    get_ns(p, o, "descheduled_s") + get_ns(p, o, "wait_s") +
+						    get_ns(p, o, "unaccounted_s"));
 	ret->ns[LEDGER_HALT] = u64_sub_floor(get_ns(p, o, "idle_s"),
 					     get_ns(p, o, "idle_descheduled_s") +
-						     get_ns(p, o, "idle_wait_s"));
+						     get_ns(p, o, "idle_wait_s") +
+						     get_ns(p, o, "idle_unaccounted_s"));
 }
 
 static int parse_cpus(struct parser *p, const json_t *o)
@@ -209,6 +216,7 @@ static void parse_process(struct parser *p, const json_t *o)
 {
 	struct frame *f = p->frame;
 	struct frame_process *to = &f->processes[f->n_processes++];
+	const char *state;
 
 	to->pid = (pid_t)get_int(p, o, "pid", INT_MIN, INT_MAX);
 	to->parent = (pid_t)get_int(p, o, "ppid", 0, INT_MAX);
@@ -216,6 +224,10 @@ static void parse_process(struct parser *p, const json_t *o)
 	to->name = get_name(p, o);
 	to->user = get_text(p, o, "user");
 	to->cgroup = get_text(p, o, "cgroup");
+	to->command = get_text(p, o, "command");
+	to->rss = (uint64_t)get_int(p, o, "rss_bytes", 0, INT64_MAX);
+	state = get_text(p, o, "state");
+	to->state = state && state[0] > ' ' && state[0] <= '~' ? state[0] : 0;
 	to->own = get_figures(p, o);
 	parse_threads(p, to, json_object_get(o, "threads"));
 }
@@ -256,7 +268,7 @@ int frame_parse(json_t *json, uint64_t time, struct failure *f, struct frame *re
 		failure_errno(f, err, "a snapshot");
 	else if (p.wrong)
 		err = failure_set(f, -EBADMSG,
-				  "'%s' of a snapshot is not what desched-agent/1 says: see "
+				  "'%s' of a snapshot is not what desched-agent/2 says: see "
 				  "vmdesched(8)",
 				  p.wrong);
 	if (err) {

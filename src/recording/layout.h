@@ -5,7 +5,7 @@
  *
  *     header  0 magic, 8 major, 10 minor, 12 size of this, 16 time, 24 size of a frame's head, 28
  * sum frame   0 magic, 4 packed size, 8 JSON size, 12 sum of the packed bytes, 16 time, 24 elapsed,
- * 32 busy, 40 away, 48 zero, 52 sum of bytes 0 to 51, then the packed bytes
+ * 32 busy, 40 away, 48 session, 52 sum of bytes 0 to 51, then the packed bytes
  */
 #ifndef RECORDING_LAYOUT_H
 #define RECORDING_LAYOUT_H

@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "recording/frame.h"
 #include "recording/layout.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,10 +79,11 @@ static int look_at(struct recording *r, uint64_t offset, struct entry *ret, cons
 	*ret_why = "is damaged";
 	if (get32(b) != RECORDING_FRAME_MAGIC || get32(b + 52) != checksum(b, 52))
 		return 0;
-	*ret = (struct entry){{get64(b + 16), get64(b + 24), get64(b + 32), get64(b + 40)},
-			      offset + sizeof(b),
-			      get32(b + 4),
-			      get32(b + 8)};
+	*ret = (struct entry){
+		{get64(b + 16), get64(b + 24), get64(b + 32), get64(b + 40), get32(b + 48)},
+		offset + sizeof(b),
+		get32(b + 4),
+		get32(b + 8)};
 	return ret->packed <= RECORDING_PACKED_SIZE_MAX && ret->json <= RECORDING_JSON_SIZE_MAX;
 }
 
@@ -216,15 +218,18 @@ int recording_read(struct recording *r, size_t at, struct failure *f, json_t **r
 {
 	const struct entry *e = &r->entries[at];
 	_cleanup_(free_ptr) char *text = malloc(e->json + 1u);
-	json_t *json;
 	int err = text ? unpack(r, e, text) : -ENOMEM;
 
 	if (err)
 		return failure_errno(f, err, "frame %zu", at + 1);
-	json = json_loadb(text, e->json, JSON_REJECT_DUPLICATES, NULL);
-	if (!json)
-		return failure_set(f, -EBADMSG, "frame %zu holds no JSON", at + 1);
-	*ret = json;
+	err = wire_load(text, e->json, ret);
+	if (err == -E2BIG)
+		return failure_set(f, -EBADMSG,
+				   "frame %zu would take more than %u bytes of memory for each of "
+				   "its %u: this is no snapshot",
+				   at + 1, WIRE_MEMORY, e->json);
+	if (err)
+		return failure_set(f, err, "frame %zu holds no JSON", at + 1);
 	return 0;
 }
 

@@ -25,9 +25,13 @@
 struct recording_mark {
 	uint64_t time; /* ns, CLOCK_REALTIME */
 	uint64_t elapsed;
-	uint64_t busy; /* ns on a CPU, of all processes */
-	uint64_t away; /* of that, ns in which the vCPU was away */
+	uint64_t busy;	  /* ns on a CPU, of all processes */
+	uint64_t away;	  /* of that, ns in which the vCPU was away */
+	uint64_t session; /* recording_session() of it, 32 bits; 0: not known */
 };
+
+/* Two sessions that differ are told apart by this, but for one in four billion. */
+uint64_t recording_session(uint64_t id);
 
 /* ---- writing ---- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
+#include "base/json_out.h"
 #include "recording/layout.h"
 #include "recording/recording.h"
 
@@ -94,14 +95,15 @@ static void fill_head(uint8_t *b, const struct recording_mark *mark, size_t pack
 	put_le(b + 24, 8, mark->elapsed);
 	put_le(b + 32, 8, mark->busy);
 	put_le(b + 40, 8, mark->away);
-	put_le(b + 48, 4, 0);
+	put_le(b + 48, 4, mark->session);
 	put_le(b + 52, 4, checksum(b, 52));
 }
 
 /* The snapshot as text, packed, behind room for the head; the bytes are the caller's. */
 static int pack(const json_t *json, uint8_t **ret, size_t *ret_packed, size_t *ret_size)
 {
-	_cleanup_(free_ptr) char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	_cleanup_(free_ptr) char *text = json_out_text(json,
+						       JSON_COMPACT | JSON_REAL_PRECISION(15));
 	size_t size = text ? strlen(text) : 0;
 	uLongf packed = compressBound(size);
 	uint8_t *b = text ? malloc(RECORDING_FRAME_SIZE + packed) : NULL;
@@ -130,6 +132,11 @@ int recording_write(struct recording_writer *w, const struct recording_mark *mar
 		err = append(w, b, RECORDING_FRAME_SIZE + packed);
 	}
 	return err ? failure_errno(f, err, "%s", w->path) : 0;
+}
+
+uint64_t recording_session(uint64_t id)
+{
+	return (id ^ id >> 32) & UINT32_MAX;
 }
 
 uint64_t recording_written(const struct recording_writer *w)

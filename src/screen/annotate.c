@@ -13,14 +13,15 @@
 #include <uthash.h>
 
 #define CGROUP_SIZE    4096
-#define ROUNDS_TO_KEEP 8 /* snapshots after which a process's entry is read again */
+#define COMMAND_SIZE   256 /* of a command line, that much is shown */
+#define ROUNDS_TO_KEEP 8   /* snapshots after which a process's entry is read again */
 
 struct known_process {
 	int pid;
 	int64_t id;
-	unsigned read; /* round in which it was read */
-	unsigned seen; /* round in which it was last there */
-	json_t *user, *cgroup, *parent;
+	unsigned read;				  /* round in which it was read */
+	unsigned seen;				  /* round in which it was last there */
+	json_t *user, *cgroup, *parent, *command; /* as they were when they were read */
 	UT_hash_handle hh;
 };
 
@@ -46,7 +47,8 @@ static void forget_read(struct known_process *k)
 	json_decref(k->user);
 	json_decref(k->cgroup);
 	json_decref(k->parent);
-	k->user = k->cgroup = k->parent = NULL;
+	json_decref(k->command);
+	k->user = k->cgroup = k->parent = k->command = NULL;
 }
 
 static void forget(struct annotator *a, struct known_process *k)
@@ -108,6 +110,21 @@ static json_t *user_name(struct annotator *a, uid_t uid)
 	return json_incref(u->name);
 }
 
+/* The words of its command line; what it calls itself where it has none, as kernel threads. */
+static json_t *command_line(int pid)
+{
+	char path[32], text[COMMAND_SIZE];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	n = file_read(path, text, sizeof(text));
+	while (n > 0 && !text[n - 1])
+		n--;
+	for (ssize_t i = 0; i < n; i++)
+		text[i] = text[i] ? text[i] : ' ';
+	return n > 0 ? text_json(text) : NULL;
+}
+
 static void read_again(struct annotator *a, struct known_process *k)
 {
 	char path[32], cgroup[CGROUP_SIZE];
@@ -124,6 +141,7 @@ static void read_again(struct annotator *a, struct known_process *k)
 		k->cgroup = text_json(cgroup);
 	if (!proc_read_stat(k->pid, 0, &stat))
 		k->parent = json_integer(stat.ppid);
+	k->command = command_line(k->pid);
 }
 
 static struct known_process *look_up(struct annotator *a, int pid, int64_t id)
@@ -160,6 +178,7 @@ static void annotate_process(struct annotator *a, json_t *o)
 {
 	json_int_t pid = json_integer_value(json_object_get(o, "pid"));
 	const struct known_process *k;
+	struct proc_stat stat;
 
 	if (pid <= 0 || pid > INT_MAX)
 		return;
@@ -169,6 +188,11 @@ static void annotate_process(struct annotator *a, json_t *o)
 	put(o, "user", k->user);
 	put(o, "cgroup", k->cgroup);
 	put(o, "ppid", k->parent);
+	put(o, "command", k->command);
+	if (!proc_read_stat((pid_t)pid, 0, &stat)) {
+		json_object_set_new(o, "state", json_stringn(&stat.state, 1));
+		json_object_set_new(o, "rss_bytes", json_integer((json_int_t)stat.rss));
+	}
 }
 
 void annotate(struct annotator *a, json_t *snapshot)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "screen/canvas.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,27 +42,6 @@ struct cell *canvas_at(const struct canvas *c, int y, int x)
 	return &c->cells[(size_t)y * (size_t)c->width + (size_t)x];
 }
 
-uint32_t utf8_next(const char **text)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	const unsigned char *b = (const unsigned char *)*text;
-	int n = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
-	uint32_t ch = n == 1 ? b[0] : b[0] & (0x7fu >> n);
-
-	(*text)++;
-	if (n == 0 || b[0] > 0xf4)
-		return '?';
-	for (int i = 1; i < n; i++) {
-		if ((b[i] & 0xc0) != 0x80)
-			return '?';
-		ch = ch << 6 | (b[i] & 0x3fu);
-	}
-	if (ch < least[n] || ch > 0x10ffff || (ch >= 0xd800 && ch < 0xe000))
-		return '?';
-	*text += n - 1;
-	return ch;
-}
-
 struct pen pen_at(struct canvas *c, int y, int x, int width, enum style style)
 {
 	int end = x + (width < 0 ? 0 : width);
@@ -89,11 +70,11 @@ void pen_text(struct pen *p, const char *text)
 		uint32_t ch = utf8_next(&text);
 		int width = 1;
 
-		if (ch < ' ' || ch == 0x7f || (ch > 0x7f && !p->canvas->unicode))
+		if (!text_is_harmless(ch) || (ch > 0x7f && !p->canvas->unicode))
 			ch = '?';
 		else if (ch > 0x7f)
 			width = wcwidth((wchar_t)ch);
-		if (width < 1 || width > 2 || (ch > 0x7f && ch < 0xa0)) {
+		if (width < 1 || width > 2) {
 			ch = '?';
 			width = 1;
 		}

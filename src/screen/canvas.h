@@ -75,7 +75,4 @@ void pen_right(struct pen *p, const char *format, ...) __attribute__((format(pri
  * memory. */
 char *canvas_text(const struct canvas *c);
 
-/* One character of UTF-8 from *text, which is moved behind it: '?' for what is none. */
-uint32_t utf8_next(const char **text);
-
 #endif

@@ -2,6 +2,7 @@
 #include "screen/feed.h"
 
 #include "base/clock.h"
+#include "base/proc.h"
 #include "base/units.h"
 #include "screen/annotate.h"
 
@@ -19,6 +20,18 @@ static bool wanted(const struct feed_config *c, const struct feed_ops *ops)
 	bool own = c->page || (c->source && strcmp(c->source, "auto") != 0);
 
 	return ops == &feed_agent || !own;
+}
+
+/* Mounted with hidepid=: the first process is there, but not for everybody. */
+static const char *missing(void)
+{
+	struct proc_stat first;
+
+	return proc_read_stat(1, 0, &first)
+		       ? "/proc hides the processes of other users (hidepid=), which are busy all "
+			 "the "
+			 "same: run as root, start vmdesched, or 'mount -o remount,hidepid=0 /proc'"
+		       : NULL;
 }
 
 int feed_open(const struct feed_config *config, struct failure *f, struct feed *ret)
@@ -46,6 +59,7 @@ int feed_open(const struct feed_config *config, struct failure *f, struct feed *
 		feed.ops->close(feed.feed);
 		return failure_errno(f, -ENOMEM, "processes");
 	}
+	feed.missing = feed.ops == &feed_proc ? missing() : NULL;
 	*ret = feed;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A feed gives snapshots of this machine as JSON, schema desched-agent/1. Feeds are rows of
+ * A feed gives snapshots of this machine as JSON, schema desched-agent/2. Feeds are rows of
  * `feeds[]`, best first:
  *
  *     vmdesched  the daemon's socket: exact, costs nothing here, needs no privilege of its own
@@ -32,11 +32,17 @@ struct feed_ops {
 	/* A new snapshot, the caller's. A failure may pass: vmdesched is started anew. */
 	int (*take)(void *feed, struct failure *f, json_t **ret);
 
+	/* What it remembers of the time before, schema desched-history; may be NULL. */
+	int (*history)(void *feed, struct failure *f, json_t **ret);
+
 	/* Works for its figures, at most until it has nothing to do; called at least every
 	 * AGENT_POLL_NS. May be NULL. */
 	void (*poll)(void *feed);
 	int (*fd)(void *feed); /* readable when poll() should not wait; may be NULL */
 };
+
+/* Asks the vmdesched at `path` for "snapshot", "history" or "gaps"; the answer is the caller's. */
+int feed_ask(const char *path, const char *what, struct failure *f, json_t **ret);
 
 extern const struct feed_ops feed_vmdesched, feed_agent, feed_proc;
 
@@ -44,7 +50,8 @@ struct feed {
 	const struct feed_ops *ops;
 	void *feed;
 	struct annotator *annotator;
-	char why[512]; /* why no better feed could be had, "" for none */
+	char why[512];	     /* why no better feed could be had, "" for none */
+	const char *missing; /* which processes /proc does not show, why, what to do; NULL: none */
 };
 
 /* The best that works: with a source or page of one's own, only `agent`. */

@@ -3,18 +3,92 @@
  * /proc alone, for who may ask nobody better: the kernel's own figures of processes, in its ticks,
  * and each CPU's busy, idle and stolen time. Which process the stolen time was taken from is not
  * known there, so the snapshot is not `split`.
+ *
+ * Figures of /proc may be wrong: they wrap, a hypervisor or a container's file system writes them,
+ * a hot-plugged CPU begins again. What is shown only grows, and by no more than the CPUs can have
+ * run since the last time; what would exceed that is left out, counted, and the snapshot marked.
  */
+/* Running out of memory is a result, not the end of the program. */
+#define HASH_NONFATAL_OOM 1
+
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "screen/feed.h"
+#include "wire/wire.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
+#include <uthash.h>
+
+/* A counter as it was read, and as it is shown. */
+struct counter {
+	uint64_t raw, shown; /* ns */
+	bool any;
+};
+
+struct known {
+	struct {
+		int64_t pid;
+		uint64_t start;
+	} key;
+	struct counter reported;
+	uint64_t round; /* in which it was seen last */
+	UT_hash_handle hh;
+};
+
+struct cpu_counters {
+	struct counter busy, idle, steal;
+};
 
 struct proc_feed {
-	uint64_t start; /* ns, CLOCK_MONOTONIC */
+	uint64_t start, last; /* ns, CLOCK_MONOTONIC */
+	uint64_t most;	      /* ns that all CPUs can have run since the last time */
+	uint64_t implausible; /* figures that were left out, ever */
+	uint64_t round;
+	struct cpu_counters all, *cpus;
+	long n_cpus;
+	struct known *known;
+	json_t *processes; /* of the snapshot that is being made */
 };
+
+#define ROUNDING_NS (100 * NS_PER_MS) /* /proc counts in ticks, and is read one file at a time */
+#define FIRST_NS    (3000000000 * NS_PER_SEC) /* of a figure that is read for the first time */
+
+/* The figure to show for one that was read. The first one is believed up to `first_most`. */
+static uint64_t advance(struct proc_feed *p, struct counter *c, uint64_t raw, uint64_t first_most,
+			uint64_t most)
+{
+	uint64_t delta = raw - c->raw;
+
+	if (!c->any) {
+		c->any = true;
+		p->implausible += raw > first_most;
+		c->shown = raw > first_most ? 0 : raw;
+	} else if (raw < c->raw || delta > most) {
+		p->implausible++;
+	} else {
+		c->shown += delta;
+	}
+	c->raw = raw;
+	return c->shown;
+}
+
+static void close_proc(void *feed)
+{
+	struct proc_feed *p = feed;
+	struct known *k, *next;
+
+	if (!p)
+		return;
+	HASH_ITER (hh, p->known, k, next) {
+		HASH_DEL(p->known, k);
+		free(k);
+	}
+	free(p->cpus);
+	free(p);
+}
 
 static int open_proc(const struct feed_config *config, struct failure *f, void **ret)
 {
@@ -23,72 +97,161 @@ static int open_proc(const struct feed_config *config, struct failure *f, void *
 	int err = p ? proc_read_cpu(-1, &cpu) : -ENOMEM;
 
 	(void)config;
+	if (!err) {
+		p->n_cpus = sysconf(_SC_NPROCESSORS_CONF);
+		p->cpus = calloc((size_t)p->n_cpus, sizeof(*p->cpus));
+		err = p->cpus ? 0 : -ENOMEM;
+	}
 	if (err) {
-		free(p);
+		close_proc(p);
 		return failure_errno(f, err, "/proc/stat");
 	}
-	p->start = clock_mono();
+	p->start = p->last = clock_mono();
 	*ret = p;
 	return 0;
 }
 
+/* ---- processes ---- */
+
+/* NULL: no memory. */
+static struct known *find_known(struct proc_feed *p, pid_t pid, uint64_t start)
+{
+	struct known *k, wanted = {.key = {pid, start}};
+
+	HASH_FIND(hh, p->known, &wanted.key, sizeof(wanted.key), k);
+	if (k)
+		return k;
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return NULL;
+	k->key = wanted.key;
+	HASH_ADD(hh, p->known, key, sizeof(k->key), k);
+	if (k->hh.tbl)
+		return k;
+	free(k);
+	return NULL;
+}
+
+static void forget_gone(struct proc_feed *p)
+{
+	struct known *next;
+
+	for (struct known *k = p->known; k; k = next) {
+		next = k->hh.next;
+		if (k->round == p->round)
+			continue;
+		HASH_DEL(p->known, k);
+		free(k);
+	}
+}
+
 static int add_process(pid_t pid, void *data)
 {
+	struct proc_feed *p = data;
+	uint64_t reported;
 	struct proc_stat stat;
+	struct known *k;
 	json_t *o, *name;
 
 	if (proc_read_stat(pid, 0, &stat))
 		return 0;
 	for (char *c = stat.comm; *c; c++)
 		*c = (signed char)*c < ' ' ? '?' : *c;
+	k = find_known(p, pid, stat.start_ns);
+	if (!k)
+		return -ENOMEM;
+	k->round = p->round;
+	reported = stat.utime_ns > UINT64_MAX - stat.stime_ns ? UINT64_MAX
+							      : stat.utime_ns + stat.stime_ns;
+	/* Whoever comes later cannot have run longer than since the last time. */
+	reported = advance(p, &k->reported, reported, p->round == 1 ? FIRST_NS : p->most, p->most);
 	name = json_string(stat.comm);
 	/* A pid that is used again has another start. */
 	o = json_pack("{s:i, s:I, s:o, s:f}", "pid", (int)pid, "id",
 		      (json_int_t)(stat.start_ns / NS_PER_MS), "name", name, "reported_s",
-		      ns_to_s(stat.utime_ns + stat.stime_ns));
-	json_array_append_new(data, o);
-	return 0;
+		      ns_to_s(reported));
+	return json_array_append_new(p->processes, o) ? -ENOMEM : 0;
 }
 
-static void add_cpu(json_t *cpus, int i, const struct proc_cpu *cpu)
+/* ---- CPUs ---- */
+
+/* Each of the three by no more than `cpus` can have had since the last time. */
+static struct proc_cpu show(struct proc_feed *p, struct cpu_counters *c, const struct proc_cpu *raw,
+			    long cpus)
 {
-	json_array_append_new(cpus,
-			      json_pack("{s:i, s:{s:f, s:f, s:f}}", "cpu", i, "ledger_s", "run",
-					ns_to_s(cpu->busy_ns), "ready", ns_to_s(cpu->steal_ns),
-					"halt", ns_to_s(cpu->idle_ns)));
+	uint64_t most = p->most / (uint64_t)p->n_cpus * (uint64_t)cpus;
+
+	return (struct proc_cpu){
+		.busy_ns = advance(p, &c->busy, raw->busy_ns, FIRST_NS, most),
+		.idle_ns = advance(p, &c->idle, raw->idle_ns, FIRST_NS, most),
+		.steal_ns = advance(p, &c->steal, raw->steal_ns, FIRST_NS, most),
+	};
 }
 
-static json_t *all_cpus(void)
+static int add_cpu(json_t *cpus, int i, const struct proc_cpu *cpu)
 {
-	long n = sysconf(_SC_NPROCESSORS_CONF);
+	return json_array_append_new(cpus, json_pack("{s:i, s:{s:f, s:f, s:f}}", "cpu", i,
+						     "ledger_s", "run", ns_to_s(cpu->busy_ns),
+						     "ready", ns_to_s(cpu->steal_ns), "halt",
+						     ns_to_s(cpu->idle_ns)));
+}
+
+/* NULL: no memory. */
+static json_t *all_cpus(struct proc_feed *p)
+{
 	json_t *cpus = json_array();
 	struct proc_cpu cpu;
 
-	for (int i = 0; i < n; i++)
-		if (!proc_read_cpu(i, &cpu))
-			add_cpu(cpus, i, &cpu);
+	for (int i = 0; i < p->n_cpus; i++) {
+		if (proc_read_cpu(i, &cpu))
+			continue;
+		cpu = show(p, &p->cpus[i], &cpu, 1);
+		if (add_cpu(cpus, i, &cpu)) {
+			json_decref(cpus);
+			return NULL;
+		}
+	}
 	return cpus;
+}
+
+/* ---- snapshots ---- */
+
+static json_t *snapshot(struct proc_feed *p, const struct proc_cpu *all, uint64_t implausible)
+{
+	json_t *cpus = all_cpus(p);
+
+	return json_pack("{s:s, s:s, s:b, s:b, s:f, s:{s:f, s:f}, s:{s:I}, s:o, s:O}", "schema",
+			 WIRE_SCHEMA, "source", "proc", "split", 0, "complete",
+			 (int)(p->implausible == implausible), "elapsed_s",
+			 ns_to_s(p->last - p->start), "totals", "true_s", ns_to_s(all->busy_ns),
+			 "descheduled_s", ns_to_s(all->steal_ns), "counters", "implausible",
+			 (json_int_t)p->implausible, "cpus", cpus, "processes", p->processes);
 }
 
 static int take(void *feed, struct failure *f, json_t **ret)
 {
-	const struct proc_feed *p = feed;
-	json_t *processes = json_array(), *o;
+	struct proc_feed *p = feed;
+	uint64_t before = p->last, implausible = p->implausible;
+	json_t *o = NULL;
 	struct proc_cpu all;
 	int err = proc_read_cpu(-1, &all);
 
+	p->last = clock_mono();
+	p->most = (p->last - before + ROUNDING_NS) * (uint64_t)p->n_cpus;
+	p->round++;
+	p->processes = json_array();
 	if (!err)
-		err = proc_each_id("/proc", add_process, processes);
-	if (err) {
-		json_decref(processes);
-		return failure_errno(f, err, "/proc");
+		err = p->processes ? proc_each_id("/proc", add_process, p) : -ENOMEM;
+	if (!err) {
+		all = show(p, &p->all, &all, p->n_cpus);
+		o = snapshot(p, &all, implausible);
+		err = o ? 0 : -ENOMEM;
 	}
-	o = json_pack("{s:s, s:s, s:b, s:f, s:{s:f, s:f}, s:o, s:o}", "schema", "desched-agent/1",
-		      "source", "proc", "split", 0, "elapsed_s", ns_to_s(clock_mono() - p->start),
-		      "totals", "true_s", ns_to_s(all.busy_ns), "descheduled_s",
-		      ns_to_s(all.steal_ns), "cpus", all_cpus(), "processes", processes);
-	if (!o)
-		return failure_errno(f, -ENOMEM, "/proc");
+	json_decref(p->processes);
+	p->processes = NULL;
+	forget_gone(p);
+	if (err)
+		return failure_errno(f, err, "/proc");
 	*ret = o;
 	return 0;
 }
@@ -96,6 +259,6 @@ static int take(void *feed, struct failure *f, json_t **ret)
 const struct feed_ops feed_proc = {
 	.name = "/proc only",
 	.open = open_proc,
-	.close = free,
+	.close = close_proc,
 	.take = take,
 };

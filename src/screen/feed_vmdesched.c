@@ -6,12 +6,13 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "screen/feed.h"
+#include "wire/wire.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUEST	    "{\"get\":\"snapshot\"}\n"
 #define PATIENCE_NS (5 * NS_PER_SEC)
 
 static int complain(int err, const char *path, struct failure *f)
@@ -23,27 +24,38 @@ static int complain(int err, const char *path, struct failure *f)
 	return failure_errno(f, err, "vmdesched at %s", path);
 }
 
-static int take(void *feed, struct failure *f, json_t **ret)
+int feed_ask(const char *path, const char *what, struct failure *f, json_t **ret)
 {
-	const char *path = feed;
+	char request[64];
 	uint64_t deadline = clock_mono() + PATIENCE_NS;
 	_cleanup_(close_fd) int fd = -1;
 	_cleanup_(free_ptr) char *text = NULL;
 	size_t size = 0;
-	json_t *o;
+	json_t *o = NULL;
 	int err = ask_dial(path, deadline, &fd);
 
+	snprintf(request, sizeof(request), "{\"get\":\"%s\"}\n", what);
 	if (!err)
-		err = ask_line(fd, REQUEST, deadline, &text, &size);
+		err = ask_line(fd, request, deadline, &text, &size);
 	if (err)
 		return complain(err, path, f);
-	o = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
-	if (!o || !json_is_string(json_object_get(o, "schema"))) {
+	err = wire_load(text, size, &o);
+	if (err || !json_is_string(json_object_get(o, "schema"))) {
 		json_decref(o);
 		return failure_set(f, -EBADMSG, "%s: what answers there is no vmdesched", path);
 	}
 	*ret = o;
 	return 0;
+}
+
+static int take(void *feed, struct failure *f, json_t **ret)
+{
+	return feed_ask(feed, "snapshot", f, ret);
+}
+
+static int history(void *feed, struct failure *f, json_t **ret)
+{
+	return feed_ask(feed, "history", f, ret);
 }
 
 static int open_socket(const struct feed_config *config, struct failure *f, void **ret)
@@ -69,4 +81,5 @@ const struct feed_ops feed_vmdesched = {
 	.open = open_socket,
 	.close = free,
 	.take = take,
+	.history = history,
 };

@@ -20,7 +20,7 @@
 #include "screen/ui.h"
 
 #define LAYOUT_HITS_MAX	 64
-#define LAYOUT_NOTES_MAX 4
+#define LAYOUT_NOTES_MAX 6
 
 struct scene {
 	const struct model *model; /* NULL: nothing yet */

@@ -14,7 +14,7 @@
 #define HISTORY_GAP  15	 /* columns of its scale */
 #define SCALE_MIN    5.0 /* percent: less than that is drawn small, not as tall as the screen */
 
-const struct layout_state layout_states[LEDGER_STATES] = {
+const struct layout_state layout_states[FRAME_PARTS] = {
 	{LEDGER_RUN, '|', "run", "ran on a physical CPU", STYLE_RUN},
 	{LEDGER_READY, 'R', "ready", "wanted to run and had no physical CPU", STYLE_READY},
 	{LEDGER_COSTOP, 'C', "co-stop", "was held back for its sibling CPUs", STYLE_COSTOP},
@@ -22,6 +22,8 @@ const struct layout_state layout_states[LEDGER_STATES] = {
 	{LEDGER_SWAPWAIT, 'S', "swap", "waited for memory that the host had swapped out",
 	 STYLE_SWAPWAIT},
 	{LEDGER_WAIT, 'W', "wait", "waited for other work of the host", STYLE_WAIT},
+	{FRAME_UNKNOWN, '?', "unknown", "nobody knows: the host or hypervisor did not say",
+	 STYLE_ALARM},
 	{LEDGER_HALT, ' ', "(idle)", "had nothing to do", STYLE_HALT},
 };
 
@@ -34,7 +36,7 @@ static int edge(double sum, uint64_t whole, int width)
 	return at > width ? width : (int)at;
 }
 
-void layout_bar(struct pen *p, int width, const uint64_t ns[LEDGER_STATES], uint64_t whole)
+void layout_bar(struct pen *p, int width, const uint64_t ns[FRAME_PARTS], uint64_t whole)
 {
 	double sum = 0;
 	int drawn = 0;
@@ -43,7 +45,7 @@ void layout_bar(struct pen *p, int width, const uint64_t ns[LEDGER_STATES], uint
 		const struct layout_state *s = &layout_states[i];
 		int end;
 
-		sum += (double)ns[s->state];
+		sum += (double)ns[s->part];
 		end = edge(sum, whole, width);
 		p->style = s->style;
 		pen_char(p, (unsigned char)s->letter, end - drawn);
@@ -84,7 +86,7 @@ static double part(uint64_t ns, uint64_t whole)
 	return whole ? 100.0 * (double)ns / (double)whole : 0;
 }
 
-static void draw_cpu(struct pen *p, const char *name, const uint64_t ns[LEDGER_STATES],
+static void draw_cpu(struct pen *p, const char *name, const uint64_t ns[FRAME_PARTS],
 		     uint64_t whole)
 {
 	bool wide = p->end - p->x >= 2 * CELL_MIN - 20;
@@ -103,11 +105,11 @@ static void draw_cpu(struct pen *p, const char *name, const uint64_t ns[LEDGER_S
 	pen_printf(p, wide ? " %5.1f %% away" : " %3.0f %%", away);
 }
 
-static void sum_cpus(const struct model *m, uint64_t ret_ns[LEDGER_STATES])
+static void sum_cpus(const struct model *m, uint64_t ret_ns[FRAME_PARTS])
 {
-	memset(ret_ns, 0, LEDGER_STATES * sizeof(*ret_ns));
+	memset(ret_ns, 0, FRAME_PARTS * sizeof(*ret_ns));
 	for (size_t i = 0; i < m->n_cpus; i++)
-		for (int s = 0; s < LEDGER_STATES; s++)
+		for (int s = 0; s < FRAME_PARTS; s++)
 			ret_ns[s] += m->cpus[i].ns[s];
 }
 
@@ -116,7 +118,7 @@ static void draw_cell(const struct scene *s, struct canvas *c, const struct grid
 	int width = c->width / g->columns;
 	struct pen p = pen_at(c, y + at / g->columns, at % g->columns * width, width, STYLE_NORMAL);
 	const struct model *m = s->model;
-	uint64_t ns[LEDGER_STATES];
+	uint64_t ns[FRAME_PARTS];
 	char name[16];
 
 	if (g->sum && at == 0) {
@@ -130,13 +132,24 @@ static void draw_cell(const struct scene *s, struct canvas *c, const struct grid
 	draw_cpu(&p, name, m->cpus[at].ns, m->elapsed);
 }
 
-static void draw_legend(struct canvas *c, int y)
+bool layout_has_unknown(const struct model *m)
+{
+	uint64_t ns[FRAME_PARTS];
+
+	sum_cpus(m, ns);
+	return model_percent(m, ns[FRAME_UNKNOWN]) >= 0.05 ||
+	       model_percent(m, m->busy.unaccounted) >= 0.05;
+}
+
+static void draw_legend(const struct scene *s, struct canvas *c, int y)
 {
 	struct pen p = pen_at(c, y, 9, c->width - 9, STYLE_NORMAL);
 
 	for (size_t i = 0; i < ARRAY_SIZE(layout_states); i++) {
 		const struct layout_state *state = &layout_states[i];
 
+		if (state->part == FRAME_UNKNOWN && !layout_has_unknown(s->model))
+			continue;
 		p.style = state->style;
 		if (state->letter != ' ')
 			pen_printf(&p, "%c", state->letter);
@@ -159,7 +172,7 @@ static void draw_bars(const struct scene *s, struct canvas *c, int y)
 	for (int i = 0; i < g.shown + g.sum; i++)
 		draw_cell(s, c, &g, y, i);
 	if (g.lines)
-		draw_legend(c, y + g.lines);
+		draw_legend(s, c, y + g.lines);
 }
 
 /* ---- history ---- */
@@ -325,6 +338,12 @@ static void draw_totals(const struct scene *s, struct canvas *c, int y)
 	pen_text(&p, " + vmdesched ");
 	p.style = STYLE_AWAY;
 	pen_printf(&p, "%.1f %%", model_percent(m, figures_away(&m->busy)));
+	if (layout_has_unknown(m)) {
+		p.style = STYLE_NORMAL;
+		pen_text(&p, " + ");
+		p.style = STYLE_ALARM;
+		pen_printf(&p, "unaccounted %.1f %%", model_percent(m, m->busy.unaccounted));
+	}
 	p.style = STYLE_DIM;
 	pen_text(&p, "   ");
 	pen_right(&p, "away while idle %.1f %%", model_percent(m, figures_away(&m->idle)));
@@ -351,10 +370,11 @@ __attribute__((format(printf, 3, 4))) static void note(struct notes *n, enum sty
 
 static void note_frame(const struct frame *f, struct notes *n)
 {
-	if (f->stale)
-		note(n, STYLE_ALARM, "the source has stopped telling: away time is missing");
-	else if (!f->complete)
-		note(n, STYLE_ALARM, "the source has not told everything yet");
+	if (f->stale || !f->complete)
+		note(n, STYLE_ALARM,
+		     f->stale ? "the host has said nothing for %.1f s: the figures end there"
+			      : "the last %.1f s are not told yet: the figures end there",
+		     ns_to_s(f->lag));
 	if (f->lost_switches)
 		note(n, STYLE_ALARM, "%llu switches were lost: %.3f s have no owner, see (lost)",
 		     (unsigned long long)f->lost_switches, ns_to_s(f->lost_ns));
@@ -370,6 +390,17 @@ static void note_frame(const struct frame *f, struct notes *n)
 		     "this kernel subtracts steal itself: what it reports is true already");
 }
 
+/* What the interval can't tell. */
+static void note_model(const struct model *m, struct notes *n)
+{
+	if (m->other)
+		note(n, STYLE_ALARM, "another session of the agent or its host began in between");
+	if (layout_has_unknown(m))
+		note(n, STYLE_ALARM,
+		     "%.2f s of busy CPU time are unaccounted, neither true nor away",
+		     ns_to_s(m->busy.unaccounted));
+}
+
 static struct notes make_notes(const struct scene *s)
 {
 	struct notes n = {.n = 0};
@@ -378,8 +409,10 @@ static struct notes make_notes(const struct scene *s)
 		note(&n, STYLE_ALARM, "%s", s->notice);
 	if (s->standing_note)
 		note(&n, STYLE_DIM, "%s", s->standing_note);
-	if (s->model)
+	if (s->model) {
+		note_model(s->model, &n);
 		note_frame(s->model->frame, &n);
+	}
 	return n;
 }
 

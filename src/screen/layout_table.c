@@ -71,9 +71,17 @@ static void draw_away(struct pen *p, const struct place *at)
 	}
 }
 
+static void draw_unknown(struct pen *p, const struct place *at)
+{
+	if (at->row->kind == ROW_VMDESCHED)
+		pen_right(p, "-");
+	else
+		draw_number(p, at, at->row->own.unaccounted);
+}
+
 static void draw_share(struct pen *p, const struct place *at)
 {
-	uint64_t ns[LEDGER_STATES] = {0};
+	uint64_t ns[FRAME_PARTS] = {0};
 
 	if (at->row->kind == ROW_VMDESCHED) {
 		ns[LEDGER_READY] = at->row->own.truth;
@@ -81,6 +89,7 @@ static void draw_share(struct pen *p, const struct place *at)
 		ns[LEDGER_RUN] = at->row->own.truth;
 		ns[LEDGER_READY] = at->row->own.descheduled;
 		ns[LEDGER_WAIT] = at->row->own.wait;
+		ns[FRAME_UNKNOWN] = at->row->own.unaccounted;
 	}
 	layout_bar(p, p->end - p->x, ns, at->whole);
 }
@@ -102,8 +111,31 @@ static void draw_branches(struct pen *p, const struct model_row *row)
 
 static void draw_name(struct pen *p, const struct place *at)
 {
-	draw_branches(p, at->row);
-	pen_text(p, at->row->name);
+	const struct model_row *row = at->row;
+
+	draw_branches(p, row);
+	pen_text(p, at->scene->ui->view.command && row->command ? row->command : row->name);
+}
+
+static void draw_state(struct pen *p, const struct place *at)
+{
+	if (at->row->state)
+		pen_char(p, (unsigned char)at->row->state, 1);
+}
+
+/* Three digits and a unit: 1.5M, 12M, 340M. */
+static void draw_memory(struct pen *p, const struct place *at)
+{
+	static const char units[] = "KMGTP";
+	double value = (double)at->row->rss / KIB;
+	int unit = 0;
+
+	for (; value >= 999.5 && units[unit + 1]; unit++)
+		value /= 1024;
+	if (at->row->rss)
+		pen_right(p, value < 9.95 && unit ? "%.1f%c" : "%.0f%c", value, units[unit]);
+	else
+		pen_right(p, "-");
 }
 
 static void draw_cgroup(struct pen *p, const struct place *at)
@@ -129,6 +161,9 @@ static const struct column columns[] = {
 	{"%REPORTED", NULL, 9, 0, true, 'r', SORT_REPORTED, draw_reported},
 	{"%TRUE", NULL, 7, 0, true, 't', SORT_TRUE, draw_true},
 	{"%DESCHED", NULL, 8, 0, true, 'd', SORT_DESCHEDULED, draw_away},
+	{"%UNKNOWN", NULL, 8, 0, true, 0, MODEL_SORTS, draw_unknown},
+	{"MEM", NULL, 5, 92, true, 0, MODEL_SORTS, draw_memory},
+	{"S", "", 1, 92, false, 0, MODEL_SORTS, draw_state},
 	{"SHARE", NULL, SHARE_WIDTH, 76, false, 0, MODEL_SORTS, draw_share},
 	{"COMMAND", "CGROUP", 0, 0, false, 'n', SORT_NAME, draw_name},
 	{"CGROUP", "", 0, 110, false, 0, MODEL_SORTS, draw_cgroup},
@@ -141,6 +176,8 @@ struct slot {
 
 static bool is_there(const struct column *c, const struct scene *s, int width)
 {
+	if (c->draw == draw_unknown && !(s->model && layout_has_unknown(s->model)))
+		return false;
 	return width >= c->needs && !(s->ui->view.groups && c->draw == draw_cgroup);
 }
 

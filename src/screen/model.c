@@ -123,15 +123,32 @@ static bool contains(const char *text, const char *part)
 	return text && strcasestr(text, part);
 }
 
+static bool is_filtered(const struct model_view *view)
+{
+	return view->filter[0] || view->user[0] || view->n_pids;
+}
+
+static bool is_listed(pid_t pid, const struct model_view *view)
+{
+	for (size_t i = 0; i < view->n_pids; i++)
+		if (view->pids[i] == pid)
+			return true;
+	return !view->n_pids;
+}
+
 static bool matches(const struct frame_process *p, const struct model_view *view)
 {
 	char pid[16];
 
+	if (!is_listed(p->pid, view) ||
+	    (view->user[0] && (!p->user || strcmp(p->user, view->user))))
+		return false;
 	if (!view->filter[0])
 		return true;
 	snprintf(pid, sizeof(pid), "%d", p->pid);
 	return contains(p->name, view->filter) || contains(p->user, view->filter) ||
-	       contains(p->cgroup, view->filter) || contains(pid, view->filter);
+	       contains(p->cgroup, view->filter) || contains(pid, view->filter) ||
+	       (view->command && contains(p->command, view->filter));
 }
 
 static struct model_row *add_row(struct model *m, enum row_kind kind, const char *name)
@@ -185,6 +202,9 @@ static void add_processes(struct model *m, const struct past *past, const struct
 		row->pid = p->pid > 0 ? p->pid : 0;
 		row->user = p->user;
 		row->cgroup = p->cgroup;
+		row->command = p->command;
+		row->state = p->state;
+		row->rss = p->rss;
 		row->own = own;
 		row->members = i; /* for now: where its parent is asked for */
 		if (view->threads && !(view->groups && !view->tree))
@@ -246,6 +266,7 @@ static int add_groups(struct model *m)
 		}
 		row->parent = m->n_rows - 1;
 		figures_add(&group->own, &row->own);
+		group->rss += row->rss;
 		group->members++;
 	}
 	return 0;
@@ -287,6 +308,13 @@ static void put_vmdesched(struct model *m)
 	row->own.truth = figures_away(&m->busy);
 }
 
+/* A snapshot's seconds are rounded to ns, four for each process: that much is nobody. */
+static void add_exited(struct model *m, const struct model_view *view, const struct figures *exited)
+{
+	if (m->frame->split && figures_occupied(exited) > 4 * m->n_processes && !is_filtered(view))
+		add_row(m, ROW_EXITED, "(exited)")->own = *exited;
+}
+
 static int make_rows(struct model *m, const struct past *past, const struct model_view *view)
 {
 	struct figures exited;
@@ -299,6 +327,8 @@ static int make_rows(struct model *m, const struct past *past, const struct mode
 	add_processes(m, past, view, &exited);
 	err = link_rows(m, view);
 	if (!err)
+		add_exited(m, view, &exited);
+	if (!err)
 		err = model_arrange(m->rows, m->n_rows, m->frame, view);
 	for (size_t i = 0; i < m->n_rows; i++)
 		m->rows[i].parent += m->rows[i].parent != SIZE_MAX;
@@ -307,13 +337,6 @@ static int make_rows(struct model *m, const struct past *past, const struct mode
 	if (err)
 		return err;
 	put_vmdesched(m);
-	/* A snapshot's seconds are rounded to ns, three for each process: that much is nobody. */
-	if (m->frame->split && figures_occupied(&exited) > 3 * m->n_processes && !view->filter[0]) {
-		struct model_row *row = add_row(m, ROW_EXITED, "(exited)");
-
-		row->own = exited;
-		row->last = true;
-	}
 	return 0;
 }
 
@@ -327,21 +350,33 @@ static void make_cpus(struct model *m, const struct past *past)
 		struct frame_cpu *c = &m->cpus[m->n_cpus++];
 
 		*c = *now;
-		for (int s = 0; before && before->cpu == now->cpu && s < LEDGER_STATES; s++)
+		for (int s = 0; before && before->cpu == now->cpu && s < FRAME_PARTS; s++)
 			c->ns[s] = u64_sub_floor(now->ns[s], before->ns[s]);
 	}
+}
+
+#define SESSION_SLACK NS_PER_SEC /* dates and the agent's clock differ by less */
+
+/* The agent of `to` was started after `from`, as far as dates say. */
+static bool began_since(const struct frame *from, const struct frame *to)
+{
+	if (!from->time || to->time <= from->time)
+		return to->elapsed < from->elapsed;
+	return to->elapsed + to->lag <= u64_sub_floor(to->time, from->time) + SESSION_SLACK;
 }
 
 int model_make(const struct frame *from, const struct frame *to, const struct model_view *view,
 	       struct model *ret)
 {
-	bool same = from && from->elapsed <= to->elapsed;
+	bool same = from && frame_goes_on(from, to);
 	struct model m = {.frame = to, .busy = to->busy, .idle = to->idle, .elapsed = to->elapsed};
 	_cleanup_(past_done) struct past past = {.frame = NULL};
-	int err = past_make(same ? from : NULL, &past);
+	int err = !from || same || began_since(from, to) ? past_make(same ? from : NULL, &past)
+							 : -ESTALE;
 
 	if (err)
 		return err;
+	m.other = from && from->session.id != to->session.id;
 	if (same) {
 		m.elapsed -= from->elapsed;
 		figures_subtract(&m.busy, &from->busy);

@@ -5,7 +5,7 @@
  *
  * For every row, and for the whole,
  *
- *     occupied = truth + away        (recording/frame.h)
+ *     occupied = truth + away + unaccounted        (recording/frame.h)
  *
  * and without a filter the rows of processes and (exited) sum up to `busy`. The row `vmdesched`
  * holds the away time of all as if it were CPU time of its own, so that the column of true time
@@ -27,6 +27,11 @@ enum model_sort {
 };
 
 #define MODEL_FILTER_SIZE 64
+#define MODEL_PIDS_MAX	  64
+
+/* The name of an order, as `desched top -o` takes it and settings keep it: "reported". NULL at the
+ * end. */
+const char *model_sort_name(size_t sort);
 
 struct model_view {
 	enum model_sort sort;
@@ -35,7 +40,11 @@ struct model_view {
 	bool groups;	/* a row for each cgroup */
 	bool threads;	/* threads below their processes */
 	bool busy_only; /* leave out who used no CPU */
+	bool command;	/* command lines in place of names */
 	char filter[MODEL_FILTER_SIZE]; /* part of a name, user, cgroup or pid, in any case */
+	char user[MODEL_FILTER_SIZE];	/* only this one's; "" for all */
+	pid_t pids[MODEL_PIDS_MAX];	/* only these, if there are any */
+	size_t n_pids;
 };
 
 enum row_kind {
@@ -43,7 +52,7 @@ enum row_kind {
 	ROW_GROUP,
 	ROW_PROCESS,
 	ROW_THREAD,
-	ROW_EXITED, /* processes that were gone by the second frame; the last, if there are any */
+	ROW_EXITED, /* processes that were gone by the second frame */
 };
 
 #define ROW_DEPTH_MAX 16 /* deeper ones are drawn at this depth */
@@ -53,6 +62,9 @@ struct model_row {
 	pid_t pid, tid;		   /* 0: none; of a thread, both */
 	const char *name;	   /* of a group, its path; these point into the second frame */
 	const char *user, *cgroup; /* NULL: not known */
+	const char *command;	   /* NULL: not known, or none */
+	char state;		   /* 0: not known */
+	uint64_t rss;		   /* bytes */
 	struct figures own;
 	size_t members; /* of a group: processes */
 	unsigned depth; /* in a tree */
@@ -70,9 +82,12 @@ struct model {
 	struct model_row *rows;
 	size_t n_rows;
 	size_t n_processes, n_matching; /* all; those that the filter lets through */
+	bool other;			/* another session began in the interval */
 };
 
-/* `from` NULL, or of an agent that is no longer there: since the agent was started. -ENOMEM. */
+/* `from` NULL, or of an agent that was there before the one of `to`: since that one was started.
+ * -ESTALE where `to` is of another session that had begun before `from`: nobody knows what happened
+ * between the two. -ENOMEM. */
 int model_make(const struct frame *from, const struct frame *to, const struct model_view *view,
 	       struct model *ret);
 void model_done(struct model *m);

@@ -13,6 +13,20 @@ struct arranger {
 	const struct model_view *view;
 };
 
+const char *model_sort_name(size_t sort)
+{
+	static const char *const names[MODEL_SORTS] = {
+		[SORT_REPORTED] = "reported",
+		[SORT_TRUE] = "true",
+		[SORT_DESCHEDULED] = "descheduled",
+		[SORT_PID] = "pid",
+		[SORT_USER] = "user",
+		[SORT_NAME] = "name",
+	};
+
+	return sort < MODEL_SORTS ? names[sort] : NULL;
+}
+
 static int compare_numbers(uint64_t a, uint64_t b)
 {
 	return a < b ? -1 : a > b;

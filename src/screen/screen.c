@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "screen/layout.h"
 #include "screen/player.h"
+#include "screen/saved.h"
 #include "screen/terminal.h"
 
 #include <errno.h>
@@ -56,12 +57,17 @@ static void drop_model(struct session *s)
 static void make_model(struct session *s)
 {
 	bool since_start = s->config->recording || s->frames[1].elapsed >= WORTH_A_LOOK;
+	int err;
 
 	drop_model(s);
 	if (!s->has[1] || (!s->has[0] && !since_start))
 		return;
-	s->has_model = !model_make(s->has[0] ? &s->frames[0] : NULL, &s->frames[1], &s->ui.view,
-				   &s->model);
+	err = model_make(s->has[0] ? &s->frames[0] : NULL, &s->frames[1], &s->ui.view, &s->model);
+	s->has_model = !err;
+	if (err == -ESTALE)
+		failure_set(&s->notice, err,
+			    "another session of the agent or its host: what happened in the "
+			    "interval in which it began, nobody knows");
 }
 
 /* The frame becomes the one that is shown, and what was shown the one before it. */
@@ -87,19 +93,38 @@ static void remember(struct session *s)
 	s->history[s->n_history++] = away;
 }
 
+/* The source has told nothing since the frame that is shown: that stays. */
+static bool is_silent(struct session *s, const struct frame *frame)
+{
+	const struct frame *shown = &s->frames[1];
+
+	if (!s->has[1] || !frame_goes_on(shown, frame) || frame->elapsed > shown->elapsed)
+		return false;
+	failure_set(&s->notice, 0,
+		    "waiting: the source has said nothing for %.1f s; this is from before",
+		    ns_to_s(frame->lag));
+	return true;
+}
+
 static void take_live(struct session *s)
 {
+	struct failure why = {.text = ""};
 	struct frame frame;
 	json_t *json = NULL;
-	int err;
+	int err = feed_take(s->config->feed, &why, &json);
 
 	s->notice.text[0] = '\0';
-	err = feed_take(s->config->feed, &s->notice, &json);
 	if (!err)
-		err = frame_parse(json, clock_real(), &s->notice, &frame);
+		err = frame_parse(json, clock_real(), &why, &frame);
 	json_decref(json);
-	if (err)
+	if (err) {
+		failure_set(&s->notice, err, "waiting: %.400s", why.text);
 		return;
+	}
+	if (is_silent(s, &frame)) {
+		frame_done(&frame);
+		return;
+	}
 	push_frame(s, &frame);
 	make_model(s);
 	remember(s);
@@ -188,6 +213,15 @@ static void seek(struct session *s)
 	show_recorded(s, to);
 }
 
+static void save(struct session *s)
+{
+	const struct saved saved = {s->ui.view, s->ui.delay};
+	const char *path = s->config->settings;
+
+	if (!saved_store(path ? path : "", &saved, &s->notice))
+		failure_set(&s->notice, 0, "kept in %.400s", path);
+}
+
 static void run_action(struct session *s, enum ui_action action)
 {
 	switch (action) {
@@ -202,6 +236,9 @@ static void run_action(struct session *s, enum ui_action action)
 		break;
 	case UI_GOTO:
 		show_recorded(s, player_step((size_t)s->ui.step, 0, s->n_history));
+		break;
+	case UI_SAVE:
+		save(s);
 		break;
 	case UI_NOTHING:
 		break;
@@ -294,8 +331,12 @@ static int prepare_recording(struct session *s, struct failure *f)
 		const struct recording_mark *now = recording_mark(r, s->n_history);
 		struct recording_mark before = {0};
 
-		if (s->n_history && recording_mark(r, s->n_history - 1)->elapsed <= now->elapsed)
+		if (s->n_history)
 			before = *recording_mark(r, s->n_history - 1);
+		if (before.elapsed > now->elapsed)
+			before = (struct recording_mark){0};
+		else if (before.session && before.session != now->session)
+			before = *now; /* what is new of it, nobody knows */
 		s->times[s->n_history] = now->time;
 		if (now->elapsed > before.elapsed)
 			s->history[s->n_history] = 100.0 *
@@ -307,9 +348,39 @@ static int prepare_recording(struct session *s, struct failure *f)
 	return 0;
 }
 
+/* Samples of a second, put together to intervals as they will come. */
+static void take_samples(struct session *s, const json_t *o)
+{
+	const json_t *seconds = json_object_get(o, "seconds");
+	const json_t *away = json_object_get(o, "vmdesched_s");
+	double length = 0, sum = 0;
+
+	for (size_t i = 0; i < json_array_size(seconds) && s->n_history < HISTORY_MAX; i++) {
+		length += json_number_value(json_array_get(seconds, i));
+		sum += json_number_value(json_array_get(away, i));
+		if (length <= 0 || length < ns_to_s(s->ui.delay) * 0.9)
+			continue;
+		s->history[s->n_history++] = 100 * sum / length;
+		length = sum = 0;
+	}
+}
+
+/* What vmdesched remembers is there from the beginning. */
+static void take_history(struct session *s)
+{
+	struct feed *feed = s->config->feed;
+	struct failure why;
+	json_t *o = NULL;
+
+	if (!feed->ops->history || feed->ops->history(feed->feed, &why, &o))
+		return;
+	take_samples(s, o);
+	json_decref(o);
+}
+
 static int prepare(struct session *s, struct failure *f)
 {
-	s->ui = (struct ui){.replay = s->config->recording};
+	s->ui = (struct ui){.replay = s->config->recording, .view = s->config->view};
 	s->ui.delay = s->config->delay;
 	s->ui.paused = s->ui.replay;
 	if (s->config->recording)
@@ -317,7 +388,10 @@ static int prepare(struct session *s, struct failure *f)
 	s->history = calloc(HISTORY_MAX, sizeof(*s->history));
 	if (!s->history)
 		return failure_errno(f, -ENOMEM, "history");
-	if (s->config->feed->ops == &feed_proc)
+	take_history(s);
+	if (s->config->feed->missing)
+		snprintf(s->note, sizeof(s->note), "%s", s->config->feed->missing);
+	else if (s->config->feed->ops == &feed_proc)
 		snprintf(s->note, sizeof(s->note),
 			 "%%TRUE is not known: run as root, or start vmdesched (%.400s)",
 			 s->config->feed->why);

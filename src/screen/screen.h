@@ -5,6 +5,7 @@
 
 #include "recording/recording.h"
 #include "screen/feed.h"
+#include "screen/model.h"
 
 #include <signal.h>
 
@@ -15,6 +16,8 @@ struct screen_config {
 	struct feed *feed;	     /* or */
 	struct recording *recording; /* of these one is NULL */
 	const char *name;	     /* of the recording */
+	struct model_view view;	     /* to begin with */
+	const char *settings;	     /* where they are kept; NULL: nowhere */
 };
 
 int screen_run(const struct screen_config *config, struct failure *f);

@@ -118,6 +118,17 @@ static enum ui_action toggle_busy(struct ui *ui)
 	return toggle(&ui->view.busy_only);
 }
 
+static enum ui_action toggle_command(struct ui *ui)
+{
+	return toggle(&ui->view.command);
+}
+
+static enum ui_action save(struct ui *ui)
+{
+	(void)ui;
+	return UI_SAVE;
+}
+
 static enum ui_action toggle_pause(struct ui *ui)
 {
 	return toggle(&ui->paused);
@@ -186,10 +197,13 @@ const struct ui_binding ui_bindings[] = {
 	{'p', "p u n", NULL, "sort by process id, user, name", IN_BOTH, sort_pid},
 	{'u', "u", NULL, NULL, IN_BOTH, sort_user},
 	{'n', "n", NULL, NULL, IN_BOTH, sort_name},
-	{'T', "T", "Tree", "processes below their parents, or below their cgroups", IN_BOTH,
+	{'T', "T", "Tree", "processes below their parents, or below their cgroups (G)", IN_BOTH,
 	 toggle_tree},
-	{'G', "G", "Groups", "a row for each cgroup", IN_BOTH, toggle_groups},
+	{'G', "G", "Groups", NULL, IN_BOTH, toggle_groups},
 	{'H', "H", "Threads", "threads below their processes", IN_BOTH, toggle_threads},
+	{'c', "c W", NULL, "command lines in place of names; W keeps it all for the next time",
+	 IN_BOTH, toggle_command},
+	{'W', "W", NULL, NULL, IN_BOTH, save},
 	{'B', "B", "Busy", "leave out who used no CPU", IN_BOTH, toggle_busy},
 	{'+', "+ -", NULL, "twice or half as long between frames", IN_BOTH, slower},
 	{'-', "-", NULL, NULL, IN_BOTH, faster},

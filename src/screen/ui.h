@@ -36,6 +36,7 @@ enum ui_action {
 	UI_SEEK, /* to ui.text */
 	UI_STEP, /* by ui.step frames */
 	UI_GOTO, /* to frame ui.step */
+	UI_SAVE, /* the settings */
 };
 
 /* What a row is, so that it is found again in the next model. */

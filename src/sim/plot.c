@@ -6,6 +6,7 @@
  */
 #include "sim/plot.h"
 
+#include "base/newfile.h"
 #include "base/units.h"
 
 #include <errno.h>
@@ -209,12 +210,14 @@ static double svg_lines(FILE *out, const struct plot *p, const struct sim *s, do
 
 int plot_svg(struct plot *p, struct sim *s, const char *path, struct failure *f)
 {
-	FILE *out = fopen(path, "we");
+	struct newfile file;
+	int err = newfile_open(path, 0, NEWFILE_STREAMS, &file);
 	double y = 30;
-	int err;
+	FILE *out;
 
-	if (!out)
-		return failure_errno(f, -errno, "%s: cannot write the picture", path);
+	if (err)
+		return failure_errno(f, err, "%s: cannot write the picture", path);
+	out = file.to;
 	finish(p, s);
 	fprintf(out,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"740\" height=\"%u\" "
@@ -230,8 +233,6 @@ int plot_svg(struct plot *p, struct sim *s, const char *path, struct failure *f)
 		ns_to_s(p->window));
 	svg_lines(out, p, s, y + 28);
 	fputs("</svg>\n", out);
-	err = ferror(out) ? -EIO : 0;
-	if (fclose(out) && !err)
-		err = -errno;
+	err = newfile_commit(&file);
 	return err ? failure_errno(f, err, "%s: cannot write the picture", path) : 0;
 }

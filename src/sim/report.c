@@ -1,54 +1,62 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/report.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Columns of the table, in this order; the last only where there is something to show. */
 static const enum vm_metric columns[] = {METRIC_CPU,  METRIC_READY, METRIC_COSTOP, METRIC_LIMITED,
 					 METRIC_HALT, METRIC_OPS,   METRIC_DELAY};
 
+/* What can't be had, for lack of memory, is noted in *err. */
 static double value_of(const struct run *r, uint32_t variant, uint32_t seed, const char *vm,
-		       const char *metric)
+		       const char *metric, int *err)
 {
 	char name[192];
 	double v = 0;
 
 	snprintf(name, sizeof(name), "%s.%s", vm, metric);
-	metric_value(r->variants[variant], run_results(r, variant, seed),
-		     r->variants[variant]->host.hosts, name, &v);
+	if (metric_value(r->variants[variant], run_results(r, variant, seed),
+			 r->variants[variant]->host.hosts, name, &v) == -ENOMEM)
+		*err = -ENOMEM;
 	return v;
 }
 
 /* The mean over the seeds. */
-static double mean_of(const struct run *r, uint32_t variant, const char *vm, const char *metric)
+static double mean_of(const struct run *r, uint32_t variant, const char *vm, const char *metric,
+		      int *err)
 {
 	double sum = 0;
 
 	for (uint32_t i = 0; i < r->seeds; i++)
-		sum += value_of(r, variant, i, vm, metric);
+		sum += value_of(r, variant, i, vm, metric, err);
 	return sum / r->seeds;
 }
 
-static void variant_table(const struct run *r, uint32_t v, FILE *out)
+static int variant_table(const struct run *r, uint32_t v, FILE *out)
 {
 	const struct scenario *sc = r->variants[v];
 	const struct result *first = run_results(r, v, 0);
+	int err = 0;
 
 	if (first->refused) {
 		fprintf(out, "%-10.10s %s\n", r->names[v], first->reason);
-		return;
+		return 0;
 	}
 	for (uint32_t i = 0; i < sc->n_vms; i++) {
 		fprintf(out, "%-10.10s %-10.10s %5u", r->names[v], sc->vms[i].name,
 			sc->vms[i].count);
 		for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
 			fprintf(out, columns[c] == METRIC_OPS ? " %8.1f" : " %7.3f",
-				mean_of(r, v, sc->vms[i].name, vm_metric_rows[columns[c]].name));
+				mean_of(r, v, sc->vms[i].name, vm_metric_rows[columns[c]].name,
+					&err));
 		fputc('\n', out);
 	}
 	fprintf(out, "%-10.10s %-10.10s       busy %.4f held %.4f switches %.0f/s waste %.4f\n",
-		r->names[v], "host", mean_of(r, v, "host", "busy"), mean_of(r, v, "host", "held"),
-		mean_of(r, v, "host", "switches"), mean_of(r, v, "host", "waste"));
+		r->names[v], "host", mean_of(r, v, "host", "busy", &err),
+		mean_of(r, v, "host", "held", &err), mean_of(r, v, "host", "switches", &err),
+		mean_of(r, v, "host", "waste", &err));
+	return err;
 }
 
 static void print_limit(const struct run *r, const struct limit_report *l, FILE *out)
@@ -62,20 +70,23 @@ static void print_limit(const struct run *r, const struct limit_report *l, FILE 
 	fputc('\n', out);
 }
 
-void sim_report_table(const struct run *r, FILE *out)
+int sim_report_table(const struct run *r, FILE *out)
 {
+	int err = 0;
+
 	fprintf(out, "%s\n%s\n", r->scenario->name, r->scenario->head ? r->scenario->head : "");
 	fprintf(out, "%-10s %-10s %5s", "variant", "vm", "count");
 	for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
 		fprintf(out, columns[c] == METRIC_OPS ? " %8s" : " %7s",
 			vm_metric_rows[columns[c]].name);
 	fputc('\n', out);
-	for (uint32_t v = 0; v < r->n_variants; v++)
-		variant_table(r, v, out);
+	for (uint32_t v = 0; v < r->n_variants && !err; v++)
+		err = variant_table(r, v, out);
 	fputc('\n', out);
 	for (uint32_t i = 0; i < r->n_reports; i++)
 		print_limit(r, &r->reports[i], out);
 	report_limits(r, out);
+	return err;
 }
 
 void report_limits(const struct run *r, FILE *out)
@@ -96,11 +107,12 @@ static json_t *vm_json(const struct run *r, uint32_t v, uint32_t seed, const str
 	json_t *o = json_pack("{s:s, s:i, s:i}", "name", vm->name, "count", (int)vm->count, "vcpus",
 			      (int)vm->vcpus);
 	char metric[96];
+	int err = 0;
 
 	for (int m = 0; m < VM_METRICS; m++)
 		json_object_set_new(
 			o, vm_metric_rows[m].name,
-			json_real(value_of(r, v, seed, vm->name, vm_metric_rows[m].name)));
+			json_real(value_of(r, v, seed, vm->name, vm_metric_rows[m].name, &err)));
 	for (uint32_t p = 0; vm->n_processes && p < vm->n_processes + 2; p++) {
 		const char *name = p < vm->n_processes	  ? vm->processes[p].name
 				   : p == vm->n_processes ? "idle"
@@ -109,38 +121,47 @@ static json_t *vm_json(const struct run *r, uint32_t v, uint32_t seed, const str
 		for (int m = 0; m < PROCESS_METRICS; m++) {
 			snprintf(metric, sizeof(metric), "%s.%s", name,
 				 process_metric_rows[m].name);
-			json_object_set_new(o, metric,
-					    json_real(value_of(r, v, seed, vm->name, metric)));
+			json_object_set_new(
+				o, metric, json_real(value_of(r, v, seed, vm->name, metric, &err)));
 		}
 	}
-	return o;
+	if (!err)
+		return o;
+	json_decref(o);
+	return NULL;
 }
 
+/* NULL for lack of memory, which spoils what it would have been a part of. */
 static json_t *run_json(const struct run *r, uint32_t v, uint32_t seed)
 {
 	const struct result *first = run_results(r, v, seed);
 	json_t *host = json_object(), *vms = json_array(), *o;
+	int err = 0;
 
 	for (int m = 0; m < HOST_METRICS; m++)
 		json_object_set_new(
 			host, host_metric_rows[m].name,
-			json_real(value_of(r, v, seed, "host", host_metric_rows[m].name)));
-	for (uint32_t i = 0; !first->refused && i < r->variants[v]->n_vms; i++)
-		json_array_append_new(vms, vm_json(r, v, seed, &r->variants[v]->vms[i]));
+			json_real(value_of(r, v, seed, "host", host_metric_rows[m].name, &err)));
+	for (uint32_t i = 0; !first->refused && !err && i < r->variants[v]->n_vms; i++)
+		err = json_array_append_new(vms, vm_json(r, v, seed, &r->variants[v]->vms[i]));
 	o = json_pack("{s:s, s:I, s:o, s:o}", "variant", r->names[v], "seed",
 		      (json_int_t)(r->first_seed + seed), "host", host, "vms", vms);
 	if (first->refused)
 		json_object_set_new(o, "refused", json_string(first->reason));
-	return o;
+	if (!err)
+		return o;
+	json_decref(o);
+	return NULL;
 }
 
 json_t *sim_report_json(const struct run *r)
 {
-	json_t *runs = json_array(), *limits = json_array();
+	json_t *runs = json_array(), *limits = json_array(), *o;
+	int err = 0;
 
-	for (uint32_t v = 0; v < r->n_variants; v++) {
-		for (uint32_t seed = 0; seed < r->seeds; seed++)
-			json_array_append_new(runs, run_json(r, v, seed));
+	for (uint32_t v = 0; v < r->n_variants && !err; v++) {
+		for (uint32_t seed = 0; seed < r->seeds && !err; seed++)
+			err = json_array_append_new(runs, run_json(r, v, seed));
 	}
 	for (uint32_t i = 0; i < r->n_reports; i++) {
 		const struct limit_report *l = &r->reports[i];
@@ -153,9 +174,13 @@ json_t *sim_report_json(const struct run *r)
 				  l->outcome.left, "right", l->outcome.right, "tolerance",
 				  l->outcome.tolerance, "kept", l->outcome.kept));
 	}
-	return json_pack("{s:s, s:s, s:o, s:o, s:i, s:I, s:f, s:f}", "scenario", r->scenario->name,
-			 "head", r->scenario->head ? r->scenario->head : "", "runs", runs, "limits",
-			 limits, "broken", (int)r->broken, "events", (json_int_t)r->events,
-			 "seconds", r->seconds, "events_per_second",
-			 r->seconds > 0 ? (double)r->events / r->seconds : 0.0);
+	o = json_pack("{s:s, s:s, s:o, s:o, s:i, s:I, s:f, s:f}", "scenario", r->scenario->name,
+		      "head", r->scenario->head ? r->scenario->head : "", "runs", runs, "limits",
+		      limits, "broken", (int)r->broken, "events", (json_int_t)r->events, "seconds",
+		      r->seconds, "events_per_second",
+		      r->seconds > 0 ? (double)r->events / r->seconds : 0.0);
+	if (!err)
+		return o;
+	json_decref(o);
+	return NULL;
 }

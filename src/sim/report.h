@@ -8,12 +8,12 @@
 #include <jansson.h>
 #include <stdio.h>
 
-void sim_report_table(const struct run *r, FILE *out);
+int sim_report_table(const struct run *r, FILE *out); /* -ENOMEM */
 
 /* One line per broken limit, and one in all: for `make test`. */
 void report_limits(const struct run *r, FILE *out);
 
-/* A new reference. Everything in it is reproducible but "seconds" and "events_per_second". */
+/* A new reference; NULL without memory. Everything in it is reproducible but "seconds" and "events_per_second". */
 json_t *sim_report_json(const struct run *r);
 
 #endif

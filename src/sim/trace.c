@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/trace.h"
 
+#include "base/newfile.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct trace {
-	FILE *out;
+	struct newfile file;
+	FILE *out; /* the file's */
 	const struct core *core;
 	struct {
 		uint64_t since;
@@ -37,17 +40,14 @@ static void name_all(struct trace *t, const struct sim *s)
 int trace_open(struct sim *s, const char *path, struct failure *f, struct trace **ret)
 {
 	struct trace *t = calloc(1, sizeof(*t));
+	int err;
 
 	if (!t)
 		return -ENOMEM;
 	t->core = s->core;
 	t->vcpus = calloc(s->core->n_vcpus, sizeof(*t->vcpus));
-	t->out = fopen(path, "we");
-	if (!t->vcpus || !t->out) {
-		int err = t->out ? -ENOMEM : -errno;
-
-		if (t->out)
-			fclose(t->out);
+	err = t->vcpus ? newfile_open(path, 0, NEWFILE_STREAMS, &t->file) : -ENOMEM;
+	if (err) {
 		free(t->vcpus);
 		free(t);
 		return failure_errno(f, err, "%s: cannot write the trace", path);
@@ -56,6 +56,7 @@ int trace_open(struct sim *s, const char *path, struct failure *f, struct trace 
 		t->vcpus[i].since = s->now;
 		t->vcpus[i].state = (enum ledger_state)s->core->vcpus[i].ledger.state;
 	}
+	t->out = t->file.to;
 	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n", t->out);
 	name_all(t, s);
 	*ret = t;
@@ -85,9 +86,7 @@ int trace_close(struct trace *t, struct sim *s, struct failure *f)
 	for (uint32_t i = 0; i < t->core->n_vcpus; i++)
 		trace_state(t, i, s->now, t->vcpus[i].state);
 	fputs("{\"name\":\"end\",\"ph\":\"M\",\"pid\":0}\n]}\n", t->out);
-	err = ferror(t->out) ? -EIO : 0;
-	if (fclose(t->out) && !err)
-		err = -errno;
+	err = newfile_commit(&t->file);
 	free(t->vcpus);
 	free(t);
 	return err ? failure_errno(f, err, "the trace could not be written in full") : 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ticks/vm.h"
 
+#include "base/ask.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/units.h"
@@ -13,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #define PATIENCE (30 * NS_PER_SEC) /* for what takes milliseconds */
@@ -120,15 +119,9 @@ static int wait_for_boot(struct ticks_vm *v, struct failure *f)
 
 static int connect_control(struct ticks_vm *v, struct failure *f)
 {
-	struct timeval patience = {.tv_sec = (time_t)(PATIENCE / NS_PER_SEC)};
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int err = ask_dial(v->socket, clock_mono() + PATIENCE, &v->control);
 
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", v->socket);
-	v->control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (v->control < 0 || connect(v->control, (struct sockaddr *)&a, sizeof(a)))
-		return failure_errno(f, -errno, "%s", v->socket);
-	setsockopt(v->control, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	return 0;
+	return err ? failure_errno(f, err, "%s", v->socket) : 0;
 }
 
 /* Up to when it is there and we are connected. */
@@ -190,21 +183,17 @@ int ticks_vm_answer(struct ticks_vm *v, struct failure *f, struct ticks_report *
 
 int ticks_vm_request(struct ticks_vm *v, const char *request, struct failure *f, json_t **ret)
 {
-	char text[4096];
-	size_t used = 0;
+	_cleanup_(free_ptr) char *text = NULL;
+	char line[256];
+	size_t size;
 	json_t *json;
+	int err;
 
-	if (dprintf(v->control, "%s\n", request) < 0)
-		return failure_errno(f, -errno, "%s: control socket", v->name);
-	do {
-		ssize_t n = read(v->control, text + used, sizeof(text) - 1 - used);
-
-		if (n <= 0)
-			return failure_set(f, -EPIPE, "%s does not answer on its control socket",
-					   v->name);
-		used += (size_t)n;
-	} while (text[used - 1] != '\n' && used < sizeof(text) - 1);
-	json = json_loadb(text, used, 0, NULL);
+	snprintf(line, sizeof(line), "%s\n", request);
+	err = ask_line(v->control, line, clock_mono() + PATIENCE, &text, &size);
+	if (err)
+		return failure_errno(f, err, "%s does not answer on its control socket", v->name);
+	json = json_loadb(text, size, 0, NULL);
 	if (!json)
 		return failure_set(f, -EBADMSG, "%s: control socket: no JSON", v->name);
 	*ret = json;

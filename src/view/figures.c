@@ -2,13 +2,12 @@
 #include "view/figures.h"
 
 #include "base/units.h"
+#include "wire/wire.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <uthash.h>
 
-#define SECONDS_MAX   1e9 /* more than any machine is up */
 #define EPOCH_SLACK   NS_PER_SEC
 #define ROUNDING      NS_PER_MS		/* seconds in a text are not exact */
 #define FORGOTTEN     (60 * NS_PER_SEC) /* a task that nobody spoke of for so long has ended */
@@ -35,8 +34,9 @@ struct task {
 struct figures {
 	struct task *tasks; /* by key */
 	pid_t holder;
-	struct tally held; /* what the holder shows */
-	uint64_t taken, elapsed, forgot;
+	struct tally held;		 /* what the holder shows */
+	uint64_t taken, elapsed, forgot; /* elapsed: with the time that is not told yet */
+	struct wire_session session;
 	uint64_t snapshots, epochs; /* how many there were */
 	struct system_figures system;
 	struct system_shown shown;
@@ -81,15 +81,18 @@ static void tally_end_epoch(struct tally *t)
 /* Seconds as ns; what is none is 0. */
 static uint64_t ns_of(const json_t *o, const char *key)
 {
-	double s = json_number_value(json_object_get(o, key));
+	uint64_t ns = 0;
 
-	return isfinite(s) && s > 0 && s < SECONDS_MAX ? (uint64_t)(s * 1e9) : 0;
+	wire_ns(o, key, &ns);
+	return ns;
 }
 
-/* What the kernel billed and the task did not have: nothing on a kernel that subtracts steal. */
+/* What the kernel billed and the task did not have: nothing on a kernel that subtracts steal. Time
+ * of which nobody knows stays where the kernel has it. */
 static uint64_t billed_ns(const json_t *amounts)
 {
-	return u64_sub_floor(ns_of(amounts, "reported_s"), ns_of(amounts, "true_s"));
+	return u64_sub_floor(ns_of(amounts, "reported_s"),
+			     ns_of(amounts, "true_s") + ns_of(amounts, "unaccounted_s"));
 }
 
 static pid_t id_of(const json_t *o, const char *key)
@@ -325,10 +328,16 @@ static void take_cpus(struct figures *f, const json_t *cpus)
 
 /* ---- snapshots ---- */
 
-/* An agent that was started since the last snapshot has seen less time than went by. */
-static bool is_new_epoch(const struct figures *f, uint64_t elapsed, uint64_t now)
+/* An agent that was started since the last snapshot does not know its session; or, where it tells
+ * none, has seen less time than went by. */
+static bool is_new_epoch(const struct figures *f, const struct wire_session *session,
+			 uint64_t elapsed, uint64_t now)
 {
-	return f->taken && elapsed + EPOCH_SLACK < f->elapsed + (now - f->taken);
+	if (!f->taken)
+		return false;
+	if (f->session.id && session->id)
+		return !wire_goes_on(&f->session, 0, session, 0);
+	return elapsed + EPOCH_SLACK < f->elapsed + (now - f->taken);
 }
 
 static void begin_epoch(struct figures *f)
@@ -350,18 +359,20 @@ static void begin_epoch(struct figures *f)
 
 int figures_update(struct figures *f, const json_t *snapshot, pid_t holder, uint64_t now)
 {
-	const char *schema = json_string_value(json_object_get(snapshot, "schema"));
 	const json_t *cpus = json_object_get(snapshot, "cpus");
 	const json_t *processes = json_object_get(snapshot, "processes");
-	uint64_t elapsed = ns_of(snapshot, "elapsed_s"), held;
+	uint64_t elapsed = ns_of(snapshot, "elapsed_s") + ns_of(snapshot, "lag_s"), held;
+	struct wire_session session;
 	size_t i;
 	json_t *o;
 
-	if (!schema || strcmp(schema, "desched-agent/1") != 0 || !json_is_array(processes) ||
-	    json_array_size(cpus) > VIEW_CPUS_MAX || grow_cpus(f, json_array_size(cpus)))
+	if (!wire_is_snapshot(snapshot) || !wire_session(snapshot, &session) ||
+	    !json_is_array(processes) || json_array_size(cpus) > VIEW_CPUS_MAX ||
+	    grow_cpus(f, json_array_size(cpus)))
 		return -EBADMSG;
-	if (is_new_epoch(f, elapsed, now))
+	if (is_new_epoch(f, &session, elapsed, now))
 		begin_epoch(f);
+	f->session = session;
 	f->snapshots++;
 	f->taken = now;
 	f->elapsed = elapsed;

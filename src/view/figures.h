@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The figures of the agent, kept over its restarts: what each task was billed for and did not have,
- * and where the CPUs' time went. They come as snapshots (schema desched-agent/1), each cumulative
+ * and where the CPUs' time went. They come as snapshots (schema desched-agent/2), each cumulative
  * since its agent was started; an agent that was started anew begins an *epoch*, whose figures are
  * added to those before. What was shown of each task is kept here, too.
  *

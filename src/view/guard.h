@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making a view, and what is there when its server dies.
+ * Making a view. keepers.h has the processes that keep it, mounts.h how it comes and goes without
+ * harm to what else is mounted.
  *
- *     caller   mounts the view and goes on, as the command that is to see it or back to the shell
- *     guard    holds the FUSE descriptor and waits for the server
- *     server   serve.h; ends when the view is unmounted, by umount(8) or with the last process that
- *              sees it
+ * For a command the view covers /proc in a mount namespace of its own, which is checked to be one
+ * before anything is mounted in it. Parts of the real /proc are mounted in it.
  *
- * When the server is killed the guard unmounts the view, so that the real /proc is back (on another
- * directory it is mounted), and serves what is still open itself, uncorrected, so that a program
- * that holds such a file does not fail.
+ * On a directory it is a single mount, so that umount(8) takes it, and appears as a whole. What it
+ * does not correct leads to the reader's own /proc.
  */
 #ifndef VIEW_GUARD_H
 #define VIEW_GUARD_H
@@ -17,7 +15,8 @@
 #include "base/failure.h"
 #include "view/teller.h"
 
-/* A new mount namespace for this process, with a view over /proc. */
+/* A new mount namespace for this process, with a view over /proc. After a failure the process may
+ * be in that namespace, and should end. */
 int guard_enter(const struct teller_config *teller, struct failure *f);
 
 /* A view on an existing directory, in this mount namespace. */

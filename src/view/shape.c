@@ -90,7 +90,7 @@ int shape_each_place(const struct shape *t, int (*fn)(const char *name, void *da
 	return err;
 }
 
-int shape_new(int proc, struct shape **ret)
+int shape_new(int proc, bool places, struct shape **ret)
 {
 	struct shape *t = calloc(1, sizeof(*t));
 
@@ -98,7 +98,8 @@ int shape_new(int proc, struct shape **ret)
 		return -ENOMEM;
 	t->proc = proc;
 	learn_names(t, ".");
-	learn_places(t);
+	if (places)
+		learn_places(t);
 	learn_names(t, "self");
 	learn_names(t, "thread-self");
 	*ret = t;
@@ -135,11 +136,16 @@ int node_unpack(uint64_t number, struct node *ret)
 		*ret = (struct node){.kind = NODE_ROOT};
 		return 0;
 	}
-	if (kind == NODE_ROOT || kind > NODE_REDIRECT)
+	if (kind == NODE_ROOT || kind > NODE_OUTSIDE)
 		return -ESTALE;
 	*ret = (struct node){kind, number >> 48 & 0xfff, number >> 24 & 0xffffff,
 			     number & 0xffffff};
 	return 0;
+}
+
+static const char *name_of(const struct shape *t, unsigned number)
+{
+	return number < t->n_names ? t->names[number] : NULL;
 }
 
 static const char *last_name(const struct shape *t, const struct node *n)
@@ -158,17 +164,37 @@ static const char *last_name(const struct shape *t, const struct node *n)
 	case NODE_PLACE:
 	case NODE_LINK:
 	case NODE_REDIRECT:
-		return n->name < t->n_names ? t->names[n->name] : NULL;
+		return name_of(t, n->name);
 	default:
 		return ""; /* a directory; NODE_REAL is as the root */
 	}
 }
 
-int shape_path(const struct shape *t, const struct node *n, char *ret, size_t size)
+/* PID, NAME or PLACE/NAME */
+static int path_outside(const struct shape *t, const struct node *n, char *ret, size_t size)
 {
-	const char *name = last_name(t, n);
+	const char *place = n->tid ? name_of(t, (unsigned)n->tid - 1) : "";
+	const char *name = n->pid ? "" : name_of(t, n->name);
+	const char *slash = n->tid ? "/" : "";
 	int len;
 
+	if (!place || !name)
+		return -ESTALE;
+	if (n->pid)
+		len = snprintf(ret, size, "%s%s%d", place, slash, n->pid);
+	else
+		len = snprintf(ret, size, "%s%s%s", place, slash, name);
+	return len < (int)size ? 0 : -ENAMETOOLONG;
+}
+
+int shape_path(const struct shape *t, const struct node *n, char *ret, size_t size)
+{
+	const char *name;
+	int len;
+
+	if (n->kind == NODE_OUTSIDE)
+		return path_outside(t, n, ret, size);
+	name = last_name(t, n);
 	if (!name)
 		return -ESTALE;
 	if (n->tid)
@@ -188,7 +214,11 @@ int shape_redirect(const struct shape *t, const struct node *n, char *ret, size_
 
 	if (err)
 		return err;
-	return snprintf(ret, size, "%s" SHAPE_REAL "/%s", up, path) < (int)size ? 0 : -ENAMETOOLONG;
+	if (n->kind == NODE_OUTSIDE)
+		err = snprintf(ret, size, "/proc/%s", path) < (int)size ? 0 : -ENAMETOOLONG;
+	else if (snprintf(ret, size, "%s" SHAPE_REAL "/%s", up, path) >= (int)size)
+		err = -ENAMETOOLONG;
+	return err;
 }
 
 static pid_t id_of(const char *name)
@@ -237,7 +267,7 @@ static void adjust(const struct shape *t, const struct node *n, struct stat *st)
 	char text[SHAPE_PATH] = "";
 
 	st->st_ino = node_pack(n);
-	if (n->kind != NODE_REDIRECT)
+	if (n->kind != NODE_REDIRECT && n->kind != NODE_OUTSIDE)
 		return;
 	shape_redirect(t, n, text, sizeof(text));
 	st->st_mode = S_IFLNK | 0777;
@@ -278,13 +308,33 @@ int shape_stat(const struct shape *t, const struct node *n, struct stat *ret)
 static bool is_directory(const struct node *n)
 {
 	return n->kind == NODE_ROOT || n->kind == NODE_PROCESS || n->kind == NODE_TASKS ||
-	       n->kind == NODE_THREAD;
+	       n->kind == NODE_THREAD || n->kind == NODE_REAL || n->kind == NODE_PLACE;
 }
 
 /* Of an entry's like in the real /proc. */
 static const char *name_of_like(enum node_kind kind, const char *name)
 {
 	return kind == NODE_REAL ? "." : kind == NODE_COUNTERS ? "stat" : name;
+}
+
+/* What is in .real, or in a place, when nothing is mounted on that. */
+static int lookup_outside(struct shape *t, const struct node *parent, const char *name,
+			  struct node *ret, struct stat *ret_st)
+{
+	struct node n = {.kind = NODE_OUTSIDE, .pid = id_of(name)};
+	struct stat st;
+	int err = stat_at(t, parent, name, &st);
+
+	if (parent->kind == NODE_PLACE)
+		n.tid = (pid_t)parent->name + 1;
+	if (!err && !n.pid)
+		err = name_number(t, name, &n.name);
+	if (err)
+		return err;
+	adjust(t, &n, &st);
+	*ret = n;
+	*ret_st = st;
+	return 0;
 }
 
 int shape_lookup(struct shape *t, const struct node *parent, const char *name, struct node *ret,
@@ -296,6 +346,8 @@ int shape_lookup(struct shape *t, const struct node *parent, const char *name, s
 
 	if (!is_directory(parent))
 		return -ENOTDIR;
+	if (parent->kind == NODE_REAL || parent->kind == NODE_PLACE)
+		return lookup_outside(t, parent, name, ret, ret_st);
 	n.kind = place_of(parent, name, &n.name);
 	if (n.kind == NODE_PROCESS)
 		n.pid = id_of(name);

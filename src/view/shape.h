@@ -10,6 +10,10 @@
  *     other directories of the root places on which the real ones are mounted
  *     all else                      a symbolic link to it in .real
  *
+ * Where nothing is mounted on .real, and on those places, what is in them are symbolic links to the
+ * same in the reader's own /proc: so it is in a view on a directory, which has no places, and for
+ * who has a directory of a view open that was unmounted.
+ *
  * So whoever opens what is not corrected opens the real file, with his own rights. A node is told
  * apart by a number that holds all there is to know of it, and there is no table of nodes: a server
  * that takes over from a dead one knows what the kernel means.
@@ -41,13 +45,14 @@ enum node_kind {
 	NODE_FILE,     /* `name` is its row */
 	NODE_LINK,     /* has the text of the real link */
 	NODE_REDIRECT, /* leads into .real */
+	NODE_OUTSIDE,  /* in .real or a place: leads to the reader's own /proc */
 };
 
 struct node {
 	enum node_kind kind;
-	unsigned name; /* for the last four */
-	pid_t pid;     /* 0: in the root */
-	pid_t tid;     /* 0: of the process */
+	unsigned name; /* for the last five */
+	pid_t pid;     /* 0: in the root. NODE_OUTSIDE: that is its name, 0: by `name` */
+	pid_t tid;     /* 0: of the process. NODE_OUTSIDE: 1 and the name of its place */
 };
 
 /* A corrected file: one of the two functions. */
@@ -62,8 +67,9 @@ const struct shape_file *shape_file(const struct node *node);
 
 struct shape;
 
-/* `proc` is a directory descriptor of the real /proc, and stays the caller's. */
-int shape_new(int proc, struct shape **ret);
+/* `proc` is a directory descriptor of the real /proc, and stays the caller's. Without `places` its
+ * directories are symbolic links as all else. */
+int shape_new(int proc, bool places, struct shape **ret);
 struct shape *shape_free(struct shape *t);
 int shape_proc(const struct shape *t);
 
@@ -76,7 +82,7 @@ int node_unpack(uint64_t number, struct node *ret); /* -ESTALE for no number of 
 /* Where the node's like is, relative to the real /proc. */
 int shape_path(const struct shape *t, const struct node *node, char *ret, size_t size);
 
-/* The text of a NODE_REDIRECT. */
+/* The text of a NODE_REDIRECT or NODE_OUTSIDE. */
 int shape_redirect(const struct shape *t, const struct node *node, char *ret, size_t size);
 
 /* An entry of a directory, and its attributes. -ENOENT, or what the real /proc says. */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "guest/agent.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -37,21 +38,17 @@ static int from_socket(const char *path, json_t **ret, pid_t *ret_holder)
 	struct ucred peer = {0};
 	socklen_t peer_size = sizeof(peer);
 	size_t size = 0;
-	json_t *o;
 	int err = ask_dial(path, deadline, &fd);
 
 	if (!err && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size))
 		err = -errno;
 	if (!err)
 		err = ask_line(fd, "{\"get\":\"snapshot\"}\n", deadline, &text, &size);
-	if (err)
-		return err;
-	o = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
-	if (!o)
-		return -EBADMSG;
-	*ret = o;
-	*ret_holder = peer.pid;
-	return 0;
+	if (!err)
+		err = wire_load(text, size, ret);
+	if (!err)
+		*ret_holder = peer.pid;
+	return err;
 }
 
 /* ---- our own agent ---- */

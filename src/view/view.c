@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #define TEXT_MAX (64 * MIB)
@@ -288,15 +290,27 @@ static int link_to_self(const struct view *v, bool thread, pid_t tid, char *ret,
 	return 0;
 }
 
-/* True where who follows the text comes to another file than who follows the real link: into
+/* Looks at what is in the kernel's memory and asks no file system, which may be one that waits for
+ * this very server, or for ever. */
+static bool identify(int dir, const char *path, uint64_t resolve, struct statx *ret)
+{
+	const struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = resolve};
+	_cleanup_(close_fd) int fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+
+	return fd >= 0 && !statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, ret);
+}
+
+/* True where who follows the text may come to another file than who follows the real link: into
  * another root, for one. */
 static bool misleads(int proc, const char *path, const char *text)
 {
-	struct stat real, by_text;
+	struct statx real, by_text;
 
-	if (text[0] != '/' || stat(text, &by_text) || fstatat(proc, path, &real, 0))
+	if (text[0] != '/' || !identify(proc, path, 0, &real))
 		return false;
-	return real.st_dev != by_text.st_dev || real.st_ino != by_text.st_ino;
+	return !identify(AT_FDCWD, text, RESOLVE_CACHED, &by_text) ||
+	       real.stx_ino != by_text.stx_ino || real.stx_dev_major != by_text.stx_dev_major ||
+	       real.stx_dev_minor != by_text.stx_dev_minor;
 }
 
 static int real_link(const struct view *v, const struct node *node, const struct caller *caller,
@@ -318,6 +332,18 @@ static int real_link(const struct view *v, const struct node *node, const struct
 	return redirect ? shape_redirect(v->shape, node, ret, size) : err;
 }
 
+/* In another PID namespace the reader's /proc has other processes by these numbers. */
+static bool same_numbers(const struct view *v, pid_t pid)
+{
+	struct stat own, theirs;
+	char path[32];
+
+	snprintf(path, sizeof(path), "%d/ns/pid", pid);
+	return pid > 0 && !fstatat(shape_proc(v->shape), path, &theirs, 0) &&
+	       !fstatat(shape_proc(v->shape), "self/ns/pid", &own, 0) &&
+	       own.st_ino == theirs.st_ino;
+}
+
 int view_link(struct view *v, const struct node *node, const struct caller *caller, char *ret,
 	      size_t size)
 {
@@ -329,6 +355,9 @@ int view_link(struct view *v, const struct node *node, const struct caller *call
 		return real_link(v, node, caller, ret, size);
 	case NODE_REDIRECT:
 		return shape_redirect(v->shape, node, ret, size);
+	case NODE_OUTSIDE:
+		return same_numbers(v, caller->pid) ? shape_redirect(v->shape, node, ret, size)
+						    : -ENOENT;
 	default:
 		return -EINVAL;
 	}

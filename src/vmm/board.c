@@ -92,12 +92,11 @@ static struct virtio *device_at(struct board *m, uint64_t at)
 	return at < VIRTIO_BASE || place >= BOARD_PLACES ? NULL : board_virtio(m, (unsigned)place);
 }
 
-void board_memory_write(struct board *m, uint64_t at, unsigned size, uint64_t value)
+bool board_memory_write(struct board *m, uint64_t at, unsigned size, uint64_t value)
 {
 	struct virtio *v = device_at(m, at);
 
-	if (v)
-		virtio_write(v, at % VIRTIO_SIZE, size, (uint32_t)value);
+	return !v || virtio_write(v, at % VIRTIO_SIZE, size, (uint32_t)value);
 }
 
 uint64_t board_memory_read(struct board *m, uint64_t at, unsigned size)

@@ -4,7 +4,8 @@
  * port, VMDesched's port. A thread for each vCPU, which runs the guest, its devices and its ticks,
  * so that whatever a guest makes of them is paid for with its own CPU time; and the caller's, which
  * waits for input. `lock` is held whenever one of them looks at the machine, never while its guest
- * code runs. What devices ask for goes by the 8259s to vCPU 0.
+ * code runs, and never while a thread waits for anything or does what a guest may ask for without
+ * bound (work.c). What devices ask for goes by the 8259s to vCPU 0.
  */
 #ifndef VMM_BOARD_H
 #define VMM_BOARD_H
@@ -52,13 +53,18 @@ struct board {
 	unsigned cpus;
 	struct image_file kernel, initrd; /* .name NULL: none */
 	char command[IMAGE_COMMAND_MAX];
-	bool reboots; /* when it is reset; otherwise that ends it */
+	bool reboots;  /* when it is reset; otherwise that ends it */
+	bool stopping; /* the user wants it to end: what is being read for a reset need not be */
 	uint64_t resets;
 
 	pid_t process;
-	int output; /* where the serial port goes */
-	pthread_mutex_t lock;
-	pthread_mutex_t output_lock; /* taken before the other one */
+	int output;	      /* where the serial port goes */
+	int output_error;     /* the first of it, -errno */
+	uint64_t output_lost; /* bytes that were not written, for that or since the machine ended */
+	pthread_mutex_t lock; /* by board_lock() */
+	pthread_mutex_t gate; /* see there; taken before it */
+	bool gated;
+	pthread_mutex_t output_lock; /* taken before `lock` */
 	uint64_t now;		     /* mono: the last reading of any vCPU's thread */
 	uint64_t ready_at;	     /* mono: the first KVM_RUN began; 0: not yet */
 	bool told;		     /* vCPU 0 knows what the 8259s and the 8254 want of it */
@@ -69,10 +75,25 @@ struct board {
 	struct failure broken;
 };
 
-/* What the guest's accesses do; the lock is held. All ones where there is nothing. */
+/* The lock. A vCPU's thread takes it by board_lock(), the caller's by board_lock_first(): that goes
+ * before all vCPUs that do not have it yet, so that they, however many and busy, keep it no longer
+ * than each needs it once. */
+void board_lock(struct board *m);
+void board_lock_first(struct board *m);
+void board_unlock(struct board *m);
+
+/* A millisecond without the lock. */
+void board_nap(struct board *m);
+
+/* Writes what the guest has sent by its serial port, once there is a line of it, or enough, or
+ * `all`. Lets go of the lock meanwhile. */
+void board_flush(struct board *m, bool all);
+
+/* What the guest's accesses do; the lock is held. All ones where there is nothing. False: not yet
+ * (virtio_write()). */
 void board_port_write(struct board *m, uint16_t port, unsigned size, uint32_t value);
 uint32_t board_port_read(struct board *m, uint16_t port, unsigned size);
-void board_memory_write(struct board *m, uint64_t at, unsigned size, uint64_t value);
+bool board_memory_write(struct board *m, uint64_t at, unsigned size, uint64_t value);
 uint64_t board_memory_read(struct board *m, uint64_t at, unsigned size);
 
 /* The virtio device at a place, NULL if there is none. */
@@ -94,7 +115,7 @@ static inline bool board_restarts(const struct board *m)
 	return m->reboots && (m->end == BOARD_RESET || m->end == BOARD_FAULT);
 }
 
-/* Begins anew. No vCPU runs. */
+/* Begins anew. No vCPU runs; lets go of the lock meanwhile. */
 void board_restart(struct board *m);
 
 /* Of all timers, from now on. */
@@ -112,6 +133,9 @@ bool timers_raised(const struct board *m); /* an interrupt is on its way to the 
 /* The vCPUs' threads (threads.c): starts them; wakes them so that they see what has changed. */
 int board_start(struct board *m, struct failure *f);
 void board_kick(struct board *m);
-void board_finish(struct board *m); /* one thread is through: until all are */
+
+/* Those that are not through. board_join() is for when none is left. */
+unsigned board_threads(struct board *m);
+void board_join(struct board *m);
 
 #endif

@@ -2,43 +2,34 @@
 #include "vmm/console.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/json_out.h"
 #include "base/units.h"
 #include "vmm/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
+#include <unistd.h>
 
-#define ESCAPE 0x1d /* Ctrl-] ends a machine on a terminal, where Ctrl-C goes to the guest */
+#define ESCAPE	   0x1d /* Ctrl-] ends a machine on a terminal, where Ctrl-C goes to the guest */
+#define PATIENCE   (500 * NS_PER_MS) /* with threads that are to end */
+#define SOON	   (10 * NS_PER_MS)
+#define SILENCE	   (4 * NS_PER_SEC) /* of a guest that says nothing from the start */
+#define FAST_GUEST 100000000u	    /* instructions a second: far less than any processor does */
 
-static volatile sig_atomic_t stopped;
+static const struct server_limits limits = {
+	.clients = 16,
+	.per_uid = 16,
+	.line = 256,
+	.unsent = 1 << 20,
+	.request_ns = 10 * NS_PER_SEC,
+	.answer_ns = 10 * NS_PER_SEC,
+};
 
-static void on_stop(int number)
-{
-	stopped = number;
-}
-
-static int listen_at(const char *path, struct failure *f)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd, err;
-
-	if (strlen(path) >= sizeof(a.sun_path))
-		return failure_set(f, -ENAMETOOLONG, "%s: a socket's path has at most %zu bytes",
-				   path, sizeof(a.sun_path) - 1);
-	strcpy(a.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return failure_errno(f, -errno, "%s", path);
-	if (!bind(fd, (struct sockaddr *)&a, sizeof(a)) && !chmod(path, 0600) && !listen(fd, 4))
-		return fd;
-	err = -errno;
-	close(fd);
-	return failure_errno(f, err, "%s: no control socket there", path);
-}
+/* ---- the terminal ---- */
 
 /* The guest's terminal does its own editing. */
 static void take_terminal(struct console *c)
@@ -53,36 +44,232 @@ static void take_terminal(struct console *c)
 	c->terminal = !tcsetattr(STDIN_FILENO, TCSANOW, &t);
 }
 
-static void take_signals(struct console *c)
+/* Standard input, opened again: O_NONBLOCK must not affect other processes that share it. */
+static int open_input(void)
+{
+	struct stat st;
+	int fd = -1;
+
+	if (!fstat(STDIN_FILENO, &st) && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+		fd = open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : fd;
+}
+
+/* ---- ends ---- */
+
+/* Wakes threads that are to end, and does so again: a signal may arrive before the wait that it
+ * should end. */
+static void look_after_end(struct console *c)
+{
+	if (!board_threads(c->board) || (c->deadline && clock_mono() > c->deadline)) {
+		loop_stop(c->loop);
+		return;
+	}
+	board_kick(c->board);
+	c->soon.due = clock_mono() + SOON;
+}
+
+/* Also ends a machine that is about to restart after a reset. */
+static void stop(struct console *c)
+{
+	struct board *m = c->board;
+
+	if (!c->deadline)
+		c->deadline = clock_mono() + PATIENCE;
+	board_lock_first(m);
+	__atomic_store_n(&m->stopping, true, __ATOMIC_RELAXED);
+	if (!m->end || board_restarts(m))
+		m->end = BOARD_STOPPED;
+	board_unlock(m);
+	c->ending = true;
+	look_after_end(c);
+}
+
+static void on_signal(int number, void *data)
+{
+	(void)number;
+	stop(data);
+}
+
+static void on_ended(short events, void *data)
+{
+	struct console *c = data;
+
+	(void)events;
+	loop_unwatch(c->loop, &c->ended);
+	c->ending = true;
+	look_after_end(c);
+}
+
+/* ---- input ---- */
+
+static size_t input_room(struct board *m)
+{
+	size_t room;
+
+	board_lock_first(m);
+	room = serial_room(&m->serial);
+	board_unlock(m);
+	return room;
+}
+
+/* While there is no room, the loop doesn't watch the input: if the other end has gone, poll(2)
+ * would return at once, again and again. */
+static void rest_input(struct console *c)
+{
+	loop_unwatch(c->loop, &c->input);
+	c->full = true;
+	c->soon.due = u64_min(c->soon.due, clock_mono() + SOON);
+}
+
+static void close_input(struct console *c)
+{
+	loop_unwatch(c->loop, &c->input);
+	close_fd(&c->input.fd);
+	c->input.fd = -1;
+}
+
+static void give(struct console *c, const uint8_t *bytes, size_t n)
+{
+	struct board *m = c->board;
+
+	if (c->terminal && memchr(bytes, ESCAPE, n)) {
+		stop(c);
+		return;
+	}
+	board_lock_first(m);
+	for (size_t i = 0; i < n; i++)
+		serial_put(&m->serial, bytes[i]);
+	board_unlock(m);
+	board_kick(m);
+}
+
+static void on_input(short events, void *data)
+{
+	struct console *c = data;
+	uint8_t bytes[64];
+	size_t room = u64_min(sizeof(bytes), input_room(c->board));
+	ssize_t n;
+
+	(void)events;
+	if (!room) {
+		rest_input(c);
+		return;
+	}
+	n = read(c->input.fd, bytes, room);
+	if (n > 0)
+		give(c, bytes, (size_t)n);
+	else if (!n || (errno != EINTR && errno != EAGAIN))
+		close_input(c);
+}
+
+/* ---- times ---- */
+
+static void on_soon(uint64_t now, void *data)
+{
+	struct console *c = data;
+
+	(void)now;
+	if (c->ending)
+		look_after_end(c);
+	if (!c->full)
+		return;
+	c->full = !input_room(c->board) || loop_watch(c->loop, &c->input);
+	if (c->full)
+		c->soon.due = u64_min(c->soon.due, clock_mono() + SOON);
+}
+
+/* Tells the user why nothing may be coming, rather than leave a blank screen. */
+static void on_silence(uint64_t now, void *data)
+{
+	struct console *c = data;
+	char text[320];
+	uint64_t said;
+
+	(void)now;
+	board_lock_first(c->board);
+	said = c->board->serial.written;
+	board_unlock(c->board);
+	if (said || c->ending || !c->notice)
+		return;
+	if (c->speed && c->speed < FAST_GUEST)
+		snprintf(text, sizeof(text),
+			 "the guest has said nothing for 4 s; this "
+			 "/dev/kvm interprets kernel code, "
+			 "at %.1f million instructions a second, which is too slow for a stock "
+			 "kernel: use a machine with hardware virtualization",
+			 (double)c->speed / 1e6);
+	else
+		snprintf(text, sizeof(text),
+			 "the guest has said nothing for 4 s; does its command line name the "
+			 "serial port (--append console=ttyS0)?");
+	c->notice(text);
+}
+
+/* ---- control ---- */
+
+static int answer(const char *line, size_t size, void *data, char **ret, size_t *ret_size)
+{
+	const struct console *c = data;
+	_cleanup_(free_ptr) char *request = strndup(line, size);
+	json_t *json = request ? control_answer(c->board, strlen(request) == size ? request : "")
+			       : NULL;
+	char *text = json_out_text(json, JSON_COMPACT);
+
+	json_decref(json);
+	if (!text)
+		return -ENOMEM;
+	*ret = text;
+	*ret_size = strlen(text);
+	return 0;
+}
+
+static int serve_control(struct console *c, const char *path, struct failure *f)
+{
+	int err = listener_open(path, 0600, f, &c->listener);
+
+	if (err)
+		return err;
+	err = server_new(c->loop, c->listener.fd, &limits, answer, c, &c->server);
+	return err ? failure_errno(f, err, "%s", path) : 0;
+}
+
+/* ---- the whole ---- */
+
+static int watch_all(struct console *c)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction a = {.sa_handler = on_stop};
-	sigset_t stops;
+	int err = loop_signals(c->loop, numbers, ARRAY_SIZE(numbers), on_signal, c);
 
-	stopped = 0;
-	sigemptyset(&stops);
-	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
-		sigaddset(&stops, numbers[i]);
-		sigaction(numbers[i], &a, NULL);
-	}
-	signal(SIGPIPE, SIG_IGN);
-	pthread_sigmask(SIG_BLOCK, &stops, &c->open);
+	c->ended = (struct loop_watch){c->board->ended, POLLIN, on_ended, c, 0};
+	if (!err)
+		err = loop_watch(c->loop, &c->ended);
+	c->input = (struct loop_watch){open_input(), POLLIN, on_input, c, 0};
+	if (!err && c->input.fd >= 0)
+		err = loop_watch(c->loop, &c->input);
+	c->soon = (struct loop_timer){.due = LOOP_NEVER, .fire = on_soon, .data = c};
+	loop_timer_add(c->loop, &c->soon);
+	c->silence = (struct loop_timer){.due = LOOP_NEVER, .fire = on_silence, .data = c};
+	loop_timer_add(c->loop, &c->silence);
+	return err;
 }
 
 int console_open(struct console *c, struct board *m, const char *path, struct failure *f)
 {
-	int fd = -1;
+	int err;
 
-	*c = (struct console){.board = m, .control = -1, .peer = -1, .input = true};
-	if (path) {
-		fd = listen_at(path, f);
-		if (fd < 0)
-			return fd;
-		c->path = path;
-		c->control = fd;
-	}
+	*c = (struct console){.board = m, .listener.fd = -1, .input.fd = -1};
+	err = loop_new(&c->loop);
+	if (!err)
+		err = watch_all(c);
+	if (err)
+		return failure_errno(f, err, "the console");
+	if (path)
+		err = serve_control(c, path, f);
+	if (err)
+		return err;
 	json_object_seed(0); /* reads /dev/urandom, which it may not later */
-	take_signals(c);
+	signal(SIGPIPE, SIG_IGN);
 	take_terminal(c);
 	return 0;
 }
@@ -91,140 +278,31 @@ void console_close(struct console *c)
 {
 	if (c->terminal)
 		tcsetattr(STDIN_FILENO, TCSANOW, &c->before);
-	if (c->control >= 0) {
-		close_fd(&c->peer);
-		close_fd(&c->control);
-		unlink(c->path);
-	}
-	*c = (struct console){.control = -1, .peer = -1};
-}
-
-static size_t input_room(struct board *m)
-{
-	size_t room;
-
-	pthread_mutex_lock(&m->lock);
-	room = serial_room(&m->serial);
-	pthread_mutex_unlock(&m->lock);
-	return room;
-}
-
-static void read_input(struct console *c)
-{
-	struct board *m = c->board;
-	uint8_t bytes[64];
-	ssize_t n = read(STDIN_FILENO, bytes, u64_min(sizeof(bytes), input_room(m)));
-
-	if (n <= 0) {
-		c->input = n < 0 && (errno == EINTR || errno == EAGAIN);
-		return;
-	}
-	if (c->terminal && memchr(bytes, ESCAPE, (size_t)n))
-		stopped = SIGTERM;
-	pthread_mutex_lock(&m->lock);
-	for (ssize_t i = 0; i < n; i++)
-		serial_put(&m->serial, bytes[i]);
-	pthread_mutex_unlock(&m->lock);
-	board_kick(m);
-}
-
-static void drop_peer(struct console *c)
-{
-	close_fd(&c->peer);
-	c->peer = -1;
-	c->used = 0;
-}
-
-static int answer(struct console *c, const char *line)
-{
-	json_t *json = control_answer(c->board, line);
-	_cleanup_(free_ptr) char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	size_t size;
-
-	json_decref(json);
-	if (!text)
-		return -ENOMEM;
-	size = strlen(text);
-	text[size] = '\n'; /* where the terminator was */
-	return write(c->peer, text, size + 1) == (ssize_t)size + 1 ? 0 : -EPIPE;
-}
-
-/* Bytes from the peer; each whole line is a request. A line that is too long ends it. */
-static void read_peer(struct console *c)
-{
-	ssize_t n = read(c->peer, c->line + c->used, sizeof(c->line) - c->used);
-	char *end;
-
-	if (n <= 0) {
-		drop_peer(c);
-		return;
-	}
-	c->used += (size_t)n;
-	while ((end = memchr(c->line, '\n', c->used))) {
-		size_t length = (size_t)(end - c->line) + 1;
-
-		*end = '\0';
-		if (answer(c, c->line)) {
-			drop_peer(c);
-			return;
-		}
-		c->used -= length;
-		memmove(c->line, c->line + length, c->used);
-	}
-	if (c->used == sizeof(c->line))
-		drop_peer(c);
-}
-
-static void accept_peer(struct console *c)
-{
-	if (c->peer < 0)
-		c->peer = accept4(c->control, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-}
-
-static void stop(struct board *m)
-{
-	pthread_mutex_lock(&m->lock);
-	if (!m->end)
-		m->end = BOARD_STOPPED;
-	pthread_mutex_unlock(&m->lock);
-	board_kick(m);
-}
-
-/* One wait. Returns true when the machine has ended. */
-static bool serve_once(struct console *c, const sigset_t *open)
-{
-	enum { END, INPUT, CONTROL, PEER };
-	struct pollfd fds[] = {
-		[END] = {c->board->ended, POLLIN, 0},
-		[INPUT] = {c->input && input_room(c->board) ? STDIN_FILENO : -1, POLLIN, 0},
-		[CONTROL] = {c->peer < 0 ? c->control : -1, POLLIN, 0},
-		[PEER] = {c->peer, POLLIN, 0},
-	};
-	struct timespec soon = {.tv_nsec = (long)(100 * NS_PER_MS)};
-	bool full = c->input && fds[INPUT].fd < 0;
-
-	if (ppoll(fds, ARRAY_SIZE(fds), full || stopped ? &soon : NULL, open) < 0)
-		fds[END].revents = fds[INPUT].revents = fds[CONTROL].revents = fds[PEER].revents =
-			0;
-	if (stopped)
-		stop(c->board);
-	if (fds[INPUT].revents)
-		read_input(c);
-	if (fds[CONTROL].revents)
-		accept_peer(c);
-	if (fds[PEER].revents)
-		read_peer(c);
-	return fds[END].revents;
+	server_free(c->server);
+	listener_close(&c->listener);
+	close_fd(&c->input.fd);
+	loop_free(c->loop);
+	*c = (struct console){.listener.fd = -1, .input.fd = -1};
 }
 
 int console_serve(struct console *c, struct failure *f)
 {
-	int err = sandbox_enter(SANDBOX_MAIN);
+	int err, lost;
 
+	if (c->notice) {
+		c->silence.due = clock_mono() + SILENCE;
+		c->speed = kvm_speed(); /* while the guest boots */
+	}
+	err = sandbox_enter(SANDBOX_MAIN);
 	if (err)
-		stop(c->board);
-	while (!serve_once(c, &c->open))
-		;
-	board_finish(c->board);
-	return err ? failure_errno(f, err, "seccomp") : 0;
+		stop(c);
+	lost = loop_run(c->loop);
+	if (board_threads(c->board))
+		return failure_set(f, -ETIMEDOUT,
+				   "a vCPU did not stop, since a disk or file that it uses does "
+				   "not answer: what the guest wrote last may be lost");
+	board_join(c->board);
+	if (err)
+		return failure_errno(f, err, "seccomp");
+	return lost ? failure_errno(f, lost, "poll") : 0;
 }

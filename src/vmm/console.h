@@ -1,39 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The thread that started the machine, while it runs: standard input for the serial port, the
- * control socket, the signals that end a process.
+ * control socket, the signals that end a process. It waits in one place (service/loop.h), and for
+ * nothing else but the board's lock, which no thread holds for long.
  *
  * On the control socket a peer sends a line and gets one back, a JSON object: what vmm_figures()
  * has after "figures", "policy NAME", "balloon MIB" and "forget" (what was worst so far), or
- * {"error": TEXT}. One peer at a time; one that does not read its answers is dropped.
+ * {"error": TEXT}. Of peers, there may be many (service/server.h).
  */
 #ifndef VMM_CONSOLE_H
 #define VMM_CONSOLE_H
 
+#include "service/listener.h"
+#include "service/loop.h"
+#include "service/server.h"
 #include "vmm/board.h"
 
 #include <jansson.h>
-#include <signal.h>
 #include <termios.h>
 
 struct console {
 	struct board *board;
-	const char *path; /* of the control socket, NULL: none */
-	int control, peer;
-	char line[256];
-	size_t used;
-	bool input; /* standard input has not ended */
+	struct loop *loop;
+	struct listener listener; /* fd -1: no control socket */
+	struct server *server;
+	struct loop_watch input, ended; /* input.fd -1: it has come to its end */
+	struct loop_timer soon, silence;
+	bool full;	   /* the serial port's input: it is looked at again soon */
+	bool ending;	   /* the machine has ended, its threads not all */
+	uint64_t deadline; /* mono: when those are left where they are, 0: not yet */
+	void (*notice)(
+		const char *text); /* for what the user should know meanwhile, NULL: nobody */
+	uint64_t speed; /* what kernel code does here: instructions a second, 0: unknown */
 	bool terminal;
 	struct termios before;
-	sigset_t open; /* the signals that were blocked before ours were */
 };
 
-/* Before the machine's thread is made: it blocks the signals that end a process, for both, so that
- * only console_serve() sees them. */
+/* Before the machine's threads are made: it blocks the signals that end a process, for all, so that
+ * only console_serve() sees them. After a failure console_close() is to be called, too. */
 int console_open(struct console *c, struct board *m, const char *path, struct failure *f);
 void console_close(struct console *c);
 
-/* Until the machine has ended; its thread is gone then. */
+/* Until the machine has ended and its threads are gone; -ETIMEDOUT when one of them is not, half a
+ * second after a signal: then the machine stays where it is until the process ends. */
 int console_serve(struct console *c, struct failure *f);
 
 /* The answer to one line; for console.c and the tests. */

@@ -61,9 +61,9 @@ json_t *control_answer(struct board *m, const char *line)
 	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
 		if (strlen(requests[i].word) != word || strncmp(requests[i].word, line, word) != 0)
 			continue;
-		pthread_mutex_lock(&m->lock);
+		board_lock_first(m);
 		err = requests[i].run(m, rest);
-		pthread_mutex_unlock(&m->lock);
+		board_unlock(m);
 		board_kick(m);
 	}
 	return err ? json_pack("{ss}", "error",

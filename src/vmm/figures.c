@@ -67,7 +67,7 @@ json_t *figures(struct board *m)
 {
 	json_t *o = json_object();
 
-	pthread_mutex_lock(&m->lock);
+	board_lock_first(m);
 	json_object_set_new(o, "schema", json_string(SCHEMA));
 	json_object_set_new(o, "state", json_string(board_end_names[m->end]));
 	put_count(o, "resets", m->resets);
@@ -75,10 +75,11 @@ json_t *figures(struct board *m)
 	json_object_set_new(o, "clock_ticks", ticks(&m->clock_ticker));
 	json_object_set_new(o, "vcpus", vcpus(m));
 	put_count(o, "input_dropped", m->serial.dropped);
+	put_count(o, "output_lost", m->output_lost);
 	put_count(o, "disk_requests", m->block.virtio.served);
-	put_count(o, "disk_errors", m->block.errors);
+	put_count(o, "disk_errors", m->block.virtio.tally);
 	put_count(o, "ballooned_bytes", (uint64_t)m->balloon.config.actual * 4096);
 	put_seconds(o, "started_s", m->ready_at);
-	pthread_mutex_unlock(&m->lock);
+	board_unlock(m);
 	return o;
 }

@@ -16,6 +16,7 @@
 #define LOADER	      0xff /* one without a number of its own */
 #define START_MAGIC   0x336ec578u
 #define INITRD_ALIGN  4096u
+#define AT_ONCE	      (UINT64_C(16) << 20) /* bytes read between two looks at `stop` */
 
 /* PVH's start_info and its parts: xen/include/public/arch-x86/hvm/start_info.h. */
 struct start_info {
@@ -65,8 +66,13 @@ int image_read(const struct image_file *i, uint64_t offset, void *to, uint64_t s
 		return 0;
 	}
 	for (uint64_t done = 0; done < size;) {
-		ssize_t n = pread(i->fd, (uint8_t *)to + done, size - done, (off_t)(offset + done));
+		ssize_t n = pread(i->fd, (uint8_t *)to + done, u64_min(size - done, AT_ONCE),
+				  (off_t)(offset + done));
 
+		if (i->stop && __atomic_load_n(i->stop, __ATOMIC_RELAXED))
+			return -ECANCELED;
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			return n ? -errno : -ENODATA;
 		done += (uint64_t)n;
@@ -111,14 +117,19 @@ static int load_kernel(const struct image_file *i, const struct memory *m, struc
 }
 
 /* As high as the kernel may find it. */
-static int load_initrd(const struct image_file *i, const struct memory *m, uint64_t kernel_end,
-		       struct failure *f, uint64_t *ret_at)
+static int load_initrd(const struct image_file *i, const struct memory *m,
+		       const struct image_entry *kernel, struct failure *f, uint64_t *ret_at)
 {
-	uint64_t at = 0;
+	uint64_t end = u64_min(m->size, kernel->initrd_last + 1), at = 0;
 
-	if (i->size <= m->size)
-		at = (m->size - i->size) / INITRD_ALIGN * INITRD_ALIGN;
-	if (at < kernel_end)
+	if (i->size <= end)
+		at = (end - i->size) / INITRD_ALIGN * INITRD_ALIGN;
+	if (at < kernel->end && end < m->size)
+		return failure_set(f, -ENOSPC,
+				   "%s does not fit between the kernel and %llu MiB, where this "
+				   "kernel wants its initrd to end; give a smaller one",
+				   i->name, (unsigned long long)(end / MIB));
+	if (at < kernel->end)
 		return failure_set(
 			f, -ENOSPC,
 			"%s does not fit behind the kernel into %llu MiB of guest memory; "
@@ -200,8 +211,13 @@ int image_load(const struct image_file *kernel, const struct image_file *initrd,
 		return failure_set(f, -E2BIG, "the kernel's command line is longer than %d bytes",
 				   IMAGE_COMMAND_MAX - 1);
 	err = load_kernel(kernel, m, f, &entry);
+	if (!err && length - 1 > entry.command_max)
+		err = failure_set(f, -E2BIG,
+				  "%s reads %u bytes of its command line, which has %zu; shorten "
+				  "--append",
+				  kernel->name, entry.command_max, length - 1);
 	if (!err && initrd)
-		err = load_initrd(initrd, m, entry.end, f, &at);
+		err = load_initrd(initrd, m, &entry, f, &at);
 	if (err)
 		return err;
 	put(m, IMAGE_COMMAND, command, length);

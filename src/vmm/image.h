@@ -27,8 +27,11 @@
 #define IMAGE_KERNEL  0x100000u /* nothing is loaded below */
 
 #define IMAGE_COMMAND_MAX 2048
-#define IMAGE_MEMORY_MIN  (UINT64_C(4) << 20)
-#define IMAGE_MEMORY_MAX  (UINT64_C(3) << 30) /* what devices have begins behind it */
+#define IMAGE_INITRD_LAST                                                                          \
+	0x7fffffffu /* for a kernel that says none: what Linux says for x86-64                     \
+		     */
+#define IMAGE_MEMORY_MIN (UINT64_C(4) << 20)
+#define IMAGE_MEMORY_MAX (UINT64_C(3) << 30) /* what devices have begins behind it */
 
 /* A file or bytes in memory. */
 struct image_file {
@@ -36,13 +39,16 @@ struct image_file {
 	int fd;		  /* -1: in memory */
 	const uint8_t *bytes;
 	uint64_t size;
+	const bool *stop; /* when it becomes true, reading fails soon; NULL: it never does */
 };
 
 struct image_entry {
 	uint64_t at;
-	uint64_t end;	/* of what the kernel needs from the start */
-	bool long_mode; /* with %rsi at the boot parameters; otherwise PVH: 32 bit, %ebx at
-			   start_info */
+	uint64_t end;	      /* of what the kernel needs from the start */
+	uint64_t initrd_last; /* the highest address that the kernel takes for its initrd's */
+	uint32_t command_max; /* bytes of its command line that it reads, without the NUL */
+	bool long_mode;	      /* with %rsi at the boot parameters; otherwise PVH: 32 bit, %ebx at
+				 start_info */
 };
 
 /* Opens a regular file; the descriptor is the caller's to close. */
@@ -53,7 +59,8 @@ int image_load(const struct image_file *kernel, const struct image_file *initrd,
 	       const char *command, const struct memory *m, struct failure *f,
 	       struct image_entry *ret);
 
-/* For image.c and its siblings. Reads exactly `size` bytes, -ENODATA if they are not all there. */
+/* For image.c and its siblings. Reads exactly `size` bytes, -ENODATA if they are not all there,
+ * -ECANCELED. */
 int image_read(const struct image_file *i, uint64_t offset, void *to, uint64_t size);
 
 /* Copies a piece of the file to guest address `at`, with `zero` zeros behind it. */

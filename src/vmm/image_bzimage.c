@@ -69,6 +69,8 @@ static int bzimage_load(const struct image_file *i, const struct memory *m, stru
 	b->hdr = h;
 	*ret = (struct image_entry){.at = IMAGE_KERNEL + ENTRY_64,
 				    .end = u64_max(need, IMAGE_KERNEL + size),
+				    .initrd_last = h.initrd_addr_max,
+				    .command_max = h.cmdline_size,
 				    .long_mode = true};
 	return 0;
 }

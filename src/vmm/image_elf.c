@@ -86,7 +86,9 @@ static int elf_load(const struct image_file *i, const struct memory *m, struct f
 {
 	Elf64_Ehdr e;
 	Elf64_Phdr p;
-	struct image_entry entry = {.long_mode = true};
+	struct image_entry entry = {.long_mode = true,
+				    .initrd_last = IMAGE_INITRD_LAST,
+				    .command_max = IMAGE_COMMAND_MAX - 1};
 	int err = image_read(i, 0, &e, sizeof(e));
 
 	if (err || e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_ident[EI_DATA] != ELFDATA2LSB ||

@@ -29,6 +29,9 @@ void kvm_close_cpu(struct kvm_cpu *c);
 /* Sets the registers for the kernel's entry. */
 int kvm_enter(struct kvm_cpu *c, const struct image_entry *entry, struct failure *f);
 
+/* Instructions of kernel code that it runs in a second, 0: unknown. Opens the device itself. */
+uint64_t kvm_speed(void);
+
 /* What INIT and then a start-up message do to a processor: whatever it was about is forgotten; it
  * begins in real mode in a page of 4 KiB. For the vCPU's own thread; -errno. */
 int kvm_init(struct kvm_cpu *c);

@@ -29,13 +29,23 @@ static int begin_anew(struct board *m, struct failure *f)
 	/* The next kernel finds zeros, as the first one did. */
 	if (madvise(m->memory.base, m->memory.size, MADV_DONTNEED))
 		return failure_errno(f, -errno, "guest memory at a reset");
-	board_reset(m);
 	err = board_load(m, f);
 	return err ? err : kvm_enter(&m->cpu[0].kvm, &m->entry, f);
 }
 
 void board_restart(struct board *m)
 {
+	struct failure f = {""};
+	int err;
+
+	board_reset(m);
+	board_unlock(m); /* the kernel and its initrd may be large, and on a slow disk */
+	err = begin_anew(m, &f);
+	board_lock(m);
 	m->resets++;
-	m->end = begin_anew(m, &m->broken) ? BOARD_BROKEN : BOARD_RUNS;
+	if (!board_restarts(m))
+		return; /* it has been stopped meanwhile */
+	m->end = err ? BOARD_BROKEN : BOARD_RUNS;
+	if (err)
+		m->broken = f;
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmm/sandbox.h"
 
+#include "base/units.h"
+#include "service/filter.h"
+
 #include <errno.h>
 #include <linux/kvm.h>
-#include <pthread.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 
-#define CALLS_MAX 50
-#define ANY	  0
+#define ANY 0
 
 struct call {
 	int number;
@@ -25,57 +25,62 @@ struct call {
 		SCMP_SYS(ioctl), number                                                            \
 	}
 
+static const struct call vcpu_calls[] = {
+	IOCTL(KVM_RUN),
+	IOCTL(KVM_INTERRUPT),
+	IOCTL(KVM_NMI),
+	IOCTL(KVM_SET_VCPU_EVENTS), /* these: INIT, start-up, a reset */
+	IOCTL(KVM_SET_SREGS),
+	IOCTL(KVM_SET_REGS),
+	IOCTL(KVM_SET_FPU), /* these: a reset */
+	IOCTL(KVM_SET_MSRS),
+	IOCTL(KVM_SET_DEBUGREGS),
+	CALL(tgkill), /* wakes another vCPU */
+	CALL(clock_gettime),
+	CALL(timer_settime),
+	CALL(ppoll),
+	CALL(futex),
+	CALL(write),   /* the serial port, the end */
+	CALL(pread64), /* the disk */
+	CALL(pwrite64),
+	CALL(fdatasync),
+	CALL(getrandom), /* entropy */
+	CALL(madvise),	 /* the balloon; the thread's stack at its end */
+	CALL(rt_sigreturn),
+	CALL(rt_sigprocmask),
+	CALL(restart_syscall),
+	CALL(sched_yield),
+	CALL(exit),
+	CALL(exit_group),
+	CALL(munmap),
+	CALL(rseq),
+	CALL(set_robust_list),
+};
+
+static const struct call main_calls[] = {
+	CALL(ppoll),	      CALL(poll),
+	CALL(read),	      CALL(write),
+	CALL(accept4), /* these: peers */
+	CALL(getsockopt),     CALL(recvfrom),
+	CALL(sendto),	      CALL(close),
+	CALL(futex),	      CALL(clock_gettime),
+	CALL(tgkill), /* wakes the vCPU */
+	CALL(getpid),	      CALL(rt_sigreturn),
+	CALL(rt_sigprocmask), CALL(restart_syscall),
+	CALL(ioctl), /* the terminal's settings */
+	CALL(fstat),	      CALL(newfstatat),
+	CALL(lseek),	      CALL(brk),
+	CALL(munmap),	      CALL(exit_group),
+	CALL(unlink),	      CALL(linkat), /* these: the file of figures, at the end */
+	CALL(renameat),	      CALL(unlinkat),
+};
+
 static const struct list {
-	unsigned n;
-	struct call calls[CALLS_MAX];
+	const struct call *calls;
+	size_t n;
 } lists[SANDBOXES] = {
-	[SANDBOX_VCPU] = {28,
-			  {
-				  IOCTL(KVM_RUN),
-				  IOCTL(KVM_INTERRUPT),
-				  IOCTL(KVM_NMI),
-				  IOCTL(KVM_SET_VCPU_EVENTS), /* these: INIT, start-up, a reset */
-				  IOCTL(KVM_SET_SREGS),
-				  IOCTL(KVM_SET_REGS),
-				  IOCTL(KVM_SET_FPU), /* these: a reset */
-				  IOCTL(KVM_SET_MSRS),
-				  IOCTL(KVM_SET_DEBUGREGS),
-				  CALL(tgkill), /* wakes another vCPU */
-				  CALL(clock_gettime),
-				  CALL(timer_settime),
-				  CALL(ppoll),
-				  CALL(futex),
-				  CALL(write),	 /* the serial port, the end */
-				  CALL(pread64), /* the disk */
-				  CALL(pwrite64),
-				  CALL(fdatasync),
-				  CALL(getrandom), /* entropy */
-				  CALL(madvise),   /* the balloon; the thread's stack at its end */
-				  CALL(rt_sigreturn),
-				  CALL(rt_sigprocmask),
-				  CALL(restart_syscall),
-				  CALL(sched_yield),
-				  CALL(exit),
-				  CALL(exit_group),
-				  CALL(munmap),
-				  CALL(rseq),
-				  CALL(set_robust_list),
-			  }},
-	[SANDBOX_MAIN] = {21,
-			  {
-				  CALL(ppoll),		CALL(poll),
-				  CALL(read),		CALL(write),
-				  CALL(accept4),	CALL(close),
-				  CALL(futex),		CALL(clock_gettime),
-				  CALL(tgkill), /* wakes the vCPU */
-				  CALL(getpid),		CALL(rt_sigreturn),
-				  CALL(rt_sigprocmask), CALL(restart_syscall),
-				  CALL(ioctl), /* the terminal's settings */
-				  CALL(fstat),		CALL(newfstatat),
-				  CALL(lseek),		CALL(brk),
-				  CALL(munmap),		CALL(exit_group),
-				  CALL(unlink),
-			  }},
+	[SANDBOX_VCPU] = {vcpu_calls, ARRAY_SIZE(vcpu_calls)},
+	[SANDBOX_MAIN] = {main_calls, ARRAY_SIZE(main_calls)},
 };
 
 unsigned sandbox_size(enum sandbox which)
@@ -83,8 +88,8 @@ unsigned sandbox_size(enum sandbox which)
 	const struct list *l = &lists[which];
 	unsigned calls = 0;
 
-	for (unsigned i = 0; i < l->n; i++) {
-		unsigned k = 0;
+	for (size_t i = 0; i < l->n; i++) {
+		size_t k = 0;
 
 		while (l->calls[k].number != l->calls[i].number)
 			k++;
@@ -101,48 +106,24 @@ unsigned sandbox_size(enum sandbox which)
 #endif
 #endif
 
-#ifdef SANITIZED
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
 
 int sandbox_enter(enum sandbox which)
 {
-	(void)which;
-	return 0;
-}
-
-#else
-
-static int allow(scmp_filter_ctx filter, const struct call *c)
-{
-	if (c->second == ANY)
-		return seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 0);
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 1,
-				SCMP_A1(SCMP_CMP_EQ, c->second));
-}
-
-static int load(const struct list *list)
-{
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int err = filter ? 0 : -ENOMEM;
-
-	for (unsigned i = 0; i < list->n && !err; i++)
-		err = allow(filter, &list->calls[i]);
-	if (!err)
-		err = seccomp_load(filter); /* sets no_new_privs too */
-	if (filter)
-		seccomp_release(filter);
-	return err;
-}
-
-int sandbox_enter(enum sandbox which)
-{
-	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER; /* for libseccomp */
+	const struct list *l = &lists[which];
+	struct filter filter;
 	int err;
 
-	pthread_mutex_lock(&one_at_a_time);
-	err = load(&lists[which]);
-	pthread_mutex_unlock(&one_at_a_time);
+	filter_begin(&filter);
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->calls[i].second == ANY)
+			filter_allow(&filter, &l->calls[i].number, 1);
+		else
+			filter_allow_with(&filter, l->calls[i].number, 1, l->calls[i].second);
+	}
+	err = SANITIZED ? 0 : filter_load(&filter, SECCOMP_RET_KILL_PROCESS, false);
 	errno = -err;
 	return err;
 }
-
-#endif

@@ -39,6 +39,11 @@ void serial_put(struct serial *s, uint8_t byte)
 	s->in[s->in_head++] = byte;
 }
 
+bool serial_is_full(const struct serial *s)
+{
+	return s->out_used == sizeof(s->out);
+}
+
 bool serial_pending(const struct serial *s)
 {
 	return (s->interrupts & INT_DATA && has_data(s)) || (s->interrupts & INT_EMPTY && s->sent);
@@ -46,9 +51,10 @@ bool serial_pending(const struct serial *s)
 
 static void transmit(struct serial *s, uint8_t value)
 {
+	s->written++;
 	if (s->modem & LOOP)
 		serial_put(s, value);
-	else if (s->out_used < sizeof(s->out))
+	else if (!serial_is_full(s))
 		s->out[s->out_used++] = value;
 	s->sent = true;
 }

@@ -19,6 +19,7 @@ struct serial {
 	uint8_t in[256], out[256];
 	uint8_t in_head, in_tail; /* one is always free */
 	uint16_t out_used;
+	uint64_t written; /* bytes by the guest, since it began */
 	uint64_t dropped; /* bytes that came while the guest did not read */
 };
 
@@ -29,6 +30,9 @@ bool serial_read(struct serial *s, uint16_t port, uint8_t *ret);
 /* A byte for the guest. */
 void serial_put(struct serial *s, uint8_t byte);
 size_t serial_room(const struct serial *s);
+
+/* What the guest writes now is lost: board_flush() goes first. */
+bool serial_is_full(const struct serial *s);
 
 /* Its interrupt is asked for. */
 bool serial_pending(const struct serial *s);

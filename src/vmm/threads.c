@@ -11,6 +11,29 @@
 #include <stdio.h>
 #include <unistd.h>
 
+void board_lock(struct board *m)
+{
+	if (__atomic_load_n(&m->gated, __ATOMIC_RELAXED)) {
+		pthread_mutex_lock(&m->gate);
+		pthread_mutex_unlock(&m->gate);
+	}
+	pthread_mutex_lock(&m->lock);
+}
+
+void board_lock_first(struct board *m)
+{
+	pthread_mutex_lock(&m->gate);
+	__atomic_store_n(&m->gated, true, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&m->lock);
+	__atomic_store_n(&m->gated, false, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&m->gate);
+}
+
+void board_unlock(struct board *m)
+{
+	pthread_mutex_unlock(&m->lock);
+}
+
 /* For the signal's handler: whose KVM_RUN is to end. */
 static _Thread_local struct kvm_run *volatile running;
 
@@ -38,7 +61,7 @@ static void leave(struct board *m)
 	m->threads--;
 	while (write(m->ended, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
-	pthread_mutex_unlock(&m->lock);
+	board_unlock(m);
 }
 
 static void *vcpu_main(void *data)
@@ -46,7 +69,7 @@ static void *vcpu_main(void *data)
 	struct vcpu *v = data;
 	struct board *m = v->board;
 
-	pthread_mutex_lock(&m->lock);
+	board_lock(m);
 	running = v->kvm.run;
 	v->tid = gettid();
 	if (make_timer(v))
@@ -74,6 +97,40 @@ static int start(struct vcpu *v, struct failure *f)
 	return 0;
 }
 
+unsigned board_threads(struct board *m)
+{
+	unsigned left;
+
+	board_lock_first(m);
+	left = m->threads;
+	board_unlock(m);
+	return left;
+}
+
+void board_join(struct board *m)
+{
+	for (unsigned i = 0; i < m->started; i++)
+		pthread_join(m->cpu[i].thread, NULL);
+}
+
+/* Those that have begun see that there is an end before they run their guest. */
+static void give_up(struct board *m)
+{
+	struct timespec soon = {.tv_nsec = (long)(10 * NS_PER_MS)};
+
+	while (board_threads(m)) {
+		board_kick(m);
+		ppoll(NULL, 0, &soon, NULL);
+	}
+	board_join(m);
+}
+
+void board_kick(struct board *m)
+{
+	for (unsigned i = 0; i < m->started; i++)
+		pthread_kill(m->cpu[i].thread, VCPU_WAKE);
+}
+
 int board_start(struct board *m, struct failure *f)
 {
 	struct sigaction a = {.sa_handler = on_wake};
@@ -81,37 +138,13 @@ int board_start(struct board *m, struct failure *f)
 
 	sigaction(VCPU_WAKE, &a, NULL);
 	m->process = getpid();
-	pthread_mutex_lock(&m->lock); /* so that all are there when the first one runs */
+	board_lock(m); /* so that all are there when the first one runs */
 	for (unsigned i = 0; i < m->cpus && !err; i++)
 		err = start(&m->cpu[i], f);
 	if (err)
 		m->end = BOARD_STOPPED;
-	pthread_mutex_unlock(&m->lock);
+	board_unlock(m);
 	if (err)
-		board_finish(m);
+		give_up(m);
 	return err;
-}
-
-void board_finish(struct board *m)
-{
-	struct timespec soon = {.tv_nsec = (long)(10 * NS_PER_MS)};
-	unsigned left;
-
-	for (;;) {
-		pthread_mutex_lock(&m->lock);
-		left = m->threads;
-		pthread_mutex_unlock(&m->lock);
-		if (!left)
-			break;
-		board_kick(m); /* again: a signal may come before the wait that it is to end */
-		ppoll(NULL, 0, &soon, NULL);
-	}
-	for (unsigned i = 0; i < m->started; i++)
-		pthread_join(m->cpu[i].thread, NULL);
-}
-
-void board_kick(struct board *m)
-{
-	for (unsigned i = 0; i < m->started; i++)
-		pthread_kill(m->cpu[i].thread, VCPU_WAKE);
 }

@@ -61,35 +61,6 @@ static void tell_first(const struct vcpu *v)
 	m->told = asks;
 }
 
-/* What the guest has written, once there is a line of it, or enough, or nothing else to do. */
-static void flush(struct board *m, bool all)
-{
-	struct serial *s = &m->serial;
-	size_t used = s->out_used, done = 0;
-	uint8_t text[sizeof(s->out)];
-
-	if (!used || (!all && used < sizeof(s->out) / 2 && s->out[used - 1] != '\n'))
-		return;
-	pthread_mutex_unlock(&m->lock);
-	pthread_mutex_lock(&m->output_lock); /* what is copied first is written first */
-	pthread_mutex_lock(&m->lock);
-	used = s->out_used;
-	memcpy(text, s->out, used);
-	s->out_used = 0;
-	pthread_mutex_unlock(&m->lock);
-	while (done < used) {
-		ssize_t n = write(m->output, text + done, used - done);
-
-		if (n < 0 && errno != EINTR)
-			break;
-		done += n > 0 ? (size_t)n : 0;
-		if (__atomic_load_n(&m->end, __ATOMIC_RELAXED))
-			break;
-	}
-	pthread_mutex_unlock(&m->output_lock);
-	pthread_mutex_lock(&m->lock);
-}
-
 /* The signal for the next tick. None is needed while the guest has not taken the last one. */
 static void set_alarm(struct vcpu *v)
 {
@@ -128,15 +99,20 @@ static int offer_interrupt(struct vcpu *v)
 	return 0;
 }
 
+void vcpu_tell(struct vcpu *v)
+{
+	board_raise(v->board);
+	tell_first(v);
+	wake_others(v);
+}
+
 /* What the devices and the clocks want of the guest. */
 static void raise_interrupts(struct vcpu *v)
 {
 	v->wake = v->signalled = false;
-	board_raise(v->board);
 	if (vcpu_tick(v))
-		flush(v->board, true);
-	tell_first(v);
-	wake_others(v);
+		board_flush(v->board, true);
+	vcpu_tell(v);
 }
 
 /* Sleeps until a tick is due or somebody kicks. */
@@ -154,10 +130,10 @@ static void sleep_once(struct vcpu *v)
 	sigemptyset(&wake);
 	sigaddset(&wake, VCPU_WAKE);
 	pthread_sigmask(SIG_BLOCK, &wake, &before);
-	pthread_mutex_unlock(&m->lock);
+	board_unlock(m);
 	if (!v->kvm.run->immediate_exit)
 		ppoll(NULL, 0, next == TICK_NEVER ? NULL : &t, &before);
-	pthread_mutex_lock(&m->lock);
+	board_lock(m);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	v->kvm.run->immediate_exit = 0;
 	next = u64_min(next, clock_mono());
@@ -192,7 +168,7 @@ static void sleep_until_called(struct vcpu *v)
 {
 	struct board *m = v->board;
 
-	flush(m, true);
+	board_flush(m, true);
 	for (;;) {
 		raise_interrupts(v);
 		if (m->end || is_called(v))
@@ -211,6 +187,13 @@ static void on_halt(struct vcpu *v)
 	v->state = VCPU_RUNS;
 }
 
+/* One exit may bring more for the serial port than that holds. */
+static void make_room(struct board *m)
+{
+	while (serial_is_full(&m->serial) && !m->end)
+		board_flush(m, true);
+}
+
 static void on_port(struct vcpu *v)
 {
 	const struct kvm_run *run = v->kvm.run;
@@ -221,6 +204,7 @@ static void on_port(struct vcpu *v)
 		uint32_t value = 0;
 
 		if (run->io.direction == KVM_EXIT_IO_OUT) {
+			make_room(v->board);
 			memcpy(&value, data, size);
 			vcpu_port_write(v, run->io.port, size, value);
 		} else {
@@ -237,7 +221,10 @@ static void on_memory(struct vcpu *v)
 
 	if (run->mmio.is_write) {
 		memcpy(&value, run->mmio.data, run->mmio.len);
-		vcpu_memory_write(v, run->mmio.phys_addr, run->mmio.len, value);
+		while (!vcpu_memory_write(v, run->mmio.phys_addr, run->mmio.len, value) &&
+		       !v->board->end)
+			board_nap(v->board);
+		vcpu_work(v);
 	} else {
 		value = vcpu_memory_read(v, run->mmio.phys_addr, run->mmio.len);
 		memcpy(run->mmio.data, &value, run->mmio.len);
@@ -282,7 +269,7 @@ static void handle_exit(struct vcpu *v)
 	default:
 		vcpu_broken(m, "exit reason", run->exit_reason);
 	}
-	flush(m, false);
+	board_flush(m, false);
 }
 
 /* Two registers that the guest reaches in KVM as well: the priority as CR8, the base as an MSR. */
@@ -302,9 +289,9 @@ static void run_guest(struct vcpu *v)
 	int err;
 
 	v->kvm.run->cr8 = v->apic.priority >> 4;
-	pthread_mutex_unlock(&m->lock);
+	board_unlock(m);
 	err = ioctl(v->kvm.fd, KVM_RUN, 0) ? errno : 0;
-	pthread_mutex_lock(&m->lock);
+	board_lock(m);
 	v->kvm.run->immediate_exit = 0;
 	v->exits++;
 	read_clocks(v);
@@ -366,16 +353,13 @@ static void take_messages(struct vcpu *v)
 /* Ends what all others are about, and rests for a moment. */
 static void rest(const struct vcpu *v)
 {
-	struct timespec moment = {.tv_nsec = (long)NS_PER_MS};
 	struct board *m = v->board;
 
 	for (unsigned i = 0; i < m->cpus; i++) {
 		if (i != v->id && m->cpu[i].tid)
 			tgkill(m->process, m->cpu[i].tid, VCPU_WAKE);
 	}
-	pthread_mutex_unlock(&m->lock);
-	ppoll(NULL, 0, &moment, NULL);
-	pthread_mutex_lock(&m->lock);
+	board_nap(m);
 }
 
 /* After a reset all vCPUs are brought to rest, each by its own thread; when the last one is, vCPU 0
@@ -385,7 +369,7 @@ static void restart(struct vcpu *v)
 	struct board *m = v->board;
 	uint64_t resets = m->resets;
 
-	flush(m, true);
+	board_flush(m, true);
 	if (kvm_reset(&v->kvm, &m->broken))
 		m->end = BOARD_BROKEN;
 	m->parked++;
@@ -430,5 +414,5 @@ void vcpu_run(struct vcpu *v)
 		restart(v);
 		run_to_end(v);
 	}
-	flush(m, true);
+	board_flush(m, true);
 }

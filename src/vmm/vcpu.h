@@ -47,6 +47,13 @@ struct vcpu {
 /* All that its thread does, until the machine has ended (vcpu.c). */
 void vcpu_run(struct vcpu *v);
 
+/* What virtio devices have to do, until there is no more or the machine has ended (work.c). Lets go
+ * of the lock meanwhile. */
+void vcpu_work(struct vcpu *v);
+
+/* Raises what devices ask for, and wakes the vCPUs that this is for. */
+void vcpu_tell(struct vcpu *v);
+
 /* KVM cannot go on, for this reason. */
 void vcpu_broken(struct board *m, const char *what, unsigned number);
 
@@ -56,10 +63,10 @@ void vcpu_forget(struct vcpu *v);
 /* Power-up: vCPU 0 runs, the others wait. */
 void vcpu_reset(struct vcpu *v, struct board *m, uint8_t id);
 
-/* All ones where there is nothing. */
+/* All ones where there is nothing. False: not yet (virtio_write()). */
 void vcpu_port_write(struct vcpu *v, uint16_t port, unsigned size, uint32_t value);
 uint32_t vcpu_port_read(struct vcpu *v, uint16_t port, unsigned size);
-void vcpu_memory_write(struct vcpu *v, uint64_t at, unsigned size, uint64_t value);
+bool vcpu_memory_write(struct vcpu *v, uint64_t at, unsigned size, uint64_t value);
 uint64_t vcpu_memory_read(struct vcpu *v, uint64_t at, unsigned size);
 
 /* The ticks that it counts, which VMDesched's port is about: those of its local APIC if that gives

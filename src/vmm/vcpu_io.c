@@ -164,15 +164,14 @@ static void send(struct vcpu *v)
 	}
 }
 
-void vcpu_memory_write(struct vcpu *v, uint64_t at, unsigned size, uint64_t value)
+bool vcpu_memory_write(struct vcpu *v, uint64_t at, unsigned size, uint64_t value)
 {
-	if (!lapic_has(&v->apic, at)) {
-		board_memory_write(v->board, at, size, value);
-		return;
-	}
+	if (!lapic_has(&v->apic, at))
+		return board_memory_write(v->board, at, size, value);
 	lapic_write(&v->apic, at % LAPIC_SIZE, size, (uint32_t)value, v->board->now);
 	if (v->apic.sends)
 		send(v);
+	return true;
 }
 
 uint64_t vcpu_memory_read(struct vcpu *v, uint64_t at, unsigned size)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmm/virtio.h"
 
+#include "base/units.h"
+
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
@@ -24,7 +26,8 @@ void virtio_reset(struct virtio *v)
 			       .line = v->line,
 			       .generation = v->generation,
 			       .served = v->served,
-			       .refused = v->refused};
+			       .refused = v->refused,
+			       .tally = v->tally};
 
 	*v = fresh;
 }
@@ -101,49 +104,96 @@ static void give_back(struct virtio *v, struct virtio_queue *q, uint16_t head, u
 	memcpy(&u->ring[u->idx % q->size], &e, sizeof(e));
 	u->idx++;
 	v->served++;
+	if (!(available(v, q)->flags & VRING_AVAIL_F_NO_INTERRUPT))
+		interrupt(v, VIRTIO_INT_QUEUE);
 }
 
-/* One chain of a queue: true if there was one, and it made sense. */
-static bool serve_one(struct virtio *v, uint32_t number)
+static bool works(const struct virtio *v)
+{
+	return v->status & VIRTIO_CONFIG_S_DRIVER_OK && !(v->status & NEEDS_RESET);
+}
+
+/* No more than the queue holds: the driver notifies again for what it adds. */
+static void notify(struct virtio *v, uint32_t number)
+{
+	if (number < v->ops->queues && works(v) && v->queues[number].ready)
+		v->queues[number].owed = v->queues[number].size;
+}
+
+/* ---- jobs ---- */
+
+static bool take_from(struct virtio *v, uint32_t number, struct virtio_job *ret)
 {
 	struct virtio_queue *q = &v->queues[number];
-	const struct vring_avail *a = available(v, q);
-	struct virtio_chain c;
-	int64_t written;
+	const struct vring_avail *a;
 
-	if (q->next == a->idx)
+	if (!q->ready || !q->owed)
 		return false;
-	if (walk(v, q, a->ring[q->next % q->size], &c) ||
-	    (written = v->ops->serve(v, number, &c)) < 0) {
+	a = available(v, q);
+	if (q->next == a->idx) {
+		q->owed = 0;
+		return false;
+	}
+	*ret = (struct virtio_job){.queue = number};
+	if (walk(v, q, a->ring[q->next % q->size], &ret->chain)) {
 		give_up(v);
 		return false;
 	}
-	q->next++;
-	give_back(v, q, c.head, (uint32_t)written);
 	return true;
 }
 
-static void notify(struct virtio *v, uint32_t number)
+bool virtio_take(struct virtio *v, struct virtio_job *ret)
 {
-	struct virtio_queue *q;
-	uint32_t n = 0;
-
-	if (number >= v->ops->queues || !(v->status & VIRTIO_CONFIG_S_DRIVER_OK) ||
-	    v->status & NEEDS_RESET)
-		return;
-	q = &v->queues[number];
-	if (!q->ready)
-		return;
-	/* No more than the queue holds: the driver notifies again for what it adds. */
-	while (n < q->size && serve_one(v, number))
-		n++;
-	if (n && !(available(v, q)->flags & VRING_AVAIL_F_NO_INTERRUPT))
-		interrupt(v, VIRTIO_INT_QUEUE);
+	if (v->busy || v->hurry)
+		return false;
+	for (uint32_t i = 0; i < v->ops->queues && works(v) && !v->busy; i++)
+		v->busy = take_from(v, i, ret);
+	return v->busy;
 }
+
+int virtio_step(struct virtio *v, struct virtio_job *j)
+{
+	return v->ops->serve(v, j);
+}
+
+void virtio_put(struct virtio *v, const struct virtio_job *j, int outcome)
+{
+	struct virtio_queue *q = &v->queues[j->queue];
+
+	v->busy = false;
+	v->tally += j->tally;
+	if (outcome < 0)
+		give_up(v);
+	if (outcome)
+		return;
+	q->next++;
+	q->owed--;
+	give_back(v, q, j->chain.head, (uint32_t)u64_min(j->written, UINT32_MAX));
+}
+
+uint8_t *virtio_next(const struct virtio_job *j, uint32_t *ret_left)
+{
+	const struct virtio_buffer *b = &j->chain.buffers[j->buffer];
+
+	*ret_left = b->size - j->offset;
+	return b->at + j->offset;
+}
+
+void virtio_advance(struct virtio_job *j, uint32_t size)
+{
+	j->offset += size;
+	if (j->offset < j->chain.buffers[j->buffer].size)
+		return;
+	j->buffer++;
+	j->offset = 0;
+}
+
+/* ---- registers ---- */
 
 static void set_ready(struct virtio *v, struct virtio_queue *q, bool ready)
 {
 	q->ready = ready && q->size && descriptors(v, q) && available(v, q) && used(v, q);
+	q->owed = 0;
 	if (q->ready)
 		q->next = 0;
 	else if (ready)
@@ -197,15 +247,16 @@ static void write_status(struct virtio *v, uint32_t value)
 	v->status = (value & 0xff) | (v->status & NEEDS_RESET);
 }
 
-void virtio_write(struct virtio *v, uint32_t offset, unsigned size, uint32_t value)
+/* Once a device or queue has stopped, its driver uses the memory for other things. */
+static bool stops(const struct virtio *v, uint32_t offset, uint32_t value)
 {
-	if (offset >= VIRTIO_MMIO_CONFIG) {
-		if (v->ops->set_config && size == 4)
-			v->ops->set_config(v, offset - VIRTIO_MMIO_CONFIG, value);
-		return;
-	}
-	if (size != 4)
-		return;
+	return (offset == VIRTIO_MMIO_STATUS && !value) ||
+	       (offset == VIRTIO_MMIO_QUEUE_READY && v->queue < v->ops->queues &&
+		v->queues[v->queue].ready);
+}
+
+static void write_register(struct virtio *v, uint32_t offset, uint32_t value)
+{
 	switch (offset) {
 	case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
 		v->feature_page = value;
@@ -235,6 +286,24 @@ void virtio_write(struct virtio *v, uint32_t offset, unsigned size, uint32_t val
 		if (v->queue < v->ops->queues)
 			write_queue(v, offset, value);
 	}
+}
+
+bool virtio_write(struct virtio *v, uint32_t offset, unsigned size, uint32_t value)
+{
+	if (offset >= VIRTIO_MMIO_CONFIG) {
+		if (v->ops->set_config && size == 4)
+			v->ops->set_config(v, offset - VIRTIO_MMIO_CONFIG, value);
+		return true;
+	}
+	if (size != 4)
+		return true;
+	if (v->busy && stops(v, offset, value)) {
+		__atomic_store_n(&v->hurry, true, __ATOMIC_RELAXED);
+		return false;
+	}
+	v->hurry &= v->busy; /* nothing is at work any more: the write that waited can be done */
+	write_register(v, offset, value);
+	return true;
 }
 
 static uint32_t read_config(struct virtio *v, uint32_t offset, unsigned size)

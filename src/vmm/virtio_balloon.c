@@ -7,34 +7,38 @@
 #include <sys/mman.h>
 
 #define PAGE	4096u
+#define PAGES	4096u /* of a step: milliseconds */
 #define INFLATE 0
 #define ACTUAL	4 /* the configuration's second word */
 
 /* The host's memory behind a page of the guest is given back; the guest finds zeros there. */
-static void drop(struct balloon *b, uint32_t page)
+static bool drop(const struct memory *m, uint32_t page)
 {
-	void *at = memory_at(b->virtio.memory, (uint64_t)page * PAGE, PAGE);
+	void *at = memory_at(m, (uint64_t)page * PAGE, PAGE);
 
-	if (at && !madvise(at, PAGE, MADV_DONTNEED))
-		b->given++;
+	return at && !madvise(at, PAGE, MADV_DONTNEED);
 }
 
-/* Buffers of page numbers. Deflated pages come back by themselves when they are touched. */
-static int64_t serve(struct virtio *v, uint32_t queue, const struct virtio_chain *c)
+/* Buffers of page numbers, PAGES of them in a step. Deflated pages come back by themselves when
+ * they are touched. */
+static int serve(struct virtio *v, struct virtio_job *j)
 {
-	struct balloon *b = (struct balloon *)v;
+	uint32_t pages = PAGES;
 
-	for (uint32_t i = 0; i < c->n && queue == INFLATE; i++) {
-		const struct virtio_buffer *d = &c->buffers[i];
+	while (j->queue == INFLATE && j->buffer < j->chain.n && pages) {
+		uint32_t page, left;
+		const uint8_t *at = virtio_next(j, &left);
 
-		for (uint32_t at = 0; d->size - at >= sizeof(uint32_t); at += sizeof(uint32_t)) {
-			uint32_t page;
-
-			memcpy(&page, d->at + at, sizeof(page));
-			drop(b, page);
+		if (left < sizeof(page)) {
+			virtio_advance(j, left);
+			continue;
 		}
+		memcpy(&page, at, sizeof(page));
+		virtio_advance(j, sizeof(page));
+		j->tally += drop(v->memory, page);
+		pages--;
 	}
-	return 0;
+	return j->queue == INFLATE && j->buffer < j->chain.n;
 }
 
 static const void *config(struct virtio *v, uint32_t *ret_size)

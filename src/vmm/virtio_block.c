@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/cleanup.h"
 #include "base/units.h"
 #include "vmm/virtio_devices.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
-#include <sys/file.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #define VERSION_1 (1ull << VIRTIO_F_VERSION_1)
 #define FLUSH	  (1ull << VIRTIO_BLK_F_FLUSH)
@@ -18,16 +15,16 @@
 /* virtio_blk_outhdr: struct virtio_blk_outhdr of linux/virtio_blk.h. */
 #define HEADER sizeof(struct virtio_blk_outhdr)
 
-/* Moves a buffer's worth of the file. */
-static int transfer(struct block *b, const struct virtio_buffer *buffer, uint64_t offset, bool in)
+/* Moves a piece of the file. */
+static int transfer(const struct block *b, uint8_t *at, uint32_t size, uint64_t offset, bool in)
 {
 	uint32_t done = 0;
 
-	while (done < buffer->size) {
-		size_t left = buffer->size - done;
-		off_t at = (off_t)(offset + done);
-		ssize_t n = in ? pread(b->fd, buffer->at + done, left, at)
-			       : pwrite(b->fd, buffer->at + done, left, at);
+	while (done < size) {
+		size_t left = size - done;
+		off_t from = (off_t)(offset + done);
+		ssize_t n = in ? pread(b->fd, at + done, left, from)
+			       : pwrite(b->fd, at + done, left, from);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -38,78 +35,104 @@ static int transfer(struct block *b, const struct virtio_buffer *buffer, uint64_
 	return 0;
 }
 
-/* The data of a request: buffers 1 to n - 2, whole sectors that the disk has, in the right
- * direction. */
-static int move(struct block *b, const struct virtio_chain *c, uint64_t sector, bool in,
-		uint32_t *ret)
+/* A buffer is whole sectors that the disk has, in the right direction. */
+static bool is_good(const struct block *b, const struct virtio_job *j, bool in)
 {
-	uint64_t offset, size = b->sectors * BLOCK_SECTOR;
-	uint32_t written = 0;
+	const struct virtio_buffer *d = &j->chain.buffers[j->buffer];
 
-	if (sector > b->sectors || (!in && b->read_only))
-		return -EIO;
-	offset = sector * BLOCK_SECTOR;
-	for (uint32_t i = 1; i + 1 < c->n; i++) {
-		const struct virtio_buffer *d = &c->buffers[i];
-
-		if (d->write != in || d->size % BLOCK_SECTOR || d->size > size - offset ||
-		    transfer(b, d, offset, in))
-			return -EIO;
-		offset += d->size;
-		written += in ? d->size : 0;
-	}
-	*ret = written;
-	return 0;
+	return d->write == in && d->size % BLOCK_SECTOR == 0 &&
+	       d->size - j->offset <= b->sectors * BLOCK_SECTOR - j->place;
 }
 
-static int name(const struct virtio_chain *c, uint32_t *ret)
+static bool has_data(const struct virtio_job *j)
 {
-	const struct virtio_buffer *d = &c->buffers[1];
+	return j->buffer + 1 < j->chain.n;
+}
+
+/* The data of a request, as much as a step may move: buffers 1 to n - 2. 1: there is more. */
+static int move(const struct block *b, struct virtio_job *j, bool in)
+{
+	uint32_t left = VIRTIO_STEP;
+
+	if (j->place > b->sectors * BLOCK_SECTOR || (!in && b->read_only))
+		return -EIO;
+	while (has_data(j) && left) {
+		uint32_t size;
+		uint8_t *at = virtio_next(j, &size);
+
+		size = (uint32_t)u64_min(size, left);
+		if (!is_good(b, j, in) || transfer(b, at, size, j->place, in))
+			return -EIO;
+		virtio_advance(j, size);
+		j->place += size;
+		j->written += in ? size : 0;
+		left -= size;
+	}
+	return has_data(j);
+}
+
+static int name(struct virtio_job *j)
+{
+	const struct virtio_buffer *d = &j->chain.buffers[1];
 	uint32_t size = (uint32_t)u64_min(d->size, VIRTIO_BLK_ID_BYTES);
 
-	if (c->n != 3 || !d->write)
+	if (j->chain.n != 3 || !d->write)
 		return -EIO;
 	memset(d->at, 0, size);
 	memcpy(d->at, ID, u64_min(size, sizeof(ID)));
-	*ret = size;
+	j->written = size;
 	return 0;
 }
 
-static uint8_t handle(struct block *b, const struct virtio_chain *c,
-		      const struct virtio_blk_outhdr *h, uint32_t *ret)
+/* A step of a request: 0 done, 1 not yet, -errno. */
+static int handle(const struct block *b, struct virtio_job *j)
 {
-	switch (h->type) {
+	switch (j->kind) {
 	case VIRTIO_BLK_T_IN:
 	case VIRTIO_BLK_T_OUT:
-		return move(b, c, h->sector, h->type == VIRTIO_BLK_T_IN, ret) ? VIRTIO_BLK_S_IOERR
-									      : VIRTIO_BLK_S_OK;
+		return move(b, j, j->kind == VIRTIO_BLK_T_IN);
 	case VIRTIO_BLK_T_FLUSH:
-		return fdatasync(b->fd) ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+		return fdatasync(b->fd) ? -EIO : 0;
 	case VIRTIO_BLK_T_GET_ID:
-		return name(c, ret) ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+		return name(j);
 	default:
-		return VIRTIO_BLK_S_UNSUPP;
+		return -ENOTSUP;
 	}
 }
 
-/* A header, data, a byte for the outcome. */
-static int64_t serve(struct virtio *v, uint32_t queue, const struct virtio_chain *c)
+/* A header, data, a byte for the outcome. The header is copied: the guest may change it. */
+static int begin(struct virtio_job *j)
 {
-	struct block *b = (struct block *)v;
+	const struct virtio_chain *c = &j->chain;
 	const struct virtio_buffer *last = &c->buffers[c->n - 1];
 	struct virtio_blk_outhdr h;
-	uint32_t written = 0;
-	uint8_t outcome;
 
-	(void)queue;
 	if (c->n < 2 || c->buffers[0].write || c->buffers[0].size != HEADER || !last->write ||
 	    last->size != 1)
 		return -EBADMSG;
 	memcpy(&h, c->buffers[0].at, HEADER);
-	outcome = handle(b, c, &h, &written);
-	last->at[0] = outcome;
-	b->errors += outcome == VIRTIO_BLK_S_IOERR;
-	return (int64_t)written + 1;
+	j->kind = h.type;
+	/* A sector that no disk has stays one. */
+	j->place = h.sector > UINT64_MAX / BLOCK_SECTOR ? UINT64_MAX : h.sector * BLOCK_SECTOR;
+	j->buffer = 1;
+	return 0;
+}
+
+static int serve(struct virtio *v, struct virtio_job *j)
+{
+	int outcome = j->buffer ? 0 : begin(j);
+
+	if (outcome)
+		return outcome;
+	outcome = handle((const struct block *)v, j);
+	if (outcome > 0)
+		return 1;
+	j->chain.buffers[j->chain.n - 1].at[0] = outcome == -ENOTSUP ? VIRTIO_BLK_S_UNSUPP
+						 : outcome	     ? VIRTIO_BLK_S_IOERR
+								     : VIRTIO_BLK_S_OK;
+	j->written = outcome ? 1 : j->written + 1;
+	j->tally = outcome == -EIO;
+	return 0;
 }
 
 static const void *config(struct virtio *v, uint32_t *ret_size)
@@ -129,31 +152,4 @@ static const struct virtio_ops ops_read_only = {.id = 2,
 void block_init(struct block *b, const struct memory *m, unsigned line)
 {
 	virtio_init(&b->virtio, b->read_only ? &ops_read_only : &ops, m, line);
-}
-
-int block_open(struct block *b, const char *path, bool read_only, struct failure *f)
-{
-	int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	int err = 0;
-
-	if (fd < 0)
-		return failure_errno(f, -errno, "disk %s", path);
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size < BLOCK_SECTOR)
-		err = failure_set(f, -EINVAL,
-				  "disk %s: a raw image of at least %u bytes was expected", path,
-				  BLOCK_SECTOR);
-	else if (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB))
-		err = failure_set(
-			f, -EBUSY,
-			"disk %s is in use by another virtual machine; end that, or give both "
-			"--read-only",
-			path);
-	if (err) {
-		close(fd);
-		return err;
-	}
-	*b = (struct block){
-		.fd = fd, .read_only = read_only, .sectors = (uint64_t)st.st_size / BLOCK_SECTOR};
-	return 0;
 }

@@ -14,7 +14,6 @@ struct block {
 	int fd;
 	bool read_only;
 	uint64_t sectors; /* also the configuration that the driver reads */
-	uint64_t errors;
 };
 
 /* Opens the file and locks it, against other VMs too. */
@@ -27,7 +26,6 @@ struct balloon {
 	struct {
 		uint32_t target, actual; /* pages of 4 KiB: what we ask for, what the driver says */
 	} config;
-	uint64_t given; /* pages that were dropped */
 };
 
 void balloon_init(struct balloon *b, const struct memory *m, unsigned line);

@@ -6,29 +6,25 @@
 #include <linux/virtio_config.h>
 #include <sys/random.h>
 
-#define AT_ONCE                                                                                    \
-	256u /* bytes of a buffer that are filled: what getrandom() gives without a break          \
-	      */
+#define AT_ONCE 256u /* bytes of a buffer: what getrandom() gives without a break */
 
-static int64_t serve(struct virtio *v, uint32_t queue, const struct virtio_chain *c)
+/* A chain is one step: 32 KiB at most. */
+static int serve(struct virtio *v, struct virtio_job *j)
 {
-	int64_t written = 0;
-
 	(void)v;
-	(void)queue;
-	for (uint32_t i = 0; i < c->n; i++) {
-		const struct virtio_buffer *d = &c->buffers[i];
+	for (uint32_t i = 0; i < j->chain.n; i++) {
+		const struct virtio_buffer *d = &j->chain.buffers[i];
 		size_t size = u64_min(d->size, AT_ONCE);
 
 		if (!d->write)
 			return -EBADMSG;
 		if (getrandom(d->at, size, 0) != (ssize_t)size)
 			break;
-		written += (int64_t)size;
+		j->written += size;
 		if (size < d->size)
 			break;
 	}
-	return written;
+	return 0;
 }
 
 static const void *config(struct virtio *v, uint32_t *ret_size)

@@ -26,7 +26,8 @@ struct vmm {
 	struct vmm_config config;
 	struct board board;
 	struct console console;
-	int page; /* the ledger page's file, -1: none */
+	int page;  /* the ledger page's file, -1: none */
+	bool left; /* by us, with a thread that still uses it */
 };
 
 static int open_kernel(const char *path, struct failure *f, struct image_file *ret)
@@ -56,6 +57,7 @@ static int load(struct vmm *v, struct failure *f)
 	err = open_kernel(c->kernel, f, &m->kernel);
 	if (!err && c->initrd)
 		err = image_open(c->initrd, f, &m->initrd);
+	m->kernel.stop = m->initrd.stop = &m->stopping;
 	return err ? err : board_load(m, f);
 }
 
@@ -119,6 +121,16 @@ static int set_up(struct vmm *v, struct failure *f)
 	return m->ended < 0 ? failure_errno(f, -errno, "eventfd") : 0;
 }
 
+/* Only a kernel that the user gives may be too much for this KVM. */
+static int open_console(struct vmm *v, struct failure *f)
+{
+	int err = console_open(&v->console, &v->board, v->config.control, f);
+
+	if (!err && v->config.kernel)
+		v->console.notice = v->config.notice;
+	return err;
+}
+
 int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
 {
 	struct vmm *v = calloc(1, sizeof(*v));
@@ -132,12 +144,13 @@ int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
 	v->board.kvm = (struct kvm){.system = -1, .vm = -1};
 	for (unsigned i = 0; i < BOARD_CPUS_MAX; i++)
 		v->board.cpu[i].kvm.fd = -1;
-	v->console = (struct console){.control = -1};
+	v->console = (struct console){.listener.fd = -1, .input.fd = -1};
 	pthread_mutex_init(&v->board.lock, NULL);
+	pthread_mutex_init(&v->board.gate, NULL);
 	pthread_mutex_init(&v->board.output_lock, NULL);
 	err = set_up(v, f);
 	if (!err)
-		err = console_open(&v->console, &v->board, c->control, f);
+		err = open_console(v, f);
 	if (err) {
 		vmm_close(v);
 		return err;
@@ -151,6 +164,8 @@ struct vmm *vmm_close(struct vmm *v)
 	if (!v)
 		return NULL;
 	console_close(&v->console);
+	if (v->left)
+		return NULL;
 	for (unsigned i = 0; i < BOARD_CPUS_MAX; i++)
 		kvm_close_cpu(&v->board.cpu[i].kvm);
 	kvm_close(&v->board.kvm);
@@ -162,6 +177,7 @@ struct vmm *vmm_close(struct vmm *v)
 	close_fd(&v->board.initrd.fd);
 	close_fd(&v->board.ended);
 	pthread_mutex_destroy(&v->board.output_lock);
+	pthread_mutex_destroy(&v->board.gate);
 	pthread_mutex_destroy(&v->board.lock);
 	free(v);
 	return NULL;
@@ -173,10 +189,15 @@ int vmm_run(struct vmm *v, struct failure *f)
 
 	if (!err)
 		err = console_serve(&v->console, f);
+	v->left = err == -ETIMEDOUT;
 	if (err)
 		return err;
 	if (v->board.end == BOARD_BROKEN)
 		return failure_set(f, -EIO, "%s", v->board.broken.text);
+	if (v->board.output_error)
+		return failure_errno(f, v->board.output_error,
+				     "standard output: %llu bytes of the guest's are lost",
+				     (unsigned long long)v->board.output_lost);
 	return 0;
 }
 

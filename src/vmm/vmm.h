@@ -27,6 +27,8 @@ struct vmm_config {
 	enum tick_policy policy;
 	bool read_only; /* the disk */
 	bool no_reboot; /* a reset ends the VM */
+	void (*notice)(
+		const char *text); /* while it runs: what its user should know; NULL: nobody */
 };
 
 struct vmm;
@@ -35,7 +37,9 @@ int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret);
 struct vmm *vmm_close(struct vmm *v); /* NULL accepted; returns NULL */
 
 /* Serial input and output are this process' standard ones. 0 when the guest has ended, or a signal
- * (INT, TERM, HUP) has ended it; -errno when KVM could not go on, or what it needs is not there. */
+ * (INT, TERM, HUP) has ended it; -errno when KVM could not go on, what it needs is not there, or
+ * output is lost; -ETIMEDOUT when a thread did not end after a signal: the process is to end soon.
+ */
 int vmm_run(struct vmm *v, struct failure *f);
 
 /* The figures of desched-vm(1), a new reference. */

@@ -23,7 +23,9 @@ static void keep_run(const struct account_run *run, void *data)
 
 static void charge(unsigned cpu, uint64_t ns)
 {
+	window_book(&windows[cpu], account, cpu);
 	CHECK(window_charge(&windows[cpu], account, cpu, LEDGER_READY, ns) <= ns);
+	CHECK(window_charge(&windows[cpu], account, cpu, ACCOUNT_UNKNOWN, ns / 2) <= ns / 2);
 	window_clear(&windows[cpu], account);
 }
 
@@ -81,18 +83,21 @@ static void check_groups(void)
 		amounts_add(&cpus, &account->cpus[i].busy);
 	CHECK(sum.occupied == cpus.occupied);
 	CHECK(amounts_away(&sum) == amounts_away(&cpus));
+	CHECK(sum.unaccounted == cpus.unaccounted);
 }
 
 static void check_cover(uint64_t now)
 {
 	account_cut(account, now);
+	for (unsigned i = 0; i < CPUS; i++)
+		charge(i, 100);
 	check_groups();
 	for (unsigned i = 0; i < CPUS; i++) {
 		const struct account_cpu *c = &account->cpus[i];
 
 		CHECK(c->busy.occupied + c->idle.occupied == c->since - account->start);
 		CHECK(!c->known || c->since == now);
-		CHECK(amounts_away(&c->busy) <= c->busy.occupied);
+		CHECK(amounts_away(&c->busy) + c->busy.unaccounted <= c->busy.occupied);
 	}
 }
 

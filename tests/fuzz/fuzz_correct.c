@@ -41,11 +41,12 @@ static void check_correction(const struct correction *c)
 static void both(struct usage *guest, const char *text, size_t size)
 {
 	static const struct correct_options o = {.align = {.max_lag = 10}, .sampled_hz = 64};
+	static const struct source side = {.host = true};
 	struct usage host;
 	struct correction c;
 	struct failure f = {""};
 
-	if (usage_parse(text, size, true, NULL, "host", &f, &host)) {
+	if (usage_parse(text, size, &side, "host", &f, &host)) {
 		CHECK(f.text[0]);
 		return;
 	}
@@ -64,10 +65,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *text = (const char *)data;
 	const char *cut = size ? memchr(text, 0x1e, size) : NULL;
 	size_t n = cut ? (size_t)(cut - text) : size;
+	static const struct source side = {.host = false};
 	struct usage guest;
 	struct failure f = {""};
 
-	if (usage_parse(text, n, false, NULL, "guest", &f, &guest)) {
+	if (usage_parse(text, n, &side, "guest", &f, &guest)) {
 		CHECK(f.text[0]);
 		if (cut)
 			usage_init(&guest);

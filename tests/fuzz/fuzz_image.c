@@ -19,8 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct memory m = {.base = bytes, .size = MEMORY};
 	const uint8_t *split = size ? memrchr(data, 0xff, size) : NULL;
 	size_t kernel_size = split ? (size_t)(split - data) : size;
-	const struct image_file kernel = {"kernel", -1, data, kernel_size};
-	const struct image_file initrd = {"initrd", -1, split, split ? size - kernel_size : 0};
+	const struct image_file kernel = {"kernel", -1, data, kernel_size, NULL};
+	const struct image_file initrd = {"initrd", -1, split, split ? size - kernel_size : 0,
+					  NULL};
 	struct failure f = {""};
 	struct image_entry e;
 

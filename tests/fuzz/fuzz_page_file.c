@@ -1,20 +1,43 @@
 /* SPDX-License-Identifier: MIT */
-/* A process may have any command line: what is taken for a file is a word of it. */
+/* A process may have any command line: what is taken from it fits, and is printable where people
+ * see it. */
 #include "fuzz.h"
 
-#include "host/page_file.h"
+#include "host/finder.h"
+#include "host/page_device.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+static bool is_printable(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	}
+	return true;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *words = malloc(size + 1);
-	const char *file;
+	struct words w = {.text = malloc(size + 1), .size = size};
+	struct page_device *devices = NULL;
+	char name[64] = "";
+	unsigned more;
+	int n;
 
-	memcpy(words, data, size);
-	words[size] = '\0';
-	file = page_file_option(words, size);
-	CHECK(!file || (file > words && file + strlen(file) <= words + size));
-	free(words);
+	memcpy(w.text, data, size);
+	w.text[size] = '\0';
+	n = page_devices(&w, &devices, &more);
+	CHECK(n >= 0 && n <= PAGE_DEVICES_MAX);
+	CHECK(!more || n == PAGE_DEVICES_MAX);
+	for (int i = 0; i < n; i++) {
+		CHECK(strlen(devices[i].file) < sizeof(devices[i].file));
+		CHECK(is_printable(devices[i].name) && is_printable(devices[i].why));
+	}
+	vm_name_of_words(&w, name, sizeof(name));
+	CHECK(is_printable(name));
+	free(devices);
+	free(w.text);
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "view/figures.h"
+#include "view/mounts.h"
 
 #include <errno.h>
 #include <string.h>
@@ -123,9 +124,25 @@ static void fuzz_snapshot(const char *in)
 	json_decref(o);
 }
 
-static void (*const parsers[])(const char *) = {fuzz_task_stat,	       fuzz_task_schedstat,
-						fuzz_task_sched,       fuzz_system_stat,
-						fuzz_system_schedstat, fuzz_snapshot};
+/* What comes out of a line is in the line. */
+static void fuzz_mounts(const char *in)
+{
+	char *text = strdup(in);
+	struct mounts_line line;
+	size_t size = strlen(in);
+
+	CHECK(text);
+	if (!mounts_parse(text, &line)) {
+		CHECK(line.place >= text && line.place + strlen(line.place) <= text + size);
+		CHECK(line.type > line.place && line.source > line.type);
+		CHECK(line.source + strlen(line.source) <= text + size);
+	}
+	free(text);
+}
+
+static void (*const parsers[])(const char *) = {
+	fuzz_task_stat,	       fuzz_task_schedstat, fuzz_task_sched, fuzz_system_stat,
+	fuzz_system_schedstat, fuzz_snapshot,	    fuzz_mounts};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -8,24 +8,30 @@
 
 static struct virtio device;
 
-static int64_t serve(struct virtio *v, uint32_t queue, const struct virtio_chain *c)
+static int serve(struct virtio *v, struct virtio_job *j)
 {
-	int64_t written = 0;
+	const struct virtio_chain *c = &j->chain;
 	uint32_t sum = 0;
 
-	CHECK(queue < 2 && c->n >= 1 && c->n <= v->queues[queue].size);
-	for (uint32_t i = 0; i < c->n; i++) {
-		const struct virtio_buffer *d = &c->buffers[i];
+	CHECK(j->queue < 2 && c->n >= 1 && c->n <= v->queues[j->queue].size);
+	CHECK(j->buffer < c->n && !j->offset);
+	for (; j->buffer < c->n;) {
+		const struct virtio_buffer *d = &c->buffers[j->buffer];
+		uint32_t left;
 
 		CHECK(d->at >= v->memory->base &&
 		      d->at + d->size <= v->memory->base + v->memory->size);
+		CHECK(virtio_next(j, &left) == d->at && left == d->size);
 		for (uint32_t k = 0; k < d->size && !d->write; k++)
 			sum += ((volatile uint8_t *)d->at)[k];
 		if (d->write)
 			memset(d->at, (int)sum, d->size);
-		written += d->write ? d->size : 0;
+		j->written += d->write ? d->size : 0;
+		virtio_advance(j, d->size);
+		if (sum % 5 == 4 && j->buffer < c->n)
+			return 1; /* the rest is another step's */
 	}
-	return sum % 7 == 6 ? -EBADMSG : written;
+	return sum % 7 == 6 ? -EBADMSG : 0;
 }
 
 static const void *config(struct virtio *v, uint32_t *ret_size)

@@ -460,6 +460,12 @@ static const struct {
 	{"last", WORDS("desched\0vm\0--page")},
 	{"one-word", WORDS("desched")},
 	{"cut", WORDS("desched\0v")},
+	{"qemu",
+	 WORDS("qemu\0-name\0guest=a,,b,debug-threads=on\0-object\0memory-backend-file,id=m,"
+	       "share=on,mem-path=/dev/shm/a,,b,size=1M\0-device\0ivshmem-plain,memdev=m")},
+	{"json", WORDS("qemu\0-device\0{\"driver\":\"ivshmem-plain\",\"memdev\":\"m\"}\0-object\0"
+		       "{\"qom-type\":\"memory-backend-file\",\"id\":\"m\",\"share\":true,"
+		       "\"mem-path\":\"/x\"}")},
 };
 
 static void emit_commands(struct output *o)

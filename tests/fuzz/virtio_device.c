@@ -40,6 +40,20 @@ static void start(struct virtio *v)
 	write_all(v, go, 2);
 }
 
+/* What a vCPU's thread does after an access. */
+static void work(struct virtio *v)
+{
+	struct virtio_job j;
+	int outcome;
+
+	while (virtio_take(v, &j)) {
+		do {
+			outcome = virtio_step(v, &j);
+		} while (outcome > 0);
+		virtio_put(v, &j, outcome);
+	}
+}
+
 static void step(struct virtio *v, const struct record *r)
 {
 	static const unsigned sizes[] = {4, 1, 2, 8};
@@ -47,7 +61,8 @@ static void step(struct virtio *v, const struct record *r)
 
 	switch (r->what % 4) {
 	case 0:
-		virtio_write(v, r->at % 0x200, size, r->value);
+		CHECK(virtio_write(v, r->at % 0x200, size, r->value));
+		work(v);
 		break;
 	case 1:
 		virtio_read(v, r->at % 0x200, size);

@@ -36,9 +36,9 @@ for command in $("$desched" --list); do
 	"$desched" --list "$command" >/tmp/docs.$$
 	check_options "$page" </tmp/docs.$$
 done
-"$vmdesched" --help | sed -n 's/^  .*\(--[a-z-]*\).*/\1/p' >/tmp/docs.$$
+"$vmdesched" --list >/tmp/docs.$$
 check_options docs/vmdesched.8 </tmp/docs.$$
-"$exporter" --help | sed -n 's/^  .*\(--[a-z-]*\).*/\1/p' >/tmp/docs.$$
+"$exporter" --list >/tmp/docs.$$
 check_options docs/vmdesched-exporter.8 </tmp/docs.$$
 # Every key of the sample, which a test holds to the daemon's own list.
 sed -n 's/^#\{0,1\}\([a-z]*\) =.*/\1/p' packaging/vmdesched.conf >/tmp/docs.$$

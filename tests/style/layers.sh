@@ -7,22 +7,25 @@ cd "$(dirname "$0")/../.."
 allowed() { # allowed MODULE: what it may include, itself among it
 	case $1 in
 	base) echo base ;;
+	service) echo base service ;;
 	ledger) echo base ledger ;;
-	api) echo base ledger api ;;
+	wire) echo base wire ;;
+	api) echo base ledger wire api ;;
 	bpf) echo base bpf ;;
 	policy) echo base ledger policy ;;
 	sim) echo base ledger policy sim ;;
-	host) echo base ledger bpf policy host ;;
-	guest) echo base ledger bpf policy guest ;;
-	daemon) echo base ledger bpf policy guest daemon ;;
-	lab) echo base ledger bpf policy host lab ;;
-	recording) echo base ledger recording ;;
-	screen) echo base ledger guest recording screen ;;
+	host) echo base ledger wire bpf policy host ;;
+	guest) echo base ledger wire bpf policy guest ;;
+	daemon) echo base service ledger wire bpf policy guest daemon ;;
+	lab) echo base ledger wire bpf policy host lab ;;
+	recording) echo base ledger wire recording ;;
+	screen) echo base ledger wire guest recording screen ;;
 	doctor) echo base doctor ;;
-	correct) echo base ledger recording correct ;;
-	view) echo base ledger bpf guest view ;;
-	vmm) echo base ledger policy vmm ;;
-	ticks) echo base ledger bpf policy sim host ticks ;;
+	correct) echo base ledger wire recording correct ;;
+	exporter) echo base service exporter ;;
+	view) echo base ledger wire bpf guest view ;;
+	vmm) echo base service ledger policy vmm ;;
+	ticks) echo base ledger wire bpf policy sim host ticks ;;
 	cmd) (cd src && echo *) ;;
 	*) echo "layers: module $1 has no row here" >&2 ;;
 	esac

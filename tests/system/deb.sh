@@ -72,13 +72,13 @@ check_root() {
 	check "man pages" 'for page in desched vmdesched libdesched desched-page desched-scenario \
 		$(desched --list | sed s/^/desched-/); do man -w $page; done'
 	check "whatis" 'mandb -q; whatis desched-stat libvmGuestLib'
-	check "nothing is missing" 'for file in $(dpkg -L desched desched-guest libdesched0 libvmguestlib0 |
-		grep -e "bin/" -e "\.so\."); do ldd $file; ! ldd $file | grep "not found"; done'
+	check "nothing is missing" 'for file in $(dpkg -L desched desched-lab desched-vm desched-guest libdesched0 libvmguestlib0 |
+		grep -e "bin/" -e "/desched-[a-z]*$" -e "\.so\."); do ldd $file; ! ldd $file | grep "not found"; done'
 	check "completion of commands" '. /usr/share/bash-completion/bash_completion
 		_completion_loader desched || :
-		COMP_WORDS=(desched le) COMP_CWORD=1; _desched; [ "${COMPREPLY[*]}" = ledger ]'
+		COMP_WORDS=(desched le) COMP_CWORD=1; _desched desched le desched; [ "${COMPREPLY[*]}" = ledger ]'
 	check "completion of figures" '. /usr/share/bash-completion/completions/desched
-		COMP_WORDS=(desched stat ste) COMP_CWORD=2; _desched; [ "${COMPREPLY[*]}" = steal ]'
+		COMP_WORDS=(desched stat ste) COMP_CWORD=2; _desched desched ste stat; [ "${COMPREPLY[*]}" = steal ]'
 	check "a scenario by its name" 'desched sim --test $(desched sim --list | head -n 1 | cut -d" " -f1)'
 	check "without a daemon: one line that says so" 'if desched stat cpu 2>/tmp/said; then exit 1; fi
 		grep "no vmdesched answers on /run/vmdesched.sock" /tmp/said; [ $(wc -l </tmp/said) = 1 ]'

@@ -109,7 +109,7 @@ path=$PATH
 broken() { # broken WHAT TEXT OPTION...: fails in the run, with the first VM measured and shown
 	what=$1 text=$2
 	shift 2
-	lab --vms 2 --seconds 5 --json "$dir/json" "$@"
+	lab --vms 2 --seconds 5 --json="$dir/json" "$@"
 	expect "$what" 1 "$text"
 	grep -q '^vm1 *spin  *[0-9]' "$dir/out" || complain "$what: the other VM's figures are not shown"
 	grep -q '"failure": "vm2: ' "$dir/json" || complain "$what: the JSON does not tell"
@@ -122,7 +122,7 @@ broken "a guest that sends garbage" "vm2: the guest sent" --fault garbage
 broken "a guest that falls silent" "vm2: the guest did not answer 'st.*' within" --fault silent
 refused "a guest that never boots" 1 "vm1: did not boot in 3 attempts: the guest's kernel panicked" --vms 1 --fault boot-panic
 
-lab --vms 1 --seconds 2 --json "$dir/json" --fault first-boot-panic --keep "$dir/kept"
+lab --vms 1 --seconds 2 --json="$dir/json" --fault first-boot-panic --keep "$dir/kept"
 [ "$status" = 0 ] || complain "a guest that dies in its first boot: exit status $status"
 grep -q "vm1 died while booting and was started 2 times" "$dir/out" || complain "a retry is not told"
 grep -q '"boot_retries": 1' "$dir/json" || complain "the JSON does not count the retry"

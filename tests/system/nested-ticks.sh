@@ -69,7 +69,7 @@ append="console=ttyS0 quiet panic=-1 noapic nolapic lpj=1000000 no_timer_check $
 for i in $(seq "$vms"); do
 	mkfifo "$work/$i.out"
 	taskset -c $(($(nproc) - 1)) build/desched vm --kernel /boot/guest --initrd "$work/initrd" --memory 256 \
-		--tick-policy "$policy" --control "$work/$i.control" --json "$work/$i.json" --append "$append" \
+		--tick-policy "$policy" --control "$work/$i.control" --json="$work/$i.json" --append "$append" \
 		</dev/null >"$work/$i.out" &
 	follow $! "$work/$i.control" <"$work/$i.out" >"$work/$i.log" &
 done

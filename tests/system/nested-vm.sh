@@ -66,11 +66,11 @@ chgrp 4242 /dev/kvm
 chmod 660 /dev/kvm
 chown -R 65534 "$work"
 chmod 755 "$work"
-cp /boot/guest build/desched "$work"
+cp /boot/guest build/desched build/desched-vm "$work"
 mkfifo "$work/in"
 setpriv --reuid 65534 --regid 65534 --groups 4242 --bounding-set -all --inh-caps -all --no-new-privs \
 	"$work/desched" vm --kernel "$work/guest" --initrd "$work/initrd" --memory 256 --disk "$work/disk" \
-	--json "$work/json" --control "$work/control" \
+	--json="$work/json" --control "$work/control" \
 	--append "console=ttyS0 noapic nolapic nohz=off highres=off clocksource=jiffies lpj=1000000 no_timer_check panic=-1 quiet" \
 	<>"$work/in" >"$work/log" 2>&1 &
 vm=$!
@@ -108,7 +108,7 @@ grep -q '"state": "power-off"' "$work/json" || fail "it was not turned off"
 grep -q '"resets": 1,' "$work/json" || fail "it was not reset once"
 grep -q '"disk_errors": 0,' "$work/json" || fail "errors of the disk"
 
-timeout 120 build/desched vm --kernel /boot/guest --initrd "$work/initrd" --memory 256 --cpus 2 --json "$work/json" --append \
+timeout 120 build/desched vm --kernel /boot/guest --initrd "$work/initrd" --memory 256 --cpus 2 --json="$work/json" --append \
 	"console=ttyS0 nohz=off highres=off clocksource=jiffies lpj=1000000 no_timer_check panic=-1 quiet short" </dev/null >"$work/log" 2>&1 ||
 	fail "with two vCPUs: exit status $?"
 says "guest: up with .*, CPUs 2" || fail "it did not find both vCPUs"

@@ -17,7 +17,7 @@ socket=$dir/vmdesched.sock
 daemon=
 spinner=
 recorder=
-export TZ=UTC LC_ALL=C.UTF-8 TMUX_TMPDIR="$dir" TERM=screen-256color
+export TZ=UTC LC_ALL=C.UTF-8 TMUX_TMPDIR="$dir" TERM=screen-256color XDG_CONFIG_HOME="$dir/config"
 unset TMUX NO_COLOR
 status=0
 
@@ -242,11 +242,11 @@ tables '^ *5 *60.0 *40.0 *20.0   alpha$' 19 -b
 tables '^ *7 *10.0 *10.0 *0.0   beta$' 19 -b
 tables ' until 2026-11-20 12:00:06$' 1 -b
 tables '"time_s":1795176006.0,"seconds":3.0,' 1 --json
-tables '"pid":5,"name":"alpha","reported":0.6,"true":0.4,"descheduled":0.2}' 19 --json
+tables '"pid":5,"name":"alpha","reported":0.6,"true":0.4,"descheduled":0.2,"unaccounted":0.0}' 19 --json
 tables ', 12.0 s until ' 4 -b -d 10
 tables ', 9.0 s until 2026-11-20 12:00:57$' 1 -b -d 10
 tables '^desched top' 2 -b -n 2
-expect 2 'expected one FILE' "$desched" record
+expect 2 'expected FILE, got 0 words' "$desched" record
 start env TERM=nonesuch "$desched" top --replay "$dir/a.rec"
 see "'nonesuch' is not known"
 see 'ENDED 1'
@@ -276,6 +276,22 @@ if [ "$(id -u)" != 0 ] || command -v setpriv >/dev/null; then
 	expect 0 'true time of processes cannot be shown: no vmdesched at' \
 		as_nobody "$desched" top -b -n 1 -d 0.3 --socket "$dir/none"
 	grep -q '%REPORTED' "$dir/out" || complain "no table without privilege"
+	! grep -q hidepid "$dir/err" || complain "processes are said to be hidden: $(cat "$dir/err")"
+fi
+# Nobody's processes are shown but one's own, and it is said.
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	cat >"$dir/hidden" <<-END
+		mount -t proc -o hidepid=\$1 proc /proc && shift &&
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups "$desched" top --socket none "\$@"
+	END
+	for hide in 1 2; do
+		expect 0 'desched top: /proc hides the processes of other users .*hidepid=0' \
+			unshare --mount --propagation private sh "$dir/hidden" $hide -b -n 1 -d 0.3
+	done
+	start unshare --mount --propagation private sh "$dir/hidden" 2 -d 0.5
+	see "hides the processes of other users"
+	keys q
+	gone 'q Quit'
 fi
 
 # ---- live, with BPF ----
@@ -333,6 +349,39 @@ wait "$recorder" || complain "desched record ended badly: $(cat "$dir/gap.err")"
 recorder=
 grep -Eq ' [0-9]+ frames, .*; [0-9]+ missing' "$dir/gap.err" ||
 	complain "desched record does not say what is missing: $(cat "$dir/gap.err")"
+# The daemon stands still for longer than one answer is waited for, as when the whole machine is away:
+# everybody waits, says so, and goes on.
+"$desched" top -b -n 2 -d 0.5 --socket "$socket" >"$dir/away.out" 2>"$dir/top.err" &
+top=$!
+until_true test -s "$dir/away.out"
+kill -STOP "$daemon"
+"$desched" history --socket "$socket" >"$dir/history.out" 2>"$dir/history.err" &
+history=$!
+"$desched" gaps --json --socket "$socket" >"$dir/gaps.out" 2>"$dir/gaps.err" &
+gaps=$!
+for who in top history gaps; do
+	until_true grep -q "^desched $who: waiting: vmdesched at " "$dir/$who.err"
+done
+kill -CONT "$daemon"
+for pid in $top $history $gaps; do
+	wait "$pid" || complain "ended while vmdesched was away: $(cat "$dir/top.err" "$dir/history.err" "$dir/gaps.err")"
+done
+[ "$(grep -c '^desched top - source self' "$dir/away.out")" = 2 ] || complain "no table after vmdesched was away"
+grep -q '^UNTIL .*%UNACCOUNTED' "$dir/history.out" || complain "no history: $(cat "$dir/history.out")"
+grep -q '"schema":"desched-gaps/1"' "$dir/gaps.out" || complain "no gaps: $(cat "$dir/gaps.out")"
+
+# What is kept is what the next one begins with.
+start "$desched" top -d 0.5 --socket "$socket"
+see "^ *$spinner "
+keys d W
+see 'kept in '
+keys q
+see 'ENDED 0'
+grep -q '^sort = descheduled$' "$dir/config/desched/top.ini" || complain "the order was not kept"
+printf '[top]\nsort = size\n' >"$dir/config/desched/top.ini"
+expect 2 'top.ini, line 2: no order' "$desched" top --socket "$socket"
+rm -f "$dir/config/desched/top.ini"
+
 if command -v setpriv >/dev/null; then
 	chmod 666 "$socket"
 	as_nobody "$desched" top -b -n 1 -d 0.5 --socket "$socket" >"$dir/out" 2>&1 ||

@@ -81,7 +81,9 @@ static inline void check_snapshots(const json_t *before, const json_t *now)
 	nothing_falls(json_object_get(before, "totals"), json_object_get(now, "totals"), "totals");
 	nothing_falls(json_object_get(before, "cpus"), json_object_get(now, "cpus"), "cpus");
 	assert_near(number(now, "totals", "reported_s"),
-		    number(now, "totals", "true_s") + number(now, "totals", "vmdesched_s"), 1e-6);
+		    number(now, "totals", "true_s") + number(now, "totals", "vmdesched_s") +
+			    number(now, "totals", "unaccounted_s"),
+		    1e-6);
 	cpus_are_covered(now);
 }
 

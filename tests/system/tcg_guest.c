@@ -188,7 +188,7 @@ static void become_qemu(const struct tcg_guest *g, const struct tcg_options *o, 
 					"-object",
 					page,
 					"-device",
-					"ivshmem-plain,memdev=page,master=on"};
+					"ivshmem-plain,memdev=page,master=on,addr=0x10"};
 	int n = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -475,7 +475,7 @@ static void the_daemon_answers_dies_and_comes_back(void **state)
 	snprintf(path, sizeof(path), "%s/socket", scratch_dir("test-agent"));
 	pid = start_daemon(path);
 	o = ask(path, "{\"get\":\"snapshot\"}\n");
-	assert_string_equal(text_of(o, "schema"), "desched-agent/1");
+	assert_string_equal(text_of(o, "schema"), "desched-agent/2");
 	assert_string_equal(text_of(o, "source"), "self");
 	json_decref(o);
 	o = ask(path, "{\"get\":\"the moon\"}\n");

@@ -22,6 +22,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -121,7 +122,7 @@ static void look(struct place *p, struct view *ret)
 
 static uint64_t session_of(const struct view *v)
 {
-	return (uint64_t)json_integer_value(json_object_get(v->snapshot, "session"));
+	return strtoull(json_string_value(json_object_get(v->snapshot, "session")), NULL, 10);
 }
 
 /* ---- moving ---- */

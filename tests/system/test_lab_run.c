@@ -29,7 +29,7 @@ static json_t *run_lab(const char *source)
 
 	snprintf(path, sizeof(path), "/tmp/test-lab.%d.json", getpid());
 	snprintf(command, sizeof(command),
-		 "'%s' lab --vms 2 --seconds 8 --source %s --json '%s' >&2", desched, source, path);
+		 "'%s' lab --vms 2 --seconds 8 --source %s --json='%s' >&2", desched, source, path);
 	status = system(command);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	o = json_load_file(path, 0, NULL);

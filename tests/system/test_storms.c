@@ -96,7 +96,7 @@ static double counter(const json_t *snapshot, const char *key)
 static double occupied(const json_t *amounts)
 {
 	return number(amounts, "true_s") + number(amounts, "descheduled_s") +
-	       number(amounts, "wait_s");
+	       number(amounts, "wait_s") + number(amounts, "unaccounted_s");
 }
 
 static const json_t *process(const json_t *snapshot, pid_t pid)
@@ -115,7 +115,8 @@ static void check_sums(const json_t *s)
 {
 	const json_t *totals = json_object_get(s, "totals"), *o;
 	double processes = occupied(json_object_get(s, "exited")), busy = 0, idle = 0, n;
-	double time = number(totals, "true_s") + number(totals, "vmdesched_s");
+	double time = number(totals, "true_s") + number(totals, "vmdesched_s") +
+		      number(totals, "unaccounted_s");
 	size_t i;
 
 	json_array_foreach(json_object_get(s, "processes"), i, o)

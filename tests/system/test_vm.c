@@ -80,7 +80,7 @@ static void guest_reports_and_ends(void **state)
 
 	(void)state;
 	assert_int_equal(
-		shell(TALK("a.txt") " | timeout 60 \"$D\" vm --memory 4 --json $T/a > $T/a.txt "
+		shell(TALK("a.txt") " | timeout 60 \"$D\" vm --memory 4 --json=$T/a > $T/a.txt "
 				    "&& grep -q 'tickos: 100 Hz' $T/a.txt "
 				    "&& grep -q 'tickos: report cpu=0 clock=' $T/a.txt"),
 		0);
@@ -106,7 +106,7 @@ static void guest_resets(void **state)
 		      "}; "
 		      ": > $T/z.txt; (up 1; sleep 1; printf b; up 2; printf f; up 3; printf r; "
 		      "said; "
-		      "printf q) | timeout 60 \"$D\" vm --memory 4 --json $T/z > $T/z.txt"),
+		      "printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/z > $T/z.txt"),
 		0);
 	o = load("z");
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "power-off");
@@ -120,14 +120,14 @@ static void reset_is_the_end(void **state)
 
 	(void)state;
 	assert_int_equal(shell("(sleep 1; printf b) | timeout 60 \"$D\" vm --no-reboot --memory 4 "
-			       "--json $T/n > /dev/null"),
+			       "--json=$T/n > /dev/null"),
 			 0);
 	o = load("n");
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "reset");
 	assert_true(number(o, "resets") == 0);
 	json_decref(o);
 	assert_int_equal(shell("(sleep 1; printf f) | timeout 60 \"$D\" vm --no-reboot --memory 4 "
-			       "--json $T/n > /dev/null"),
+			       "--json=$T/n > /dev/null"),
 			 0);
 	o = load("n");
 	assert_string_equal(json_string_value(json_object_get(o, "state")), "triple fault");
@@ -140,14 +140,14 @@ static void reset_is_the_end(void **state)
 static void nobody_runs_it(void **state)
 {
 	static const char enter[] =
-		"mkdir $T/u; cp \"$D\" $T/u/desched; chmod 755 $T $T/u; chown 65534 $T/u; "
+		"mkdir $T/u; cp \"$D\" \"$D-vm\" $T/u; chmod 755 $T $T/u; chown 65534 $T/u; "
 		"unshare -m sh -ec 'mknod $T/kvm c 10 232; chgrp 4242 $T/kvm; chmod 660 $T/kvm; "
 		"mount --bind $T/kvm /dev/kvm; cd $T/u; "
 		"N=\"setpriv --reuid 65534 --regid 65534 --bounding-set -all --inh-caps -all\"; "
 		": > o; (sleep 1; until grep -q \"report cpu=0 clock\" o; do printf r; sleep 0.3; "
 		"done; "
 		"printf q) | timeout 60 $N --groups 4242 ./desched vm "
-		"--memory 4 --json j --control c > o; "
+		"--memory 4 --json=j --control c > o; "
 		"! $N --clear-groups ./desched vm > o 2> e < /dev/null; grep -q \"join its group\" "
 		"e; "
 		"[ $(wc -l < e) = 1 ]'; R=$?; mv $T/u/j $T/u.json; exit $R";
@@ -195,7 +195,7 @@ static void idle_guest(void **state)
 	json_t *o;
 
 	(void)state;
-	assert_int_equal(shell("(sleep 2; printf q) | timeout 60 \"$D\" vm --memory 4 --json $T/i "
+	assert_int_equal(shell("(sleep 2; printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/i "
 			       "--append 'a=0 b=0' > /dev/null"),
 			 0);
 	o = load("i");
@@ -210,9 +210,9 @@ static void backlog_of_a_pause(void **state)
 
 	(void)state;
 	assert_int_equal(
-		shell("(sleep 4; printf q) | timeout 60 \"$D\" vm --memory 4 --json $T/p > "
+		shell("(sleep 4; printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/p > "
 		      "/dev/null & "
-		      "sleep 1; P=$(pgrep -n -f \"vm --memory 4 --json $T/p\"); kill -STOP $P; "
+		      "sleep 1; P=$(pgrep -n -f \"vm --memory 4 --json=$T/p\"); kill -STOP $P; "
 		      "sleep 1; kill -CONT $P; wait"),
 		0);
 	o = load("p");
@@ -246,9 +246,10 @@ static void desched_bills_vmdesched(void **state)
 	json_t *o;
 
 	(void)state;
-	assert_int_equal(shell("\"$D\" ticks --vms 3 -d 3 --no-pauses --policy desched --json $T/d "
-			       "> /dev/null"),
-			 0);
+	assert_int_equal(
+		shell("\"$D\" ticks --vms 3 --seconds 3 --no-pauses --policy desched --json=$T/d "
+		      "> /dev/null"),
+		0);
 	o = load("d");
 	p = first_policy(o);
 	assert_true(number(p, "ready_s") > 3);
@@ -263,9 +264,10 @@ static void catchup_bills_the_innocent(void **state)
 	json_t *o;
 
 	(void)state;
-	assert_int_equal(shell("\"$D\" ticks --vms 3 -d 3 --no-pauses --policy catchup --json $T/c "
-			       "> /dev/null"),
-			 0);
+	assert_int_equal(
+		shell("\"$D\" ticks --vms 3 --seconds 3 --no-pauses --policy catchup --json=$T/c "
+		      "> /dev/null"),
+		0);
 	o = load("c");
 	p = first_policy(o);
 	assert_true(worst_error(p) > 1);
@@ -337,13 +339,13 @@ static void hostile_guests(void **state)
 	json_t *o;
 
 	(void)state;
-	assert_int_equal(shell("timeout -s TERM 2 \"$D\" vm --memory 4 --json $T/h "
+	assert_int_equal(shell("timeout -s TERM 2 \"$D\" vm --memory 4 --json=$T/h "
 			       "--append hz=1000000 < /dev/null > /dev/null; [ $? = 124 ]"),
 			 0);
 	o = load("h");
 	assert_true(number(ticks_of(o), "period_s") >= 0.0005);
 	json_decref(o);
-	assert_int_equal(shell("timeout -s TERM 2 \"$D\" vm --memory 4 --json $T/m --append mute=1 "
+	assert_int_equal(shell("timeout -s TERM 2 \"$D\" vm --memory 4 --json=$T/m --append mute=1 "
 			       "< /dev/null > /dev/null; [ $? = 124 ]"),
 			 0);
 	o = load("m");
@@ -356,7 +358,7 @@ static void bad_input(void **state)
 {
 	static const char *const options[] = {
 		"--kernel /no/such/file",  "--kernel /etc/passwd", "--kernel $T",
-		"--kernel $T/cut",	   "--initrd /no/such",	   "--json /no/such/directory/x",
+		"--kernel $T/cut",	   "--initrd /no/such",	   "--json=/no/such/directory/x",
 		"--control /no/such/sock", "--kernel $T/empty",	   "--disk /no/such/disk",
 		"--page /no/such/page",	   "--page $T/cut",	   "--page $T",
 	};
@@ -396,6 +398,58 @@ static void control(void **state)
 		0);
 }
 
+/* Lost output of the guest is counted, and is an error. */
+static void output_is_lost(void **state)
+{
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(
+		shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/f > "
+		      "/dev/full 2> $T/e; [ $? = 1 ] && [ $(wc -l < $T/e) = 1 ] && "
+		      "grep -q 'No space' $T/e"),
+		0);
+	o = load("f");
+	assert_int_equal(number(o, "output_lost"), sizeof("tickos: 100 Hz\n") - 1);
+	json_decref(o);
+}
+
+/* The figures are written whole or not at all, and losing them is an error. */
+static void figures_are_lost(void **state)
+{
+	(void)state;
+	assert_int_equal(shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json="
+			       "/dev/full > $T/o 2> $T/e; [ $? = 1 ] && [ $(wc -l < $T/e) = 1 ] "
+			       "&& grep -q 'No space' $T/e"),
+			 0);
+	assert_int_equal(shell("(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json="
+			       "/dev/stdout | tail -n 1 | grep -q '^}$'"),
+			 0);
+	if (geteuid() || system("unshare -m true 2> /dev/null"))
+		skip();
+	assert_int_equal(
+		shell("mkdir $T/full; unshare -m --propagation private sh -ec '"
+		      "mount -t tmpfs -o size=64k none $T/full; echo old > $T/full/j; "
+		      "dd if=/dev/zero of=$T/full/x bs=4k 2> /dev/null || :; "
+		      "(sleep 1; printf q) | timeout 60 \"$D\" vm --memory 4 --json=$T/full/j > "
+		      "/dev/null 2> $T/e || R=$?; [ $R = 1 ]; [ $(cat $T/full/j) = old ]; "
+		      "[ $(ls -A $T/full | wc -l) = 2 ]'"),
+		0);
+}
+
+/* On a terminal, the monitor names the key that ends the machine, and the key ends it. */
+static void escape_key(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		shell("(for i in $(seq 300); do grep -q 'tickos: ' $T/tty && break; sleep 0.1; "
+		      "done; printf '\\035'; sleep 1) 2> /dev/null | timeout -s KILL 60 "
+		      "script -qefc '\"$D\" vm --memory 4 --json=$T/t' $T/tty > /dev/null && "
+		      "grep -q 'Ctrl-\\] ends it' $T/tty"),
+		0);
+	json_decref(load("t"));
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -428,6 +482,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(hostile_guests),
 		cmocka_unit_test(bad_input),
 		cmocka_unit_test(control),
+		cmocka_unit_test(output_is_lost),
+		cmocka_unit_test(figures_are_lost),
+		cmocka_unit_test(escape_key),
 	};
 
 	if (argc != 3)

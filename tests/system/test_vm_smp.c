@@ -83,12 +83,14 @@ static void use_one_cpu(void)
 static void start(struct vm *v, const char *append)
 {
 	static int started; /* a test that failed may have left one behind */
+	char json[128];
 	int in[2], out[2];
 
 	*v = (struct vm){0};
 	snprintf(v->json, sizeof(v->json), "%s/json", directory);
 	snprintf(v->control, sizeof(v->control), "%s/control%d", directory, started++);
 	assert_int_equal(pipe(in) | pipe(out), 0);
+	snprintf(json, sizeof(json), "--json=%s", v->json);
 	v->pid = fork();
 	if (!v->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -97,7 +99,7 @@ static void start(struct vm *v, const char *append)
 		dup2(out[1], STDOUT_FILENO);
 		closefrom(3);
 		execl(desched, "desched", "vm", "--memory", "4", "--cpus", "2", "--append", append,
-		      "--json", v->json, "--control", v->control, NULL);
+		      json, "--control", v->control, NULL);
 		_exit(127);
 	}
 	close(in[0]);

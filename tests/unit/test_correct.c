@@ -37,6 +37,7 @@ static void pair_init(struct pair *p)
 	usage_init(&p->guest);
 	usage_init(&p->host);
 	p->guest.dated = p->host.dated = true;
+	p->guest.zone = p->host.zone = ZONE_STATED;
 	p->guest.cpus = 1;
 }
 
@@ -485,11 +486,66 @@ static void test_overlaps_are_counted(void **state)
 
 	(void)state;
 	steady(&p, 100, DATED, 0.8, 0.4);
-	add(&p.host, NULL, DATED + 50.5, DATED + 51.5, 100);
+	add(&p.host, NULL, DATED + 50.5, DATED + 51.5, 0.9);
 	assert_int_equal(go(&p, &plain), 0);
 	assert_int_equal(p.c.left_out, 1);
 	assert_near(p.c.w, 0.5, 1e-9);
 	pair_done(&p);
+}
+
+/* A few intervals with more than a CPU has are left out, on either side; many are refused. */
+static void test_impossible_intervals(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	steady(&p, 100, DATED, 0.8, 0.4);
+	p.guest.pieces[10].cpu = 113.3;
+	p.host.pieces[20].cpu = 1.2;
+	assert_int_equal(go(&p, &plain), 0);
+	assert_int_equal(p.guest.skips.n[SKIP_TOO_MUCH], 1);
+	assert_int_equal(p.host.skips.n[SKIP_TOO_MUCH], 1);
+	assert_near(p.c.seconds, 98, 1e-6);
+	assert_near(p.c.w, 0.5, 1e-9);
+	pair_done(&p);
+	steady(&p, 100, DATED, 0.8, 0.4);
+	for (int i = 0; i < 60; i++)
+		p.guest.pieces[i].cpu = 2;
+	refused(&p, "60 of 100 intervals of the guest have more CPU time (up to 200 %)");
+}
+
+/* Local times of an unknown zone: the load shows which it is, or it is refused. */
+static void test_zones(void **state)
+{
+	static const struct {
+		double zone; /* hours that the guest's clock shows more */
+		enum zone guest, host;
+	} rows[] = {{1, ZONE_UNKNOWN, ZONE_STATED},  {-5.75, ZONE_UNKNOWN, ZONE_STATED},
+		    {-9, ZONE_STATED, ZONE_UNKNOWN}, {0, ZONE_UNKNOWN, ZONE_STATED},
+		    {1, ZONE_HEAD, ZONE_STATED},     {-1, ZONE_HEAD, ZONE_HEAD}};
+	struct pair p_even;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pair p;
+
+		wave(&p, 3600 * rows[i].zone + 2, DATED, 400, 5);
+		p.guest.zone = rows[i].guest;
+		p.host.zone = rows[i].host;
+		assert_int_equal(go(&p, &plain), 0);
+		assert_near(p.c.lag, 3600 * rows[i].zone + 2, 0.5);
+		assert_near(p.c.zone, 3600 * rows[i].zone, 1e-6);
+		assert_near(p.c.w, 0.5, 0.01);
+		pair_done(&p);
+	}
+	/* An even load of hours fits several zones. */
+	steady(&p_even, 7200, DATED, 0.8, 0.4);
+	p_even.guest.zone = ZONE_UNKNOWN;
+	refused(&p_even, "--guest-zone");
+	steady(&p_even, 600, DATED, 0.8, 0.4);
+	p_even.guest.zone = ZONE_UNKNOWN; /* only one zone lays them on each other */
+	assert_int_equal(go(&p_even, &plain), 0);
+	pair_done(&p_even);
 }
 
 int main(void)
@@ -511,6 +567,8 @@ int main(void)
 		cmocka_unit_test(test_holes),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_overlaps_are_counted),
+		cmocka_unit_test(test_impossible_intervals),
+		cmocka_unit_test(test_zones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,7 +118,7 @@ static void test_refusals(void **state)
 	says("do not overlap");
 	assert_int_equal(correct("--lag 100000000 guest other"), 0);
 	assert_int_equal(correct("host guest"), 1);
-	says("no format that is known");
+	says("GUEST comes first");
 	assert_int_equal(correct("--vm web1 guest host"), 1);
 	says("no VM 'web1'");
 }

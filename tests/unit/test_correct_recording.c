@@ -24,6 +24,7 @@
 
 #define BEGIN 1795176011.0 /* FRAMES_TIME */
 
+static const struct source guest_side = {.host = false}, host_side = {.host = true};
 static char path[64];
 static struct failure f;
 static struct recording_writer *writer;
@@ -56,8 +57,7 @@ static void refused(bool host, const char *why)
 	struct usage u;
 
 	finish();
-	assert_true((host ? usage_read_host(path, NULL, &f, &u) : usage_read_guest(path, &f, &u)) <
-		    0);
+	assert_true(usage_read(path, host ? &host_side : &guest_side, &f, &u) < 0);
 	if (!strstr(f.text, why) || !strstr(f.text, path))
 		fail_msg("'%s' does not say '%s' and the file", f.text, why);
 	unlink(path);
@@ -97,7 +97,7 @@ static void test_guest(void **state)
 	put(FRAME_1, 0);
 	put(FRAME_2, 1);
 	finish();
-	assert_int_equal(usage_read_guest(path, &f, &u), 0);
+	assert_int_equal(usage_read(path, &guest_side, &f, &u), 0);
 	assert_string_equal(u.format, "desched record");
 	assert_true(u.dated && u.measured && !u.per_cpu_share);
 	assert_int_equal(u.cpus, 2);
@@ -132,7 +132,7 @@ static void test_clock_is_set(void **state)
 	put(SMALL("110", "8"), 3610);
 	put(SMALL("120", "9"), 3620);
 	finish();
-	assert_int_equal(usage_read_guest(path, &f, &u), 0);
+	assert_int_equal(usage_read(path, &guest_side, &f, &u), 0);
 	has(&u, "a (7)", 4, 2);
 	assert_near(u.pieces[0].from, BEGIN + 7200, 1e-6);
 	assert_near(u.pieces[u.n - 1].to, BEGIN + 7220, 1e-6);
@@ -151,7 +151,7 @@ static void test_agent_anew(void **state)
 	put(SMALL("100", "5"), 0);
 	put(SMALL("4", "3"), 10);
 	finish();
-	assert_int_equal(usage_read_guest(path, &f, &u), 0);
+	assert_int_equal(usage_read(path, &guest_side, &f, &u), 0);
 	has(&u, "a (7)", 3, 1);
 	assert_near(u.pieces[0].from, BEGIN + 6, 1e-6);
 	assert_near(u.pieces[0].to, BEGIN + 10, 1e-6);
@@ -170,7 +170,7 @@ static void test_cut_off(void **state)
 	put(SMALL("120", "9"), 20);
 	assert_int_equal(truncate(path, (off_t)recording_written(writer) - 1), 0);
 	finish();
-	assert_int_equal(usage_read_guest(path, &f, &u), 0);
+	assert_int_equal(usage_read(path, &guest_side, &f, &u), 0);
 	has(&u, "a (7)", 3, 1);
 	assert_non_null(strstr(u.damage, "frame 3"));
 	usage_done(&u);
@@ -196,9 +196,9 @@ static void test_host(void **state)
 	put(PAGE("9", "500000000000", "100000000000", "1000000000"), 20);
 	put(PAGE("9", "502000000000", "100500000000", "1000000000"), 22);
 	finish();
-	assert_int_equal(usage_read_host(path, NULL, &f, &u), 0);
+	assert_int_equal(usage_read(path, &host_side, &f, &u), 0);
 	assert_int_equal(u.cpus, 2);
-	assert_int_equal(u.skipped, 1);
+	assert_int_equal(skips_lost(&u.skips), 1);
 	assert_int_equal(u.n, 4);
 	assert_int_equal(u.pieces[0].who, WHO_TOTAL);
 	assert_near(u.pieces[0].from, BEGIN, 1e-6);
@@ -256,8 +256,8 @@ static void test_corrected(void **state)
 		put(text, i);
 	}
 	finish();
-	assert_int_equal(usage_read_guest(path, &f, &guest), 0);
-	assert_int_equal(usage_read_host(path, NULL, &f, &host), 0);
+	assert_int_equal(usage_read(path, &guest_side, &f, &guest), 0);
+	assert_int_equal(usage_read(path, &host_side, &f, &host), 0);
 	assert_int_equal(correct(&guest, &host, &o, &f, &c), 0);
 	assert_near(c.seconds, 60, 1e-6);
 	assert_near(c.w, 0.4, 1e-6);

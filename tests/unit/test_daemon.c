@@ -12,6 +12,7 @@
 #include "daemon/metrics.h"
 #include "daemon/notify.h"
 #include "daemon/settings.h"
+#include "daemon/status.h"
 #include "scratch.h"
 
 #include <errno.h>
@@ -147,10 +148,11 @@ static bool add(struct gaplog *log, uint64_t end_s, uint64_t ms, uint64_t within
 
 static void check_line(const struct gaplog *log, const char *expected)
 {
-	char line[GAPLOG_LINE_MAX];
+	char line[GAPLOG_LINE_MAX], whole[GAPLOG_LINE_MAX];
 
-	gaplog_line(log, line);
-	assert_string_equal(line, expected);
+	gaplog_line(log, "page", line);
+	snprintf(whole, sizeof(whole), "%s (source page)", expected);
+	assert_string_equal(line, whole);
 }
 
 static void a_gap_is_a_sentence(void **state)
@@ -195,6 +197,31 @@ static void too_many_gaps_are_counted(void **state)
 	json_decref(o);
 }
 
+/* 1.5 of 12 s are 12.5 %, 1.2 s 10 %, 3 s 25 %. */
+static void a_status_names_its_source_and_how_sure_it_is(void **state)
+{
+	struct status s = {.source = "page", .busy = 12 * NS_PER_SEC, .away = 3 * NS_PER_SEC / 2};
+	char line[STATUS_MAX];
+
+	(void)state;
+	status_line(&s, line);
+	assert_string_equal(line, "source page: of 12.0 s of CPU time 12.5 % was descheduled");
+	s.stale = true;
+	status_line(&s, line);
+	assert_non_null(strstr(line, "12.5 % was descheduled; the source has stopped reporting"));
+	s = (struct status){.source = "self",
+			    .estimated = true,
+			    .busy = 12 * NS_PER_SEC,
+			    .away = 3 * NS_PER_SEC / 2,
+			    .low = 12 * NS_PER_SEC / 10,
+			    .high = 3 * NS_PER_SEC};
+	status_line(&s, line);
+	assert_string_equal(line, "source self, an estimate: of 12.0 s of CPU time 12.5 % was "
+				  "descheduled (90 % interval: 10.0 to 25.0 %)");
+	status_line(&(struct status){.source = "steal"}, line);
+	assert_string_equal(line, "source steal: of 0.0 s of CPU time 0.0 % was descheduled");
+}
+
 static double figure(json_t *o, const char *key, size_t i)
 {
 	return json_real_value(json_array_get(json_object_get(o, key), i));
@@ -230,15 +257,204 @@ static void history_holds_the_last_ten_minutes(void **state)
 	account_free(a);
 }
 
-static struct snapshot_process processes[] = {
-	{.pid = 5, .comm = "small", .own = {.occupied = NS_PER_SEC}},
-	{.pid = 6,
-	 .comm = "a\"b\\c\nd\xff",
-	 .own = {.occupied = 3 * NS_PER_SEC, .away = {[LEDGER_READY] = NS_PER_SEC}}},
+/* The source was silent for 3 s: no sample then, a longer one after that, and what is unaccounted.
+ */
+static void history_waits_for_a_silent_source(void **state)
+{
+	struct account *a;
+	struct history *h;
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(account_new(1, 0, NULL, NULL, &a), 0);
+	assert_int_equal(history_new(1, &h), 0);
+	history_add(h, a, NS_PER_SEC, NOON);
+	for (int i = 0; i < 3; i++)
+		history_add(h, a, NS_PER_SEC, NOON);
+	a->cpus[0].busy.occupied += 2 * NS_PER_SEC;
+	a->cpus[0].busy.unaccounted += NS_PER_SEC / 2;
+	a->cpus[0].idle.occupied += 2 * NS_PER_SEC;
+	a->cpus[0].idle.unaccounted += NS_PER_SEC / 4;
+	history_add(h, a, 5 * NS_PER_SEC, NOON + 4 * NS_PER_SEC);
+	o = history_json(h);
+	assert_int_equal(json_array_size(json_object_get(o, "time_s")), 1);
+	assert_float_equal(figure(o, "seconds", 0), 4, 1e-9);
+	assert_float_equal(figure(o, "busy_s", 0), 2, 1e-9);
+	assert_float_equal(figure(o, "unaccounted_s", 0), 0.5, 1e-9);
+	assert_float_equal(figure(o, "idle_unaccounted_s", 0), 0.25, 1e-9);
+	json_decref(o);
+	history_free(h);
+	account_free(a);
+}
+
+/* A line when it begins, one when it is over, none for a few milliseconds. */
+static void what_is_unaccounted_is_logged(void **state)
+{
+	struct silence s = {.last = 0};
+	char line[SILENCE_LINE_MAX] = "";
+	struct account *a;
+
+	(void)state;
+	assert_int_equal(account_new(2, 0, NULL, NULL, &a), 0);
+	a->cpus[0].busy.unaccounted = 7 * NS_PER_SEC; /* from before the log */
+	assert_false(silence_note(&s, a, NOON, line));
+	a->cpus[1].idle.unaccounted += NS_PER_MS;
+	assert_false(silence_note(&s, a, NOON + NS_PER_SEC, line));
+	a->cpus[0].busy.unaccounted += NS_PER_SEC;
+	assert_true(silence_note(&s, a, NOON + 2 * NS_PER_SEC, line));
+	assert_string_equal(line,
+			    "the host or hypervisor said nothing of the time from 12:00:01 on: "
+			    "it is unaccounted");
+	a->cpus[1].idle.unaccounted += NS_PER_SEC / 2;
+	assert_false(silence_note(&s, a, NOON + 3 * NS_PER_SEC, line));
+	assert_true(silence_note(&s, a, NOON + 4 * NS_PER_SEC, line));
+	assert_string_equal(line,
+			    "1.50 s of CPU time are unaccounted between 12:00:01 and 12:00:03: "
+			    "neither true nor away");
+	assert_false(silence_note(&s, a, NOON + 5 * NS_PER_SEC, line));
+	account_free(a);
+}
+
+/* One CPU whose processes had what `give` gave them. */
+struct world {
+	struct account *account;
+	struct names *names;
+	uint64_t given;
 };
 
-static char *text_of_two_processes(uint64_t max)
+static void create(struct world *w, pid_t pid, const char *name)
 {
+	account_fork(w->account, pid, pid, 1, name);
+}
+
+static void give(struct world *w, pid_t pid, uint64_t ms)
+{
+	struct account_process *p;
+
+	HASH_FIND_INT(w->account->processes, &pid, p);
+	assert_non_null(p);
+	p->own.occupied += ms * NS_PER_MS;
+	p->own.away[LEDGER_READY] += ms * NS_PER_MS / 10;
+	p->own.unaccounted += ms * NS_PER_MS / 20;
+	w->account->cpus[0].busy.occupied += ms * NS_PER_MS;
+	w->account->cpus[0].busy.away[LEDGER_READY] += ms * NS_PER_MS / 10;
+	w->account->cpus[0].busy.unaccounted += ms * NS_PER_MS / 20;
+	w->given += ms;
+}
+
+/* Gone, as the account has it once nothing is to be charged: its time is with others now. */
+static void end(struct world *w, pid_t pid)
+{
+	struct account_process *p;
+
+	HASH_FIND_INT(w->account->processes, &pid, p);
+	p->n_live = 0;
+}
+
+static void begin_world(struct world *w, size_t places)
+{
+	*w = (struct world){0};
+	assert_int_equal(account_new(1, 0, NULL, NULL, &w->account), 0);
+	assert_int_equal(names_new(places, &w->names), 0);
+}
+
+static void end_world(struct world *w)
+{
+	names_free(w->names);
+	account_free(w->account);
+}
+
+/* Milliseconds of a name, -1 where it has no place. They sum up to all that was given. */
+static int64_t ms_of(struct world *w, const char *name)
+{
+	const struct names_entry *e;
+	uint64_t sum = 0;
+	int64_t found = -1;
+
+	names_update(w->names, w->account);
+	for (size_t i = 0; (e = names_get(w->names, i)); i++) {
+		sum += e->occupied;
+		assert_int_equal(e->away, e->occupied / 10);
+		assert_int_equal(e->unaccounted, e->occupied / 20);
+		if (!strcmp(e->name, name))
+			found = (int64_t)(e->occupied / NS_PER_MS);
+	}
+	assert_int_equal(sum, w->given * NS_PER_MS);
+	return found;
+}
+
+static void names_keep_what_their_processes_had(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin_world(&w, 2);
+	create(&w, 5, "web");
+	create(&w, 6, "idle");
+	give(&w, 5, 1000);
+	give(&w, 6, 999);
+	assert_int_equal(ms_of(&w, "web"), 1000);
+	assert_int_equal(ms_of(&w, "(other)"), 999);
+	give(&w, 5, 300);
+	create(&w, 7, "web");
+	give(&w, 7, 50);
+	assert_int_equal(ms_of(&w, "web"), 1350);
+	assert_int_equal(ms_of(&w, "idle"), -1);
+	end(&w, 7);
+	assert_int_equal(ms_of(&w, "web"), 1350);
+	/* Another name: what it had under the old one stays where it is. */
+	account_rename(w.account, 6, "web");
+	assert_int_equal(ms_of(&w, "web"), 1350);
+	give(&w, 6, 10);
+	assert_int_equal(ms_of(&w, "web"), 1360);
+	account_rename(w.account, 5, "db");
+	give(&w, 5, 100);
+	assert_int_equal(ms_of(&w, "db"), 100);
+	assert_int_equal(ms_of(&w, "web"), 1360);
+	assert_int_equal(ms_of(&w, "(other)"), 999);
+	end_world(&w);
+}
+
+/* A thousand processes, each with a name of its own: three series, one of them (other). */
+static void names_are_bounded(void **state)
+{
+	const struct names_entry *e;
+	struct world w;
+	bool p5 = false, last = false;
+	size_t n = 0;
+	char name[16];
+
+	(void)state;
+	begin_world(&w, 2);
+	create(&w, 4, "(other)");
+	give(&w, 4, 5000);
+	for (pid_t pid = 5; pid < 1005; pid++) {
+		snprintf(name, sizeof(name), "p%d", pid);
+		create(&w, pid, name);
+		give(&w, pid, 2000);
+		names_update(w.names, w.account);
+		if (pid > 6)
+			end(&w, pid - 1);
+	}
+	names_update(w.names, w.account);
+	for (; (e = names_get(w.names, n)); n++) {
+		p5 |= !strcmp(e->name, "p5") && e->occupied == 2 * NS_PER_SEC;
+		last |= !strcmp(e->name, "p1004");
+	}
+	assert_int_equal(n, 3);
+	assert_true(p5); /* it is alive, and has its place still */
+	assert_true(last);
+	end_world(&w);
+}
+
+static char *text_of(struct world *w, uint64_t cgroups)
+{
+	static char root[] = "/", odd[] = "/a\"b\\c\nd\xff", gone[] = "/gone";
+	struct snapshot_cgroup groups[] = {
+		{root, 1, {.occupied = NS_PER_SEC}},
+		{odd, 2, {.occupied = 3 * NS_PER_SEC, .away = {[LEDGER_READY] = NS_PER_SEC}}},
+		{gone, 0, {.occupied = 9 * NS_PER_SEC}},
+	};
 	static struct account_cpu cpu = {
 		.busy = {.occupied = 4 * NS_PER_SEC, .away = {[LEDGER_READY] = NS_PER_SEC}}};
 	const struct gaplog gaps = {.total = 3};
@@ -246,12 +462,21 @@ static char *text_of_two_processes(uint64_t max)
 	const struct snapshot s = {.source = "steal",
 				   .steal_clock = "x",
 				   .elapsed = 10 * NS_PER_SEC,
+				   .lag = NS_PER_SEC / 2,
+				   .busy = {.unaccounted = NS_PER_SEC / 4},
+				   .idle = {.unaccounted = NS_PER_SEC},
+				   .report = {.late_ns = NS_PER_SEC / 8},
 				   .n_cpus = 1,
 				   .cpus = &cpu,
-				   .processes = processes,
-				   .n_processes = 2};
-	const struct metrics_input in = {
-		.snapshot = &s, .gaps = &gaps, .clock = &clock, .processes = max};
+				   .cgroups = groups,
+				   .n_cgroups = 3};
+	const struct server_counters clients = {.accepted = 31, .dropped_slow = 7};
+	const struct metrics_input in = {.snapshot = &s,
+					 .gaps = &gaps,
+					 .clock = &clock,
+					 .clients = &clients,
+					 .names = w->names,
+					 .cgroups = cgroups};
 	char *text;
 
 	assert_int_equal(metrics_text(&in, &text), 0);
@@ -260,23 +485,48 @@ static char *text_of_two_processes(uint64_t max)
 
 static void metrics_are_escaped_and_bounded(void **state)
 {
-	char *text = text_of_two_processes(1);
+	struct world w;
+	char *text;
 
 	(void)state;
+	begin_world(&w, 1);
+	create(&w, 5, "x\ty\"z");
+	create(&w, 6, "small");
+	give(&w, 5, 1500);
+	give(&w, 6, 250);
+	ms_of(&w, "");
+	text = text_of(&w, 1);
 	assert_non_null(strstr(text, "\ndesched_gaps_total 3\n"));
 	assert_non_null(strstr(text, "\ndesched_cpu_descheduled_seconds_total{cpu=\"0\"} 1\n"));
-	assert_non_null(strstr(text, "\ndesched_process_occupied_seconds_total{pid=\"6\","
-				     "name=\"a\\\"b\\\\c?d?\"} 3\n"));
-	assert_null(strstr(text, "small"));
+	assert_non_null(strstr(text, "_client_events_total{event=\"dropped_slow\"} 7\n"));
+	assert_non_null(strstr(text, "\ndesched_process_occupied_seconds_total{name=\"(other)\"} "
+				     "0.25\n"));
+	assert_non_null(strstr(text, "\ndesched_process_occupied_seconds_total{"
+				     "name=\"x\\\\x09y\\\"z\"} 1.5\n"));
+	assert_non_null(strstr(text, "\ndesched_process_unaccounted_seconds_total{"
+				     "name=\"x\\\\x09y\\\"z\"} 0.075\n"));
+	assert_non_null(strstr(text, "\ndesched_cgroup_vmdesched_seconds_total{"
+				     "cgroup=\"/a\\\"b\\\\x5cc\\\\x0ad\\\\xff\"} 1\n"));
+	assert_null(strstr(text, "cgroup=\"/\""));
+	assert_null(strstr(text, "gone"));
+	assert_null(strstr(text, "pid=")); /* no series for each process */
+	assert_non_null(strstr(text, "\ndesched_unaccounted_seconds_total 1.25\n"));
+	assert_non_null(strstr(text, "\ndesched_late_seconds_total 0.125\n"));
+	assert_non_null(strstr(text, "\ndesched_source_lag_seconds 0.5\n"));
 	free(text);
+	end_world(&w);
 }
 
 /* Every sample has a HELP and a TYPE before it, and no line twice. */
 static void metrics_are_in_the_format(void **state)
 {
-	char *text = text_of_two_processes(2), *rest = text, *line, announced[128] = "";
+	char *text, *rest, *line, announced[128] = "";
+	struct world w;
 
 	(void)state;
+	begin_world(&w, 3);
+	rest = text = text_of(&w, 3);
+	end_world(&w);
 	while ((line = strsep(&rest, "\n")) && *line) {
 		size_t n = strcspn(line, "{ ");
 
@@ -294,6 +544,26 @@ static void metrics_are_in_the_format(void **state)
 	free(text);
 }
 
+/* Whoever replaces it by a FIFO doesn't stop a daemon that reads it again. */
+static void a_configuration_is_a_file(void **state)
+{
+	struct settings s;
+	struct failure f;
+	char path[96];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/fifo.conf", scratch_dir("test-metrics"));
+	assert_int_equal(mkfifo(path, 0600), 0);
+	settings_default(&s);
+	alarm(20);
+	assert_int_equal(settings_load(path, &f, &s), -EINVAL);
+	alarm(0);
+	assert_non_null(strstr(f.text, path));
+	assert_int_equal(settings_load(scratch.dir, &f, &s), -EINVAL);
+	assert_int_equal(settings_load("/dev/null", &f, &s), 0);
+	assert_int_equal(settings_load("/nonexistent/conf", &f, &s), -ENOENT);
+}
+
 static void a_textfile_is_whole_or_not_there(void **state)
 {
 	char path[96], new[104], text[64];
@@ -308,12 +578,17 @@ static void a_textfile_is_whole_or_not_there(void **state)
 	assert_string_equal(text, "two\n");
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0644);
-	/* No way to write: the old one stays. A link in the way is not followed. */
+	/* Whatever waits at names near it is neither opened nor followed. */
 	assert_int_equal(symlink("/etc/passwd", new), 0);
-	assert_int_equal(metrics_write_file(path, "three\n"), -ELOOP);
-	assert_int_equal(file_read(path, text, sizeof(text)), 4);
+	assert_int_equal(metrics_write_file(path, "three\n"), 0);
+	assert_int_equal(file_read(path, text, sizeof(text)), 6);
+	assert_int_equal(lstat(new, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0666), 0);
+	assert_int_equal(metrics_write_file(path, "four\n"), 0);
+	assert_int_equal(file_read(path, text, sizeof(text)), 5);
 	assert_int_equal(metrics_write_file("/nonexistent/d.prom", "x"), -ENOENT);
-	assert_int_equal(access(new, F_OK), -1); /* what was left in the way is gone */
 	unlink(new);
 }
 
@@ -515,8 +790,14 @@ int main(void)
 		cmocka_unit_test(a_gap_is_a_sentence),
 		cmocka_unit_test(too_many_gaps_are_counted),
 		cmocka_unit_test(history_holds_the_last_ten_minutes),
+		cmocka_unit_test(names_keep_what_their_processes_had),
+		cmocka_unit_test(names_are_bounded),
+		cmocka_unit_test(history_waits_for_a_silent_source),
+		cmocka_unit_test(what_is_unaccounted_is_logged),
 		cmocka_unit_test(metrics_are_escaped_and_bounded),
 		cmocka_unit_test(metrics_are_in_the_format),
+		cmocka_unit_test(a_configuration_is_a_file),
+		cmocka_unit_test(a_status_names_its_source_and_how_sure_it_is),
 		cmocka_unit_test(a_textfile_is_whole_or_not_there),
 		cmocka_unit_test(chronyd_is_fed),
 		cmocka_unit_test(what_befalls_the_clock_is_told),

@@ -11,6 +11,7 @@
 #include "host/host_ledger.h"
 #include "host/publish.h"
 #include "host/thread.h"
+#include "host/words.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -95,13 +96,17 @@ static void vm_names(void **state)
 		{WORDS("qemu\0-name\0b\xc3\xbcro \xe2\x82\xac \xf0\x9f\x98\x80"),
 		 "b\xc3\xbcro \xe2\x82\xac \xf0\x9f\x98\x80"},
 		{WORDS("qemu\0-name\0\xc3(\xe2\x82\xff\xc0\xaf\xed\xa0\x80\xc2\x9b"),
-		 "?(??????????"},
+		 "?(?????????"},
+		/* gpj.exe turned round, a zero-width joiner, a tag */
+		{WORDS("qemu\0-name\0a\xe2\x80\xaegpj.exe\xe2\x80\x8d\xf3\xa0\x81\x81"),
+		 "a?gpj.exe??"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char name[64] = "unset";
-		int err = vm_name_of_words(rows[i].words, rows[i].size, name, sizeof(name));
+		int err = vm_name_of_words(&(struct words){(char *)rows[i].words, rows[i].size}, name,
+					   sizeof(name));
 
 		assert_int_equal(err, rows[i].name ? 0 : -ENOENT);
 		assert_string_equal(name, rows[i].name ? rows[i].name : "unset");

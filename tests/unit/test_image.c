@@ -145,6 +145,8 @@ static uint8_t *make_bzimage(size_t size, struct setup_header **ret)
 				   .version = 0x20f,
 				   .relocatable_kernel = 1,
 				   .xloadflags = XLF_KERNEL_64,
+				   .initrd_addr_max = 0x7fffffff,
+				   .cmdline_size = 2047,
 				   .pref_address = 16u << 20,
 				   .init_size = 4u << 20};
 	memset(bytes + (SECTORS + 1) * 512, 0x5a, size - (SECTORS + 1) * 512);
@@ -203,6 +205,38 @@ static void with_initrd(void **state)
 	assert_memory_equal(memory.base + b->hdr.ramdisk_image, bytes, 5000);
 	initrd.size = MEMORY;
 	assert_int_equal(image_load(&kernel, &initrd, "", &memory, &f, &entry), -ENOSPC);
+}
+
+/* What a bzImage's header says of its initrd, whose last byte is at initrd_addr_max at most, and of
+ * its command line is kept, or the kernel refused. */
+static void header_limits(void **state)
+{
+	struct image_file kernel = {.name = "k", .fd = -1, .size = 8192};
+	struct image_file initrd = {.name = "i", .fd = -1, .size = 5000};
+	const struct boot_params *b = (void *)(memory.base + IMAGE_ZERO);
+	struct image_entry entry;
+	struct setup_header *h;
+	uint8_t text[5000] = {1};
+	struct failure f;
+
+	(void)state;
+	kernel.bytes = make_bzimage(8192, &h);
+	initrd.bytes = text;
+	h->pref_address = 1u << 20;
+	h->init_size = 1u << 20;
+	h->initrd_addr_max = 0x2fffff; /* the end of the third MiB */
+	assert_int_equal(image_load(&kernel, &initrd, "", &memory, &f, &entry), 0);
+	assert_int_equal(b->hdr.ramdisk_image, 0x2fe000); /* 0x300000 - 5000, rounded down */
+	h->initrd_addr_max = 0x201386;
+	assert_int_equal(image_load(&kernel, &initrd, "", &memory, &f, &entry), -ENOSPC);
+	assert_non_null(strstr(f.text, "give a smaller one"));
+	h->initrd_addr_max = 0x201387; /* 2 MiB + 5000 - 1: right behind the kernel */
+	assert_int_equal(image_load(&kernel, &initrd, "", &memory, &f, &entry), 0);
+	assert_int_equal(b->hdr.ramdisk_image, 0x200000);
+	h->cmdline_size = 8;
+	assert_int_equal(image_load(&kernel, NULL, "12345678", &memory, &f, &entry), 0);
+	assert_int_equal(image_load(&kernel, NULL, "123456789", &memory, &f, &entry), -E2BIG);
+	free((void *)(uintptr_t)kernel.bytes);
 }
 
 /* A ledger page is reserved memory in both maps, and only where there is one. */
@@ -275,10 +309,10 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(elf_long_mode), cmocka_unit_test(elf_pvh),
-		cmocka_unit_test(elf_refused),	 cmocka_unit_test(bzimage),
-		cmocka_unit_test(with_initrd),	 cmocka_unit_test(other_refusals),
-		cmocka_unit_test(reserved_page),
+		cmocka_unit_test(elf_long_mode),  cmocka_unit_test(elf_pvh),
+		cmocka_unit_test(elf_refused),	  cmocka_unit_test(bzimage),
+		cmocka_unit_test(with_initrd),	  cmocka_unit_test(header_limits),
+		cmocka_unit_test(other_refusals), cmocka_unit_test(reserved_page),
 	};
 
 	return cmocka_run_group_tests_name("image", tests, set_up, tear_down);

@@ -126,11 +126,6 @@ static void what_cannot_work_is_refused_before_anything_starts(void **state)
 	struct failure f;
 
 	(void)state;
-	o = good, o.source = "oracle";
-	assert_int_equal(run_with(&o, &f), -EINVAL);
-	assert_non_null(strstr(f.text, "auto, page, steal, self"));
-	o = good, o.accel = "magic";
-	assert_int_equal(run_with(&o, &f), -EINVAL);
 	o = good, o.cpus = "1023";
 	assert_int_equal(run_with(&o, &f), -EINVAL);
 	assert_non_null(strstr(f.text, "1023"));

@@ -238,7 +238,7 @@ static void too_many_are_refused(void **state)
 	"1\",\"source\":\"self\",\"kernel_subtracts\":true,\"new\":{},"                            \
 	"\"totals\":{\"true_s\":6.5,\"vmdesched_s\":13,\"descheduled_s\":12.5,"                    \
 	"\"idle_descheduled_s\":0.5,\"low_s\":11,\"high_s\":14},"                                  \
-	"\"processes\":[{\"pid\":12,\"true_s\":2,\"descheduled_s\":4,\"wait_s\":-0.001},"          \
+	"\"processes\":[{\"pid\":12,\"true_s\":2,\"descheduled_s\":4,\"wait_s\":0.001},"           \
 	"{\"pid\":13,\"true_s\":1,\"descheduled_s\":2,\"children\":{\"true_s\":0.25,"              \
 	"\"descheduled_s\":0.5}}],\"clock\":{\"error_s\":1e-6}}"
 
@@ -263,7 +263,7 @@ static void a_snapshot_is_read(void **state)
 	assert_non_null(p);
 	assert_int_equal(p->true_ns, 1250000000); /* with its children */
 	assert_int_equal(p->descheduled, 2500000000);
-	assert_int_equal(lab_snapshot_find(&s, 12)->wait, -1000000);
+	assert_int_equal(lab_snapshot_find(&s, 12)->wait, 1000000);
 	lab_snapshot_done(&s);
 	json_decref(o);
 }
@@ -272,7 +272,7 @@ static void a_spoiled_snapshot_is_refused(void **state)
 {
 	static const char *const bad[] = {
 		"{}",
-		"{\"schema\":\"desched-agent/2\",\"totals\":{},\"processes\":[]}",
+		"{\"schema\":\"desched-agent/3\",\"totals\":{},\"processes\":[]}",
 		"{\"schema\":\"desched-agent/1\",\"processes\":[]}",
 		"{\"schema\":\"desched-agent/1\",\"totals\":{}}",
 		"{\"schema\":\"desched-agent/1\",\"totals\":{\"true_s\":\"6\"},\"processes\":[]}",

@@ -6,6 +6,7 @@
  */
 #include "base/units.h"
 #include "recording/recording.h"
+#include "recording/rotation.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +50,7 @@ static int end(void **state)
 
 static struct recording_mark mark_of(size_t i)
 {
-	return (struct recording_mark){1000 + i, 2000 + i, 3000 + i, 4000 + i};
+	return (struct recording_mark){1000 + i, 2000 + i, 3000 + i, 4000 + i, 5000 + i};
 }
 
 /* Frames differ in length, and are not so regular that packing leaves nothing. */
@@ -402,6 +403,54 @@ static void a_file_that_shrinks(void **state)
 	recording_close(r);
 }
 
+static bool is_there(const char *dir, const char *name)
+{
+	char file[PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s/%s", dir, name);
+	return access(file, F_OK) == 0;
+}
+
+static void touch(const char *dir, const char *name)
+{
+	char file[PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s/%s", dir, name);
+	close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
+
+/* date -ud '2026-11-20 12:00:11' +%s; the oldest go, and nothing that isn't a recording of ours. */
+static void the_oldest_are_removed(void **state)
+{
+	static const char *const others[] = {"20260101T000000Z.rec.bak", "monday.rec",
+					     "2026x101T000000Z.rec"};
+	const uint64_t time = UINT64_C(1795176011000000000);
+	char dir[] = "/tmp/test-rotation.XXXXXX", next[PATH_MAX], expected[PATH_MAX];
+	struct failure f = {.text = ""};
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		touch(dir, others[i]);
+	touch(dir, "20261120T110000Z.rec");
+	touch(dir, "20261120T100000Z.rec");
+	touch(dir, "20261120T120011Z.rec");
+	assert_int_equal(rotation_next(dir, time, 3, &f, next), 0);
+	snprintf(expected, sizeof(expected), "%s/20261120T120012Z.rec", dir);
+	assert_string_equal(next, expected);
+	assert_false(is_there(dir, "20261120T100000Z.rec"));
+	assert_true(is_there(dir, "20261120T110000Z.rec"));
+	assert_int_equal(rotation_next(dir, time + 3600 * NS_PER_SEC, 1, &f, next), 0);
+	assert_false(is_there(dir, "20261120T120011Z.rec"));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		assert_true(is_there(dir, others[i]));
+		snprintf(expected, sizeof(expected), "%s/%s", dir, others[i]);
+		unlink(expected);
+	}
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(rotation_next(dir, time, 3, &f, next), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +464,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk),
 		cmocka_unit_test(a_killed_writer),
 		cmocka_unit_test(a_file_that_shrinks),
+		cmocka_unit_test(the_oldest_are_removed),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -4,6 +4,7 @@
  * out by hand (screen_frames.h), and that no size, view or name breaks it. What a terminal makes of
  * it is tests/system/screen.sh's affair.
  */
+#include "base/text.h"
 #include "base/units.h"
 #include "screen/layout.h"
 #include "screen/layout_parts.h"
@@ -86,8 +87,8 @@ static void the_screen_at_80x24(void **state)
 		"    200 tomcat        31.0    20.0     11.0 ||RW         java\n"
 		"    101 postgres      15.0    10.0      5.0 |R           walwriter\n"
 		"    300 root           6.0     4.0      2.0 R            ?[31mred?\n"
-		"      1 root           0.0     0.0      0.0              systemd\n"
 		"      - -              1.0     1.0      0.0              (exited)\n"
+		"      1 root           0.0     0.0      0.0              systemd\n"
 		"\n\n\n\n\n\n\n\n"
 		" what processes were billed for while their CPU was not running     5 processes\n"
 		"? Help q Quit Space Pause / Filter s Sort T Tree G Groups H Threads B Busy\n";
@@ -111,7 +112,7 @@ static void assert_has(const char *text, const char *line)
 }
 
 /* More room: a history of two lines, so 4, 7, 11 and 16 eighths, and the cgroup behind a command
- * that has (110 - 57 - 2) / 2 = 25 columns. */
+ * that has (110 - 65 - 2) / 2 = 21 columns, memory and state before the share. */
 static void the_screen_at_110x30(void **state)
 {
 	struct ui ui = {.delay = NS_PER_SEC};
@@ -120,15 +121,29 @@ static void the_screen_at_110x30(void **state)
 	char *text;
 
 	(void)state;
+	second.processes[3].rss = 340 * MIB;
+	second.processes[3].state = 'R';
+	assert_int_equal(second.processes[3].pid, 100);
 	assert_int_equal(model_make(&first, &second, &ui.view, &m), 0);
 	text = draw(&ui, &m, 110, 30, false, &layout);
 	assert_has(text, " :#   peak 45.0 %\n");
 	assert_has(text, " -*##\n");
-	assert_has(text, " SHARE        COMMAND                   CGROUP\n");
-	assert_has(text, " ||||||RRR    postgres                  /db\n");
-	assert_has(text, " R            ?[31mred?                 -\n");
+	assert_has(text, "   MEM S SHARE        COMMAND               CGROUP\n");
+	assert_has(text, "  340M R ||||||RRR    postgres              /db\n");
+	assert_has(text, "     -   R            ?[31mred?             -\n");
 	free(text);
 	model_done(&m);
+	/* Its command line in place of its name. */
+	second.processes[3].command = "postgres -D \x1b[2Jdata";
+	ui.view.command = true;
+	assert_int_equal(model_make(&first, &second, &ui.view, &m), 0);
+	text = draw(&ui, &m, 110, 30, false, &layout);
+	assert_has(text, "  340M R ||||||RRR    postgres -D ?[2Jdata  /db\n");
+	free(text);
+	model_done(&m);
+	second.processes[3].command = NULL;
+	second.processes[3].rss = 0;
+	second.processes[3].state = 0;
 }
 
 static void the_tree_with_threads(void **state)
@@ -153,8 +168,9 @@ static void the_tree_with_threads(void **state)
 	ui.view.groups = true;
 	assert_int_equal(model_make(&first, &second, &ui.view, &m), 0);
 	text = draw(&ui, &m, 120, 24, false, &layout);
-	assert_has(text, "  PROCS USER     %REPORTED   %TRUE %DESCHED SHARE        CGROUP\n");
-	assert_has(text, "      2               90.0    60.0     30.0 |||||||RRRR  /db\n");
+	assert_has(text,
+		   "  PROCS USER     %REPORTED   %TRUE %DESCHED   MEM   SHARE        CGROUP\n");
+	assert_has(text, "      2               90.0    60.0     30.0     -   |||||||RRRR  /db\n");
 	assert_has(text, " |-postgres\n");
 	assert_has(text, " `-walwriter\n");
 	free(text);
@@ -219,11 +235,12 @@ static void notes_and_what_is_not_known(void **state)
 	(void)state;
 	old.split = new.split = false;
 	new.stale = true;
+	new.lag = 4100 * NS_PER_MS;
 	new.lost_switches = 12;
 	new.lost_ns = NS_PER_SEC / 2;
 	assert_int_equal(model_make(&old, &new, &ui.view, &m), 0);
 	text = draw(&ui, &m, 80, 24, false, &layout);
-	assert_has(text, "\n the source has stopped telling: away time is missing\n"
+	assert_has(text, "\n the host has said nothing for 4.1 s: the figures end there\n"
 			 " 12 switches were lost: 0.500 s have no owner, see (lost)\n"
 			 "    PID USER ");
 	assert_has(text, "    101 postgres      15.0       ?        ? ");
@@ -236,6 +253,41 @@ static void notes_and_what_is_not_known(void **state)
 }
 
 /* Whoever reads the help at 80x24 sees all of it. */
+/* 0.2 s of CPU 1 and of postgres: in the totals, a bar, a column and a note, and nowhere where it
+ * is not. */
+static void what_is_unaccounted_is_seen(void **state)
+{
+	struct frame_process processes[16];
+	struct ui ui = {.delay = NS_PER_SEC};
+	struct frame new = second;
+	struct frame_cpu cpus[2];
+	struct layout layout;
+	struct model m;
+	char *text;
+
+	(void)state;
+	memcpy(cpus, second.cpus, sizeof(cpus));
+	memcpy(processes, second.processes, second.n_processes * sizeof(*processes));
+	for (size_t i = 0; i < second.n_processes; i++)
+		if (processes[i].pid == 100)
+			processes[i].own.unaccounted = 200 * NS_PER_MS;
+	cpus[1].ns[FRAME_UNKNOWN] = 200 * NS_PER_MS;
+	new.cpus = cpus;
+	new.processes = processes;
+	new.busy.unaccounted = 200 * NS_PER_MS;
+	assert_int_equal(model_make(&first, &new, &ui.view, &m), 0);
+	text = draw(&ui, &m, 100, 24, false, &layout);
+	assert_has(text, "busy 148.0 % = true 85.0 % + vmdesched 43.0 % + unaccounted 20.0 %");
+	assert_has(text, "|||RRRRCCCWWW?????????????"); /* 9 and less each, 13 of 65 cells */
+	assert_has(text, "? unknown");
+	assert_has(text, " 0.20 s of busy CPU time are unaccounted, neither true nor away\n");
+	assert_has(text, "%REPORTED   %TRUE %DESCHED %UNKNOWN   MEM S SHARE");
+	assert_has(text, "100 postgres      95.0    50.0     25.0     20.0     -   ||||||RRR??");
+	assert_has(text, "200 tomcat        31.0    20.0     11.0      0.0     -   ||RW");
+	free(text);
+	model_done(&m);
+}
+
 static void the_help_has_room(void **state)
 {
 	(void)state;
@@ -333,21 +385,21 @@ static void bars_add_up(void **state)
 	(void)state;
 	srandom(5);
 	for (int i = 0; i < 2000; i++) {
-		uint64_t ns[LEDGER_STATES], whole = 0;
-		int width = 1 + (int)(random() % 150), cells[LEDGER_STATES] = {0};
+		uint64_t ns[FRAME_PARTS], whole = 0;
+		int width = 1 + (int)(random() % 150), cells[FRAME_PARTS] = {0};
 		struct canvas c;
 		struct pen p;
 
-		for (int s = 0; s < LEDGER_STATES; s++)
+		for (int s = 0; s < FRAME_PARTS; s++)
 			whole += ns[s] = (uint64_t)random() % 1000;
 		assert_int_equal(canvas_new(width + 5, 1, false, &c), 0);
 		p = pen_at(&c, 0, 0, width + 5, STYLE_NORMAL);
 		layout_bar(&p, width, ns, whole);
 		assert_int_equal(p.x, width);
 		for (int x = 0; x < width; x++)
-			for (int s = 0; s < LEDGER_STATES; s++)
+			for (int s = 0; s < FRAME_PARTS; s++)
 				if ((uint32_t)layout_states[s].letter == canvas_at(&c, 0, x)->ch)
-					cells[layout_states[s].state]++;
+					cells[layout_states[s].part]++;
 		for (int s = 0; s < LEDGER_STATES; s++) {
 			double exact = (double)ns[s] / (double)whole * width;
 
@@ -414,9 +466,9 @@ static void the_chosen_row_is_followed(void **state)
 	ui.view.sort = SORT_PID;
 	assert_int_equal(model_make(&first, &second, &ui.view, &m), 0);
 	ui_follow(&ui, &m, 3);
-	assert_int_equal(ui.selected, 4);
-	assert_int_equal(m.rows[4].pid, 200);
-	assert_int_equal(ui.top, 2);
+	assert_int_equal(ui.selected, 5); /* (exited) has no process id, and is before them */
+	assert_int_equal(m.rows[5].pid, 200);
+	assert_int_equal(ui.top, 3);
 	ui_key(&ui, UI_KEY_END, &m, 3);
 	assert_int_equal(ui.selected, m.n_rows - 1);
 	ui_key(&ui, UI_KEY_HOME, &m, 3);
@@ -475,6 +527,7 @@ int main(void)
 		cmocka_unit_test(a_recording),
 		cmocka_unit_test(clicks_are_keys),
 		cmocka_unit_test(notes_and_what_is_not_known),
+		cmocka_unit_test(what_is_unaccounted_is_seen),
 		cmocka_unit_test(the_help_has_room),
 		cmocka_unit_test(any_size_and_view),
 		cmocka_unit_test(bars_add_up),

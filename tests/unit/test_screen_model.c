@@ -88,8 +88,8 @@ static void an_interval_is_the_difference(void **state)
 	/* pid 300 is another process than before: nothing is subtracted. */
 	assert_figures(&row_of(&m, 300, 0)->own, 4, 2, 0);
 	/* What pid 300 was before, and whoever else is gone, had the rest. */
-	assert_int_equal(m.rows[m.n_rows - 1].kind, ROW_EXITED);
-	assert_figures(&m.rows[m.n_rows - 1].own, 1, 0, 0);
+	assert_int_equal(m.rows[m.n_rows - 2].kind, ROW_EXITED);
+	assert_figures(&m.rows[m.n_rows - 2].own, 1, 0, 0);
 	assert_int_equal(m.rows[0].kind, ROW_VMDESCHED);
 	assert_figures(&m.rows[0].own, 43, 0, 0);
 	assert_int_equal(m.cpus[0].ns[LEDGER_RUN], 600 * NS_PER_MS);
@@ -109,16 +109,15 @@ static void rows_are_in_order(void **state)
 		const char *rows;
 	} cases[] = {
 		{SORT_REPORTED, false,
-		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 P1/0^0. X0/0^0."},
-		{SORT_REPORTED, true,
-		 "V0/0^0. P1/0^0 P300/0^0 P101/0^0 P200/0^0 P100/0^0. X0/0^0."},
-		{SORT_TRUE, false, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 P1/0^0. X0/0^0."},
+		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
+		{SORT_REPORTED, true, "V0/0^0. P1/0^0 X0/0^0 P300/0^0 P101/0^0 P200/0^0 P100/0^0."},
+		{SORT_TRUE, false, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
 		{SORT_DESCHEDULED, false,
-		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 P1/0^0. X0/0^0."},
-		{SORT_PID, false, "V0/0^0. P1/0^0 P100/0^0 P101/0^0 P200/0^0 P300/0^0. X0/0^0."},
-		{SORT_USER, false, "V0/0^0. P100/0^0 P101/0^0 P1/0^0 P300/0^0 P200/0^0. X0/0^0."},
-		/* ESC sorts before letters */
-		{SORT_NAME, false, "V0/0^0. P300/0^0 P200/0^0 P100/0^0 P1/0^0 P101/0^0. X0/0^0."},
+		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
+		{SORT_PID, false, "V0/0^0. X0/0^0 P1/0^0 P100/0^0 P101/0^0 P200/0^0 P300/0^0."},
+		{SORT_USER, false, "V0/0^0. X0/0^0 P100/0^0 P101/0^0 P1/0^0 P300/0^0 P200/0^0."},
+		/* ESC sorts before brackets, and those before letters */
+		{SORT_NAME, false, "V0/0^0. P300/0^0 X0/0^0 P200/0^0 P100/0^0 P1/0^0 P101/0^0."},
 	};
 
 	(void)state;
@@ -138,25 +137,25 @@ static void trees_threads_and_groups(void **state)
 
 	(void)state;
 	assert_int_equal(model_make(&first, &second, &view, &m), 0);
-	assert_rows(&m, "V0/0^0. P1/0^0. P100/0^1 P101/0^2. P200/0^1 T200/201^2 T200/200^2. "
-			"P300/0^1. X0/0^0.");
-	assert_int_equal(m.rows[3].rails, 1u << 1); /* 101: a sibling of 100 follows below */
-	assert_int_equal(m.rows[3].parent, 2);
+	assert_rows(&m, "V0/0^0. X0/0^0 P1/0^0. P100/0^1 P101/0^2. P200/0^1 T200/201^2 "
+			"T200/200^2. P300/0^1.");
+	assert_int_equal(m.rows[4].rails, 1u << 1); /* 101: a sibling of 100 follows below */
+	assert_int_equal(m.rows[4].parent, 3);
 	model_done(&m);
 	view = (struct model_view){.groups = true};
 	assert_int_equal(model_make(&first, &second, &view, &m), 0);
-	assert_rows(&m, "V0/0^0. G0/0^0 G0/0^0 G0/0^0 G0/0^0. X0/0^0.");
+	assert_rows(&m, "V0/0^0. G0/0^0 G0/0^0 G0/0^0 X0/0^0 G0/0^0.");
 	assert_string_equal(m.rows[1].name, "/db");
 	assert_int_equal(m.rows[1].members, 2);
 	assert_figures(&m.rows[1].own, 60, 30, 0);
 	assert_string_equal(m.rows[3].name, "(not known)");
-	assert_string_equal(m.rows[4].name, "/init.scope");
-	assert_null(m.rows[5].user);
+	assert_string_equal(m.rows[5].name, "/init.scope");
+	assert_null(m.rows[4].user);
 	model_done(&m);
 	view.tree = true;
 	assert_int_equal(model_make(&first, &second, &view, &m), 0);
 	assert_rows(&m, "V0/0^0. G0/0^0 P100/0^1 P101/0^1. G0/0^0 P200/0^1. G0/0^0 P300/0^1. "
-			"G0/0^0. P1/0^1. X0/0^0.");
+			"X0/0^0 G0/0^0. P1/0^1.");
 	model_done(&m);
 }
 
@@ -183,7 +182,15 @@ static void filters(void **state)
 	}
 	view = (struct model_view){.busy_only = true};
 	assert_int_equal(model_make(&first, &second, &view, &m), 0);
-	assert_rows(&m, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0. X0/0^0.");
+	assert_rows(&m, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0.");
+	model_done(&m);
+	view = (struct model_view){.user = "postgres"};
+	assert_int_equal(model_make(&first, &second, &view, &m), 0);
+	assert_rows(&m, "V0/0^0. P100/0^0 P101/0^0.");
+	model_done(&m);
+	view = (struct model_view){.pids = {300, 101}, .n_pids = 2};
+	assert_int_equal(model_make(&first, &second, &view, &m), 0);
+	assert_rows(&m, "V0/0^0. P101/0^0 P300/0^0.");
 	model_done(&m);
 }
 
@@ -203,15 +210,83 @@ static void an_agent_that_was_started_anew(void **state)
 	model_done(&m);
 }
 
+/* Sessions: of the second frame, with what its agent has seen, and how long that has been there. */
+static const struct {
+	uint64_t before, id, seen;
+	uint64_t elapsed; /* s, of the second frame; the first has 10 */
+	int err;
+	uint64_t interval; /* s */
+	bool other;
+} sessions[] = {
+	{5, 5, 0, 11, 0, 1, false},
+	{5, 6, 5, 11, 0, 1, true},	  /* another host: the account goes on */
+	{5, 6, 0, 11, -ESTALE, 0, false}, /* another agent, which had been there for long */
+	{5, 6, 0, 1, 0, 1, true},	  /* one that was started in the interval */
+	{5, 6, 7, 30, -ESTALE, 0, false},
+	{0, 0, 0, 11, 0, 1, false}, /* an agent that tells none */
+	{0, 6, 0, 11, 0, 1, true},
+};
+
+static void a_delta_across_sessions(void **state)
+{
+	struct model_view view = {.sort = SORT_REPORTED};
+	struct model m;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sessions); i++) {
+		struct frame from = first, to = second;
+
+		from.session = (struct wire_session){.id = sessions[i].before};
+		to.session = (struct wire_session){
+			.id = sessions[i].id, .before = {sessions[i].seen}, .n_before = 1};
+		to.elapsed = sessions[i].elapsed * NS_PER_SEC;
+		assert_int_equal(model_make(&from, &to, &view, &m), sessions[i].err);
+		if (sessions[i].err)
+			continue;
+		assert_int_equal(m.elapsed, sessions[i].interval * NS_PER_SEC);
+		assert_int_equal(m.other, sessions[i].other);
+		model_done(&m);
+	}
+}
+
+/* 0.2 s of postgres and 0.1 s of an idle CPU are not known: neither true nor away. */
+static void what_is_unaccounted_stays_apart(void **state)
+{
+	struct model_view view = {.sort = SORT_REPORTED};
+	struct frame to = second;
+	struct frame_process *p;
+	struct model m;
+
+	(void)state;
+	p = calloc(second.n_processes, sizeof(*p));
+	assert_non_null(p);
+	memcpy(p, second.processes, second.n_processes * sizeof(*p));
+	for (size_t i = 0; i < to.n_processes; i++)
+		if (p[i].pid == 100)
+			p[i].own.unaccounted += 200 * NS_PER_MS;
+	to.processes = p;
+	to.busy.unaccounted = 200 * NS_PER_MS;
+	to.idle.unaccounted = 100 * NS_PER_MS;
+	assert_int_equal(model_make(&first, &to, &view, &m), 0);
+	assert_figures(&m.rows[1].own, 50, 25, 0);
+	assert_int_equal(m.rows[1].own.unaccounted, 200 * NS_PER_MS);
+	assert_int_equal(frame_reported(&to, &m.rows[1].own), 950 * NS_PER_MS);
+	assert_int_equal(figures_occupied(&m.busy), 1480 * NS_PER_MS);
+	assert_figures(&m.rows[0].own, 43, 0, 0); /* vmdesched has none of it */
+	assert_int_equal(m.idle.unaccounted, 100 * NS_PER_MS);
+	model_done(&m);
+	free(p);
+}
+
 static void what_the_kernel_reports(void **state)
 {
 	struct frame frame = {.kernel_subtracts = false, .split = true};
-	struct figures f = {.truth = 5, .descheduled = 3, .wait = 1};
+	struct figures f = {.truth = 5, .descheduled = 3, .wait = 1, .unaccounted = 20};
 
 	(void)state;
-	assert_int_equal(frame_reported(&frame, &f), 9);
+	assert_int_equal(frame_reported(&frame, &f), 29);
 	frame.kernel_subtracts = true;
-	assert_int_equal(frame_reported(&frame, &f), 5);
+	assert_int_equal(frame_reported(&frame, &f), 25);
 }
 
 static void bad_snapshots_are_refused(void **state)
@@ -219,7 +294,7 @@ static void bad_snapshots_are_refused(void **state)
 	static const char *const bad[] = {
 		"{}",
 		"[]",
-		"{'schema':'desched-agent/2'}",
+		"{'schema':'desched-agent/3'}",
 		"{'schema':'desched-agent/1','elapsed_s':-1}",
 		"{'schema':'desched-agent/1','elapsed_s':1e300}",
 		"{'schema':'desched-agent/1','elapsed_s':'1'}",
@@ -241,7 +316,7 @@ static void bad_snapshots_are_refused(void **state)
 		assert_non_null(o);
 		if (frame_parse(o, 0, &f, &frame) != -EBADMSG)
 			fail_msg("taken: %s", bad[i]);
-		assert_true(strstr(f.text, "desched-agent/1") && !strchr(f.text, '\n'));
+		assert_true(strstr(f.text, "desched-agent/2") && !strchr(f.text, '\n'));
 		json_decref(o);
 	}
 }
@@ -253,7 +328,7 @@ static void bad_snapshots_are_refused(void **state)
 static struct figures random_figures(uint64_t most)
 {
 	return (struct figures){(uint64_t)random() % most, (uint64_t)random() % most,
-				(uint64_t)random() % most};
+				(uint64_t)random() % most, (uint64_t)random() % most};
 }
 
 /* Parents are anybody: nobody, the process itself, circles. */
@@ -299,7 +374,7 @@ static struct model_view random_view(void)
 static void check_sums(const struct model *m, bool grouped_only)
 {
 	struct figures sum = {0};
-	uint64_t dust = 3 * m->n_processes; /* that (exited) leaves out */
+	uint64_t dust = 4 * m->n_processes; /* that (exited) leaves out */
 
 	for (size_t i = 1; i < m->n_rows; i++)
 		if (m->rows[i].kind == (grouped_only ? ROW_GROUP : ROW_PROCESS) ||
@@ -307,8 +382,9 @@ static void check_sums(const struct model *m, bool grouped_only)
 			figures_add(&sum, &m->rows[i].own);
 	assert_true(figures_occupied(&m->busy) - figures_occupied(&sum) <= dust);
 	assert_int_equal(m->rows[0].own.truth, figures_away(&m->busy));
-	/* true + vmdesched = occupied */
-	assert_int_equal(m->busy.truth + m->rows[0].own.truth, figures_occupied(&m->busy));
+	/* true + vmdesched + unaccounted = occupied */
+	assert_int_equal(m->busy.truth + m->rows[0].own.truth + m->busy.unaccounted,
+			 figures_occupied(&m->busy));
 }
 
 static void check_tree(const struct model *m)
@@ -396,6 +472,8 @@ int main(void)
 		cmocka_unit_test(trees_threads_and_groups),
 		cmocka_unit_test(filters),
 		cmocka_unit_test(an_agent_that_was_started_anew),
+		cmocka_unit_test(a_delta_across_sessions),
+		cmocka_unit_test(what_is_unaccounted_stays_apart),
 		cmocka_unit_test(what_the_kernel_reports),
 		cmocka_unit_test(bad_snapshots_are_refused),
 		cmocka_unit_test(random_models_keep_the_sums),

@@ -74,11 +74,12 @@ static void all_of_them(void **state)
 
 	(void)state;
 	text = run("", 0);
+	assert_non_null(strstr(text, "source                     page        measures"));
 	assert_non_null(strstr(text, "\nsteal                    18.000 s "));
 	assert_non_null(strstr(text, "\nswap                          - bytes"));
 	for (; *text; text++)
 		lines += *text == '\n';
-	assert_int_equal(lines, 18);
+	assert_int_equal(lines, 20); /* a figure each, and the source */
 }
 
 static void as_json(void **state)
@@ -93,10 +94,43 @@ static void as_json(void **state)
 	assert_true(json_number_value(json_object_get(o, "steal")) == 18);
 	assert_int_equal(json_integer_value(json_object_get(o, "memory")), 4294967296);
 	assert_true(json_is_null(json_object_get(o, "swap")));
-	assert_int_equal(json_object_size(o), 18 + 3);
+	assert_int_equal(json_object_size(o), 19 + 4);
 	json_decref(o);
 	o = json_loads(run("--json cpu", 0), 0, NULL);
-	assert_int_equal(json_object_size(o), 1 + 3);
+	assert_int_equal(json_object_size(o), 1 + 4);
+	json_decref(o);
+}
+
+/* Source `self` says so wherever its figures are read: in the table, beside a single one, in JSON.
+ */
+static void an_estimate_is_called_one(void **state)
+{
+	static char estimate[8192];
+	char command[256], text[256] = "";
+	const char *totals = strstr(FAKE_ANSWER, "\"vmdesched_s\"");
+	json_t *o;
+	FILE *p;
+
+	(void)state;
+	snprintf(estimate, sizeof(estimate), "%.*s\"low_s\":12.5,\"high_s\":24.25,%s",
+		 (int)(totals - FAKE_ANSWER), FAKE_ANSWER, totals);
+	memcpy(strstr(estimate, "\"page\""), "\"self\"", 6);
+	fake.answer = estimate;
+	assert_non_null(strstr(run("", 0), "source                     self        estimates"));
+	assert_non_null(strstr(run("", 0), "   12.500 to  24.250 s      90 % interval of steal\n"));
+	assert_string_equal(run("steal", 0), "18.000\n");
+	snprintf(command, sizeof(command),
+		 "%s stat steal cpu 2>&1 >/dev/null; %s stat elapsed 2>&1", desched, desched);
+	p = popen(command, "r");
+	assert_true(fread(text, 1, sizeof(text) - 1, p) > 0);
+	pclose(p);
+	assert_string_equal(text,
+			    "desched stat: source self estimates; steal is 12.500 to 24.250 s "
+			    "with 90 % probability\n100.000\n");
+	o = json_loads(run("--json steal", 0), 0, NULL);
+	assert_true(json_is_true(json_object_get(o, "estimated")));
+	assert_true(json_number_value(json_object_get(o, "steal_low")) == 12.5);
+	assert_true(json_number_value(json_object_get(o, "steal_high")) == 24.25);
 	json_decref(o);
 }
 
@@ -117,6 +151,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(what_is_not_known_keeps_its_line, start, stop),
 		cmocka_unit_test_setup_teardown(all_of_them, start, stop),
 		cmocka_unit_test_setup_teardown(as_json, start, stop),
+		cmocka_unit_test_setup_teardown(an_estimate_is_called_one, start, stop),
 		cmocka_unit_test_setup_teardown(the_exit_status_tells_why, start, stop),
 	};
 

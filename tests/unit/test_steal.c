@@ -126,11 +126,16 @@ static void switch_to(struct world *w, pid_t next, uint64_t clock)
 	w->on_cpu = next;
 }
 
-static uint64_t charged(const struct world *w, pid_t task)
+static const struct amounts *own(const struct world *w, pid_t task)
 {
 	struct account *a = w->context.account;
 
-	return amounts_away(task ? &account_find_task(a, task)->own : &a->idle->own);
+	return task ? &account_find_task(a, task)->own : &a->idle->own;
+}
+
+static uint64_t charged(const struct world *w, pid_t task)
+{
+	return amounts_away(own(w, task));
 }
 
 static uint64_t charged_in_all(const struct world *w)
@@ -224,10 +229,15 @@ static void jump(uint64_t from, uint64_t to, uint64_t passes)
 	switch_to(&w, 2, to);
 	assert_int_equal(charged_in_all(&w), 0);
 	assert_int_equal(report(&w).epochs, 1);
+	/* What it was before, nobody knows: it isn't true either. */
+	assert_int_equal(own(&w, 1)->occupied, passes);
+	assert_int_equal(own(&w, 1)->unaccounted, passes);
+	assert_int_equal(amounts_true(own(&w, 1)), 0);
 	/* From there on it counts again. */
 	pass(&w, 10 * NS_PER_MS, 4 * NS_PER_MS);
 	switch_to(&w, 1, to + 4 * NS_PER_MS);
 	assert_int_equal(charged(&w, 2), 4 * NS_PER_MS);
+	assert_int_equal(amounts_true(own(&w, 2)), 6 * NS_PER_MS);
 	assert_int_equal(report(&w).epochs, 1);
 	end(&w);
 }
@@ -304,6 +314,31 @@ static void nobody_steals_is_no_source(void **state)
 	assert_non_null(strstr(f.text, "steal"));
 }
 
+/* A CPU that is seen first when a task has been there for a second: of that second nothing is
+ * known. Read from outside in time, it is. */
+static void before_the_first_reading_nothing_is_known(void **state)
+{
+	struct world w;
+
+	(void)state;
+	for (int known = 0; known < 2; known++) {
+		stat_ns = 1;
+		begin(&w, SWITCHES_STEAL_NONE, 0);
+		row = SWITCHES_STEAL_KVM;
+		w.source->at_switches = true;
+		w.on_cpu = 1;
+		outside_ns = 77;
+		if (known)
+			source_steal.settle(w.source, w.now, 0);
+		pass(&w, NS_PER_SEC, NS_PER_SEC / 4);
+		switch_to(&w, 2, 77 + w.stolen);
+		assert_int_equal(charged(&w, 1), known ? NS_PER_SEC / 4 : 0);
+		assert_int_equal(own(&w, 1)->unaccounted, known ? 0 : NS_PER_SEC);
+		assert_int_equal(report(&w).epochs, 0);
+		end(&w);
+	}
+}
+
 /* A task that spins is switched out by nobody: a snapshot reads the clock from outside. */
 static void a_spinning_task_is_charged_too(void **state)
 {
@@ -337,6 +372,7 @@ int main(void)
 		cmocka_unit_test(without_a_clock_proc_stat_will_do),
 		cmocka_unit_test(nobody_steals_is_no_source),
 		cmocka_unit_test(a_spinning_task_is_charged_too),
+		cmocka_unit_test(before_the_first_reading_nothing_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

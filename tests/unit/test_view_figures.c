@@ -215,7 +215,7 @@ static void the_time_of_a_cpu(void **state)
 static void what_makes_no_sense(void **state)
 {
 	static const char *const refused[] = {"{}", "[]", "5",
-					      "{\"schema\":\"desched-agent/2\",\"processes\":[]}",
+					      "{\"schema\":\"desched-agent/3\",\"processes\":[]}",
 					      "{\"schema\":\"desched-agent/1\",\"processes\":5}"};
 	struct figures *f = *state;
 

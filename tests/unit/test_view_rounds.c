@@ -86,7 +86,7 @@ static int setup(void **state)
 	w->proc = open(w->dir, O_RDONLY | O_DIRECTORY);
 	write_process(w, 11, "known");
 	write_process(w, 12, "unknown");
-	assert_int_equal(shape_new(w->proc, &w->view.shape), 0);
+	assert_int_equal(shape_new(w->proc, true, &w->view.shape), 0);
 	w->view.figures = figures_new();
 	w->view.teller = (struct teller *)w; /* not looked into */
 	time_now = 1000 * NS_PER_SEC;

@@ -85,12 +85,36 @@ static void descriptor(uint16_t i, uint64_t at, uint32_t size, uint16_t flags)
 	table()[i] = (struct vring_desc){at, size, flags, (uint16_t)(i + 1)};
 }
 
+/* All that the device has to do; returns the number of steps that this took. */
+static int work(struct virtio *v)
+{
+	struct virtio_job j;
+	int steps = 0;
+
+	while (virtio_take(v, &j)) {
+		int outcome;
+
+		do {
+			outcome = virtio_step(v, &j);
+			steps++;
+		} while (outcome > 0);
+		virtio_put(v, &j, outcome);
+	}
+	return steps;
+}
+
 /* Offers the chain that begins at descriptor 0, and notifies. */
-static void offer(struct virtio *v, uint32_t queue)
+static void offer_only(struct virtio *v, uint32_t queue)
 {
 	avail()->ring[avail()->idx % SIZE] = 0;
 	avail()->idx++;
 	set(v, 0x50, queue);
+}
+
+static void offer(struct virtio *v, uint32_t queue)
+{
+	offer_only(v, queue);
+	work(v);
 }
 
 static bool broken(struct virtio *v)
@@ -266,12 +290,129 @@ static void balloon_gives_pages_back(void **state)
 	memcpy(memory.base + DATA, pages, sizeof(pages));
 	descriptor(0, DATA, sizeof(pages), 0);
 	offer(&b.virtio, 0);
-	assert_int_equal(b.given, 2);
+	assert_int_equal(b.virtio.tally, 2);
 	assert_int_equal(memory.base[32 * 4096], 0);
 	assert_int_equal(memory.base[33 * 4096 + 4095], 0);
 	assert_int_equal(memory.base[34 * 4096], 'x');
 	set(&b.virtio, 0x104, 2);
 	assert_int_equal(b.config.actual, 2);
+}
+
+/* 10240 numbers of pages are three steps of 4096 at most; the guest is told when all are done. */
+static void work_is_in_steps(void **state)
+{
+	struct balloon b;
+
+	(void)state;
+	balloon_init(&b, &memory, 10);
+	start(&b.virtio, 0);
+	for (uint32_t i = 0; i < 10240; i++)
+		memcpy(memory.base + 0x10000 + 4 * i, (uint32_t[]){60}, 4);
+	descriptor(0, 0x10000, 4 * 10240, 0);
+	offer_only(&b.virtio, 0);
+	assert_int_equal(used()->idx, 0); /* an access only takes note */
+	assert_int_equal(work(&b.virtio), 3);
+	assert_int_equal(used()->idx, 1);
+	assert_int_equal(b.virtio.tally, 10240);
+	assert_int_equal(get(&b.virtio, 0x60), 1);
+}
+
+/* 6 x 200 KiB into the same place are two steps of 1 MiB at most. */
+static void disk_moves_a_mebibyte(void **state)
+{
+	char path[] = "/tmp/test-virtio-large.XXXXXX";
+	int fd = mkstemp(path);
+	struct failure f;
+	struct block b;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 2 << 20), 0);
+	assert_int_equal(pwrite(fd, "end", 3, 6 * 200 * 1024 - 3), 3);
+	assert_int_equal(block_open(&b, path, true, &f), 0);
+	block_init(&b, &memory, 5);
+	start(&b.virtio, 0);
+	memset(memory.base + HEADER, 0, 16);
+	descriptor(0, HEADER, 16, VRING_DESC_F_NEXT);
+	for (uint16_t i = 1; i < 7; i++)
+		descriptor(i, 0x9000, 200 * 1024, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE);
+	descriptor(7, OUTCOME, 1, VRING_DESC_F_WRITE);
+	memory.base[OUTCOME] = 0xee;
+	offer_only(&b.virtio, 0);
+	assert_int_equal(work(&b.virtio), 2);
+	assert_int_equal(memory.base[OUTCOME], VIRTIO_BLK_S_OK);
+	assert_int_equal(used()->ring[0].len, 6 * 200 * 1024 + 1);
+	assert_memory_equal(memory.base + 0x9000 + 200 * 1024 - 3, "end", 3);
+	close(fd);
+	close(b.fd);
+	unlink(path);
+}
+
+/* A driver that resets a device, or stops a queue, finds that done only when nothing of its memory
+ * is used any more; a job that was given up has not happened. */
+static void stopped_while_at_work(void **state)
+{
+	static const uint32_t writes[][2] = {{0x70, 0}, {0x44, 0}};
+	struct virtio_job j, other;
+	struct balloon b;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		balloon_init(&b, &memory, 10);
+		start(&b.virtio, 0);
+		descriptor(0, DATA, 4, 0);
+		offer_only(&b.virtio, 0);
+		assert_true(virtio_take(&b.virtio, &j));
+		assert_false(virtio_take(&b.virtio, &other)); /* one at a time */
+		assert_false(virtio_write(&b.virtio, writes[i][0], 4, writes[i][1]));
+		assert_int_equal(get(&b.virtio, 0x70), 15);
+		assert_int_equal(get(&b.virtio, 0x44), 1);
+		assert_true(b.virtio.hurry);
+		virtio_put(&b.virtio, &j, 1);
+		assert_int_equal(used()->idx, 0);
+		assert_false(virtio_take(&b.virtio, &j)); /* not before the driver */
+		assert_true(virtio_write(&b.virtio, writes[i][0], 4, writes[i][1]));
+		assert_int_equal(get(&b.virtio, 0x44), 0);
+		assert_false(virtio_take(&b.virtio, &j));
+	}
+}
+
+/* What is no raw image, or not in whole sectors, is refused with the remedy. The first bytes are
+ * as the formats' specifications have them. */
+static void disk_formats(void **state)
+{
+	static const struct {
+		const char *bytes, *remedy;
+		size_t size, at, length;
+	} files[] = {
+		{"QFI\xfb\0\0\0\3", "qemu-img convert -f qcow2 -O raw", 8, 0, 65536},
+		{"QFI\xfb\0\0\0\1", "qemu-img convert -f qcow -O raw", 8, 0, 512},
+		{"KDMV\1\0\0\0", "qemu-img convert -f vmdk -O raw", 8, 0, 65536},
+		{"# Disk DescriptorFile\nversion=1\n", "-f vmdk -O raw", 33, 0, 350},
+		{"vhdxfile", "qemu-img convert -f vhdx -O raw", 8, 0, 65536},
+		{"conectix", "qemu-img convert -f vpc -O raw", 8, 1024, 1536},
+		{"\x7f\x10\xda\xbe", "qemu-img convert -f vdi -O raw", 4, 64, 65536},
+		{"WithouFreSpacExt", "qemu-img convert -f parallels -O raw", 16, 0, 65536},
+		{"", "truncate -s %512", 0, 0, 1000},
+		{"", "at least 512 bytes", 0, 0, 100},
+		{"", "at least 512 bytes", 0, 0, 0},
+	};
+	char path[] = "/tmp/test-virtio-format.XXXXXX";
+	int fd = mkstemp(path);
+	struct failure f;
+	struct block b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(ftruncate(fd, (off_t)files[i].length), 0);
+		assert_int_equal(pwrite(fd, files[i].bytes, files[i].size, (off_t)files[i].at),
+				 files[i].size);
+		assert_int_equal(block_open(&b, path, true, &f), -EINVAL);
+		if (!strstr(f.text, files[i].remedy))
+			fail_msg("'%s' in place of '%s'", f.text, files[i].remedy);
+	}
+	close(fd);
+	unlink(path);
 }
 
 static void entropy_is_random(void **state)
@@ -323,6 +464,10 @@ int main(void)
 		cmocka_unit_test(bad_chains),
 		cmocka_unit_test(bad_set_up),
 		cmocka_unit_test(balloon_gives_pages_back),
+		cmocka_unit_test(work_is_in_steps),
+		cmocka_unit_test(disk_moves_a_mebibyte),
+		cmocka_unit_test(stopped_while_at_work),
+		cmocka_unit_test(disk_formats),
 		cmocka_unit_test(entropy_is_random),
 	};
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text from outside on its way to a terminal. A process or a virtual machine may call itself
+ * anything: control characters would take over the terminal, and characters that turn the direction
+ * of writing, or have no width, would make one name look like another.
+ */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* The next character of *text, taken as UTF-8; *text moves behind it. A byte that isn't part of a
+ * character counts as '?'. *text must not be at its end. */
+uint32_t utf8_next(const char **text);
+
+/* Whether a terminal may see this character: no control, no change of direction, nothing that is
+ * invisible. */
+bool text_is_harmless(uint32_t ch);
+
+/* Replaces each character that isn't harmless by '?', in place; the text never grows. */
+void text_clean(char *text);
+
+/* Prints the text, cleaned. */
+void text_put(const char *text, FILE *to);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* desched gaps: the last long gaps that vmdesched remembers. */
+#include "base/text.h"
+#include "base/units.h"
+#include "cmd/commands.h"
+#include "cmd/remembered.h"
+
+#include <stdio.h>
+
+static struct remembered_options options = REMEMBERED_DEFAULTS;
+
+static const struct option_row rows[] = {
+	REMEMBERED_ROWS(options),
+};
+
+static int run(char **operands, int n, struct failure *f);
+
+const struct command command_gaps = {
+	.name = "gaps",
+	.operands = "",
+	.summary = "The last long times in which a virtual CPU was away, and who had it.",
+	.examples = "  desched gaps\n"
+		    "  desched gaps --json\n",
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
+	.run = run,
+};
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "?";
+}
+
+static void print_gap(const json_t *gap)
+{
+	double seconds = json_number_value(json_object_get(gap, "seconds"));
+	double within = json_number_value(json_object_get(gap, "within_s"));
+	char time[REMEMBERED_TIME], in[32] = "-";
+
+	remembered_time(json_number_value(json_object_get(gap, "time_s")), time);
+	if (within > seconds * 1.5)
+		snprintf(in, sizeof(in), "%.3f", within);
+	printf("%s %4lld %-8s %9.3f %9s %8lld  ", time,
+	       (long long)json_integer_value(json_object_get(gap, "cpu")), text_of(gap, "state"),
+	       seconds, in, (long long)json_integer_value(json_object_get(gap, "pid")));
+	text_put(text_of(gap, "name"), stdout);
+	putchar('\n');
+}
+
+static void print(const json_t *o)
+{
+	const json_t *gap;
+	size_t i;
+
+	printf("%-19s %4s %-8s %9s %9s %8s  %s\n", "BEGAN", "CPU", "STATE", "SECONDS", "WITHIN",
+	       "PID", "COMMAND");
+	json_array_foreach(json_object_get(o, "gaps"), i, gap) print_gap(gap);
+	printf("%lld in all, %.3f s; the longest %.3f s\n",
+	       (long long)json_integer_value(json_object_get(o, "total")),
+	       json_number_value(json_object_get(o, "seconds")),
+	       json_number_value(json_object_get(o, "longest_s")));
+}
+
+static int run(char **operands, int n, struct failure *f)
+{
+	(void)operands;
+	(void)n;
+	return remembered_show("gaps", &options, print, f);
+}

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/measure.h"
+
+#include "base/clock.h"
+#include "base/options.h"
+#include "base/units.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ENDED_KEPT    64		/* of the VMs that have ended, one by one */
+#define ENDED_WAITING 1024		/* and of those whose end was not reported yet */
+#define YOUNG_NS      NS_PER_SEC	/* a VM that grows at that age is still starting */
+#define RETRY_NS      NS_PER_SEC	/* for pages that somebody else writes */
+#define LOOK_NS	      NS_PER_MS		/* of a step, for looking at processes */
+#define CHECK_NS      (100 * NS_PER_MS) /* from one look whether VMs have ended to the next */
+
+struct measure_parts {
+	struct measure_setup setup;
+	struct publisher *publisher;
+	struct watch *watch;	   /* NULL: only processes were asked for */
+	bool *fits;		   /* [n_operands]: some VM fitted */
+	uint64_t checked, retried; /* ns */
+	bool full;		   /* it was said that there is no room for more */
+};
+
+static void note(const struct measurement *m, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void note(const struct measurement *m, const char *format, ...)
+{
+	const struct measure_setup *s = &m->parts->setup;
+	char text[512];
+	va_list ap;
+
+	if (!s->note)
+		return;
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	s->note(text, s->data);
+}
+
+struct ledger measured_span(const struct measured_vcpu *c, enum measure_reading from)
+{
+	struct ledger d = {0};
+
+	ledger_delta(&c->ledger[from], &c->ledger[MEASURE_NOW], &d);
+	return d;
+}
+
+struct ledger measured_sum(const struct measured *x, enum measure_reading from)
+{
+	struct ledger sum = {0};
+
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++) {
+		struct ledger d = measured_span(&x->vcpus[v], from);
+
+		ledger_merge(&sum, &d);
+	}
+	return sum;
+}
+
+/* ---- a VM ---- */
+
+static void measured_free(struct measured *x)
+{
+	host_vm_done(&x->vm);
+	free(x->vcpus);
+	free(x);
+}
+
+/* One that cannot be read keeps its last reading. */
+static void read_vm(struct measurement *m, struct measured *x)
+{
+	if (x->id < 0)
+		return;
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++) {
+		struct measured_vcpu *c = &x->vcpus[v];
+
+		host_ledger_read(m->ledger, x->id, v, &c->ledger[MEASURE_NOW]);
+		c->gaps_lost = host_ledger_gaps_lost(m->ledger, x->id, v);
+		c->ended = host_ledger_ended(m->ledger, x->id, v);
+	}
+	host_ledger_overhead(m->ledger, x->id, &x->overhead[MEASURE_NOW]);
+}
+
+static void keep(struct measured *x, enum measure_reading to)
+{
+	x->overhead[to] = x->overhead[MEASURE_NOW];
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
+		x->vcpus[v].ledger[to] = x->vcpus[v].ledger[MEASURE_NOW];
+}
+
+static bool has_ended(const struct measured *x)
+{
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++) {
+		if (!x->vcpus[v].ended)
+			return false;
+	}
+	return true;
+}
+
+/* Takes its last reading, and gives up what it has of ours. A gap that ended by then is handed out
+ * before. */
+static void end_vm(struct measurement *m, struct measured *x)
+{
+	if (x->id < 0)
+		return;
+	read_vm(m, x);
+	publisher_tick(m->parts->publisher);
+	publisher_remove(m->parts->publisher, x->id);
+	x->id = -1;
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
+		x->vcpus[v].ended = true;
+}
+
+static void note_page(const struct measurement *m, const struct measured *x)
+{
+	for (unsigned i = 0; i < x->page.n; i++) {
+		const struct page_verdict *v = &x->page.verdicts[i];
+
+		if (v->why[0])
+			note(m, "VM %s (pid %d): %s%s%s left alone: %s", x->vm.name, x->vm.pid,
+			     v->device, v->file[0] ? ", " : "", v->file, v->why);
+	}
+	if (x->page.more)
+		note(m, "VM %s (pid %d): %u more devices left alone", x->vm.name, x->vm.pid,
+		     x->page.more);
+}
+
+static int start_vm(struct measurement *m, struct measured *x, struct failure *f)
+{
+	struct publisher *p = m->parts->publisher;
+	int err;
+
+	x->vcpus = calloc(x->vm.n_vcpus, sizeof(*x->vcpus));
+	if (!x->vcpus)
+		return failure_errno(f, -ENOMEM, "VM %s", x->vm.name);
+	if (m->parts->setup.no_pages)
+		err = host_ledger_add(m->ledger, &x->vm, f, &x->id);
+	else
+		err = publisher_adopt(p, &x->vm, f, &x->page, &x->id);
+	if (err)
+		return err;
+	x->since = clock_mono();
+	read_vm(m, x);
+	keep(x, MEASURE_FIRST);
+	keep(x, MEASURE_LAST);
+	note_page(m, x);
+	return 0;
+}
+
+/* Takes `vm` over in any case. */
+static int add_vm(struct measurement *m, struct host_vm *vm, struct failure *f)
+{
+	struct measured **vms = realloc(m->vms, (m->n + 1) * sizeof(struct measured *));
+	struct measured *x = vms ? calloc(1, sizeof(*x)) : NULL;
+	int err;
+
+	m->vms = vms ? vms : m->vms;
+	if (!x) {
+		host_vm_done(vm);
+		return failure_errno(f, -ENOMEM, "the list of VMs");
+	}
+	x->vm = *vm;
+	x->id = -1;
+	err = start_vm(m, x, f);
+	if (err) {
+		measured_free(x);
+		return err;
+	}
+	m->vms[m->n++] = x;
+	m->came++;
+	return 0;
+}
+
+static void remove_at(struct measurement *m, size_t i)
+{
+	measured_free(m->vms[i]);
+	memmove(&m->vms[i], &m->vms[i + 1], (--m->n - i) * sizeof(struct measured *));
+}
+
+/* Into the sum of those that ended. */
+static void fold_at(struct measurement *m, size_t i)
+{
+	struct ledger sum = measured_sum(m->vms[i], MEASURE_FIRST);
+
+	ledger_merge(&m->ended.ledger, &sum);
+	m->ended.overhead += m->vms[i]->overhead[MEASURE_NOW] - m->vms[i]->overhead[MEASURE_FIRST];
+	m->ended.vms++;
+	m->ended.vcpus += m->vms[i]->vm.n_vcpus;
+	remove_at(m, i);
+}
+
+/* Folds the oldest of those that are `over` or not, if there are more than `most`. */
+static void fold_surplus(struct measurement *m, bool over, size_t most)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		count += m->vms[i]->id < 0 && m->vms[i]->over == over;
+	for (size_t i = 0; i < m->n && count > most;) {
+		if (m->vms[i]->id < 0 && m->vms[i]->over == over) {
+			fold_at(m, i);
+			count--;
+		} else {
+			i++;
+		}
+	}
+}
+
+/* ---- what the watch says ---- */
+
+static struct measured *find_live(const struct measurement *m, pid_t pid)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->vms[i]->id >= 0 && m->vms[i]->vm.pid == pid)
+			return m->vms[i];
+	}
+	return NULL;
+}
+
+static bool has_thread(const struct measured *x, const struct host_vcpu *vcpu)
+{
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++) {
+		if (x->vm.vcpus[v].tid == vcpu->tid && x->vm.vcpus[v].index == vcpu->index)
+			return true;
+	}
+	return false;
+}
+
+static bool is_known(const struct measured *x, const struct host_vm *vm)
+{
+	if (x->vm.start_ns != vm->start_ns)
+		return false;
+	for (uint32_t v = 0; v < vm->n_vcpus; v++) {
+		if (!has_thread(x, &vm->vcpus[v]))
+			return false;
+	}
+	return true;
+}
+
+/* A VM with more vCPUs than before begins a new ledger, and a new session of its page: what was
+ * measured of it until now is reported as that of one which has ended. */
+static void supersede(struct measurement *m, struct measured *x)
+{
+	bool young = clock_mono() - x->since < YOUNG_NS;
+
+	end_vm(m, x);
+	for (size_t i = 0; young && i < m->n; i++) {
+		if (m->vms[i] != x)
+			continue;
+		remove_at(m, i);
+		m->came--;
+		return;
+	}
+	note(m, "VM %s (pid %d): it has other vCPUs now; its ledger begins again", x->vm.name,
+	     x->vm.pid);
+}
+
+static bool is_number(const char *text)
+{
+	return text[0] && !text[strspn(text, "0123456789")];
+}
+
+static bool is_wanted(const struct measurement *m, const struct host_vm *vm)
+{
+	const struct measure_setup *s = &m->parts->setup;
+	bool wanted = !s->n_operands;
+
+	for (int i = 0; i < s->n_operands; i++) {
+		const char *pattern = s->operands[i];
+
+		if (is_number(pattern) ||
+		    (fnmatch(pattern, vm->name, 0) && fnmatch(pattern, vm->uuid, 0)))
+			continue;
+		m->parts->fits[i] = wanted = true;
+	}
+	return wanted;
+}
+
+static void on_came(struct host_vm *vm, void *data)
+{
+	struct measurement *m = data;
+	struct measured *x = find_live(m, vm->pid);
+	struct failure f = {""};
+	pid_t pid = vm->pid;
+	int err;
+
+	if (!is_wanted(m, vm) || (x && is_known(x, vm))) {
+		host_vm_done(vm);
+		return;
+	}
+	if (x)
+		supersede(m, x);
+	err = add_vm(m, vm, &f);
+	if (err == -ESRCH)
+		watch_again(m->parts->watch, pid); /* it is on its way, up or down */
+	else if (err && !(err == -ENOSPC && m->parts->full))
+		note(m, "not measured: %s", f.text);
+	m->parts->full |= err == -ENOSPC;
+}
+
+static void on_went(pid_t pid, void *data)
+{
+	struct measurement *m = data;
+	struct measured *x = find_live(m, pid);
+
+	if (x)
+		end_vm(m, x);
+	for (unsigned i = 0; i < m->n_unseen; i++) {
+		if (m->unseen[i].pid == pid)
+			m->unseen[i--] = m->unseen[--m->n_unseen];
+	}
+}
+
+static void on_unseen(const struct host_vm *vm, const char *why, void *data)
+{
+	struct measurement *m = data;
+	struct measure_unseen *u;
+
+	if (!is_wanted(m, vm))
+		return;
+	note(m, "not measured: VM %s (pid %d): %s", vm->name, vm->pid, why);
+	if (m->n_unseen == MEASURE_UNSEEN_MAX) {
+		m->more_unseen++;
+		return;
+	}
+	u = &m->unseen[m->n_unseen++];
+	u->pid = vm->pid;
+	snprintf(u->name, sizeof(u->name), "%s", vm->name);
+	snprintf(u->why, sizeof(u->why), "%s", why);
+}
+
+static void on_gap(int id, const struct gap *gap, void *data)
+{
+	const struct measurement *m = data;
+	const struct measure_setup *s = &m->parts->setup;
+
+	for (size_t i = 0; i < m->n && s->gap; i++) {
+		if (m->vms[i]->id == id)
+			s->gap(m->vms[i], gap, s->data);
+	}
+}
+
+/* ---- opening ---- */
+
+static int add_process(struct measurement *m, const char *text, struct failure *f)
+{
+	struct host_vm vm;
+	uint64_t pid;
+	int err;
+
+	if (parse_uint(text, &pid) || !pid || pid > INT_MAX)
+		return failure_set(f, -EINVAL, "'%s' is no process id", text);
+	if (find_live(m, (pid_t)pid))
+		return 0; /* given twice, or found by its name */
+	err = host_find_pid((pid_t)pid, f, &vm);
+	return err ? err : add_vm(m, &vm, f);
+}
+
+/* The VMs that there are, for somebody who asked for another one. */
+static void list_names(struct failure *f, const char *pattern)
+{
+	struct host_vm *vms = NULL;
+	size_t n = 0, used;
+
+	failure_set(f, -ENOENT, "no VM is called '%s'", pattern);
+	if (host_find_all(&vms, &n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		used = strlen(f->text);
+		snprintf(f->text + used, sizeof(f->text) - used, "%s%s",
+			 i ? ", " : "; there are: ", vms[i].name);
+	}
+	if (!n)
+		failure_set(f, -ENOENT, "no VM is called '%s'; there is none at all", pattern);
+	host_vms_free(vms, n);
+}
+
+static int look_for_all(struct measurement *m, struct failure *f)
+{
+	const struct measure_setup *s = &m->parts->setup;
+	const struct watch_events events = {on_came, on_went, on_unseen, m};
+	int err = watch_new(&events, &m->parts->watch);
+
+	if (!err)
+		err = watch_look(m->parts->watch, 0);
+	if (err < 0)
+		return failure_errno(f, err, "looking for VMs in /proc");
+	for (int i = 0; i < s->n_operands; i++) {
+		if (is_number(s->operands[i]) || m->parts->fits[i])
+			continue;
+		list_names(f, s->operands[i]);
+		return -ENOENT;
+	}
+	return 0;
+}
+
+static int find_vms(struct measurement *m, struct failure *f)
+{
+	const struct measure_setup *s = &m->parts->setup;
+	bool names = !s->n_operands;
+	int err = 0;
+
+	for (int i = 0; i < s->n_operands && !err; i++) {
+		if (is_number(s->operands[i]))
+			err = add_process(m, s->operands[i], f);
+		else
+			names = true;
+	}
+	return err || !names ? err : look_for_all(m, f);
+}
+
+static int open_parts(struct measurement *m, const struct measure_setup *setup, struct failure *f)
+{
+	int err;
+
+	m->parts = calloc(1, sizeof(*m->parts));
+	if (!m->parts)
+		return failure_errno(f, -ENOMEM, "measuring");
+	m->parts->setup = *setup;
+	m->parts->fits = calloc((size_t)setup->n_operands + 1, sizeof(bool));
+	if (!m->parts->fits)
+		return failure_errno(f, -ENOMEM, "measuring");
+	err = host_ledger_open(setup->source, f, &m->ledger);
+	if (err)
+		return err;
+	if (f->text[0])
+		note(m, "no gaps, only run and ready: %s", f->text);
+	f->text[0] = '\0';
+	err = publisher_new(m->ledger, &m->parts->publisher);
+	if (err)
+		return failure_errno(f, err, "publishing pages");
+	publisher_on_gap(m->parts->publisher, on_gap, m);
+	return find_vms(m, f);
+}
+
+int measure_open(const struct measure_setup *setup, struct failure *f, struct measurement **ret)
+{
+	struct measurement *m = calloc(1, sizeof(*m));
+	int err;
+
+	if (!m)
+		return failure_errno(f, -ENOMEM, "measuring");
+	err = open_parts(m, setup, f);
+	if (err) {
+		measure_close(m);
+		return err;
+	}
+	measure_read(m);
+	m->at[MEASURE_FIRST] = m->at[MEASURE_LAST] = m->at[MEASURE_NOW];
+	for (size_t i = 0; i < m->n; i++) {
+		keep(m->vms[i], MEASURE_FIRST);
+		keep(m->vms[i], MEASURE_LAST);
+	}
+	*ret = m;
+	return 0;
+}
+
+struct measurement *measure_close(struct measurement *m)
+{
+	if (!m)
+		return NULL;
+	if (m->parts) {
+		watch_free(m->parts->watch);
+		publisher_free(m->parts->publisher);
+		free(m->parts->fits);
+	}
+	host_ledger_close(m->ledger);
+	while (m->n)
+		remove_at(m, m->n - 1);
+	free(m->vms);
+	free(m->parts);
+	free(m);
+	return NULL;
+}
+
+/* ---- going on ---- */
+
+/* Whether it is time again; *last is moved. */
+static bool is_due(uint64_t *last, uint64_t interval)
+{
+	uint64_t now = clock_mono();
+
+	if (now - *last < interval)
+		return false;
+	*last = now;
+	return true;
+}
+
+static void retry_pages(struct measurement *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		struct measured *x = m->vms[i];
+
+		if (x->id >= 0 && x->page.again)
+			publisher_adopt_page(m->parts->publisher, &x->vm, x->id, &x->page);
+	}
+}
+
+static void check_vm(struct measurement *m, struct measured *x)
+{
+	const char *lost = publisher_page_lost(m->parts->publisher, x->id);
+
+	if (lost && !x->page_lost)
+		note(m, "VM %s (pid %d): its page is no more written: %s", x->vm.name, x->vm.pid,
+		     lost);
+	x->page_lost = lost;
+	read_vm(m, x);
+	if (!has_ended(x))
+		return;
+	end_vm(m, x);
+	if (m->parts->watch)
+		watch_again(m->parts->watch, x->vm.pid);
+}
+
+static void check_vms(struct measurement *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->vms[i]->id >= 0)
+			check_vm(m, m->vms[i]);
+	}
+}
+
+void measure_step(struct measurement *m)
+{
+	publisher_tick(m->parts->publisher);
+	if (m->parts->watch)
+		watch_look(m->parts->watch, LOOK_NS);
+	if (is_due(&m->parts->checked, CHECK_NS))
+		check_vms(m);
+	fold_surplus(m, false, ENDED_WAITING);
+	if (is_due(&m->parts->retried, RETRY_NS))
+		retry_pages(m);
+}
+
+uint64_t measure_interval(const struct measurement *m)
+{
+	return publisher_interval(m->parts->publisher);
+}
+
+void measure_read(struct measurement *m)
+{
+	m->at[MEASURE_NOW] = clock_mono();
+	m->real = clock_real();
+	for (size_t i = 0; i < m->n; i++)
+		read_vm(m, m->vms[i]);
+	publisher_tick(m->parts->publisher); /* gaps that ended by then */
+}
+
+void measure_reported(struct measurement *m)
+{
+	m->at[MEASURE_LAST] = m->at[MEASURE_NOW];
+	for (size_t i = 0; i < m->n; i++) {
+		keep(m->vms[i], MEASURE_LAST);
+		m->vms[i]->over = m->vms[i]->id < 0;
+	}
+	fold_surplus(m, true, ENDED_KEPT);
+}
+
+bool measure_is_over(const struct measurement *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->vms[i]->id >= 0)
+			return false;
+	}
+	return !m->parts->watch;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/watch.h"
+
+#include "base/clock.h"
+#include "base/proc.h"
+#include "base/units.h"
+#include "host/finder.h"
+#include "host/words.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <uthash.h>
+
+#define SETTLE_NS    (2 * NS_PER_SEC)  /* after a change a process is looked into every round */
+#define LOOK_LATE_NS (10 * NS_PER_SEC) /* and ever after at this distance */
+
+struct process {
+	pid_t pid;
+	uint64_t start_ns; /* with pid, its identity */
+	/* Of /proc/PID/task. A process that gets the number later has another inode; the number of
+	 * links is that of its threads and two more. */
+	ino_t inode;
+	nlink_t links, most_links;
+	uint64_t changed, looked; /* ns */
+	uint32_t round;		  /* in which it was seen last */
+	uint32_t n_vcpus;	  /* that were reported; 0: no VM */
+	bool unseen;		  /* and that was */
+	UT_hash_handle hh;
+};
+
+struct watch {
+	struct watch_events events;
+	struct process *processes; /* by pid */
+	DIR *proc;		   /* NULL between two rounds */
+	uint32_t round;
+	uint64_t began; /* ns */
+	uint64_t cost;	/* ns: CPU time of this round, or of the last one */
+	uint64_t failures;
+};
+
+int watch_new(const struct watch_events *events, struct watch **ret)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	w->events = *events;
+	*ret = w;
+	return 0;
+}
+
+static void drop(struct watch *w, struct process *p)
+{
+	HASH_DEL(w->processes, p);
+	free(p);
+}
+
+struct watch *watch_free(struct watch *w)
+{
+	struct process *p, *next;
+
+	if (!w)
+		return NULL;
+	HASH_ITER (hh, w->processes, p, next) {
+		drop(w, p);
+	}
+	if (w->proc)
+		closedir(w->proc);
+	free(w);
+	return NULL;
+}
+
+/* ---- a process ---- */
+
+static bool is_qemu(pid_t pid)
+{
+	char path[64], comm[PROC_COMM_SIZE];
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	return file_read(path, comm, sizeof(comm)) > 0 &&
+	       (!strncmp(comm, "qemu-system-", 12) || !strncmp(comm, "qemu-kvm", 8));
+}
+
+/* libvirt starts some to ask what they can do. */
+static bool has_no_machine(pid_t pid)
+{
+	struct words words = {.text = NULL};
+	const char *machine;
+	size_t at = 0;
+	char type[16];
+	bool none = false;
+
+	if (words_read(pid, &words))
+		return true;
+	machine = words_option(&words, "machine", &at);
+	at = 0;
+	if (!machine)
+		machine = words_option(&words, "M", &at);
+	if (machine && !option_value(machine, "type", "type", type, sizeof(type)))
+		none = !strcmp(type, "none");
+	none |= words_option(&words, "version", &(size_t){0}) != NULL;
+	words_done(&words);
+	return none;
+}
+
+/* Since it started; a process takes a while to make its threads and to name them. */
+static bool is_old(const struct process *p)
+{
+	return clock_boot() > p->start_ns + SETTLE_NS;
+}
+
+static void report_unseen(struct watch *w, struct process *p, int err)
+{
+	const char *why = "none of its threads is called like a vCPU; start it with -name "
+			  "NAME,debug-threads=on";
+	struct host_vm vm;
+
+	if (p->unseen || (err != -EAGAIN && (!is_qemu(p->pid) || has_no_machine(p->pid))))
+		return;
+	if (err == -EAGAIN)
+		why = "which of its threads run its KVM vCPUs could not be seen";
+	else if (err == -EACCES || err == -EPERM)
+		why = "it may not be looked into; run as root";
+	p->unseen = true;
+	host_vm_start(&vm, p->pid);
+	w->events.unseen(&vm, why, w->events.data);
+}
+
+static void look_into(struct watch *w, struct process *p, uint64_t now)
+{
+	struct host_vm vm;
+	int err = host_find_pid(p->pid, NULL, &vm);
+
+	p->looked = now;
+	if (!err && vm.n_vcpus > p->n_vcpus) {
+		p->n_vcpus = vm.n_vcpus;
+		w->events.came(&vm, w->events.data);
+		return;
+	}
+	if (!err)
+		host_vm_done(&vm);
+	else if (err == -ENOMEM)
+		w->failures++;
+	else if (!p->n_vcpus && is_old(p))
+		report_unseen(w, p, err);
+}
+
+static void went(struct watch *w, struct process *p)
+{
+	if (p->n_vcpus || p->unseen)
+		w->events.went(p->pid, w->events.data);
+	drop(w, p);
+}
+
+static struct process *add(struct watch *w, pid_t pid)
+{
+	struct process *p = calloc(1, sizeof(*p));
+
+	if (!p) {
+		w->failures++;
+		return NULL;
+	}
+	p->pid = pid;
+	HASH_ADD_INT(w->processes, pid, p);
+	return p;
+}
+
+/* The process that has this inode now: the one that we know, or another one of its number. */
+static struct process *identify(struct watch *w, pid_t pid, ino_t inode)
+{
+	struct proc_stat stat;
+	struct process *p;
+
+	HASH_FIND_INT(w->processes, &pid, p);
+	if (p && p->inode == inode)
+		return p;
+	if (proc_read_stat(pid, 0, &stat))
+		return NULL;
+	if (p && p->start_ns != stat.start_ns) {
+		went(w, p);
+		p = NULL;
+	}
+	if (!p)
+		p = add(w, pid);
+	if (p) {
+		p->start_ns = stat.start_ns;
+		p->inode = inode;
+	}
+	return p;
+}
+
+/* Has its number of threads changed? A monitor's other threads come and go: of a VM, only more than
+ * ever say that it may have more vCPUs. */
+static bool has_changed(struct process *p, nlink_t links)
+{
+	bool changed = p->n_vcpus ? links > p->most_links : links != p->links;
+
+	p->links = links;
+	p->most_links = links > p->most_links ? links : p->most_links;
+	return changed;
+}
+
+static void look_at(struct watch *w, pid_t pid, uint64_t now)
+{
+	struct process *p;
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	if (stat(path, &st))
+		return; /* gone: told at the end of the round */
+	p = identify(w, pid, st.st_ino);
+	if (!p)
+		return;
+	p->round = w->round;
+	if (has_changed(p, st.st_nlink))
+		p->changed = now;
+	if (p->looked < p->changed + SETTLE_NS || now - p->looked >= LOOK_LATE_NS)
+		look_into(w, p, now);
+}
+
+/* ---- a round ---- */
+
+static void end_round(struct watch *w)
+{
+	struct process *p, *next;
+
+	closedir(w->proc);
+	w->proc = NULL;
+	HASH_ITER (hh, w->processes, p, next) {
+		if (p->round != w->round)
+			went(w, p);
+	}
+}
+
+static int begin_round(struct watch *w, uint64_t now)
+{
+	w->proc = opendir("/proc");
+	if (!w->proc)
+		return -errno;
+	w->round++;
+	w->began = now;
+	w->cost = 0;
+	return 0;
+}
+
+static bool is_time(const struct watch *w, uint64_t now)
+{
+	uint64_t interval = u64_min(u64_max(50 * w->cost, WATCH_ROUND_NS), WATCH_ROUND_MAX_NS);
+
+	return !w->began || now - w->began >= interval;
+}
+
+/* Returns whether the round has ended. */
+static int go_on(struct watch *w, uint64_t budget_ns)
+{
+	uint64_t start = clock_mono(), now = start;
+	const struct dirent *e;
+
+	while ((e = readdir(w->proc))) {
+		if (!isdigit((unsigned char)e->d_name[0]))
+			continue;
+		look_at(w, (pid_t)strtol(e->d_name, NULL, 10), now);
+		now = clock_mono();
+		if (budget_ns && now - start >= budget_ns)
+			return 0;
+	}
+	end_round(w);
+	return 1;
+}
+
+int watch_look(struct watch *w, uint64_t budget_ns)
+{
+	uint64_t cpu = clock_thread(), now = clock_mono();
+	int err = 0;
+
+	if (!w->proc && !is_time(w, now))
+		return 0;
+	if (!w->proc)
+		err = begin_round(w, now);
+	if (err)
+		return err;
+	err = go_on(w, budget_ns);
+	w->cost += clock_thread() - cpu;
+	return err;
+}
+
+void watch_again(struct watch *w, pid_t pid)
+{
+	struct process *p;
+
+	HASH_FIND_INT(w->processes, &pid, p);
+	if (!p)
+		return;
+	p->n_vcpus = 0;
+	p->changed = clock_mono();
+}
+
+uint64_t watch_failures(const struct watch *w)
+{
+	return w->failures;
+}

@@ -1,0 +1,109 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# commands.sh DESCHED VMDESCHED EXPORTER: what all commands do alike: help, exit status, output that is
+# lost, completion. Siblings: test_options.c (parsing), style/docs.sh (man pages).
+set -eu
+desched=$1 vmdesched=$2 exporter=$3
+completion=$(cd "$(dirname "$0")/../../packaging/completion" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+bad=0
+complain() {
+	echo "commands: $*" >&2
+	bad=1
+}
+
+# expect STATUS LINES COMMAND...: the exit status, and how many lines of complaint.
+expect() {
+	want="$1 $2"
+	shift 2
+	status=0
+	"$@" 2>said || status=$?
+	[ "$status $(wc -l <said)" = "$want" ] ||
+		complain "'$*': status and lines '$status $(wc -l <said)', expected '$want': $(cat said)"
+}
+
+full() { # full COMMAND...: output that is lost is a failure, whatever the command
+	expect 1 1 sh -c '"$@" >/dev/full' sh "$@"
+	grep -q "standard output: No space left on device" said || complain "'$*' says: $(cat said)"
+	expect 1 1 sh -c '"$@" >&-' sh "$@"
+}
+
+commands=$("$desched" --list)
+[ "$(echo "$commands" | wc -l)" -ge 11 ] || complain "commands: $commands"
+for command in $commands; do
+	full "$desched" "$command" --help
+	full "$desched" help "$command"
+	expect 2 1 "$desched" "$command" --nonsense
+	expect 2 1 "$desched" "$command" --nonsense="$(printf 'a\033[31mb\342\200\256c')"
+	! grep -q "$(printf '\033\|\342\200\256')" said || complain "$command: control characters of a word"
+	[ "$("$desched" help "$command")" = "$("$desched" "$command" --help)" ] ||
+		complain "help $command is not $command --help"
+	[ -n "$("$desched" --list "$command")" ] || complain "no completion for $command"
+done
+for program in "$vmdesched" "$exporter"; do
+	full "$program" --help
+	full "$program" --version
+	full "$program" --list
+	expect 2 1 "$program" --nonsense
+done
+expect 2 1 "$desched"
+expect 2 1 "$desched" nonsense
+expect 2 1 "$desched" help nonsense
+expect 2 1 "$desched" vm --tick-policy nonsense
+expect 2 1 "$desched" lab --source nonsense
+expect 2 1 "$desched" vm --json
+expect 2 1 "$desched" record
+expect 2 1 "$desched" correct one
+full "$desched" --help
+full "$desched" --version
+full "$desched" --list
+full "$desched" stat --list
+full "$desched" doctor --list
+full "$desched" doctor --explain swap-balloon
+full "$desched" sim --keys
+printf '[host]\ncpus = 1\n[vm a]\nload = 0.5\n[run]\nduration = 1s\n' >01-small.ini
+export DESCHED_SCENARIOS=.
+full "$desched" sim --list
+full "$desched" sim 01-small
+full "$desched" sim 01-small --json
+full "$desched" top -b -n 2 -d 0.05
+
+# ---- completion ----
+
+complete_bash() { # complete_bash WORD...: what bash offers for the last of the words
+	PATH=$(dirname "$desched"):$PATH bash -c '
+		. "$0/desched.bash"
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		_desched "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}" 2>/dev/null
+		printf "%s\\n" "${COMPREPLY[@]}"' "$completion" "$@" | sort | xargs
+}
+
+complete_fish() {
+	PATH=$(dirname "$desched"):$PATH HOME=$work fish --no-config -c 'source $argv[1]/desched.fish
+		complete -C "$argv[2]"' "$completion" "$*" | cut -f1 | sort | xargs
+}
+
+offers() { # offers EXPECTED WORD...
+	expected=$1
+	shift
+	got=$(complete_bash "$@")
+	[ "$got" = "$expected" ] || complain "bash offers '$got' for '$*', expected '$expected'"
+	command -v fish >/dev/null || return 0
+	got=$(complete_fish "$@")
+	[ "$got" = "$expected" ] || complain "fish offers '$got' for '$*', expected '$expected'"
+}
+
+: >a-file
+offers ledger desched le
+offers ticks desched help ti
+offers --tick-policy desched vm --tick
+offers "delay desched discard" desched vm --tick-policy d
+offers a-file desched vm --kernel a-
+offers a-file desched correct a-
+offers steal desched stat ste
+offers "page" vmdesched --source p
+offers --port vmdesched-exporter --po
+! command -v zsh >/dev/null || zsh -n "$completion/_desched" || complain "_desched is not zsh"
+exit $bad
