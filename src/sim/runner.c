@@ -248,8 +248,8 @@ static int set_variants(struct run *r, struct failure *f)
 		    r->variants[i]->run.seeds != s->run.seeds)
 			return failure_set(
 				f, -EINVAL,
-				"%s: variant %s: hosts and seeds are the same in all variants",
-				s->path, r->names[i]);
+				"%s:%d: variant %s: hosts and seeds are the same in all variants",
+				s->path, s->variants[i].line, r->names[i]);
 	}
 	return 0;
 }

@@ -16,6 +16,7 @@
 
 #define SCENARIO_NAME	   32
 #define SCENARIO_PROCESSES 4
+#define SCENARIO_KEYS	   64 /* of a section, at most */
 #define SCENARIO_FILE_MAX  (1024 * 1024)
 
 enum cells_mode {
@@ -105,6 +106,7 @@ struct setting {
 
 struct variant {
 	char name[SCENARIO_NAME];
+	int line;
 	struct setting *settings;
 	uint32_t n_settings;
 };
@@ -120,6 +122,7 @@ struct scenario {
 	char name[64];
 	char *head; /* the paragraph at the top of the file */
 	struct host_spec host;
+	int host_lines[SCENARIO_KEYS]; /* of its keys, by row; 0: not in the file */
 	struct run_spec run;
 	struct group_spec *groups;
 	struct vm_spec *vms;
@@ -145,6 +148,10 @@ int scenario_set(struct scenario *s, const char *text, struct failure *f);
 /* What the keys' own bounds cannot see: names that do not exist, contradictions, sizes. Called by
  * scenario_parse(); again after scenario_set(). */
 int scenario_check(const struct scenario *s, struct failure *f);
+
+/* NULL if there is none of this name. */
+struct vm_spec *scenario_find_vm(struct scenario *s, const char *name);
+struct group_spec *scenario_find_group(struct scenario *s, const char *name);
 
 uint32_t scenario_vms_per_host(const struct scenario *s);
 uint64_t scenario_vcpus_per_host(const struct scenario *s);

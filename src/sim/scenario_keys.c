@@ -167,6 +167,11 @@ static const struct key_row vm_rows[] = {
 	{"processes", KEY_PROCESSES, VM(processes), 0, 0, "", "ticks: NAME:LOAD ...", NULL, NULL},
 };
 
+_Static_assert(ARRAY_SIZE(host_rows) <= SCENARIO_KEYS && ARRAY_SIZE(run_rows) <= SCENARIO_KEYS &&
+		       ARRAY_SIZE(group_rows) <= SCENARIO_KEYS &&
+		       ARRAY_SIZE(vm_rows) <= SCENARIO_KEYS,
+	       "SCENARIO_KEYS");
+
 const struct key_table key_tables[SECTIONS] = {
 	[SECTION_HOST] = {"host", host_rows, ARRAY_SIZE(host_rows)},
 	[SECTION_RUN] = {"run", run_rows, ARRAY_SIZE(run_rows)},
@@ -401,28 +406,38 @@ static void expected(const struct key_row *row, char *buf, size_t size)
 	}
 }
 
+int key_find(enum key_section section, const char *key)
+{
+	const struct key_table *t = &key_tables[section];
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		if (!strcmp(t->rows[i].key, key))
+			return (int)i;
+	}
+	return -ENOENT;
+}
+
 int key_set(enum key_section section, void *base, const char *key, const char *value,
 	    struct failure *f)
 {
 	const struct key_table *t = &key_tables[section];
+	int i = key_find(section, key);
+	const struct key_row *row;
 	char want[160];
 
-	for (uint32_t i = 0; i < t->n; i++) {
-		const struct key_row *row = &t->rows[i];
-
-		if (strcmp(row->key, key))
-			continue;
-		if (!store(row, base, value)) {
-			if (row->find == find_yes_no && !strcmp(key, "random"))
-				((struct vm_spec *)base)->fixed ^= 1;
-			return 0;
-		}
+	if (i < 0)
+		return failure_set(
+			f, -ENOENT,
+			"unknown key '%.60s' in [%s]; `desched sim --keys` lists what there is",
+			key, t->section);
+	row = &t->rows[i];
+	if (store(row, base, value)) {
 		expected(row, want, sizeof(want));
 		return failure_set(f, -EINVAL, "%s = %.60s: expected %s", key, value, want);
 	}
-	return failure_set(f, -ENOENT,
-			   "unknown key '%.60s' in [%s]; `desched sim --keys` lists what there is",
-			   key, t->section);
+	if (row->find == find_yes_no && !strcmp(key, "random"))
+		((struct vm_spec *)base)->fixed ^= 1;
+	return 0;
 }
 
 void key_defaults(enum key_section section, void *base)

@@ -53,10 +53,31 @@ static const struct {
 	{"[group g]\nparent = h\n[group h]\n[vm a]\n", "t.ini:1: ", "no group further up"},
 	{"[group g]\n[vm g]\n", "t.ini:2: ", "taken by a section of another kind"},
 	{"[host]\ncpus = 0\n[vm a]\n", "t.ini:2: ", "whole number from 1"},
-	{"[host]\ncpus = 5\nnodes = 2\n[vm a]\n", "t.ini: ", "does not divide cpus = 5"},
-	{"[host]\ncpus = 8\ncell = 3\n[vm a]\n", "t.ini: ", "does not divide"},
-	{"[host]\ncells = hard\n[vm a]\n", "t.ini: ", "needs cell"},
-	{"[host]\nskew_stop = 1ms\n[vm a]\n", "t.ini: ", "skew_start is above skew_stop"},
+	{"[host]\ncpus = 5\nnodes = 2\n[vm a]\n", "t.ini:3: ", "does not divide cpus = 5"},
+	{"[host]\nnodes = 2\ncpus = 5\n[vm a]\n", "t.ini:3: ", "does not divide cpus = 5"},
+	{"[host]\nnodes = 2\n[vm a]\n", "t.ini:2: ", "does not divide cpus = 1"},
+	{"[host]\ncpus = 8\ncell = 3\n[vm a]\n", "t.ini:3: ", "does not divide"},
+	{"[host]\ncells = hard\n[vm a]\n", "t.ini:2: ", "needs cell"},
+	{"[host]\nsmt = 2\ncpus = 3\n[vm a]\n", "t.ini:3: ", "even number"},
+	{"[host]\nskew_stop = 1ms\n[vm a]\n", "t.ini:2: ", "skew_start is above skew_stop"},
+	{"[host]\n[vm a]\n[host]\n",
+	 "t.ini:3: ", "section host is given twice, the first time in line 1"},
+	{"[run]\n[vm a]\n\n[run]\n",
+	 "t.ini:4: ", "section run is given twice, the first time in line 1"},
+	{"[vm a]\n[limits]\n[limits]\n", "t.ini:3: ", "the first time in line 2"},
+	{"[vm a]\n[vm b]\n[vm a]\n",
+	 "t.ini:3: ", "section vm a is given twice, the first time in line 1"},
+	{"[group g]\n[vm a]\n[group g]\n",
+	 "t.ini:3: ", "group g is given twice, the first time in line 1"},
+	{"[vm a]\n[variant v]\n[variant v]\n", "t.ini:3: ", "the first time in line 2"},
+	{"[vm a]\nload = 0.1\nvcpus = 2\nload = 0.2\n",
+	 "t.ini:4: ", "load is given twice, the first time in line 2"},
+	{"[host]\ncpus = 2\ncpus = 2\n[vm a]\n",
+	 "t.ini:3: ", "cpus is given twice, the first time in line 2"},
+	{"[vm a]\n[variant v]\na.load = 0.1\nhost.cpus = 2\na.load = 0.1\n",
+	 "t.ini:5: ", "a.load is given twice, the first time in line 3"},
+	{"[vm a]\n[limits]\nx = a.cpu < 1\nx = a.cpu < 2\n",
+	 "t.ini:4: ", "limit x is given twice, the first time in line 3"},
 	{"[cow]\nx = 1\n", "t.ini:1: ", "expected [host]"},
 	{"[vm a b]\n", "t.ini:1: ", "expected [host]"},
 	{" [cow g[hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh]\nx=1\n",
@@ -69,7 +90,7 @@ static const struct {
 	{"[vm a]\nprocesses = A:0.7 B:0.7\n", "t.ini:2: ", "loads up to 1"},
 	{"[vm a]\nprocesses = A:0.1 B:0.1 C:0.1 D:0.1 E:0.1\n", "t.ini:2: ", "at most 4"},
 	{"[vm a]\ntick_hz = 1000\ntick_cost = 1ms\n", "t.ini:1: ", "90 % of a CPU"},
-	{"[vm a]\ncount = 1000000\nvcpus = 1024\n", "t.ini: ", "4,000,000"},
+	{"[vm a]\ncount = 1000000\nvcpus = 1024\n", "t.ini:1: ", "4,000,000"},
 	{"[vm a]\n[variant v]\ncpus = 1\n", "t.ini:3: ", "SECTION.KEY"},
 	{"[vm a]\n[limits]\nx = a.cpu\n", "t.ini:3: ", "one of == <= >= < >"},
 	{"[vm a]\n[limits]\nx = (((a.cpu == 1\n", "t.ini:3: ", "')'"},
@@ -90,6 +111,23 @@ static void refusals(void **state)
 			fail_msg("for %s\ngot '%s', expected '%s... %s'", bad[i].text, f.text,
 				 bad[i].where, bad[i].what);
 	}
+}
+
+/* An indented line is a key of its own, and what --set changes has no line to blame. */
+static void lines(void **state)
+{
+	struct scenario *s = parse(
+		"[host]\n  cpus = 4\n\tnodes = 2\n[vm a]\n [vm b]\n  vcpus = 3\n");
+	struct failure f = {""};
+
+	(void)state;
+	assert_int_equal(s->host.cpus, 4);
+	assert_int_equal(s->host.nodes, 2);
+	assert_int_equal(s->vms[1].vcpus, 3);
+	assert_int_equal(scenario_set(s, "host.nodes=3", &f), 0);
+	assert_true(scenario_check(s, &f) < 0);
+	assert_string_equal(f.text, "t.ini:2: [host] nodes = 3 does not divide cpus = 4");
+	scenario_free(s);
 }
 
 /* Not a text at all: long lines, zero bytes, a megabyte and more. */
@@ -336,11 +374,11 @@ static void traces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refusals),	  cmocka_unit_test(not_a_text),
-		cmocka_unit_test(unknown_metric), cmocka_unit_test(no_data),
-		cmocka_unit_test(too_large),	  cmocka_unit_test(conditions),
-		cmocka_unit_test(closed_form),	  cmocka_unit_test(same_bits),
-		cmocka_unit_test(traces),
+		cmocka_unit_test(refusals),   cmocka_unit_test(lines),
+		cmocka_unit_test(not_a_text), cmocka_unit_test(unknown_metric),
+		cmocka_unit_test(no_data),    cmocka_unit_test(too_large),
+		cmocka_unit_test(conditions), cmocka_unit_test(closed_form),
+		cmocka_unit_test(same_bits),  cmocka_unit_test(traces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
