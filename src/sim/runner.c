@@ -19,6 +19,7 @@ struct crew {
 	uint32_t units;
 	atomic_uint next;
 	atomic_int err;
+	_Atomic uint64_t cpu_ns;
 };
 
 static uint32_t hosts(const struct run *r)
@@ -67,6 +68,7 @@ static int run_unit(struct crew *crew, uint32_t unit)
 static void *work(void *data)
 {
 	struct crew *crew = data;
+	uint64_t began = clock_thread();
 	uint32_t unit;
 
 	while ((unit = atomic_fetch_add(&crew->next, 1)) < crew->units) {
@@ -75,6 +77,7 @@ static void *work(void *data)
 		if (err)
 			atomic_store(&crew->err, err);
 	}
+	atomic_fetch_add(&crew->cpu_ns, clock_thread() - began);
 	return NULL;
 }
 
@@ -96,6 +99,7 @@ static int run_units(struct run *r, const struct run_options *o)
 	while (started)
 		pthread_join(threads[--started], NULL);
 	free(threads);
+	r->cpu_seconds = ns_to_s(atomic_load(&crew.cpu_ns));
 	return atomic_load(&crew.err);
 }
 

@@ -39,7 +39,8 @@ struct run {
 	uint32_t n_reports;
 	uint32_t broken;
 	uint64_t events;
-	double seconds; /* real time */
+	double seconds;	    /* real time */
+	double cpu_seconds; /* CPU time of the units, all threads together */
 };
 
 /* 0 even if limits are broken or hosts refused; -errno if it cannot be run. */
