@@ -271,6 +271,7 @@ static int simulate(const char *name, struct failure *f)
 	struct run_options options = {.seed = o.seed,
 				      .seeds = (uint32_t)o.seeds,
 				      .jobs = (uint32_t)o.jobs,
+				      .waits = o.json,
 				      .before = before,
 				      .after = after,
 				      .data = &viewers};

@@ -57,10 +57,15 @@ static int run_unit(struct crew *crew, uint32_t unit)
 	}
 	if (!unit && crew->options->before)
 		crew->options->before(s, crew->options->data);
-	sim_run(s, sc->run.warmup + sc->run.duration);
-	err = result_take(s, result);
+	if (r->waits)
+		err = waits_start(s);
+	if (!err) {
+		sim_run(s, sc->run.warmup + sc->run.duration);
+		err = result_take(s, result);
+	}
 	if (!unit && crew->options->after)
 		crew->options->after(s, crew->options->data);
+	waits_free(s->waits);
 	sim_free(s);
 	return err;
 }
@@ -126,7 +131,7 @@ static int check_memory(const struct run *r, uint32_t jobs, struct failure *f)
 	for (uint32_t i = 0; i < r->n_variants; i++) {
 		const struct scenario *sc = r->variants[i];
 
-		largest = u64_max(largest, sim_bytes(sc));
+		largest = u64_max(largest, sim_bytes(sc) + (r->waits ? waits_bytes(sc) : 0));
 		results += (uint64_t)r->seeds * hosts(r) * scenario_vms_per_host(sc) *
 			   sizeof(struct vm_result);
 	}
@@ -258,6 +263,16 @@ static int set_variants(struct run *r, struct failure *f)
 	return 0;
 }
 
+/* Whether some limit is about waits for a CPU. */
+static bool limits_waits(const struct scenario *s)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < s->n_limits; i++)
+		any |= strstr(s->limits[i].condition, ".ready_") != NULL;
+	return any;
+}
+
 int run_scenario(const struct scenario *s, const struct run_options *o, struct failure *f,
 		 struct run **ret)
 {
@@ -270,6 +285,7 @@ int run_scenario(const struct scenario *s, const struct run_options *o, struct f
 	r->scenario = s;
 	r->first_seed = o->seed;
 	r->seeds = o->seeds ? o->seeds : s->run.seeds;
+	r->waits = o->waits || limits_waits(s);
 	err = set_variants(r, f);
 	if (!err)
 		err = check_names(r, f);

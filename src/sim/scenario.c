@@ -141,6 +141,11 @@ int scenario_set(struct scenario *s, const char *text, struct failure *f)
 	return err ? failure_set(f, err, "--set %s: %s", text, why.text) : 0;
 }
 
+double vm_spec_load(const struct vm_spec *vm)
+{
+	return vm->demand > 0 ? vm->demand / (vm->active ? vm->active : vm->vcpus) : vm->load;
+}
+
 uint32_t scenario_vms_per_host(const struct scenario *s)
 {
 	uint32_t n = 0;

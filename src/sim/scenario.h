@@ -72,9 +72,11 @@ struct vm_spec {
 	uint32_t fixed; /* durations are not random */
 	uint64_t start; /* ns */
 	uint64_t burst;
-	double load;
+	double load;   /* of a vCPU */
+	double demand; /* of all together; 0: as load has it */
 	double correlation;
 	uint32_t block; /* enum ledger_state while idle */
+	uint64_t arrival;
 	uint64_t service;
 	uint32_t streams;
 	uint64_t hold;
@@ -152,6 +154,9 @@ int scenario_check(const struct scenario *s, struct failure *f);
 /* NULL if there is none of this name. */
 struct vm_spec *scenario_find_vm(struct scenario *s, const char *name);
 struct group_spec *scenario_find_group(struct scenario *s, const char *name);
+
+/* What each vCPU that has work wants, in CPUs (workload duty). */
+double vm_spec_load(const struct vm_spec *vm);
 
 uint32_t scenario_vms_per_host(const struct scenario *s);
 uint64_t scenario_vcpus_per_host(const struct scenario *s);

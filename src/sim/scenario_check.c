@@ -116,6 +116,11 @@ static int check_vm(const struct scenario *s, const struct vm_spec *vm, struct f
 	if (vm->active > vm->vcpus)
 		return failure_set(f, -EINVAL, "%s:%d: vm %s: active = %u of %u vCPUs", s->path,
 				   vm->line, vm->name, vm->active, vm->vcpus);
+	if (vm->demand > 0 && !(vm_spec_load(vm) >= 1e-4 && vm_spec_load(vm) <= 0.9999))
+		return failure_set(f, -EINVAL,
+				   "%s:%d: vm %s: demand = %g is %.4g of each vCPU that has work; "
+				   "expected from 0.0001 to 0.9999",
+				   s->path, vm->line, vm->name, vm->demand, vm_spec_load(vm));
 	return check_ticks(s, vm, f);
 }
 

@@ -45,7 +45,7 @@ static int find_block(const char *name)
 }
 
 #define COSCHEDS  "none, strict, relaxed, balance"
-#define WORKLOADS "busy, duty, io, barrier, spinlock, ticks, idle"
+#define WORKLOADS "busy, duty, io, barrier, spinlock, ticks, idle, requests"
 #define POLICIES  "delay, catchup, merge, discard, desched"
 
 #define HOST(field)  offsetof(struct host_spec, field)
@@ -140,6 +140,10 @@ static const struct key_row vm_rows[] = {
 	{"burst", KEY_TIME, VM(burst), 1e-8, 1e4, "10ms", "mean work at a stretch", NULL, NULL},
 	{"load", KEY_REAL, VM(load), 1e-4, 0.9999, "0.5", "duty: burst / (burst + idle time)", NULL,
 	 NULL},
+	{"demand", KEY_REAL, VM(demand), 0, 1024, "0",
+	 "duty: CPUs that its vCPUs want together, instead of load; 0: by load", NULL, NULL},
+	{"arrival", KEY_TIME, VM(arrival), 1e-8, 1e4, "20ms",
+	 "requests: mean time between arrivals at the VM", NULL, NULL},
 	{"random", KEY_ONE_OF, VM(fixed), 0, 0, "yes",
 	 "durations are exponential, not all the same", find_yes_no, "no, yes"},
 	{"correlation", KEY_REAL, VM(correlation), 0, 1, "0", "duty: of the two threads of a pair",

@@ -225,6 +225,15 @@ static int add_limit(struct parser *p, const char *label, const char *condition)
 	return 1;
 }
 
+static int both_loads(struct parser *p, int other)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text),
+		 "load and demand (the other in line %d) say the same; take one out", other);
+	return complain(p, -EINVAL, text);
+}
+
 static int set_key(struct parser *p, enum key_section section, void *base, const char *key,
 		   const char *value)
 {
@@ -233,6 +242,12 @@ static int set_key(struct parser *p, enum key_section section, void *base, const
 
 	if (row >= 0 && p->key_lines[row])
 		return twice(p, "", key, p->key_lines[row]);
+	if (section == SECTION_VM && (!strcmp(key, "load") || !strcmp(key, "demand"))) {
+		int other = p->key_lines[key_find(section, key[0] == 'l' ? "demand" : "load")];
+
+		if (other)
+			return both_loads(p, other);
+	}
 	err = key_set(section, base, key, value, &why);
 	if (err)
 		return complain(p, err, why.text);

@@ -5,6 +5,7 @@
  * the policy does in it is told by the scenarios in tests/sim and by test_sim_random.c.
  */
 #include "base/units.h"
+#include "sim/random.h"
 #include "sim/report.h"
 #include "sim/trace.h"
 
@@ -86,6 +87,9 @@ static const struct {
 	{"[vm a\n", "t.ini:1: ", "expected ']'"},
 	{"x = 1\n[vm a]\n", "t.ini:1: ", "a key before the first section"},
 	{"[vm a]\nnonsense\n", "t.ini:2: ", "KEY = VALUE"},
+	{"[vm a]\nload = 0.5\ndemand = 0.5\n", "t.ini:3: ", "(the other in line 2)"},
+	{"[vm a]\ndemand = 0.5\nload = 0.5\n", "t.ini:3: ", "(the other in line 2)"},
+	{"[vm a]\nvcpus = 2\ndemand = 2\n", "t.ini:1: ", "demand = 2 is 1 of each vCPU"},
 	{"[vm a]\nworkload = ticks\n", "t.ini:1: ", "needs tick_hz"},
 	{"[vm a]\nprocesses = A:0.7 B:0.7\n", "t.ini:2: ", "loads up to 1"},
 	{"[vm a]\nprocesses = A:0.1 B:0.1 C:0.1 D:0.1 E:0.1\n", "t.ini:2: ", "at most 4"},
@@ -172,6 +176,9 @@ static void no_data(void **state)
 		"[vm a]\ncount=2\nreservation=0.6\n[limits]\nx = host.waste == 0\n",
 		"[vm a]\n[vm b]\nstart=100s\n[limits]\nx = b.delay <= 0.01\n",
 		"[vm a]\nworkload=idle\n[limits]\nx = a.local >= 0\n",
+		"[vm a]\nworkload=idle\n[limits]\nx = a.ready_p99 <= 1\n",
+		"[vm a]\n[limits]\nx = a.response_p95 <= 1\n",
+		"[vm a]\nworkload=requests\nstart=100s\n[limits]\nx = a.response <= 1\n",
 	};
 	struct run_options o = {.seed = 1, .jobs = 1};
 
@@ -276,6 +283,56 @@ static void closed_form(void **state)
 	assert_true(fabs(limit_mmcn(8, 3, 0.4) - 3 * 0.4 / 8) < 1e-9); /* nobody waits */
 }
 
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Against the sorted times, of sizes from 1 us to 1,000 s. */
+static void percentiles(void **state)
+{
+	static const double parts[] = {0.01, 0.5, 0.95, 0.99, 1};
+	static struct quantiles q;
+	static uint64_t all[20001];
+	uint64_t random = 1;
+
+	(void)state;
+	assert_true(quantiles_at(&q, 0.5) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		all[i] = (uint64_t)(1e3 * pow(1e9, random_unit(&random)));
+		quantiles_add(&q, all[i]);
+	}
+	qsort(all, ARRAY_SIZE(all), sizeof(all[0]), by_size);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		double want = (double)all[(size_t)(parts[i] * 20000)];
+
+		assert_true(fabs(quantiles_at(&q, parts[i]) - want) <= want / 100 + 1024);
+	}
+	quantiles_add(&q, UINT64_MAX);
+	assert_true(quantiles_at(&q, 1) > 1e15);
+}
+
+/* A request of 2 ms each ms, for 10 s: 10,000 have come, 5,000 are done. */
+static void overloaded(void **state)
+{
+	struct run_options o = {.seed = 1, .jobs = 1};
+	struct scenario *s = parse(
+		"[vm a]\nworkload=requests\narrival=1ms\nburst=2ms\nrandom=no\n"
+		"[limits]\nx = a.queue == 5000 within 2\ny = a.ops == 500 within 1\n"
+		"z = a.response_max == 5 within 1%\n");
+	struct failure f = {""};
+	struct run *r = NULL;
+
+	(void)state;
+	assert_int_equal(run_scenario(s, &o, &f, &r), 0);
+	assert_int_equal(r->n_reports, 3);
+	assert_int_equal(r->broken, 0);
+	run_free(r);
+	scenario_free(s);
+}
+
 static char *outcome(const char *text, uint32_t jobs, uint64_t seed)
 {
 	struct run_options o = {.seed = seed, .jobs = jobs};
@@ -375,11 +432,12 @@ static void traces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refusals),   cmocka_unit_test(lines),
-		cmocka_unit_test(not_a_text), cmocka_unit_test(unknown_metric),
-		cmocka_unit_test(no_data),    cmocka_unit_test(too_large),
-		cmocka_unit_test(conditions), cmocka_unit_test(closed_form),
-		cmocka_unit_test(same_bits),  cmocka_unit_test(traces),
+		cmocka_unit_test(refusals),    cmocka_unit_test(lines),
+		cmocka_unit_test(not_a_text),  cmocka_unit_test(unknown_metric),
+		cmocka_unit_test(no_data),     cmocka_unit_test(too_large),
+		cmocka_unit_test(conditions),  cmocka_unit_test(closed_form),
+		cmocka_unit_test(same_bits),   cmocka_unit_test(traces),
+		cmocka_unit_test(percentiles), cmocka_unit_test(overloaded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
