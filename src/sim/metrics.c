@@ -426,6 +426,11 @@ int metric_value(const struct scenario *sc, const struct result *results, uint32
 		return -ENOENT;
 	if (!strcmp(part[0], "host"))
 		return parts == 2 ? host_value(results, n, part[1], ret) : -ENOENT;
+	for (uint32_t i = 0; i < sc->n_hosts && parts == 2; i++) {
+		if (!strcmp(part[0], sc->hosts[i].name))
+			return host_value(results ? results + i : NULL, results ? 1 : 0, part[1],
+					  ret);
+	}
 	while (sel.section < sc->n_vms && strcmp(sc->vms[sel.section].name, part[0]))
 		sel.section++;
 	if (sel.section == sc->n_vms)

@@ -19,7 +19,7 @@ static double value_of(const struct run *r, uint32_t variant, uint32_t seed, con
 
 	snprintf(name, sizeof(name), "%s.%s", vm, metric);
 	if (metric_value(r->variants[variant], run_results(r, variant, seed),
-			 r->variants[variant]->host.hosts, name, &v) == -ENOMEM)
+			 scenario_hosts(r->variants[variant]), name, &v) == -ENOMEM)
 		*err = -ENOMEM;
 	return v;
 }
@@ -50,6 +50,8 @@ static struct widths fit(const struct run *r, int room)
 		w.variant = names_widen(w.variant, r->names[v]);
 		for (uint32_t i = 0; i < r->variants[v]->n_vms; i++)
 			w.vm = names_widen(w.vm, r->variants[v]->vms[i].name);
+		for (uint32_t i = 0; i < r->variants[v]->n_hosts; i++)
+			w.vm = names_widen(w.vm, r->variants[v]->hosts[i].name);
 	}
 	while (room && w.variant + 1 + w.vm + FIGURES_WIDTH > room) {
 		int *longer = w.variant > w.vm ? &w.variant : &w.vm;
@@ -61,10 +63,33 @@ static struct widths fit(const struct run *r, int room)
 	return w;
 }
 
+/* The first host that was refused, or the first one. */
+static const struct result *refused_or_first(const struct run *r, uint32_t v, uint32_t seed)
+{
+	const struct result *first = run_results(r, v, seed);
+
+	for (uint32_t i = 0; i < scenario_hosts(r->variants[v]); i++) {
+		if (first[i].refused)
+			return &first[i];
+	}
+	return first;
+}
+
+/* All hosts together ("host"), or one that has a name. */
+static void host_line(const struct run *r, uint32_t v, const char *host, const struct widths *w,
+		      FILE *out, int *err)
+{
+	names_put(out, r->names[v], w->variant);
+	names_put(out, host, w->vm);
+	fprintf(out, "      busy %.4f held %.4f switches %.0f/s waste %.4f\n",
+		mean_of(r, v, host, "busy", err), mean_of(r, v, host, "held", err),
+		mean_of(r, v, host, "switches", err), mean_of(r, v, host, "waste", err));
+}
+
 static int variant_table(const struct run *r, uint32_t v, const struct widths *w, FILE *out)
 {
 	const struct scenario *sc = r->variants[v];
-	const struct result *first = run_results(r, v, 0);
+	const struct result *first = refused_or_first(r, v, 0);
 	int err = 0;
 
 	if (first->refused) {
@@ -82,11 +107,9 @@ static int variant_table(const struct run *r, uint32_t v, const struct widths *w
 					&err));
 		fputc('\n', out);
 	}
-	names_put(out, r->names[v], w->variant);
-	names_put(out, "host", w->vm);
-	fprintf(out, "      busy %.4f held %.4f switches %.0f/s waste %.4f\n",
-		mean_of(r, v, "host", "busy", &err), mean_of(r, v, "host", "held", &err),
-		mean_of(r, v, "host", "switches", &err), mean_of(r, v, "host", "waste", &err));
+	host_line(r, v, "host", w, out, &err);
+	for (uint32_t i = 0; i < sc->n_hosts; i++)
+		host_line(r, v, sc->hosts[i].name, w, out, &err);
 	return err;
 }
 
@@ -171,21 +194,37 @@ static json_t *vm_json(const struct run *r, uint32_t v, uint32_t seed, const str
 	return NULL;
 }
 
-/* NULL for lack of memory, which spoils what it would have been a part of. */
-static json_t *run_json(const struct run *r, uint32_t v, uint32_t seed)
+static json_t *host_json(const struct run *r, uint32_t v, uint32_t seed, const char *name)
 {
-	const struct result *first = run_results(r, v, seed);
-	json_t *host = json_object(), *vms = json_array(), *o;
+	json_t *o = json_object();
 	int err = 0;
 
 	for (int m = 0; m < HOST_METRICS; m++)
 		json_object_set_new(
-			host, host_metric_rows[m].name,
-			json_real(value_of(r, v, seed, "host", host_metric_rows[m].name, &err)));
+			o, host_metric_rows[m].name,
+			json_real(value_of(r, v, seed, name, host_metric_rows[m].name, &err)));
+	if (!err)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+/* NULL for lack of memory, which spoils what it would have been a part of. */
+static json_t *run_json(const struct run *r, uint32_t v, uint32_t seed)
+{
+	const struct result *first = refused_or_first(r, v, seed);
+	const struct scenario *sc = r->variants[v];
+	json_t *host = host_json(r, v, seed, "host"), *vms = json_array(), *hosts = json_object();
+	json_t *o;
+	int err = host ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; !err && i < sc->n_hosts; i++)
+		err = json_object_set_new(hosts, sc->hosts[i].name,
+					  host_json(r, v, seed, sc->hosts[i].name));
 	for (uint32_t i = 0; !first->refused && !err && i < r->variants[v]->n_vms; i++)
 		err = json_array_append_new(vms, vm_json(r, v, seed, &r->variants[v]->vms[i]));
-	o = json_pack("{s:s, s:I, s:o, s:o}", "variant", r->names[v], "seed",
-		      (json_int_t)(r->first_seed + seed), "host", host, "vms", vms);
+	o = json_pack("{s:s, s:I, s:o, s:o, s:o}", "variant", r->names[v], "seed",
+		      (json_int_t)(r->first_seed + seed), "host", host, "hosts", hosts, "vms", vms);
 	if (first->refused)
 		json_object_set_new(o, "refused", json_string(first->reason));
 	if (!err)

@@ -24,7 +24,7 @@ struct crew {
 
 static uint32_t hosts(const struct run *r)
 {
-	return r->scenario->host.hosts;
+	return scenario_hosts(r->scenario);
 }
 
 const struct result *run_results(const struct run *r, uint32_t variant, uint32_t seed)
@@ -33,10 +33,9 @@ const struct result *run_results(const struct run *r, uint32_t variant, uint32_t
 }
 
 /* One host, one seed, one variant. A host that is not admitted is a result too. */
-static int run_unit(struct crew *crew, uint32_t unit)
+static int run_host(struct crew *crew, uint32_t unit, const struct scenario *sc)
 {
 	struct run *r = crew->run;
-	const struct scenario *sc = r->variants[unit / hosts(r) / r->seeds];
 	uint64_t seed = r->first_seed + unit / hosts(r) % r->seeds;
 	struct result *result = &r->results[unit];
 	struct failure why;
@@ -48,7 +47,9 @@ static int run_unit(struct crew *crew, uint32_t unit)
 	if (err) {
 		result->refused = err;
 		result->host[HOST_REFUSED] = result->host[HOST_VALID] = 1;
-		snprintf(result->reason, sizeof(result->reason), "%s", why.text);
+		snprintf(result->reason, sizeof(result->reason), "%s%s%s",
+			 sc->n_hosts ? sc->hosts[unit % hosts(r)].name : "",
+			 sc->n_hosts ? ": " : "", why.text);
 		return 0;
 	}
 	if (sc->run.warmup) {
@@ -67,6 +68,23 @@ static int run_unit(struct crew *crew, uint32_t unit)
 		crew->options->after(s, crew->options->data);
 	waits_free(s->waits);
 	sim_free(s);
+	return err;
+}
+
+static int run_unit(struct crew *crew, uint32_t unit)
+{
+	const struct run *r = crew->run;
+	const struct scenario *sc = r->variants[unit / hosts(r) / r->seeds];
+	struct scenario *own;
+	int err;
+
+	if (!sc->n_hosts)
+		return run_host(crew, unit, sc);
+	err = scenario_on_host(sc, unit % hosts(r), &own);
+	if (err)
+		return err;
+	err = run_host(crew, unit, own);
+	scenario_free(own);
 	return err;
 }
 
@@ -172,8 +190,7 @@ static int look_up(void *data, const char *name, double *ret)
 	name = colon ? colon + 1 : name;
 	if (scope->names_only)
 		return metric_value(r->variants[v], NULL, 0, name, ret);
-	err = metric_value(r->variants[v], run_results(r, v, scope->seed),
-			   r->variants[v]->host.hosts, name, ret);
+	err = metric_value(r->variants[v], run_results(r, v, scope->seed), hosts(r), name, ret);
 	if (err != METRIC_NO_DATA)
 		return err;
 	*ret = NAN; /* keeps no limit */

@@ -50,6 +50,9 @@ struct scenario *scenario_free(struct scenario *s)
 		return NULL;
 	for (uint32_t i = 0; i < s->n_variants; i++)
 		free(s->variants[i].settings);
+	for (uint32_t i = 0; i < s->n_hosts; i++)
+		free(s->hosts[i].settings);
+	free(s->hosts);
 	free(s->variants);
 	free(s->groups);
 	free(s->vms);
@@ -80,9 +83,20 @@ static int apply(struct scenario *s, const char *section, const char *key, const
 		return key_set(SECTION_RUN, &s->run, key, value, f);
 	if (scenario_find_vm(s, section))
 		return key_set(SECTION_VM, scenario_find_vm(s, section), key, value, f);
+	if (scenario_find_host(s, section))
+		return scenario_set_host(s, scenario_find_host(s, section), key, value, line, f);
 	if (scenario_find_group(s, section))
 		return key_set(SECTION_GROUP, scenario_find_group(s, section), key, value, f);
-	return failure_set(f, -ENOENT, "no VM or group is called '%s'", section);
+	return failure_set(f, -ENOENT, "no VM, group or host is called '%s'", section);
+}
+
+struct named_host *scenario_find_host(struct scenario *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->n_hosts; i++) {
+		if (!strcmp(s->hosts[i].name, name))
+			return &s->hosts[i];
+	}
+	return NULL;
 }
 
 static void *copy(const void *from, size_t n, size_t size)
@@ -92,12 +106,27 @@ static void *copy(const void *from, size_t n, size_t size)
 	return to && n ? memcpy(to, from, n * size) : to;
 }
 
-int scenario_vary(const struct scenario *s, uint32_t variant, struct failure *f,
-		  struct scenario **ret)
+static int copy_hosts(const struct scenario *s, struct scenario *to)
 {
-	const struct variant *v = &s->variants[variant];
+	to->n_hosts = 0;
+	to->hosts = copy(s->hosts, s->n_hosts, sizeof(*s->hosts));
+	if (!to->hosts)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->n_hosts; i++) {
+		struct named_host *h = &to->hosts[i];
+
+		h->settings = copy(h->settings, h->n_settings, sizeof(*h->settings));
+		if (!h->settings)
+			return -ENOMEM;
+		to->n_hosts++;
+	}
+	return 0;
+}
+
+/* A copy without variants and limits. */
+static int copy_scenario(const struct scenario *s, struct scenario **ret)
+{
 	struct scenario *n = copy(s, 1, sizeof(*s));
-	int err = 0;
 
 	if (!n)
 		return -ENOMEM;
@@ -107,8 +136,79 @@ int scenario_vary(const struct scenario *s, uint32_t variant, struct failure *f,
 	n->head = NULL;
 	n->vms = copy(s->vms, s->n_vms, sizeof(*s->vms));
 	n->groups = copy(s->groups, s->n_groups, sizeof(*s->groups));
-	if (!n->vms || !n->groups)
-		err = -ENOMEM;
+	if (copy_hosts(s, n) || !n->vms || !n->groups) {
+		scenario_free(n);
+		return -ENOMEM;
+	}
+	*ret = n;
+	return 0;
+}
+
+int scenario_set_host(struct scenario *s, struct named_host *h, const char *key, const char *value,
+		      int line, struct failure *f)
+{
+	struct host_spec scratch = s->host;
+	int err = key_set(SECTION_HOST, &scratch, key, value, f);
+	struct setting *set = NULL;
+
+	if (err)
+		return err;
+	if (!strcmp(key, "hosts"))
+		return failure_set(f, -EINVAL, "hosts: [host %s] is one host", h->name);
+	if (strlen(value) >= sizeof(set->value))
+		return failure_set(f, -EINVAL, "%s: too long", key);
+	for (uint32_t i = 0; i < h->n_settings; i++)
+		set = strcmp(h->settings[i].key, key) ? set : &h->settings[i];
+	if (!set) {
+		set = realloc(h->settings, (h->n_settings + 1) * sizeof(*set));
+		if (!set)
+			return failure_errno(f, -ENOMEM, "%s", key);
+		h->settings = set;
+		set += h->n_settings++;
+	}
+	*set = (struct setting){.line = line};
+	strcpy(set->key, key);
+	strcpy(set->value, value);
+	return 0;
+}
+
+uint32_t scenario_hosts(const struct scenario *s)
+{
+	return s->n_hosts ? s->n_hosts : s->host.hosts;
+}
+
+int scenario_on_host(const struct scenario *s, uint32_t host, struct scenario **ret)
+{
+	const struct named_host *h = s->n_hosts ? &s->hosts[host] : NULL;
+	struct scenario *n;
+	int err = copy_scenario(s, &n);
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; h && i < h->n_settings && !err; i++)
+		err = set_host(n, h->settings[i].key, h->settings[i].value, h->settings[i].line,
+			       NULL);
+	for (uint32_t i = 0; h && i < n->n_vms; i++) {
+		if (n->vms[i].host[0] && strcmp(n->vms[i].host, h->name))
+			n->vms[i].count = 0;
+	}
+	if (err) {
+		scenario_free(n);
+		return err;
+	}
+	*ret = n;
+	return 0;
+}
+
+int scenario_vary(const struct scenario *s, uint32_t variant, struct failure *f,
+		  struct scenario **ret)
+{
+	const struct variant *v = &s->variants[variant];
+	struct scenario *n;
+	int err = copy_scenario(s, &n);
+
+	if (err)
+		return err;
 	for (uint32_t i = 0; !err && i < v->n_settings; i++) {
 		const struct setting *set = &v->settings[i];
 		struct failure why;

@@ -96,6 +96,41 @@ static int check_ticks(const struct scenario *s, const struct vm_spec *vm, struc
 	return 0;
 }
 
+static int check_places(const struct scenario *s, struct failure *f)
+{
+	for (uint32_t i = 0; i < s->n_vms; i++) {
+		const struct vm_spec *vm = &s->vms[i];
+
+		if (vm->host[0] && !scenario_find_host((struct scenario *)s, vm->host))
+			return failure_set(f, -EINVAL, "%s:%d: vm %s: there is no host %s", s->path,
+					   vm->line, vm->name, vm->host);
+	}
+	return 0;
+}
+
+/* The hosts that have a name, each as a whole. */
+static int check_hosts(const struct scenario *s, struct failure *f)
+{
+	int err = 0;
+
+	if (s->n_hosts && s->host.hosts != 1)
+		return refuse_host(s, "hosts", "hosts", f,
+				   "hosts counts hosts alike; there are [host NAME] sections");
+	for (uint32_t i = 0; i < s->n_hosts && !err; i++) {
+		struct scenario *own;
+
+		err = scenario_on_host(s, i, &own);
+		if (err)
+			return err;
+		err = check_host(own, f);
+		if (!err && !scenario_vms_per_host(own))
+			err = failure_set(f, -EINVAL, "%s:%d: host %s: no VM is there", s->path,
+					  s->hosts[i].line, s->hosts[i].name);
+		scenario_free(own);
+	}
+	return err || s->n_hosts ? err : check_host(s, f);
+}
+
 static int check_vm(const struct scenario *s, const struct vm_spec *vm, struct failure *f)
 {
 	if (vm->group[0] && !group_named(s, vm->group, s->n_groups))
@@ -139,7 +174,9 @@ int scenario_check(const struct scenario *s, struct failure *f)
 					   "%s:%d: vm %s: more than 4,000,000 vCPUs on one host",
 					   s->path, s->vms[i].line, s->vms[i].name);
 	}
-	err = check_host(s, f);
+	err = check_places(s, f);
+	if (!err)
+		err = check_hosts(s, f);
 	if (!err)
 		err = check_groups(s, f);
 	for (uint32_t i = 0; !err && i < s->n_vms; i++)

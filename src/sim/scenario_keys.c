@@ -124,6 +124,8 @@ static const struct key_row group_rows[] = {
 static const struct key_row vm_rows[] = {
 	{"count", KEY_COUNT, VM(count), 1, 1e6, "1", "VMs like this on each host", NULL, NULL},
 	{"vcpus", KEY_COUNT, VM(vcpus), 1, 1024, "1", "virtual CPUs of each", NULL, NULL},
+	{"host", KEY_WORD, VM(host), 0, 0, "",
+	 "the [host NAME] that has them; every host by default", NULL, NULL},
 	{"group", KEY_WORD, VM(group), 0, 0, "", "the group they belong to", NULL, NULL},
 	{"shares", KEY_SHARES, VM(shares), 1e-3, 1e9, "normal",
 	 "of the VM; low, normal, high: 500, 1000, 2000 a vCPU", NULL, NULL},

@@ -117,7 +117,28 @@ static int name_is_taken(struct parser *p)
 			"sections");
 }
 
+static bool is_taken(struct parser *p, const char *name)
+{
+	return scenario_find_vm(p->s, name) || scenario_find_group(p->s, name) ||
+	       scenario_find_host(p->s, name);
+}
+
 /* Each makes the section of this name: 0 after a complaint. */
+static int new_host(struct parser *p, const char *name)
+{
+	const struct named_host *first = scenario_find_host(p->s, name);
+	struct named_host *h;
+
+	if (first)
+		return twice(p, "section host ", name, first->line);
+	h = is_taken(p, name) ? NULL : grow((void **)&p->s->hosts, &p->s->n_hosts, sizeof(*h));
+	if (!h)
+		return name_is_taken(p);
+	strcpy(h->name, name);
+	h->line = p->line;
+	return 1;
+}
+
 static int new_vm(struct parser *p, const char *name)
 {
 	const struct vm_spec *first = scenario_find_vm(p->s, name);
@@ -125,8 +146,7 @@ static int new_vm(struct parser *p, const char *name)
 
 	if (first)
 		return twice(p, "section vm ", name, first->line);
-	vm = scenario_find_group(p->s, name) ? NULL
-					     : grow((void **)&p->s->vms, &p->s->n_vms, sizeof(*vm));
+	vm = is_taken(p, name) ? NULL : grow((void **)&p->s->vms, &p->s->n_vms, sizeof(*vm));
 	if (!vm)
 		return name_is_taken(p);
 	key_defaults(SECTION_VM, vm);
@@ -234,8 +254,9 @@ static int both_loads(struct parser *p, int other)
 	return complain(p, -EINVAL, text);
 }
 
-static int set_key(struct parser *p, enum key_section section, void *base, const char *key,
-		   const char *value)
+/* `host` is NULL where the section isn't a host with a name. */
+static int set_key(struct parser *p, enum key_section section, void *base, struct named_host *host,
+		   const char *key, const char *value)
 {
 	int row = key_find(section, key), err;
 	struct failure why;
@@ -248,11 +269,12 @@ static int set_key(struct parser *p, enum key_section section, void *base, const
 		if (other)
 			return both_loads(p, other);
 	}
-	err = key_set(section, base, key, value, &why);
+	err = host ? scenario_set_host(p->s, host, key, value, p->line, &why)
+		   : key_set(section, base, key, value, &why);
 	if (err)
 		return complain(p, err, why.text);
 	p->key_lines[row] = p->line;
-	if (section == SECTION_HOST)
+	if (section == SECTION_HOST && !host)
 		p->s->host_lines[row] = p->line;
 	return 1;
 }
@@ -260,7 +282,8 @@ static int set_key(struct parser *p, enum key_section section, void *base, const
 static const struct {
 	const char *kind;
 	int (*make)(struct parser *p, const char *name);
-} named_sections[] = {{"vm ", new_vm}, {"group ", new_group}, {"variant ", new_variant}};
+} named_sections[] = {
+	{"host ", new_host}, {"vm ", new_vm}, {"group ", new_group}, {"variant ", new_variant}};
 
 /* Makes the section of this name, if it may be called so. */
 static int make_section(struct parser *p, const char *name)
@@ -278,8 +301,8 @@ static int make_section(struct parser *p, const char *name)
 			return named_sections[i].make(p, name + len);
 	}
 	return complain(p, -EINVAL,
-			"expected [host], [run], [limits], [group NAME], [vm NAME] or "
-			"[variant NAME], a name of letters, digits, - and _");
+			"expected [host], [host NAME], [run], [limits], [group NAME], [vm NAME] "
+			"or [variant NAME], a name of letters, digits, - and _");
 }
 
 /* A line "[vm NAME]": one without keys is a VM, group or variant as well. inih itself doesn't
@@ -310,19 +333,23 @@ static int on_key(void *data, const char *section, const char *key, const char *
 	if (strlen(key) >= NAME_MAX_LENGTH)
 		return complain(p, -EINVAL, "a name of more than 47 characters");
 	if (!strcmp(section, "host"))
-		return set_key(p, SECTION_HOST, &p->s->host, key, value);
+		return set_key(p, SECTION_HOST, &p->s->host, NULL, key, value);
 	if (!strcmp(section, "run"))
-		return set_key(p, SECTION_RUN, &p->s->run, key, value);
+		return set_key(p, SECTION_RUN, &p->s->run, NULL, key, value);
 	if (!strcmp(section, "limits"))
 		return add_limit(p, key, value);
 	if (!name)
 		return complain(p, -EINVAL, "a key before the first section");
 	if (!good_name(name + 1))
 		return complain(p, -EINVAL, "a section's name is of letters, digits, - and _");
+	if (!strncmp(section, "host ", 5))
+		return set_key(p, SECTION_HOST, NULL, scenario_find_host(p->s, name + 1), key,
+			       value);
 	if (!strncmp(section, "vm ", 3))
-		return set_key(p, SECTION_VM, scenario_find_vm(p->s, name + 1), key, value);
+		return set_key(p, SECTION_VM, scenario_find_vm(p->s, name + 1), NULL, key, value);
 	if (!strncmp(section, "group ", 6))
-		return set_key(p, SECTION_GROUP, scenario_find_group(p->s, name + 1), key, value);
+		return set_key(p, SECTION_GROUP, scenario_find_group(p->s, name + 1), NULL, key,
+			       value);
 	if (!strncmp(section, "variant ", 8))
 		return add_setting(p, find_variant(p->s, name + 1), key, value);
 	return complain(p, -EINVAL, "there is no such kind of section");
