@@ -95,7 +95,7 @@ struct result {
 	uint32_t n_vms;
 	uint64_t events;
 	int refused; /* -errno of a refusal, 0 if it ran */
-	char reason[512];
+	char reason[560]; /* a host's name, and why */
 };
 
 /* Ends the waits that were measured. */
