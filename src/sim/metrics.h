@@ -94,7 +94,7 @@ struct result {
 	struct vm_result *vms;
 	uint32_t n_vms;
 	uint64_t events;
-	int refused; /* -errno of a refusal, 0 if it ran */
+	int refused;	  /* -errno of a refusal, 0 if it ran */
 	char reason[560]; /* a host's name, and why */
 };
 
