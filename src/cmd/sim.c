@@ -10,10 +10,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define JSON_FORMAT (JSON_INDENT(1) | JSON_REAL_PRECISION(12))
 
 #ifndef DESCHED_SCENARIOS
 #define DESCHED_SCENARIOS "/usr/share/desched/sim"
@@ -23,8 +26,10 @@ static struct {
 	bool list, keys, metrics, json, plot, test;
 	const char *trace, *svg;
 	struct option_list set;
-	uint64_t seed, seeds, jobs, window;
-} o = {.seed = 1, .window = NS_PER_SEC / 5};
+	uint64_t seed, seeds, jobs, from, window;
+} o = {.seed = 1};
+
+#define DRAWN (NS_PER_SEC / 5) /* of a run, where --window doesn't say */
 
 static const struct option_row rows[] = {
 	{0, "list", NULL, OPTION_FLAG, &o.list, 0, 0, "list the scenarios, with what they show"},
@@ -37,8 +42,10 @@ static const struct option_row rows[] = {
 	 "write a timeline of the first run for Perfetto"},
 	{0, "plot", NULL, OPTION_FLAG, &o.plot, 0, 0, "draw the first run in the terminal"},
 	{0, "svg", "FILE", OPTION_STRING, &o.svg, 0, 0, "draw the first run as SVG"},
+	{0, "from", "SECONDS", OPTION_SECONDS, &o.from, 0, 0,
+	 "where timelines begin, counted from the end of the warm-up"},
 	{0, "window", "SECONDS", OPTION_SECONDS, &o.window, 1000, 0,
-	 "length of the timelines drawn"},
+	 "how long they are (drawn: 0.2; traced: to the end)"},
 	{0, "set", "KEY=VALUE", OPTION_LIST, &o.set, 0, 0,
 	 "change a key, such as host.cpus=4; may be given again"},
 	{0, "seed", "N", OPTION_UINT, &o.seed, 0, 0, "first seed"},
@@ -184,6 +191,7 @@ static int apply_sets(struct scenario *s, struct failure *f)
 struct viewers {
 	struct trace *trace;
 	struct plot *plot;
+	char title[160];
 	struct failure f;
 	int err;
 };
@@ -202,10 +210,15 @@ static void before(struct sim *s, void *data)
 {
 	struct viewers *v = data;
 
-	if (o.trace)
-		v->err = trace_open(s, o.trace, &v->f, &v->trace);
+	if (o.from >= s->scenario->run.duration)
+		v->err = failure_set(&v->f, -EINVAL,
+				     "--from %g: the run lasts %g s; expected less than that",
+				     ns_to_s(o.from), ns_to_s(s->scenario->run.duration));
+	if (!v->err && o.trace)
+		v->err = trace_open(s, o.trace, o.from, o.window ? o.window : UINT64_MAX, &v->f,
+				    &v->trace);
 	if (!v->err && (o.plot || o.svg))
-		v->err = plot_new(s, o.window, &v->plot);
+		v->err = plot_new(s, o.from, o.window ? o.window : DRAWN, &v->plot);
 	s->core->watch_data = v;
 	s->core->watch = v->trace || v->plot ? watch : NULL;
 }
@@ -219,18 +232,32 @@ static void after(struct sim *s, void *data)
 	if (v->plot && o.plot)
 		plot_terminal(v->plot, s, stdout);
 	if (v->plot && o.svg && !v->err)
-		v->err = plot_svg(v->plot, s, o.svg, &v->f);
+		v->err = plot_svg(v->plot, s, v->title, o.svg, &v->f);
 	plot_free(v->plot);
 }
+
+/* "NAME, variant V, seed 1": the first of all units. */
+static void name_run(const struct scenario *s, char *ret, size_t size)
+{
+	bool varied = s->n_variants > 0;
+
+	snprintf(ret, size, "%s%s%s, seed %" PRIu64, s->name, varied ? ", variant " : "",
+		 varied ? s->variants[0].name : "", o.seed);
+}
+
+/* What --json prints of all scenarios, when there are several. */
+static json_t *documents;
 
 static int print(const struct run *r, struct failure *f)
 {
 	int err = 0;
 
-	if (o.json)
-		return json_out_print(sim_report_json(r), JSON_INDENT(1) | JSON_REAL_PRECISION(12),
-				      stdout, "standard output", f);
-	if (o.test)
+	if (documents)
+		err = json_array_append_new(documents, sim_report_json(r)) ? -ENOMEM : 0;
+	else if (o.json)
+		return json_out_print(sim_report_json(r), JSON_FORMAT, stdout, "standard output",
+				      f);
+	else if (o.test)
 		report_limits(r, r->broken ? stderr : stdout);
 	else if (!o.plot)
 		err = sim_report_table(r, stdout);
@@ -244,6 +271,7 @@ static int simulate(const char *name, struct failure *f)
 	struct run_options options = {.seed = o.seed,
 				      .seeds = (uint32_t)o.seeds,
 				      .jobs = (uint32_t)o.jobs,
+				      .waits = o.json,
 				      .before = before,
 				      .after = after,
 				      .data = &viewers};
@@ -254,8 +282,10 @@ static int simulate(const char *name, struct failure *f)
 	err = load(name, f, &s);
 	if (!err)
 		err = apply_sets(s, f);
-	if (!err)
+	if (!err) {
+		name_run(s, viewers.title, sizeof(viewers.title));
 		err = run_scenario(s, &options, f, &r);
+	}
 	if (!err && viewers.err) {
 		*f = viewers.f;
 		err = viewers.err;
@@ -269,21 +299,44 @@ static int simulate(const char *name, struct failure *f)
 	return err ? err : broken;
 }
 
+/* Reports a scenario that couldn't be run; the others are. */
+static void report_failure(const char *name, const struct failure *f)
+{
+	fprintf(stderr, "desched sim: %s\n", f->text);
+	if (documents)
+		json_array_append_new(documents,
+				      json_pack("{s:s, s:s}", "scenario", name, "error", f->text));
+}
+
 /* Each one is simulated, whatever becomes of the others. */
 static int simulate_all(char **names, int n, struct failure *f)
 {
-	int status = 0;
+	int status = 0, err = 0;
 
 	for (int i = 0; i < n; i++) {
 		int one = simulate(names[i], f);
 
 		if (one < 0)
-			fprintf(stderr, "desched sim: %s\n", f->text);
+			report_failure(names[i], f);
 		if (one)
 			status = COMMAND_FAILED;
 	}
 	f->text[0] = '\0';
-	return status;
+	if (documents)
+		err = json_out_print(documents, JSON_FORMAT, stdout, "standard output", f);
+	documents = NULL;
+	return err ? err : status;
+}
+
+/* What can't be done with these words together. */
+static int check_words(int n, struct failure *f)
+{
+	if (o.json && o.plot)
+		return command_usage(f, "--json and --plot: both print; expected one of them");
+	if (n > 1 && (o.trace || o.svg))
+		return command_usage(f, "--%s: one file for %d scenarios; expected one scenario",
+				     o.trace ? "trace" : "svg", n);
+	return 0;
 }
 
 static int run(char **names, int n, struct failure *f)
@@ -300,5 +353,12 @@ static int run(char **names, int n, struct failure *f)
 		return list_scenarios(f);
 	if (!n && !lists)
 		return command_usage(f, "expected a scenario; --list shows them");
+	if (check_words(n, f))
+		return COMMAND_USAGE;
+	if (o.json && n > 1) {
+		documents = json_array();
+		if (!documents)
+			return failure_errno(f, -ENOMEM, "standard output");
+	}
 	return simulate_all(names, n, f);
 }

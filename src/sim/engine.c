@@ -3,6 +3,8 @@
 
 #include "policy/dispatch.h"
 
+#include <string.h>
+
 #define LARGE 8192 /* vCPUs */
 
 /* Work done in `ns` of run time, and the run time that `work` takes: the inverse, rounded up. */
@@ -369,6 +371,8 @@ void sim_restart_counters(struct sim *s)
 		struct tick_guest *t = s->vms[i].ticks;
 
 		s->vms[i].overhead = s->vms[i].wasted = 0;
+		if (s->vms[i].requests)
+			memset(&s->vms[i].requests->response, 0, sizeof(struct quantiles));
 		if (!t)
 			continue;
 		for (uint32_t k = 0; k < SCENARIO_PROCESSES + 2; k++)

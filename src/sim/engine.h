@@ -8,6 +8,7 @@
 #define SIM_ENGINE_H
 
 #include "sim/guest.h"
+#include "sim/quantiles.h"
 #include "sim/scenario.h"
 #include "sim/timers.h"
 
@@ -46,6 +47,15 @@ struct tick_guest {
 	uint64_t charged[SCENARIO_PROCESSES + 2]; /* ticks */
 };
 
+/* The state of a guest that serves requests (workload `requests`). */
+struct requests {
+	uint64_t next; /* ns: arrival of the first that no vCPU has taken */
+	uint64_t random;
+	uint32_t listener; /* the idle vCPU that sleeps until then; CORE_NONE: all serve */
+	struct quantiles response;
+	uint64_t arrived[]; /* ns: of each vCPU's request */
+};
+
 struct sim_vm {
 	const struct vm_spec *spec;
 	const struct workload_row *row;
@@ -59,6 +69,7 @@ struct sim_vm {
 	uint64_t overhead; /* ns of debt paid */
 	uint64_t wasted;   /* ns of work that were spinning */
 	struct tick_guest *ticks;
+	struct requests *requests;
 	uint64_t *pending; /* io: completion times of streams, TIMER_NEVER: none under way */
 } __attribute__((aligned(LINE)));
 
@@ -80,6 +91,7 @@ struct sim {
 	uint64_t now;
 	uint64_t start; /* ns: counters run from here */
 	uint64_t events;
+	struct waits *waits; /* NULL: not measured */
 };
 
 /* 0; -ENOMEM; or what core_start() refuses, with the reason in `f`. `host` numbers the hosts of a
@@ -112,6 +124,9 @@ void guest_wake(struct sim *s, uint32_t vcpu, uint64_t ns);
 void guest_settle(struct sim *s, uint32_t vcpu);
 /* The vCPU's need or alarm was changed while it runs. */
 void guest_changed(struct sim *s, uint32_t vcpu);
+
+/* Requests that have arrived and are not done, of a VM that serves requests. */
+uint64_t requests_queued(const struct sim *s, uint32_t vm);
 
 static inline const struct vm_spec *guest_spec(const struct sim *s, uint32_t vcpu)
 {

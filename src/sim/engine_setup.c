@@ -28,6 +28,11 @@ static void shape_of(const struct scenario *sc, struct core_shape *ret)
 				   .rebalance = h->rebalance};
 }
 
+static size_t requests_bytes(const struct vm_spec *spec)
+{
+	return sizeof(struct requests) + spec->vcpus * sizeof(uint64_t);
+}
+
 size_t sim_bytes(const struct scenario *sc)
 {
 	struct core_shape shape;
@@ -45,6 +50,8 @@ size_t sim_bytes(const struct scenario *sc)
 			bytes += spec->count * sizeof(struct tick_guest);
 		if (workload_rows[spec->workload] == &workload_io)
 			bytes += spec->count * spec->streams * sizeof(uint64_t);
+		if (workload_rows[spec->workload] == &workload_requests)
+			bytes += spec->count * requests_bytes(spec);
 	}
 	return bytes;
 }
@@ -101,6 +108,7 @@ static int add_vm(struct sim *s, uint32_t section)
 	const struct vm_spec *spec = &s->scenario->vms[section];
 	uint32_t id = s->core->n_vms, cosched = spec->cosched;
 	struct sim_vm *vm = &s->vms[id];
+	double load = vm_spec_load(spec);
 	struct core_vm_spec cs = {.vcpus = spec->vcpus,
 				  .group = group_of(s->scenario, spec->group),
 				  .shares = shares_of(spec),
@@ -110,18 +118,21 @@ static int add_vm(struct sim *s, uint32_t section)
 				  .period = spec->period};
 
 	cs.cosched = cosched == COSCHED_ROWS ? s->scenario->host.cosched : cosched;
-	*vm = (struct sim_vm){
-		.spec = spec,
-		.section = section,
-		.row = workload_rows[spec->workload],
-		.idle = (uint64_t)((double)spec->burst * (1 - spec->load) / spec->load),
-		.owner = CORE_NONE};
+	*vm = (struct sim_vm){.spec = spec,
+			      .section = section,
+			      .row = workload_rows[spec->workload],
+			      .idle = (uint64_t)((double)spec->burst * (1 - load) / load),
+			      .owner = CORE_NONE};
 	set_ticks(vm);
 	if (vm->row == &workload_ticks)
 		vm->ticks = calloc(1, sizeof(*vm->ticks));
 	if (vm->row == &workload_io)
 		vm->pending = calloc(spec->streams, sizeof(*vm->pending));
-	if ((vm->row == &workload_ticks && !vm->ticks) || (vm->row == &workload_io && !vm->pending))
+	if (vm->row == &workload_requests)
+		vm->requests = calloc(1, requests_bytes(spec));
+	if ((vm->row == &workload_ticks && !vm->ticks) ||
+	    (vm->row == &workload_io && !vm->pending) ||
+	    (vm->row == &workload_requests && !vm->requests))
 		return -ENOMEM;
 	return core_add_vm(s->core, &cs);
 }
@@ -257,6 +268,7 @@ struct sim *sim_free(struct sim *s)
 	for (uint32_t i = 0; s->core && s->vms && i < s->core->shape.vms; i++) {
 		free(s->vms[i].ticks);
 		free(s->vms[i].pending);
+		free(s->vms[i].requests);
 	}
 	core_free(s->core);
 	timers_free(&s->timers);

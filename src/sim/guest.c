@@ -6,7 +6,7 @@
 
 const struct workload_row *const workload_rows[] = {
 	&workload_busy,	    &workload_duty,  &workload_io,   &workload_barrier,
-	&workload_spinlock, &workload_ticks, &workload_idle,
+	&workload_spinlock, &workload_ticks, &workload_idle, &workload_requests,
 };
 const uint32_t n_workload_rows = sizeof(workload_rows) / sizeof(workload_rows[0]);
 

@@ -28,7 +28,7 @@ struct workload_row {
 };
 
 extern const struct workload_row workload_busy, workload_duty, workload_io, workload_barrier,
-	workload_spinlock, workload_ticks, workload_idle;
+	workload_spinlock, workload_ticks, workload_idle, workload_requests;
 
 extern const struct workload_row *const workload_rows[];
 extern const uint32_t n_workload_rows;

@@ -34,6 +34,16 @@ const struct metric_row vm_metric_rows[VM_METRICS] = {
 	[METRIC_BACKLOG] = {"backlog", "ticks: largest backlog"},
 	[METRIC_LOST] = {"lost", "ticks dropped"},
 	[METRIC_RESYNCS] = {"resyncs", "resynchronizations of the guest's clock"},
+	[METRIC_READY_P50] = {"ready_p50", "s: half of the waits for a CPU were at most this long"},
+	[METRIC_READY_P95] = {"ready_p95", "s: likewise 95 % of them"},
+	[METRIC_READY_P99] = {"ready_p99", "s: likewise 99 % of them"},
+	[METRIC_READY_MAX] = {"ready_max", "s: the longest"},
+	[METRIC_RESPONSE] = {"response", "s: mean time from a request's arrival to its end"},
+	[METRIC_RESPONSE_P50] = {"response_p50", "s: half of the requests took at most this long"},
+	[METRIC_RESPONSE_P95] = {"response_p95", "s: likewise 95 % of them"},
+	[METRIC_RESPONSE_P99] = {"response_p99", "s: likewise 99 % of them"},
+	[METRIC_RESPONSE_MAX] = {"response_max", "s: the longest"},
+	[METRIC_QUEUE] = {"queue", "requests that have arrived and are not done at the end"},
 };
 
 const struct metric_row process_metric_rows[PROCESS_METRICS] = {
@@ -113,6 +123,26 @@ static void take_vcpus(const struct sim *s, uint32_t id, struct vm_result *r)
 	r->values[METRIC_MOVES] = moves / wall;
 }
 
+/* p50, p95, p99 and the longest, from a metric on. */
+static void take_quantiles(const struct quantiles *q, struct vm_result *r, enum vm_metric from)
+{
+	static const double parts[] = {0.5, 0.95, 0.99};
+
+	for (int i = 0; i < 3; i++)
+		r->values[from + i] = quantiles_at(q, parts[i]) / 1e9;
+	r->values[from + 3] = ns_to_s(q->max);
+}
+
+static void take_requests(const struct sim *s, uint32_t id, struct vm_result *r)
+{
+	const struct quantiles *q = &s->vms[id].requests->response;
+
+	take_quantiles(q, r, METRIC_RESPONSE_P50);
+	r->values[METRIC_RESPONSE] = q->n ? ns_to_s(q->sum) / (double)q->n : 0;
+	r->values[METRIC_QUEUE] = (double)requests_queued(s, id);
+	r->served = q->n;
+}
+
 static int take_vm(const struct sim *s, uint32_t id, struct vm_result *r)
 {
 	const struct core_vm *vm = &s->core->vms[id];
@@ -127,6 +157,12 @@ static int take_vm(const struct sim *s, uint32_t id, struct vm_result *r)
 				  fmax(1, (double)(vm->local_ns + vm->remote_ns));
 	r->values[METRIC_HOMES] = vm->migrations;
 	r->values[METRIC_DOMAIN] = vm->domain;
+	if (s->waits) {
+		take_quantiles(waits_of(s->waits, id), r, METRIC_READY_P50);
+		r->waited = waits_of(s->waits, id)->n;
+	}
+	if (s->vms[id].requests)
+		take_requests(s, id, r);
 	if (!s->vms[id].ticks)
 		return 0;
 	r->processes = calloc(SCENARIO_PROCESSES + 2, sizeof(*r->processes));
@@ -194,6 +230,8 @@ int result_take(struct sim *s, struct result *ret)
 	int err = 0;
 
 	sim_settle(s);
+	if (s->waits)
+		waits_end(s->waits, s->now);
 	r.vms = calloc(r.n_vms, sizeof(*r.vms));
 	if (!r.vms)
 		return -ENOMEM;
@@ -318,17 +356,20 @@ static int select_metric(const struct vm_spec *vm, char **part, struct selector 
 	return 0;
 }
 
-static bool wants(const struct vm_result *vm)
+/* Whether the VM has something to say about a metric. */
+static bool measured(const struct vm_result *vm, int metric)
 {
-	return vm->ledger.ns[LEDGER_RUN] || ledger_descheduled(&vm->ledger);
+	if (metric == METRIC_DELAY || metric == METRIC_LOCAL)
+		return vm->ledger.ns[LEDGER_RUN] || ledger_descheduled(&vm->ledger);
+	if (metric >= METRIC_READY_P50 && metric <= METRIC_READY_MAX)
+		return vm->waited;
+	return !(metric >= METRIC_RESPONSE && metric <= METRIC_RESPONSE_MAX) || vm->served;
 }
 
 static int over_vms(const struct result *results, uint32_t n, const struct selector *sel,
 		    double *ret)
 {
-	bool of_wanting = sel->process < 0 &&
-			  (sel->metric == METRIC_DELAY || sel->metric == METRIC_LOCAL),
-	     wanted = false;
+	bool any = false;
 	size_t total = 0, found = 0;
 	double *values;
 
@@ -343,7 +384,7 @@ static int over_vms(const struct result *results, uint32_t n, const struct selec
 
 			if (vm->section != sel->section)
 				continue;
-			wanted |= wants(vm);
+			any |= sel->process >= 0 || measured(vm, sel->metric);
 			values[found++] = sel->process < 0
 						  ? vm->values[sel->metric]
 						  : vm->processes[sel->process][sel->metric];
@@ -351,7 +392,7 @@ static int over_vms(const struct result *results, uint32_t n, const struct selec
 	}
 	*ret = aggregate(sel->how, values, found);
 	free(values);
-	return n && (!found || (of_wanting && !wanted)) ? METRIC_NO_DATA : 0;
+	return n && (!found || !any) ? METRIC_NO_DATA : 0;
 }
 
 static int host_value(const struct result *results, uint32_t n, const char *name, double *ret)
@@ -385,6 +426,11 @@ int metric_value(const struct scenario *sc, const struct result *results, uint32
 		return -ENOENT;
 	if (!strcmp(part[0], "host"))
 		return parts == 2 ? host_value(results, n, part[1], ret) : -ENOENT;
+	for (uint32_t i = 0; i < sc->n_hosts && parts == 2; i++) {
+		if (!strcmp(part[0], sc->hosts[i].name))
+			return host_value(results ? results + i : NULL, results ? 1 : 0, part[1],
+					  ret);
+	}
 	while (sel.section < sc->n_vms && strcmp(sc->vms[sel.section].name, part[0]))
 		sel.section++;
 	if (sel.section == sc->n_vms)

@@ -7,6 +7,7 @@
 #define SIM_METRICS_H
 
 #include "sim/engine.h"
+#include "sim/waits.h"
 
 enum vm_metric {
 	METRIC_CPU,
@@ -33,6 +34,16 @@ enum vm_metric {
 	METRIC_BACKLOG,
 	METRIC_LOST,
 	METRIC_RESYNCS,
+	METRIC_READY_P50,
+	METRIC_READY_P95,
+	METRIC_READY_P99,
+	METRIC_READY_MAX,
+	METRIC_RESPONSE,
+	METRIC_RESPONSE_P50,
+	METRIC_RESPONSE_P95,
+	METRIC_RESPONSE_P99,
+	METRIC_RESPONSE_MAX,
+	METRIC_QUEUE,
 	VM_METRICS,
 };
 
@@ -73,6 +84,7 @@ struct vm_result {
 	uint32_t section;
 	struct ledger ledger; /* sum over its vCPUs */
 	double values[VM_METRICS];
+	bool waited, served; /* whether there are waits for a CPU, and requests, to speak of */
 	double (*processes)[PROCESS_METRICS]; /* SCENARIO_PROCESSES + 2 rows, or NULL */
 };
 
@@ -82,10 +94,11 @@ struct result {
 	struct vm_result *vms;
 	uint32_t n_vms;
 	uint64_t events;
-	int refused; /* -errno of a refusal, 0 if it ran */
-	char reason[512];
+	int refused;	  /* -errno of a refusal, 0 if it ran */
+	char reason[560]; /* a host's name, and why */
 };
 
+/* Ends the waits that were measured. */
 int result_take(struct sim *s, struct result *ret);
 void result_free(struct result *r);
 
@@ -94,7 +107,8 @@ void result_free(struct result *r);
  * "NAME.count", "NAME.vcpus" or "host.METRIC" over the results of `n` hosts. Aggregates over the
  * VMs of a section: mean (the default), min, max, sum, rms, spread ((max - min) / mean), distinct
  * (how many different values). -ENOENT if there is no such name; METRIC_NO_DATA, with *ret 0, if
- * nothing was measured: the host was refused, or for `delay` and `local` nobody wanted to run.
+ * nothing was measured: the host was refused, for `delay` and `local` nobody wanted to run, for
+ * `ready_*` and `response*` nobody waited or was served.
  */
 #define METRIC_NO_DATA 1
 int metric_value(const struct scenario *sc, const struct result *results, uint32_t n,

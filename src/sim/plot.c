@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Both pictures are made from the same two things: the ledger of each VM (sum over its vCPUs), and
- * for each of the first vCPUs a row of cells, each a slice of the window with the time per state. A
- * cell is drawn as the state that took most of it.
+ * for each of the first vCPUs a row of cells, each a slice of the window with the time per state.
+ * SVG stacks the states of a cell. A character can show only one: what the others are owed is
+ * carried to the cells that follow, so that a row as a whole has each state in proportion.
  */
 #include "sim/plot.h"
 
 #include "base/newfile.h"
+#include "base/text.h"
 #include "base/units.h"
+#include "sim/names.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define BARS_MAX  24
@@ -45,14 +50,14 @@ static const struct {
 	[LEDGER_WAIT] = {'w', "\033[34m", "#0072b2"},
 };
 
-int plot_new(struct sim *s, uint64_t window, struct plot **ret)
+int plot_new(struct sim *s, uint64_t from, uint64_t window, struct plot **ret)
 {
 	struct plot *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
-	p->start = s->now;
-	p->window = window;
+	p->start = s->now + from;
+	p->window = u64_min(window, u64_sub_floor(s->scenario->run.duration, from));
 	p->n_lines = s->core->n_vcpus < LINES_MAX ? s->core->n_vcpus : LINES_MAX;
 	for (uint32_t i = 0; i < p->n_lines; i++) {
 		p->lines[i].at = s->now;
@@ -64,17 +69,17 @@ int plot_new(struct sim *s, uint64_t window, struct plot **ret)
 
 void plot_state(struct plot *p, uint32_t vcpu, uint64_t now, enum ledger_state state)
 {
+	uint64_t cell = p->window / CELLS + 1, stop = u64_min(now, p->start + p->window), at;
 	struct line *l = &p->lines[vcpu];
-	uint64_t cell = p->window / CELLS + 1;
 
 	if (vcpu >= p->n_lines)
 		return;
-	while (l->at < now && l->at - p->start < p->window) {
-		uint64_t i = (l->at - p->start) / cell;
-		uint64_t end = u64_min(now, p->start + (i + 1) * cell);
+	for (at = u64_max(l->at, p->start); at < stop;) {
+		uint64_t i = (at - p->start) / cell;
+		uint64_t end = u64_min(stop, p->start + (i + 1) * cell);
 
-		l->ns[i][l->state] += end - l->at;
-		l->at = end;
+		l->ns[i][l->state] += end - at;
+		at = end;
 	}
 	l->at = now;
 	l->state = state;
@@ -84,15 +89,6 @@ struct plot *plot_free(struct plot *p)
 {
 	free(p);
 	return NULL;
-}
-
-static enum ledger_state most_of(const uint64_t *ns)
-{
-	int best = 0;
-
-	for (int i = 1; i < LEDGER_STATES; i++)
-		best = ns[i] > ns[best] ? i : best;
-	return (enum ledger_state)best;
 }
 
 static void vm_ledger(const struct sim *s, uint32_t vm, struct ledger *ret)
@@ -135,10 +131,100 @@ static void put_bar(FILE *out, const struct ledger *l, bool colour)
 	}
 }
 
+/* The state that a cell's character shows: of those that occur in it, the one that is owed most.
+ * LEDGER_STATES for a cell without time. */
+static uint32_t spread(const uint64_t *ns, double *owed)
+{
+	uint32_t best = LEDGER_STATES;
+	uint64_t all = 0;
+
+	for (uint32_t st = 0; st < LEDGER_STATES; st++)
+		all += ns[st];
+	for (uint32_t st = 0; st < LEDGER_STATES; st++) {
+		if (!ns[st])
+			continue;
+		owed[st] += (double)ns[st] / (double)all;
+		if (best == LEDGER_STATES || owed[st] > owed[best] + 1e-9)
+			best = st;
+	}
+	if (best < LEDGER_STATES)
+		owed[best] -= 1;
+	return best;
+}
+
+static void put_line(FILE *out, const struct line *l, bool colour)
+{
+	double owed[LEDGER_STATES] = {0};
+
+	for (int c = 0; c < CELLS; c++) {
+		uint32_t state = spread(l->ns[c], owed);
+
+		if (state == LEDGER_STATES)
+			fputc(' ', out);
+		else
+			put_cell(out, (enum ledger_state)state, colour);
+	}
+	fputc('\n', out);
+}
+
+static uint32_t n_bars(const struct sim *s)
+{
+	return s->core->n_vms < BARS_MAX ? s->core->n_vms : BARS_MAX;
+}
+
+static void bar_label(const struct sim *s, uint32_t vm, char *ret, size_t size)
+{
+	snprintf(ret, size, "%s %u", s->vms[vm].spec->name, vm);
+}
+
+static void line_label(const struct sim *s, uint32_t vcpu, char *ret, size_t size)
+{
+	uint32_t vm = s->core->vcpus[vcpu].vm;
+
+	snprintf(ret, size, "%s %u.%u", guest_spec(s, vcpu)->name, vm,
+		 vcpu - s->core->vms[vm].first);
+}
+
+/* Of the longest label, which is at most a terminal wide with its bar. */
+static int label_width(const struct plot *p, const struct sim *s, int columns)
+{
+	char label[64];
+	int width = 0;
+
+	for (uint32_t i = 0; i < n_bars(s); i++) {
+		bar_label(s, i, label, sizeof(label));
+		width = names_widen(width, label);
+	}
+	for (uint32_t i = 0; i < p->n_lines; i++) {
+		line_label(s, i, label, sizeof(label));
+		width = names_widen(width, label);
+	}
+	if (columns && width + 1 + CELLS > columns)
+		width = columns - 1 - CELLS > NAMES_LEAST ? columns - 1 - CELLS : NAMES_LEAST;
+	return width;
+}
+
+static void put_bars(const struct sim *s, FILE *out, int width, bool colour)
+{
+	struct ledger l;
+	char label[64];
+
+	for (uint32_t i = 0; i < n_bars(s); i++) {
+		bar_label(s, i, label, sizeof(label));
+		names_put(out, label, width);
+		vm_ledger(s, i, &l);
+		put_bar(out, &l, colour);
+		fputc('\n', out);
+	}
+	if (s->core->n_vms > BARS_MAX)
+		fprintf(out, "(%u more VMs)\n", s->core->n_vms - BARS_MAX);
+}
+
 void plot_terminal(struct plot *p, struct sim *s, FILE *out)
 {
 	bool colour = isatty(fileno(out)) && !getenv("NO_COLOR");
-	struct ledger l;
+	int width = label_width(p, s, names_terminal(out));
+	char label[64];
 
 	finish(p, s);
 	for (int st = 0; st < LEDGER_STATES; st++) {
@@ -146,93 +232,172 @@ void plot_terminal(struct plot *p, struct sim *s, FILE *out)
 		fprintf(out, " %s  ", ledger_state_name((uint32_t)st));
 	}
 	fputc('\n', out);
-	for (uint32_t i = 0; i < s->core->n_vms && i < BARS_MAX; i++) {
-		vm_ledger(s, i, &l);
-		fprintf(out, "%-10.10s %3u ", s->vms[i].spec->name, i);
-		put_bar(out, &l, colour);
-		fputc('\n', out);
-	}
-	if (s->core->n_vms > BARS_MAX)
-		fprintf(out, "(%u more VMs)\n", s->core->n_vms - BARS_MAX);
-	fprintf(out, "the first %g s, %g ms a character\n", ns_to_s(p->window),
-		(double)p->window / CELLS / 1e6);
+	put_bars(s, out, width, colour);
+	fprintf(out, "from %.9g s to %.9g s, %.4g ms a character\n", ns_to_s(p->start),
+		ns_to_s(p->start + p->window), (double)p->window / CELLS / 1e6);
 	for (uint32_t i = 0; i < p->n_lines; i++) {
-		const struct core_vm *vm = &s->core->vms[s->core->vcpus[i].vm];
-
-		fprintf(out, "%-8.8s %2u.%u  ", guest_spec(s, i)->name, s->core->vcpus[i].vm,
-			i - vm->first);
-		for (int c = 0; c < CELLS; c++)
-			put_cell(out, most_of(p->lines[i].ns[c]), colour);
-		fputc('\n', out);
+		line_label(s, i, label, sizeof(label));
+		names_put(out, label, width);
+		put_line(out, &p->lines[i], colour);
 	}
 }
 
-static void svg_box(FILE *out, double x, double y, double width, enum ledger_state state)
+/* ---- SVG ---- */
+
+#define ROW   18.0  /* from one bar to the next */
+#define HIGH  14.0  /* a bar */
+#define WIDE  600.0 /* a bar of all time */
+#define TICKS 8	    /* of an axis, at most */
+
+struct svg {
+	FILE *out;
+	double left; /* where the bars begin */
+};
+
+static void svg_text(const struct svg *g, double x, double y, const char *more, const char *text)
 {
-	fprintf(out,
-		"<rect x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"14\" fill=\"%s\"><title>%s"
+	char clean[512];
+
+	snprintf(clean, sizeof(clean), "%s", text);
+	text_clean(clean);
+	fprintf(g->out, "<text x=\"%.1f\" y=\"%.1f\"%s>", x, y, more);
+	for (const char *at = clean; *at; at++) {
+		if (strchr("&<>\"", *at))
+			fprintf(g->out, "&#%d;", *at);
+		else
+			fputc(*at, g->out);
+	}
+	fputs("</text>\n", g->out);
+}
+
+static void svg_box(const struct svg *g, double x, double y, double width, double height,
+		    enum ledger_state state)
+{
+	fprintf(g->out,
+		"<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\"><title>%s"
 		"</title></rect>\n",
-		x, y, width, looks[state].svg, ledger_state_name(state));
+		x, y, width, height, looks[state].svg, ledger_state_name(state));
 }
 
-static double svg_bars(FILE *out, struct sim *s, double y)
+/* A line from `from` to `to` with marks at round values of it, which are labelled. */
+static void svg_axis(const struct svg *g, double y, double from, double to, const char *unit)
 {
-	for (uint32_t i = 0; i < s->core->n_vms && i < BARS_MAX; i++, y += 18) {
+	double step = pow(10, floor(log10((to - from) / TICKS)));
+	char text[64];
+
+	for (double more[] = {2, 2.5, 2}, *m = more; (to - from) / step > TICKS; m++)
+		step *= *m;
+	fprintf(g->out, "<path d=\"M%.1f %.1fh%.1f\" stroke=\"#444\"/>\n", g->left, y, WIDE);
+	for (double k = ceil(from / step - 1e-9); k * step <= to + step * 1e-9; k++) {
+		double x = g->left + WIDE * (k * step - from) / (to - from);
+
+		fprintf(g->out, "<path d=\"M%.1f %.1fv4\" stroke=\"#444\"/>\n", x, y);
+		snprintf(text, sizeof(text), "%.9g %s", k * step, unit);
+		svg_text(g, x, y + 15, " text-anchor=\"middle\"", text);
+	}
+}
+
+static void svg_bar(const struct svg *g, const struct ledger *l, double y)
+{
+	double x = g->left, all = (double)u64_max(1, ledger_wall(l));
+
+	for (uint32_t st = 0; st < LEDGER_STATES; st++) {
+		double width = WIDE * (double)l->ns[st] / all;
+
+		if (l->ns[st])
+			svg_box(g, x, y, width, HIGH, (enum ledger_state)st);
+		x += width;
+	}
+}
+
+static double svg_bars(const struct svg *g, const struct sim *s, double y)
+{
+	char label[64];
+
+	for (uint32_t i = 0; i < n_bars(s); i++, y += ROW) {
 		struct ledger l;
-		double x = 120;
 
+		bar_label(s, i, label, sizeof(label));
+		svg_text(g, 4, y + 11, "", label);
 		vm_ledger(s, i, &l);
-		fprintf(out, "<text x=\"4\" y=\"%.1f\">%s %u</text>\n", y + 11,
-			s->vms[i].spec->name, i);
-		for (uint32_t st = 0; st < LEDGER_STATES; st++) {
-			double width = 600 * (double)l.ns[st] / (double)u64_max(1, ledger_wall(&l));
-
-			if (l.ns[st])
-				svg_box(out, x, y, width, (enum ledger_state)st);
-			x += width;
-		}
+		svg_bar(g, &l, y);
 	}
+	svg_axis(g, y, 0, 100, "%");
 	return y;
 }
 
-static double svg_lines(FILE *out, const struct plot *p, const struct sim *s, double y)
+/* The states of a cell on each other, run at the bottom. */
+static void svg_cell(const struct svg *g, const uint64_t *ns, double x, double y, double width)
 {
-	double width = 600.0 / CELLS;
+	double bottom = y + HIGH;
+	uint64_t all = 0;
 
-	for (uint32_t i = 0; i < p->n_lines; i++, y += 18) {
-		fprintf(out, "<text x=\"4\" y=\"%.1f\">%s vcpu%u</text>\n", y + 11,
-			guest_spec(s, i)->name, i);
-		for (int c = 0; c < CELLS; c++)
-			svg_box(out, 120 + c * width, y, width, most_of(p->lines[i].ns[c]));
+	for (int st = 0; st < LEDGER_STATES; st++)
+		all += ns[st];
+	for (uint32_t st = 0; st < LEDGER_STATES; st++) {
+		double height = all ? HIGH * (double)ns[st] / (double)all : 0;
+
+		bottom -= height;
+		if (ns[st])
+			svg_box(g, x, bottom, width, height, (enum ledger_state)st);
 	}
-	return y;
 }
 
-int plot_svg(struct plot *p, struct sim *s, const char *path, struct failure *f)
+static void svg_lines(const struct svg *g, const struct plot *p, const struct sim *s, double y)
+{
+	bool ms = p->window < NS_PER_SEC;
+	double unit = ms ? 1e6 : 1e9;
+	char label[64];
+
+	for (uint32_t i = 0; i < p->n_lines; i++, y += ROW) {
+		line_label(s, i, label, sizeof(label));
+		svg_text(g, 4, y + 11, "", label);
+		for (int c = 0; c < CELLS; c++)
+			svg_cell(g, p->lines[i].ns[c], g->left + c * WIDE / CELLS, y, WIDE / CELLS);
+	}
+	svg_axis(g, y, (double)p->start / unit, (double)(p->start + p->window) / unit,
+		 ms ? "ms" : "s");
+}
+
+static void svg_legend(const struct svg *g, double y)
+{
+	for (int st = 0; st < LEDGER_STATES; st++) {
+		svg_box(g, 4 + st * 90, y, 12, HIGH, (enum ledger_state)st);
+		svg_text(g, 20 + st * 90, y + 11, "", ledger_state_name((uint32_t)st));
+	}
+}
+
+static void draw(const struct svg *g, const struct plot *p, const struct sim *s, const char *title)
+{
+	double y = 54, height = y + ROW * (n_bars(s) + p->n_lines + 6);
+	char text[96];
+
+	fprintf(g->out,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
+		"font-family=\"sans-serif\" font-size=\"11\">\n",
+		g->left + WIDE + 40, height);
+	fputs("<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n", g->out);
+	svg_text(g, 4, 18, " font-size=\"14\"", title);
+	svg_legend(g, 28);
+	snprintf(text, sizeof(text), "VMs, share of %.9g s", ns_to_s(s->now - s->start));
+	svg_text(g, 4, y + 11, "", text);
+	y = svg_bars(g, s, y + ROW) + 2 * ROW;
+	snprintf(text, sizeof(text), "vCPUs over time%s",
+		 s->core->n_vcpus > p->n_lines ? " (the first)" : "");
+	svg_text(g, 4, y + 11, "", text);
+	svg_lines(g, p, s, y + ROW);
+	fputs("</svg>\n", g->out);
+}
+
+int plot_svg(struct plot *p, struct sim *s, const char *title, const char *path, struct failure *f)
 {
 	struct newfile file;
 	int err = newfile_open(path, 0, NEWFILE_STREAMS, &file);
-	double y = 30;
-	FILE *out;
 
 	if (err)
 		return failure_errno(f, err, "%s: cannot write the picture", path);
-	out = file.to;
 	finish(p, s);
-	fprintf(out,
-		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"740\" height=\"%u\" "
-		"font-family=\"sans-serif\" font-size=\"11\">\n",
-		100 + 18 * ((s->core->n_vms < BARS_MAX ? s->core->n_vms : BARS_MAX) + p->n_lines));
-	for (int st = 0; st < LEDGER_STATES; st++) {
-		svg_box(out, 4 + st * 90, 6, 12, (enum ledger_state)st);
-		fprintf(out, "<text x=\"%d\" y=\"17\">%s</text>\n", 20 + st * 90,
-			ledger_state_name((uint32_t)st));
-	}
-	y = svg_bars(out, s, y);
-	fprintf(out, "<text x=\"4\" y=\"%.1f\">the first %g s</text>\n", y + 20,
-		ns_to_s(p->window));
-	svg_lines(out, p, s, y + 28);
-	fputs("</svg>\n", out);
+	draw(&(struct svg){file.to, 10 + 7.0 * label_width(p, s, 0)}, p, s, title);
 	err = newfile_commit(&file);
 	return err ? failure_errno(f, err, "%s: cannot write the picture", path) : 0;
 }

@@ -13,8 +13,8 @@ int sim_report_table(const struct run *r, FILE *out); /* -ENOMEM */
 /* One line per broken limit, and one in all: for `make test`. */
 void report_limits(const struct run *r, FILE *out);
 
-/* A new reference; NULL without memory. Everything in it is reproducible but "seconds" and
- * "events_per_second". */
+/* A new reference; NULL without memory. Everything in it is reproducible but "seconds",
+ * "cpu_seconds" and "events_per_second". */
 json_t *sim_report_json(const struct run *r);
 
 #endif

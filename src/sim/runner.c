@@ -19,11 +19,12 @@ struct crew {
 	uint32_t units;
 	atomic_uint next;
 	atomic_int err;
+	_Atomic uint64_t cpu_ns;
 };
 
 static uint32_t hosts(const struct run *r)
 {
-	return r->scenario->host.hosts;
+	return scenario_hosts(r->scenario);
 }
 
 const struct result *run_results(const struct run *r, uint32_t variant, uint32_t seed)
@@ -32,10 +33,9 @@ const struct result *run_results(const struct run *r, uint32_t variant, uint32_t
 }
 
 /* One host, one seed, one variant. A host that is not admitted is a result too. */
-static int run_unit(struct crew *crew, uint32_t unit)
+static int run_host(struct crew *crew, uint32_t unit, const struct scenario *sc)
 {
 	struct run *r = crew->run;
-	const struct scenario *sc = r->variants[unit / hosts(r) / r->seeds];
 	uint64_t seed = r->first_seed + unit / hosts(r) % r->seeds;
 	struct result *result = &r->results[unit];
 	struct failure why;
@@ -47,7 +47,9 @@ static int run_unit(struct crew *crew, uint32_t unit)
 	if (err) {
 		result->refused = err;
 		result->host[HOST_REFUSED] = result->host[HOST_VALID] = 1;
-		snprintf(result->reason, sizeof(result->reason), "%s", why.text);
+		snprintf(result->reason, sizeof(result->reason), "%s%s%s",
+			 sc->n_hosts ? sc->hosts[unit % hosts(r)].name : "",
+			 sc->n_hosts ? ": " : "", why.text);
 		return 0;
 	}
 	if (sc->run.warmup) {
@@ -56,17 +58,40 @@ static int run_unit(struct crew *crew, uint32_t unit)
 	}
 	if (!unit && crew->options->before)
 		crew->options->before(s, crew->options->data);
-	sim_run(s, sc->run.warmup + sc->run.duration);
-	err = result_take(s, result);
+	if (r->waits)
+		err = waits_start(s);
+	if (!err) {
+		sim_run(s, sc->run.warmup + sc->run.duration);
+		err = result_take(s, result);
+	}
 	if (!unit && crew->options->after)
 		crew->options->after(s, crew->options->data);
+	waits_free(s->waits);
 	sim_free(s);
+	return err;
+}
+
+static int run_unit(struct crew *crew, uint32_t unit)
+{
+	const struct run *r = crew->run;
+	const struct scenario *sc = r->variants[unit / hosts(r) / r->seeds];
+	struct scenario *own;
+	int err;
+
+	if (!sc->n_hosts)
+		return run_host(crew, unit, sc);
+	err = scenario_on_host(sc, unit % hosts(r), &own);
+	if (err)
+		return err;
+	err = run_host(crew, unit, own);
+	scenario_free(own);
 	return err;
 }
 
 static void *work(void *data)
 {
 	struct crew *crew = data;
+	uint64_t began = clock_thread();
 	uint32_t unit;
 
 	while ((unit = atomic_fetch_add(&crew->next, 1)) < crew->units) {
@@ -75,6 +100,7 @@ static void *work(void *data)
 		if (err)
 			atomic_store(&crew->err, err);
 	}
+	atomic_fetch_add(&crew->cpu_ns, clock_thread() - began);
 	return NULL;
 }
 
@@ -96,6 +122,7 @@ static int run_units(struct run *r, const struct run_options *o)
 	while (started)
 		pthread_join(threads[--started], NULL);
 	free(threads);
+	r->cpu_seconds = ns_to_s(atomic_load(&crew.cpu_ns));
 	return atomic_load(&crew.err);
 }
 
@@ -122,7 +149,7 @@ static int check_memory(const struct run *r, uint32_t jobs, struct failure *f)
 	for (uint32_t i = 0; i < r->n_variants; i++) {
 		const struct scenario *sc = r->variants[i];
 
-		largest = u64_max(largest, sim_bytes(sc));
+		largest = u64_max(largest, sim_bytes(sc) + (r->waits ? waits_bytes(sc) : 0));
 		results += (uint64_t)r->seeds * hosts(r) * scenario_vms_per_host(sc) *
 			   sizeof(struct vm_result);
 	}
@@ -163,8 +190,7 @@ static int look_up(void *data, const char *name, double *ret)
 	name = colon ? colon + 1 : name;
 	if (scope->names_only)
 		return metric_value(r->variants[v], NULL, 0, name, ret);
-	err = metric_value(r->variants[v], run_results(r, v, scope->seed),
-			   r->variants[v]->host.hosts, name, ret);
+	err = metric_value(r->variants[v], run_results(r, v, scope->seed), hosts(r), name, ret);
 	if (err != METRIC_NO_DATA)
 		return err;
 	*ret = NAN; /* keeps no limit */
@@ -248,10 +274,20 @@ static int set_variants(struct run *r, struct failure *f)
 		    r->variants[i]->run.seeds != s->run.seeds)
 			return failure_set(
 				f, -EINVAL,
-				"%s: variant %s: hosts and seeds are the same in all variants",
-				s->path, r->names[i]);
+				"%s:%d: variant %s: hosts and seeds are the same in all variants",
+				s->path, s->variants[i].line, r->names[i]);
 	}
 	return 0;
+}
+
+/* Whether some limit is about waits for a CPU. */
+static bool limits_waits(const struct scenario *s)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < s->n_limits; i++)
+		any |= strstr(s->limits[i].condition, ".ready_") != NULL;
+	return any;
 }
 
 int run_scenario(const struct scenario *s, const struct run_options *o, struct failure *f,
@@ -266,6 +302,7 @@ int run_scenario(const struct scenario *s, const struct run_options *o, struct f
 	r->scenario = s;
 	r->first_seed = o->seed;
 	r->seeds = o->seeds ? o->seeds : s->run.seeds;
+	r->waits = o->waits || limits_waits(s);
 	err = set_variants(r, f);
 	if (!err)
 		err = check_names(r, f);

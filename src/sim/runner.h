@@ -21,6 +21,7 @@ struct run_options {
 	uint64_t seed;	/* the first; the others follow */
 	uint32_t seeds; /* 0: the scenario's */
 	uint32_t jobs;
+	bool waits; /* measure waits for a CPU, even if no limit is about them */
 	/* Called before the first unit runs, and after it has; NULL for none. */
 	void (*before)(struct sim *s, void *data);
 	void (*after)(struct sim *s, void *data);
@@ -33,13 +34,15 @@ struct run {
 	const char **names;
 	uint32_t n_variants;
 	uint32_t seeds;
+	bool waits; /* were measured */
 	uint64_t first_seed;
 	struct result *results; /* [variant][seed][host] */
 	struct limit_report *reports;
 	uint32_t n_reports;
 	uint32_t broken;
 	uint64_t events;
-	double seconds; /* real time */
+	double seconds;	    /* real time */
+	double cpu_seconds; /* CPU time of the units, all threads together */
 };
 
 /* 0 even if limits are broken or hosts refused; -errno if it cannot be run. */

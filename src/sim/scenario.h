@@ -16,6 +16,7 @@
 
 #define SCENARIO_NAME	   32
 #define SCENARIO_PROCESSES 4
+#define SCENARIO_KEYS	   64 /* of a section, at most */
 #define SCENARIO_FILE_MAX  (1024 * 1024)
 
 enum cells_mode {
@@ -40,6 +41,21 @@ struct host_spec {
 	uint64_t refill_far;  /* ... in another cache */
 };
 
+struct setting {
+	char section[SCENARIO_NAME];
+	char key[SCENARIO_NAME];
+	char value[96];
+	int line;
+};
+
+/* A host that isn't like the others: [host] with these keys changed. */
+struct named_host {
+	char name[SCENARIO_NAME];
+	int line;
+	struct setting *settings;
+	uint32_t n_settings;
+};
+
 struct group_spec {
 	char name[SCENARIO_NAME];
 	char parent[SCENARIO_NAME];
@@ -57,6 +73,7 @@ struct process_spec {
 struct vm_spec {
 	char name[SCENARIO_NAME];
 	char group[SCENARIO_NAME];
+	char host[SCENARIO_NAME]; /* the only host that has it; "": every host has */
 	int line;
 	uint32_t count;
 	uint32_t vcpus;
@@ -71,9 +88,11 @@ struct vm_spec {
 	uint32_t fixed; /* durations are not random */
 	uint64_t start; /* ns */
 	uint64_t burst;
-	double load;
+	double load;   /* of a vCPU */
+	double demand; /* of all together; 0: as load has it */
 	double correlation;
 	uint32_t block; /* enum ledger_state while idle */
+	uint64_t arrival;
 	uint64_t service;
 	uint32_t streams;
 	uint64_t hold;
@@ -96,15 +115,9 @@ struct run_spec {
 	uint32_t seeds;
 };
 
-struct setting {
-	char section[SCENARIO_NAME];
-	char key[SCENARIO_NAME];
-	char value[96];
-	int line;
-};
-
 struct variant {
 	char name[SCENARIO_NAME];
+	int line;
 	struct setting *settings;
 	uint32_t n_settings;
 };
@@ -120,12 +133,14 @@ struct scenario {
 	char name[64];
 	char *head; /* the paragraph at the top of the file */
 	struct host_spec host;
+	int host_lines[SCENARIO_KEYS]; /* of its keys, by row; 0: not in the file */
+	struct named_host *hosts;
 	struct run_spec run;
 	struct group_spec *groups;
 	struct vm_spec *vms;
 	struct variant *variants;
 	struct limit *limits;
-	uint32_t n_groups, n_vms, n_variants, n_limits;
+	uint32_t n_hosts, n_groups, n_vms, n_variants, n_limits;
 };
 
 /* From memory; `path` is for messages and the name. 0 or -errno with file, line, what is wrong and
@@ -145,6 +160,25 @@ int scenario_set(struct scenario *s, const char *text, struct failure *f);
 /* What the keys' own bounds cannot see: names that do not exist, contradictions, sizes. Called by
  * scenario_parse(); again after scenario_set(). */
 int scenario_check(const struct scenario *s, struct failure *f);
+
+/* NULL if there is none of this name. */
+struct vm_spec *scenario_find_vm(struct scenario *s, const char *name);
+struct group_spec *scenario_find_group(struct scenario *s, const char *name);
+struct named_host *scenario_find_host(struct scenario *s, const char *name);
+
+/* Sets a key of a named host. As key_set(); -E2BIG for too many. */
+int scenario_set_host(struct scenario *s, struct named_host *h, const char *key, const char *value,
+		      int line, struct failure *f);
+
+/* How many hosts there are: the named ones, or as many alike as [host] says. */
+uint32_t scenario_hosts(const struct scenario *s);
+
+/* The scenario as one host has it (index below scenario_hosts()): its own keys, and of VMs that are
+ * elsewhere none. */
+int scenario_on_host(const struct scenario *s, uint32_t host, struct scenario **ret);
+
+/* What each vCPU that has work wants, in CPUs (workload duty). */
+double vm_spec_load(const struct vm_spec *vm);
 
 uint32_t scenario_vms_per_host(const struct scenario *s);
 uint64_t scenario_vcpus_per_host(const struct scenario *s);

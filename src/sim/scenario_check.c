@@ -1,35 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 /* What is wrong with a scenario although each of its values alone is right. */
 #include "sim/engine.h"
-#include "sim/scenario.h"
+#include "sim/scenario_keys.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define VCPUS_MAX UINT64_C(4000000) /* on one host */
+
+/* Refuses what two keys of [host] say: names the later line of the two, where the file has one. */
+static int refuse_host(const struct scenario *s, const char *one, const char *other,
+		       struct failure *f, const char *what)
+{
+	int a = s->host_lines[key_find(SECTION_HOST, one)],
+	    b = s->host_lines[key_find(SECTION_HOST, other)], line = a > b ? a : b;
+
+	if (!line)
+		return failure_set(f, -EINVAL, "%s: [host] %s", s->path, what);
+	return failure_set(f, -EINVAL, "%s:%d: [host] %s", s->path, line, what);
+}
 
 static int check_host(const struct scenario *s, struct failure *f)
 {
 	const struct host_spec *h = &s->host;
 	uint32_t node = h->cpus / h->nodes;
+	char what[96];
 
-	if (h->cpus % h->nodes)
-		return failure_set(f, -EINVAL, "%s: [host] nodes = %u does not divide cpus = %u",
-				   s->path, h->nodes, h->cpus);
-	if (h->cell && node % h->cell)
-		return failure_set(f, -EINVAL,
-				   "%s: [host] cell = %u does not divide a node's %u CPUs", s->path,
-				   h->cell, node);
+	if (h->cpus % h->nodes) {
+		snprintf(what, sizeof(what), "nodes = %u does not divide cpus = %u", h->nodes,
+			 h->cpus);
+		return refuse_host(s, "nodes", "cpus", f, what);
+	}
+	if (h->cell && node % h->cell) {
+		snprintf(what, sizeof(what), "cell = %u does not divide a node's %u CPUs", h->cell,
+			 node);
+		return refuse_host(s, "cell", h->nodes > 1 ? "nodes" : "cpus", f, what);
+	}
 	if (h->cells == CELLS_HARD && !h->cell)
-		return failure_set(f, -EINVAL, "%s: [host] cells = hard needs cell = CPUS",
-				   s->path);
+		return refuse_host(s, "cells", "cell", f, "cells = hard needs cell = CPUS");
 	if (h->smt == 2 && (node % 2 || h->cell % 2))
-		return failure_set(
-			f, -EINVAL,
-			"%s: [host] smt = 2 needs an even number of CPUs in nodes and cells",
-			s->path);
+		return refuse_host(s, "smt", h->cell % 2 ? "cell" : "cpus", f,
+				   "smt = 2 needs an even number of CPUs in nodes and cells");
 	if (h->core.skew_start > h->core.skew_stop)
-		return failure_set(f, -EINVAL, "%s: [host] skew_start is above skew_stop", s->path);
+		return refuse_host(s, "skew_start", "skew_stop", f,
+				   "skew_start is above skew_stop");
 	return 0;
 }
 
@@ -81,6 +96,41 @@ static int check_ticks(const struct scenario *s, const struct vm_spec *vm, struc
 	return 0;
 }
 
+static int check_places(const struct scenario *s, struct failure *f)
+{
+	for (uint32_t i = 0; i < s->n_vms; i++) {
+		const struct vm_spec *vm = &s->vms[i];
+
+		if (vm->host[0] && !scenario_find_host((struct scenario *)s, vm->host))
+			return failure_set(f, -EINVAL, "%s:%d: vm %s: there is no host %s", s->path,
+					   vm->line, vm->name, vm->host);
+	}
+	return 0;
+}
+
+/* The hosts that have a name, each as a whole. */
+static int check_hosts(const struct scenario *s, struct failure *f)
+{
+	int err = 0;
+
+	if (s->n_hosts && s->host.hosts != 1)
+		return refuse_host(s, "hosts", "hosts", f,
+				   "hosts counts hosts alike; there are [host NAME] sections");
+	for (uint32_t i = 0; i < s->n_hosts && !err; i++) {
+		struct scenario *own;
+
+		err = scenario_on_host(s, i, &own);
+		if (err)
+			return err;
+		err = check_host(own, f);
+		if (!err && !scenario_vms_per_host(own))
+			err = failure_set(f, -EINVAL, "%s:%d: host %s: no VM is there", s->path,
+					  s->hosts[i].line, s->hosts[i].name);
+		scenario_free(own);
+	}
+	return err || s->n_hosts ? err : check_host(s, f);
+}
+
 static int check_vm(const struct scenario *s, const struct vm_spec *vm, struct failure *f)
 {
 	if (vm->group[0] && !group_named(s, vm->group, s->n_groups))
@@ -101,22 +151,32 @@ static int check_vm(const struct scenario *s, const struct vm_spec *vm, struct f
 	if (vm->active > vm->vcpus)
 		return failure_set(f, -EINVAL, "%s:%d: vm %s: active = %u of %u vCPUs", s->path,
 				   vm->line, vm->name, vm->active, vm->vcpus);
+	if (vm->demand > 0 && !(vm_spec_load(vm) >= 1e-4 && vm_spec_load(vm) <= 0.9999))
+		return failure_set(f, -EINVAL,
+				   "%s:%d: vm %s: demand = %g is %.4g of each vCPU that has work; "
+				   "expected from 0.0001 to 0.9999",
+				   s->path, vm->line, vm->name, vm->demand, vm_spec_load(vm));
 	return check_ticks(s, vm, f);
 }
 
 int scenario_check(const struct scenario *s, struct failure *f)
 {
-	uint64_t vms = 0;
+	uint64_t vcpus = 0;
 	int err;
 
-	for (uint32_t i = 0; i < s->n_vms; i++)
-		vms += s->vms[i].count;
-	if (!vms)
+	if (!s->n_vms)
 		return failure_set(f, -EINVAL, "%s: no VM; a scenario has at least one [vm NAME]",
 				   s->path);
-	if (vms > VCPUS_MAX || scenario_vcpus_per_host(s) > VCPUS_MAX)
-		return failure_set(f, -E2BIG, "%s: more than 4,000,000 vCPUs on one host", s->path);
-	err = check_host(s, f);
+	for (uint32_t i = 0; i < s->n_vms; i++) {
+		vcpus += (uint64_t)s->vms[i].count * s->vms[i].vcpus;
+		if (vcpus > VCPUS_MAX)
+			return failure_set(f, -E2BIG,
+					   "%s:%d: vm %s: more than 4,000,000 vCPUs on one host",
+					   s->path, s->vms[i].line, s->vms[i].name);
+	}
+	err = check_places(s, f);
+	if (!err)
+		err = check_hosts(s, f);
 	if (!err)
 		err = check_groups(s, f);
 	for (uint32_t i = 0; !err && i < s->n_vms; i++)

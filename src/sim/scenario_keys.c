@@ -45,7 +45,7 @@ static int find_block(const char *name)
 }
 
 #define COSCHEDS  "none, strict, relaxed, balance"
-#define WORKLOADS "busy, duty, io, barrier, spinlock, ticks, idle"
+#define WORKLOADS "busy, duty, io, barrier, spinlock, ticks, idle, requests"
 #define POLICIES  "delay, catchup, merge, discard, desched"
 
 #define HOST(field)  offsetof(struct host_spec, field)
@@ -124,6 +124,8 @@ static const struct key_row group_rows[] = {
 static const struct key_row vm_rows[] = {
 	{"count", KEY_COUNT, VM(count), 1, 1e6, "1", "VMs like this on each host", NULL, NULL},
 	{"vcpus", KEY_COUNT, VM(vcpus), 1, 1024, "1", "virtual CPUs of each", NULL, NULL},
+	{"host", KEY_WORD, VM(host), 0, 0, "",
+	 "the [host NAME] that has them; every host by default", NULL, NULL},
 	{"group", KEY_WORD, VM(group), 0, 0, "", "the group they belong to", NULL, NULL},
 	{"shares", KEY_SHARES, VM(shares), 1e-3, 1e9, "normal",
 	 "of the VM; low, normal, high: 500, 1000, 2000 a vCPU", NULL, NULL},
@@ -140,6 +142,10 @@ static const struct key_row vm_rows[] = {
 	{"burst", KEY_TIME, VM(burst), 1e-8, 1e4, "10ms", "mean work at a stretch", NULL, NULL},
 	{"load", KEY_REAL, VM(load), 1e-4, 0.9999, "0.5", "duty: burst / (burst + idle time)", NULL,
 	 NULL},
+	{"demand", KEY_REAL, VM(demand), 0, 1024, "0",
+	 "duty: CPUs that its vCPUs want together, instead of load; 0: by load", NULL, NULL},
+	{"arrival", KEY_TIME, VM(arrival), 1e-8, 1e4, "20ms",
+	 "requests: mean time between arrivals at the VM", NULL, NULL},
 	{"random", KEY_ONE_OF, VM(fixed), 0, 0, "yes",
 	 "durations are exponential, not all the same", find_yes_no, "no, yes"},
 	{"correlation", KEY_REAL, VM(correlation), 0, 1, "0", "duty: of the two threads of a pair",
@@ -166,6 +172,11 @@ static const struct key_row vm_rows[] = {
 	 "no, yes"},
 	{"processes", KEY_PROCESSES, VM(processes), 0, 0, "", "ticks: NAME:LOAD ...", NULL, NULL},
 };
+
+_Static_assert(ARRAY_SIZE(host_rows) <= SCENARIO_KEYS && ARRAY_SIZE(run_rows) <= SCENARIO_KEYS &&
+		       ARRAY_SIZE(group_rows) <= SCENARIO_KEYS &&
+		       ARRAY_SIZE(vm_rows) <= SCENARIO_KEYS,
+	       "SCENARIO_KEYS");
 
 const struct key_table key_tables[SECTIONS] = {
 	[SECTION_HOST] = {"host", host_rows, ARRAY_SIZE(host_rows)},
@@ -401,28 +412,38 @@ static void expected(const struct key_row *row, char *buf, size_t size)
 	}
 }
 
+int key_find(enum key_section section, const char *key)
+{
+	const struct key_table *t = &key_tables[section];
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		if (!strcmp(t->rows[i].key, key))
+			return (int)i;
+	}
+	return -ENOENT;
+}
+
 int key_set(enum key_section section, void *base, const char *key, const char *value,
 	    struct failure *f)
 {
 	const struct key_table *t = &key_tables[section];
+	int i = key_find(section, key);
+	const struct key_row *row;
 	char want[160];
 
-	for (uint32_t i = 0; i < t->n; i++) {
-		const struct key_row *row = &t->rows[i];
-
-		if (strcmp(row->key, key))
-			continue;
-		if (!store(row, base, value)) {
-			if (row->find == find_yes_no && !strcmp(key, "random"))
-				((struct vm_spec *)base)->fixed ^= 1;
-			return 0;
-		}
+	if (i < 0)
+		return failure_set(
+			f, -ENOENT,
+			"unknown key '%.60s' in [%s]; `desched sim --keys` lists what there is",
+			key, t->section);
+	row = &t->rows[i];
+	if (store(row, base, value)) {
 		expected(row, want, sizeof(want));
 		return failure_set(f, -EINVAL, "%s = %.60s: expected %s", key, value, want);
 	}
-	return failure_set(f, -ENOENT,
-			   "unknown key '%.60s' in [%s]; `desched sim --keys` lists what there is",
-			   key, t->section);
+	if (row->find == find_yes_no && !strcmp(key, "random"))
+		((struct vm_spec *)base)->fixed ^= 1;
+	return 0;
 }
 
 void key_defaults(enum key_section section, void *base)

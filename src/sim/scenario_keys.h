@@ -39,6 +39,9 @@ enum key_section { SECTION_HOST, SECTION_RUN, SECTION_GROUP, SECTION_VM, SECTION
 
 extern const struct key_table key_tables[SECTIONS];
 
+/* Index of the key's row, for the lines that a scenario keeps; -ENOENT. */
+int key_find(enum key_section section, const char *key);
+
 /* Sets one key of `base`. -ENOENT for an unknown key, -EINVAL for a bad value; the failure's text
  * is without file and line. */
 int key_set(enum key_section section, void *base, const char *key, const char *value,

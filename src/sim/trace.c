@@ -2,6 +2,7 @@
 #include "sim/trace.h"
 
 #include "base/newfile.h"
+#include "base/units.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +13,7 @@ struct trace {
 	struct newfile file;
 	FILE *out; /* the file's */
 	const struct core *core;
+	uint64_t from, to; /* ns: what is kept */
 	struct {
 		uint64_t since;
 		enum ledger_state state;
@@ -37,7 +39,8 @@ static void name_all(struct trace *t, const struct sim *s)
 	}
 }
 
-int trace_open(struct sim *s, const char *path, struct failure *f, struct trace **ret)
+int trace_open(struct sim *s, const char *path, uint64_t from, uint64_t window, struct failure *f,
+	       struct trace **ret)
 {
 	struct trace *t = calloc(1, sizeof(*t));
 	int err;
@@ -45,6 +48,8 @@ int trace_open(struct sim *s, const char *path, struct failure *f, struct trace 
 	if (!t)
 		return -ENOMEM;
 	t->core = s->core;
+	t->from = s->now + from;
+	t->to = window < UINT64_MAX - t->from ? t->from + window : UINT64_MAX;
 	t->vcpus = calloc(s->core->n_vcpus, sizeof(*t->vcpus));
 	err = t->vcpus ? newfile_open(path, 0, NEWFILE_STREAMS, &t->file) : -ENOMEM;
 	if (err) {
@@ -65,16 +70,16 @@ int trace_open(struct sim *s, const char *path, struct failure *f, struct trace 
 
 void trace_state(struct trace *t, uint32_t vcpu, uint64_t now, enum ledger_state state)
 {
-	uint64_t since = t->vcpus[vcpu].since;
+	uint64_t since = u64_max(t->vcpus[vcpu].since, t->from), until = u64_min(now, t->to);
 
-	if (now > since)
+	if (until > since)
 		fprintf(t->out,
 			"{\"name\":\"%s\",\"ph\":\"X\",\"pid\":%u,\"tid\":%u,\"ts\":%" PRIu64
 			".%03" PRIu64 ",\"dur\":%" PRIu64 ".%03" PRIu64
 			",\"args\":{\"cpu\":%u}},\n",
 			ledger_state_name(t->vcpus[vcpu].state), t->core->vcpus[vcpu].vm + 1,
-			vcpu + 1, since / 1000, since % 1000, (now - since) / 1000,
-			(now - since) % 1000, t->core->vcpus[vcpu].cpu);
+			vcpu + 1, since / 1000, since % 1000, (until - since) / 1000,
+			(until - since) % 1000, t->core->vcpus[vcpu].cpu);
 	t->vcpus[vcpu].since = now;
 	t->vcpus[vcpu].state = state;
 }

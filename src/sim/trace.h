@@ -8,7 +8,9 @@
 
 struct trace;
 
-int trace_open(struct sim *s, const char *path, struct failure *f, struct trace **ret);
+/* Keeps `window` ns (UINT64_MAX: all), from `from` ns after now on. */
+int trace_open(struct sim *s, const char *path, uint64_t from, uint64_t window, struct failure *f,
+	       struct trace **ret);
 void trace_state(struct trace *t, uint32_t vcpu, uint64_t now, enum ledger_state state);
 /* Ends all slices, frees `t` in any case. */
 int trace_close(struct trace *t, struct sim *s, struct failure *f);

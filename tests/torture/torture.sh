@@ -20,7 +20,7 @@ complain() {
 # Alike but for what took how long.
 same() {
 	for file; do
-		sed -e 's/, [^ ]* a second$//' -e '/"seconds": 0\.0\|"events_per_second"/d' "$file"
+		sed -e 's/, [^ ]* a CPU second$//' -e '/"seconds": 0\.0\|"cpu_seconds"\|"events_per_second"/d' "$file"
 		echo end
 	done | awk '/^end$/ { n++; next } n == 0 { a = a $0 "\n" } n == 1 { b = b $0 "\n" } END { exit a != b }'
 }

@@ -68,6 +68,16 @@ export DESCHED_SCENARIOS=.
 full "$desched" sim --list
 full "$desched" sim 01-small
 full "$desched" sim 01-small --json
+full "$desched" sim 01-small 01-small --json
+expect 2 1 "$desched" sim 01-small --json --plot
+expect 2 1 "$desched" sim 01-small 01-small --trace two
+expect 2 1 "$desched" sim 01-small 01-small --svg two
+expect 1 1 "$desched" sim 01-small --trace late --from 1
+expect 1 1 sh -c '"$@" >list.json' sh "$desched" sim 01-small none 01-small --json
+# One document: it begins and ends once, and has all three, the failed one too.
+[ "$(grep -c '^\[' list.json) $(grep -c '^\]' list.json) $(grep -c '"scenario":' list.json)" = "1 1 3" ] ||
+	complain "--json of three scenarios is not one document: $(cat list.json)"
+grep -q '"error": "no scenario' list.json || complain "--json does not have what failed"
 full "$desched" top -b -n 2 -d 0.05
 
 # ---- completion ----

@@ -5,6 +5,7 @@
  * the policy does in it is told by the scenarios in tests/sim and by test_sim_random.c.
  */
 #include "base/units.h"
+#include "sim/random.h"
 #include "sim/report.h"
 #include "sim/trace.h"
 
@@ -53,10 +54,31 @@ static const struct {
 	{"[group g]\nparent = h\n[group h]\n[vm a]\n", "t.ini:1: ", "no group further up"},
 	{"[group g]\n[vm g]\n", "t.ini:2: ", "taken by a section of another kind"},
 	{"[host]\ncpus = 0\n[vm a]\n", "t.ini:2: ", "whole number from 1"},
-	{"[host]\ncpus = 5\nnodes = 2\n[vm a]\n", "t.ini: ", "does not divide cpus = 5"},
-	{"[host]\ncpus = 8\ncell = 3\n[vm a]\n", "t.ini: ", "does not divide"},
-	{"[host]\ncells = hard\n[vm a]\n", "t.ini: ", "needs cell"},
-	{"[host]\nskew_stop = 1ms\n[vm a]\n", "t.ini: ", "skew_start is above skew_stop"},
+	{"[host]\ncpus = 5\nnodes = 2\n[vm a]\n", "t.ini:3: ", "does not divide cpus = 5"},
+	{"[host]\nnodes = 2\ncpus = 5\n[vm a]\n", "t.ini:3: ", "does not divide cpus = 5"},
+	{"[host]\nnodes = 2\n[vm a]\n", "t.ini:2: ", "does not divide cpus = 1"},
+	{"[host]\ncpus = 8\ncell = 3\n[vm a]\n", "t.ini:3: ", "does not divide"},
+	{"[host]\ncells = hard\n[vm a]\n", "t.ini:2: ", "needs cell"},
+	{"[host]\nsmt = 2\ncpus = 3\n[vm a]\n", "t.ini:3: ", "even number"},
+	{"[host]\nskew_stop = 1ms\n[vm a]\n", "t.ini:2: ", "skew_start is above skew_stop"},
+	{"[host]\n[vm a]\n[host]\n",
+	 "t.ini:3: ", "section host is given twice, the first time in line 1"},
+	{"[run]\n[vm a]\n\n[run]\n",
+	 "t.ini:4: ", "section run is given twice, the first time in line 1"},
+	{"[vm a]\n[limits]\n[limits]\n", "t.ini:3: ", "the first time in line 2"},
+	{"[vm a]\n[vm b]\n[vm a]\n",
+	 "t.ini:3: ", "section vm a is given twice, the first time in line 1"},
+	{"[group g]\n[vm a]\n[group g]\n",
+	 "t.ini:3: ", "group g is given twice, the first time in line 1"},
+	{"[vm a]\n[variant v]\n[variant v]\n", "t.ini:3: ", "the first time in line 2"},
+	{"[vm a]\nload = 0.1\nvcpus = 2\nload = 0.2\n",
+	 "t.ini:4: ", "load is given twice, the first time in line 2"},
+	{"[host]\ncpus = 2\ncpus = 2\n[vm a]\n",
+	 "t.ini:3: ", "cpus is given twice, the first time in line 2"},
+	{"[vm a]\n[variant v]\na.load = 0.1\nhost.cpus = 2\na.load = 0.1\n",
+	 "t.ini:5: ", "a.load is given twice, the first time in line 3"},
+	{"[vm a]\n[limits]\nx = a.cpu < 1\nx = a.cpu < 2\n",
+	 "t.ini:4: ", "limit x is given twice, the first time in line 3"},
 	{"[cow]\nx = 1\n", "t.ini:1: ", "expected [host]"},
 	{"[vm a b]\n", "t.ini:1: ", "expected [host]"},
 	{" [cow g[hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh]\nx=1\n",
@@ -65,11 +87,23 @@ static const struct {
 	{"[vm a\n", "t.ini:1: ", "expected ']'"},
 	{"x = 1\n[vm a]\n", "t.ini:1: ", "a key before the first section"},
 	{"[vm a]\nnonsense\n", "t.ini:2: ", "KEY = VALUE"},
+	{"[host h]\n[host h]\n[vm a]\n", "t.ini:2: ", "the first time in line 1"},
+	{"[host h]\n[vm h]\n", "t.ini:2: ", "taken by a section of another kind"},
+	{"[host h]\n[vm a]\nhost = i\n", "t.ini:2: ", "there is no host i"},
+	{"[host h]\n[host i]\n[vm a]\nhost = i\n", "t.ini:1: ", "no VM is there"},
+	{"[host]\nhosts = 2\n[host h]\n[vm a]\n", "t.ini:2: ", "hosts alike"},
+	{"[host h]\nhosts = 2\n[vm a]\n", "t.ini:2: ", "is one host"},
+	{"[host]\nnodes = 2\ncpus = 2\n[host h]\ncpus = 5\n[vm a]\n",
+	 "t.ini:5: ", "nodes = 2 does not divide cpus = 5"},
+	{"[host h]\ncpus = x\n[vm a]\n", "t.ini:2: ", "cpus = x: expected"},
+	{"[vm a]\nload = 0.5\ndemand = 0.5\n", "t.ini:3: ", "(the other in line 2)"},
+	{"[vm a]\ndemand = 0.5\nload = 0.5\n", "t.ini:3: ", "(the other in line 2)"},
+	{"[vm a]\nvcpus = 2\ndemand = 2\n", "t.ini:1: ", "demand = 2 is 1 of each vCPU"},
 	{"[vm a]\nworkload = ticks\n", "t.ini:1: ", "needs tick_hz"},
 	{"[vm a]\nprocesses = A:0.7 B:0.7\n", "t.ini:2: ", "loads up to 1"},
 	{"[vm a]\nprocesses = A:0.1 B:0.1 C:0.1 D:0.1 E:0.1\n", "t.ini:2: ", "at most 4"},
 	{"[vm a]\ntick_hz = 1000\ntick_cost = 1ms\n", "t.ini:1: ", "90 % of a CPU"},
-	{"[vm a]\ncount = 1000000\nvcpus = 1024\n", "t.ini: ", "4,000,000"},
+	{"[vm a]\ncount = 1000000\nvcpus = 1024\n", "t.ini:1: ", "4,000,000"},
 	{"[vm a]\n[variant v]\ncpus = 1\n", "t.ini:3: ", "SECTION.KEY"},
 	{"[vm a]\n[limits]\nx = a.cpu\n", "t.ini:3: ", "one of == <= >= < >"},
 	{"[vm a]\n[limits]\nx = (((a.cpu == 1\n", "t.ini:3: ", "')'"},
@@ -90,6 +124,23 @@ static void refusals(void **state)
 			fail_msg("for %s\ngot '%s', expected '%s... %s'", bad[i].text, f.text,
 				 bad[i].where, bad[i].what);
 	}
+}
+
+/* An indented line is a key of its own, and what --set changes has no line to blame. */
+static void lines(void **state)
+{
+	struct scenario *s = parse(
+		"[host]\n  cpus = 4\n\tnodes = 2\n[vm a]\n [vm b]\n  vcpus = 3\n");
+	struct failure f = {""};
+
+	(void)state;
+	assert_int_equal(s->host.cpus, 4);
+	assert_int_equal(s->host.nodes, 2);
+	assert_int_equal(s->vms[1].vcpus, 3);
+	assert_int_equal(scenario_set(s, "host.nodes=3", &f), 0);
+	assert_true(scenario_check(s, &f) < 0);
+	assert_string_equal(f.text, "t.ini:2: [host] nodes = 3 does not divide cpus = 4");
+	scenario_free(s);
 }
 
 /* Not a text at all: long lines, zero bytes, a megabyte and more. */
@@ -134,6 +185,9 @@ static void no_data(void **state)
 		"[vm a]\ncount=2\nreservation=0.6\n[limits]\nx = host.waste == 0\n",
 		"[vm a]\n[vm b]\nstart=100s\n[limits]\nx = b.delay <= 0.01\n",
 		"[vm a]\nworkload=idle\n[limits]\nx = a.local >= 0\n",
+		"[vm a]\nworkload=idle\n[limits]\nx = a.ready_p99 <= 1\n",
+		"[vm a]\n[limits]\nx = a.response_p95 <= 1\n",
+		"[vm a]\nworkload=requests\nstart=100s\n[limits]\nx = a.response <= 1\n",
 	};
 	struct run_options o = {.seed = 1, .jobs = 1};
 
@@ -238,6 +292,56 @@ static void closed_form(void **state)
 	assert_true(fabs(limit_mmcn(8, 3, 0.4) - 3 * 0.4 / 8) < 1e-9); /* nobody waits */
 }
 
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Against the sorted times, of sizes from 1 us to 1,000 s. */
+static void percentiles(void **state)
+{
+	static const double parts[] = {0.01, 0.5, 0.95, 0.99, 1};
+	static struct quantiles q;
+	static uint64_t all[20001];
+	uint64_t random = 1;
+
+	(void)state;
+	assert_true(quantiles_at(&q, 0.5) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		all[i] = (uint64_t)(1e3 * pow(1e9, random_unit(&random)));
+		quantiles_add(&q, all[i]);
+	}
+	qsort(all, ARRAY_SIZE(all), sizeof(all[0]), by_size);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		double want = (double)all[(size_t)(parts[i] * 20000)];
+
+		assert_true(fabs(quantiles_at(&q, parts[i]) - want) <= want / 100 + 1024);
+	}
+	quantiles_add(&q, UINT64_MAX);
+	assert_true(quantiles_at(&q, 1) > 1e15);
+}
+
+/* A request of 2 ms each ms, for 10 s: 10,000 have come, 5,000 are done. */
+static void overloaded(void **state)
+{
+	struct run_options o = {.seed = 1, .jobs = 1};
+	struct scenario *s = parse(
+		"[vm a]\nworkload=requests\narrival=1ms\nburst=2ms\nrandom=no\n"
+		"[limits]\nx = a.queue == 5000 within 2\ny = a.ops == 500 within 1\n"
+		"z = a.response_max == 5 within 1%\n");
+	struct failure f = {""};
+	struct run *r = NULL;
+
+	(void)state;
+	assert_int_equal(run_scenario(s, &o, &f, &r), 0);
+	assert_int_equal(r->n_reports, 3);
+	assert_int_equal(r->broken, 0);
+	run_free(r);
+	scenario_free(s);
+}
+
 static char *outcome(const char *text, uint32_t jobs, uint64_t seed)
 {
 	struct run_options o = {.seed = seed, .jobs = jobs};
@@ -251,6 +355,7 @@ static char *outcome(const char *text, uint32_t jobs, uint64_t seed)
 		fail_msg("%s", f.text);
 	json = sim_report_json(r);
 	json_object_del(json, "seconds");
+	json_object_del(json, "cpu_seconds");
 	json_object_del(json, "events_per_second");
 	dump = json_dumps(json, JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
 	json_decref(json);
@@ -302,7 +407,7 @@ static void traces(void **state)
 	(void)state;
 	close(mkstemp(path));
 	assert_int_equal(sim_new(s, 1, 0, &f, &sim), 0);
-	assert_int_equal(trace_open(sim, path, &f, &trace), 0);
+	assert_int_equal(trace_open(sim, path, 0, UINT64_MAX, &f, &trace), 0);
 	sim->core->watch = traced;
 	sim_run(sim, NS_PER_SEC);
 	sim_settle(sim);
@@ -336,11 +441,12 @@ static void traces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refusals),	  cmocka_unit_test(not_a_text),
-		cmocka_unit_test(unknown_metric), cmocka_unit_test(no_data),
-		cmocka_unit_test(too_large),	  cmocka_unit_test(conditions),
-		cmocka_unit_test(closed_form),	  cmocka_unit_test(same_bits),
-		cmocka_unit_test(traces),
+		cmocka_unit_test(refusals),    cmocka_unit_test(lines),
+		cmocka_unit_test(not_a_text),  cmocka_unit_test(unknown_metric),
+		cmocka_unit_test(no_data),     cmocka_unit_test(too_large),
+		cmocka_unit_test(conditions),  cmocka_unit_test(closed_form),
+		cmocka_unit_test(same_bits),   cmocka_unit_test(traces),
+		cmocka_unit_test(percentiles), cmocka_unit_test(overloaded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
