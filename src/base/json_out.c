@@ -38,7 +38,8 @@ char *json_out_text(const json_t *o, size_t flags)
 
 int json_out_print(json_t *o, size_t flags, FILE *to, const char *what, struct failure *f)
 {
-	char *text = json_out_text(o, flags);
+	/* Names are from anywhere, and this may be a terminal. */
+	char *text = json_out_text(o, flags | JSON_ENSURE_ASCII);
 	int failed;
 
 	json_decref(o);

@@ -51,9 +51,10 @@ static int bounds_failure(const struct option_row *row, const char *what, const 
 	const char *kind = row->type == OPTION_SECONDS ? "seconds" : "a whole number";
 
 	if (row->max)
-		return failure_set(f, -EINVAL, "%s: '%s' given, expected %s from %g to %g", what,
-				   value, kind, (double)row->min / unit, (double)row->max / unit);
-	return failure_set(f, -EINVAL, "%s: '%s' given, expected %s, at least %g", what, value,
+		return failure_set(f, -EINVAL, "%s: '%s' given, expected %s from %.12g to %.12g",
+				   what, value, kind, (double)row->min / unit,
+				   (double)row->max / unit);
+	return failure_set(f, -EINVAL, "%s: '%s' given, expected %s, at least %.12g", what, value,
 			   kind, (double)row->min / unit);
 }
 

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -397,6 +398,16 @@ static int parse_pids(struct model_view *view, struct failure *f)
 	return 0;
 }
 
+/* A recording may be of another machine, whose users are not known here. */
+static int check_user(const char *user, struct failure *f)
+{
+	uint64_t uid;
+
+	if (options.replay || getpwnam(user) || !parse_uint(user, &uid))
+		return 0;
+	return failure_set(f, -EINVAL, "no user '%s' here", user);
+}
+
 /* What was kept, for the screen; then what the command line says. Tables are not touched by what a
  * screen was left like. */
 static int choose_view(struct failure *f)
@@ -411,6 +422,8 @@ static int choose_view(struct failure *f)
 		err = saved_load(options.settings, f, &options.saved);
 	if (!err && options.sort.value)
 		err = saved_sort(options.sort.value, f, &view->sort);
+	if (!err && options.user)
+		err = check_user(options.user, f);
 	if (!err && options.user)
 		snprintf(view->user, sizeof(view->user), "%s", options.user);
 	return err ? err : parse_pids(view, f);

@@ -54,6 +54,7 @@ expect 2 1 "$desched" help nonsense
 expect 2 1 "$desched" vm --tick-policy nonsense
 expect 2 1 "$desched" lab --source nonsense
 expect 2 1 "$desched" vm --json
+expect 2 1 "$desched" top -b -u "no such user"
 expect 2 1 "$desched" record
 expect 2 1 "$desched" correct one
 full "$desched" --help
