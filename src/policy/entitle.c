@@ -119,7 +119,8 @@ static double level_of_last(const struct entitle_node *nodes, const struct entit
 
 /* At which rate each child is served while it wants to run: by its shares at the level of its
  * siblings, so that those who demand little run as fast as those who demand all, for a shorter
- * time. */
+ * time. Only a group is held to what is left over (its members divide its rate); a VM may press
+ * its siblings down to its level, as far as they are above. */
 static void set_rates(struct entitle_node *nodes, const struct entitle_node *group, double level)
 {
 	double left = group->rate;
@@ -135,7 +136,7 @@ static void set_rates(struct entitle_node *nodes, const struct entitle_node *gro
 		struct entitle_node *node = &nodes[c];
 		double v = level * node->shares;
 
-		if (slack)
+		if (slack && node->child != ENTITLE_NONE)
 			v = min(v, max(0, left + node->given));
 		node->rate = max(node->given, clamp(v, node->reservation, node->limit));
 	}

@@ -39,6 +39,7 @@ struct vm {
 	double low, high; /* CPUs, by the model */
 	double entitled;  /* CPUs, if it alone wanted more */
 	double speed;	  /* of a thread of it that works, if all do */
+	double work[17];  /* how probable it is that so many of its threads work */
 };
 
 struct host {
@@ -174,16 +175,36 @@ static double given_to(const struct host *h, const double *demand, int vm)
 	return t[1 + h->n_groups + vm].given;
 }
 
+/* How probable it is that so many threads of a light VM work: those that pause begin at the same
+ * rate each, those that work end at the speed that is left to each. One alone may run at full speed
+ * where all together cannot. */
+static void ask_work(struct host *h, double *demand, int i)
+{
+	struct vm *vm = &h->vms[i];
+	double kept = demand[i], begin = vm->load / (1 - vm->load), all = 1;
+	int n = (int)vm->vcpus;
+
+	vm->work[0] = 1;
+	for (int k = 1; k <= n; k++) {
+		demand[i] = k;
+		vm->work[k] = vm->work[k - 1] * (n - k + 1) * begin / given_to(h, demand, i);
+		all += vm->work[k];
+	}
+	demand[i] = kept;
+	for (int k = 0; k <= n; k++)
+		vm->work[k] /= all;
+}
+
 /* How many threads of a VM work at an instant that nobody has chosen. */
 static double at_work(const struct vm *vm)
 {
-	double busy = vm->load, n = 0;
+	double at = random_unit(&rng);
+	int n = 0;
 
 	if (vm->load <= 0)
 		return vm->vcpus;
-	busy = fluid_closed(1, vm->load, vm->speed) / vm->speed;
-	for (int i = 0; i < vm->vcpus; i++)
-		n += random_unit(&rng) < busy;
+	while (n < vm->vcpus && at >= vm->work[n])
+		at -= vm->work[n++];
 	return n;
 }
 
@@ -227,6 +248,8 @@ static void ask_model(struct host *h)
 		vm->speed = fmin(1, vm->entitled / vm->vcpus);
 		if (vm->load > 0)
 			slow[i] = fluid_closed(vm->vcpus, vm->load, vm->speed);
+		if (vm->load > 0)
+			ask_work(h, full, i);
 	}
 	for (int i = 0; i < h->n_vms; i++) {
 		double a = given_to(h, full, i), b = given_to(h, slow, i);
