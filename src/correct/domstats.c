@@ -118,7 +118,7 @@ static void count_vcpus(struct domstats *d)
 int domstats_sample(struct domstats *d, const struct instant *time)
 {
 	double last, at, from = d->last_at;
-	enum follow follow = times_follow(&d->track, time, &last, &at);
+	enum follow follow = usage_follow(d->r, &d->track, time, &last, &at);
 	struct change run, ready;
 	int err = 0;
 

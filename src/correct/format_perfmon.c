@@ -371,7 +371,7 @@ static int take_row(char **fields, size_t n, void *data)
 		return take_head(fields, n, p);
 	if (!reading_time(&p->g, fields[0], &time))
 		return 0;
-	follow = times_follow(&p->track, &time, &last, &at);
+	follow = usage_follow(p->g.r, &p->track, &time, &last, &at);
 	if (follow == FOLLOW_NEXT && (n < p->n || n > p->n + !fields[n - 1][0]))
 		skips_count(&p->g.r->skips, SKIP_FIELDS, fields[0]);
 	else if (follow == FOLLOW_NEXT)

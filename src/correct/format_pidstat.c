@@ -110,14 +110,13 @@ static int take_timed(char **fields, size_t n, const char *clock, struct pidstat
 
 	if (!p->n || !p->mine)
 		return 0;
-	if (!head && n < p->n) {
-		if (!p->g.learning)
-			skips_count(&p->g.r->skips, SKIP_FIELDS, clock);
-		return 0;
-	}
 	if (!reading_time(&p->g, clock, &time))
 		return 0;
-	times_follow(&p->track, &time, &last, &at);
+	usage_follow(p->g.r, &p->track, &time, &last, &at);
+	if (!head && n < p->n) {
+		skips_count(&p->g.r->skips, SKIP_FIELDS, clock);
+		return processes_spoil(&p->p, at);
+	}
 	return head ? processes_time(&p->p, at) : take_value(fields, n, at, p);
 }
 
@@ -158,7 +157,7 @@ static int read_pidstat(const struct input *in, struct failure *f, struct usage 
 	reading_init(&p.g, in, f, r);
 	err = reading_run(&p.g, DATES_UNKNOWN, begin, pass, &p);
 	if (!err)
-		err = processes_to_pieces(&p.p, r);
+		err = processes_to_pieces(&p.p, in, r);
 	processes_done(&p.p);
 	reading_done(&p.g);
 	return err;

@@ -185,7 +185,7 @@ static bool find_time(char **fields, struct csv *c, double *ret)
 		 c->date >= 0 ? " " : "", fields[c->time]);
 	if (!reading_time(&c->g, text, &time))
 		return false;
-	times_follow(&c->track, &time, &last, ret);
+	usage_follow(c->g.r, &c->track, &time, &last, ret);
 	return true;
 }
 
@@ -233,7 +233,7 @@ static int read_csv(const struct input *in, struct failure *f, struct usage *r)
 	reading_init(&c.g, in, f, r);
 	err = reading_run(&c.g, DATES_UNKNOWN, begin, pass, &c);
 	if (!err)
-		err = processes_to_pieces(&c.p, r);
+		err = processes_to_pieces(&c.p, in, r);
 	processes_done(&c.p);
 	reading_done(&c.g);
 	return err;

@@ -134,8 +134,10 @@ static double step(struct guest *g, const struct frame *frame)
 	if (anew)
 		forget(g);
 	/* It has been there for longer: what of that is new, nobody knows. */
-	if (anew && length > passed + 1)
+	if (anew && length > passed + 1) {
 		g->begun = false;
+		g->usage->run++;
+	}
 	return g->at - length;
 }
 
@@ -211,6 +213,7 @@ static bool sum_page(const json_t *vcpus, struct host *now)
 /* Another host, or its daemon started anew: from here on. */
 static void begin(struct host *h, const struct host *now, const struct recording_mark *mark)
 {
+	h->usage->run++;
 	*h = (struct host){.usage = h->usage,
 			   .begun = true,
 			   .time = ns_to_s(mark->time),
@@ -278,6 +281,8 @@ static int read_frames(struct recording *r, bool host, struct usage *u, struct f
 	int err = host ? take_all(r, take_host, &h, f) : take_all(r, take_guest, &g, f);
 
 	forget(&g);
+	if (!err)
+		err = usage_settle(u);
 	if (!err && host && !h.begun)
 		return failure_set(f, -ENODATA,
 				   "no frame has a ledger page in it; made with source page it has "

@@ -58,7 +58,7 @@ static void take_restart(const char *text, struct usage *r)
 		r->cpus = cpus;
 }
 
-/* A row's own interval tells when it began; the track only sees midnight pass, and summer come. */
+/* A row's own interval tells when it began, even where the clock went back. */
 static int take_cpu(char **fields, size_t n, struct sar *s)
 {
 	struct instant time;
@@ -66,7 +66,10 @@ static int take_cpu(char **fields, size_t n, struct sar *s)
 
 	if (!reading_time(&s->g, fields[s->time], &time))
 		return 0;
-	times_follow(&s->track, &time, &last, &at);
+	if (usage_follow(s->g.r, &s->track, &time, &last, &at) == FOLLOW_SAME) {
+		skips_count(&s->g.r->skips, SKIP_SAME_TIME, fields[s->time]);
+		return 0;
+	}
 	if (table_figure(fields[s->interval], true, &interval) || interval <= 0 ||
 	    interval > INTERVAL_MAX) {
 		skips_count(&s->g.r->skips, SKIP_NUMBER, fields[s->interval]);

@@ -56,7 +56,7 @@ static void take_head(char **fields, size_t n, const char *clock, struct sar_tex
 	s->head = sar_columns(fields, n, &s->columns);
 	s->by_cpu = !strcmp(fields[0], "CPU");
 	if (s->head && reading_time(&s->g, clock, &time))
-		times_follow(&s->track, &time, &last, &at);
+		usage_follow(s->g.r, &s->track, &time, &last, &at);
 }
 
 static int take_all(char **fields, size_t n, const char *clock, struct sar_text *s)
@@ -68,7 +68,7 @@ static int take_all(char **fields, size_t n, const char *clock, struct sar_text 
 
 	if (!reading_time(&s->g, clock, &time))
 		return 0;
-	follow = times_follow(&s->track, &time, &last, &at);
+	follow = usage_follow(s->g.r, &s->track, &time, &last, &at);
 	if (follow != FOLLOW_NEXT) {
 		skips_count(skips, follow == FOLLOW_BACK ? SKIP_CLOCK : SKIP_SAME_TIME, clock);
 		return 0;

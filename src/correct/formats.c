@@ -51,6 +51,8 @@ static int parse_as(const struct format *format, const struct input *in, struct 
 	usage_init(&r);
 	r.format = format->name;
 	err = format->read(in, f, &r);
+	if (!err)
+		err = usage_settle(&r);
 	if (err && !f->text[0])
 		failure_errno(f, err, "%s: reading it as %s", in->path, format->name);
 	if (!err && !r.n)

@@ -10,7 +10,7 @@
 
 struct value {
 	double at, percent;
-	uint32_t who;
+	uint32_t who, run;
 };
 
 /* Room for one more of them. NULL: no memory. */
@@ -78,8 +78,8 @@ int processes_value(struct processes *p, struct usage *r, uint32_t who, double a
 	}
 	if (room_for_last(p, who))
 		return -ENOMEM;
-	if (at < p->last[who] || (once && at == p->last[who])) {
-		skips_count(&r->skips, at < p->last[who] ? SKIP_CLOCK : SKIP_DUPLICATE, NULL);
+	if (once && at == p->last[who]) {
+		skips_count(&r->skips, SKIP_DUPLICATE, NULL);
 		return 0;
 	}
 	values = grow(p->values, p->n, &p->room, sizeof(*values));
@@ -87,7 +87,7 @@ int processes_value(struct processes *p, struct usage *r, uint32_t who, double a
 		return -ENOMEM;
 	p->values = values;
 	p->last[who] = at;
-	values[p->n++] = (struct value){at, percent, who};
+	values[p->n++] = (struct value){at, percent, who, r->run};
 	return processes_time(p, at);
 }
 
@@ -138,11 +138,23 @@ static double began(const struct processes *p, double at, double usual)
 	return time[-1];
 }
 
-int processes_to_pieces(struct processes *p, struct usage *r)
+/* A file whose last line has no end was cut off: the last interval may be without some rows. */
+static int spoil_cut(struct processes *p, const struct input *in, struct usage *r)
 {
-	double usual;
-	int err;
+	if (!p->n || !in->size || strchr("\r\n", in->text[in->size - 1]))
+		return 0;
+	skips_count(&r->skips, SKIP_CUT, NULL);
+	return processes_spoil(p, p->values[p->n - 1].at);
+}
 
+int processes_to_pieces(struct processes *p, const struct input *in, struct usage *r)
+{
+	uint32_t run = r->run;
+	double usual;
+	int err = spoil_cut(p, in, r);
+
+	if (err)
+		return err;
 	sort_times(p);
 	if (p->n_spoilt)
 		qsort(p->spoilt, p->n_spoilt, sizeof(*p->spoilt), by_number);
@@ -154,8 +166,10 @@ int processes_to_pieces(struct processes *p, struct usage *r)
 		if (p->n_spoilt &&
 		    bsearch(&v->at, p->spoilt, p->n_spoilt, sizeof(v->at), by_number))
 			continue;
+		r->run = v->run;
 		err = usage_add(r, v->who, from, v->at, v->percent / 100 * (v->at - from));
 	}
+	r->run = run;
 	return err;
 }
 

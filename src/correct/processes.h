@@ -7,7 +7,7 @@
 #ifndef CORRECT_PROCESSES_H
 #define CORRECT_PROCESSES_H
 
-#include "correct/usage.h"
+#include "correct/formats.h"
 
 struct processes {
 	struct value *values;
@@ -20,9 +20,8 @@ struct processes {
 /* An interval ends here or begins. -ENOMEM. */
 int processes_time(struct processes *p, double at);
 
-/* What `who` had at `at`, in percent of one CPU. One that is not later than its last is counted in
- * `r` instead: as given twice where it is `once` per time, or as a clock that went back. -ENOMEM.
- */
+/* What `who` had at `at`, in percent of one CPU. Where it is `once` per time, what has the time of
+ * its last is counted in `r` instead, as given twice. -ENOMEM. */
 int processes_value(struct processes *p, struct usage *r, uint32_t who, double at, double percent,
 		    bool once);
 
@@ -30,7 +29,8 @@ int processes_value(struct processes *p, struct usage *r, uint32_t who, double a
  * interval is left out. -ENOMEM. */
 int processes_spoil(struct processes *p, double at);
 
-int processes_to_pieces(struct processes *p, struct usage *r);
+/* After the last row of `in`. -ENOMEM. */
+int processes_to_pieces(struct processes *p, const struct input *in, struct usage *r);
 void processes_done(struct processes *p);
 
 #endif

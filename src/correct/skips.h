@@ -19,7 +19,8 @@ enum skip {
 	SKIP_STOLEN,	/* all time stolen, while the row was being made */
 	SKIP_TOO_MUCH,	/* more than all CPUs have */
 	SKIP_BACKWARDS, /* a counter that fell */
-	SKIP_CLOCK,	/* the clock went back: how long the interval was is unknown */
+	SKIP_CLOCK, /* the clock went back: how long the interval was, or which of two is right, is
+		       unknown */
 	SKIP_SAME_TIME,
 	SKIP_RANGE, /* a value out of every range */
 	SKIP_CUT,   /* a line or a frame that is damaged */

@@ -117,13 +117,26 @@ int usage_who(struct usage *r, const char *name, uint32_t *ret)
 	return 0;
 }
 
+enum follow usage_follow(struct usage *r, struct track *k, const struct instant *i,
+			 double *ret_last, double *ret_at)
+{
+	enum follow follow = times_follow(k, i, ret_last, ret_at);
+
+	r->run += follow == FOLLOW_BACK;
+	return follow;
+}
+
 int usage_add(struct usage *r, uint32_t who, double from, double to, double cpu)
 {
 	/* Written so that a NaN fails. */
-	if (!(from >= -TIME_MAX && from < to && to <= TIME_MAX && cpu >= 0 && cpu <= CPU_MAX)) {
+	bool timed = from >= -TIME_MAX && from < to && to <= TIME_MAX;
+
+	if (!(timed && cpu >= 0 && cpu <= CPU_MAX)) {
 		skips_count(&r->skips, cpu < 0 ? SKIP_BACKWARDS : SKIP_RANGE, NULL);
-		return 0;
+		cpu = NAN;
 	}
+	if (!timed)
+		return 0;
 	if (r->n >= PIECES_MAX)
 		return -E2BIG;
 	if (r->n == r->room) {
@@ -135,7 +148,7 @@ int usage_add(struct usage *r, uint32_t who, double from, double to, double cpu)
 		r->pieces = pieces;
 		r->room = room;
 	}
-	r->pieces[r->n++] = (struct piece){from, to, cpu, who};
+	r->pieces[r->n++] = (struct piece){from, to, cpu, who, r->run};
 	return 0;
 }
 

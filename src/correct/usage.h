@@ -25,8 +25,9 @@ enum who {
 
 struct piece {
 	double from, to; /* seconds, from < to */
-	double cpu;	 /* seconds of CPU time, not negative */
+	double cpu;	 /* seconds of CPU time, not negative; NaN: out of range, until settled */
 	uint32_t who;
+	uint32_t run; /* how often the clock had gone back before */
 };
 
 struct usage {
@@ -35,6 +36,7 @@ struct usage {
 	char **names; /* [n_names]; those below WHO_FIRST are NULL */
 	size_t n_names;
 	struct known_name *by_name;
+	uint32_t run;	    /* of the pieces that are added now */
 	unsigned cpus;	    /* of the machine; 0: the file does not say */
 	bool dated;	    /* times are those of the epoch, but for the zone */
 	enum zone zone;	    /* where they have dates: how their zone is known */
@@ -54,8 +56,20 @@ void usage_done(struct usage *r);
  * and cut. -ENOMEM, -E2BIG. */
 int usage_who(struct usage *r, const char *name, uint32_t *ret);
 
-/* Adds a piece; one that makes no sense is counted. -ENOMEM. */
+/* times_follow(), for files: where the clock goes back a new run begins. */
+enum follow usage_follow(struct usage *r, struct track *k, const struct instant *i,
+			 double *ret_last, double *ret_at);
+
+/* Adds a piece; one that makes no sense is counted, and spoils its interval. -ENOMEM. */
 int usage_add(struct usage *r, uint32_t who, double from, double to, double cpu);
+
+/*
+ * After the last piece: no time may count twice, and no sum may miss a part. Everybody's pieces of
+ * an interval go if one of them is out of range, or if two runs disagree about it. Where both say
+ * the same the later one goes, and where one spans much more than usual, as to a stray time and
+ * back, only that one. All are counted. -ENOMEM.
+ */
+int usage_settle(struct usage *r);
 
 /* Leaves out, and counts, every interval in which somebody had more than `cpus` can give. -ERANGE
  * with the reason where these are more than a few: then `cpus` or the machine is the wrong one. */

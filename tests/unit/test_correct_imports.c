@@ -34,7 +34,8 @@
 #define BANNER	 "Linux 6.1.0 (web1) \t01/05/2026 \t_x86_64_\t(1 CPU)\n\n"
 
 /*
- * In a row stand: @t the epoch; @H @M @S the clock, @h its hour on a 12-hour clock, @p AM or PM; @a
+ * In a row stand: @t the epoch, @T that of two minutes later; @H @M @S the clock, @h its hour on a
+ * 12-hour clock, @p AM or PM; @a
  * @b @s percent of render, of indexer, of both, @c of both with a decimal comma, @i idle; @n ns
  * that the host ran, ever, @r percent that it ran, @R seconds.
  */
@@ -43,6 +44,8 @@ struct file {
 	const char *odd;   /* in place of some rows; NULL: none */
 	unsigned from, to; /* which */
 	int hours;	   /* added to the clock */
+	unsigned again;	   /* once more after the last: from this row on; 0: not */
+	size_t cut;	   /* bytes that are missing at the end */
 };
 
 static double share(unsigned i)
@@ -57,8 +60,8 @@ static void put_value(char *to, size_t size, char what, unsigned i, int moved)
 
 	for (unsigned k = 1; k <= i; k++)
 		ran += 1.5 * share(k) / 2 / 100 * STEP;
-	if (what == 't')
-		snprintf(to, size, "%d", START + (int)i * STEP);
+	if (what == 't' || what == 'T')
+		snprintf(to, size, "%d", START + (int)i * STEP + (what == 'T' ? 120 : 0));
 	else if (what == 'n')
 		snprintf(to, size, "%.0f", ran * 1e9);
 	else if (what == 'p')
@@ -107,7 +110,11 @@ static size_t put_file(char *to, const struct file *f, bool host)
 		used += put_row(to + used, odd ? f->odd : f->row, i, f->hours * 3600);
 		assert_true(used < FILE_MAX - 1024);
 	}
-	return used;
+	for (unsigned i = f->again; i && i <= SAMPLES; i++) {
+		used += put_row(to + used, f->row, i, f->hours * 3600);
+		assert_true(used < FILE_MAX - 1024);
+	}
+	return used - f->cut;
 }
 
 static const struct file good_guest = {"time,process,pid,%cpu\n",
@@ -120,6 +127,7 @@ struct outcome {
 	int err;
 	struct failure f;
 	double w;
+	size_t cells;
 	struct skips guest, host;
 	char names[3][64];
 };
@@ -145,6 +153,7 @@ static void judge(const struct file *guest, const struct file *host, const struc
 	ret->host = u[1].skips;
 	if (!ret->err) {
 		ret->w = c.w;
+		ret->cells = c.cells;
 		for (size_t i = 0; i < c.n && i < 3; i++)
 			snprintf(ret->names[i], 64, "%s", c.processes[i].name);
 		correction_done(&c);
@@ -414,6 +423,103 @@ static void test_odd_rows(void **state)
 	}
 }
 
+/* ---- times of which a file tells twice ---- */
+
+#define TABLE BANNER "# Time UID PID %CPU CPU Command\n"
+#define CPU   "\"\\\\W\\Processor(_Total)\\% Processor Time\"\n"
+#define SAR   BANNER "08:00:00 CPU %user %nice %system %iowait %steal %idle\n"
+
+static const struct file guest_tables[] = {
+	{SADF, "web1;5;@t;-1;@s;0;0;0;0;@i\n", "web1;5;@T;-1;@s;0;0;0;0;@i\n"},
+	{TABLE, "@t 0 812 @a 0 render\n@t 0 955 @b 0 indexer\n",
+	 "@T 0 812 @a 0 render\n@T 0 955 @b 0 indexer\n"},
+	{"time,process,%cpu\n", "@t,render,@a\n@t,indexer,@b\n", "@T,render,@a\n@T,indexer,@b\n"},
+	{"time,process,%cpu\n", "@t,a,@a\n@t,a,@b\n", "@T,a,@a\n@T,a,@b\n"},
+	{PDH CPU, "\"@t\",\"@s\"\n", "\"@T\",\"@s\"\n"},
+	{SAR, "@H:@M:@S all @s 0 0 0 0 @i\n"},
+};
+
+static const struct file host_tables[] = {
+	{"time,domain,vcpu.0.time\n", "@t,web1,@n\n", "@T,web1,@n\n"},
+	{"", "@t\nDomain: 'web1'\n  vcpu.0.time=@n\n", "@T\nDomain: 'web1'\n  vcpu.0.time=@n\n"},
+	{PDH "\"" VCPU("10", "web1") "\"\n", "\"@t\",\"@r\"\n", "\"@T\",\"@r\"\n"},
+};
+
+/* Two recordings that overlap, one behind the other; a clock that is two minutes ahead for some
+ * rows, or for one, far from them. What is left of the file is right. */
+static void retell(const struct file *table, bool host, struct outcome *ret)
+{
+	static const struct {
+		unsigned from, to, again;
+	} ways[] = {{0, 0, 48},	 {0, 0, 1},   {0, 0, SAMPLES - 3},
+		    {40, 51, 0}, {50, 50, 0}, {SAMPLES - 10, SAMPLES - 10, 0}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct file f = *table;
+
+		f.again = ways[i].again;
+		f.from = ways[i].from;
+		f.to = ways[i].to;
+		if (!f.again && !f.odd)
+			continue;
+		f.odd = f.again ? NULL : f.odd;
+		right(host ? &good_guest : &f, host ? &f : &good_host, ret);
+		assert_true(ret->cells >= SAMPLES - 36);
+	}
+}
+
+static void test_told_twice(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(guest_tables); i++)
+		retell(&guest_tables[i], false, &o);
+	for (size_t i = 0; i < ARRAY_SIZE(host_tables); i++)
+		retell(&host_tables[i], true, &o);
+}
+
+/* ---- intervals of which a part is missing ---- */
+
+/* A third of the sum can't be used in a tenth of all intervals. */
+static void test_spoilt(void **state)
+{
+	static const struct file files[] = {
+		{TABLE, "@t 0 812 @a 0 render\n@t 0 955 @b 0 indexer\n",
+		 "@t 0 812 @a 0 render\n@t 0 955 1e308 0 indexer\n", 30, 41},
+		{"time,process,%cpu\n", "@t,render,@a\n@t,indexer,@b\n",
+		 "@t,render,1e300\n@t,indexer,@b\n", 30, 41},
+		{PDH "\"\\\\W\\Process(a)\\% Processor Time\",\"\\\\W\\Process(b)\\% Processor "
+		     "Time\"\n",
+		 "\"@t\",\"@a\",\"@b\"\n", "\"@t\",\"@a\",\"1e300\"\n", 30, 41},
+	};
+	struct outcome o;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		right(&files[i], &good_host, &o);
+		assert_int_equal(o.guest.n[SKIP_RANGE], 12);
+		assert_true(o.cells >= SAMPLES - 13);
+	}
+}
+
+/* Wherever in the last row the file ends: the interval is left out. */
+static void test_cut(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	for (size_t i = 1; i < 4; i++) {
+		struct file f = guest_tables[i];
+
+		for (f.cut = 1; f.cut < 19; f.cut++) {
+			right(&f, &good_host, &o);
+			assert_int_equal(o.cells, SAMPLES - 1);
+			assert_int_equal(o.guest.n[SKIP_CUT], 1);
+		}
+	}
+}
+
 /* ---- what is refused, and what to do ---- */
 
 static void test_refusals(void **state)
@@ -491,7 +597,8 @@ int main(void)
 		cmocka_unit_test(test_guests),	 cmocka_unit_test(test_names),
 		cmocka_unit_test(test_hosts),	 cmocka_unit_test(test_blur),
 		cmocka_unit_test(test_odd_rows), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_utf16),
+		cmocka_unit_test(test_utf16),	 cmocka_unit_test(test_told_twice),
+		cmocka_unit_test(test_spoilt),	 cmocka_unit_test(test_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

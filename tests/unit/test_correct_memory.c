@@ -99,7 +99,8 @@ static const struct {
 		{"\"(PDH-CSV 4.0) (UTC)(0)\",\"\\\\W\\Processor(_Total)\\% Processor Time\","
 		 "\"\\\\W\\Process(x)\\% Processor Time\"\n",
 		 "\"1767600%1$03d\",\"%2$d\",\"%2$d\"\n"},
-		{"time,process,%cpu\n", "1767600%1$03d,a,%2$d\n"},
+		/* The clock goes back behind the first row. */
+		{"time,process,%cpu\n1767600005,a,1\n", "1767600%1$03d,a,%2$d\n"},
 },
   hosts[] = {
 	  {"",
