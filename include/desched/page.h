@@ -107,7 +107,8 @@ struct page_vcpu {
 	uint64_t ns[8]; /* by enum ledger_state; the last one is reserved, 0 */
 	uint32_t state; /* enum ledger_state from `at` on */
 	uint32_t reserved;
-	uint64_t gaps_until; /* ns: every gap that ended up to here is in the ring */
+	uint64_t gaps_until; /* ns: all gap time up to here is in the ring; a gap that goes on is
+			      * told in pieces */
 	uint64_t gaps_lost;  /* gaps that the host could not record; their time is in ns[] */
 };
 

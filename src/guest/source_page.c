@@ -20,6 +20,7 @@
 
 #include "base/units.h"
 #include "guest/clockmap.h"
+#include "guest/gap_log.h"
 #include "guest/ivshmem.h"
 #include "guest/page_json.h"
 #include "guest/told.h"
@@ -51,9 +52,13 @@ struct page_cpu {
 	struct ledger next; /* pages without gaps: the one that is to be charged */
 	bool based;	    /* `last` is one of this session */
 	bool fresh;	    /* `next` is new */
-	uint64_t cursor;    /* next gap to be read */
-	uint64_t silent;    /* ns of our waiting since the host said anything new */
-	uint64_t host_lost; /* gaps_lost at the last reading */
+	struct gap_log log;
+	struct gap last_gap; /* that was read, host clock */
+	uint64_t last_end;   /* ns, guest clock: its end */
+	uint64_t known;	     /* ns, guest clock: what is read from now on began behind this */
+	uint64_t cursor;     /* next gap to be read */
+	uint64_t silent;     /* ns of our waiting since the host said anything new */
+	uint64_t host_lost;  /* gaps_lost at the last reading */
 	unsigned index;
 };
 
@@ -84,13 +89,7 @@ static void on_piece(const struct told_piece *piece, void *data)
 {
 	struct page_cpu *c = data;
 
-	source_tell_gap(c->source->context->config,
-			(struct source_gap){.cpu = c->index,
-					    .state = piece->state,
-					    .end = piece->end,
-					    .ns = piece->end - piece->start,
-					    .within = piece->end - piece->start},
-			piece->task);
+	gap_log_add(&c->log, c->source->context->config, c->index, piece);
 }
 
 /* Looks at the host record once: its clock stamp, its heartbeat. */
@@ -165,6 +164,8 @@ static int start_cpu(struct page_cpu *c)
 
 	c->silent = 0;
 	c->based = false;
+	c->last_gap = (struct gap){0};
+	c->last_end = c->known = 0;
 	if (s->reader.header.ring_entries) {
 		c->cursor = page_ring_head(&s->reader, c->index);
 		return c->told.join ? 0
@@ -201,6 +202,7 @@ static void source_page_close(void *source)
 
 	for (unsigned i = 0; s->cpus && i < s->context->account->n_cpus; i++) {
 		told_close(&s->cpus[i].told);
+		gap_log_end(&s->cpus[i].log, s->context->config, i);
 		window_free(&s->cpus[i].runs, s->context->account);
 	}
 	free(s->cpus);
@@ -288,6 +290,19 @@ static bool is_future(struct page_source *s, uint64_t host_ns)
 	return host_ns > s->clock.host[1].mono + NS_PER_SEC;
 }
 
+/* On the guest's clock, as long as it is, and never before what has been told of already: the map
+ * may have got better in between. What begins where the last one ended goes on. */
+static void place_gap(struct page_cpu *c, const struct gap *gap)
+{
+	bool goes_on = gap->start == c->last_gap.end;
+	uint64_t start = clockmap_to_guest(&c->source->clock, gap->start);
+
+	start = goes_on ? c->last_end : u64_max(start, u64_max(c->last_end, c->known));
+	c->last_gap = *gap;
+	c->last_end = start + (gap->end - gap->start);
+	told_gap(&c->told, start, c->last_end, gap->state);
+}
+
 static void take_gap(struct page_source *s, struct page_cpu *c, const struct gap *gap)
 {
 	/* A gap out of the future would make all that come after it late. */
@@ -296,8 +311,7 @@ static void take_gap(struct page_source *s, struct page_cpu *c, const struct gap
 		told_hole(&c->told);
 		return;
 	}
-	told_gap(&c->told, clockmap_to_guest(&s->clock, gap->start),
-		 clockmap_to_guest(&s->clock, gap->end), gap->state);
+	place_gap(c, gap);
 }
 
 /* False where the session is over. */
@@ -344,8 +358,9 @@ static void take_record(struct page_source *s, struct page_cpu *c, const struct 
 	c->based = true;
 }
 
-/* Up to when all is known by this record and the gaps behind it. A gap that goes on isn't in the
- * ring yet: then nothing is sure of the time behind the last one that is. */
+/* Up to when all is known by this record and the gaps behind it. A gap that goes on is told up to
+ * `gaps_until`, and where it was put there its next piece will begin; some hosts tell it when it is
+ * over, then nothing is sure of the time behind the last one that is told. */
 static uint64_t known_by(struct page_source *s, struct page_cpu *c, const struct page_vcpu *record)
 {
 	uint64_t until = u64_min(clockmap_to_guest(&s->clock, record->gaps_until), clock_mono());
@@ -364,9 +379,18 @@ static void poll_gaps(struct page_source *s, struct page_cpu *c)
 	take_record(s, c, &record);
 	if (!read_gaps(s, c))
 		return;
-	told_until(&c->told, known_by(s, c, &record));
+	c->known = u64_max(c->known, known_by(s, c, &record));
+	told_until(&c->told, c->known);
 	if (c->told.until > before)
 		c->silent = 0;
+}
+
+/* What the log has of a gap is all of it where the next piece would have come by now. */
+static void settle_cpu(struct page_cpu *c, uint64_t until)
+{
+	told_settle(&c->told, until);
+	if (c->log.end < until && c->told.piece.start != c->log.end)
+		gap_log_end(&c->log, c->source->context->config, c->index);
 }
 
 static void settle_gaps(struct page_source *s)
@@ -382,7 +406,7 @@ static void settle_gaps(struct page_source *s)
 	s->settled = until;
 	for (unsigned i = 0; i < a->n_cpus; i++)
 		if (a->cpus[i].known)
-			told_settle(&s->cpus[i].told, until);
+			settle_cpu(&s->cpus[i], until);
 }
 
 /* ---- sums ---- */

@@ -169,6 +169,15 @@ bool host_ledger_ended(const struct host_ledger *h, int id, uint32_t vcpu)
 	return e && vcpu < e->n_vcpus && e->ended[vcpu];
 }
 
+uint64_t host_ledger_since(const struct host_ledger *h, int id, uint32_t vcpu)
+{
+	const struct entry *e = entry_of(h, id);
+
+	if (!e || vcpu >= e->n_vcpus || !h->source->since)
+		return 0;
+	return h->source->since(h->state, e->vm, vcpu);
+}
+
 uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcpu)
 {
 	const struct entry *e = entry_of(h, id);

@@ -69,6 +69,9 @@ int host_ledger_read(struct host_ledger *h, int id, uint32_t vcpu, struct ledger
 /* Whether a reading has found the vCPU's thread to have ended. */
 bool host_ledger_ended(const struct host_ledger *h, int id, uint32_t vcpu);
 
+/* ns: since when the state of the last reading held then; 0 where that is not known. */
+uint64_t host_ledger_since(const struct host_ledger *h, int id, uint32_t vcpu);
+
 /* Gaps of this vCPU that were lost up to its last reading. */
 uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcpu);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One tick: read every ledger, then move the gaps into the rings, then write the records. A gap
- * that ended up to the instant of a reading is in the ring by the time when the record says so.
+ * One tick: read every ledger, then move the gaps into the rings, then write the records. All gap
+ * time up to the instant of a reading is in the ring by the time when the record says so: of a gap
+ * that goes on, a piece that ends there; what comes of it later begins there.
  */
 #include "host/publish.h"
 
@@ -25,6 +26,7 @@ struct published_vcpu {
 	bool fresh;	/* `ledger` was read in this tick */
 	struct ledger ledger;
 	uint64_t gaps_until;
+	uint64_t told; /* ns: up to here gaps are in the ring */
 };
 
 struct published {
@@ -250,6 +252,29 @@ static int read_page(struct publisher *p, int id)
 	return err;
 }
 
+/* What of a gap has not been told in pieces yet. */
+static void tell(struct page_writer *w, struct published_vcpu *v, struct gap gap)
+{
+	gap.start = u64_max(gap.start, v->told);
+	if (gap.start >= gap.end)
+		return;
+	page_write_gap(w, v->index, &gap);
+	v->told = gap.end;
+}
+
+/* The gap in which the reading found the vCPU, up to then; unless its end is in the ring, too. */
+static void tell_open_gap(struct publisher *p, int id, uint32_t i)
+{
+	struct published_vcpu *v = &p->pages[id]->vcpus[i];
+
+	if (v->ledger.state == LEDGER_RUN || v->ledger.state == LEDGER_HALT)
+		return;
+	tell(&p->pages[id]->writer, v,
+	     (struct gap){.start = host_ledger_since(p->ledger, id, i),
+			  .end = v->ledger.at,
+			  .state = v->ledger.state});
+}
+
 static void put_gap(int id, const struct gap *gap, void *data)
 {
 	const struct publisher *p = data;
@@ -258,7 +283,7 @@ static void put_gap(int id, const struct gap *gap, void *data)
 	if (p->on_gap)
 		p->on_gap(id, gap, p->gap_data);
 	if (page && !page->lost && gap->vcpu < page->n_vcpus)
-		page_write_gap(&page->writer, page->vcpus[gap->vcpu].index, gap);
+		tell(&page->writer, &page->vcpus[gap->vcpu], *gap);
 }
 
 static void write_vcpu(struct publisher *p, int id, uint32_t i, bool all_gaps)
@@ -272,8 +297,10 @@ static void write_vcpu(struct publisher *p, int id, uint32_t i, bool all_gaps)
 
 	if (!v->fresh)
 		return;
-	if (all_gaps)
+	if (all_gaps) {
+		tell_open_gap(p, id, i);
 		v->gaps_until = v->ledger.at;
+	}
 	record.gaps_until = v->gaps_until;
 	memcpy(record.ns, v->ledger.ns, sizeof(v->ledger.ns));
 	page_write_vcpu(&page->writer, v->index, &record);

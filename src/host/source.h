@@ -17,6 +17,8 @@ struct host_source {
 	int (*poll)(void *state, host_gap_fn fn, void *data);
 	/* 0 or, for a thread that has ended, -ESRCH; *ret is filled in both cases. */
 	int (*read)(void *state, void *vm, uint32_t vcpu, struct ledger *ret);
+	/* ns: since when the state of the last reading holds. NULL for a source without gaps. */
+	uint64_t (*since)(void *state, const void *vm, uint32_t vcpu);
 	uint64_t (*gaps_lost)(void *state, const void *vm, uint32_t vcpu);
 	int (*overhead)(void *state, void *vm, uint64_t *ret_ns);
 	void (*counters)(void *state, struct host_ledger_counters *ret);

@@ -40,6 +40,7 @@ struct owner {
 	uint64_t wanted; /* gaps that the last reading knew of */
 	uint64_t taken;	 /* gaps that came out of the ring buffer */
 	uint64_t lost;	 /* as of the last reading */
+	uint64_t since;	 /* ns: the last transition, as of the last reading */
 };
 
 #define NO_PROCESS UINT32_MAX
@@ -366,11 +367,19 @@ static int source_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
 	memcpy(ret->ns, slot.ns, sizeof(ret->ns));
 	s->owners[index].wanted = slot.gaps;
 	s->owners[index].lost = slot.gaps_lost;
+	s->owners[index].since = slot.at;
 	if (slot.ended)
 		return -ESRCH;
 	if (now > ret->at)
 		ledger_advance(ret, now);
 	return 0;
+}
+
+static uint64_t source_since(void *state, const void *vm, uint32_t vcpu)
+{
+	const struct bpf_source *s = state;
+
+	return s->owners[((const struct bpf_vm *)vm)->slots[vcpu]].since;
 }
 
 static uint64_t source_gaps_lost(void *state, const void *vm, uint32_t vcpu)
@@ -475,6 +484,7 @@ const struct host_source source_bpf = {
 	.remove = source_remove,
 	.poll = source_poll,
 	.read = source_read,
+	.since = source_since,
 	.gaps_lost = source_gaps_lost,
 	.overhead = source_overhead,
 	.counters = source_counters,

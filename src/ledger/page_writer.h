@@ -4,8 +4,8 @@
  * that it finds in the memory (the guest may have it mapped writable by mistake): it only ever
  * writes, its own state is in struct page_writer.
  *
- * The order that makes `gaps_until` true: first page_write_gap() for every gap that ended up to
- * then, then page_write_vcpu(). One thread at a time may use a writer.
+ * The order that makes `gaps_until` true: first page_write_gap() for every gap up to then, for one
+ * that goes on its piece up to then, then page_write_vcpu(). One thread at a time may use a writer.
  */
 #ifndef LEDGER_PAGE_WRITER_H
 #define LEDGER_PAGE_WRITER_H

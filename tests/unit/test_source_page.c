@@ -50,6 +50,7 @@ int fake_nanosleep(const struct timespec *ts, struct timespec *left);
 #define EDGE	   (20 * NS_PER_US) /* gaps keep so far from switches */
 #define TICK	   (5 * NS_PER_MS)
 #define PENDING	   100000
+#define LONG_NS	   (2 * NS_PER_MS) /* a third of a gap's longest: some take three ticks */
 
 static struct random dice = {.state = 3};
 
@@ -57,7 +58,8 @@ struct vcpu {
 	uint64_t next_switch, next_edge; /* ns; edge: where a gap begins or ends */
 	bool away;
 	uint32_t gap_state;
-	uint64_t gap_start;
+	uint64_t gap_start; /* of what is not published of it */
+	uint64_t gap_began;
 	uint8_t on_cpu;
 	uint64_t since;
 	struct ledger ledger;		       /* by the host's clock; the truth */
@@ -76,6 +78,7 @@ struct record {
 static struct {
 	struct vcpu vcpus[CPUS];
 	bool alive, stopped, rings, carries_on;
+	bool whole;	  /* a gap is told when it is over, not in pieces */
 	uint64_t starved; /* ns: the publisher gets no CPU until then */
 	bool spread;	  /* sums are: the world doesn't know by what right */
 	uint64_t next_tick, session;
@@ -88,6 +91,8 @@ static struct {
 	struct page_source *source;
 	struct amounts last[CPUS * TASKS + 1];
 	uint64_t last_settled;
+	uint64_t long_gaps, long_ns; /* ended, LONG_NS or more */
+	uint64_t logged, logged_ns;
 } w;
 
 static pid_t tid_of(unsigned cpu, uint8_t task)
@@ -118,7 +123,7 @@ static void begin_gap(struct vcpu *v, uint64_t at)
 
 	pass(v, at);
 	v->away = true;
-	v->gap_start = at;
+	v->gap_start = v->gap_began = at;
 	v->gap_state = states[random_below(&dice, 3)];
 	ledger_enter(&v->ledger, host_time(at), v->gap_state);
 	v->next_edge = at + 1 + random_below(&dice, 6 * NS_PER_MS);
@@ -129,6 +134,10 @@ static void end_gap(struct vcpu *v, unsigned cpu, uint64_t at)
 {
 	pass(v, at);
 	v->away = false;
+	if (at - v->gap_began >= LONG_NS) {
+		w.long_gaps++;
+		w.long_ns += at - v->gap_began;
+	}
 	ledger_enter(&v->ledger, host_time(at), v->on_cpu ? LEDGER_RUN : LEDGER_HALT);
 	v->next_edge = at + EDGE + random_below(&dice, 8 * NS_PER_MS);
 	if (w.alive && v->n_pending < PENDING)
@@ -151,6 +160,18 @@ static void switch_task(struct vcpu *v, unsigned cpu, uint64_t at)
 	v->next_edge = u64_max(v->next_edge, at + EDGE);
 }
 
+/* Of a gap that goes on. */
+static void tell_part(struct vcpu *v, unsigned cpu, uint64_t at)
+{
+	const struct gap gap = {.start = host_time(v->gap_start),
+				.end = host_time(at),
+				.vcpu = cpu,
+				.state = v->gap_state};
+
+	page_write_gap(&w.writer, cpu, &gap);
+	v->gap_start = at;
+}
+
 static void publish_vcpu(struct vcpu *v, unsigned cpu, uint64_t at)
 {
 	struct page_vcpu record;
@@ -165,6 +186,8 @@ static void publish_vcpu(struct vcpu *v, unsigned cpu, uint64_t at)
 	for (int i = 0; i < v->n_pending; i++)
 		page_write_gap(&w.writer, cpu, &v->pending[i]);
 	v->n_pending = 0;
+	if (v->away && !w.whole)
+		tell_part(v, cpu, at);
 	page_write_vcpu(&w.writer, cpu, &record);
 }
 
@@ -484,13 +507,45 @@ static void check_all_is_right(void)
 static void an_honest_host_is_believed_to_the_nanosecond(void **state)
 {
 	(void)state;
-	begin(true);
-	live(20 * NS_PER_SEC);
-	check_all_is_right();
-	assert_int_equal(unaccounted(), 0);
-	assert_int_equal(report().late_ns, 0);
-	assert_true(report().unseen_ns < NS_PER_US);
-	end();
+	for (int whole = 0; whole < 2; whole++) {
+		begin(true);
+		w.whole = whole;
+		live(20 * NS_PER_SEC);
+		check_all_is_right();
+		assert_int_equal(unaccounted(), 0);
+		assert_int_equal(report().late_ns, 0);
+		assert_true(report().unseen_ns < NS_PER_US);
+		end();
+	}
+}
+
+static void on_gap(const struct source_gap *gap, void *data)
+{
+	(void)data;
+	assert_true(gap->ns >= LONG_NS);
+	w.logged++;
+	w.logged_ns += gap->ns;
+}
+
+/* Whatever pieces it comes in, and wherever a look of ours has cut it; but for the two that the
+ * beginning and the end cut. */
+static void the_log_has_each_gap_once(void **state)
+{
+	(void)state;
+	for (int whole = 0; whole < 2; whole++) {
+		begin(true);
+		w.whole = whole;
+		w.config.gap_ns = LONG_NS;
+		w.config.gap = on_gap;
+		w.long_gaps = w.long_ns = 0;
+		live(20 * NS_PER_SEC);
+		check_all_is_right();
+		assert_true(w.long_gaps > 1000);
+		assert_in_range(w.logged + 2 * CPUS, w.long_gaps, w.long_gaps + 4 * CPUS);
+		assert_in_range(w.logged_ns + 12 * CPUS * NS_PER_MS, w.long_ns,
+				w.long_ns + 24 * CPUS * NS_PER_MS);
+		end();
+	}
 }
 
 /* 5 s without one: the new one knows nothing of them, whether its ledgers are new or go on. */
@@ -710,6 +765,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_honest_host_is_believed_to_the_nanosecond),
+		cmocka_unit_test(the_log_has_each_gap_once),
 		cmocka_unit_test(time_without_a_publisher_is_unaccounted),
 		cmocka_unit_test(a_page_of_zeros_for_a_while),
 		cmocka_unit_test(a_publisher_that_is_stopped_for_3_s_costs_nothing),
