@@ -33,7 +33,7 @@ left_over() {
 		pid=${environ#/proc/}
 		pid=${pid%/environ}
 		case $(cat "/proc/$pid/comm" 2>/dev/null) in
-		desched | qemu-system*) ;;
+		desched | desched-lab | qemu-system*) ;;
 		*) continue ;;
 		esac
 		grep -qz "^DESCHED_LAB_TEST=$$\$" "$environ" 2>/dev/null && echo "$pid"
