@@ -405,9 +405,10 @@ static json_t *json_counters(const struct measurement *m)
 	struct host_ledger_counters c;
 
 	host_ledger_counters(m->ledger, &c);
-	return json_pack("{s:I, s:I, s:I, s:I}", "gaps", (json_int_t)c.gaps, "gaps_lost",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "gaps", (json_int_t)c.gaps, "gaps_lost",
 			 (json_int_t)c.gaps_lost, "kvm_exits", (json_int_t)c.kvm_exits,
-			 "bpf_missed", (json_int_t)c.bpf_missed);
+			 "bpf_missed", (json_int_t)c.bpf_missed, "look_failures",
+			 (json_int_t)measure_failures(m));
 }
 
 static int print_json(const struct measurement *m, enum measure_reading from, double seconds,

@@ -542,6 +542,11 @@ void measure_step(struct measurement *m)
 		retry_pages(m);
 }
 
+uint64_t measure_failures(const struct measurement *m)
+{
+	return m->parts->watch ? watch_failures(m->parts->watch) : 0;
+}
+
 uint64_t measure_interval(const struct measurement *m)
 {
 	return publisher_interval(m->parts->publisher);

@@ -80,6 +80,9 @@ struct measurement *measure_close(struct measurement *m); /* NULL accepted; retu
 void measure_step(struct measurement *m);
 uint64_t measure_interval(const struct measurement *m);
 
+/* Looks for VMs that failed for want of memory, ever. */
+uint64_t measure_failures(const struct measurement *m);
+
 /* Takes the present reading of everything. */
 void measure_read(struct measurement *m);
 

@@ -44,7 +44,7 @@ int watch_look(struct watch *w, uint64_t budget_ns);
 /* Looks into a process again as if it were new: what it had as vCPUs is no more. */
 void watch_again(struct watch *w, pid_t pid);
 
-/* Looks that were put off or failed for want of memory. */
+/* Looks that failed for want of memory, ever. */
 uint64_t watch_failures(const struct watch *w);
 
 #endif
