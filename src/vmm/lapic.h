@@ -2,7 +2,7 @@
 /*
  * The local APIC of one vCPU (Intel SDM vol. 3, "Advanced Programmable Interrupt Controller"), in
  * xAPIC mode, in our own hands for the same reason as the 8259s (pic.h). One of these per vCPU;
- * what one of them sends to the others is carried by whoever has them all (vcpu_io.c).
+ * what one of them sends to the others is carried by vcpu_interrupts.c.
  *
  * Its timer does not tick by itself: a periodic one only says how often the guest wants ticks, and
  * a ticker decides when they come (ticker.h); a one-shot one is not a tick, and comes when it is

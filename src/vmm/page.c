@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-/* A lock of our process, whoever else has the descriptor: on the first byte. */
+/* A lock of our process, whatever other process has the descriptor: on the first byte. */
 static int lock(int fd)
 {
 	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
@@ -17,7 +17,7 @@ static int lock(int fd)
 	return fcntl(fd, F_SETLK, &l) ? -errno : 0;
 }
 
-/* What is to be written over is a page, or nothing: not somebody's disk. */
+/* What is to be written over is a page, or nothing: not a disk. */
 static bool is_page(int fd, uint64_t size)
 {
 	uint64_t magic = 0;

@@ -19,7 +19,7 @@ void virtio_init(struct virtio *v, const struct virtio_ops *ops, const struct me
 	*v = (struct virtio){.ops = ops, .memory = m, .line = line};
 }
 
-void virtio_reset(struct virtio *v)
+static void reset(struct virtio *v)
 {
 	struct virtio fresh = {.ops = v->ops,
 			       .memory = v->memory,
@@ -30,6 +30,13 @@ void virtio_reset(struct virtio *v)
 			       .tally = v->tally};
 
 	*v = fresh;
+}
+
+void virtio_power_up(struct virtio *v)
+{
+	reset(v);
+	if (v->ops->power_up)
+		v->ops->power_up(v);
 }
 
 static void interrupt(struct virtio *v, uint32_t why)
@@ -239,7 +246,7 @@ static void write_queue(struct virtio *v, uint32_t offset, uint32_t value)
 static void write_status(struct virtio *v, uint32_t value)
 {
 	if (!value) {
-		virtio_reset(v);
+		reset(v);
 		return;
 	}
 	if (value & VIRTIO_CONFIG_S_FEATURES_OK && v->accepted & ~v->ops->features)
