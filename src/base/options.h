@@ -96,6 +96,10 @@ void options_list(const struct command *c, const char *word);
 /* "a, b or c" of all names; "" when they are too many for a line. */
 void options_names(option_name_fn name, char *ret, size_t size);
 
+/* Which of the names it is, or -EINVAL with a line in `f` that has them all; `what` is what that
+ * calls the value. */
+int options_find(option_name_fn name, const char *what, const char *value, struct failure *f);
+
 /* A decimal number of seconds, such as "0.25", as nanoseconds. -EINVAL for anything else. */
 int parse_seconds(const char *text, uint64_t *ret_ns);
 

@@ -41,14 +41,27 @@ static int nothing(struct machine *m, const char *rest)
 }
 
 static const struct {
-	const char *word;
+	const char *usage;				 /* a word, and what follows it */
 	int (*run)(struct machine *m, const char *rest); /* the lock is held */
 } requests[] = {
-	{"balloon", set_balloon},
 	{"figures", nothing},
 	{"forget", forget},
-	{"policy", set_policy},
+	{"policy NAME", set_policy},
+	{"balloon MIB", set_balloon},
 };
+
+static const char *request_usage(size_t i)
+{
+	return i < ARRAY_SIZE(requests) ? requests[i].usage : NULL;
+}
+
+static json_t *refusal(void)
+{
+	char usages[128];
+
+	options_names(request_usage, usages, sizeof(usages));
+	return json_pack("{ss+}", "error", usages, " was expected");
+}
 
 json_t *control_answer(struct machine *m, const char *line)
 {
@@ -57,14 +70,14 @@ json_t *control_answer(struct machine *m, const char *line)
 	int err = -EINVAL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
-		if (strlen(requests[i].word) != word || strncmp(requests[i].word, line, word) != 0)
+		const char *usage = requests[i].usage;
+
+		if (strcspn(usage, " ") != word || strncmp(usage, line, word) != 0)
 			continue;
 		machine_lock_first(m);
 		err = requests[i].run(m, rest);
 		machine_unlock(m);
 		threads_kick(m);
 	}
-	return err ? json_pack("{ss}", "error",
-			       "figures, forget, policy NAME or balloon MIB was expected")
-		   : counters_json(m);
+	return err ? refusal() : counters_json(m);
 }
