@@ -17,8 +17,7 @@ enum option_type {
 	OPTION_FLAG,	/* bool *, set to true */
 	OPTION_STRING,	/* const char **, points into argv */
 	OPTION_UINT,	/* uint64_t *, decimal, within [min, max] */
-	OPTION_SECONDS, /* uint64_t * nanoseconds, decimal fraction of seconds, within [min, max] ns
-			 */
+	OPTION_SECONDS, /* uint64_t * nanoseconds, typed as seconds, within [min, max] ns */
 	OPTION_CHOICE,	/* struct option_choice *, one of its names */
 	OPTION_LIST,	/* struct option_list *, a string each time */
 	OPTION_OUTPUT,	/* struct option_output *, with "=FILE" or without */

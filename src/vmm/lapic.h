@@ -85,8 +85,7 @@ bool lapic_timer_requested(const struct lapic *a);
 /* Periodic: time between two ticks, at least LAPIC_FASTEST; 0: it gives none. */
 uint64_t lapic_period(const struct lapic *a);
 
-/* One-shot: when it goes off, not within LAPIC_FASTEST of the last time; UINT64_MAX: it does not.
- */
+/* One-shot: when it goes off, not within LAPIC_FASTEST of the last time; UINT64_MAX: never. */
 uint64_t lapic_due(const struct lapic *a);
 
 /* The 8259s' interrupt gets through to the vCPU. */

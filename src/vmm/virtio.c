@@ -75,8 +75,7 @@ static struct vring_used *used(const struct virtio *v, const struct virtio_queue
 	return q->used % 4 ? NULL : memory_at(v->memory, q->used, 6 + 8ull * q->size);
 }
 
-/* The chain that begins with descriptor `head`. Each descriptor is copied before it is looked at.
- */
+/* The chain that begins with descriptor `head`. Each descriptor is copied, then looked at. */
 static int walk(const struct virtio *v, const struct virtio_queue *q, uint16_t head,
 		struct virtio_chain *c)
 {

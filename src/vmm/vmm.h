@@ -39,8 +39,7 @@ struct vmm *vmm_close(struct vmm *v); /* NULL accepted; returns NULL */
 
 /* Serial input and output are this process' standard ones. 0 when the guest has ended, or a signal
  * (INT, TERM, HUP) has ended it; -errno when KVM could not go on, what it needs is not there, or
- * output is lost; -ETIMEDOUT when a thread did not end after a signal: the process is to end soon.
- */
+ * output is lost; -ETIMEDOUT when a thread did not end after a signal: the process is to end. */
 int vmm_run(struct vmm *v, struct failure *f);
 
 /* The figures of desched-vm(1), a new reference. */
