@@ -4,8 +4,12 @@
 #include "vmm/acpi.h"
 #include "vmm/reset.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/mman.h>
+
+static_assert(ACPI_CPUS >= MACHINE_CPUS_MAX && ACPI_DEVICES >= BOARD_PLACES,
+	      "tables have room for all that there is");
 
 int machine_load(struct machine *m, struct failure *f)
 {

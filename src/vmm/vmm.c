@@ -6,7 +6,7 @@
 #include "base/units.h"
 #include "vmm/console.h"
 #include "vmm/counters.h"
-#include "vmm/page.h"
+#include "vmm/ledger_page.h"
 #include "vmm/reset.h"
 #include "vmm/restart.h"
 #include "vmm/threads.h"
@@ -101,7 +101,8 @@ static int set_up(struct vmm *v, struct failure *f)
 
 	m->cpus = v->config.cpus;
 	if (!err && v->config.page)
-		err = page_open(v->config.page, v->config.cpus, f, &m->board.memory, &v->page);
+		err = ledger_page_open(v->config.page, v->config.cpus, f, &m->board.memory,
+				       &v->page);
 	if (!err)
 		err = add_devices(v, f);
 	if (!err)
@@ -167,7 +168,7 @@ struct vmm *vmm_close(struct vmm *v)
 	kvm_close(&v->machine.kvm);
 	if (v->machine.board.memory.base)
 		munmap(v->machine.board.memory.base, v->machine.board.memory.size);
-	page_close(&v->machine.board.memory, &v->page);
+	ledger_page_close(&v->machine.board.memory, &v->page);
 	close_fd(&v->machine.board.block.fd);
 	close_fd(&v->machine.kernel.fd);
 	close_fd(&v->machine.initrd.fd);
