@@ -57,9 +57,9 @@ struct machine {
 	struct failure broken;
 };
 
-/* The lock. A vCPU's thread takes it by machine_lock(), the caller's by machine_lock_first(): that
- * goes before all vCPUs that do not have it yet, so that they, however many and busy, keep it no
- * longer than each needs it once. */
+/* The lock. A vCPU's thread takes it by machine_lock(); the caller's by machine_lock_first(), which
+ * gets it before every vCPU that is still waiting for it, so that vCPUs, however many and busy, keep
+ * the caller no longer than each needs the lock once. */
 void machine_lock(struct machine *m);
 void machine_lock_first(struct machine *m);
 void machine_unlock(struct machine *m);
