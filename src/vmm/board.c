@@ -54,15 +54,21 @@ uint64_t board_place(unsigned place)
 	return VIRTIO_BASE + (uint64_t)place * VIRTIO_SIZE;
 }
 
-/* One look finds whose a port is, however many devices there are: each costs an exit. */
+static void own(struct board *b, unsigned port, size_t row)
+{
+	assert(port < BOARD_PORTS);
+	assert(!b->owners[port] || b->owners[port] == row + 1); /* one device at a port */
+	b->owners[port] = (uint8_t)(row + 1);
+}
+
+/* Every access is an exit, so finding its device must not take longer the more devices there are. */
 static void plug_in(struct board *b, size_t row)
 {
 	const struct device_ops *ops = devices[row].ops;
 
-	for (unsigned i = 0; i < DEVICE_RANGES; i++) {
-		assert(ops->ports[i].first + ops->ports[i].n <= BOARD_PORTS);
-		memset(b->owners + ops->ports[i].first, (int)row + 1, ops->ports[i].n);
-	}
+	for (unsigned i = 0; i < DEVICE_RANGES; i++)
+		for (unsigned p = 0; p < ops->ports[i].n; p++)
+			own(b, ops->ports[i].first + p, row);
 }
 
 void board_reset(struct board *b)

@@ -464,6 +464,32 @@ static void ends(void **state)
 	free(m);
 }
 
+/* An access of another size, or just beside a device or 4096 ports further, finds nothing. */
+static void only_their_ports(void **state)
+{
+	static const struct {
+		uint16_t port;
+		unsigned size;
+	} nothing[] = {{0x40, 2},   {0x60, 1},	 {0x62, 1},  {0x22, 1},	 {0x6f, 1},   {0x72, 1},
+		       {0x3f7, 1},  {0x400, 1},	 {0x600, 1}, {0x601, 2}, {0x606, 2},  {0x64, 2},
+		       {0x64, 4},   {0xcf9, 2},	 {0x4cf, 1}, {0x4d2, 1}, {0x1040, 1}, {0x1064, 1},
+		       {0x1604, 2}, {0xf064, 1}, {0xffff, 1}};
+	struct machine *m = make_machine((struct memory){0});
+	struct board before;
+
+	(void)state;
+	before = m->board;
+	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++) {
+		vcpu_port_write(&m->cpu[0], nothing[i].port, nothing[i].size, 0x20fe);
+		assert_int_equal(vcpu_port_read(&m->cpu[0], nothing[i].port, nothing[i].size),
+				 UINT32_MAX);
+		assert_memory_equal(&m->board, &before, sizeof(before));
+		assert_int_equal(m->end, MACHINE_RUNS);
+	}
+	assert_int_equal(vcpu_port_read(&m->cpu[0], 0x64, 1), 0);
+	free(m);
+}
+
 static void allow_lists(void **state)
 {
 	(void)state;
@@ -489,6 +515,7 @@ int main(void)
 		cmocka_unit_test(desched_word),
 		cmocka_unit_test(ledger_page),
 		cmocka_unit_test(ends),
+		cmocka_unit_test(only_their_ports),
 		cmocka_unit_test(allow_lists),
 	};
 
