@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A snapshot as libdesched holds it. Made from vmdesched's answer, which may hold anything. */
+/* A snapshot as libdesched holds it. */
 #ifndef API_SNAPSHOT_H
 #define API_SNAPSHOT_H
 
@@ -26,9 +26,9 @@ struct desched_snapshot {
 	uint64_t speed_hz; /* 0: not known */
 };
 
-/* `text` is one answer without its newline. -EPROTO for what is no snapshot, -EREMOTEIO for an
- * error that the daemon tells, -ENOMEM. */
-int snapshot_parse(const char *text, size_t size, struct desched_snapshot **ret);
+/* From an answer of vmdesched's, which is of no more use then but for snapshot_done(). -ENOMEM. */
+struct snapshot;
+int snapshot_make(struct snapshot *from, struct desched_snapshot **ret);
 
 /* "cpu MHz" of the first processor in the text of /proc/cpuinfo; 0 where it has none. */
 uint64_t snapshot_speed(const char *cpuinfo);

@@ -13,10 +13,10 @@
 #include "daemon/status.h"
 #include "daemon/timekeeper.h"
 #include "guest/agent.h"
-#include "guest/protocol.h"
 #include "service/listener.h"
 #include "service/loop.h"
 #include "service/server.h"
+#include "wire/protocol.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -4,8 +4,8 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
-#include "recording/frame.h"
 #include "recording/layout.h"
+#include "wire/snapshot.h"
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -233,13 +233,15 @@ int recording_read(struct recording *r, size_t at, struct failure *f, json_t **r
 	return 0;
 }
 
-int recording_frame(struct recording *r, size_t at, struct failure *f, struct frame *ret)
+int recording_snapshot(struct recording *r, size_t at, struct failure *f, struct snapshot *ret)
 {
 	json_t *json = NULL;
 	int err = recording_read(r, at, f, &json);
 
 	if (!err)
-		err = frame_parse(json, recording_mark(r, at)->time, f, ret);
+		err = snapshot_decode(json, f, ret);
+	if (!err)
+		ret->time = recording_mark(r, at)->time;
 	json_decref(json);
 	return err;
 }

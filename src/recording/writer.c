@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
 #include "base/json_out.h"
+#include "base/units.h"
 #include "recording/layout.h"
 #include "recording/recording.h"
+#include "wire/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -132,6 +134,23 @@ int recording_write(struct recording_writer *w, const struct recording_mark *mar
 		err = append(w, b, RECORDING_FRAME_SIZE + packed);
 	}
 	return err ? failure_errno(f, err, "%s", w->path) : 0;
+}
+
+int recording_add(struct recording_writer *w, const struct snapshot *s, struct failure *f)
+{
+	const struct recording_mark mark = {
+		.time = u64_sub_floor(s->time, s->lag),
+		.elapsed = s->elapsed,
+		.busy = figures_occupied(&s->busy),
+		.away = figures_away(&s->busy),
+		.session = recording_session(s->session),
+	};
+	json_t *json = snapshot_json(s);
+	int err = json ? recording_write(w, &mark, json, f)
+		       : failure_errno(f, -ENOMEM, "%s", w->path);
+
+	json_decref(json);
+	return err;
 }
 
 uint64_t recording_session(uint64_t id)

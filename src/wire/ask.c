@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/ask.h"
+#include "wire/ask.h"
 
 #include "base/clock.h"
 #include "base/units.h"

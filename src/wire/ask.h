@@ -4,8 +4,8 @@
  * whatever the other side does. After a failure the socket is of no more use, since what comes next
  * on it may be the rest of an old answer.
  */
-#ifndef BASE_ASK_H
-#define BASE_ASK_H
+#ifndef WIRE_ASK_H
+#define WIRE_ASK_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "guest/protocol.h"
+#include "wire/protocol.h"
 
 #include "base/units.h"
 

@@ -11,8 +11,8 @@
  *
  * The bytes come from any local process and are hostile.
  */
-#ifndef GUEST_PROTOCOL_H
-#define GUEST_PROTOCOL_H
+#ifndef WIRE_PROTOCOL_H
+#define WIRE_PROTOCOL_H
 
 #include <stddef.h>
 

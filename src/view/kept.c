@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "view/figures.h"
+#include "view/kept.h"
 
 #include "base/hash.h"
 #include "base/units.h"
-#include "wire/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +19,7 @@ struct tally {
 
 struct task {
 	uint64_t key;
-	json_int_t id; /* by which the agent tells processes of one number apart; 0: it does not */
+	uint64_t id; /* by which the agent tells processes of one number apart; 0: it does not */
 	pid_t pid;
 	struct tally less, children_less;
 	uint64_t truth; /* ns, of this epoch of the task */
@@ -31,27 +30,27 @@ struct task {
 	UT_hash_handle hh;
 };
 
-struct figures {
+struct kept {
 	struct task *tasks; /* by key */
 	pid_t holder;
 	struct tally held;		 /* what the holder shows */
 	uint64_t taken, elapsed, forgot; /* elapsed: with the time that is not told yet */
-	struct wire_session session;
+	uint64_t session;
 	uint64_t snapshots, epochs; /* how many there were */
 	struct system_figures system;
 	struct system_shown shown;
 };
 
-struct figures *figures_new(void)
+struct kept *kept_new(void)
 {
-	struct figures *f = calloc(1, sizeof(*f));
+	struct kept *f = calloc(1, sizeof(*f));
 
 	if (f)
 		f->system.epoch = 1;
 	return f;
 }
 
-struct figures *figures_free(struct figures *f)
+struct kept *kept_free(struct kept *f)
 {
 	struct task *t, *next;
 
@@ -78,28 +77,11 @@ static void tally_end_epoch(struct tally *t)
 	t->now = 0;
 }
 
-/* Seconds as ns; what is none is 0. */
-static uint64_t ns_of(const json_t *o, const char *key)
-{
-	uint64_t ns = 0;
-
-	wire_ns(o, key, &ns);
-	return ns;
-}
-
 /* What the kernel billed and the task did not have: nothing on a kernel that subtracts steal. Time
  * of which nobody knows stays where the kernel has it. */
-static uint64_t billed_ns(const json_t *amounts)
+static uint64_t billed(const struct figures *f)
 {
-	return u64_sub_floor(ns_of(amounts, "reported_s"),
-			     ns_of(amounts, "true_s") + ns_of(amounts, "unaccounted_s"));
-}
-
-static pid_t id_of(const json_t *o, const char *key)
-{
-	json_int_t id = json_integer_value(json_object_get(o, key));
-
-	return id > 0 && id <= INT32_MAX ? (pid_t)id : 0;
+	return u64_sub_floor(f->reported, f->truth + f->unaccounted);
 }
 
 /* ---- tasks ---- */
@@ -109,7 +91,7 @@ static uint64_t key_of(pid_t pid, pid_t tid)
 	return tid ? (uint64_t)tid << 1 | 1 : (uint64_t)pid << 1;
 }
 
-static struct task *find(struct figures *f, uint64_t key)
+static struct task *find(struct kept *f, uint64_t key)
 {
 	struct task *t;
 
@@ -117,12 +99,12 @@ static struct task *find(struct figures *f, uint64_t key)
 	return t;
 }
 
-static struct task *obtain(struct figures *f, pid_t pid, pid_t tid, uint64_t now)
+static struct task *obtain(struct kept *f, pid_t pid, pid_t tid, uint64_t now)
 {
 	uint64_t key = key_of(pid, tid);
 	struct task *t = find(f, key);
 
-	if (!t && HASH_COUNT(f->tasks) < FIGURES_TASKS_MAX) {
+	if (!t && HASH_COUNT(f->tasks) < KEPT_TASKS_MAX) {
 		t = calloc(1, sizeof(*t));
 		if (!t)
 			return NULL;
@@ -142,14 +124,14 @@ static struct task *obtain(struct figures *f, pid_t pid, pid_t tid, uint64_t now
 
 /* Another task under this number. What was shown of the first one is found out by the kernel's own
  * figures. */
-static void begin_anew(struct figures *f, struct task *t)
+static void begin_anew(struct kept *f, struct task *t)
 {
 	t->less = t->children_less = (struct tally){0};
 	t->truth = 0;
 	t->epoch = ++f->epochs;
 }
 
-static void tell(const struct figures *f, struct task *t, uint64_t less, uint64_t truth)
+static void tell(const struct kept *f, struct task *t, uint64_t less, uint64_t truth)
 {
 	t->less.now = u64_max(t->less.now, less);
 	t->truth = u64_max(t->truth, truth);
@@ -161,22 +143,21 @@ static bool went_back(uint64_t from, uint64_t to)
 	return to + ROUNDING < from;
 }
 
-static void take_thread(struct figures *f, pid_t pid, const json_t *o)
+static void take_thread(struct kept *f, pid_t pid, const struct snapshot_thread *thread)
 {
-	pid_t tid = id_of(o, "tid");
-	struct task *t = tid ? obtain(f, pid, tid, f->taken) : NULL;
-	uint64_t less = billed_ns(o);
+	struct task *t = thread->tid ? obtain(f, pid, thread->tid, f->taken) : NULL;
+	uint64_t less = billed(&thread->own);
 
 	if (!t)
 		return;
 	if (t->pid != pid || went_back(t->less.now, less))
 		begin_anew(f, t);
 	t->pid = pid;
-	tell(f, t, less, ns_of(o, "true_s"));
+	tell(f, t, less, thread->own.truth);
 }
 
 /* A process without a list of threads has one, but may have had more: what is new is that one's. */
-static void take_lone_thread(struct figures *f, const struct task *before, const struct task *now)
+static void take_lone_thread(struct kept *f, const struct task *before, const struct task *now)
 {
 	struct task *t = obtain(f, now->pid, now->pid, f->taken);
 
@@ -188,37 +169,33 @@ static void take_lone_thread(struct figures *f, const struct task *before, const
 	     t->truth + now->truth - before->truth);
 }
 
-static bool is_another(const struct task *t, json_int_t id, uint64_t less)
+static bool is_another(const struct task *t, uint64_t id, uint64_t less)
 {
 	return t->id && id ? t->id != id : went_back(t->less.now, less);
 }
 
-static void take_process(struct figures *f, const json_t *o)
+static void take_process(struct kept *f, const struct snapshot *s, const struct snapshot_process *p)
 {
-	pid_t pid = id_of(o, "pid");
-	struct task *t = pid ? obtain(f, pid, 0, f->taken) : NULL, before;
-	const json_t *threads = json_object_get(o, "threads"), *thread;
-	json_int_t id = json_integer_value(json_object_get(o, "id"));
-	uint64_t less = billed_ns(o);
-	size_t i;
+	struct task *t = p->pid > 0 ? obtain(f, p->pid, 0, f->taken) : NULL, before;
+	uint64_t less = billed(&p->own);
 
 	if (!t)
 		return;
 	before = *t;
-	if (is_another(t, id, less)) {
+	if (is_another(t, p->id, less)) {
 		begin_anew(f, t);
 		before.less.now = before.truth = 0;
 	}
-	t->id = id;
-	tell(f, t, less, ns_of(o, "true_s"));
-	t->children_less.now = u64_max(t->children_less.now,
-				       billed_ns(json_object_get(o, "children")));
-	if (!json_array_size(threads))
+	t->id = p->id;
+	tell(f, t, less, p->own.truth);
+	t->children_less.now = u64_max(t->children_less.now, billed(&p->children));
+	if (!p->n_threads)
 		take_lone_thread(f, &before, t);
-	json_array_foreach(threads, i, thread) take_thread(f, pid, thread);
+	for (size_t i = 0; i < p->n_threads; i++)
+		take_thread(f, p->pid, &s->threads[p->first_thread + i]);
 }
 
-static void forget(struct figures *f, uint64_t now)
+static void forget(struct kept *f, uint64_t now)
 {
 	struct task *t, *next;
 
@@ -234,15 +211,15 @@ static void forget(struct figures *f, uint64_t now)
 }
 
 /* A thread's number may stand for its process, too: /proc has it, though it does not list it. */
-static struct task *process_of_thread(struct figures *f, pid_t tid)
+static struct task *process_of_thread(struct kept *f, pid_t tid)
 {
 	struct task *thread = find(f, key_of(0, tid));
 
 	return thread ? find(f, key_of(thread->pid, 0)) : NULL;
 }
 
-int figures_task(struct figures *f, pid_t pid, pid_t tid, uint64_t now,
-		 struct task_figures *ret_figures, struct task_shown **ret_shown)
+int kept_task(struct kept *f, pid_t pid, pid_t tid, uint64_t now, struct task_figures *ret_figures,
+	      struct task_shown **ret_shown)
 {
 	struct task *t = find(f, key_of(pid, tid));
 	bool holds;
@@ -252,7 +229,7 @@ int figures_task(struct figures *f, pid_t pid, pid_t tid, uint64_t now,
 	if (!t)
 		t = obtain(f, pid, tid, now);
 	if (!t)
-		return HASH_COUNT(f->tasks) < FIGURES_TASKS_MAX ? -ENOMEM : -ENOSPC;
+		return HASH_COUNT(f->tasks) < KEPT_TASKS_MAX ? -ENOMEM : -ENOSPC;
 	t->seen = now;
 	holds = f->holder && f->holder == pid && (!tid || tid == pid);
 	*ret_figures = (struct task_figures){
@@ -270,17 +247,17 @@ int figures_task(struct figures *f, pid_t pid, pid_t tid, uint64_t now,
 
 /* ---- the machine ---- */
 
-const struct system_figures *figures_system(const struct figures *f)
+const struct system_figures *kept_system(const struct kept *f)
 {
 	return &f->system;
 }
 
-struct system_shown *figures_system_shown(struct figures *f)
+struct system_shown *kept_system_shown(struct kept *f)
 {
 	return &f->shown;
 }
 
-static int grow_cpus(struct figures *f, size_t n)
+static int grow_cpus(struct kept *f, size_t n)
 {
 	struct cpu_figures *cpu;
 	struct cpu_shown *shown;
@@ -303,15 +280,16 @@ static int grow_cpus(struct figures *f, size_t n)
 	return 0;
 }
 
-static void take_cpu(const json_t *o, struct cpu_figures *into, struct cpu_figures *all)
+static void take_cpu(const struct snapshot_cpu *c, struct cpu_figures *into,
+		     struct cpu_figures *all)
 {
-	uint64_t busy_away = ns_of(o, "descheduled_s") + ns_of(o, "wait_s");
-	uint64_t idle_away = ns_of(o, "idle_descheduled_s") + ns_of(o, "idle_wait_s");
+	uint64_t busy_away = c->descheduled + c->wait;
+	uint64_t idle_away = c->idle_descheduled + c->idle_wait;
 
 	*into = (struct cpu_figures){
 		.ended_away = into->ended_away,
-		.busy = u64_sub_floor(ns_of(o, "busy_s"), busy_away),
-		.idle = u64_sub_floor(ns_of(o, "idle_s"), idle_away),
+		.busy = u64_sub_floor(c->busy, busy_away),
+		.idle = u64_sub_floor(c->idle, idle_away),
 		.away = busy_away + idle_away,
 		.busy_away = busy_away,
 	};
@@ -321,30 +299,28 @@ static void take_cpu(const json_t *o, struct cpu_figures *into, struct cpu_figur
 	all->busy_away += busy_away;
 }
 
-static void take_cpus(struct figures *f, const json_t *cpus)
+static void take_cpus(struct kept *f, const struct snapshot *s)
 {
-	const json_t *o;
-	size_t i;
-
 	f->system.all = (struct cpu_figures){0};
-	json_array_foreach(cpus, i, o) take_cpu(o, &f->system.cpu[i], &f->system.all);
+	for (size_t i = 0; i < s->n_cpus; i++)
+		take_cpu(&s->cpus[i], &f->system.cpu[i], &f->system.all);
 }
 
 /* ---- snapshots ---- */
 
 /* An agent that was started since the last snapshot does not know its session; or, where it tells
  * none, has seen less time than went by. */
-static bool is_new_epoch(const struct figures *f, const struct wire_session *session,
-			 uint64_t elapsed, uint64_t now)
+static bool is_new_epoch(const struct kept *f, const struct snapshot *s, uint64_t elapsed,
+			 uint64_t now)
 {
 	if (!f->taken)
 		return false;
-	if (f->session.id && session->id)
-		return !wire_goes_on(&f->session, 0, session, 0);
+	if (f->session && s->session)
+		return !snapshot_goes_on(f->session, 0, s);
 	return elapsed + EPOCH_SLACK < f->elapsed + (now - f->taken);
 }
 
-static void begin_epoch(struct figures *f)
+static void begin_epoch(struct kept *f)
 {
 	struct task *t, *next;
 
@@ -361,37 +337,31 @@ static void begin_epoch(struct figures *f)
 	}
 }
 
-int figures_update(struct figures *f, const json_t *snapshot, pid_t holder, uint64_t now)
+int kept_update(struct kept *f, const struct snapshot *s, pid_t holder, uint64_t now)
 {
-	const json_t *cpus = json_object_get(snapshot, "cpus");
-	const json_t *processes = json_object_get(snapshot, "processes");
-	uint64_t elapsed = ns_of(snapshot, "elapsed_s") + ns_of(snapshot, "lag_s"), held;
-	struct wire_session session;
-	size_t i;
-	json_t *o;
+	uint64_t elapsed = s->elapsed + s->lag;
+	int err = s->n_cpus > VIEW_CPUS_MAX ? -E2BIG : grow_cpus(f, s->n_cpus);
 
-	if (!wire_is_snapshot(snapshot) || !wire_session(snapshot, &session) ||
-	    !json_is_array(processes) || json_array_size(cpus) > VIEW_CPUS_MAX ||
-	    grow_cpus(f, json_array_size(cpus)))
-		return -EBADMSG;
-	if (is_new_epoch(f, &session, elapsed, now))
+	if (err)
+		return err;
+	if (is_new_epoch(f, s, elapsed, now))
 		begin_epoch(f);
-	f->session = session;
+	f->session = s->session;
 	f->snapshots++;
 	f->taken = now;
 	f->elapsed = elapsed;
 	f->holder = holder;
-	held = ns_of(json_object_get(snapshot, "totals"), "vmdesched_s");
-	f->held.now = u64_max(f->held.now, held);
+	f->held.now = u64_max(f->held.now, s->vmdesched);
 	f->system.live = true;
-	f->system.kernel_subtracts = json_is_true(json_object_get(snapshot, "kernel_subtracts"));
-	take_cpus(f, cpus);
-	json_array_foreach(processes, i, o) take_process(f, o);
+	f->system.kernel_subtracts = s->kernel_subtracts;
+	take_cpus(f, s);
+	for (size_t i = 0; i < s->n_processes; i++)
+		take_process(f, s, &s->processes[i]);
 	forget(f, now);
 	return 0;
 }
 
-void figures_stale(struct figures *f)
+void kept_stale(struct kept *f)
 {
 	f->system.live = false;
 }
