@@ -61,7 +61,7 @@ static int check_header(int fd, const char *path, struct failure *f)
 		return failure_set(f, -EBADMSG,
 				   "%s has version %u of the format, this program reads %u", path,
 				   get16(b + 8), RECORDING_MAJOR);
-	if (get32(b + 28) != checksum(b, 28))
+	if (get32(b + 28) != recording_checksum(b, 28))
 		return failure_set(f, -EBADMSG, "%s: the header is damaged", path);
 	return 0;
 }
@@ -77,7 +77,7 @@ static int look_at(struct recording *r, uint64_t offset, struct entry *ret, cons
 	if (n < (ssize_t)sizeof(b))
 		return 0;
 	*ret_why = "is damaged";
-	if (get32(b) != RECORDING_FRAME_MAGIC || get32(b + 52) != checksum(b, 52))
+	if (get32(b) != RECORDING_FRAME_MAGIC || get32(b + 52) != recording_checksum(b, 52))
 		return 0;
 	*ret = (struct entry){
 		{get64(b + 16), get64(b + 24), get64(b + 32), get64(b + 40), get32(b + 48)},

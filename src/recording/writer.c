@@ -58,7 +58,7 @@ static int write_header(struct recording_writer *w, uint64_t time)
 	put_le(b + 12, 4, sizeof(b));
 	put_le(b + 16, 8, time);
 	put_le(b + 24, 4, RECORDING_FRAME_SIZE);
-	put_le(b + 28, 4, checksum(b, 28));
+	put_le(b + 28, 4, recording_checksum(b, 28));
 	return append(w, b, sizeof(b));
 }
 
@@ -92,13 +92,13 @@ static void fill_head(uint8_t *b, const struct recording_mark *mark, size_t pack
 	put_le(b, 4, RECORDING_FRAME_MAGIC);
 	put_le(b + 4, 4, packed);
 	put_le(b + 8, 4, json);
-	put_le(b + 12, 4, checksum(b + RECORDING_FRAME_SIZE, packed));
+	put_le(b + 12, 4, recording_checksum(b + RECORDING_FRAME_SIZE, packed));
 	put_le(b + 16, 8, mark->time);
 	put_le(b + 24, 8, mark->elapsed);
 	put_le(b + 32, 8, mark->busy);
 	put_le(b + 40, 8, mark->away);
 	put_le(b + 48, 4, mark->session);
-	put_le(b + 52, 4, checksum(b, 52));
+	put_le(b + 52, 4, recording_checksum(b, 52));
 }
 
 /* The snapshot as text, packed, behind room for the head; the bytes are the caller's. */

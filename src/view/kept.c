@@ -43,26 +43,26 @@ struct kept {
 
 struct kept *kept_new(void)
 {
-	struct kept *f = calloc(1, sizeof(*f));
+	struct kept *k = calloc(1, sizeof(*k));
 
-	if (f)
-		f->system.epoch = 1;
-	return f;
+	if (k)
+		k->system.epoch = 1;
+	return k;
 }
 
-struct kept *kept_free(struct kept *f)
+struct kept *kept_free(struct kept *k)
 {
 	struct task *t, *next;
 
-	if (!f)
+	if (!k)
 		return NULL;
-	HASH_ITER (hh, f->tasks, t, next) {
-		HASH_DEL(f->tasks, t);
+	HASH_ITER (hh, k->tasks, t, next) {
+		HASH_DEL(k->tasks, t);
 		free(t);
 	}
-	free(f->system.cpu);
-	free(f->shown.cpu);
-	free(f);
+	free(k->system.cpu);
+	free(k->shown.cpu);
+	free(k);
 	return NULL;
 }
 
@@ -91,27 +91,27 @@ static uint64_t key_of(pid_t pid, pid_t tid)
 	return tid ? (uint64_t)tid << 1 | 1 : (uint64_t)pid << 1;
 }
 
-static struct task *find(struct kept *f, uint64_t key)
+static struct task *find(struct kept *k, uint64_t key)
 {
 	struct task *t;
 
-	HASH_FIND(hh, f->tasks, &key, sizeof(key), t);
+	HASH_FIND(hh, k->tasks, &key, sizeof(key), t);
 	return t;
 }
 
-static struct task *obtain(struct kept *f, pid_t pid, pid_t tid, uint64_t now)
+static struct task *obtain(struct kept *k, pid_t pid, pid_t tid, uint64_t now)
 {
 	uint64_t key = key_of(pid, tid);
-	struct task *t = find(f, key);
+	struct task *t = find(k, key);
 
-	if (!t && HASH_COUNT(f->tasks) < KEPT_TASKS_MAX) {
+	if (!t && HASH_COUNT(k->tasks) < KEPT_TASKS_MAX) {
 		t = calloc(1, sizeof(*t));
 		if (!t)
 			return NULL;
 		t->key = key;
 		t->pid = pid;
-		t->epoch = ++f->epochs;
-		HASH_ADD(hh, f->tasks, key, sizeof(t->key), t);
+		t->epoch = ++k->epochs;
+		HASH_ADD(hh, k->tasks, key, sizeof(t->key), t);
 		if (!t->hh.tbl) {
 			free(t);
 			return NULL;
@@ -124,18 +124,18 @@ static struct task *obtain(struct kept *f, pid_t pid, pid_t tid, uint64_t now)
 
 /* Another task under this number. What was shown of the first one is found out by the kernel's own
  * figures. */
-static void begin_anew(struct kept *f, struct task *t)
+static void begin_anew(struct kept *k, struct task *t)
 {
 	t->less = t->children_less = (struct tally){0};
 	t->truth = 0;
-	t->epoch = ++f->epochs;
+	t->epoch = ++k->epochs;
 }
 
-static void tell(const struct kept *f, struct task *t, uint64_t less, uint64_t truth)
+static void tell(const struct kept *k, struct task *t, uint64_t less, uint64_t truth)
 {
 	t->less.now = u64_max(t->less.now, less);
 	t->truth = u64_max(t->truth, truth);
-	t->told = f->snapshots;
+	t->told = k->snapshots;
 }
 
 static bool went_back(uint64_t from, uint64_t to)
@@ -143,29 +143,29 @@ static bool went_back(uint64_t from, uint64_t to)
 	return to + ROUNDING < from;
 }
 
-static void take_thread(struct kept *f, pid_t pid, const struct snapshot_thread *thread)
+static void take_thread(struct kept *k, pid_t pid, const struct snapshot_thread *thread)
 {
-	struct task *t = thread->tid ? obtain(f, pid, thread->tid, f->taken) : NULL;
+	struct task *t = thread->tid ? obtain(k, pid, thread->tid, k->taken) : NULL;
 	uint64_t less = billed(&thread->own);
 
 	if (!t)
 		return;
 	if (t->pid != pid || went_back(t->less.now, less))
-		begin_anew(f, t);
+		begin_anew(k, t);
 	t->pid = pid;
-	tell(f, t, less, thread->own.truth);
+	tell(k, t, less, thread->own.truth);
 }
 
 /* A process without a list of threads has one, but may have had more: what is new is that one's. */
-static void take_lone_thread(struct kept *f, const struct task *before, const struct task *now)
+static void take_lone_thread(struct kept *k, const struct task *before, const struct task *now)
 {
-	struct task *t = obtain(f, now->pid, now->pid, f->taken);
+	struct task *t = obtain(k, now->pid, now->pid, k->taken);
 
 	if (!t)
 		return;
 	if (before->epoch != now->epoch)
-		begin_anew(f, t);
-	tell(f, t, t->less.now + now->less.now - before->less.now,
+		begin_anew(k, t);
+	tell(k, t, t->less.now + now->less.now - before->less.now,
 	     t->truth + now->truth - before->truth);
 }
 
@@ -174,71 +174,71 @@ static bool is_another(const struct task *t, uint64_t id, uint64_t less)
 	return t->id && id ? t->id != id : went_back(t->less.now, less);
 }
 
-static void take_process(struct kept *f, const struct snapshot *s, const struct snapshot_process *p)
+static void take_process(struct kept *k, const struct snapshot *s, const struct snapshot_process *p)
 {
-	struct task *t = p->pid > 0 ? obtain(f, p->pid, 0, f->taken) : NULL, before;
+	struct task *t = p->pid > 0 ? obtain(k, p->pid, 0, k->taken) : NULL, before;
 	uint64_t less = billed(&p->own);
 
 	if (!t)
 		return;
 	before = *t;
 	if (is_another(t, p->id, less)) {
-		begin_anew(f, t);
+		begin_anew(k, t);
 		before.less.now = before.truth = 0;
 	}
 	t->id = p->id;
-	tell(f, t, less, p->own.truth);
+	tell(k, t, less, p->own.truth);
 	t->children_less.now = u64_max(t->children_less.now, billed(&p->children));
 	if (!p->n_threads)
-		take_lone_thread(f, &before, t);
+		take_lone_thread(k, &before, t);
 	for (size_t i = 0; i < p->n_threads; i++)
-		take_thread(f, p->pid, &s->threads[p->first_thread + i]);
+		take_thread(k, p->pid, &s->threads[p->first_thread + i]);
 }
 
-static void forget(struct kept *f, uint64_t now)
+static void forget(struct kept *k, uint64_t now)
 {
 	struct task *t, *next;
 
-	if (now - f->forgot < FORGET_PERIOD)
+	if (now - k->forgot < FORGET_PERIOD)
 		return;
-	f->forgot = now;
-	HASH_ITER (hh, f->tasks, t, next) {
+	k->forgot = now;
+	HASH_ITER (hh, k->tasks, t, next) {
 		if (now - t->seen < FORGOTTEN)
 			continue;
-		HASH_DEL(f->tasks, t);
+		HASH_DEL(k->tasks, t);
 		free(t);
 	}
 }
 
 /* A thread's number may stand for its process, too: /proc has it, though it does not list it. */
-static struct task *process_of_thread(struct kept *f, pid_t tid)
+static struct task *process_of_thread(struct kept *k, pid_t tid)
 {
-	struct task *thread = find(f, key_of(0, tid));
+	struct task *thread = find(k, key_of(0, tid));
 
-	return thread ? find(f, key_of(thread->pid, 0)) : NULL;
+	return thread ? find(k, key_of(thread->pid, 0)) : NULL;
 }
 
-int kept_task(struct kept *f, pid_t pid, pid_t tid, uint64_t now, struct task_figures *ret_figures,
+int kept_task(struct kept *k, pid_t pid, pid_t tid, uint64_t now, struct task_figures *ret_figures,
 	      struct task_shown **ret_shown)
 {
-	struct task *t = find(f, key_of(pid, tid));
+	struct task *t = find(k, key_of(pid, tid));
 	bool holds;
 
 	if (!t && !tid)
-		t = process_of_thread(f, pid);
+		t = process_of_thread(k, pid);
 	if (!t)
-		t = obtain(f, pid, tid, now);
+		t = obtain(k, pid, tid, now);
 	if (!t)
-		return HASH_COUNT(f->tasks) < KEPT_TASKS_MAX ? -ENOMEM : -ENOSPC;
+		return HASH_COUNT(k->tasks) < KEPT_TASKS_MAX ? -ENOMEM : -ENOSPC;
 	t->seen = now;
-	holds = f->holder && f->holder == pid && (!tid || tid == pid);
+	holds = k->holder && k->holder == pid && (!tid || tid == pid);
 	*ret_figures = (struct task_figures){
-		.live = f->system.live && (holds || t->told == f->snapshots),
+		.live = k->system.live && (holds || t->told == k->snapshots),
 		.epoch = t->epoch,
-		.since = f->taken - f->elapsed,
-		.truth = t->truth + (holds ? f->held.now : 0),
+		.since = k->taken - k->elapsed,
+		.truth = t->truth + (holds ? k->held.now : 0),
 		.less = tally_sum(&t->less),
-		.more = holds ? tally_sum(&f->held) : 0,
+		.more = holds ? tally_sum(&k->held) : 0,
 		.children_less = tally_sum(&t->children_less),
 	};
 	*ret_shown = &t->shown;
@@ -247,36 +247,36 @@ int kept_task(struct kept *f, pid_t pid, pid_t tid, uint64_t now, struct task_fi
 
 /* ---- the machine ---- */
 
-const struct system_figures *kept_system(const struct kept *f)
+const struct system_figures *kept_system(const struct kept *k)
 {
-	return &f->system;
+	return &k->system;
 }
 
-struct system_shown *kept_system_shown(struct kept *f)
+struct system_shown *kept_system_shown(struct kept *k)
 {
-	return &f->shown;
+	return &k->shown;
 }
 
-static int grow_cpus(struct kept *f, size_t n)
+static int grow_cpus(struct kept *k, size_t n)
 {
 	struct cpu_figures *cpu;
 	struct cpu_shown *shown;
 
-	if (n <= f->system.n_cpus)
+	if (n <= k->system.n_cpus)
 		return 0;
-	cpu = realloc(f->system.cpu, n * sizeof(*cpu));
+	cpu = realloc(k->system.cpu, n * sizeof(*cpu));
 	if (!cpu)
 		return -ENOMEM;
-	f->system.cpu = cpu;
-	shown = realloc(f->shown.cpu, n * sizeof(*shown));
+	k->system.cpu = cpu;
+	shown = realloc(k->shown.cpu, n * sizeof(*shown));
 	if (!shown)
 		return -ENOMEM;
-	f->shown.cpu = shown;
-	for (size_t i = f->system.n_cpus; i < n; i++) {
+	k->shown.cpu = shown;
+	for (size_t i = k->system.n_cpus; i < n; i++) {
 		cpu[i] = (struct cpu_figures){0};
 		shown[i] = (struct cpu_shown){0};
 	}
-	f->system.n_cpus = (unsigned)n;
+	k->system.n_cpus = (unsigned)n;
 	return 0;
 }
 
@@ -299,69 +299,69 @@ static void take_cpu(const struct snapshot_cpu *c, struct cpu_figures *into,
 	all->busy_away += busy_away;
 }
 
-static void take_cpus(struct kept *f, const struct snapshot *s)
+static void take_cpus(struct kept *k, const struct snapshot *s)
 {
-	f->system.all = (struct cpu_figures){0};
+	k->system.all = (struct cpu_figures){0};
 	for (size_t i = 0; i < s->n_cpus; i++)
-		take_cpu(&s->cpus[i], &f->system.cpu[i], &f->system.all);
+		take_cpu(&s->cpus[i], &k->system.cpu[i], &k->system.all);
 }
 
 /* ---- snapshots ---- */
 
 /* An agent that was started since the last snapshot does not know its session; or, where it tells
  * none, has seen less time than went by. */
-static bool is_new_epoch(const struct kept *f, const struct snapshot *s, uint64_t elapsed,
+static bool is_new_epoch(const struct kept *k, const struct snapshot *s, uint64_t elapsed,
 			 uint64_t now)
 {
-	if (!f->taken)
+	if (!k->taken)
 		return false;
-	if (f->session && s->session)
-		return !snapshot_goes_on(f->session, 0, s);
-	return elapsed + EPOCH_SLACK < f->elapsed + (now - f->taken);
+	if (k->session && s->session)
+		return !snapshot_goes_on(k->session, 0, s);
+	return elapsed + EPOCH_SLACK < k->elapsed + (now - k->taken);
 }
 
-static void begin_epoch(struct kept *f)
+static void begin_epoch(struct kept *k)
 {
 	struct task *t, *next;
 
-	f->system.epoch++;
-	for (unsigned i = 0; i < f->system.n_cpus; i++)
-		f->system.cpu[i].ended_away += f->system.cpu[i].busy_away;
-	tally_end_epoch(&f->held);
-	HASH_ITER (hh, f->tasks, t, next) {
+	k->system.epoch++;
+	for (unsigned i = 0; i < k->system.n_cpus; i++)
+		k->system.cpu[i].ended_away += k->system.cpu[i].busy_away;
+	tally_end_epoch(&k->held);
+	HASH_ITER (hh, k->tasks, t, next) {
 		tally_end_epoch(&t->less);
 		tally_end_epoch(&t->children_less);
 		t->id = 0;
 		t->truth = 0;
-		t->epoch = ++f->epochs;
+		t->epoch = ++k->epochs;
 	}
 }
 
-int kept_update(struct kept *f, const struct snapshot *s, pid_t holder, uint64_t now)
+int kept_update(struct kept *k, const struct snapshot *s, pid_t holder, uint64_t now)
 {
 	uint64_t elapsed = s->elapsed + s->lag;
-	int err = s->n_cpus > VIEW_CPUS_MAX ? -E2BIG : grow_cpus(f, s->n_cpus);
+	int err = s->n_cpus > VIEW_CPUS_MAX ? -E2BIG : grow_cpus(k, s->n_cpus);
 
 	if (err)
 		return err;
-	if (is_new_epoch(f, s, elapsed, now))
-		begin_epoch(f);
-	f->session = s->session;
-	f->snapshots++;
-	f->taken = now;
-	f->elapsed = elapsed;
-	f->holder = holder;
-	f->held.now = u64_max(f->held.now, s->vmdesched);
-	f->system.live = true;
-	f->system.kernel_subtracts = s->kernel_subtracts;
-	take_cpus(f, s);
+	if (is_new_epoch(k, s, elapsed, now))
+		begin_epoch(k);
+	k->session = s->session;
+	k->snapshots++;
+	k->taken = now;
+	k->elapsed = elapsed;
+	k->holder = holder;
+	k->held.now = u64_max(k->held.now, s->vmdesched);
+	k->system.live = true;
+	k->system.kernel_subtracts = s->kernel_subtracts;
+	take_cpus(k, s);
 	for (size_t i = 0; i < s->n_processes; i++)
-		take_process(f, s, &s->processes[i]);
-	forget(f, now);
+		take_process(k, s, &s->processes[i]);
+	forget(k, now);
 	return 0;
 }
 
-void kept_stale(struct kept *f)
+void kept_stale(struct kept *k)
 {
-	f->system.live = false;
+	k->system.live = false;
 }

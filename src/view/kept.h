@@ -20,7 +20,7 @@
 struct kept;
 
 struct kept *kept_new(void); /* NULL without memory */
-struct kept *kept_free(struct kept *f);
+struct kept *kept_free(struct kept *k);
 
 /* Takes a snapshot that was made at `now` (ns, CLOCK_MONOTONIC). `holder` is the process that shows
  * the descheduled time, 0 for none. -E2BIG for more CPUs than a view has, -ENOMEM: nothing has
@@ -28,14 +28,14 @@ struct kept *kept_free(struct kept *f);
 int kept_update(struct kept *k, const struct snapshot *s, pid_t holder, uint64_t now);
 
 /* Nobody tells any more: counters go on as the kernel's do. */
-void kept_stale(struct kept *f);
-/* The figures of a process (tid 0) or a thread, and what was shown of it; *ret_shown is owned by f
+void kept_stale(struct kept *k);
+/* The figures of a process (tid 0) or a thread, and what was shown of it; *ret_shown is owned by k
  * and lives until the next call of a function of this file. -ENOSPC or -ENOMEM where it cannot be
  * kept. Their `since` is by CLOCK_MONOTONIC: what the machine slept is to be added. */
-int kept_task(struct kept *f, pid_t pid, pid_t tid, uint64_t now, struct task_figures *ret_figures,
+int kept_task(struct kept *k, pid_t pid, pid_t tid, uint64_t now, struct task_figures *ret_figures,
 	      struct task_shown **ret_shown);
 
-const struct system_figures *kept_system(const struct kept *f);
-struct system_shown *kept_system_shown(struct kept *f);
+const struct system_figures *kept_system(const struct kept *k);
+struct system_shown *kept_system_shown(struct kept *k);
 
 #endif

@@ -10,10 +10,10 @@
 #include "daemon/gaplog.h"
 #include "daemon/history.h"
 #include "daemon/metrics.h"
-#include "daemon/notify.h"
 #include "daemon/settings.h"
 #include "daemon/status.h"
 #include "scratch.h"
+#include "service/notify.h"
 
 #include <errno.h>
 #include <fcntl.h>

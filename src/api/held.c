@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* vmdesched's answer as the structures of <desched/desched.h>. */
-#include "api/snapshot.h"
+#include "api/held.h"
 
 #include "wire/snapshot.h"
 
@@ -121,7 +121,7 @@ static void take_page(struct snapshot_page *page, struct desched_snapshot *s)
 	page->n_vcpus = 0;
 }
 
-int snapshot_make(struct snapshot *from, struct desched_snapshot **ret)
+int held_make(struct snapshot *from, struct desched_snapshot **ret)
 {
 	struct desched_snapshot *s = calloc(1, sizeof(*s));
 	int err = s ? take_cpus(from, s) : -ENOMEM;
@@ -138,7 +138,7 @@ int snapshot_make(struct snapshot *from, struct desched_snapshot **ret)
 	return 0;
 }
 
-uint64_t snapshot_speed(const char *cpuinfo)
+uint64_t held_speed(const char *cpuinfo)
 {
 	const char *line = strstr(cpuinfo, "\ncpu MHz");
 	const char *colon = line ? strchr(line, ':') : NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a snapshot holds, as <desched/desched.h> gives it out. */
-#include "api/snapshot.h"
+#include "api/held.h"
 
 #include "base/clock.h"
 #include "base/units.h"

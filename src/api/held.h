@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A snapshot as libdesched holds it. */
-#ifndef API_SNAPSHOT_H
-#define API_SNAPSHOT_H
+#ifndef API_HELD_H
+#define API_HELD_H
 
 #include <desched/desched.h>
 
@@ -28,9 +28,9 @@ struct desched_snapshot {
 
 /* From an answer of vmdesched's, which is of no more use then but for snapshot_done(). -ENOMEM. */
 struct snapshot;
-int snapshot_make(struct snapshot *from, struct desched_snapshot **ret);
+int held_make(struct snapshot *from, struct desched_snapshot **ret);
 
 /* "cpu MHz" of the first processor in the text of /proc/cpuinfo; 0 where it has none. */
-uint64_t snapshot_speed(const char *cpuinfo);
+uint64_t held_speed(const char *cpuinfo);
 
 #endif

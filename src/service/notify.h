@@ -3,8 +3,8 @@
  * What a service tells systemd (sd_notify(3)): one datagram to the socket that $NOTIFY_SOCKET
  * names. libsystemd would do the same for 1.4 MiB of resident memory.
  */
-#ifndef DAEMON_NOTIFY_H
-#define DAEMON_NOTIFY_H
+#ifndef SERVICE_NOTIFY_H
+#define SERVICE_NOTIFY_H
 
 struct notify {
 	int fd; /* -1: nobody listens */
