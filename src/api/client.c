@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The connection to vmdesched (wire/ask.h). After any failure it is closed, and the next reading
  * begins a new one. */
-#include "api/held.h"
+#include "api/answer.h"
 
 #include "base/clock.h"
 #include "base/proc.h"
@@ -35,7 +35,7 @@ static int talk(struct desched *d, uint64_t deadline, struct desched_snapshot **
 	if (!err)
 		err = client_snapshot(d->fd, deadline, NULL, &s);
 	if (!err) {
-		err = held_make(&s, ret);
+		err = answer_make(&s, ret);
 		snapshot_done(&s);
 	}
 	if (err && err != -EREMOTEIO)
@@ -47,7 +47,7 @@ static uint64_t own_speed(void)
 {
 	char text[4096];
 
-	return file_read("/proc/cpuinfo", text, sizeof(text)) > 0 ? held_speed(text) : 0;
+	return file_read("/proc/cpuinfo", text, sizeof(text)) > 0 ? answer_speed(text) : 0;
 }
 
 int desched_read(struct desched *d, struct desched_snapshot **ret)

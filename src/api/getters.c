@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a snapshot holds, as <desched/desched.h> gives it out. */
-#include "api/held.h"
+#include "api/answer.h"
 
 #include "base/clock.h"
 #include "base/units.h"
@@ -59,7 +59,7 @@ const struct desched_process *desched_process_find(const struct desched_snapshot
 const struct desched_thread *desched_thread(const struct desched_snapshot *s,
 					    const struct desched_process *process, size_t i)
 {
-	const struct held_process *p = (const struct held_process *)process;
+	const struct answer_process *p = (const struct answer_process *)process;
 
 	return i < process->n_threads ? &s->threads[p->first_thread + i] : NULL;
 }

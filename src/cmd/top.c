@@ -178,7 +178,7 @@ static json_t *row_json(const struct model *m, const struct model_row *row)
 	json_t *o = json_object();
 
 	json_object_set_new(o, "pid", row->pid ? json_integer(row->pid) : json_null());
-	json_object_set_new(o, "name", wire_text_json(row->name));
+	json_object_set_new(o, "name", json_out_name(row->name));
 	json_object_set_new(o, "reported", fraction(m, snapshot_reported(m->frame, &row->own)));
 	json_object_set_new(o, "true", split ? fraction(m, row->own.truth) : json_null());
 	json_object_set_new(o, "descheduled",
@@ -193,7 +193,7 @@ static int print_json(const struct model *m, struct failure *f)
 	json_t *o = json_object(), *list = json_array();
 
 	json_object_set_new(o, "schema", json_string("desched-top/2"));
-	json_object_set_new(o, "source", wire_text_json(m->frame->source));
+	json_object_set_new(o, "source", json_out_name(m->frame->source));
 	json_object_set_new(o, "kernel_subtracts", json_boolean(m->frame->kernel_subtracts));
 	json_object_set_new(o, "complete", json_boolean(m->frame->complete && !m->frame->stale));
 	json_object_set_new(o, "time_s", json_real(ns_to_s(m->frame->time)));

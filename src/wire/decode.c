@@ -261,14 +261,18 @@ int snapshot_decode(const json_t *o, struct failure *f, struct snapshot *ret)
 
 	snapshot_init(&s);
 	read_all(&in, o);
-	err = in.err ? in.err : in.wrong ? -EBADMSG : 0;
+	err = in.err ? in.err : in.wrong || !s.n_cpus ? -EBADMSG : 0;
 	if (err == -ENOMEM)
 		failure_errno(f, err, "a snapshot");
-	else if (err)
+	else if (in.wrong)
 		failure_set(f, err,
 			    "'%s' of a snapshot is not what " SNAPSHOT_SCHEMA
 			    " says: see vmdesched(8)",
 			    in.wrong);
+	else if (err) /* an empty table would look like an idle machine */
+		failure_set(f, err,
+			    "a snapshot has no 'cpus', and so no time that could be shared out; "
+			    "was it cut down after it was taken?");
 	if (err) {
 		snapshot_done(&s);
 		return err;

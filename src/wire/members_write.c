@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/members.h"
 
+#include "base/json_out.h"
 #include "base/units.h"
 #include "wire/snapshot.h"
 #include "wire/wire.h"
@@ -50,14 +51,11 @@ static json_t *count_json(uint64_t value)
 	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
 }
 
-static json_t *text_json(const char *text)
-{
-	return text ? wire_text_json(text) : NULL;
-}
-
 /* NULL: it is not written. */
 static json_t *value_json(const struct member *row, const struct snapshot *s, const void *at)
 {
+	const char *text = row->kind == MEMBER_TEXT ? *(const char *const *)at : NULL;
+
 	switch (row->kind) {
 	case MEMBER_SECONDS:
 		return json_real(ns_to_s(*(const uint64_t *)at));
@@ -75,7 +73,7 @@ static json_t *value_json(const struct member *row, const struct snapshot *s, co
 	case MEMBER_LETTER:
 		return json_stringn(at, 1);
 	case MEMBER_TEXT:
-		return text_json(*(const char *const *)at);
+		return text ? json_out_name(text) : NULL;
 	case MEMBER_OBJECT:
 		return members_write(row->of, s, at);
 	case MEMBER_APART:

@@ -153,8 +153,8 @@ uint64_t snapshot_reported(const struct snapshot *s, const struct figures *f);
 /* Schema desched-agent/2. NULL without memory. */
 json_t *snapshot_json(const struct snapshot *s);
 
-/* Of this schema, or the one before, in which nothing was unaccounted. -EBADMSG for what isn't, or
- * has a member that makes no sense; what is missing is 0. -ENOMEM. */
+/* Of this schema, or the one before, in which nothing was unaccounted. -EBADMSG for what isn't,
+ * has a member that makes no sense, or tells of no CPU; what else is missing is 0. -ENOMEM. */
 int snapshot_decode(const json_t *o, struct failure *f, struct snapshot *ret);
 
 /* What a page says now; *ret is NULL where it can't be read. -ENOMEM. */

@@ -140,17 +140,3 @@ json_t *wire_id_json(uint64_t id)
 	snprintf(text, sizeof(text), "%" PRIu64, id);
 	return json_string(text);
 }
-
-json_t *wire_text_json(const char *text)
-{
-	char copy[4096];
-	json_t *o = json_string(text);
-	size_t i;
-
-	if (o)
-		return o;
-	for (i = 0; i < sizeof(copy) - 1 && text[i]; i++)
-		copy[i] = (signed char)text[i] < ' ' ? '?' : text[i];
-	copy[i] = '\0';
-	return json_string(copy);
-}

@@ -28,7 +28,4 @@ bool wire_id(const json_t *value, uint64_t *ret);    /* an identifier */
 
 json_t *wire_id_json(uint64_t id);
 
-/* Any bytes as a string: where they are no UTF-8, '?' stands for all that is no printable ASCII. */
-json_t *wire_text_json(const char *text);
-
 #endif

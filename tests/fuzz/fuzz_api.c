@@ -2,7 +2,7 @@
 /* What may answer on vmdesched's socket: any process that got hold of the path, any bytes. */
 #include "fuzz.h"
 
-#include "api/held.h"
+#include "api/answer.h"
 #include "wire/snapshot.h"
 
 #include <errno.h>
@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct snapshot from;
 
 	if (!snapshot_decode(o, NULL, &from)) {
-		CHECK(held_make(&from, &s) == 0);
+		CHECK(answer_make(&from, &s) == 0);
 		snapshot_done(&from);
 		check_snapshot(s);
 	}

@@ -27,7 +27,7 @@ static struct desched_snapshot *parsed(const char *text)
 
 	assert_int_equal(snapshot_decode(o, NULL, &from), 0);
 	json_decref(o);
-	assert_int_equal(held_make(&from, &s), 0);
+	assert_int_equal(answer_make(&from, &s), 0);
 	snapshot_done(&from);
 	return s;
 }
@@ -198,6 +198,8 @@ static void a_page_goes_there_and_back(void **state)
 	page_writer_done(&w);
 	assert_int_equal(page_attach(memory, sizeof(memory), &r), 0);
 	snapshot_init(&from);
+	from.cpus = calloc(1, sizeof(*from.cpus));
+	from.n_cpus = 1;
 	assert_int_equal(snapshot_page_read(&r, &from.page), 0);
 	o = snapshot_json(&from);
 	snapshot_done(&from);
@@ -218,12 +220,12 @@ static void a_page_goes_there_and_back(void **state)
 static void the_speed_is_the_kernels(void **state)
 {
 	(void)state;
-	assert_int_equal(held_speed("processor\t: 0\ncpu MHz\t\t: 2599.998\n\nprocessor"),
+	assert_int_equal(answer_speed("processor\t: 0\ncpu MHz\t\t: 2599.998\n\nprocessor"),
 			 2599998000);
-	assert_int_equal(held_speed("processor\t: 0\nBogoMIPS\t: 48.00\n"), 0);
-	assert_int_equal(held_speed("\ncpu MHz\t\t: -1\n"), 0);
-	assert_int_equal(held_speed("\ncpu MHz\t\t: nan\n"), 0);
-	assert_int_equal(held_speed("\ncpu MHz"), 0);
+	assert_int_equal(answer_speed("processor\t: 0\nBogoMIPS\t: 48.00\n"), 0);
+	assert_int_equal(answer_speed("\ncpu MHz\t\t: -1\n"), 0);
+	assert_int_equal(answer_speed("\ncpu MHz\t\t: nan\n"), 0);
+	assert_int_equal(answer_speed("\ncpu MHz"), 0);
 }
 
 /* ---- the connection ---- */

@@ -118,7 +118,7 @@ static void test_guest(void **state)
 
 #define SMALL(elapsed, busy)                                                                       \
 	"{'schema':'desched-agent/1','source':'steal','elapsed_s':" elapsed ","                    \
-	"'totals':{'true_s':" busy "},"                                                            \
+	"'totals':{'true_s':" busy "},'cpus':[{}],"                                                \
 	"'processes':[{'pid':7,'id':1,'name':'a','true_s':" busy "}]}"
 
 /* Somebody turns the clock back an hour: an interval is as long as the agent says. */
@@ -185,7 +185,8 @@ static void put_page(double start, double at, double run, double ready, double s
 
 	snprintf(
 		text, sizeof(text),
-		"{'schema':'desched-agent/1','totals':{},'processes':[],'page':{'vcpus':["
+		"{'schema':'desched-agent/"
+		"1','totals':{},'cpus':[{}],'processes':[],'page':{'vcpus':["
 		"{'start':%.0f,'at':%.0f,'state':'run','ns':{'run':%.0f,'ready':%.0f,'halt':%.0f}},"
 		"{'start':%.0f,'at':%.0f,'state':'run','ns':{'run':1000000000,'halt':%.0f}}]}}",
 		start, at, run, ready, at - start - run - ready, start, at, at - start - 1e9);
@@ -201,7 +202,7 @@ static void test_host(void **state)
 	put_page(5, 10e9, 2e9, 1e9, 0);
 	put_page(5, 20e9, 7e9, 4e9, 10.004);
 	put_page(5, 20e9, 7e9, 4e9, 11); /* the host was silent */
-	put("{'schema':'desched-agent/1','totals':{},'processes':[],"
+	put("{'schema':'desched-agent/1','totals':{},'cpus':[{}],'processes':[],"
 	    "'page':{'vcpus':[null,null]}}",
 	    12);
 	/* Another host: its ledger began elsewhere. */

@@ -66,8 +66,9 @@ static const struct feed_config *config(void)
 
 static void a_snapshot_is_taken(void **state)
 {
-	pid_t child = serve("{\"schema\":\"desched-agent/1\",\"elapsed_s\":5,\"totals\":{},"
-			    "\"processes\":[{\"pid\":1,\"name\":\"init\",\"true_s\":2}]}\n");
+	pid_t child = serve(
+		"{\"schema\":\"desched-agent/1\",\"elapsed_s\":5,\"totals\":{},\"cpus\":[{}],"
+		"\"processes\":[{\"pid\":1,\"name\":\"init\",\"true_s\":2}]}\n");
 	struct failure f = {.text = ""};
 	struct snapshot frame;
 	void *feed;
@@ -82,7 +83,8 @@ static void a_snapshot_is_taken(void **state)
 	/* The daemon is gone: that is said, and the feed is as good as before when it is back. */
 	assert_int_equal(feed_vmdesched.take(feed, &f, &frame), -ENOENT);
 	assert_non_null(strstr(f.text, path));
-	child = serve("{\"schema\":\"desched-agent/1\",\"totals\":{},\"processes\":[]}\n");
+	child = serve(
+		"{\"schema\":\"desched-agent/1\",\"totals\":{},\"cpus\":[{}],\"processes\":[]}\n");
 	assert_int_equal(feed_vmdesched.take(feed, &f, &frame), 0);
 	snapshot_done(&frame);
 	end(child);
@@ -171,7 +173,8 @@ static void proc_tells_everybody(void **state)
 static void a_source_that_is_not_there(void **state)
 {
 	struct feed_config c = {.source = "crystal ball", .socket = path};
-	pid_t child = serve("{\"schema\":\"desched-agent/1\",\"totals\":{},\"processes\":[]}\n");
+	pid_t child = serve(
+		"{\"schema\":\"desched-agent/1\",\"totals\":{},\"cpus\":[{}],\"processes\":[]}\n");
 	struct failure f = {.text = ""};
 	struct feed feed;
 

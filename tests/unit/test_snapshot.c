@@ -234,7 +234,7 @@ static void members_are_where_they_belong(void **state)
 	snapshot_done(&s);
 }
 
-#define LEAST "'totals':{},'processes':[]}"
+#define LEAST "'totals':{},'cpus':[{}],'processes':[]}"
 
 /* What an older agent may leave out. */
 static void what_is_missing_is_nothing(void **state)
@@ -246,7 +246,7 @@ static void what_is_missing_is_nothing(void **state)
 	assert_true(s.complete && s.split && !s.stale && !s.estimated && !s.page);
 	assert_string_equal(s.source, "?");
 	assert_string_equal(s.steal_clock, "");
-	assert_true(!s.n_cpus && !s.n_processes && !s.n_cgroups && !s.n_sessions);
+	assert_true(s.n_cpus == 1 && !s.n_processes && !s.n_cgroups && !s.n_sessions);
 	snapshot_done(&s);
 	s = decoded("{'schema':'desched-agent/1','cpus':[{'busy_s':6,'idle_s':4,'descheduled_s':2,"
 		    "'wait_s':1,'idle_descheduled_s':0.5}],'totals':{'low_s':1},"
@@ -260,12 +260,13 @@ static void what_is_missing_is_nothing(void **state)
 	snapshot_done(&s);
 }
 
+#define CPUS	       "'cpus':[{}],"
 #define HEAD	       "{'schema':'desched-agent/2','totals':{},"
-#define PROCESS(text)  HEAD "'processes':[" text "]}"
+#define PROCESS(text)  HEAD CPUS "'processes':[" text "]}"
 #define CPU(text)      HEAD "'processes':[],'cpus':[" text "]}"
-#define PAGE(text)     HEAD "'processes':[],'page':" text "}"
-#define TOTALS(text)   "{'schema':'desched-agent/2','processes':[],'totals':" text "}"
-#define MEMBER(text)   HEAD "'processes':[]," text "}"
+#define PAGE(text)     HEAD CPUS "'processes':[],'page':" text "}"
+#define TOTALS(text)   "{'schema':'desched-agent/2'," CPUS "'processes':[],'totals':" text "}"
+#define MEMBER(text)   HEAD CPUS "'processes':[]," text "}"
 #define VCPU(text)     PAGE("{'vcpus':[" text "]}")
 #define WHOLE_NS(more) "'start':0,'at':5," more
 
@@ -275,8 +276,8 @@ static const char *const bad[] = {
 	"[]",
 	"{'schema':'desched-agent/3'," LEAST,
 	"{'schema':2," LEAST,
-	"{'schema':'desched-agent/2','processes':[]}",
-	"{'schema':'desched-agent/2','totals':{}}",
+	"{'schema':'desched-agent/2'," CPUS "'processes':[]}",
+	"{'schema':'desched-agent/2'," CPUS "'totals':{}}",
 	TOTALS("5"),
 	TOTALS("[]"),
 	TOTALS("{'true_s':'6'}"),
@@ -308,7 +309,7 @@ static const char *const bad[] = {
 	MEMBER("'cgroups':5"),
 	MEMBER("'cgroups':[5]"),
 	MEMBER("'cgroups':[{'path':5}]"),
-	MEMBER("'cpus':{}"),
+	HEAD "'processes':[],'cpus':{}}",
 	CPU("5"),
 	CPU("null"),
 	CPU("{'cpu':4096}"),
@@ -316,7 +317,7 @@ static const char *const bad[] = {
 	CPU("{'busy_s':-1}"),
 	CPU("{'ledger_s':5}"),
 	CPU("{'ledger_s':{'run':-1}}"),
-	"{'schema':'desched-agent/2','totals':{},'processes':5}",
+	HEAD CPUS "'processes':5}",
 	PROCESS("3"),
 	PROCESS("null"),
 	PROCESS("{'pid':-3000000000}"),
@@ -362,6 +363,24 @@ static void what_makes_no_sense_is_refused(void **state)
 		json_decref(o);
 	}
 	assert_int_equal(snapshot_decode(NULL, NULL, &s), -EBADMSG);
+}
+
+/* Not an idle machine, but one of which nobody knows anything. */
+static void a_snapshot_has_cpus(void **state)
+{
+	static const char *const texts[] = {HEAD "'processes':[]}",
+					    HEAD "'processes':[],'cpus':[]}"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct failure f = {""};
+		json_t *o = json_of(texts[i]);
+		struct snapshot s;
+
+		assert_int_equal(snapshot_decode(o, &f, &s), -EBADMSG);
+		assert_non_null(strstr(f.text, "'cpus'"));
+		json_decref(o);
+	}
 }
 
 static void lists_have_an_end(void **state)
@@ -433,11 +452,13 @@ static void texts_are_cut_and_written_as_utf8(void **state)
 		assert_string_equal(snapshot_text(&s, "name"), "name");
 	s.processes = p = calloc(1, sizeof(*p));
 	s.n_processes = 1;
+	s.cpus = calloc(1, sizeof(*s.cpus));
+	s.n_cpus = 1;
 	p->name = snapshot_text(&s, "a\xff\n\xe6\x97\xa5");
 	o = snapshot_json(&s);
 	assert_string_equal(json_string_value(json_object_get(
 				    json_array_get(json_object_get(o, "processes"), 0), "name")),
-			    "a??\?\?\?");
+			    "a?\n\xe6\x97\xa5");
 	json_decref(o);
 	snapshot_done(&s);
 }
@@ -482,6 +503,8 @@ static void a_page_is_read_as_far_as_it_makes_sense(void **state)
 	page_writer_done(&w);
 	assert_int_equal(page_attach(memory, sizeof(memory), &r), 0);
 	snapshot_init(&s);
+	s.cpus = calloc(1, sizeof(*s.cpus));
+	s.n_cpus = 1;
 	assert_int_equal(snapshot_page_read(&r, &s.page), 0);
 	o = snapshot_json(&s);
 	snapshot_done(&s);
@@ -540,6 +563,7 @@ int main(void)
 		cmocka_unit_test(members_are_where_they_belong),
 		cmocka_unit_test(what_is_missing_is_nothing),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
+		cmocka_unit_test(a_snapshot_has_cpus),
 		cmocka_unit_test(lists_have_an_end),
 		cmocka_unit_test(what_is_not_split_says_less),
 		cmocka_unit_test(texts_are_cut_and_written_as_utf8),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* vmdesched's answer as the structures of <desched/desched.h>. */
-#include "api/held.h"
+#include "api/answer.h"
 
 #include "wire/snapshot.h"
 
@@ -78,7 +78,7 @@ static void take_name(const char *from, char to[DESCHED_NAME_SIZE])
 }
 
 /* Time whose owner is not known stands under a number below 0. */
-static void take_process(const struct snapshot_process *from, struct held_process *p)
+static void take_process(const struct snapshot_process *from, struct answer_process *p)
 {
 	p->public.pid = from->pid > 0 ? from->pid : 0;
 	p->public.id = from->id;
@@ -121,7 +121,7 @@ static void take_page(struct snapshot_page *page, struct desched_snapshot *s)
 	page->n_vcpus = 0;
 }
 
-int held_make(struct snapshot *from, struct desched_snapshot **ret)
+int answer_make(struct snapshot *from, struct desched_snapshot **ret)
 {
 	struct desched_snapshot *s = calloc(1, sizeof(*s));
 	int err = s ? take_cpus(from, s) : -ENOMEM;
@@ -138,7 +138,7 @@ int held_make(struct snapshot *from, struct desched_snapshot **ret)
 	return 0;
 }
 
-uint64_t held_speed(const char *cpuinfo)
+uint64_t answer_speed(const char *cpuinfo)
 {
 	const char *line = strstr(cpuinfo, "\ncpu MHz");
 	const char *colon = line ? strchr(line, ':') : NULL;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A snapshot as libdesched holds it. */
-#ifndef API_HELD_H
-#define API_HELD_H
+#ifndef API_ANSWER_H
+#define API_ANSWER_H
 
 #include <desched/desched.h>
 
-struct held_process {
+struct answer_process {
 	struct desched_process public;
 	size_t first_thread;
 };
@@ -15,7 +15,7 @@ struct desched_snapshot {
 	char source[16], steal_clock[32];
 	struct desched_cpu *cpus;
 	size_t n_cpus;
-	struct held_process *processes;
+	struct answer_process *processes;
 	size_t n_processes;
 	struct desched_thread *threads;
 	size_t n_threads;
@@ -28,9 +28,9 @@ struct desched_snapshot {
 
 /* From an answer of vmdesched's, which is of no more use then but for snapshot_done(). -ENOMEM. */
 struct snapshot;
-int held_make(struct snapshot *from, struct desched_snapshot **ret);
+int answer_make(struct snapshot *from, struct desched_snapshot **ret);
 
 /* "cpu MHz" of the first processor in the text of /proc/cpuinfo; 0 where it has none. */
-uint64_t held_speed(const char *cpuinfo);
+uint64_t answer_speed(const char *cpuinfo);
 
 #endif
