@@ -197,12 +197,13 @@ static void take_process(struct kept *k, const struct snapshot *s, const struct 
 
 static void forget(struct kept *k, uint64_t now)
 {
-	struct task *t, *next;
+	struct task *next;
 
 	if (now - k->forgot < FORGET_PERIOD)
 		return;
 	k->forgot = now;
-	HASH_ITER (hh, k->tasks, t, next) {
+	for (struct task *t = k->tasks; t; t = next) {
+		next = t->hh.next;
 		if (now - t->seen < FORGOTTEN)
 			continue;
 		HASH_DEL(k->tasks, t);
@@ -322,13 +323,11 @@ static bool is_new_epoch(const struct kept *k, const struct snapshot *s, uint64_
 
 static void begin_epoch(struct kept *k)
 {
-	struct task *t, *next;
-
 	k->system.epoch++;
 	for (unsigned i = 0; i < k->system.n_cpus; i++)
 		k->system.cpu[i].ended_away += k->system.cpu[i].busy_away;
 	tally_end_epoch(&k->held);
-	HASH_ITER (hh, k->tasks, t, next) {
+	for (struct task *t = k->tasks; t; t = t->hh.next) {
 		tally_end_epoch(&t->less);
 		tally_end_epoch(&t->children_less);
 		t->id = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The figures of the agent, kept over its restarts: what each task was billed for and did not have,
- * and where the CPUs' time went. They come as snapshots, each cumulative
- * since its agent was started; an agent that was started anew begins an *epoch*, whose figures are
- * added to those before. What was shown of each task is kept here, too.
+ * and where the CPUs' time went. They come as snapshots, each cumulative since its agent was
+ * started; an agent that was started anew begins an *epoch*, whose figures are added to those
+ * before. What was shown of each task is kept here, too.
  *
  * A process that has the number of an earlier one is another process, whose figures begin anew.
  */
@@ -29,6 +29,7 @@ int kept_update(struct kept *k, const struct snapshot *s, pid_t holder, uint64_t
 
 /* Nobody tells any more: counters go on as the kernel's do. */
 void kept_stale(struct kept *k);
+
 /* The figures of a process (tid 0) or a thread, and what was shown of it; *ret_shown is owned by k
  * and lives until the next call of a function of this file. -ENOSPC or -ENOMEM where it cannot be
  * kept. Their `since` is by CLOCK_MONOTONIC: what the machine slept is to be added. */

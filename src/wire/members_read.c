@@ -127,6 +127,7 @@ static json_t *others(const struct members *m, const json_t *o)
 void members_read(struct members_in *in, const struct members *m, const json_t *o, void *into)
 {
 	size_t known = 0;
+	json_t **more;
 
 	for (size_t i = 0; i < m->n; i++) {
 		const struct member *row = &m->rows[i];
@@ -138,5 +139,8 @@ void members_read(struct members_in *in, const struct members *m, const json_t *
 	}
 	if (m->more == MEMBERS_NO_MORE || known == json_object_size(o))
 		return;
-	*(json_t **)((char *)into + m->more) = others(m, o);
+	more = (json_t **)((char *)into + m->more);
+	*more = others(m, o);
+	if (!*more)
+		in->err = -ENOMEM;
 }

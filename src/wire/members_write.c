@@ -92,7 +92,8 @@ json_t *members_write(const struct members *m, const struct snapshot *s, const v
 		json_t *value = is_written(row, s, at) ? value_json(row, s, at) : NULL;
 
 		/* An object of nothing that is known. */
-		if (!s->split && json_is_object(value) && !json_object_size(value))
+		if (row->when == WHEN_TOLD && !s->split && json_is_object(value) &&
+		    !json_object_size(value))
 			json_decref(value);
 		else if (value)
 			json_object_set_new_nocheck(o, row->name, value);

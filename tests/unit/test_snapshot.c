@@ -434,6 +434,24 @@ static void what_is_not_split_says_less(void **state)
 	snapshot_done(&s);
 }
 
+/* Not even that anything has run yet. */
+static void what_says_nothing_is_read_again(void **state)
+{
+	struct snapshot s, again;
+	json_t *o;
+
+	(void)state;
+	snapshot_init(&s);
+	s.split = false;
+	s.cpus = calloc(1, sizeof(*s.cpus));
+	s.n_cpus = 1;
+	o = snapshot_json(&s);
+	assert_int_equal(snapshot_decode(o, NULL, &again), 0);
+	json_decref(o);
+	snapshot_done(&again);
+	snapshot_done(&s);
+}
+
 static void texts_are_cut_and_written_as_utf8(void **state)
 {
 	char text[SNAPSHOT_TEXT_MAX + 10];
@@ -566,6 +584,7 @@ int main(void)
 		cmocka_unit_test(a_snapshot_has_cpus),
 		cmocka_unit_test(lists_have_an_end),
 		cmocka_unit_test(what_is_not_split_says_less),
+		cmocka_unit_test(what_says_nothing_is_read_again),
 		cmocka_unit_test(texts_are_cut_and_written_as_utf8),
 		cmocka_unit_test(sessions_that_go_on),
 		cmocka_unit_test(a_page_is_read_as_far_as_it_makes_sense),
