@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* The connection to vmdesched (base/ask.h). After any failure it is closed, and the next reading
+/* The connection to vmdesched (wire/ask.h). After any failure it is closed, and the next reading
  * begins a new one. */
-#include "api/snapshot.h"
+#include "api/answer.h"
 
-#include "base/ask.h"
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "wire/ask.h"
+#include "wire/client.h"
+#include "wire/snapshot.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static const char request[] = "{\"get\":\"snapshot\"}\n";
 
 struct desched {
 	char *path;
@@ -30,24 +29,25 @@ static void hang_up(struct desched *d)
 
 static int talk(struct desched *d, uint64_t deadline, struct desched_snapshot **ret)
 {
-	_cleanup_(free_ptr) char *answer = NULL;
-	size_t size = 0;
+	struct snapshot s;
 	int err = d->fd < 0 ? ask_dial(d->path, deadline, &d->fd) : 0;
 
 	if (!err)
-		err = ask_line(d->fd, request, deadline, &answer, &size);
-	if (!err)
-		err = snapshot_parse(answer, size, ret);
+		err = client_snapshot(d->fd, deadline, NULL, &s);
+	if (!err) {
+		err = answer_make(&s, ret);
+		snapshot_done(&s);
+	}
 	if (err && err != -EREMOTEIO)
 		hang_up(d);
-	return err;
+	return err == -EBADMSG ? -EPROTO : err;
 }
 
 static uint64_t own_speed(void)
 {
 	char text[4096];
 
-	return file_read("/proc/cpuinfo", text, sizeof(text)) > 0 ? snapshot_speed(text) : 0;
+	return file_read("/proc/cpuinfo", text, sizeof(text)) > 0 ? answer_speed(text) : 0;
 }
 
 int desched_read(struct desched *d, struct desched_snapshot **ret)

@@ -7,7 +7,7 @@
 #include "base/command.h"
 #include "base/units.h"
 #include "exporter/http.h"
-#include "guest/protocol.h"
+#include "wire/protocol.h"
 
 #include <errno.h>
 #include <signal.h>

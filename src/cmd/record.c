@@ -6,12 +6,12 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "cmd/commands.h"
-#include "guest/protocol.h"
 #include "guest/source.h"
-#include "recording/frame.h"
 #include "recording/recording.h"
 #include "recording/rotation.h"
 #include "screen/feed.h"
+#include "wire/protocol.h"
+#include "wire/snapshot.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -68,77 +68,50 @@ struct session {
 	struct feed feed;
 	struct recording_writer *writer;
 	uint64_t frames, missing, empty;
-	uint64_t in_file;	     /* frames of the present one */
-	struct wire_session session; /* of the last frame */
-	uint64_t elapsed;
+	uint64_t in_file;	   /* frames of the present one */
+	uint64_t session, elapsed; /* of the last frame */
 };
 
 /* Command lines don't change, and take more room than all figures. */
-static void drop_commands(json_t *json)
+static void drop_commands(struct snapshot *s)
 {
-	json_t *process;
-	size_t i;
-
-	json_array_foreach(json_object_get(json, "processes"), i, process)
-		json_object_del(process, "command");
+	for (size_t i = 0; i < s->n_processes; i++)
+		s->processes[i].command = NULL;
 }
 
-/* The snapshot is held to what a reader will ask of it, before it is written. One that says no more
- * than the last, since the source is silent, is none: *ret is NULL. */
-static int take(struct session *s, struct failure *f, json_t **ret, struct recording_mark *ret_mark)
+/* One that says no more than the last, since the source is silent, is none. */
+static bool is_new(struct session *s, const struct snapshot *now)
 {
-	struct recording_mark mark = {.time = clock_real()};
-	struct frame frame = {.time = 0};
-	json_t *json = NULL;
-	int err = feed_take(&s->feed, f, &json);
+	bool same = s->in_file && s->session == now->session && s->elapsed == now->elapsed;
 
-	if (!err)
-		err = frame_parse(json, mark.time, f, &frame);
-	if (err) {
-		json_decref(json);
-		return err;
-	}
-	if (s->in_file && s->session.id == frame.session.id && s->elapsed == frame.elapsed) {
-		json_decref(json);
-		json = NULL;
-	}
-	if (!options.commands)
-		drop_commands(json);
-	mark.time -= frame.lag;
-	s->session = frame.session;
-	s->elapsed = frame.elapsed;
-	mark.elapsed = frame.elapsed;
-	mark.session = recording_session(frame.session.id);
-	mark.busy = figures_occupied(&frame.busy);
-	mark.away = figures_away(&frame.busy);
-	frame_done(&frame);
-	*ret = json;
-	*ret_mark = mark;
-	return 0;
+	s->session = now->session;
+	s->elapsed = now->elapsed;
+	return !same;
 }
 
 /* A snapshot that cannot be had is missing, and may be had the next time: vmdesched is started
  * anew. What cannot be written ends the recording. */
 static int record_frame(struct session *s, struct failure *f)
 {
-	struct recording_mark mark;
-	json_t *json;
-	int err;
+	struct snapshot now;
+	int err = 0;
 
-	if (take(s, f, &json, &mark)) {
+	if (feed_take(&s->feed, f, &now)) {
 		if (!s->missing++)
 			fprintf(stderr, "desched record: waiting; a frame is missing: %s\n",
 				f->text);
 		return 0;
 	}
-	if (!json) {
+	if (!options.commands)
+		drop_commands(&now);
+	if (is_new(s, &now)) {
+		err = recording_add(s->writer, &now, f);
+		s->frames += !err;
+		s->in_file += !err;
+	} else {
 		s->empty++;
-		return 0;
 	}
-	err = recording_write(s->writer, &mark, json, f);
-	json_decref(json);
-	s->frames += !err;
-	s->in_file += !err;
+	snapshot_done(&now);
 	return err;
 }
 

@@ -4,7 +4,7 @@
 #define CMD_REMEMBERED_H
 
 #include "base/command.h"
-#include "guest/protocol.h"
+#include "wire/protocol.h"
 
 #include <jansson.h>
 

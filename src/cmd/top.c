@@ -9,12 +9,12 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
-#include "guest/protocol.h"
 #include "guest/source.h"
 #include "screen/layout_parts.h"
 #include "screen/model.h"
 #include "screen/saved.h"
 #include "screen/screen.h"
+#include "wire/protocol.h"
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -98,7 +98,7 @@ static void print_row(const struct model *m, const struct model_row *row)
 	if (row->kind == ROW_VMDESCHED)
 		printf("%9s %9.1f %9s   ", "-", model_percent(m, row->own.truth), "-");
 	else
-		printf("%9.1f ", model_percent(m, frame_reported(m->frame, &row->own)));
+		printf("%9.1f ", model_percent(m, snapshot_reported(m->frame, &row->own)));
 	if (row->kind != ROW_VMDESCHED && m->frame->split)
 		printf("%9.1f %9.1f   ", model_percent(m, row->own.truth),
 		       model_percent(m, figures_away(&row->own)));
@@ -110,7 +110,7 @@ static void print_row(const struct model *m, const struct model_row *row)
 }
 
 /* " until 2026-11-20 12:00:06", local time; "" where nobody knows. */
-static const char *until(const struct frame *f, char text[48])
+static const char *until(const struct snapshot *f, char text[48])
 {
 	time_t time = (time_t)(f->time / NS_PER_SEC);
 	struct tm tm;
@@ -123,7 +123,7 @@ static const char *until(const struct frame *f, char text[48])
 
 static void print_head(const struct model *m)
 {
-	const struct frame *f = m->frame;
+	const struct snapshot *f = m->frame;
 	char text[48] = "";
 
 	printf("desched top - source %s, %zu CPU%s, %.1f s%s\n", f->source, m->n_cpus,
@@ -148,9 +148,9 @@ static void print_head(const struct model *m)
 		printf("warning: the source has %s: the figures end %.1f s ago\n",
 		       f->stale ? "stopped telling (stale)" : "not told everything yet",
 		       ns_to_s(f->lag));
-	if (f->lost_switches)
+	if (f->counters.lost_switches)
 		printf("warning: %" PRIu64 " switches were lost, %.3f s have no owner\n",
-		       f->lost_switches, ns_to_s(f->lost_ns));
+		       f->counters.lost_switches, ns_to_s(f->counters.lost_run));
 }
 
 /* The row that holds what nobody had: reported and descheduled as one, so that the columns add up
@@ -178,8 +178,8 @@ static json_t *row_json(const struct model *m, const struct model_row *row)
 	json_t *o = json_object();
 
 	json_object_set_new(o, "pid", row->pid ? json_integer(row->pid) : json_null());
-	json_object_set_new(o, "name", json_string(row->name));
-	json_object_set_new(o, "reported", fraction(m, frame_reported(m->frame, &row->own)));
+	json_object_set_new(o, "name", json_out_name(row->name));
+	json_object_set_new(o, "reported", fraction(m, snapshot_reported(m->frame, &row->own)));
 	json_object_set_new(o, "true", split ? fraction(m, row->own.truth) : json_null());
 	json_object_set_new(o, "descheduled",
 			    split ? fraction(m, figures_away(&row->own)) : json_null());
@@ -193,7 +193,7 @@ static int print_json(const struct model *m, struct failure *f)
 	json_t *o = json_object(), *list = json_array();
 
 	json_object_set_new(o, "schema", json_string("desched-top/2"));
-	json_object_set_new(o, "source", json_string(m->frame->source));
+	json_object_set_new(o, "source", json_out_name(m->frame->source));
 	json_object_set_new(o, "kernel_subtracts", json_boolean(m->frame->kernel_subtracts));
 	json_object_set_new(o, "complete", json_boolean(m->frame->complete && !m->frame->stale));
 	json_object_set_new(o, "time_s", json_real(ns_to_s(m->frame->time)));
@@ -205,7 +205,7 @@ static int print_json(const struct model *m, struct failure *f)
 	json_object_set_new(o, "idle_descheduled", fraction(m, figures_away(&m->idle)));
 	json_object_set_new(o, "idle_unaccounted", fraction(m, m->idle.unaccounted));
 	json_object_set_new(o, "lag_s", json_real(ns_to_s(m->frame->lag)));
-	json_object_set_new(o, "session", wire_id_json(m->frame->session.id));
+	json_object_set_new(o, "session", wire_id_json(m->frame->session));
 	json_object_set_new(o, "other_session", json_boolean(m->other));
 	for (size_t i = 1; i < m->n_rows; i++) /* behind vmdesched */
 		json_array_append_new(list, row_json(m, &m->rows[i]));
@@ -214,7 +214,7 @@ static int print_json(const struct model *m, struct failure *f)
 			      f);
 }
 
-static int print(const struct frame *old, const struct frame *new, struct failure *f)
+static int print(const struct snapshot *old, const struct snapshot *new, struct failure *f)
 {
 	struct model_view view = options.saved.view;
 	struct model m;
@@ -235,17 +235,6 @@ static int print(const struct frame *old, const struct frame *new, struct failur
 	return err ? err : command_flush(f);
 }
 
-static int take(struct feed *feed, struct failure *f, struct frame *ret)
-{
-	json_t *json = NULL;
-	int err = feed_take(feed, f, &json);
-
-	if (!err)
-		err = frame_parse(json, clock_real(), f, ret);
-	json_decref(json);
-	return err;
-}
-
 /* Says why there is no table, once until there is one again. */
 static void say_waiting(bool *waiting, const char *why)
 {
@@ -256,8 +245,8 @@ static void say_waiting(bool *waiting, const char *why)
 
 /* A frame that says more than `old`; waits as long as there is none, since the agent is away or its
  * source is silent. */
-static int take_next(struct feed *feed, uint64_t next, uint64_t delay, const struct frame *old,
-		     struct failure *f, struct frame *ret)
+static int take_next(struct feed *feed, uint64_t next, uint64_t delay, const struct snapshot *old,
+		     struct failure *f, struct snapshot *ret)
 {
 	bool waiting = false;
 	int err;
@@ -266,23 +255,24 @@ static int take_next(struct feed *feed, uint64_t next, uint64_t delay, const str
 		feed_wait(feed, next, -1, &command_stop);
 		if (command_stop)
 			return -EINTR;
-		err = take(feed, f, ret);
+		err = feed_take(feed, f, ret);
 		if (err == -ENOMEM || err == -EBADMSG)
 			return err;
 		if (err) {
 			say_waiting(&waiting, f->text);
 			continue;
 		}
-		if (!old || !frame_goes_on(old, ret) || ret->elapsed > old->elapsed)
+		if (!old || !snapshot_goes_on(old->session, old->elapsed, ret) ||
+		    ret->elapsed > old->elapsed)
 			return 0;
 		say_waiting(&waiting, "the source has told nothing new");
-		frame_done(ret);
+		snapshot_done(ret);
 	}
 }
 
 static int run_batch(struct feed *feed, uint64_t delay, struct failure *f)
 {
-	struct frame old = {0}, new;
+	struct snapshot old = {0}, new;
 	uint64_t next = clock_mono();
 	int err = take_next(feed, next, delay, NULL, f, &old);
 
@@ -292,10 +282,10 @@ static int run_batch(struct feed *feed, uint64_t delay, struct failure *f)
 		if (err)
 			break;
 		err = print(&old, &new, f);
-		frame_done(&old);
+		snapshot_done(&old);
 		old = new;
 	}
-	frame_done(&old);
+	snapshot_done(&old);
 	return err == -EINTR && command_stop ? 0 : err;
 }
 
@@ -324,7 +314,7 @@ static int run_live(struct failure *f)
 }
 
 /* Every table is of at least `options.delay`, but for the last. */
-static bool is_due(struct recording *r, size_t at, const struct frame *old)
+static bool is_due(struct recording *r, size_t at, const struct snapshot *old)
 {
 	uint64_t time = recording_mark(r, at)->time;
 
@@ -334,23 +324,23 @@ static bool is_due(struct recording *r, size_t at, const struct frame *old)
 
 static int replay_batch(struct recording *r, struct failure *f)
 {
-	struct frame old = {0}, new;
+	struct snapshot old = {0}, new;
 	uint64_t tables = 0;
-	int err = recording_frames(r) ? recording_frame(r, 0, f, &old) : 0;
+	int err = recording_frames(r) ? recording_snapshot(r, 0, f, &old) : 0;
 
 	for (size_t at = 1; !err && !command_stop && at < recording_frames(r); at++) {
 		if (!is_due(r, at, &old))
 			continue;
-		err = recording_frame(r, at, f, &new);
+		err = recording_snapshot(r, at, f, &new);
 		if (err)
 			break;
 		err = print(&old, &new, f);
-		frame_done(&old);
+		snapshot_done(&old);
 		old = new;
 		if (++tables == options.count)
 			break;
 	}
-	frame_done(&old);
+	snapshot_done(&old);
 	if (!err && recording_damage(r))
 		fprintf(stderr, "desched top: %s: %s\n", options.replay, recording_damage(r));
 	return err;

@@ -5,9 +5,9 @@
  */
 #include "base/units.h"
 #include "cmd/commands.h"
-#include "guest/protocol.h"
 #include "guest/source.h"
 #include "view/guard.h"
+#include "wire/protocol.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -8,8 +8,8 @@
 #include "daemon/backlog.h"
 #include "daemon/confine.h"
 #include "daemon/daemon.h"
-#include "guest/protocol.h"
 #include "guest/source.h"
+#include "wire/protocol.h"
 
 #include <cap-ng.h>
 #include <errno.h>

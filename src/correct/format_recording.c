@@ -12,8 +12,8 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/units.h"
-#include "recording/frame.h"
 #include "recording/recording.h"
+#include "wire/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +57,7 @@ struct guest {
 	double at;	  /* seconds: where the last frame stands */
 	uint64_t time;	  /* ns, its date */
 	uint64_t elapsed; /* ns, of its agent */
-	struct wire_session session;
+	uint64_t session;
 	uint64_t busy, of_all; /* ns, by all and by those that still live */
 };
 
@@ -73,7 +73,7 @@ static void forget(struct guest *g)
 }
 
 /* What it had more than by the frame before. -ENOMEM. */
-static int advance(struct guest *g, const struct frame_process *p, uint64_t now, uint64_t *ret)
+static int advance(struct guest *g, const struct snapshot_process *p, uint64_t now, uint64_t *ret)
 {
 	struct known *k, wanted = {.key = {p->pid, p->id}};
 
@@ -94,13 +94,13 @@ static int advance(struct guest *g, const struct frame_process *p, uint64_t now,
 	return 0;
 }
 
-static int take_process(struct guest *g, const struct frame *frame, const struct frame_process *p,
-			double from)
+static int take_process(struct guest *g, const struct snapshot *frame,
+			const struct snapshot_process *p, double from)
 {
 	uint64_t delta;
 	char name[96];
 	uint32_t who;
-	int err = advance(g, p, frame_reported(frame, &p->own), &delta);
+	int err = advance(g, p, snapshot_reported(frame, &p->own), &delta);
 
 	if (err || !delta || !g->begun)
 		return err;
@@ -124,9 +124,9 @@ static int take_sum(struct guest *g, uint64_t busy, double from)
 }
 
 /* Where an agent was started anew its frame counts from then on, and what was before is a hole. */
-static double step(struct guest *g, const struct frame *frame)
+static double step(struct guest *g, const struct snapshot *frame)
 {
-	bool anew = !wire_goes_on(&g->session, g->elapsed, &frame->session, frame->elapsed);
+	bool anew = !snapshot_goes_on(g->session, g->elapsed, frame);
 	double length = ns_to_s(frame->elapsed - (anew ? 0 : g->elapsed));
 	double passed = anew ? ns_to_s(u64_sub_floor(frame->time, g->time)) : length;
 
@@ -141,10 +141,11 @@ static double step(struct guest *g, const struct frame *frame)
 	return g->at - length;
 }
 
-static int take_frame(struct guest *g, const struct frame *frame)
+static int take_guest(void *of, const struct snapshot *frame)
 {
+	struct guest *g = of;
 	double from = step(g, frame);
-	uint64_t busy = frame_reported(frame, &frame->busy);
+	uint64_t busy = snapshot_reported(frame, &frame->busy);
 	int err = 0;
 
 	g->of_all = 0;
@@ -162,18 +163,6 @@ static int take_frame(struct guest *g, const struct frame *frame)
 	return err;
 }
 
-static int take_guest(void *of, json_t *json, const struct recording_mark *mark, struct failure *f)
-{
-	struct frame frame;
-	int err = frame_parse(json, mark->time, f, &frame);
-
-	if (err)
-		return err;
-	err = take_frame(of, &frame);
-	frame_done(&frame);
-	return err;
-}
-
 /* ---- a host's ---- */
 
 struct host {
@@ -185,38 +174,29 @@ struct host {
 	double run, ready;
 };
 
-static double seconds_of(const json_t *o, const char *key)
-{
-	return json_number_value(json_object_get(o, key)) / 1e9;
-}
-
 /* False where the page could not be read in full. */
-static bool sum_page(const json_t *vcpus, struct host *now)
+static bool sum_page(const struct snapshot_page *page, struct host *now)
 {
-	const json_t *v;
-	size_t i;
+	for (size_t i = 0; i < page->n_vcpus; i++) {
+		const struct ledger *l = &page->vcpus[i];
 
-	json_array_foreach(vcpus, i, v)
-	{
-		const json_t *ns = json_object_get(v, "ns");
-
-		if (!ns)
+		if (!l->at)
 			return false;
-		now->run += seconds_of(ns, "run");
-		now->ready += seconds_of(ns, "ready");
-		now->start += seconds_of(v, "start");
+		now->run += ns_to_s(l->ns[LEDGER_RUN]);
+		now->ready += ns_to_s(l->ns[LEDGER_READY]);
+		now->start += ns_to_s(l->start);
 	}
-	now->at = seconds_of(json_array_get(vcpus, 0), "at");
-	return i > 0;
+	now->at = page->n_vcpus ? ns_to_s(page->vcpus[0].at) : 0;
+	return page->n_vcpus > 0;
 }
 
 /* Another host, or its daemon started anew: from here on. */
-static void begin(struct host *h, const struct host *now, const struct recording_mark *mark)
+static void begin(struct host *h, const struct host *now, const struct snapshot *frame)
 {
 	h->usage->run++;
 	*h = (struct host){.usage = h->usage,
 			   .begun = true,
-			   .time = ns_to_s(mark->time),
+			   .time = ns_to_s(frame->time),
 			   .first = now->at,
 			   .at = now->at,
 			   .start = now->start,
@@ -224,22 +204,20 @@ static void begin(struct host *h, const struct host *now, const struct recording
 			   .ready = now->ready};
 }
 
-static int take_host(void *of, json_t *json, const struct recording_mark *mark, struct failure *f)
+static int take_host(void *of, const struct snapshot *frame)
 {
-	const json_t *vcpus = json_object_get(json_object_get(json, "page"), "vcpus");
 	struct host *h = of, now = {.run = 0}, last = *h;
 	double from, to;
 	int err;
 
-	(void)f;
-	if (!sum_page(vcpus, &now)) {
+	if (!frame->page || !sum_page(frame->page, &now)) {
 		skips_count(&h->usage->skips, SKIP_CUT, NULL);
 		return 0;
 	}
-	if (json_array_size(vcpus) > h->usage->cpus)
-		h->usage->cpus = (unsigned)json_array_size(vcpus);
+	if (frame->page->n_vcpus > h->usage->cpus)
+		h->usage->cpus = (unsigned)frame->page->n_vcpus;
 	if (!h->begun || now.start != h->start || now.at < h->at) {
-		begin(h, &now, mark);
+		begin(h, &now, frame);
 		return 0;
 	}
 	if (now.at <= h->at)
@@ -255,19 +233,18 @@ static int take_host(void *of, json_t *json, const struct recording_mark *mark, 
 
 /* ---- all frames ---- */
 
-typedef int (*take_fn)(void *of, json_t *json, const struct recording_mark *mark,
-		       struct failure *f);
+typedef int (*take_fn)(void *of, const struct snapshot *frame);
 
 static int take_all(struct recording *r, take_fn take, void *of, struct failure *f)
 {
 	for (size_t i = 0; i < recording_frames(r); i++) {
-		json_t *json;
-		int err = recording_read(r, i, f, &json);
+		struct snapshot frame;
+		int err = recording_snapshot(r, i, f, &frame);
 
 		if (err)
 			return err;
-		err = take(of, json, recording_mark(r, i), f);
-		json_decref(json);
+		err = take(of, &frame);
+		snapshot_done(&frame);
 		if (err)
 			return err;
 	}

@@ -9,14 +9,14 @@
 #include "daemon/history.h"
 #include "daemon/metrics.h"
 #include "daemon/names.h"
-#include "daemon/notify.h"
 #include "daemon/status.h"
 #include "daemon/timekeeper.h"
 #include "guest/agent.h"
-#include "guest/protocol.h"
 #include "service/listener.h"
 #include "service/loop.h"
+#include "service/notify.h"
 #include "service/server.h"
+#include "wire/protocol.h"
 
 #include <errno.h>
 #include <malloc.h>

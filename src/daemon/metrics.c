@@ -22,17 +22,17 @@ typedef double (*value_fn)(const struct metrics_input *in);
 
 VALUE(elapsed, ns_to_s(in->snapshot->elapsed))
 VALUE(subtracts, in->snapshot->kernel_subtracts)
-VALUE(stale, in->snapshot->report.stale)
+VALUE(stale, in->snapshot->stale)
 VALUE(switches, in->snapshot->counters.switches)
-VALUE(lost_records, in->snapshot->switches.lost_switches + in->snapshot->switches.lost_lives)
-VALUE(lost_runs, ns_to_s(in->snapshot->counters.lost_ns))
+VALUE(lost_records, in->snapshot->counters.lost_switches + in->snapshot->counters.lost_lives)
+VALUE(lost_runs, ns_to_s(in->snapshot->counters.lost_run))
 VALUE(no_room, in->snapshot->counters.no_room)
 VALUE(lag_of_source, ns_to_s(in->snapshot->lag))
-VALUE(late, ns_to_s(in->snapshot->report.late_ns))
+VALUE(late, ns_to_s(in->snapshot->counters.late))
 VALUE(unaccounted, ns_to_s(in->snapshot->busy.unaccounted + in->snapshot->idle.unaccounted))
-VALUE(unseen, ns_to_s(in->snapshot->report.unseen_ns))
-VALUE(coarse, ns_to_s(in->snapshot->report.coarse_ns))
-VALUE(epochs, in->snapshot->report.epochs)
+VALUE(unseen, ns_to_s(in->snapshot->counters.unseen))
+VALUE(coarse, ns_to_s(in->snapshot->counters.coarse))
+VALUE(epochs, in->snapshot->counters.steal_epochs)
 VALUE(gaps, in->gaps->total)
 VALUE(gap_seconds, ns_to_s(in->gaps->total_ns))
 VALUE(gap_longest, ns_to_s(in->gaps->longest_ns))
@@ -125,37 +125,50 @@ static void put_label(FILE *to, const char *text)
 
 struct figure {
 	const char *name, *help;
-	uint64_t (*value)(const struct amounts *a);
+	uint64_t (*value)(const struct figures *f);
 };
 
-static uint64_t occupied(const struct amounts *a)
+static uint64_t descheduled(const struct figures *f)
 {
-	return a->occupied;
+	return f->descheduled;
 }
 
-static uint64_t host_wait(const struct amounts *a)
+static uint64_t host_wait(const struct figures *f)
 {
-	return a->away[LEDGER_WAIT];
+	return f->wait;
 }
 
-static uint64_t unknown(const struct amounts *a)
+static uint64_t unknown(const struct figures *f)
 {
-	return a->unaccounted;
+	return f->unaccounted;
 }
 
 static const struct figure cpu_figures[] = {
-	{"desched_cpu_occupied_seconds_total", "CPU time billed to processes", occupied},
-	{"desched_cpu_descheduled_seconds_total", "of that, runnable and not running",
-	 amounts_descheduled},
+	{"desched_cpu_occupied_seconds_total", "CPU time billed to processes", figures_occupied},
+	{"desched_cpu_descheduled_seconds_total", "of that, runnable and not running", descheduled},
 	{"desched_cpu_wait_seconds_total", "of that, blocked on other work of the host", host_wait},
 	{"desched_cpu_unaccounted_seconds_total", "of that, nobody knows", unknown},
 };
 
 static const struct figure cgroup_figures[] = {
-	{"desched_cgroup_occupied_seconds_total", "CPU time billed to the control group", occupied},
-	{"desched_cgroup_vmdesched_seconds_total", "of that, the vCPU was away", amounts_away},
+	{"desched_cgroup_occupied_seconds_total", "CPU time billed to the control group",
+	 figures_occupied},
+	{"desched_cgroup_vmdesched_seconds_total", "of that, the vCPU was away", figures_away},
 	{"desched_cgroup_unaccounted_seconds_total", "of that, nobody knows", unknown},
 };
+
+static struct figures figures_of(const struct snapshot_cpu *c, bool idle)
+{
+	struct figures f = {.descheduled = c->descheduled, c->wait, c->unaccounted, c->busy};
+
+	if (idle)
+		f = (struct figures){.descheduled = c->idle_descheduled,
+				     c->idle_wait,
+				     c->idle_unaccounted,
+				     c->idle};
+	f.truth = u64_sub_floor(f.reported, f.descheduled + f.wait + f.unaccounted);
+	return f;
+}
 
 static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, bool idle)
 {
@@ -165,9 +178,12 @@ static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, boo
 
 		snprintf(name, sizeof(name), "desched_%s%s", prefix, f->name + strlen("desched_"));
 		put_head(to, name, "counter", idle ? "the same while idle" : f->help);
-		for (unsigned cpu = 0; cpu < s->n_cpus; cpu++)
-			fprintf(to, "%s{cpu=\"%u\"} %.9g\n", name, cpu,
-				ns_to_s(f->value(idle ? &s->cpus[cpu].idle : &s->cpus[cpu].busy)));
+		for (size_t k = 0; k < s->n_cpus; k++) {
+			struct figures of = figures_of(&s->cpus[k], idle);
+
+			fprintf(to, "%s{cpu=\"%u\"} %.9g\n", name, s->cpus[k].cpu,
+				ns_to_s(f->value(&of)));
+		}
 	}
 }
 
@@ -205,7 +221,7 @@ static void put_names(FILE *to, const struct names *n)
 static int busier(const void *a, const void *b)
 {
 	const struct snapshot_cgroup *const *x = a, *const *y = b;
-	uint64_t i = (*x)->amounts.occupied, k = (*y)->amounts.occupied;
+	uint64_t i = figures_occupied(&(*x)->own), k = figures_occupied(&(*y)->own);
 
 	return i < k ? 1 : i > k ? -1 : 0;
 }
@@ -231,7 +247,7 @@ static int put_cgroups(FILE *to, const struct snapshot *s, uint64_t max)
 		for (size_t k = 0; k < n; k++) {
 			fprintf(to, "%s{cgroup=\"", f->name);
 			put_label(to, list[k]->path);
-			fprintf(to, "\"} %.9g\n", ns_to_s(f->value(&list[k]->amounts)));
+			fprintf(to, "\"} %.9g\n", ns_to_s(f->value(&list[k]->own)));
 		}
 	}
 	return 0;

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/proc.h"
 #include "base/units.h"
-#include "guest/protocol.h"
+#include "wire/protocol.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "exporter/fetch.h"
 
-#include "base/ask.h"
 #include "base/clock.h"
 #include "base/units.h"
+#include "wire/ask.h"
 
 #include <errno.h>
 #include <jansson.h>

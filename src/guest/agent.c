@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "guest/account_snapshot.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -13,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CGROUP_PATH_MAX 1024
+#define CGROUP_PATH_MAX	   1024
+#define AGENT_SESSIONS_MAX 16
 
 struct agent {
 	struct switches *switches;
@@ -28,7 +30,7 @@ struct agent {
 	uint64_t missed[2];  /* lost switches, by the rounds before */
 	uint64_t epoch;	     /* ns, CLOCK_REALTIME at the start: no two agents have the same */
 	uint64_t settled;    /* ns: everything is booked up to here */
-	struct snapshot_session sessions[SNAPSHOT_SESSIONS_MAX];
+	struct snapshot_session sessions[AGENT_SESSIONS_MAX];
 	size_t n_sessions;
 };
 
@@ -206,7 +208,7 @@ static void note_session(struct agent *agent, uint64_t now)
 	id = session_of(agent->epoch, report.session);
 	if (agent->n_sessions && list[agent->n_sessions - 1].id == id)
 		return;
-	if (agent->n_sessions == SNAPSHOT_SESSIONS_MAX)
+	if (agent->n_sessions == AGENT_SESSIONS_MAX)
 		memmove(list, list + 1, --agent->n_sessions * sizeof(*list));
 	list[agent->n_sessions++] = (struct snapshot_session){
 		id, u64_sub_floor(now, agent->account->start)};
@@ -369,154 +371,70 @@ const struct account *agent_account(const struct agent *agent)
 	return agent->account;
 }
 
-static void copy_thread(struct snapshot *s, const struct account_task *t)
+/* What the source and the switches tell. */
+static void take_report(struct agent *agent, struct snapshot *s)
 {
-	struct snapshot_thread *to = &s->threads[s->n_threads++];
+	struct switches_counters switches;
+	struct source_report r;
 
-	to->tid = t->tid;
-	memcpy(to->comm, t->comm, sizeof(to->comm));
-	to->amounts = t->own;
+	agent->ops->report(agent->source, &r);
+	switches_counters(agent->switches, &switches);
+	s->stale = r.stale;
+	s->estimated = r.estimated;
+	s->low = r.low_ns;
+	s->high = r.high_ns;
+	s->clock.error = r.clock_error;
+	s->counters.unseen = r.unseen_ns;
+	s->counters.late = r.late_ns;
+	s->counters.coarse = r.coarse_ns;
+	s->counters.lost_gaps = r.lost_gaps;
+	s->counters.steal_epochs = r.epochs;
+	s->counters.lost_switches = switches.lost_switches;
+	s->counters.lost_lives = switches.lost_lives;
+	s->counters.bpf_runs = switches.bpf_runs;
+	s->counters.bpf = switches.bpf_ns;
 }
 
-static void copy_process(struct snapshot *s, struct account_process *p)
+/* What the host tells beside gaps, and how the source came to its figures. */
+static int take_more(struct agent *agent, struct snapshot *s)
 {
-	struct snapshot_process *to = &s->processes[s->n_processes];
+	const struct source_ops *ops = agent->ops;
 
-	p->index = s->n_processes++;
-	to->pid = p->pid;
-	to->id = p->id;
-	memcpy(to->comm, p->comm, sizeof(to->comm));
-	to->own = p->own;
-	to->children = p->children;
-}
-
-/* Threads are listed process by process, for those that have more than one. */
-static void copy_threads(const struct account *a, struct snapshot *s,
-			 const struct account_process *p)
-{
-	struct snapshot_process *to = &s->processes[p->index];
-	const struct account_task *t = p->n_live > 1 ? a->tasks : NULL;
-
-	to->first_thread = s->n_threads;
-	for (; t; t = t->hh.next)
-		if (t->process == p)
-			copy_thread(s, t);
-	to->n_threads = s->n_threads - to->first_thread;
-}
-
-/* A process that has exited, while a source still has runs of it to charge. */
-static void copy_dead(struct account *a, struct snapshot *s, const struct account_process *p)
-{
-	const struct account_process *heir = account_heir(a, p);
-	struct amounts *to = heir ? &s->processes[heir->index].children : &s->exited;
-
-	amounts_add(to, &p->own);
-	amounts_add(to, &p->children);
-}
-
-static void copy_processes(struct account *a, struct snapshot *s)
-{
-	struct account_process *p;
-
-	s->exited = a->orphans;
-	for (p = a->processes; p; p = p->hh.next)
-		if (p->n_live)
-			copy_process(s, p);
-	for (p = a->processes; p; p = p->hh.next) {
-		if (p->n_live)
-			copy_threads(a, s, p);
-		else
-			copy_dead(a, s, p);
+	if (ops->details) {
+		s->more = json_object();
+		json_object_set_new(s->more, "details", ops->details(agent->source));
 	}
-	if (a->lost->own.occupied)
-		copy_process(s, a->lost->process);
-	if (a->other->own.occupied)
-		copy_process(s, a->other->process);
-}
-
-static int copy_cgroups(const struct account *a, struct snapshot *s)
-{
-	const struct account_cgroup *c = a->cgroups;
-
-	s->cgroups = calloc(HASH_COUNT(a->cgroups) + 1, sizeof(*s->cgroups));
-	for (; c && s->cgroups; c = c->hh.next) {
-		struct snapshot_cgroup *to = &s->cgroups[s->n_cgroups];
-
-		*to = (struct snapshot_cgroup){strdup(c->path), c->n_tasks, c->amounts};
-		if (!to->path)
-			return -ENOMEM;
-		s->n_cgroups++;
-	}
-	return s->cgroups ? 0 : -ENOMEM;
-}
-
-static int copy_account(struct account *a, struct snapshot *s)
-{
-	s->n_cpus = a->n_cpus;
-	s->cpus = calloc(a->n_cpus, sizeof(*s->cpus));
-	s->processes = calloc(HASH_COUNT(a->processes) + 2, sizeof(*s->processes));
-	s->threads = calloc(HASH_COUNT(a->tasks) + 1, sizeof(*s->threads));
-	if (!s->cpus || !s->processes || !s->threads)
-		return -ENOMEM;
-	for (unsigned i = 0; i < a->n_cpus; i++) {
-		s->cpus[i] = a->cpus[i];
-		s->cpus[i].current = NULL;
-		amounts_add(&s->busy, &a->cpus[i].busy);
-		amounts_add(&s->idle, &a->cpus[i].idle);
-	}
-	copy_processes(a, s);
-	return copy_cgroups(a, s);
+	return ops->page ? ops->page(agent->source, &s->page) : 0;
 }
 
 int agent_snapshot(struct agent *agent, struct snapshot *ret)
 {
-	struct snapshot s = {.source = agent->ops->name};
 	uint64_t now = clock_mono();
+	struct snapshot s;
 	int err = take(agent, now);
 
 	if (err)
 		return err;
+	snapshot_init(&s);
+	s.source = agent->ops->name;
 	s.complete = settle(agent, now, AGENT_PATIENCE_NS);
-	s.time = agent_time(agent);
-	s.lag = u64_sub_floor(now, s.time);
-	s.elapsed = s.time - agent->account->start;
+	s.lag = u64_sub_floor(now, agent_time(agent));
+	s.elapsed = agent_time(agent) - agent->account->start;
 	s.steal_clock = agent->ops->clock_name ? agent->ops->clock_name(agent->source)
 					       : switches_steal_name(SWITCHES_STEAL_NONE);
 	s.not_seen = agent->ops->not_seen;
 	s.kernel_subtracts = switches_kernel_subtracts(agent->switches);
-	agent->ops->report(agent->source, &s.report);
-	if (agent->ops->details)
-		s.details = agent->ops->details(agent->source);
-	if (agent->ops->page)
-		s.page = agent->ops->page(agent->source);
-	memcpy(s.sessions, agent->sessions, sizeof(s.sessions));
+	memcpy(s.sessions, agent->sessions, sizeof(agent->sessions));
 	s.n_sessions = agent->n_sessions;
 	s.session = s.sessions[s.n_sessions - 1].id;
-	s.counters = agent->account->counters;
-	switches_counters(agent->switches, &s.switches);
-	err = copy_account(agent->account, &s);
+	take_report(agent, &s);
+	err = take_more(agent, &s);
+	if (!err)
+		err = account_snapshot(agent->account, &s);
 	if (err) {
 		snapshot_done(&s);
 		return err;
 	}
 	*ret = s;
 	return 0;
-}
-
-void snapshot_done(struct snapshot *s)
-{
-	free(s->cpus);
-	free(s->processes);
-	free(s->threads);
-	for (size_t i = 0; i < s->n_cgroups; i++)
-		free(s->cgroups[i].path);
-	free(s->cgroups);
-	json_decref(s->details);
-	json_decref(s->page);
-	*s = (struct snapshot){0};
-}
-
-uint64_t snapshot_reported(const struct snapshot *s, const struct amounts *a)
-{
-	return s->kernel_subtracts ? a->occupied - amounts_away(a) : a->occupied;
 }

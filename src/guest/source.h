@@ -14,6 +14,7 @@
 #include "base/failure.h"
 #include "guest/account.h"
 #include "guest/switches.h"
+#include "wire/snapshot.h"
 
 #include <jansson.h>
 
@@ -101,8 +102,9 @@ struct source_ops {
 	/* How it came to its figures, as JSON for those who want to check it. May be NULL. */
 	json_t *(*details)(void *source);
 
-	/* What the host tells of this machine beside gaps, page_json.h. May be NULL, or give it. */
-	json_t *(*page)(void *source);
+	/* What the host tells of this machine beside gaps: *ret is the caller's, or NULL. -ENOMEM.
+	 * May be NULL. */
+	int (*page)(void *source, struct snapshot_page **ret);
 };
 
 /* "auto", then the rows' names; NULL behind the last. What a source option may be. */

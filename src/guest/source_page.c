@@ -22,7 +22,6 @@
 #include "guest/clockmap.h"
 #include "guest/gap_log.h"
 #include "guest/ivshmem.h"
-#include "guest/page_json.h"
 #include "guest/told.h"
 #include "guest/window.h"
 
@@ -597,11 +596,11 @@ static void source_page_report(void *source, struct source_report *ret)
 	}
 }
 
-static json_t *source_page_json(void *source)
+static int read_page(void *source, struct snapshot_page **ret)
 {
 	const struct page_source *s = source;
 
-	return page_json(&s->reader);
+	return snapshot_page_read(&s->reader, ret);
 }
 
 const struct source_ops source_page = {
@@ -615,5 +614,5 @@ const struct source_ops source_page = {
 	.settle = source_page_settle,
 	.settled = source_page_settled,
 	.report = source_page_report,
-	.page = source_page_json,
+	.page = read_page,
 };

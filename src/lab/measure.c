@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
-#include "lab/snapshot.h"
 #include "lab/truth.h"
+#include "wire/snapshot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -94,76 +94,95 @@ static int split_truth(const struct lab_result *r, struct lab_vm *vm, struct fai
 	return 0;
 }
 
-static void fill_agent_process(const struct lab_snapshot *from, const struct lab_snapshot *to,
-			       struct lab_process *p)
+/* What the process had by then, with its exited children; false for one that is not there. */
+static bool find_process(const struct snapshot *s, int pid, struct figures *ret)
 {
-	const struct lab_snapshot_process *b = lab_snapshot_find(to, p->pid);
-	const struct lab_snapshot_process none = {0}, *a = lab_snapshot_find(from, p->pid);
+	for (size_t i = 0; i < s->n_processes; i++) {
+		struct figures f = s->processes[i].own;
 
-	if (!b)
-		return;
-	if (!a)
-		a = &none;
-	p->has_agent = true;
-	p->true_ns = b->true_ns - a->true_ns;
-	p->descheduled = b->descheduled - a->descheduled;
-	p->wait = b->wait - a->wait;
+		if (s->processes[i].pid != pid)
+			continue;
+		figures_add(&f, &s->processes[i].children);
+		*ret = f;
+		return true;
+	}
+	return false;
 }
 
-static void fill_agent(const struct lab_snapshot *a, const struct lab_snapshot *b,
-		       const json_t *counters, struct lab_vm *vm)
+static int64_t delta(uint64_t from, uint64_t to)
+{
+	return (int64_t)to - (int64_t)from;
+}
+
+static void fill_agent_process(const struct snapshot *from, const struct snapshot *to,
+			       struct lab_process *p)
+{
+	struct figures a = {.truth = 0}, b;
+
+	if (!find_process(to, p->pid, &b))
+		return;
+	find_process(from, p->pid, &a);
+	p->has_agent = true;
+	p->true_ns = delta(a.truth, b.truth);
+	p->descheduled = delta(a.descheduled, b.descheduled);
+	p->wait = delta(a.wait, b.wait);
+}
+
+static void fill_agent(const struct snapshot *a, const struct snapshot *b, const json_t *counters,
+		       struct lab_vm *vm)
 {
 	struct lab_guest *g = &vm->guest;
 
 	g->has_agent = true;
-	memcpy(g->source, b->source, sizeof(g->source));
+	control_text(b->source, g->source, sizeof(g->source));
 	g->kernel_subtracts = b->kernel_subtracts;
-	g->true_ns = b->true_ns - a->true_ns;
-	g->vmdesched = b->vmdesched - a->vmdesched;
-	g->idle_descheduled = b->idle_descheduled - a->idle_descheduled;
-	g->descheduled = b->descheduled - a->descheduled + g->idle_descheduled;
-	g->unaccounted = b->unaccounted - a->unaccounted;
-	g->has_interval = a->has_interval && b->has_interval;
-	g->low = b->low - a->low;
-	g->high = b->high - a->high;
-	g->clock_error_s = b->clock_error_s;
+	g->true_ns = delta(a->busy.truth, b->busy.truth);
+	g->vmdesched = delta(a->vmdesched, b->vmdesched);
+	g->idle_descheduled = delta(a->idle.descheduled, b->idle.descheduled);
+	g->descheduled = delta(a->busy.descheduled, b->busy.descheduled) + g->idle_descheduled;
+	g->unaccounted = delta(a->busy.unaccounted + a->idle.unaccounted,
+			       b->busy.unaccounted + b->idle.unaccounted);
+	g->has_interval = a->estimated && b->estimated;
+	g->low = delta(a->low, b->low);
+	g->high = delta(a->high, b->high);
+	g->clock_error_s = ns_to_s(b->clock.error);
 	g->counters = json_deep_copy(counters);
 	for (int i = 0; i < vm->n_processes; i++)
 		fill_agent_process(a, b, &vm->processes[i]);
 }
 
-static int parse_both(const struct control_report *report, struct failure *f,
-		      struct lab_snapshot *a, struct lab_snapshot *b)
+static int decode_both(const struct control_report *report, struct failure *f, struct snapshot *a,
+		       struct snapshot *b)
 {
 	int err;
 
 	if (!report->before || !report->after)
 		return failure_set(f, -ENODATA, "its agent gave no snapshot");
-	err = lab_snapshot_parse(report->before, f, a);
+	err = snapshot_decode(report->before, f, a);
 	if (err)
 		return err;
-	err = lab_snapshot_parse(report->after, f, b);
+	err = snapshot_decode(report->after, f, b);
 	if (err)
-		lab_snapshot_done(a);
+		snapshot_done(a);
 	return err;
 }
 
 /* The agent's side. What is wrong with it is the VM's failure unless it has a better one. */
 static void take_agent(const struct control_report *report, struct lab_vm *vm)
 {
-	struct lab_snapshot a = {0}, b = {0};
+	struct snapshot a, b;
 	struct failure why;
 
 	vm->before = json_deep_copy(report->before);
 	vm->after = json_deep_copy(report->after);
-	if (parse_both(report, &why, &a, &b)) {
+	if (decode_both(report, &why, &a, &b)) {
 		if (!vm->failure[0])
 			snprintf(vm->failure, sizeof(vm->failure), "%.200s", why.text);
 		return;
 	}
 	fill_agent(&a, &b, json_object_get(report->after, "counters"), vm);
-	lab_snapshot_done(&a);
-	lab_snapshot_done(&b);
+	snapshot_done(&a);
+	snapshot_done(&b);
 }
 
 static struct truth_window window_of(const struct lab_host *host)

@@ -48,7 +48,7 @@ static inline void put_le(uint8_t *b, int bytes, uint64_t v)
 		*b++ = (uint8_t)v;
 }
 
-static inline uint32_t checksum(const uint8_t *b, size_t size)
+static inline uint32_t recording_checksum(const uint8_t *b, size_t size)
 {
 	return (uint32_t)crc32(crc32(0, NULL, 0), b, (unsigned)size);
 }

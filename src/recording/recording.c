@@ -4,8 +4,8 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
-#include "recording/frame.h"
 #include "recording/layout.h"
+#include "wire/snapshot.h"
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -61,7 +61,7 @@ static int check_header(int fd, const char *path, struct failure *f)
 		return failure_set(f, -EBADMSG,
 				   "%s has version %u of the format, this program reads %u", path,
 				   get16(b + 8), RECORDING_MAJOR);
-	if (get32(b + 28) != checksum(b, 28))
+	if (get32(b + 28) != recording_checksum(b, 28))
 		return failure_set(f, -EBADMSG, "%s: the header is damaged", path);
 	return 0;
 }
@@ -77,7 +77,7 @@ static int look_at(struct recording *r, uint64_t offset, struct entry *ret, cons
 	if (n < (ssize_t)sizeof(b))
 		return 0;
 	*ret_why = "is damaged";
-	if (get32(b) != RECORDING_FRAME_MAGIC || get32(b + 52) != checksum(b, 52))
+	if (get32(b) != RECORDING_FRAME_MAGIC || get32(b + 52) != recording_checksum(b, 52))
 		return 0;
 	*ret = (struct entry){
 		{get64(b + 16), get64(b + 24), get64(b + 32), get64(b + 40), get32(b + 48)},
@@ -233,13 +233,15 @@ int recording_read(struct recording *r, size_t at, struct failure *f, json_t **r
 	return 0;
 }
 
-int recording_frame(struct recording *r, size_t at, struct failure *f, struct frame *ret)
+int recording_snapshot(struct recording *r, size_t at, struct failure *f, struct snapshot *ret)
 {
 	json_t *json = NULL;
 	int err = recording_read(r, at, f, &json);
 
 	if (!err)
-		err = frame_parse(json, recording_mark(r, at)->time, f, ret);
+		err = snapshot_decode(json, f, ret);
+	if (!err)
+		ret->time = recording_mark(r, at)->time;
 	json_decref(json);
 	return err;
 }

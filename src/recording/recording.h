@@ -42,6 +42,10 @@ int recording_create(const char *path, uint64_t time, struct failure *f,
 		     struct recording_writer **ret);
 
 /* Appends one frame. On failure (-ENOSPC among them) the file is cut back to its whole frames. */
+struct snapshot;
+int recording_add(struct recording_writer *w, const struct snapshot *s, struct failure *f);
+
+/* The same of any JSON. */
 int recording_write(struct recording_writer *w, const struct recording_mark *mark,
 		    const json_t *json, struct failure *f);
 
@@ -64,11 +68,10 @@ const struct recording_mark *recording_mark(const struct recording *r, size_t at
 /* Why the frames end before the file does; NULL when they do not. */
 const char *recording_damage(const struct recording *r);
 
-/* The snapshot of frame `at`, which must be below recording_frames(). */
-int recording_read(struct recording *r, size_t at, struct failure *f, json_t **ret);
+/* The snapshot of frame `at`, which must be below recording_frames(); the caller's. */
+int recording_snapshot(struct recording *r, size_t at, struct failure *f, struct snapshot *ret);
 
-/* The same as a frame (recording/frame.h), the caller's: frame_done(). */
-struct frame;
-int recording_frame(struct recording *r, size_t at, struct failure *f, struct frame *ret);
+/* The JSON that it is made of. */
+int recording_read(struct recording *r, size_t at, struct failure *f, json_t **ret);
 
 #endif

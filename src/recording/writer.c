@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cleanup.h"
 #include "base/json_out.h"
+#include "base/units.h"
 #include "recording/layout.h"
 #include "recording/recording.h"
+#include "wire/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +58,7 @@ static int write_header(struct recording_writer *w, uint64_t time)
 	put_le(b + 12, 4, sizeof(b));
 	put_le(b + 16, 8, time);
 	put_le(b + 24, 4, RECORDING_FRAME_SIZE);
-	put_le(b + 28, 4, checksum(b, 28));
+	put_le(b + 28, 4, recording_checksum(b, 28));
 	return append(w, b, sizeof(b));
 }
 
@@ -90,13 +92,13 @@ static void fill_head(uint8_t *b, const struct recording_mark *mark, size_t pack
 	put_le(b, 4, RECORDING_FRAME_MAGIC);
 	put_le(b + 4, 4, packed);
 	put_le(b + 8, 4, json);
-	put_le(b + 12, 4, checksum(b + RECORDING_FRAME_SIZE, packed));
+	put_le(b + 12, 4, recording_checksum(b + RECORDING_FRAME_SIZE, packed));
 	put_le(b + 16, 8, mark->time);
 	put_le(b + 24, 8, mark->elapsed);
 	put_le(b + 32, 8, mark->busy);
 	put_le(b + 40, 8, mark->away);
 	put_le(b + 48, 4, mark->session);
-	put_le(b + 52, 4, checksum(b, 52));
+	put_le(b + 52, 4, recording_checksum(b, 52));
 }
 
 /* The snapshot as text, packed, behind room for the head; the bytes are the caller's. */
@@ -132,6 +134,23 @@ int recording_write(struct recording_writer *w, const struct recording_mark *mar
 		err = append(w, b, RECORDING_FRAME_SIZE + packed);
 	}
 	return err ? failure_errno(f, err, "%s", w->path) : 0;
+}
+
+int recording_add(struct recording_writer *w, const struct snapshot *s, struct failure *f)
+{
+	const struct recording_mark mark = {
+		.time = u64_sub_floor(s->time, s->lag),
+		.elapsed = s->elapsed,
+		.busy = figures_occupied(&s->busy),
+		.away = figures_away(&s->busy),
+		.session = recording_session(s->session),
+	};
+	json_t *json = snapshot_json(s);
+	int err = json ? recording_write(w, &mark, json, f)
+		       : failure_errno(f, -ENOMEM, "%s", w->path);
+
+	json_decref(json);
+	return err;
 }
 
 uint64_t recording_session(uint64_t id)

@@ -4,12 +4,12 @@
 #include "base/hash.h"
 #include "base/proc.h"
 
-#include <limits.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define CGROUP_SIZE    4096
@@ -18,16 +18,17 @@
 
 struct known_process {
 	int pid;
-	int64_t id;
-	unsigned read;				  /* round in which it was read */
-	unsigned seen;				  /* round in which it was last there */
-	json_t *user, *cgroup, *parent, *command; /* as they were when they were read */
+	uint64_t id;
+	unsigned read;		       /* round in which it was read */
+	unsigned seen;		       /* round in which it was last there */
+	char *user, *cgroup, *command; /* as they were then; NULL: not known */
+	pid_t parent;
 	UT_hash_handle hh;
 };
 
 struct known_user {
 	uid_t uid;
-	json_t *name;
+	char name[64];
 	UT_hash_handle hh;
 };
 
@@ -44,11 +45,11 @@ struct annotator *annotator_new(void)
 
 static void forget_read(struct known_process *k)
 {
-	json_decref(k->user);
-	json_decref(k->cgroup);
-	json_decref(k->parent);
-	json_decref(k->command);
-	k->user = k->cgroup = k->parent = k->command = NULL;
+	free(k->user);
+	free(k->cgroup);
+	free(k->command);
+	k->user = k->cgroup = k->command = NULL;
+	k->parent = 0;
 }
 
 static void forget(struct annotator *a, struct known_process *k)
@@ -69,53 +70,39 @@ struct annotator *annotator_free(struct annotator *a)
 		forget(a, k);
 	HASH_ITER (hh, a->users, u, next_user) {
 		HASH_DEL(a->users, u);
-		json_decref(u->name);
 		free(u);
 	}
 	free(a);
 	return NULL;
 }
 
-/* What is no UTF-8 cannot stand in JSON: '?' for each byte beyond ASCII. */
-static json_t *text_json(char *text)
-{
-	json_t *o = json_string(text);
-
-	if (o)
-		return o;
-	for (char *c = text; *c; c++)
-		*c = (signed char)*c < ' ' ? '?' : *c;
-	return json_string(text);
-}
-
-static json_t *user_name(struct annotator *a, uid_t uid)
+/* NULL without memory. */
+static char *user_name(struct annotator *a, uid_t uid)
 {
 	const struct passwd *entry;
 	struct known_user *u;
-	char name[64];
+	char *name;
 
 	HASH_FIND(hh, a->users, &uid, sizeof(uid), u);
 	if (u)
-		return json_incref(u->name);
-	entry = getpwuid(uid);
-	snprintf(name, sizeof(name), "%u", uid);
-	if (entry)
-		snprintf(name, sizeof(name), "%s", entry->pw_name);
+		return strdup(u->name);
 	u = calloc(1, sizeof(*u));
 	if (!u)
-		return text_json(name);
+		return NULL;
+	entry = getpwuid(uid);
 	u->uid = uid;
-	u->name = text_json(name);
+	snprintf(u->name, sizeof(u->name), "%u", uid);
+	if (entry)
+		snprintf(u->name, sizeof(u->name), "%s", entry->pw_name);
+	name = strdup(u->name);
 	HASH_ADD(hh, a->users, uid, sizeof(u->uid), u);
-	if (u->hh.tbl)
-		return json_incref(u->name);
-	json_decref(u->name);
-	free(u);
-	return text_json(name);
+	if (!u->hh.tbl)
+		free(u);
+	return name;
 }
 
 /* The words of its command line; what it calls itself where it has none, as kernel threads. */
-static json_t *command_line(int pid)
+static char *command_line(int pid)
 {
 	char path[32], text[COMMAND_SIZE];
 	ssize_t n;
@@ -126,7 +113,7 @@ static json_t *command_line(int pid)
 		n--;
 	for (ssize_t i = 0; i < n; i++)
 		text[i] = text[i] ? text[i] : ' ';
-	return n > 0 ? text_json(text) : NULL;
+	return n > 0 ? strndup(text, (size_t)n) : NULL;
 }
 
 static void read_again(struct annotator *a, struct known_process *k)
@@ -142,13 +129,13 @@ static void read_again(struct annotator *a, struct known_process *k)
 		return;
 	k->user = user_name(a, st.st_uid);
 	if (!proc_read_cgroup(k->pid, cgroup, sizeof(cgroup)))
-		k->cgroup = text_json(cgroup);
+		k->cgroup = strdup(cgroup);
 	if (!proc_read_stat(k->pid, 0, &stat))
-		k->parent = json_integer(stat.ppid);
+		k->parent = stat.ppid;
 	k->command = command_line(k->pid);
 }
 
-static struct known_process *look_up(struct annotator *a, int pid, int64_t id)
+static struct known_process *look_up(struct annotator *a, int pid, uint64_t id)
 {
 	struct known_process *k;
 
@@ -176,41 +163,37 @@ static struct known_process *look_up(struct annotator *a, int pid, int64_t id)
 	return k;
 }
 
-static void put(json_t *o, const char *key, json_t *value)
+static void put(struct snapshot *s, const char **at, const char *text)
 {
-	if (value && !json_object_get(o, key))
-		json_object_set(o, key, value);
+	if (!*at && text)
+		*at = snapshot_text(s, text);
 }
 
-static void annotate_process(struct annotator *a, json_t *o)
+static void annotate_process(struct annotator *a, struct snapshot *s, struct snapshot_process *p)
 {
-	json_int_t pid = json_integer_value(json_object_get(o, "pid"));
-	const struct known_process *k;
+	const struct known_process *k = p->pid > 0 ? look_up(a, p->pid, p->id) : NULL;
 	struct proc_stat stat;
 
-	if (pid <= 0 || pid > INT_MAX)
-		return;
-	k = look_up(a, (int)pid, json_integer_value(json_object_get(o, "id")));
 	if (!k)
 		return;
-	put(o, "user", k->user);
-	put(o, "cgroup", k->cgroup);
-	put(o, "ppid", k->parent);
-	put(o, "command", k->command);
-	if (!proc_read_stat((pid_t)pid, 0, &stat)) {
-		json_object_set_new(o, "state", json_stringn(&stat.state, 1));
-		json_object_set_new(o, "rss_bytes", json_integer((json_int_t)stat.rss));
+	put(s, &p->user, k->user);
+	put(s, &p->cgroup, k->cgroup);
+	put(s, &p->command, k->command);
+	if (!p->parent)
+		p->parent = k->parent;
+	if (!proc_read_stat(p->pid, 0, &stat)) {
+		p->state = stat.state;
+		p->rss = stat.rss;
 	}
 }
 
-void annotate(struct annotator *a, json_t *snapshot)
+void annotate(struct annotator *a, struct snapshot *s)
 {
-	json_t *list = json_object_get(snapshot, "processes"), *process;
 	struct known_process *k, *next;
-	size_t i;
 
 	a->round++;
-	json_array_foreach(list, i, process) annotate_process(a, process);
+	for (size_t i = 0; i < s->n_processes; i++)
+		annotate_process(a, s, &s->processes[i]);
 	HASH_ITER (hh, a->processes, k, next)
 		if (k->seen != a->round)
 			forget(a, k);

@@ -72,13 +72,18 @@ void feed_close(struct feed *feed)
 	*feed = (struct feed){.ops = NULL};
 }
 
-int feed_take(struct feed *feed, struct failure *f, json_t **ret)
+int feed_take(struct feed *feed, struct failure *f, struct snapshot *ret)
 {
-	int err = feed->ops->take(feed->feed, f, ret);
+	uint64_t now = clock_real();
+	struct snapshot s;
+	int err = feed->ops->take(feed->feed, f, &s);
 
-	if (!err)
-		annotate(feed->annotator, *ret);
-	return err;
+	if (err)
+		return err;
+	annotate(feed->annotator, &s);
+	s.time = now;
+	*ret = s;
+	return 0;
 }
 
 void feed_wait(struct feed *feed, uint64_t until, int fd, const volatile sig_atomic_t *stop)

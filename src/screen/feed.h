@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A feed gives snapshots of this machine as JSON, schema desched-agent/2. Feeds are rows of
- * `feeds[]`, best first:
+ * A feed gives snapshots of this machine. Feeds are rows of `feeds[]`, best first:
  *
  *     vmdesched  the daemon's socket: exact, costs nothing here, needs no privilege of its own
  *     agent      an agent in this program: exact, needs root or its capabilities
@@ -30,7 +29,7 @@ struct feed_ops {
 	void (*close)(void *feed);
 
 	/* A new snapshot, the caller's. A failure may pass: vmdesched is started anew. */
-	int (*take)(void *feed, struct failure *f, json_t **ret);
+	int (*take)(void *feed, struct failure *f, struct snapshot *ret);
 
 	/* What it remembers of the time before, schema desched-history; may be NULL. */
 	int (*history)(void *feed, struct failure *f, json_t **ret);
@@ -58,8 +57,9 @@ struct feed {
 int feed_open(const struct feed_config *config, struct failure *f, struct feed *ret);
 void feed_close(struct feed *feed);
 
-/* As ops->take(), with parent, user and cgroup of each process (screen/annotate.h). */
-int feed_take(struct feed *feed, struct failure *f, json_t **ret);
+/* As ops->take(), with its time, and with parent, user and cgroup of each process
+ * (screen/annotate.h). */
+int feed_take(struct feed *feed, struct failure *f, struct snapshot *ret);
 
 /* Lets the feed (NULL: none) work until clock_mono() is `until`; a signal, *stop, or something to
  * read from `fd`

@@ -2,8 +2,6 @@
 /* The agent in this program, as vmdesched has it. */
 #include "screen/feed.h"
 
-#include <errno.h>
-
 static int open_agent(const struct feed_config *config, struct failure *f, void **ret)
 {
 	struct agent_config agent = {config->source, {.page_path = config->page}};
@@ -16,20 +14,11 @@ static void close_agent(void *feed)
 	agent_close(feed);
 }
 
-static int take(void *feed, struct failure *f, json_t **ret)
+static int take(void *feed, struct failure *f, struct snapshot *ret)
 {
-	struct snapshot snapshot;
-	int err = agent_snapshot(feed, &snapshot);
-	json_t *o;
+	int err = agent_snapshot(feed, ret);
 
-	if (err)
-		return failure_errno(f, err, "a snapshot");
-	o = snapshot_json(&snapshot);
-	snapshot_done(&snapshot);
-	if (!o)
-		return failure_errno(f, -ENOMEM, "a snapshot");
-	*ret = o;
-	return 0;
+	return err ? failure_errno(f, err, "a snapshot") : 0;
 }
 
 static void poll_agent(void *feed)

@@ -8,14 +8,11 @@
  * a hot-plugged CPU begins again. What is shown only grows, and by no more than the CPUs can have
  * run since the last time; what would exceed that is left out, counted, and the snapshot marked.
  */
-/* Running out of memory is a result, not the end of the program. */
-
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "screen/feed.h"
-#include "wire/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -49,7 +46,8 @@ struct proc_feed {
 	struct cpu_counters all, *cpus;
 	long n_cpus;
 	struct known *known;
-	json_t *processes; /* of the snapshot that is being made */
+	struct snapshot *snapshot; /* that is being made */
+	size_t room;		   /* for processes in it */
 };
 
 #define ROUNDING_NS (100 * NS_PER_MS) /* /proc counts in ticks, and is read one file at a time */
@@ -144,32 +142,48 @@ static void forget_gone(struct proc_feed *p)
 	}
 }
 
+static struct snapshot_process *new_process(struct proc_feed *p)
+{
+	struct snapshot *s = p->snapshot;
+
+	if (s->n_processes == p->room) {
+		size_t room = p->room ? 2 * p->room : 256;
+		struct snapshot_process *larger = reallocarray(s->processes, room, sizeof(*larger));
+
+		if (!larger)
+			return NULL;
+		s->processes = larger;
+		p->room = room;
+	}
+	return &s->processes[s->n_processes++];
+}
+
 static int add_process(pid_t pid, void *data)
 {
 	struct proc_feed *p = data;
+	struct snapshot_process *to;
 	uint64_t reported;
 	struct proc_stat stat;
 	struct known *k;
-	json_t *o, *name;
 
 	if (proc_read_stat(pid, 0, &stat))
 		return 0;
-	for (char *c = stat.comm; *c; c++)
-		*c = (signed char)*c < ' ' ? '?' : *c;
 	k = find_known(p, pid, stat.start_ns);
-	if (!k)
+	to = k ? new_process(p) : NULL;
+	if (!to)
 		return -ENOMEM;
 	k->round = p->round;
 	reported = stat.utime_ns > UINT64_MAX - stat.stime_ns ? UINT64_MAX
 							      : stat.utime_ns + stat.stime_ns;
 	/* Whoever comes later cannot have run longer than since the last time. */
 	reported = advance(p, &k->reported, reported, p->round == 1 ? FIRST_NS : p->most, p->most);
-	name = json_string(stat.comm);
-	/* A pid that is used again has another start. */
-	o = json_pack("{s:i, s:I, s:o, s:f}", "pid", (int)pid, "id",
-		      (json_int_t)(stat.start_ns / NS_PER_MS), "name", name, "reported_s",
-		      ns_to_s(reported));
-	return json_array_append_new(p->processes, o) ? -ENOMEM : 0;
+	*to = (struct snapshot_process){
+		.pid = pid,
+		.id = stat.start_ns / NS_PER_MS, /* a pid that is used again has another start */
+		.name = snapshot_text(p->snapshot, stat.comm),
+		.own = {.truth = reported, .reported = reported},
+	};
+	return to->name ? 0 : -ENOMEM;
 }
 
 /* ---- CPUs ---- */
@@ -187,71 +201,69 @@ static struct proc_cpu show(struct proc_feed *p, struct cpu_counters *c, const s
 	};
 }
 
-static int add_cpu(json_t *cpus, int i, const struct proc_cpu *cpu)
+static int add_cpus(struct proc_feed *p, struct snapshot *s)
 {
-	return json_array_append_new(cpus, json_pack("{s:i, s:{s:f, s:f, s:f}}", "cpu", i,
-						     "ledger_s", "run", ns_to_s(cpu->busy_ns),
-						     "ready", ns_to_s(cpu->steal_ns), "halt",
-						     ns_to_s(cpu->idle_ns)));
-}
-
-/* NULL: no memory. */
-static json_t *all_cpus(struct proc_feed *p)
-{
-	json_t *cpus = json_array();
 	struct proc_cpu cpu;
 
+	s->cpus = calloc((size_t)p->n_cpus, sizeof(*s->cpus));
+	if (!s->cpus)
+		return -ENOMEM;
 	for (int i = 0; i < p->n_cpus; i++) {
+		struct snapshot_cpu *to = &s->cpus[s->n_cpus];
+
 		if (proc_read_cpu(i, &cpu))
 			continue;
 		cpu = show(p, &p->cpus[i], &cpu, 1);
-		if (add_cpu(cpus, i, &cpu)) {
-			json_decref(cpus);
-			return NULL;
-		}
+		to->cpu = (unsigned)i;
+		to->ledger[LEDGER_RUN] = cpu.busy_ns;
+		to->ledger[LEDGER_READY] = cpu.steal_ns;
+		to->ledger[LEDGER_HALT] = cpu.idle_ns;
+		s->n_cpus++;
 	}
-	return cpus;
+	return 0;
 }
 
 /* ---- snapshots ---- */
 
-static json_t *snapshot(struct proc_feed *p, const struct proc_cpu *all, uint64_t implausible)
+static int add_all(struct proc_feed *p, struct snapshot *s)
 {
-	json_t *cpus = all_cpus(p);
-
-	return json_pack("{s:s, s:s, s:b, s:b, s:f, s:{s:f, s:f}, s:{s:I}, s:o, s:O}", "schema",
-			 WIRE_SCHEMA, "source", "proc", "split", 0, "complete",
-			 (int)(p->implausible == implausible), "elapsed_s",
-			 ns_to_s(p->last - p->start), "totals", "true_s", ns_to_s(all->busy_ns),
-			 "descheduled_s", ns_to_s(all->steal_ns), "counters", "implausible",
-			 (json_int_t)p->implausible, "cpus", cpus, "processes", p->processes);
-}
-
-static int take(void *feed, struct failure *f, json_t **ret)
-{
-	struct proc_feed *p = feed;
-	uint64_t before = p->last, implausible = p->implausible;
-	json_t *o = NULL;
 	struct proc_cpu all;
 	int err = proc_read_cpu(-1, &all);
 
+	if (!err)
+		err = proc_each_id("/proc", add_process, p);
+	if (err)
+		return err;
+	all = show(p, &p->all, &all, p->n_cpus);
+	s->busy = (struct figures){.truth = all.busy_ns, .descheduled = all.steal_ns};
+	return add_cpus(p, s);
+}
+
+static int take(void *feed, struct failure *f, struct snapshot *ret)
+{
+	struct proc_feed *p = feed;
+	uint64_t before = p->last, implausible = p->implausible;
+	struct snapshot s;
+	int err;
+
+	snapshot_init(&s);
+	s.source = "proc";
+	s.split = false;
 	p->last = clock_mono();
 	p->most = (p->last - before + ROUNDING_NS) * (uint64_t)p->n_cpus;
 	p->round++;
-	p->processes = json_array();
-	if (!err)
-		err = p->processes ? proc_each_id("/proc", add_process, p) : -ENOMEM;
-	if (!err) {
-		all = show(p, &p->all, &all, p->n_cpus);
-		o = snapshot(p, &all, implausible);
-		err = o ? 0 : -ENOMEM;
-	}
-	json_decref(p->processes);
-	p->processes = NULL;
+	p->snapshot = &s;
+	p->room = 0;
+	err = add_all(p, &s);
 	forget_gone(p);
-	if (err)
+	if (err) {
+		snapshot_done(&s);
 		return failure_errno(f, err, "/proc");
-	*ret = o;
+	}
+	s.complete = p->implausible == implausible;
+	s.counters.implausible = p->implausible;
+	s.elapsed = p->last - p->start;
+	*ret = s;
 	return 0;
 }
 

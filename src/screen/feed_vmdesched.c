@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* vmdesched's socket (guest/protocol.h): one connection and one request for each snapshot, so that
+/* vmdesched's socket (wire/protocol.h): one connection and one request for each snapshot, so that
  * the daemon may be started anew in between. What it answers is bounded and checked. */
-#include "base/ask.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/units.h"
 #include "screen/feed.h"
-#include "wire/wire.h"
+#include "wire/ask.h"
+#include "wire/client.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,36 +20,41 @@ static int complain(int err, const char *path, struct failure *f)
 		return failure_set(f, err, "no vmdesched at %s", path);
 	if (err == -ENAMETOOLONG)
 		return failure_set(f, err, "socket path %s is too long (107 bytes)", path);
+	if (err == -EBADMSG || err == -EREMOTEIO)
+		return failure_set(f, -EBADMSG, "%s: what answers there is no vmdesched", path);
 	return failure_errno(f, err, "vmdesched at %s", path);
 }
 
 int feed_ask(const char *path, const char *what, struct failure *f, json_t **ret)
 {
-	char request[64];
 	uint64_t deadline = clock_mono() + PATIENCE_NS;
 	_cleanup_(close_fd) int fd = -1;
-	_cleanup_(free_ptr) char *text = NULL;
-	size_t size = 0;
 	json_t *o = NULL;
 	int err = ask_dial(path, deadline, &fd);
 
-	snprintf(request, sizeof(request), "{\"get\":\"%s\"}\n", what);
 	if (!err)
-		err = ask_line(fd, request, deadline, &text, &size);
+		err = client_ask(fd, what, deadline, &o);
+	if (!err && !json_is_string(json_object_get(o, "schema"))) {
+		json_decref(o);
+		err = -EBADMSG;
+	}
 	if (err)
 		return complain(err, path, f);
-	err = wire_load(text, size, &o);
-	if (err || !json_is_string(json_object_get(o, "schema"))) {
-		json_decref(o);
-		return failure_set(f, -EBADMSG, "%s: what answers there is no vmdesched", path);
-	}
 	*ret = o;
 	return 0;
 }
 
-static int take(void *feed, struct failure *f, json_t **ret)
+static int take(void *feed, struct failure *f, struct snapshot *ret)
 {
-	return feed_ask(feed, "snapshot", f, ret);
+	struct failure why = {.text = ""};
+	json_t *o = NULL;
+	int err = feed_ask(feed, "snapshot", f, &o);
+
+	if (err)
+		return err;
+	err = snapshot_decode(o, &why, ret);
+	json_decref(o);
+	return err ? failure_set(f, err, "vmdesched at %s: %s", (const char *)feed, why.text) : 0;
 }
 
 static int history(void *feed, struct failure *f, json_t **ret)
@@ -61,7 +65,7 @@ static int history(void *feed, struct failure *f, json_t **ret)
 static int open_socket(const struct feed_config *config, struct failure *f, void **ret)
 {
 	char *path = strdup(config->socket);
-	json_t *first = NULL;
+	struct snapshot first;
 	int err;
 
 	if (!path)
@@ -71,7 +75,7 @@ static int open_socket(const struct feed_config *config, struct failure *f, void
 		free(path);
 		return err;
 	}
-	json_decref(first);
+	snapshot_done(&first);
 	*ret = path;
 	return 0;
 }

@@ -153,7 +153,7 @@ void layout_help(const struct scene *s, struct canvas *c)
 		      "what the kernel bills a process for, in percent of one CPU");
 	y = help_text(c, y, "%TRUE", "what it really had");
 	y = help_text(c, y, "%DESCHED", "the rest: the virtual CPU was away meanwhile");
-	for (int i = 0; i < FRAME_PARTS; i++)
+	for (int i = 0; i < MODEL_PARTS; i++)
 		if (layout_states[i].part != LEDGER_HALT) /* which is drawn as nothing */
 			y = help_state(c, y, &layout_states[i]);
 	y = help_text(c, y, "Up Down", "choose a row; also PgUp, PgDn, Home, End, mouse");

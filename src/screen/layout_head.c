@@ -14,7 +14,7 @@
 #define HISTORY_GAP  15	 /* columns of its scale */
 #define SCALE_MIN    5.0 /* percent: less than that is drawn small, not as tall as the screen */
 
-const struct layout_state layout_states[FRAME_PARTS] = {
+const struct layout_state layout_states[MODEL_PARTS] = {
 	{LEDGER_RUN, '|', "run", "ran on a physical CPU", STYLE_RUN},
 	{LEDGER_READY, 'R', "ready", "wanted to run and had no physical CPU", STYLE_READY},
 	{LEDGER_COSTOP, 'C', "co-stop", "was held back for its sibling CPUs", STYLE_COSTOP},
@@ -22,7 +22,7 @@ const struct layout_state layout_states[FRAME_PARTS] = {
 	{LEDGER_SWAPWAIT, 'S', "swap", "waited for memory that the host had swapped out",
 	 STYLE_SWAPWAIT},
 	{LEDGER_WAIT, 'W', "wait", "waited for other work of the host", STYLE_WAIT},
-	{FRAME_UNKNOWN, '?', "unknown", "nobody knows: the host or hypervisor did not say",
+	{MODEL_UNKNOWN, '?', "unknown", "nobody knows: the host or hypervisor did not say",
 	 STYLE_ALARM},
 	{LEDGER_HALT, ' ', "(idle)", "had nothing to do", STYLE_HALT},
 };
@@ -36,7 +36,7 @@ static int edge(double sum, uint64_t whole, int width)
 	return at > width ? width : (int)at;
 }
 
-void layout_bar(struct pen *p, int width, const uint64_t ns[FRAME_PARTS], uint64_t whole)
+void layout_bar(struct pen *p, int width, const uint64_t ns[MODEL_PARTS], uint64_t whole)
 {
 	double sum = 0;
 	int drawn = 0;
@@ -86,7 +86,7 @@ static double part(uint64_t ns, uint64_t whole)
 	return whole ? 100.0 * (double)ns / (double)whole : 0;
 }
 
-static void draw_cpu(struct pen *p, const char *name, const uint64_t ns[FRAME_PARTS],
+static void draw_cpu(struct pen *p, const char *name, const uint64_t ns[MODEL_PARTS],
 		     uint64_t whole)
 {
 	bool wide = p->end - p->x >= 2 * CELL_MIN - 20;
@@ -105,11 +105,11 @@ static void draw_cpu(struct pen *p, const char *name, const uint64_t ns[FRAME_PA
 	pen_printf(p, wide ? " %5.1f %% away" : " %3.0f %%", away);
 }
 
-static void sum_cpus(const struct model *m, uint64_t ret_ns[FRAME_PARTS])
+static void sum_cpus(const struct model *m, uint64_t ret_ns[MODEL_PARTS])
 {
-	memset(ret_ns, 0, FRAME_PARTS * sizeof(*ret_ns));
+	memset(ret_ns, 0, MODEL_PARTS * sizeof(*ret_ns));
 	for (size_t i = 0; i < m->n_cpus; i++)
-		for (int s = 0; s < FRAME_PARTS; s++)
+		for (int s = 0; s < MODEL_PARTS; s++)
 			ret_ns[s] += m->cpus[i].ns[s];
 }
 
@@ -118,7 +118,7 @@ static void draw_cell(const struct scene *s, struct canvas *c, const struct grid
 	int width = c->width / g->columns;
 	struct pen p = pen_at(c, y + at / g->columns, at % g->columns * width, width, STYLE_NORMAL);
 	const struct model *m = s->model;
-	uint64_t ns[FRAME_PARTS];
+	uint64_t ns[MODEL_PARTS];
 	char name[16];
 
 	if (g->sum && at == 0) {
@@ -134,10 +134,10 @@ static void draw_cell(const struct scene *s, struct canvas *c, const struct grid
 
 bool layout_has_unknown(const struct model *m)
 {
-	uint64_t ns[FRAME_PARTS];
+	uint64_t ns[MODEL_PARTS];
 
 	sum_cpus(m, ns);
-	return model_percent(m, ns[FRAME_UNKNOWN]) >= 0.05 ||
+	return model_percent(m, ns[MODEL_UNKNOWN]) >= 0.05 ||
 	       model_percent(m, m->busy.unaccounted) >= 0.05;
 }
 
@@ -148,7 +148,7 @@ static void draw_legend(const struct scene *s, struct canvas *c, int y)
 	for (size_t i = 0; i < ARRAY_SIZE(layout_states); i++) {
 		const struct layout_state *state = &layout_states[i];
 
-		if (state->part == FRAME_UNKNOWN && !layout_has_unknown(s->model))
+		if (state->part == MODEL_UNKNOWN && !layout_has_unknown(s->model))
 			continue;
 		p.style = state->style;
 		if (state->letter != ' ')
@@ -368,17 +368,17 @@ __attribute__((format(printf, 3, 4))) static void note(struct notes *n, enum sty
 	n->style[n->n++] = style;
 }
 
-static void note_frame(const struct frame *f, struct notes *n)
+static void note_frame(const struct snapshot *f, struct notes *n)
 {
 	if (f->stale || !f->complete)
 		note(n, STYLE_ALARM,
 		     f->stale ? "the host has said nothing for %.1f s: the figures end there"
 			      : "the last %.1f s are not told yet: the figures end there",
 		     ns_to_s(f->lag));
-	if (f->lost_switches)
+	if (f->counters.lost_switches)
 		note(n, STYLE_ALARM, "%llu switches were lost: %.3f s have no owner, see (lost)",
-		     (unsigned long long)f->lost_switches, ns_to_s(f->lost_ns));
-	if (f->no_room)
+		     (unsigned long long)f->counters.lost_switches, ns_to_s(f->counters.lost_run));
+	if (f->counters.no_room)
 		note(n, STYLE_ALARM, "more tasks than there is room for: some are in (other)");
 	if (f->estimated && f->elapsed)
 		note(n, STYLE_DIM,

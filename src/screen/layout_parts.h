@@ -20,16 +20,16 @@ void layout_add_hit(struct layout *l, int y, int x, int width, int key);
 
 /* The states of the ledger, and what is unknown, as they are drawn, in the order of a bar. */
 struct layout_state {
-	unsigned part; /* of struct frame_cpu */
+	unsigned part; /* of struct model_cpu */
 	char letter;
 	const char *legend;
 	const char *help;
 	enum style style;
 };
-extern const struct layout_state layout_states[FRAME_PARTS];
+extern const struct layout_state layout_states[MODEL_PARTS];
 
 /* A bar of `width` cells, of which the states fill their parts of `whole` ns. */
-void layout_bar(struct pen *p, int width, const uint64_t ns[FRAME_PARTS], uint64_t whole);
+void layout_bar(struct pen *p, int width, const uint64_t ns[MODEL_PARTS], uint64_t whole);
 
 /* Something of the interval is unaccounted, as far as one can see. */
 bool layout_has_unknown(const struct model *m);

@@ -45,7 +45,7 @@ static void draw_reported(struct pen *p, const struct place *at)
 	if (at->row->kind == ROW_VMDESCHED)
 		pen_right(p, "-");
 	else
-		draw_number(p, at, frame_reported(at->scene->model->frame, &at->row->own));
+		draw_number(p, at, snapshot_reported(at->scene->model->frame, &at->row->own));
 }
 
 static void draw_true(struct pen *p, const struct place *at)
@@ -81,7 +81,7 @@ static void draw_unknown(struct pen *p, const struct place *at)
 
 static void draw_share(struct pen *p, const struct place *at)
 {
-	uint64_t ns[FRAME_PARTS] = {0};
+	uint64_t ns[MODEL_PARTS] = {0};
 
 	if (at->row->kind == ROW_VMDESCHED) {
 		ns[LEDGER_READY] = at->row->own.truth;
@@ -89,7 +89,7 @@ static void draw_share(struct pen *p, const struct place *at)
 		ns[LEDGER_RUN] = at->row->own.truth;
 		ns[LEDGER_READY] = at->row->own.descheduled;
 		ns[LEDGER_WAIT] = at->row->own.wait;
-		ns[FRAME_UNKNOWN] = at->row->own.unaccounted;
+		ns[MODEL_UNKNOWN] = at->row->own.unaccounted;
 	}
 	layout_bar(p, p->end - p->x, ns, at->whole);
 }

@@ -33,7 +33,7 @@ struct found {
 };
 
 struct past {
-	const struct frame *frame; /* NULL: nothing was before */
+	const struct snapshot *frame; /* NULL: nothing was before */
 	struct found *processes, *threads;
 };
 
@@ -51,7 +51,7 @@ static const struct found *look_up(const struct found *list, size_t n, int key)
 	return n ? bsearch(&wanted, list, n, sizeof(*list), by_key) : NULL;
 }
 
-static int past_make(const struct frame *frame, struct past *ret)
+static int past_make(const struct snapshot *frame, struct past *ret)
 {
 	struct past p = {.frame = frame};
 
@@ -82,8 +82,8 @@ static void past_done(struct past *p)
 	free(p->threads);
 }
 
-static const struct frame_process *past_process(const struct past *p,
-						const struct frame_process *now)
+static const struct snapshot_process *past_process(const struct past *p,
+						   const struct snapshot_process *now)
 {
 	const struct found *f = p->frame ? look_up(p->processes, p->frame->n_processes, now->pid)
 					 : NULL;
@@ -91,9 +91,9 @@ static const struct frame_process *past_process(const struct past *p,
 	return f && p->frame->processes[f->at].id == now->id ? &p->frame->processes[f->at] : NULL;
 }
 
-static struct figures process_delta(const struct past *p, const struct frame_process *now)
+static struct figures process_delta(const struct past *p, const struct snapshot_process *now)
 {
-	const struct frame_process *before = past_process(p, now);
+	const struct snapshot_process *before = past_process(p, now);
 	struct figures d = now->own;
 
 	if (before)
@@ -101,10 +101,10 @@ static struct figures process_delta(const struct past *p, const struct frame_pro
 	return d;
 }
 
-static struct figures thread_delta(const struct past *p, const struct frame_process *of,
-				   const struct frame_thread *now)
+static struct figures thread_delta(const struct past *p, const struct snapshot_process *of,
+				   const struct snapshot_thread *now)
 {
-	const struct frame_process *before = past_process(p, of);
+	const struct snapshot_process *before = past_process(p, of);
 	struct figures d = now->own;
 	const struct found *f;
 
@@ -136,7 +136,7 @@ static bool is_listed(pid_t pid, const struct model_view *view)
 	return !view->n_pids;
 }
 
-static bool matches(const struct frame_process *p, const struct model_view *view)
+static bool matches(const struct snapshot_process *p, const struct model_view *view)
 {
 	char pid[16];
 
@@ -159,13 +159,13 @@ static struct model_row *add_row(struct model *m, enum row_kind kind, const char
 	return row;
 }
 
-static void add_threads(struct model *m, const struct past *past, const struct frame_process *p,
+static void add_threads(struct model *m, const struct past *past, const struct snapshot_process *p,
 			bool busy_only)
 {
 	size_t parent = m->n_rows - 1;
 
 	for (size_t i = 0; i < p->n_threads; i++) {
-		const struct frame_thread *t = &m->frame->threads[p->first_thread + i];
+		const struct snapshot_thread *t = &m->frame->threads[p->first_thread + i];
 		struct figures own = thread_delta(past, p, t);
 		struct model_row *row;
 
@@ -188,7 +188,7 @@ static void add_processes(struct model *m, const struct past *past, const struct
 	*ret_exited = m->busy;
 	m->n_processes = m->frame->n_processes;
 	for (size_t i = 0; i < m->frame->n_processes; i++) {
-		const struct frame_process *p = &m->frame->processes[i];
+		const struct snapshot_process *p = &m->frame->processes[i];
 		struct figures own = process_delta(past, p);
 		struct model_row *row;
 
@@ -340,35 +340,42 @@ static int make_rows(struct model *m, const struct past *past, const struct mode
 	return 0;
 }
 
+static uint64_t part_of(const struct snapshot_cpu *c, int part)
+{
+	return part == MODEL_UNKNOWN ? c->unaccounted + c->idle_unaccounted : c->ledger[part];
+}
+
 static void make_cpus(struct model *m, const struct past *past)
 {
 	for (size_t i = 0; i < m->frame->n_cpus; i++) {
-		const struct frame_cpu *now = &m->frame->cpus[i];
-		const struct frame_cpu *before = past->frame && i < past->frame->n_cpus
-							 ? &past->frame->cpus[i]
-							 : NULL;
-		struct frame_cpu *c = &m->cpus[m->n_cpus++];
+		const struct snapshot_cpu *now = &m->frame->cpus[i];
+		const struct snapshot_cpu *before = past->frame && i < past->frame->n_cpus
+							    ? &past->frame->cpus[i]
+							    : NULL;
+		struct model_cpu *c = &m->cpus[m->n_cpus++];
 
-		*c = *now;
-		for (int s = 0; before && before->cpu == now->cpu && s < FRAME_PARTS; s++)
-			c->ns[s] = u64_sub_floor(now->ns[s], before->ns[s]);
+		c->cpu = now->cpu;
+		for (int part = 0; part < MODEL_PARTS; part++)
+			c->ns[part] = part_of(now, part);
+		for (int part = 0; before && before->cpu == now->cpu && part < MODEL_PARTS; part++)
+			c->ns[part] = u64_sub_floor(c->ns[part], part_of(before, part));
 	}
 }
 
 #define SESSION_SLACK NS_PER_SEC /* dates and the agent's clock differ by less */
 
 /* The agent of `to` was started after `from`, as far as dates say. */
-static bool began_since(const struct frame *from, const struct frame *to)
+static bool began_since(const struct snapshot *from, const struct snapshot *to)
 {
 	if (!from->time || to->time <= from->time)
 		return to->elapsed < from->elapsed;
 	return to->elapsed + to->lag <= u64_sub_floor(to->time, from->time) + SESSION_SLACK;
 }
 
-int model_make(const struct frame *from, const struct frame *to, const struct model_view *view,
-	       struct model *ret)
+int model_make(const struct snapshot *from, const struct snapshot *to,
+	       const struct model_view *view, struct model *ret)
 {
-	bool same = from && frame_goes_on(from, to);
+	bool same = from && snapshot_goes_on(from->session, from->elapsed, to);
 	struct model m = {.frame = to, .busy = to->busy, .idle = to->idle, .elapsed = to->elapsed};
 	_cleanup_(past_done) struct past past = {.frame = NULL};
 	int err = !from || same || began_since(from, to) ? past_make(same ? from : NULL, &past)
@@ -376,7 +383,7 @@ int model_make(const struct frame *from, const struct frame *to, const struct mo
 
 	if (err)
 		return err;
-	m.other = from && from->session.id != to->session.id;
+	m.other = from && from->session != to->session;
 	if (same) {
 		m.elapsed -= from->elapsed;
 		figures_subtract(&m.busy, &from->busy);

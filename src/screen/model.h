@@ -5,7 +5,7 @@
  *
  * For every row, and for the whole,
  *
- *     occupied = truth + away + unaccounted        (recording/frame.h)
+ *     occupied = truth + away + unaccounted        (wire/figures.h)
  *
  * and without a filter the rows of processes and (exited) sum up to `busy`. The row `vmdesched`
  * holds the away time of all as if it were CPU time of its own, so that the column of true time
@@ -14,7 +14,7 @@
 #ifndef SCREEN_MODEL_H
 #define SCREEN_MODEL_H
 
-#include "recording/frame.h"
+#include "wire/snapshot.h"
 
 enum model_sort {
 	SORT_REPORTED,
@@ -73,11 +73,19 @@ struct model_row {
 	size_t parent;	/* place of its parent among the rows, SIZE_MAX for none */
 };
 
+#define MODEL_UNKNOWN LEDGER_STATES /* behind the states of a ledger: time that is unaccounted */
+#define MODEL_PARTS   (LEDGER_STATES + 1)
+
+struct model_cpu {
+	unsigned cpu;
+	uint64_t ns[MODEL_PARTS];
+};
+
 struct model {
-	const struct frame *frame; /* the second one */
-	uint64_t elapsed;	   /* ns between the two */
-	struct figures busy, idle; /* idle: only its away time is known */
-	struct frame_cpu *cpus;
+	const struct snapshot *frame; /* the second one */
+	uint64_t elapsed;	      /* ns between the two */
+	struct figures busy, idle;    /* idle: only its away time is known */
+	struct model_cpu *cpus;
 	size_t n_cpus;
 	struct model_row *rows;
 	size_t n_rows;
@@ -88,8 +96,8 @@ struct model {
 /* `from` NULL, or of an agent that was there before the one of `to`: since that one was started.
  * -ESTALE where `to` is of another session that had begun before `from`: nobody knows what happened
  * between the two. -ENOMEM. */
-int model_make(const struct frame *from, const struct frame *to, const struct model_view *view,
-	       struct model *ret);
+int model_make(const struct snapshot *from, const struct snapshot *to,
+	       const struct model_view *view, struct model *ret);
 void model_done(struct model *m);
 
 /* `ns` of the interval, in percent of one CPU. */

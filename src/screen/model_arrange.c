@@ -9,7 +9,7 @@
 
 struct arranger {
 	const struct model_row *rows;
-	const struct frame *frame;
+	const struct snapshot *frame;
 	const struct model_view *view;
 };
 
@@ -53,8 +53,8 @@ static int compare_keys(const struct arranger *r, const struct model_row *a,
 	case SORT_NAME:
 		return compare_texts(a->name, b->name);
 	default:
-		return compare_numbers(frame_reported(r->frame, &b->own),
-				       frame_reported(r->frame, &a->own));
+		return compare_numbers(snapshot_reported(r->frame, &b->own),
+				       snapshot_reported(r->frame, &a->own));
 	}
 }
 
@@ -158,7 +158,7 @@ static size_t find_children(const struct model_row *rows, const size_t *order, s
 	return roots;
 }
 
-int model_arrange(struct model_row *rows, size_t n, const struct frame *frame,
+int model_arrange(struct model_row *rows, size_t n, const struct snapshot *frame,
 		  const struct model_view *view)
 {
 	struct arranger arranger = {rows, frame, view};

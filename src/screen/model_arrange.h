@@ -10,7 +10,7 @@
  * last, rails and the new places of parents. Parents may make circles, which are opened somewhere:
  * every row is there exactly once afterwards. -ENOMEM: nothing has changed.
  */
-int model_arrange(struct model_row *rows, size_t n, const struct frame *frame,
+int model_arrange(struct model_row *rows, size_t n, const struct snapshot *frame,
 		  const struct model_view *view);
 
 #endif

@@ -22,7 +22,7 @@
 struct session {
 	const struct screen_config *config;
 	struct ui ui;
-	struct frame frames[2]; /* before, and now */
+	struct snapshot frames[2]; /* before, and now */
 	bool has[2];
 	struct model model; /* of these */
 	bool has_model;
@@ -43,7 +43,7 @@ struct session {
 static void drop_frame(struct session *s, int which)
 {
 	if (s->has[which])
-		frame_done(&s->frames[which]);
+		snapshot_done(&s->frames[which]);
 	s->has[which] = false;
 }
 
@@ -71,7 +71,7 @@ static void make_model(struct session *s)
 }
 
 /* The frame becomes the one that is shown, and what was shown the one before it. */
-static void push_frame(struct session *s, const struct frame *frame)
+static void push_frame(struct session *s, const struct snapshot *frame)
 {
 	drop_model(s);
 	drop_frame(s, 0);
@@ -94,11 +94,12 @@ static void remember(struct session *s)
 }
 
 /* The source has told nothing since the frame that is shown: that stays. */
-static bool is_silent(struct session *s, const struct frame *frame)
+static bool is_silent(struct session *s, const struct snapshot *frame)
 {
-	const struct frame *shown = &s->frames[1];
+	const struct snapshot *shown = &s->frames[1];
 
-	if (!s->has[1] || !frame_goes_on(shown, frame) || frame->elapsed > shown->elapsed)
+	if (!s->has[1] || !snapshot_goes_on(shown->session, shown->elapsed, frame) ||
+	    frame->elapsed > shown->elapsed)
 		return false;
 	failure_set(&s->notice, 0,
 		    "waiting: the source has said nothing for %.1f s; this is from before",
@@ -109,20 +110,16 @@ static bool is_silent(struct session *s, const struct frame *frame)
 static void take_live(struct session *s)
 {
 	struct failure why = {.text = ""};
-	struct frame frame;
-	json_t *json = NULL;
-	int err = feed_take(s->config->feed, &why, &json);
+	struct snapshot frame;
+	int err = feed_take(s->config->feed, &why, &frame);
 
 	s->notice.text[0] = '\0';
-	if (!err)
-		err = frame_parse(json, clock_real(), &why, &frame);
-	json_decref(json);
 	if (err) {
 		failure_set(&s->notice, err, "waiting: %.400s", why.text);
 		return;
 	}
 	if (is_silent(s, &frame)) {
-		frame_done(&frame);
+		snapshot_done(&frame);
 		return;
 	}
 	push_frame(s, &frame);
@@ -134,16 +131,16 @@ static void take_live(struct session *s)
 /* A frame that cannot be read is stepped over with a notice. */
 static void show_recorded(struct session *s, size_t at)
 {
-	struct frame frame;
+	struct snapshot frame;
 
 	s->notice.text[0] = '\0';
 	s->at = at;
 	drop_model(s);
 	drop_frame(s, 0);
 	drop_frame(s, 1);
-	if (at && !recording_frame(s->config->recording, at - 1, &s->notice, &frame))
+	if (at && !recording_snapshot(s->config->recording, at - 1, &s->notice, &frame))
 		push_frame(s, &frame);
-	if (recording_frame(s->config->recording, at, &s->notice, &frame))
+	if (recording_snapshot(s->config->recording, at, &s->notice, &frame))
 		drop_frame(s, 1);
 	else
 		push_frame(s, &frame);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "ticks/vm.h"
 
-#include "base/ask.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/units.h"
+#include "wire/ask.h"
 
 #include <errno.h>
 #include <fcntl.h>

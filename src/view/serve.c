@@ -383,8 +383,8 @@ int serve_new(int fuse, struct shape *shape, const struct teller_config *teller,
 	s->hidden = hides_processes();
 	s->cache = s->hidden ? 0 : CACHE_SECONDS;
 	s->next_handle = (uint64_t)getpid() << 32; /* not those of a server before this one */
-	s->view.figures = figures_new();
-	err = s->view.figures ? 0 : failure_errno(f, -ENOMEM, "view");
+	s->view.kept = kept_new();
+	err = s->view.kept ? 0 : failure_errno(f, -ENOMEM, "view");
 	if (!err && (err = caller_begin()))
 		failure_errno(f, err, "the rights of this process; a view needs root");
 	if (!err)
@@ -450,7 +450,7 @@ struct serve *serve_free(struct serve *s)
 	HASH_ITER (hh, s->handles, h, next)
 		drop(s, h);
 	teller_close(s->view.teller);
-	figures_free(s->view.figures);
+	kept_free(s->view.kept);
 	free(s->view.buffer);
 	if (s->session)
 		fuse_session_destroy(s->session);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "view/teller.h"
 
-#include "base/ask.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/units.h"
 #include "guest/agent.h"
-#include "wire/wire.h"
+#include "wire/ask.h"
+#include "wire/client.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -30,22 +30,18 @@ struct teller {
 
 /* ---- vmdesched ---- */
 
-static int from_socket(const char *path, json_t **ret, pid_t *ret_holder)
+static int from_socket(const char *path, struct snapshot *ret, pid_t *ret_holder)
 {
 	uint64_t deadline = clock_mono() + PATIENCE_NS;
-	_cleanup_(free_ptr) char *text = NULL;
 	_cleanup_(close_fd) int fd = -1;
 	struct ucred peer = {0};
 	socklen_t peer_size = sizeof(peer);
-	size_t size = 0;
 	int err = ask_dial(path, deadline, &fd);
 
 	if (!err && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size))
 		err = -errno;
 	if (!err)
-		err = ask_line(fd, "{\"get\":\"snapshot\"}\n", deadline, &text, &size);
-	if (!err)
-		err = wire_load(text, size, ret);
+		err = client_snapshot(fd, deadline, NULL, ret);
 	if (!err)
 		*ret_holder = peer.pid;
 	return err;
@@ -71,20 +67,16 @@ static void *work(void *data)
 	return NULL;
 }
 
-static int from_agent(struct teller *teller, json_t **ret, pid_t *ret_holder)
+static int from_agent(struct teller *teller, struct snapshot *ret, pid_t *ret_holder)
 {
-	struct snapshot s;
 	int err;
 
 	pthread_mutex_lock(&teller->lock);
-	err = agent_snapshot(teller->agent, &s);
+	err = agent_snapshot(teller->agent, ret);
 	pthread_mutex_unlock(&teller->lock);
-	if (err)
-		return err;
-	*ret = snapshot_json(&s);
-	*ret_holder = getpid();
-	snapshot_done(&s);
-	return *ret ? 0 : -ENOMEM;
+	if (!err)
+		*ret_holder = getpid();
+	return err;
 }
 
 static int start_agent(struct teller *teller, struct failure *f)
@@ -143,7 +135,7 @@ struct teller *teller_close(struct teller *teller)
 	return NULL;
 }
 
-int teller_snapshot(struct teller *teller, json_t **ret, pid_t *ret_holder)
+int teller_snapshot(struct teller *teller, struct snapshot *ret, pid_t *ret_holder)
 {
 	if (teller->agent)
 		return from_agent(teller, ret, ret_holder);

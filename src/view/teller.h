@@ -7,8 +7,8 @@
 #define VIEW_TELLER_H
 
 #include "base/failure.h"
+#include "wire/snapshot.h"
 
-#include <jansson.h>
 #include <sys/types.h>
 
 struct teller_config {
@@ -24,7 +24,7 @@ int teller_open(const struct teller_config *config, struct failure *f, struct te
 struct teller *teller_close(struct teller *teller);
 
 /* A snapshot, and the process that shows the descheduled time: vmdesched, or this one. Waits a
- * second at most. -errno where nobody answers, -EBADMSG for an answer that is no JSON. */
-int teller_snapshot(struct teller *teller, json_t **ret, pid_t *ret_holder);
+ * second at most. -errno where nobody answers, -EBADMSG for an answer that is no snapshot. */
+int teller_snapshot(struct teller *teller, struct snapshot *ret, pid_t *ret_holder);
 
 #endif

@@ -32,16 +32,17 @@
 static void fetch(struct view *v)
 {
 	uint64_t begin = clock_mono(), end;
-	json_t *snapshot = NULL;
+	struct snapshot snapshot;
 	pid_t holder;
 	int err = teller_snapshot(v->teller, &snapshot, &holder);
 
 	end = clock_mono();
-	if (!err)
-		err = figures_update(v->figures, snapshot, holder, end);
-	json_decref(snapshot);
+	if (!err) {
+		err = kept_update(v->kept, &snapshot, holder, end);
+		snapshot_done(&snapshot);
+	}
 	if (err)
-		figures_stale(v->figures);
+		kept_stale(v->kept);
 	*(err ? &v->counters.failed : &v->counters.fetched) += 1;
 	v->credit -= (int64_t)(end - begin);
 	v->fresh_until = end + (err ? RETRY_NS : FRESH_NS);
@@ -73,7 +74,7 @@ static uint64_t *read_in(struct view *v, const struct node *node)
 
 	if (shape_file(node)->system)
 		return &v->system_read;
-	if (figures_task(v->figures, node->pid, thread_of(node), clock_mono(), &figures, &shown))
+	if (kept_task(v->kept, node->pid, thread_of(node), clock_mono(), &figures, &shown))
 		return NULL;
 	return &shown->read;
 }
@@ -185,11 +186,11 @@ static int correct(struct view *v, const struct node *node, FILE *out, bool *ret
 	struct task_shown *shown;
 	int err;
 
-	*ret_told = figures_system(v->figures)->live;
+	*ret_told = kept_system(v->kept)->live;
 	if (file->system)
-		return file->system(v->buffer, figures_system(v->figures),
-				    figures_system_shown(v->figures), out);
-	err = figures_task(v->figures, node->pid, thread_of(node), clock_mono(), &figures, &shown);
+		return file->system(v->buffer, kept_system(v->kept), kept_system_shown(v->kept),
+				    out);
+	err = kept_task(v->kept, node->pid, thread_of(node), clock_mono(), &figures, &shown);
 	if (err)
 		return err;
 	*ret_told = figures.live;

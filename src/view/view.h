@@ -4,7 +4,7 @@
 #define VIEW_VIEW_H
 
 #include "view/caller.h"
-#include "view/figures.h"
+#include "view/kept.h"
 #include "view/shape.h"
 #include "view/teller.h"
 
@@ -28,7 +28,7 @@ struct view {
 	struct view_counters counters;
 	struct shape *shape;
 	struct teller *teller; /* NULL: figures are not corrected */
-	struct figures *figures;
+	struct kept *kept;
 	struct view_reader readers[VIEW_READERS]; /* the latest */
 	uint64_t round;				  /* the latest, of all readers' */
 	uint64_t system_read;			  /* in which a file of the machine was read last */

@@ -92,49 +92,45 @@ int wire_load(const char *text, size_t size, json_t **ret)
 
 /* ---- values ---- */
 
-bool wire_is_snapshot(const json_t *o)
+bool wire_ns(const json_t *value, uint64_t *ret)
 {
-	const char *schema = json_string_value(json_object_get(o, "schema"));
-
-	return schema && (!strcmp(schema, WIRE_SCHEMA) || !strcmp(schema, "desched-agent/1"));
-}
-
-bool wire_ns(const json_t *o, const char *key, uint64_t *ret)
-{
-	const json_t *value = json_object_get(o, key);
 	double s = json_number_value(value);
 
-	if (value && (!json_is_number(value) || !(s >= 0 && s <= WIRE_SECONDS_MAX)))
+	if (!json_is_number(value) || !(s >= 0 && s <= WIRE_SECONDS_MAX))
 		return false;
 	*ret = (uint64_t)llround(s * 1e9);
 	return true;
 }
 
+bool wire_count(const json_t *value, uint64_t *ret)
+{
+	json_int_t v = json_integer_value(value);
+
+	if (!json_is_integer(value) || v < 0)
+		return false;
+	*ret = (uint64_t)v;
+	return true;
+}
+
 static bool parse_id(const char *text, uint64_t *ret)
 {
+	uint64_t id;
 	char *end;
 
 	if (text[0] < '0' || text[0] > '9' || strlen(text) > 20)
 		return false;
 	errno = 0;
-	*ret = strtoull(text, &end, 10);
-	return !*end && !errno;
+	id = strtoull(text, &end, 10);
+	if (*end || errno)
+		return false;
+	*ret = id;
+	return true;
 }
 
 bool wire_id(const json_t *value, uint64_t *ret)
 {
-	uint64_t id = 0;
-
-	if (json_is_string(value)) {
-		if (!parse_id(json_string_value(value), &id))
-			return false;
-	} else if (value) {
-		if (!json_is_integer(value) || json_integer_value(value) < 0)
-			return false;
-		id = (uint64_t)json_integer_value(value);
-	}
-	*ret = id;
-	return true;
+	return json_is_string(value) ? parse_id(json_string_value(value), ret)
+				     : wire_count(value, ret);
 }
 
 json_t *wire_id_json(uint64_t id)
@@ -143,46 +139,4 @@ json_t *wire_id_json(uint64_t id)
 
 	snprintf(text, sizeof(text), "%" PRIu64, id);
 	return json_string(text);
-}
-
-bool wire_amounts(const json_t *o, struct wire_amounts *ret)
-{
-	struct wire_amounts a;
-
-	if (!wire_ns(o, "reported_s", &a.reported) || !wire_ns(o, "true_s", &a.truth) ||
-	    !wire_ns(o, "descheduled_s", &a.descheduled) || !wire_ns(o, "wait_s", &a.wait) ||
-	    !wire_ns(o, "unaccounted_s", &a.unaccounted))
-		return false;
-	*ret = a;
-	return true;
-}
-
-/* ---- sessions ---- */
-
-bool wire_session(const json_t *snapshot, struct wire_session *ret)
-{
-	const json_t *list = json_object_get(snapshot, "sessions"), *o;
-	struct wire_session s = {.id = 0};
-	size_t i;
-
-	if (!wire_id(json_object_get(snapshot, "session"), &s.id) ||
-	    (list && !json_is_array(list)) || json_array_size(list) > WIRE_SESSIONS_MAX)
-		return false;
-	json_array_foreach(list, i, o) if (!wire_id(json_object_get(o, "id"),
-						    &s.before[s.n_before++])) return false;
-	*ret = s;
-	return true;
-}
-
-bool wire_goes_on(const struct wire_session *from, uint64_t from_elapsed,
-		  const struct wire_session *to, uint64_t to_elapsed)
-{
-	if (to_elapsed < from_elapsed)
-		return false;
-	if (!from->id || !to->id || from->id == to->id)
-		return true;
-	for (size_t i = 0; i < to->n_before; i++)
-		if (to->before[i] == from->id)
-			return true;
-	return false;
 }

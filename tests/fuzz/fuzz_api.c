@@ -2,7 +2,8 @@
 /* What may answer on vmdesched's socket: any process that got hold of the path, any bytes. */
 #include "fuzz.h"
 
-#include "api/snapshot.h"
+#include "api/answer.h"
+#include "wire/snapshot.h"
 
 #include <errno.h>
 #include <string.h>
@@ -41,13 +42,16 @@ static void check_snapshot(const struct desched_snapshot *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	json_t *o = json_loadb((const char *)data, size, 0, NULL);
 	struct desched_snapshot *s = NULL;
-	int err = snapshot_parse((const char *)data, size, &s);
+	struct snapshot from;
 
-	if (!err)
+	if (!snapshot_decode(o, NULL, &from)) {
+		CHECK(answer_make(&from, &s) == 0);
+		snapshot_done(&from);
 		check_snapshot(s);
-	else
-		CHECK((err == -EPROTO || err == -EREMOTEIO) && !s);
+	}
 	desched_snapshot_free(s);
+	json_decref(o);
 	return 0;
 }

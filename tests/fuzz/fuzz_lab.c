@@ -6,7 +6,6 @@
 #include "fuzz.h"
 
 #include "lab/control.h"
-#include "lab/snapshot.h"
 
 #include <errno.h>
 #include <string.h>
@@ -46,22 +45,6 @@ static void fuzz_kinds(const json_t *line)
 	}
 }
 
-static void fuzz_snapshot(const json_t *object)
-{
-	struct lab_snapshot s;
-
-	if (lab_snapshot_parse(object, NULL, &s))
-		return;
-	check_text(s.source, sizeof(s.source));
-	for (int i = 0; i < s.n_processes; i++) {
-		const struct lab_snapshot_process *p = &s.processes[i];
-
-		CHECK(p->pid >= 0);
-		CHECK(lab_snapshot_find(&s, p->pid));
-	}
-	lab_snapshot_done(&s);
-}
-
 static void fuzz_report(const json_t *line)
 {
 	struct control_report r;
@@ -73,10 +56,6 @@ static void fuzz_report(const json_t *line)
 		check_text(r.workers[i].kind, sizeof(r.workers[i].kind));
 		CHECK(r.workers[i].pid >= 0);
 	}
-	if (r.before)
-		fuzz_snapshot(r.before);
-	if (r.after)
-		fuzz_snapshot(r.after);
 }
 
 /* Returns false when the lab would not listen any longer. */
@@ -90,7 +69,6 @@ static int take_lines(struct control_in *in)
 		fuzz_answer(line);
 		fuzz_kinds(line);
 		fuzz_report(line);
-		fuzz_snapshot(line);
 		json_decref(line);
 	}
 	CHECK(got == 0 || got == -EBADMSG);

@@ -2,7 +2,7 @@
 /* What a local process may send to vmdesched: one line, any bytes. */
 #include "fuzz.h"
 
-#include "guest/protocol.h"
+#include "wire/protocol.h"
 
 #include <errno.h>
 

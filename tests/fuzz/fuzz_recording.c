@@ -22,12 +22,12 @@ static void put_right(uint8_t *b, size_t size)
 
 	if (size < at)
 		return;
-	put_le(b + 28, 4, checksum(b, 28));
+	put_le(b + 28, 4, recording_checksum(b, 28));
 	while (size - at >= RECORDING_FRAME_SIZE) {
 		uint64_t packed = u64_min(get32(b + at + 4), size - at - RECORDING_FRAME_SIZE);
 
-		put_le(b + at + 12, 4, checksum(b + at + RECORDING_FRAME_SIZE, packed));
-		put_le(b + at + 52, 4, checksum(b + at, 52));
+		put_le(b + at + 12, 4, recording_checksum(b + at + RECORDING_FRAME_SIZE, packed));
+		put_le(b + at + 52, 4, recording_checksum(b + at, 52));
 		at += RECORDING_FRAME_SIZE + packed;
 	}
 }

@@ -91,7 +91,7 @@ static void press(struct ui *ui, const struct model *m, const uint8_t *keys, siz
 	}
 }
 
-static void run(struct ui *ui, const struct frame *from, const struct frame *to,
+static void run(struct ui *ui, const struct snapshot *from, const struct snapshot *to,
 		const uint8_t *head, size_t head_size)
 {
 	struct model m;
@@ -106,10 +106,10 @@ static void run(struct ui *ui, const struct frame *from, const struct frame *to,
 	model_done(&m);
 }
 
-static bool parse(const uint8_t *line, size_t size, struct frame *ret)
+static bool parse(const uint8_t *line, size_t size, struct snapshot *ret)
 {
 	json_t *o = json_loadb((const char *)line, size, 0, NULL);
-	int err = frame_parse(o, 0, NULL, ret);
+	int err = snapshot_decode(o, NULL, ret);
 
 	json_decref(o);
 	CHECK(err == 0 || err == -EBADMSG);
@@ -122,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ui ui = {.delay = NS_PER_SEC + size % 2, .replay = size % 3 == 0};
 	const uint8_t *head, *line;
 	size_t head_size, line_size;
-	struct frame from, to;
+	struct snapshot from, to;
 	bool has = false;
 
 	if (!next_line(&in, &head, &head_size) || head_size < 2)
@@ -132,11 +132,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		run(&ui, has ? &from : NULL, &to, head, head_size);
 		if (has)
-			frame_done(&from);
+			snapshot_done(&from);
 		from = to;
 		has = true;
 	}
 	if (has)
-		frame_done(&from);
+		snapshot_done(&from);
 	return 0;
 }

@@ -7,7 +7,7 @@
 #include "fuzz.h"
 
 #include "base/units.h"
-#include "view/figures.h"
+#include "view/kept.h"
 #include "view/mounts.h"
 
 #include <errno.h>
@@ -107,20 +107,24 @@ static void fuzz_system_schedstat(const char *in)
 static void fuzz_snapshot(const char *in)
 {
 	json_t *o = json_loads(in, 0, NULL);
-	struct figures *f = figures_new();
+	struct kept *f = kept_new();
 	struct task_figures figures;
 	struct task_shown *shown;
+	struct snapshot s;
 
 	CHECK(f);
+	if (snapshot_decode(o, NULL, &s))
+		snapshot_init(&s);
 	for (uint64_t i = 1; i <= 3; i++) {
-		int err = figures_update(f, o, 7, i * 100 * NS_PER_SEC);
+		int err = kept_update(f, &s, 7, i * 100 * NS_PER_SEC);
 
-		CHECK(err == 0 || err == -EBADMSG);
-		CHECK(figures_task(f, 7, i == 2 ? 7 : 0, i, &figures, &shown) == 0);
+		CHECK(err == 0 || err == -E2BIG);
+		CHECK(kept_task(f, 7, i == 2 ? 7 : 0, i, &figures, &shown) == 0);
 	}
-	correct_system(rewrite_system_stat, figures_system(f), figures_system_shown(f),
+	correct_system(rewrite_system_stat, kept_system(f), kept_system_shown(f),
 		       "cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n");
-	figures_free(f);
+	snapshot_done(&s);
+	kept_free(f);
 	json_decref(o);
 }
 

@@ -9,7 +9,7 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	base) echo base ;;
 	service) echo base service ;;
 	ledger) echo base ledger ;;
-	wire) echo base wire ;;
+	wire) echo base ledger wire ;;
 	api) echo base ledger wire api ;;
 	bpf) echo base bpf ;;
 	policy) echo base ledger policy ;;
@@ -22,7 +22,7 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	screen) echo base ledger wire guest recording screen ;;
 	doctor) echo base doctor ;;
 	correct) echo base ledger wire recording correct ;;
-	exporter) echo base service exporter ;;
+	exporter) echo base service ledger wire exporter ;;
 	view) echo base ledger wire bpf guest view ;;
 	vmm) echo base service ledger policy vmm ;;
 	ticks) echo base ledger wire bpf policy sim host ticks ;;

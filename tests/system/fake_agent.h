@@ -67,9 +67,9 @@ static inline json_t *fake_process(const struct fake *f)
 
 static inline void fake_answer(const struct fake *f, uint64_t begin, FILE *to)
 {
-	json_t *o = json_pack("{s:s, s:f, s:{s:f}, s:[], s:[o]}", "schema", "desched-agent/1",
+	json_t *o = json_pack("{s:s, s:f, s:{s:f}, s:[{s:i}], s:[o]}", "schema", "desched-agent/1",
 			      "elapsed_s", ns_to_s(clock_mono() - begin), "totals", "vmdesched_s",
-			      f->vmdesched, "cpus", "processes", fake_process(f));
+			      f->vmdesched, "cpus", "cpu", 0, "processes", fake_process(f));
 
 	json_dumpf(o, to, JSON_COMPACT);
 	fputc('\n', to);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* guest_ask REQUEST: what vmdesched answers to {"get":"REQUEST"}, for tests in guests. */
-#include "base/ask.h"
 #include "base/clock.h"
 #include "base/units.h"
+#include "wire/ask.h"
 
 #include <stdio.h>
 #include <stdlib.h>

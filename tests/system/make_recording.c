@@ -4,8 +4,8 @@
  * 3 seconds apart from 2026-11-20 12:00:00 UTC on; for tests and for looking at the screen.
  */
 #include "base/units.h"
-#include "recording/frame.h"
 #include "recording/recording.h"
+#include "wire/snapshot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +17,14 @@ static int write_line(struct recording_writer *w, const char *line, uint64_t tim
 {
 	json_t *json = json_loads(line, 0, NULL);
 	struct recording_mark mark = {.time = time};
-	struct frame frame;
-	int err = json ? frame_parse(json, time, f, &frame) : failure_set(f, -1, "not JSON");
+	struct snapshot frame;
+	int err = json ? snapshot_decode(json, f, &frame) : failure_set(f, -1, "not JSON");
 
 	if (!err) {
 		mark.elapsed = frame.elapsed;
 		mark.busy = figures_occupied(&frame.busy);
 		mark.away = figures_away(&frame.busy);
-		frame_done(&frame);
+		snapshot_done(&frame);
 		err = recording_write(w, &mark, json, f);
 	}
 	json_decref(json);

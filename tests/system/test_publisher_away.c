@@ -121,12 +121,13 @@ static void kill_publisher(void)
 
 /* ---- the agent ---- */
 
-static void check_amounts(const struct amounts *now, const struct amounts *before)
+static void check_figures(const struct snapshot *s, const struct figures *now,
+			  const struct figures *before)
 {
-	assert_int_equal(amounts_true(now) + amounts_away(now) + now->unaccounted, now->occupied);
-	assert_true(now->occupied >= before->occupied);
-	assert_true(amounts_true(now) >= amounts_true(before));
-	assert_true(amounts_away(now) >= amounts_away(before));
+	assert_int_equal(now->reported, snapshot_reported(s, now));
+	assert_true(now->reported >= before->reported);
+	assert_true(now->truth >= before->truth);
+	assert_true(figures_away(now) >= figures_away(before));
 	assert_true(now->unaccounted >= before->unaccounted);
 }
 
@@ -136,7 +137,8 @@ static void check_processes(const struct snapshot *now, const struct snapshot *b
 		for (size_t k = 0; k < now->n_processes; k++)
 			if (before->processes[i].id == now->processes[k].id &&
 			    before->processes[i].pid == now->processes[k].pid)
-				check_amounts(&now->processes[k].own, &before->processes[i].own);
+				check_figures(now, &now->processes[k].own,
+					      &before->processes[i].own);
 }
 
 static uint64_t unaccounted(void)
@@ -152,12 +154,12 @@ static void look(void)
 	assert_int_equal(agent_snapshot(t.agent, &s), 0);
 	if (t.last.n_cpus) {
 		assert_true(s.elapsed >= t.last.elapsed);
-		check_amounts(&s.busy, &t.last.busy);
-		check_amounts(&s.idle, &t.last.idle);
+		check_figures(&s, &s.busy, &t.last.busy);
+		check_figures(&s, &s.idle, &t.last.idle);
 		check_processes(&s, &t.last);
 	}
 	for (unsigned i = 0; i < s.n_cpus; i++)
-		assert_int_equal(s.cpus[i].busy.occupied + s.cpus[i].idle.occupied, s.elapsed);
+		assert_int_equal(s.cpus[i].busy + s.cpus[i].idle, s.elapsed);
 	if (t.last.n_cpus)
 		snapshot_done(&t.last);
 	t.last = s;

@@ -20,7 +20,7 @@
 #ifndef SCREEN_FRAMES_H
 #define SCREEN_FRAMES_H
 
-#include "recording/frame.h"
+#include "wire/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,11 +79,13 @@ static inline json_t *frames_json(const char *text)
 	return o;
 }
 
-static inline int frames_parse(const char *text, uint64_t time, struct frame *ret)
+static inline int frames_parse(const char *text, uint64_t time, struct snapshot *ret)
 {
 	json_t *o = frames_json(text);
-	int err = o ? frame_parse(o, time, NULL, ret) : -1;
+	int err = o ? snapshot_decode(o, NULL, ret) : -1;
 
+	if (!err)
+		ret->time = time;
 	json_decref(o);
 	return err;
 }

@@ -118,7 +118,7 @@ static void test_guest(void **state)
 
 #define SMALL(elapsed, busy)                                                                       \
 	"{'schema':'desched-agent/1','source':'steal','elapsed_s':" elapsed ","                    \
-	"'totals':{'true_s':" busy "},"                                                            \
+	"'totals':{'true_s':" busy "},'cpus':[{}],"                                                \
 	"'processes':[{'pid':7,'id':1,'name':'a','true_s':" busy "}]}"
 
 /* Somebody turns the clock back an hour: an interval is as long as the agent says. */
@@ -177,10 +177,21 @@ static void test_cut_off(void **state)
 	unlink(path);
 }
 
-#define PAGE(start, at, run, ready)                                                                \
-	"{'schema':'desched-agent/1','page':{'vcpus':["                                            \
-	"{'start':" start ",'at':" at ",'state':'run','ns':{'run':" run ",'ready':" ready "}},"    \
-	"{'start':" start ",'at':" at ",'state':'run','ns':{'run':1000000000,'ready':0}}]}}"
+/* Two vCPUs since `start`, the second of which ran for a second; what is left of their time they
+ * were idle. */
+static void put_page(double start, double at, double run, double ready, double seconds)
+{
+	char text[1024];
+
+	snprintf(
+		text, sizeof(text),
+		"{'schema':'desched-agent/"
+		"1','totals':{},'cpus':[{}],'processes':[],'page':{'vcpus':["
+		"{'start':%.0f,'at':%.0f,'state':'run','ns':{'run':%.0f,'ready':%.0f,'halt':%.0f}},"
+		"{'start':%.0f,'at':%.0f,'state':'run','ns':{'run':1000000000,'halt':%.0f}}]}}",
+		start, at, run, ready, at - start - run - ready, start, at, at - start - 1e9);
+	put(text, seconds);
+}
 
 static void test_host(void **state)
 {
@@ -188,13 +199,15 @@ static void test_host(void **state)
 
 	(void)state;
 	begin();
-	put(PAGE("5", "10000000000", "2000000000", "1000000000"), 0);
-	put(PAGE("5", "20000000000", "7000000000", "4000000000"), 10.004);
-	put(PAGE("5", "20000000000", "7000000000", "4000000000"), 11); /* the host was silent */
-	put("{'page':{'vcpus':[null,null]}}", 12);
+	put_page(5, 10e9, 2e9, 1e9, 0);
+	put_page(5, 20e9, 7e9, 4e9, 10.004);
+	put_page(5, 20e9, 7e9, 4e9, 11); /* the host was silent */
+	put("{'schema':'desched-agent/1','totals':{},'cpus':[{}],'processes':[],"
+	    "'page':{'vcpus':[null,null]}}",
+	    12);
 	/* Another host: its ledger began elsewhere. */
-	put(PAGE("9", "500000000000", "100000000000", "1000000000"), 20);
-	put(PAGE("9", "502000000000", "100500000000", "1000000000"), 22);
+	put_page(9, 500e9, 100e9, 1e9, 20);
+	put_page(9, 502e9, 100.5e9, 1e9, 22);
 	finish();
 	assert_int_equal(usage_read(path, &host_side, &f, &u), 0);
 	assert_int_equal(u.cpus, 2);
@@ -249,10 +262,10 @@ static void test_corrected(void **state)
 			 "'descheduled_s':%.2f},'cpus':[{'cpu':0}],'processes':["
 			 "{'pid':1,'id':1,'name':'a','true_s':%.2f,'descheduled_s':%.2f},"
 			 "{'pid':2,'id':2,'name':'b','true_s':%.2f,'descheduled_s':%.2f}],"
-			 "'page':{'vcpus':[{'start':1,'at':%.0f,'ns':{'run':%.0f,"
-			 "'ready':%.0f}}]}}",
+			 "'page':{'vcpus':[{'start':1,'at':%.0f,'state':'run','ns':{'run':%.0f,"
+			 "'ready':%.0f,'halt':%.0f}}]}}",
 			 100 + i, 0.4 * i, 0.6 * i, 0.3 * i, 0.45 * i, 0.1 * i, 0.15 * i,
-			 1e9 * (5000 + i), 4e8 * i, 6e8 * i);
+			 1e9 * (5000 + i), 4e8 * i, 6e8 * i, 5000e9 - 1);
 		put(text, i);
 	}
 	finish();

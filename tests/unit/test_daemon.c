@@ -10,10 +10,10 @@
 #include "daemon/gaplog.h"
 #include "daemon/history.h"
 #include "daemon/metrics.h"
-#include "daemon/notify.h"
 #include "daemon/settings.h"
 #include "daemon/status.h"
 #include "scratch.h"
+#include "service/notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -449,14 +449,14 @@ static void names_are_bounded(void **state)
 
 static char *text_of(struct world *w, uint64_t cgroups)
 {
-	static char root[] = "/", odd[] = "/a\"b\\c\nd\xff", gone[] = "/gone";
 	struct snapshot_cgroup groups[] = {
-		{root, 1, {.occupied = NS_PER_SEC}},
-		{odd, 2, {.occupied = 3 * NS_PER_SEC, .away = {[LEDGER_READY] = NS_PER_SEC}}},
-		{gone, 0, {.occupied = 9 * NS_PER_SEC}},
+		{.path = "/", .n_tasks = 1, .own = {.truth = NS_PER_SEC}},
+		{.path = "/a\"b\\c\nd\xff",
+		 .n_tasks = 2,
+		 .own = {.truth = 2 * NS_PER_SEC, .descheduled = NS_PER_SEC}},
+		{.path = "/gone", .own = {.truth = 9 * NS_PER_SEC}},
 	};
-	static struct account_cpu cpu = {
-		.busy = {.occupied = 4 * NS_PER_SEC, .away = {[LEDGER_READY] = NS_PER_SEC}}};
+	struct snapshot_cpu cpu = {.busy = 4 * NS_PER_SEC, .descheduled = NS_PER_SEC};
 	const struct gaplog gaps = {.total = 3};
 	const struct timekeeper clock = {.pauses = 2};
 	const struct snapshot s = {.source = "steal",
@@ -465,7 +465,7 @@ static char *text_of(struct world *w, uint64_t cgroups)
 				   .lag = NS_PER_SEC / 2,
 				   .busy = {.unaccounted = NS_PER_SEC / 4},
 				   .idle = {.unaccounted = NS_PER_SEC},
-				   .report = {.late_ns = NS_PER_SEC / 8},
+				   .counters = {.late = NS_PER_SEC / 8},
 				   .n_cpus = 1,
 				   .cpus = &cpu,
 				   .cgroups = groups,

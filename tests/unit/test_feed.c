@@ -4,7 +4,6 @@
  * what is added to a snapshot about its processes. The agent's feed is tests/system/screen.sh's.
  */
 #include "base/units.h"
-#include "recording/frame.h"
 #include "screen/annotate.h"
 #include "screen/feed.h"
 
@@ -67,28 +66,27 @@ static const struct feed_config *config(void)
 
 static void a_snapshot_is_taken(void **state)
 {
-	pid_t child = serve("{\"schema\":\"desched-agent/1\",\"elapsed_s\":5,"
-			    "\"processes\":[{\"pid\":1,\"name\":\"init\",\"true_s\":2}]}\n");
+	pid_t child = serve(
+		"{\"schema\":\"desched-agent/1\",\"elapsed_s\":5,\"totals\":{},\"cpus\":[{}],"
+		"\"processes\":[{\"pid\":1,\"name\":\"init\",\"true_s\":2}]}\n");
 	struct failure f = {.text = ""};
-	struct frame frame;
+	struct snapshot frame;
 	void *feed;
-	json_t *o;
 
 	(void)state;
 	assert_int_equal(feed_vmdesched.open(config(), &f, &feed), 0);
-	assert_int_equal(feed_vmdesched.take(feed, &f, &o), 0);
-	assert_int_equal(frame_parse(o, 0, &f, &frame), 0);
+	assert_int_equal(feed_vmdesched.take(feed, &f, &frame), 0);
 	assert_int_equal(frame.elapsed, 5 * NS_PER_SEC);
 	assert_int_equal(frame.processes[0].own.truth, 2 * NS_PER_SEC);
-	frame_done(&frame);
-	json_decref(o);
+	snapshot_done(&frame);
 	end(child);
 	/* The daemon is gone: that is said, and the feed is as good as before when it is back. */
-	assert_int_equal(feed_vmdesched.take(feed, &f, &o), -ENOENT);
+	assert_int_equal(feed_vmdesched.take(feed, &f, &frame), -ENOENT);
 	assert_non_null(strstr(f.text, path));
-	child = serve("{\"schema\":\"desched-agent/1\"}\n");
-	assert_int_equal(feed_vmdesched.take(feed, &f, &o), 0);
-	json_decref(o);
+	child = serve(
+		"{\"schema\":\"desched-agent/1\",\"totals\":{},\"cpus\":[{}],\"processes\":[]}\n");
+	assert_int_equal(feed_vmdesched.take(feed, &f, &frame), 0);
+	snapshot_done(&frame);
 	end(child);
 	feed_vmdesched.close(feed);
 }
@@ -105,6 +103,7 @@ static void what_is_no_vmdesched(void **state)
 		{"{\n", -EBADMSG},
 		{"[]\n", -EBADMSG},
 		{"{\"error\":\"the snapshot failed\"}\n", -EBADMSG},
+		{"{\"schema\":\"desched-agent/1\",\"processes\":[]}\n", -EBADMSG},
 		{"SSH-2.0-OpenSSH_9.2\r\n", -EBADMSG},
 		{"{\"schema\":\"desched-agent/1\"}\nand more", -EPROTO},
 	};
@@ -132,7 +131,7 @@ static uint64_t own_time(void)
 	return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
 }
 
-static const struct frame_process *find(const struct frame *f, pid_t pid)
+static const struct snapshot_process *find(const struct snapshot *f, pid_t pid)
 {
 	for (size_t i = 0; i < f->n_processes; i++)
 		if (f->processes[i].pid == pid)
@@ -144,22 +143,19 @@ static void proc_tells_everybody(void **state)
 {
 	struct feed_config nothing = {.source = "auto", .socket = "/nonexistent/socket"};
 	struct feed feed = {.ops = &feed_proc};
-	const struct frame_process *own;
+	const struct snapshot_process *own;
 	struct failure f = {.text = ""};
-	struct frame frame;
-	json_t *o;
+	struct snapshot frame;
 
 	(void)state;
 	while (own_time() < 200 * NS_PER_MS)
 		;
 	assert_int_equal(feed_proc.open(&nothing, &f, &feed.feed), 0);
 	feed.annotator = annotator_new();
-	assert_int_equal(feed_take(&feed, &f, &o), 0);
-	assert_int_equal(frame_parse(o, 0, &f, &frame), 0);
-	json_decref(o);
+	assert_int_equal(feed_take(&feed, &f, &frame), 0);
 	assert_false(frame.split);
 	assert_true(frame.n_cpus >= 1);
-	assert_true(frame.cpus[0].ns[LEDGER_RUN] > 0);
+	assert_true(frame.cpus[0].ledger[LEDGER_RUN] > 0);
 	own = find(&frame, getpid());
 	assert_non_null(own);
 	assert_string_equal(own->name, "test_feed");
@@ -169,7 +165,7 @@ static void proc_tells_everybody(void **state)
 	/* Some ticks of a hundredth of a second may be missing. */
 	assert_true(own->own.truth >= 150 * NS_PER_MS);
 	assert_true(own->own.truth <= own_time() + 20 * NS_PER_MS);
-	frame_done(&frame);
+	snapshot_done(&frame);
 	feed_close(&feed);
 }
 
@@ -177,7 +173,8 @@ static void proc_tells_everybody(void **state)
 static void a_source_that_is_not_there(void **state)
 {
 	struct feed_config c = {.source = "crystal ball", .socket = path};
-	pid_t child = serve("{\"schema\":\"desched-agent/1\"}\n");
+	pid_t child = serve(
+		"{\"schema\":\"desched-agent/1\",\"totals\":{},\"cpus\":[{}],\"processes\":[]}\n");
 	struct failure f = {.text = ""};
 	struct feed feed;
 

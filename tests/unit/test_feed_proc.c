@@ -6,7 +6,6 @@
  */
 #include "base/proc.h"
 #include "base/units.h"
-#include "recording/frame.h"
 #include "screen/feed.h"
 
 #include <errno.h>
@@ -49,19 +48,15 @@ struct reading {
 static struct reading take(void *feed)
 {
 	struct failure f = {""};
-	struct frame frame;
+	struct snapshot frame;
 	struct reading r;
-	json_t *json;
 
-	if (feed_proc.take(feed, &f, &json))
-		fail_msg("%s", f.text);
-	if (frame_parse(json, 0, &f, &frame))
+	if (feed_proc.take(feed, &f, &frame))
 		fail_msg("%s", f.text);
 	assert_int_equal(frame.n_processes, 1);
-	r = (struct reading){frame.busy.truth, frame.cpus[0].ns[LEDGER_RUN],
+	r = (struct reading){frame.busy.truth, frame.cpus[0].ledger[LEDGER_RUN],
 			     frame.processes[0].own.truth, frame.complete};
-	frame_done(&frame);
-	json_decref(json);
+	snapshot_done(&frame);
 	return r;
 }
 

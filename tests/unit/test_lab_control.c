@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What guests say to the lab, and what they might say instead: lines, answers, reports, the agent's
- * snapshots. The arithmetic on what was said is in test_lab.c.
+ * What guests say to the lab, and what they might say instead: lines, answers, reports. The
+ * arithmetic on what was said is in test_lab.c.
  */
 #include "lab/control.h"
-#include "lab/snapshot.h"
 
 #include "random.h"
 
@@ -233,85 +232,19 @@ static void too_many_are_refused(void **state)
 	json_decref(o);
 }
 
-#define SNAPSHOT                                                                                   \
-	"{\"schema\":\"desched-agent/"                                                             \
-	"1\",\"source\":\"self\",\"kernel_subtracts\":true,\"new\":{},"                            \
-	"\"totals\":{\"true_s\":6.5,\"vmdesched_s\":13,\"descheduled_s\":12.5,"                    \
-	"\"idle_descheduled_s\":0.5,\"low_s\":11,\"high_s\":14},"                                  \
-	"\"processes\":[{\"pid\":12,\"true_s\":2,\"descheduled_s\":4,\"wait_s\":0.001},"           \
-	"{\"pid\":13,\"true_s\":1,\"descheduled_s\":2,\"children\":{\"true_s\":0.25,"              \
-	"\"descheduled_s\":0.5}}],\"clock\":{\"error_s\":1e-6}}"
-
-static void a_snapshot_is_read(void **state)
-{
-	json_t *o = object(SNAPSHOT);
-	const struct lab_snapshot_process *p;
-	struct lab_snapshot s;
-
-	(void)state;
-	assert_int_equal(lab_snapshot_parse(o, NULL, &s), 0);
-	assert_string_equal(s.source, "self");
-	assert_true(s.kernel_subtracts && s.has_interval);
-	assert_int_equal(s.true_ns, 6500000000);
-	assert_int_equal(s.vmdesched, 13000000000);
-	assert_int_equal(s.descheduled, 12500000000);
-	assert_int_equal(s.idle_descheduled, 500000000);
-	assert_int_equal(s.low, 11000000000);
-	assert_int_equal(s.high, 14000000000);
-	assert_null(lab_snapshot_find(&s, 14));
-	p = lab_snapshot_find(&s, 13);
-	assert_non_null(p);
-	assert_int_equal(p->true_ns, 1250000000); /* with its children */
-	assert_int_equal(p->descheduled, 2500000000);
-	assert_int_equal(lab_snapshot_find(&s, 12)->wait, 1000000);
-	lab_snapshot_done(&s);
-	json_decref(o);
-}
-
-static void a_spoiled_snapshot_is_refused(void **state)
-{
-	static const char *const bad[] = {
-		"{}",
-		"{\"schema\":\"desched-agent/3\",\"totals\":{},\"processes\":[]}",
-		"{\"schema\":\"desched-agent/1\",\"processes\":[]}",
-		"{\"schema\":\"desched-agent/1\",\"totals\":{}}",
-		"{\"schema\":\"desched-agent/1\",\"totals\":{\"true_s\":\"6\"},\"processes\":[]}",
-		"{\"schema\":\"desched-agent/1\",\"totals\":{\"true_s\":1e99},\"processes\":[]}",
-		"{\"schema\":\"desched-agent/1\",\"totals\":{},\"processes\":{}}",
-		"{\"schema\":\"desched-agent/1\",\"totals\":{},\"processes\":[3]}",
-		"{\"schema\":\"desched-agent/"
-		"1\",\"totals\":{},\"processes\":[{\"pid\":-3000000000}]}",
-		("{\"schema\":\"desched-agent/1\",\"totals\":{},\"processes\":"
-		 "[{\"pid\":3,\"children\":{\"true_s\":[]}}]}"),
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		json_t *o = object(bad[i]);
-		struct failure f = {""};
-		struct lab_snapshot s;
-
-		assert_int_equal(lab_snapshot_parse(o, &f, &s), -EBADMSG);
-		assert_true(f.text[0]);
-		json_decref(o);
-	}
-}
-
 /* Good lines with bytes replaced: whatever comes out, nothing may be read or written outside of
  * what was given (the sanitizers watch), and out-parameters stay within their bounds. */
 static void hostile_bytes_do_no_harm(void **state)
 {
-	static const char *const seeds[] = {REPORT "\n", SNAPSHOT "\n"};
+	static const char seed[] = REPORT "\n";
 	struct random rng = {5};
 
 	(void)state;
 	for (int round = 0; round < 20000; round++) {
-		const char *seed = seeds[round % 2];
 		size_t n = strlen(seed);
 		char *line = strdup(seed);
 		struct control_in in = {0};
 		struct control_report r;
-		struct lab_snapshot s;
 		json_t *o = NULL;
 
 		for (uint64_t i = 0; i <= random_below(&rng, 4); i++)
@@ -320,8 +253,6 @@ static void hostile_bytes_do_no_harm(void **state)
 		while (control_next(&in, &o) == 1) {
 			if (!control_parse_report(o, NULL, &r))
 				assert_in_range(r.n, 1, CONTROL_WORKERS_MAX);
-			if (!lab_snapshot_parse(o, NULL, &s))
-				lab_snapshot_done(&s);
 			json_decref(o);
 		}
 		control_done(&in);
@@ -341,8 +272,6 @@ int main(void)
 		cmocka_unit_test(a_report_is_read),
 		cmocka_unit_test(a_spoiled_report_is_refused),
 		cmocka_unit_test(too_many_are_refused),
-		cmocka_unit_test(a_snapshot_is_read),
-		cmocka_unit_test(a_spoiled_snapshot_is_refused),
 		cmocka_unit_test(hostile_bytes_do_no_harm),
 	};
 

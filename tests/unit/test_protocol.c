@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* guest/protocol.h: what a local process may send to vmdesched. What then: test_peers.c. */
-#include "guest/protocol.h"
+/* wire/protocol.h: what a local process may send to vmdesched. What then: test_peers.c. */
+#include "wire/protocol.h"
 
 #include <errno.h>
 #include <setjmp.h>

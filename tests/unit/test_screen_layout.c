@@ -24,7 +24,7 @@
 
 #include "screen_frames.h"
 
-static struct frame first, second;
+static struct snapshot first, second;
 static const double history[] = {10, 20, 30, 45};
 
 static int begin(void **state)
@@ -41,8 +41,8 @@ static int begin(void **state)
 static int end(void **state)
 {
 	(void)state;
-	frame_done(&first);
-	frame_done(&second);
+	snapshot_done(&first);
+	snapshot_done(&second);
 	return 0;
 }
 
@@ -227,7 +227,7 @@ static void clicks_are_keys(void **state)
 static void notes_and_what_is_not_known(void **state)
 {
 	struct ui ui = {.delay = NS_PER_SEC};
-	struct frame old = first, new = second;
+	struct snapshot old = first, new = second;
 	struct layout layout;
 	struct model m;
 	char *text;
@@ -236,8 +236,8 @@ static void notes_and_what_is_not_known(void **state)
 	old.split = new.split = false;
 	new.stale = true;
 	new.lag = 4100 * NS_PER_MS;
-	new.lost_switches = 12;
-	new.lost_ns = NS_PER_SEC / 2;
+	new.counters.lost_switches = 12;
+	new.counters.lost_run = NS_PER_SEC / 2;
 	assert_int_equal(model_make(&old, &new, &ui.view, &m), 0);
 	text = draw(&ui, &m, 80, 24, false, &layout);
 	assert_has(text, "\n the host has said nothing for 4.1 s: the figures end there\n"
@@ -257,10 +257,10 @@ static void notes_and_what_is_not_known(void **state)
  * is not. */
 static void what_is_unaccounted_is_seen(void **state)
 {
-	struct frame_process processes[16];
+	struct snapshot_process processes[16];
 	struct ui ui = {.delay = NS_PER_SEC};
-	struct frame new = second;
-	struct frame_cpu cpus[2];
+	struct snapshot new = second;
+	struct snapshot_cpu cpus[2];
 	struct layout layout;
 	struct model m;
 	char *text;
@@ -271,7 +271,7 @@ static void what_is_unaccounted_is_seen(void **state)
 	for (size_t i = 0; i < second.n_processes; i++)
 		if (processes[i].pid == 100)
 			processes[i].own.unaccounted = 200 * NS_PER_MS;
-	cpus[1].ns[FRAME_UNKNOWN] = 200 * NS_PER_MS;
+	cpus[1].unaccounted = 200 * NS_PER_MS;
 	new.cpus = cpus;
 	new.processes = processes;
 	new.busy.unaccounted = 200 * NS_PER_MS;
@@ -349,7 +349,7 @@ static void any_size_and_view(void **state)
 {
 	static const char *const names[] = {"\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "\xe2\x80\xae!",
 					    "\xc3(", "\x1b]0;x\a", "plain"};
-	struct frame new = second;
+	struct snapshot new = second;
 
 	(void)state;
 	srandom(11);
@@ -385,19 +385,19 @@ static void bars_add_up(void **state)
 	(void)state;
 	srandom(5);
 	for (int i = 0; i < 2000; i++) {
-		uint64_t ns[FRAME_PARTS], whole = 0;
-		int width = 1 + (int)(random() % 150), cells[FRAME_PARTS] = {0};
+		uint64_t ns[MODEL_PARTS], whole = 0;
+		int width = 1 + (int)(random() % 150), cells[MODEL_PARTS] = {0};
 		struct canvas c;
 		struct pen p;
 
-		for (int s = 0; s < FRAME_PARTS; s++)
+		for (int s = 0; s < MODEL_PARTS; s++)
 			whole += ns[s] = (uint64_t)random() % 1000;
 		assert_int_equal(canvas_new(width + 5, 1, false, &c), 0);
 		p = pen_at(&c, 0, 0, width + 5, STYLE_NORMAL);
 		layout_bar(&p, width, ns, whole);
 		assert_int_equal(p.x, width);
 		for (int x = 0; x < width; x++)
-			for (int s = 0; s < FRAME_PARTS; s++)
+			for (int s = 0; s < MODEL_PARTS; s++)
 				if ((uint32_t)layout_states[s].letter == canvas_at(&c, 0, x)->ch)
 					cells[layout_states[s].part]++;
 		for (int s = 0; s < LEDGER_STATES; s++) {

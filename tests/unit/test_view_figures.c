@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* view/figures.h: snapshots of agents that live, are started anew and lie; processes that come, go
+/* view/kept.h: snapshots of agents that live, are started anew and lie; processes that come, go
  * and leave their number to others. */
-#include "view/figures.h"
+#include "view/kept.h"
 
 #include "base/units.h"
 
@@ -18,18 +18,31 @@
 
 static int setup(void **state)
 {
-	*state = figures_new();
+	*state = kept_new();
 	return *state ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
-	figures_free(*state);
+	kept_free(*state);
 	return 0;
 }
 
+static int take(struct kept *f, json_t *o, pid_t holder, uint64_t now)
+{
+	struct snapshot s;
+	int err = snapshot_decode(o, NULL, &s);
+
+	json_decref(o);
+	if (err)
+		return err;
+	err = kept_update(f, &s, holder, now);
+	snapshot_done(&s);
+	return err;
+}
+
 /* A snapshot `elapsed` s after its agent's start; `processes` is JSON. */
-static int update_at(struct figures *f, double elapsed, double vmdesched, const char *processes,
+static int update_at(struct kept *f, double elapsed, double vmdesched, const char *processes,
 		     uint64_t now)
 {
 	json_t *list = json_loads(processes, 0, NULL);
@@ -37,27 +50,24 @@ static int update_at(struct figures *f, double elapsed, double vmdesched, const 
 			      "desched-agent/1", "elapsed_s", elapsed, "totals", "vmdesched_s",
 			      vmdesched, "cpus", "busy_s", elapsed, "idle_s", 0.0, "descheduled_s",
 			      vmdesched, "processes", list);
-	int err;
 
 	assert_non_null(o);
-	err = figures_update(f, o, 99, now);
-	json_decref(o);
-	return err;
+	return take(f, o, 99, now);
 }
 
-static void update(struct figures *f, double elapsed, double vmdesched, const char *processes)
+static void update(struct kept *f, double elapsed, double vmdesched, const char *processes)
 {
 	uint64_t now = BEGIN + (uint64_t)(elapsed * 1e9);
 
 	assert_int_equal(update_at(f, elapsed, vmdesched, processes, now), 0);
 }
 
-static struct task_figures of(struct figures *f, pid_t pid, pid_t tid)
+static struct task_figures of(struct kept *f, pid_t pid, pid_t tid)
 {
 	struct task_figures figures;
 	struct task_shown *shown;
 
-	assert_int_equal(figures_task(f, pid, tid, BEGIN, &figures, &shown), 0);
+	assert_int_equal(kept_task(f, pid, tid, BEGIN, &figures, &shown), 0);
 	return figures;
 }
 
@@ -69,7 +79,7 @@ static void is_about(uint64_t value, uint64_t expected)
 
 static void what_a_process_did_not_have(void **state)
 {
-	struct figures *f = *state;
+	struct kept *f = *state;
 
 	update(f, 10, 3,
 	       "[{\"pid\":7,\"reported_s\":5.5,\"true_s\":2.5,"
@@ -88,7 +98,7 @@ static void what_a_process_did_not_have(void **state)
 
 static void the_holder_shows_it_all(void **state)
 {
-	struct figures *f = *state;
+	struct kept *f = *state;
 
 	update(f, 10, 3, "[{\"pid\":99,\"reported_s\":1,\"true_s\":1}]");
 	is_about(of(f, 99, 0).more, 3000 * MS);
@@ -101,7 +111,7 @@ static void the_holder_shows_it_all(void **state)
 
 static void threads_have_their_own(void **state)
 {
-	struct figures *f = *state;
+	struct kept *f = *state;
 
 	update(f, 10, 3,
 	       "[{\"pid\":7,\"reported_s\":5,\"true_s\":2,\"threads\":["
@@ -122,11 +132,11 @@ static void threads_have_their_own(void **state)
 
 static void an_agent_that_is_started_anew(void **state)
 {
-	struct figures *f = *state;
+	struct kept *f = *state;
 	uint64_t epoch, old;
 
 	update(f, 100, 3, "[{\"pid\":7,\"reported_s\":5,\"true_s\":2}]");
-	epoch = figures_system(f)->epoch;
+	epoch = kept_system(f)->epoch;
 	old = of(f, 7, 0).epoch;
 	/* 10 s later there is one that is 4 s old. */
 	assert_int_equal(update_at(f, 4, 1, "[{\"pid\":7,\"reported_s\":2,\"true_s\":1.5}]",
@@ -138,21 +148,21 @@ static void an_agent_that_is_started_anew(void **state)
 	is_about(of(f, 7, 7).truth, 1500 * MS);
 	assert_int_not_equal(of(f, 7, 0).epoch, old);
 	is_about(of(f, 99, 0).more, 4000 * MS);
-	assert_int_not_equal(figures_system(f)->epoch, epoch);
-	is_about(figures_system(f)->cpu[0].ended_away, 3000 * MS);
-	epoch = figures_system(f)->epoch;
+	assert_int_not_equal(kept_system(f)->epoch, epoch);
+	is_about(kept_system(f)->cpu[0].ended_away, 3000 * MS);
+	epoch = kept_system(f)->epoch;
 	assert_int_equal(update_at(f, 6, 1.5, "[{\"pid\":7,\"reported_s\":3,\"true_s\":2}]",
 				   BEGIN + 112 * NS_PER_SEC),
 			 0);
 	is_about(of(f, 7, 0).less, 4000 * MS);
 	is_about(of(f, 99, 0).more, 4500 * MS);
-	assert_int_equal(figures_system(f)->epoch, epoch);
+	assert_int_equal(kept_system(f)->epoch, epoch);
 }
 
 /* Even one that has been up for longer than the first one was when we last asked it. */
 static void an_agent_anew_after_a_long_pause(void **state)
 {
-	struct figures *f = *state;
+	struct kept *f = *state;
 
 	update(f, 10, 3, "[{\"pid\":7,\"reported_s\":5,\"true_s\":2}]");
 	assert_int_equal(update_at(f, 3590, 5, "[{\"pid\":7,\"reported_s\":50,\"true_s\":46}]",
@@ -164,7 +174,7 @@ static void an_agent_anew_after_a_long_pause(void **state)
 
 static void a_number_is_used_again(void **state)
 {
-	struct figures *f = *state;
+	struct kept *f = *state;
 
 	update(f, 10, 3, "[{\"pid\":7,\"id\":1,\"reported_s\":5,\"true_s\":2}]");
 	/* By its id, though it has more than the first one had. */
@@ -181,7 +191,7 @@ static void a_number_is_used_again(void **state)
 
 static void a_kernel_that_subtracts(void **state)
 {
-	struct figures *f = *state;
+	struct kept *f = *state;
 
 	update(f, 10, 3, "[{\"pid\":7,\"reported_s\":2,\"true_s\":2,\"descheduled_s\":3}]");
 	assert_int_equal(of(f, 7, 0).less, 0);
@@ -190,17 +200,17 @@ static void a_kernel_that_subtracts(void **state)
 
 static void the_time_of_a_cpu(void **state)
 {
-	struct figures *f = *state;
-	const struct system_figures *s = figures_system(f);
+	struct kept *f = *state;
+	const struct system_figures *s = kept_system(f);
 	json_t *o = json_loads(
-		"{\"schema\":\"desched-agent/1\",\"elapsed_s\":10,\"processes\":[],\"cpus\":["
+		"{\"schema\":\"desched-agent/1\",\"elapsed_s\":10,\"totals\":{},\"processes\":[],"
+		"\"cpus\":["
 		"{\"busy_s\":6,\"idle_s\":4,\"descheduled_s\":2,\"wait_s\":1,"
 		"\"idle_descheduled_s\":0.5,\"idle_wait_s\":0.25},"
 		"{\"busy_s\":1,\"idle_s\":9}]}",
 		0, NULL);
 
-	assert_int_equal(figures_update(f, o, 0, BEGIN), 0);
-	json_decref(o);
+	assert_int_equal(take(f, o, 0, BEGIN), 0);
 	assert_int_equal(s->n_cpus, 2);
 	is_about(s->cpu[0].busy, 3000 * MS);
 	is_about(s->cpu[0].idle, 3250 * MS);
@@ -208,32 +218,33 @@ static void the_time_of_a_cpu(void **state)
 	is_about(s->cpu[0].busy_away, 3000 * MS);
 	is_about(s->all.busy + s->all.idle + s->all.away, 20000 * MS);
 	assert_true(s->live);
-	figures_stale(f);
+	kept_stale(f);
 	assert_false(s->live);
 }
 
+/* Figures that nobody can have, in a snapshot that is one: the kernel's own stand. */
 static void what_makes_no_sense(void **state)
 {
-	static const char *const refused[] = {"{}", "[]", "5",
-					      "{\"schema\":\"desched-agent/3\",\"processes\":[]}",
-					      "{\"schema\":\"desched-agent/1\",\"processes\":5}"};
-	struct figures *f = *state;
+	struct kept *f = *state;
 
 	update(f, 10, 3, "[{\"pid\":7,\"reported_s\":5,\"true_s\":2}]");
-	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-		json_t *o = json_loads(refused[i], JSON_DECODE_ANY, NULL);
-
-		assert_int_equal(figures_update(f, o, 0, BEGIN), -EBADMSG);
-		json_decref(o);
-	}
-	is_about(of(f, 7, 0).less, 3000 * MS);
 	update(f, 10, 3,
-	       "[5, null, {\"pid\":-1}, {\"pid\":1e300}, {\"pid\":\"7\"}, "
-	       "{\"pid\":8,\"threads\":5},"
-	       "{\"pid\":9,\"reported_s\":-4,\"true_s\":1e300},"
-	       "{\"pid\":10,\"reported_s\":1,\"true_s\":2,\"threads\":[null,{\"tid\":0}]}]");
+	       "[{\"pid\":-1}, {\"pid\":0,\"reported_s\":5}, {\"reported_s\":5},"
+	       "{\"pid\":9,\"reported_s\":1,\"true_s\":4e9},"
+	       "{\"pid\":10,\"reported_s\":1,\"true_s\":2,\"threads\":[{},{\"tid\":0}]}]");
+	is_about(of(f, 7, 0).less, 3000 * MS);
 	assert_int_equal(of(f, 9, 0).less, 0);
 	assert_int_equal(of(f, 10, 0).less, 0);
+}
+
+static void more_cpus_than_a_view_has(void **state)
+{
+	struct snapshot s;
+
+	snapshot_init(&s);
+	s.n_cpus = VIEW_CPUS_MAX + 1;
+	assert_int_equal(kept_update(*state, &s, 0, BEGIN), -E2BIG);
+	assert_int_equal(kept_system(*state)->n_cpus, 0);
 }
 
 int main(void)
@@ -248,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_kernel_that_subtracts, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_time_of_a_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_makes_no_sense, setup, teardown),
+		cmocka_unit_test_setup_teardown(more_cpus_than_a_view_has, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,16 +28,22 @@ static uint64_t fake_clock(void)
 	return time_now;
 }
 
-static int fake_snapshot(struct teller *teller, json_t **ret, pid_t *ret_holder)
+static int fake_snapshot(struct teller *teller, struct snapshot *ret, pid_t *ret_holder)
 {
+	struct snapshot_process *p;
+
 	(void)teller;
 	time_now += cost;
 	fetches++;
 	if (answer)
 		return answer;
-	*ret = json_pack("{s:s, s:f, s:{s:f}, s:[], s:[{s:i, s:f, s:f}]}", "schema",
-			 "desched-agent/1", "elapsed_s", ns_to_s(time_now), "totals", "vmdesched_s",
-			 0.0, "cpus", "processes", "pid", 11, "reported_s", 1.0, "true_s", 0.4);
+	snapshot_init(ret);
+	ret->elapsed = time_now;
+	ret->processes = p = calloc(1, sizeof(*p));
+	assert_non_null(p);
+	ret->n_processes = 1;
+	*p = (struct snapshot_process){.pid = 11,
+				       .own = {.reported = NS_PER_SEC, .truth = 400 * NS_PER_MS}};
 	*ret_holder = 0;
 	return 0;
 }
@@ -87,7 +93,7 @@ static int setup(void **state)
 	write_process(w, 11, "known");
 	write_process(w, 12, "unknown");
 	assert_int_equal(shape_new(w->proc, true, &w->view.shape), 0);
-	w->view.figures = figures_new();
+	w->view.kept = kept_new();
 	w->view.teller = (struct teller *)w; /* not looked into */
 	time_now = 1000 * NS_PER_SEC;
 	cost = NS_PER_MS;
@@ -106,7 +112,7 @@ static int teardown(void **state)
 	close(w->proc);
 	rmdir(w->dir);
 	shape_free(w->view.shape);
-	figures_free(w->view.figures);
+	kept_free(w->view.kept);
 	free(w->view.buffer);
 	free(w);
 	return 0;

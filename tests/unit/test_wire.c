@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * wire/wire.h: what a text from outside may cost, held to the memory that the kernel gives us for
- * it; identifiers of 64 bits; which sessions go on.
+ * it; identifiers of 64 bits. What a snapshot is: test_snapshot.c.
  */
 #include "wire/wire.h"
 
@@ -169,38 +169,7 @@ static void identifiers_keep_all_their_bits(void **state)
 		assert_int_equal(id, 77);
 		json_decref(o);
 	}
-	assert_true(wire_id(NULL, &id) && id == 0);
-}
-
-static struct wire_session session(const char *text)
-{
-	json_t *o = json_loads(text, 0, NULL);
-	struct wire_session s;
-
-	assert_non_null(o);
-	assert_true(wire_session(o, &s));
-	json_decref(o);
-	return s;
-}
-
-static void sessions_that_go_on(void **state)
-{
-	struct wire_session none = session("{}"), old = session("{\"session\":9007199254740993}");
-	struct wire_session a = session("{\"session\":\"5\",\"sessions\":[{\"id\":\"5\"}]}");
-	struct wire_session b = session("{\"session\":\"6\",\"sessions\":[{\"id\":\"5\"},"
-					"{\"id\":\"6\"}]}");
-	struct wire_session c = session("{\"session\":\"7\",\"sessions\":[{\"id\":\"7\"}]}");
-
-	(void)state;
-	assert_true(old.id == 9007199254740993);
-	assert_true(wire_goes_on(&a, 10, &a, 11));
-	assert_true(wire_goes_on(&a, 10, &b, 11)); /* the agent of b has seen a */
-	assert_false(wire_goes_on(&b, 10, &a, 11));
-	assert_false(wire_goes_on(&a, 10, &c, 11)); /* another agent, though it is older */
-	assert_false(wire_goes_on(&old, 10, &a, 11));
-	assert_false(wire_goes_on(&a, 10, &a, 9));
-	assert_true(wire_goes_on(&none, 10, &none, 11));
-	assert_true(wire_goes_on(&none, 10, &a, 11));
+	assert_false(wire_id(NULL, &id));
 }
 
 int main(void)
@@ -209,7 +178,6 @@ int main(void)
 		cmocka_unit_test(what_a_text_costs_is_bounded),
 		cmocka_unit_test(what_is_nested_too_deeply_is_refused),
 		cmocka_unit_test(identifiers_keep_all_their_bits),
-		cmocka_unit_test(sessions_that_go_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

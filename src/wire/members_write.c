@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/members.h"
+
+#include "base/json_out.h"
+#include "base/units.h"
+#include "wire/snapshot.h"
+#include "wire/wire.h"
+
+static uint64_t number_at(const struct member *row, const void *at)
+{
+	switch (row->kind) {
+	case MEMBER_SECONDS:
+	case MEMBER_COUNT:
+	case MEMBER_ID:
+		return *(const uint64_t *)at;
+	case MEMBER_PID:
+	case MEMBER_OWNER:
+	case MEMBER_CPU:
+		return *(const unsigned *)at;
+	case MEMBER_BOOL:
+		return *(const bool *)at;
+	case MEMBER_LETTER:
+		return (unsigned char)*(const char *)at;
+	default:
+		return 1;
+	}
+}
+
+static bool is_written(const struct member *row, const struct snapshot *s, const void *at)
+{
+	switch (row->when) {
+	case WHEN_ALWAYS:
+		return true;
+	case WHEN_SPLIT:
+		return s->split;
+	case WHEN_NOT_SPLIT:
+		return !s->split;
+	case WHEN_ESTIMATED:
+		return s->estimated;
+	case WHEN_KNOWN:
+		return number_at(row, at) != 0;
+	case WHEN_TOLD:
+		break;
+	}
+	return s->split || number_at(row, at) != 0;
+}
+
+/* No honest figure needs the 64th bit. */
+static json_t *count_json(uint64_t value)
+{
+	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+}
+
+/* NULL: it is not written. */
+static json_t *value_json(const struct member *row, const struct snapshot *s, const void *at)
+{
+	const char *text = row->kind == MEMBER_TEXT ? *(const char *const *)at : NULL;
+
+	switch (row->kind) {
+	case MEMBER_SECONDS:
+		return json_real(ns_to_s(*(const uint64_t *)at));
+	case MEMBER_COUNT:
+		return count_json(*(const uint64_t *)at);
+	case MEMBER_ID:
+		return wire_id_json(*(const uint64_t *)at);
+	case MEMBER_PID:
+	case MEMBER_OWNER:
+		return json_integer(*(const pid_t *)at);
+	case MEMBER_CPU:
+		return json_integer(*(const unsigned *)at);
+	case MEMBER_BOOL:
+		return json_boolean(*(const bool *)at);
+	case MEMBER_LETTER:
+		return json_stringn(at, 1);
+	case MEMBER_TEXT:
+		return text ? json_out_name(text) : NULL;
+	case MEMBER_OBJECT:
+		return members_write(row->of, s, at);
+	case MEMBER_APART:
+		break;
+	}
+	return NULL;
+}
+
+json_t *members_write(const struct members *m, const struct snapshot *s, const void *from)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct member *row = &m->rows[i];
+		const void *at = (const char *)from + row->offset;
+		json_t *value = is_written(row, s, at) ? value_json(row, s, at) : NULL;
+
+		/* An object of nothing that is known. */
+		if (row->when == WHEN_TOLD && !s->split && json_is_object(value) &&
+		    !json_object_size(value))
+			json_decref(value);
+		else if (value)
+			json_object_set_new_nocheck(o, row->name, value);
+	}
+	if (m->more != MEMBERS_NO_MORE)
+		json_object_update_missing(o, *(json_t *const *)((const char *)from + m->more));
+	return o;
+}
