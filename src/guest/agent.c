@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "guest/asked.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -151,14 +152,16 @@ static int open_source(struct agent *agent, const struct source_ops *ops, struct
 
 static int choose_source(struct agent *agent, const char *name, struct failure *f)
 {
-	bool any = !name || !strcmp(name, "auto");
 	struct failure why, all = {.text = ""};
-	int err = -EINVAL;
+	int err = asked_source(name, agent->config.page_path, f, &name);
 
+	if (err)
+		return err;
+	err = -EINVAL;
 	for (int i = 0; sources[i]; i++) {
 		size_t used = strlen(all.text);
 
-		if (!any && strcmp(name, sources[i]->name) != 0)
+		if (name && strcmp(name, sources[i]->name) != 0)
 			continue;
 		err = open_source(agent, sources[i], &why);
 		if (!err)

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-static int open_agent(const struct feed_config *config, struct failure *f, void **ret)
+static int open_agent(const struct asked *config, struct failure *f, void **ret)
 {
 	struct agent_config agent = {config->source, {.page_path = config->page}};
 

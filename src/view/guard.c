@@ -112,7 +112,7 @@ static void close_all(struct guard *g)
 
 /* From here on nothing in this process keeps a request waiting that nobody answers. */
 static int start_keepers(struct guard *g, const struct mounts_home *home,
-			 const struct teller_config *teller, struct failure *f)
+			 const struct asked *teller, struct failure *f)
 {
 	const struct keepers keepers = {.teller = teller,
 					.label = &g->label,
@@ -251,7 +251,7 @@ static int mount_over(const struct guard *g, int place)
 	return err;
 }
 
-int guard_enter(const struct teller_config *teller, struct failure *f)
+int guard_enter(const struct asked *teller, struct failure *f)
 {
 	static const struct mounts_home nowhere = {.directory = -1};
 	_cleanup_(close_all) struct guard g = NOTHING;
@@ -321,7 +321,7 @@ static int attach(const struct guard *g, const struct mounts_home *home, struct 
 	return err;
 }
 
-int guard_mount(const char *directory, const struct teller_config *teller, struct failure *f)
+int guard_mount(const char *directory, const struct asked *teller, struct failure *f)
 {
 	_cleanup_(close_all) struct guard g = NOTHING;
 	_cleanup_(close_fd) int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -240,17 +240,6 @@ expect 0 'is cut off' "$desched" top --replay "$dir/cut.rec" -b
 start "$desched" top --replay "$dir/cut.rec"
 see 'is cut off: what follows is not shown'
 
-# ---- live, for everybody: what /proc tells; names of real processes reach no terminal as control
-# characters, those of ISO 6429's upper half among them, and letters stay what they are ----
-sh -c 'printf "e\303\251\302\2332J\033]" >/proc/$$/comm; while :; do :; done' &
-evil=$!
-shows_evil() { # on a busy machine it may have no CPU for a while
-	"$desched" top -b -n 1 -d 0.5 --socket "$dir/none" >"$dir/out" 2>"$dir/err" || :
-	grep -q "$(printf 'e\303\251?2J?]$')" "$dir/out"
-}
-within shows_evil ||
-	complain "a hostile name: $(grep -a 2J "$dir/out" | od -c)"
-kill $evil
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	as_nobody() {
 		setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
@@ -260,9 +249,20 @@ else
 		"$@"
 	}
 fi
+# ---- live, for everybody: what /proc tells; names of real processes reach no terminal as control
+# characters, those of ISO 6429's upper half among them, and letters stay what they are ----
+sh -c 'printf "e\303\251\302\2332J\033]" >/proc/$$/comm; while :; do :; done' &
+evil=$!
+shows_evil() { # on a busy machine it may have no CPU for a while
+	as_nobody "$desched" top -b -n 1 -d 0.5 >"$dir/out" 2>"$dir/err" || :
+	grep -q "$(printf 'e\303\251?2J?]$')" "$dir/out"
+}
+within shows_evil ||
+	complain "a hostile name: $(grep -a 2J "$dir/out" | od -c)"
+kill $evil
 if [ "$(id -u)" != 0 ] || command -v setpriv >/dev/null; then
 	expect 0 'true time of processes cannot be shown: no vmdesched at' \
-		as_nobody "$desched" top -b -n 1 -d 0.3 --socket "$dir/none"
+		as_nobody "$desched" top -b -n 1 -d 0.3
 	grep -q '%REPORTED' "$dir/out" || complain "no table without privilege"
 	! grep -q hidepid "$dir/err" || complain "processes are said to be hidden: $(cat "$dir/err")"
 fi
@@ -270,7 +270,7 @@ fi
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	cat >"$dir/hidden" <<-END
 		mount -t proc -o hidepid=\$1 proc /proc && shift &&
-		exec setpriv --reuid=65534 --regid=65534 --clear-groups "$desched" top --socket none "\$@"
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups "$desched" top "\$@"
 	END
 	for hide in 1 2; do
 		expect 0 'desched top: /proc hides the processes of other users .*hidepid=0' \

@@ -512,6 +512,14 @@ static void what_is_not_there_is_refused(void **state)
 	assert_true(agent_open(&config, &f, &agent) < 0);
 	assert_non_null(strstr(f.text, "page"));
 	assert_null(strchr(f.text, '\n'));
+	/* A page that is named is no hint. */
+	config = (struct agent_config){.source = "auto",
+				       .source_config = {.page_path = "/nonexistent"}};
+	assert_int_equal(agent_open(&config, &f, &agent), -ENOENT);
+	assert_non_null(strstr(f.text, "/nonexistent"));
+	config.source = "self";
+	assert_int_equal(agent_open(&config, &f, &agent), -EINVAL);
+	assert_non_null(strstr(f.text, "source self reads no ledger page"));
 }
 
 int main(int argc, char **argv)
