@@ -6,6 +6,7 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "guest/asked.h"
+#include "guest/held.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -24,6 +25,8 @@ struct agent {
 	const struct source_ops *ops;
 	void *source;
 	enum switches_steal steal_row;
+	struct held held;    /* records behind `now` */
+	uint64_t now;	     /* ns, up to which records are booked */
 	uint64_t lost;	     /* records, when the account was last swept */
 	uint64_t sweep_time; /* ns, when that was */
 	uint64_t missed[2];  /* lost switches, by the rounds before */
@@ -83,12 +86,22 @@ static void on_life(struct agent *agent, const struct switches_life *r)
 	}
 }
 
-static void on_record(const struct switches_head *record, size_t size, void *data)
+static int book(const struct switches_head *record, size_t size, void *data)
 {
 	if (record->kind == SWITCHES_SWITCH && size >= sizeof(struct switches_switch))
 		on_switch(data, (const struct switches_switch *)record);
 	else if (record->kind != SWITCHES_SWITCH && size >= sizeof(struct switches_life))
 		on_life(data, (const struct switches_life *)record);
+	return 0;
+}
+
+/* Without memory it is booked too early, rather than not at all. */
+static int on_record(const struct switches_head *record, size_t size, void *data)
+{
+	struct agent *agent = data;
+	int err = record->time > agent->now ? held_keep(&agent->held, record, size) : -ENOMEM;
+
+	return err == -ENOMEM ? book(record, size, data) : err;
 }
 
 struct seed {
@@ -176,7 +189,7 @@ static int choose_source(struct agent *agent, const char *name, struct failure *
 	return failure_set(f, err, "%s", all.text);
 }
 
-/* `now` is read before the records: those that come after it end later runs. */
+/* `now` is read before the records: those that come after it end later runs, and are held. */
 static int take(struct agent *agent, uint64_t now)
 {
 	uint64_t lost = switches_lost(agent->switches);
@@ -186,9 +199,11 @@ static int take(struct agent *agent, uint64_t now)
 	agent->account->lossy = lost != agent->missed[0];
 	agent->missed[0] = agent->missed[1];
 	agent->missed[1] = lost;
+	agent->now = now;
+	held_give(&agent->held, now, book, agent);
 	n = switches_drain(agent->switches, on_record, agent);
 	account_cut(agent->account, now);
-	return n < 0 ? n : 0;
+	return n < 0 && n != -ENOBUFS ? n : 0;
 }
 
 static uint64_t session_of(uint64_t epoch, uint64_t page)
@@ -290,6 +305,7 @@ struct agent *agent_close(struct agent *agent)
 	if (agent->source)
 		agent->ops->close(agent->source);
 	switches_close(agent->switches);
+	held_done(&agent->held);
 	account_free(agent->account);
 	free(agent);
 	return NULL;
