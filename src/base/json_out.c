@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/json_out.h"
 
+#include "base/cleanup.h"
 #include "base/command.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 static atomic_bool short_of_memory; /* since the last JSON that was asked for */
 
@@ -24,16 +27,31 @@ __attribute__((constructor)) static void watch_memory(void)
 	json_set_alloc_funcs(allocate, free);
 }
 
+bool json_out_short(void)
+{
+	return atomic_exchange(&short_of_memory, false);
+}
+
 /* jansson goes on behind a part of an object that it had no room for. */
 char *json_out_text(const json_t *o, size_t flags)
 {
-	bool complete = !atomic_exchange(&short_of_memory, false);
+	bool complete = !json_out_short();
 	char *text = complete && o ? json_dumps(o, flags) : NULL;
 
-	if (!atomic_exchange(&short_of_memory, false))
+	if (!json_out_short())
 		return text;
 	free(text);
 	return NULL;
+}
+
+json_t *json_out_name(const char *name)
+{
+	_cleanup_(free_ptr) char *copy = strdup(name);
+
+	if (!copy)
+		return NULL;
+	text_utf8(copy);
+	return json_string(copy);
 }
 
 int json_out_print(json_t *o, size_t flags, FILE *to, const char *what, struct failure *f)

@@ -12,6 +12,7 @@
 #include "base/newfile.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 /* Prints `o`, which is released (NULL: its allocation failed), and a newline. `flags` are
@@ -24,6 +25,15 @@ int json_out_commit(json_t *o, size_t flags, struct newfile *to, const char *pat
 
 /* The same with opening it: a file, a device, a FIFO that somebody reads. */
 int json_out_write(json_t *o, size_t flags, const char *path, struct failure *f);
+
+/* A name that a process or a file chose: any bytes, those that aren't part of a character of UTF-8
+ * as
+ * '?'. NULL without memory. */
+json_t *json_out_name(const char *name);
+
+/* Whether an allocation of jansson's has failed since this was asked last: it parses on behind a
+ * text that it had no room for. */
+bool json_out_short(void);
 
 /* The text of `o`, which stays the caller's; malloc'ed. NULL without memory. */
 char *json_out_text(const json_t *o, size_t flags);

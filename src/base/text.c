@@ -60,6 +60,16 @@ static size_t harmless_length(const char *text, const char **ret_next)
 	return (size_t)(*ret_next - text);
 }
 
+void text_utf8(char *text)
+{
+	const char *next = text;
+
+	for (char *at = text; *at; at += next - at) {
+		if (utf8_next(&next) == '?')
+			*at = '?';
+	}
+}
+
 void text_clean(char *text)
 {
 	const char *from = text, *next;

@@ -22,6 +22,9 @@ bool text_is_harmless(uint32_t ch);
 /* Replaces each character that isn't harmless by '?', in place; the text never grows. */
 void text_clean(char *text);
 
+/* Replaces each byte that isn't part of a character by '?', in place. */
+void text_utf8(char *text);
+
 /* Prints the words of `text`, the cursor being in column `at`, with line breaks before column
  * `width`; further lines begin in column `at`, too. Ends with a newline. */
 void text_wrap(const char *text, int at, int width, FILE *to);

@@ -2,6 +2,7 @@
 /* A snapshot as JSON, schema desched-agent/2; docs/vmdesched.8 describes it. */
 #include "guest/agent.h"
 
+#include "base/json_out.h"
 #include "base/units.h"
 #include "wire/wire.h"
 
@@ -19,27 +20,12 @@ static void put_amounts(json_t *to, const struct snapshot *s, const struct amoun
 	json_object_set_new(to, "unaccounted_s", seconds(a->unaccounted));
 }
 
-/* Names are bytes that a process chose: what is no UTF-8 is shown as '?'. */
-static json_t *name_json(const char *name)
-{
-	char copy[1024];
-	json_t *text = json_string(name);
-	size_t i;
-
-	if (text)
-		return text;
-	for (i = 0; i < sizeof(copy) - 1 && name[i]; i++)
-		copy[i] = (signed char)name[i] < ' ' ? '?' : name[i];
-	copy[i] = '\0';
-	return json_string(copy);
-}
-
 static json_t *thread_json(const struct snapshot *s, const struct snapshot_thread *t)
 {
 	json_t *o = json_object();
 
 	json_object_set_new(o, "tid", json_integer(t->tid));
-	json_object_set_new(o, "name", name_json(t->comm));
+	json_object_set_new(o, "name", json_out_name(t->comm));
 	put_amounts(o, s, &t->amounts);
 	return o;
 }
@@ -50,7 +36,7 @@ static json_t *process_json(const struct snapshot *s, const struct snapshot_proc
 
 	json_object_set_new(o, "pid", json_integer(p->pid));
 	json_object_set_new(o, "id", json_integer((json_int_t)p->id));
-	json_object_set_new(o, "name", name_json(p->comm));
+	json_object_set_new(o, "name", json_out_name(p->comm));
 	put_amounts(o, s, &p->own);
 	put_amounts(children, s, &p->children);
 	json_object_set_new(o, "children", children);
@@ -143,7 +129,7 @@ static json_t *cgroup_json(const struct snapshot *s, const struct snapshot_cgrou
 {
 	json_t *o = json_object();
 
-	json_object_set_new(o, "path", name_json(c->path));
+	json_object_set_new(o, "path", json_out_name(c->path));
 	json_object_set_new(o, "tasks", json_integer(c->n_tasks));
 	put_amounts(o, s, &c->amounts);
 	return o;

@@ -2,6 +2,7 @@
 #include "screen/annotate.h"
 
 #include "base/hash.h"
+#include "base/json_out.h"
 #include "base/proc.h"
 
 #include <limits.h>
@@ -76,18 +77,6 @@ struct annotator *annotator_free(struct annotator *a)
 	return NULL;
 }
 
-/* What is no UTF-8 cannot stand in JSON: '?' for each byte beyond ASCII. */
-static json_t *text_json(char *text)
-{
-	json_t *o = json_string(text);
-
-	if (o)
-		return o;
-	for (char *c = text; *c; c++)
-		*c = (signed char)*c < ' ' ? '?' : *c;
-	return json_string(text);
-}
-
 static json_t *user_name(struct annotator *a, uid_t uid)
 {
 	const struct passwd *entry;
@@ -103,15 +92,15 @@ static json_t *user_name(struct annotator *a, uid_t uid)
 		snprintf(name, sizeof(name), "%s", entry->pw_name);
 	u = calloc(1, sizeof(*u));
 	if (!u)
-		return text_json(name);
+		return json_out_name(name);
 	u->uid = uid;
-	u->name = text_json(name);
+	u->name = json_out_name(name);
 	HASH_ADD(hh, a->users, uid, sizeof(u->uid), u);
 	if (u->hh.tbl)
 		return json_incref(u->name);
 	json_decref(u->name);
 	free(u);
-	return text_json(name);
+	return json_out_name(name);
 }
 
 /* The words of its command line; what it calls itself where it has none, as kernel threads. */
@@ -126,7 +115,7 @@ static json_t *command_line(int pid)
 		n--;
 	for (ssize_t i = 0; i < n; i++)
 		text[i] = text[i] ? text[i] : ' ';
-	return n > 0 ? text_json(text) : NULL;
+	return n > 0 ? json_out_name(text) : NULL;
 }
 
 static void read_again(struct annotator *a, struct known_process *k)
@@ -142,7 +131,7 @@ static void read_again(struct annotator *a, struct known_process *k)
 		return;
 	k->user = user_name(a, st.st_uid);
 	if (!proc_read_cgroup(k->pid, cgroup, sizeof(cgroup)))
-		k->cgroup = text_json(cgroup);
+		k->cgroup = json_out_name(cgroup);
 	if (!proc_read_stat(k->pid, 0, &stat))
 		k->parent = json_integer(stat.ppid);
 	k->command = command_line(k->pid);

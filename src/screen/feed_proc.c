@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/json_out.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "screen/feed.h"
@@ -154,8 +155,6 @@ static int add_process(pid_t pid, void *data)
 
 	if (proc_read_stat(pid, 0, &stat))
 		return 0;
-	for (char *c = stat.comm; *c; c++)
-		*c = (signed char)*c < ' ' ? '?' : *c;
 	k = find_known(p, pid, stat.start_ns);
 	if (!k)
 		return -ENOMEM;
@@ -164,7 +163,7 @@ static int add_process(pid_t pid, void *data)
 							      : stat.utime_ns + stat.stime_ns;
 	/* Whoever comes later cannot have run longer than since the last time. */
 	reported = advance(p, &k->reported, reported, p->round == 1 ? FIRST_NS : p->most, p->most);
-	name = json_string(stat.comm);
+	name = json_out_name(stat.comm);
 	/* A pid that is used again has another start. */
 	o = json_pack("{s:i, s:I, s:o, s:f}", "pid", (int)pid, "id",
 		      (json_int_t)(stat.start_ns / NS_PER_MS), "name", name, "reported_s",

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -152,6 +153,8 @@ static void proc_tells_everybody(void **state)
 	(void)state;
 	while (own_time() < 200 * NS_PER_MS)
 		;
+	assert_int_equal(prctl(PR_SET_NAME, "caf\xc3\xa9\x1b\xe9"),
+			 0); /* the last byte is no character */
 	assert_int_equal(feed_proc.open(&nothing, &f, &feed.feed), 0);
 	feed.annotator = annotator_new();
 	assert_int_equal(feed_take(&feed, &f, &o), 0);
@@ -162,7 +165,7 @@ static void proc_tells_everybody(void **state)
 	assert_true(frame.cpus[0].ns[LEDGER_RUN] > 0);
 	own = find(&frame, getpid());
 	assert_non_null(own);
-	assert_string_equal(own->name, "test_feed");
+	assert_string_equal(own->name, "caf\xc3\xa9\x1b?");
 	assert_int_equal(own->parent, getppid());
 	assert_string_equal(own->user, getpwuid(getuid()) ? getpwuid(getuid())->pw_name : "?");
 	assert_int_equal(own->cgroup[0], '/');
