@@ -12,7 +12,6 @@
 #include "base/units.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
