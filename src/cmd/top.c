@@ -33,8 +33,7 @@ static struct {
 	const char *page, *socket, *replay, *pids, *user;
 	struct saved saved; /* the view, from settings and command line */
 	char settings[SAVED_PATH_SIZE];
-} options = {.source = {"auto", source_name},
-	     .sort = {NULL, model_sort_name}};
+} options = {.source = {"auto", source_name}, .sort = {NULL, model_sort_name}};
 
 static const struct option_row rows[] = {
 	{'b', "batch", NULL, OPTION_FLAG, &options.batch, 0, 0,
@@ -332,6 +331,16 @@ static bool is_due(struct recording *r, size_t at, const struct frame *old)
 	       time - old->time >= options.delay;
 }
 
+static int no_interval(const struct recording *r, struct failure *f)
+{
+	const char *damage = recording_damage(r);
+
+	return failure_set(f, -ENODATA,
+			   "%s: %s%s%zu frame%s: a table is of what happened between two",
+			   options.replay, damage ? damage : "", damage ? "; " : "",
+			   recording_frames(r), recording_frames(r) == 1 ? "" : "s");
+}
+
 static int replay_batch(struct recording *r, struct failure *f)
 {
 	struct frame old = {0}, new;
@@ -351,6 +360,8 @@ static int replay_batch(struct recording *r, struct failure *f)
 			break;
 	}
 	frame_done(&old);
+	if (!err && recording_frames(r) < 2)
+		return no_interval(r, f);
 	if (!err && recording_damage(r))
 		fprintf(stderr, "desched top: %s: %s\n", options.replay, recording_damage(r));
 	return err;

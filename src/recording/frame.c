@@ -271,6 +271,10 @@ int frame_parse(json_t *json, uint64_t time, struct failure *f, struct frame *re
 				  "'%s' of a snapshot is not what desched-agent/2 says: see "
 				  "vmdesched(8)",
 				  p.wrong);
+	else if (!frame.n_cpus) /* an empty table would look like an idle machine */
+		err = failure_set(f, -EBADMSG,
+				  "a snapshot has no 'cpus', and so no time that could be shared "
+				  "out; was it cut down after it was taken?");
 	if (err) {
 		frame_done(&frame);
 		return err;

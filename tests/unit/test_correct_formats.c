@@ -371,7 +371,7 @@ static void test_names(void **state)
 	(void)state;
 	usage_init(&r);
 	assert_int_equal(usage_who(&r, "\033[2Jx", &a), 0);
-	assert_string_equal(r.names[a], "?[2Jx");
+	assert_string_equal(r.names[a], "\x1b[2Jx");
 	for (int i = 0; i < 1000; i++) {
 		char name[16];
 

@@ -117,7 +117,7 @@ static void test_guest(void **state)
 }
 
 #define SMALL(elapsed, busy)                                                                       \
-	"{'schema':'desched-agent/1','source':'steal','elapsed_s':" elapsed ","                    \
+	"{'schema':'desched-agent/1','source':'steal','elapsed_s':" elapsed ",'cpus':[{'cpu':0}]," \
 	"'totals':{'true_s':" busy "},"                                                            \
 	"'processes':[{'pid':7,'id':1,'name':'a','true_s':" busy "}]}"
 

@@ -68,8 +68,9 @@ static const struct asked *config(void)
 
 static void a_snapshot_is_taken(void **state)
 {
-	pid_t child = serve("{\"schema\":\"desched-agent/1\",\"elapsed_s\":5,"
-			    "\"processes\":[{\"pid\":1,\"name\":\"init\",\"true_s\":2}]}\n");
+	pid_t child = serve(
+		"{\"schema\":\"desched-agent/1\",\"elapsed_s\":5,\"cpus\":[{\"cpu\":0}],"
+		"\"processes\":[{\"pid\":1,\"name\":\"init\",\"true_s\":2}]}\n");
 	struct failure f = {.text = ""};
 	struct frame frame;
 	void *feed;

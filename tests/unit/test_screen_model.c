@@ -321,6 +321,27 @@ static void bad_snapshots_are_refused(void **state)
 	}
 }
 
+/* An empty table would look like an idle machine. */
+static void a_snapshot_without_cpus_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"{'schema':'desched-agent/1','elapsed_s':5,'totals':{'true_s':2},"
+		"'processes':[{'pid':1,'name':'a','true_s':2}]}",
+		"{'schema':'desched-agent/1','cpus':[],'processes':[]}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct failure f = {.text = ""};
+		struct frame frame;
+		json_t *o = frames_json(bad[i]);
+
+		assert_int_equal(frame_parse(o, 0, &f, &frame), -EBADMSG);
+		assert_non_null(strstr(f.text, "'cpus'"));
+		json_decref(o);
+	}
+}
+
 /* ---- random frames ---- */
 
 #define RANDOM_PROCESSES 40
@@ -476,6 +497,7 @@ int main(void)
 		cmocka_unit_test(what_is_unaccounted_stays_apart),
 		cmocka_unit_test(what_the_kernel_reports),
 		cmocka_unit_test(bad_snapshots_are_refused),
+		cmocka_unit_test(a_snapshot_without_cpus_is_refused),
 		cmocka_unit_test(random_models_keep_the_sums),
 	};
 
