@@ -18,15 +18,14 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 static struct {
 	uint64_t count, delay, rotate, keep;
 	struct option_choice source;
 	const char *page, *socket;
 	bool quiet, commands;
-} options = {.keep = 48,
-	     .delay = NS_PER_SEC,
-	     .source = {"auto", source_name}};
+} options = {.keep = 48, .delay = NS_PER_SEC, .source = {"auto", source_name}};
 
 static const struct option_row rows[] = {
 	{'d', "delay", "S", OPTION_SECONDS, &options.delay, 50 * NS_PER_MS, 86400 * NS_PER_SEC,
@@ -228,6 +227,12 @@ static int record_to(const char *path, struct failure *f)
 static int run(char **operands, int n, struct failure *f)
 {
 	(void)n;
+	if (!strcmp(operands[0], "-"))
+		return command_usage(
+			f,
+			"a recording is no stream: what it writes it"
+			"end is brought up to date: expected %s; ./- is a file called -",
+			options.rotate ? "a directory" : "FILE");
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk: an error, no death */
 	command_catch_signals();
 	return record_to(operands[0], f);

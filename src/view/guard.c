@@ -76,8 +76,10 @@ static int open_proc(struct guard *g, struct failure *f)
 	if (g->proc < 0)
 		return failure_errno(f, -errno, "/proc");
 	if (!is_procfs(g->proc))
-		return failure_set(f, -EXDEV,
-				   "/proc is not the kernel's but a view already, or the like");
+		return failure_set(
+			f, -EXDEV,
+			"/proc is not the kernel's own: a view or another file system is "
+			"mounted there; run it where /proc is of type proc");
 	return check_numbers(g->proc, f);
 }
 

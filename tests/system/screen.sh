@@ -231,7 +231,7 @@ tables '"pid":5,"name":"alpha","reported":0.6,"true":0.4,"descheduled":0.2,"unac
 tables ', 12.0 s until ' 4 -b -d 10
 tables ', 9.0 s until 2026-11-20 12:00:57$' 1 -b -d 10
 tables '^desched top' 2 -b -n 2
-expect 2 'expected FILE, got 0 words' "$desched" record
+expect 2 'expected FILE; --help' "$desched" record
 start env TERM=nonesuch "$desched" top --replay "$dir/a.rec"
 see "'nonesuch' is not known"
 see 'ENDED 1'
