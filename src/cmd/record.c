@@ -230,8 +230,8 @@ static int run(char **operands, int n, struct failure *f)
 	if (!strcmp(operands[0], "-"))
 		return command_usage(
 			f,
-			"a recording is no stream: what it writes it"
-			"end is brought up to date: expected %s; ./- is a file called -",
+			"a recording can't go to standard output: expected %s ('./-' is a "
+			"file called '-')",
 			options.rotate ? "a directory" : "FILE");
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk: an error, no death */
 	command_catch_signals();
