@@ -54,6 +54,7 @@ struct daemon {
 	struct history *history;
 	struct names *names; /* NULL: none wanted */
 	struct gaplog gaps;
+	struct quota events; /* lines of what recurs, but for gaps */
 	struct silence silence;
 	struct timekeeper clock;
 	uint64_t textfile_failures;
@@ -63,6 +64,16 @@ struct daemon {
 static void say(const char *text)
 {
 	fprintf(stderr, "vmdesched: %s\n", text);
+}
+
+/* Of what may happen again and again. */
+static void say_event(struct daemon *d, const char *text)
+{
+	char left_out[QUOTA_TEXT_MAX];
+	uint64_t before;
+
+	if (quota_take(&d->events, clock_mono(), &before))
+		fprintf(stderr, "vmdesched: %s%s\n", text, quota_text(before, left_out));
 }
 
 static void on_gap(const struct source_gap *gap, void *data)
@@ -191,7 +202,7 @@ static void keep_time(struct daemon *d)
 
 	timekeeper_tick(&d->clock, line);
 	if (line[0])
-		say(line);
+		say_event(d, line);
 }
 
 static void on_poll(uint64_t now, void *data)
@@ -216,7 +227,7 @@ static void on_sample(uint64_t now, void *data)
 	real = clock_real() - u64_sub_floor(clock_mono(), time);
 	history_add(d->history, a, time, real);
 	if (silence_note(&d->silence, a, real, line))
-		say(line);
+		say_event(d, line);
 	if (d->names)
 		names_update(d->names, a);
 	keep_time(d);

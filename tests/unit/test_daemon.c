@@ -146,12 +146,12 @@ static bool add(struct gaplog *log, uint64_t end_s, uint64_t ms, uint64_t within
 	return gaplog_add(log, &gap, end_s * NS_PER_SEC, NOON + end_s * NS_PER_SEC);
 }
 
-static void check_line(const struct gaplog *log, const char *expected)
+static void check_line(const struct gaplog *log, const char *expected, const char *end)
 {
 	char line[GAPLOG_LINE_MAX], whole[GAPLOG_LINE_MAX];
 
 	gaplog_line(log, "page", line);
-	snprintf(whole, sizeof(whole), "%s (source page)", expected);
+	snprintf(whole, sizeof(whole), "%s (source page)%s", expected, end);
 	assert_string_equal(line, whole);
 }
 
@@ -163,13 +163,17 @@ static void a_gap_is_a_sentence(void **state)
 	setenv("TZ", "UTC", 1);
 	tzset();
 	assert_true(add(&log, 68, 340, 340, "postgres"));
-	check_line(&log, "vCPU 1 was descheduled 340 ms at 12:01:07, process postgres (812) was "
-			 "running");
+	check_line(&log,
+		   "vCPU 1 was descheduled 340 ms at 12:01:07, process postgres (812) was "
+		   "running",
+		   "");
 	assert_true(add(&log, 70, 340, 1200, "a\nb\x1b\\"));
-	check_line(&log, "vCPU 1 was descheduled 340 ms in the 1.2 s from 12:01:08, process "
-			 "a\\x0ab\\x1b\\x5c (812) was running");
+	check_line(&log,
+		   "vCPU 1 was descheduled 340 ms in the 1.2 s from 12:01:08, process "
+		   "a\\x0ab\\x1b\\x5c (812) was running",
+		   "");
 	assert_true(add(&log, 80, 1000, 1000, NULL));
-	check_line(&log, "vCPU 1 was descheduled 1000 ms at 12:01:19, nothing was running");
+	check_line(&log, "vCPU 1 was descheduled 1000 ms at 12:01:19, nothing was running", "");
 	assert_int_equal(log.longest_ns, NS_PER_SEC);
 	assert_int_equal(log.total_ns, 1680 * NS_PER_MS);
 }
@@ -183,12 +187,25 @@ static void too_many_gaps_are_counted(void **state)
 	(void)state;
 	for (int i = 0; i < 1000; i++)
 		lines += add(&log, 100, 100, 100, "x");
-	assert_int_equal(lines, GAPLOG_BURST);
-	assert_int_equal(log.unlogged, 1000 - GAPLOG_BURST);
-	assert_true(add(&log, 101, 100, 100, "last"));
-	assert_false(add(&log, 101, 100, 100, "\xff"));
+	assert_int_equal(lines, 10);
+	assert_int_equal(log.unlogged, 990);
+	assert_false(add(&log, 109, 100, 100, "too soon"));
+	assert_true(add(&log, 110, 100, 100, "last"));
+	check_line(&log,
+		   "vCPU 1 was descheduled 100 ms at 12:01:49, process last (812) was running",
+		   " (991 lines were left out before this one)");
+	assert_false(add(&log, 111, 100, 100, "x"));
+	assert_true(add(&log, 120, 100, 100, "y"));
+	check_line(&log, "vCPU 1 was descheduled 100 ms at 12:01:59, process y (812) was running",
+		   " (1 line was left out before this one)");
+	assert_false(add(&log, 121, 100, 100, "\xff"));
+	/* An hour of one gap a second: six lines a minute, and those that were saved up. */
+	lines = 0;
+	for (uint64_t s = 121; s < 121 + 3600; s++)
+		lines += add(&log, s, 100, 100, "\xff");
+	assert_in_range(lines, 359, 361);
 	o = gaplog_json(&log);
-	assert_int_equal(json_integer_value(json_object_get(o, "total")), 1002);
+	assert_int_equal(json_integer_value(json_object_get(o, "total")), 4605);
 	assert_int_equal(json_array_size(json_object_get(o, "gaps")), GAPLOG_KEPT);
 	assert_string_equal(
 		json_string_value(json_object_get(
