@@ -195,6 +195,9 @@ static int prepare_and_run(struct session *s, struct failure *f)
 
 	if (err)
 		return err;
+	s->phase = "prepare";
+	session_say(s, "what this host can do, its ledger, memory for %d VMs",
+		    (int)s->options->vms);
 	choose_accel(s);
 	err = hear_signals(s, f);
 	if (err)
