@@ -54,6 +54,7 @@ struct daemon {
 	struct history *history;
 	struct names *names; /* NULL: none wanted */
 	struct gaplog gaps;
+	const char *source;  /* by the last sample */
 	struct quota events; /* lines of what recurs, but for gaps */
 	struct silence silence;
 	struct timekeeper clock;
@@ -214,6 +215,21 @@ static void on_poll(uint64_t now, void *data)
 	agent_poll(d->agent);
 }
 
+static void note_source(struct daemon *d)
+{
+	const char *source = agent_source(d->agent);
+	char line[160];
+
+	if (d->source && source != d->source) {
+		snprintf(line, sizeof(line),
+			 "source %s from now on, a new session: the host publishes its page; what "
+			 "was before is as source %s had it",
+			 source, d->source);
+		say(line);
+	}
+	d->source = source;
+}
+
 static void on_sample(uint64_t now, void *data)
 {
 	struct daemon *d = data;
@@ -223,6 +239,7 @@ static void on_sample(uint64_t now, void *data)
 
 	(void)now;
 	agent_settle(d->agent);
+	note_source(d);
 	time = agent_time(d->agent);
 	real = clock_real() - u64_sub_floor(clock_mono(), time);
 	history_add(d->history, a, time, real);

@@ -6,6 +6,7 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "guest/asked.h"
+#include "guest/expected.h"
 #include "guest/held.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ struct agent {
 	struct source_config config;
 	const struct source_ops *ops;
 	void *source;
+	struct expected expected; /* what `source` stands in for */
 	enum switches_steal steal_row;
 	struct held held;    /* records behind `now` */
 	uint64_t now;	     /* ns, up to which records are booked */
@@ -167,9 +169,11 @@ static int choose_source(struct agent *agent, const char *name, struct failure *
 {
 	struct failure why, all = {.text = ""};
 	int err = asked_source(name, agent->config.page_path, f, &name);
+	bool any;
 
 	if (err)
 		return err;
+	any = !name;
 	err = -EINVAL;
 	for (int i = 0; sources[i]; i++) {
 		size_t used = strlen(all.text);
@@ -177,6 +181,8 @@ static int choose_source(struct agent *agent, const char *name, struct failure *
 		if (name && strcmp(name, sources[i]->name) != 0)
 			continue;
 		err = open_source(agent, sources[i], &why);
+		if (!err && any && sources[i]->stands_in)
+			expected_open(&agent->expected);
 		if (!err)
 			return 0;
 		snprintf(all.text + used, sizeof(all.text) - used, "%s%.160s", used ? "; " : "",
@@ -280,7 +286,8 @@ int agent_open(const struct agent_config *config, struct failure *f, struct agen
 	err = switches_open(f, &agent->switches);
 	if (!err && account_new((unsigned)cpus, clock_mono(), on_run, agent, &agent->account))
 		err = failure_errno(f, -ENOMEM, "agent");
-	agent->context = (struct source_context){&agent->config, agent->account, agent->switches};
+	agent->context = (struct source_context){
+		.config = &agent->config, .account = agent->account, .switches = agent->switches};
 	if (!err)
 		err = choose_source(agent, config->source, f);
 	if (!err) {
@@ -304,6 +311,7 @@ struct agent *agent_close(struct agent *agent)
 		return NULL;
 	if (agent->source)
 		agent->ops->close(agent->source);
+	expected_close(&agent->expected);
 	switches_close(agent->switches);
 	held_done(&agent->held);
 	account_free(agent->account);
@@ -342,12 +350,41 @@ static void sweep(struct agent *agent, uint64_t now)
 	account_sweep(agent->account, task_alive);
 }
 
+/* The page has come: what is over is the stand-in's, what begins is the page's. Opening it takes
+ * part of a second, in which the stand-in has the runs. */
+static void change_source(struct agent *agent)
+{
+	const struct source_ops *before = agent->ops;
+	void *stand_in = agent->source, *page;
+	uint64_t now;
+
+	agent->context.page = &agent->expected.mapping;
+	if (source_page.open(&agent->context, NULL, &page)) {
+		agent->context.page = NULL;
+		return;
+	}
+	now = clock_mono();
+	take(agent, now);
+	settle(agent, now, 0);
+	agent->ops = &source_page;
+	agent->source = page;
+	before->close(stand_in);
+	note_session(agent, now);
+}
+
+static bool page_has_come(struct agent *agent, uint64_t now)
+{
+	return agent->ops->stands_in && expected_has_come(&agent->expected, now);
+}
+
 int agent_poll(struct agent *agent)
 {
 	uint64_t now = clock_mono();
 	int err = take(agent, now);
 
 	sweep(agent, now);
+	if (!err && page_has_come(agent, now))
+		change_source(agent);
 	if (!err && agent->ops->poll)
 		err = agent->ops->poll(agent->source, now);
 	return err;

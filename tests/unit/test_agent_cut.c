@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "guest/agent.h"
+#include "ledger/page_writer.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -122,12 +123,49 @@ static void report_truth(void *source, struct source_report *ret)
 }
 
 static const struct source_ops truth = {.name = "truth",
+					.stands_in = true,
 					.open = open_truth,
 					.close = close_truth,
 					.run = run_truth,
 					.report = report_truth};
-const struct source_ops source_page = {.name = "page"};
-const struct source_ops *const sources[] = {&truth, NULL};
+/* ---- a page, whose host isn't there when the agent begins ---- */
+
+static uint8_t page[1 << 16] __attribute__((aligned(4096)));
+
+int page_map(const char *path, struct failure *f, struct page_mapping *ret)
+{
+	(void)path;
+	(void)f;
+	*ret = (struct page_mapping){page, sizeof(page)};
+	return 0;
+}
+
+void page_unmap(struct page_mapping *m)
+{
+	m->base = NULL;
+}
+
+/* As an agent does that may not map anything any more. */
+static int open_page(const struct source_context *context, struct failure *f, void **ret)
+{
+	if (!context->page || context->page->base != page)
+		return failure_set(f, -ENODATA, "no page");
+	*ret = context->account;
+	return 0;
+}
+
+static void report_page(void *source, struct source_report *ret)
+{
+	(void)source;
+	*ret = (struct source_report){.session = 77};
+}
+
+const struct source_ops source_page = {.name = "page",
+				       .open = open_page,
+				       .close = close_truth,
+				       .run = run_truth,
+				       .report = report_page};
+const struct source_ops *const sources[] = {&source_page, &truth, NULL};
 
 const char *source_name(size_t i)
 {
@@ -162,10 +200,84 @@ static void busy_is_what_has_passed(void **state)
 	agent_close(agent);
 }
 
+static void host_writes(struct page_writer *w, uint64_t updates)
+{
+	const struct page_host host = {.updates = updates};
+
+	page_write_host(w, &host);
+}
+
+/* Polls for `ns`, the host writing meanwhile, or not. */
+static void poll_for(struct agent *agent, struct page_writer *w, uint64_t ns)
+{
+	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+
+	for (uint64_t end = clock_mono() + ns; clock_mono() < end;) {
+		if (w)
+			host_writes(w, clock_mono());
+		assert_int_equal(agent_poll(agent), 0);
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* A dead host's page is none. When one is written the better source takes over: in another session,
+ * which goes on the first, without a gap and without an ns twice. */
+static void a_page_that_comes_later_is_taken(void **state)
+{
+	const struct agent_config config = {.source = "auto"};
+	struct agent *agent;
+	struct snapshot before, after;
+	struct page_writer w;
+
+	(void)state;
+	slow_ns = NS_PER_MS;
+	assert_int_equal(agent_open(&config, NULL, &agent), 0);
+	assert_string_equal(agent_source(agent), "truth");
+	assert_int_equal(page_writer_init(&w, page, sizeof(page), 1, 64, 5), 0);
+	host_writes(&w, 1);
+	poll_for(agent, NULL, 2500 * NS_PER_MS);
+	assert_string_equal(agent_source(agent), "truth");
+	assert_int_equal(agent_snapshot(agent, &before), 0);
+	for (int i = 0; i < 60 && strcmp(agent_source(agent), "page") != 0; i++)
+		poll_for(agent, &w, NS_PER_SEC);
+	assert_string_equal(agent_source(agent), "page");
+	assert_int_equal(agent_snapshot(agent, &after), 0);
+	assert_string_equal(after.source, "page");
+	assert_int_equal(after.cpus[0].busy.occupied - before.cpus[0].busy.occupied,
+			 after.elapsed - before.elapsed);
+	assert_int_not_equal(after.session, before.session);
+	assert_int_equal(after.n_sessions, 2);
+	assert_int_equal(after.sessions[0].id, before.session);
+	assert_int_equal(after.sessions[1].id, after.session);
+	assert_true(after.sessions[1].since > before.elapsed);
+	snapshot_done(&before);
+	snapshot_done(&after);
+	agent_close(agent);
+	page_writer_done(&w);
+}
+
+/* Who names the estimate gets it, whatever comes. */
+static void a_source_that_is_named_stays(void **state)
+{
+	const struct agent_config config = {.source = "truth"};
+	struct agent *agent;
+	struct page_writer w;
+
+	(void)state;
+	assert_int_equal(agent_open(&config, NULL, &agent), 0);
+	assert_int_equal(page_writer_init(&w, page, sizeof(page), 1, 64, 6), 0);
+	poll_for(agent, &w, 2500 * NS_PER_MS);
+	assert_string_equal(agent_source(agent), "truth");
+	agent_close(agent);
+	page_writer_done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(busy_is_what_has_passed),
+		cmocka_unit_test(a_page_that_comes_later_is_taken),
+		cmocka_unit_test(a_source_that_is_named_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
