@@ -11,7 +11,7 @@ void held_done(struct held *h)
 {
 	free(h->records);
 	free(h->sizes);
-	*h = (struct held){NULL};
+	*h = (struct held){.n = 0};
 }
 
 static int make_room(struct held *h)
