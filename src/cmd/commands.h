@@ -2,7 +2,7 @@
 /*
  * The subcommands, in the order of desched's help: NAME has its file src/cmd/NAME.c, and what it is
  * called, takes and does is command_NAME. PROGRAM is the executable that holds it, and the package
- * that brings it (meson.build says the same): desched runs the others for what it does not hold.
+ * that brings it; meson.build reads these rows. desched runs the others for what it does not hold.
  */
 #ifndef CMD_COMMANDS_H
 #define CMD_COMMANDS_H
