@@ -31,9 +31,9 @@ struct newfile {
 };
 
 /* With NEWFILE_STREAMS a link that a user names stands for what it leads to, as far as the kernel
- * would follow it (protected_symlinks). `mode` is what the file gets; 0 stands for 0666 less the umask, or what PATH has if it is there.
- * -ENOENT, -EACCES, ... of the directory; -EISDIR; -EINVAL for what can't be written as a file;
- * -ENXIO for a FIFO without a reader. */
+ * would follow it (protected_symlinks). `mode` is what the file gets; 0 stands for 0666 less the
+ * umask, or what PATH has if it is there. -ENOENT, -EACCES, ... of the directory; -EISDIR; -EINVAL
+ * for what can't be written as a file; -ENXIO for a FIFO without a reader. */
 int newfile_open(const char *path, mode_t mode, unsigned flags, struct newfile *ret);
 
 /* Whether all was written, and is at PATH now: 0, -errno of the first failure (-EIO where stdio
