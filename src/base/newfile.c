@@ -25,6 +25,8 @@ static int open_stream(const char *path)
 	struct stat st;
 	int fd;
 
+	if (!strcmp(path, "-"))
+		path = "/dev/stdout";
 	if (stat(path, &st))
 		return -ENOENT;
 	if (is_open_as(STDOUT_FILENO, &st))
@@ -114,10 +116,34 @@ static int open_file(const char *path, mode_t mode, struct newfile *n)
 	return fd;
 }
 
+/* What the link at `path` leads to, malloc'ed; *ret is NULL where there is none. The kernel decides
+ * whether it is to be followed. */
+static int follow(const char *path, char **ret)
+{
+	struct stat st;
+
+	*ret = NULL;
+	if (lstat(path, &st) || !S_ISLNK(st.st_mode))
+		return 0;
+	if (stat(path, &st))
+		return -errno;
+	*ret = realpath(path, NULL);
+	return *ret ? 0 : -errno;
+}
+
 int newfile_open(const char *path, mode_t mode, unsigned flags, struct newfile *ret)
 {
 	struct newfile n = {.dir = -1};
+	_cleanup_(free_ptr) char *target = NULL;
 	int fd = flags & NEWFILE_STREAMS ? open_stream(path) : -ENOENT;
+
+	if (fd == -ENOENT && flags & NEWFILE_STREAMS) {
+		int err = follow(path, &target);
+
+		if (err)
+			return err;
+		path = target ? target : path;
+	}
 
 	n.stream = fd >= 0;
 	n.sync = flags & NEWFILE_SYNC;

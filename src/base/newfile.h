@@ -6,7 +6,7 @@
  * never opened, waited for or written to.
  *
  * A program that a user runs may also be given a character device, a FIFO with a reader, or
- * its own standard output (/dev/stdout): these are written as they are.
+ * its own standard output (/dev/stdout, or -): these are written as they are.
  */
 #ifndef BASE_NEWFILE_H
 #define BASE_NEWFILE_H
@@ -30,9 +30,10 @@ struct newfile {
 	char temporary[32];
 };
 
-/* `mode` is what the file gets; 0 stands for 0666 less the umask, or what PATH has if it is there.
- * -ENOENT, -EACCES, ... of the directory; -EISDIR; -EINVAL for what can't be written as a file;
- * -ENXIO for a FIFO without a reader. */
+/* With NEWFILE_STREAMS a link that a user names stands for what it leads to, as far as the kernel
+ * would follow it (protected_symlinks). `mode` is what the file gets; 0 stands for 0666 less the
+ * umask, or what PATH has if it is there. -ENOENT, -EACCES, ... of the directory; -EISDIR; -EINVAL
+ * for what can't be written as a file; -ENXIO for a FIFO without a reader. */
 int newfile_open(const char *path, mode_t mode, unsigned flags, struct newfile *ret);
 
 /* Whether all was written, and is at PATH now: 0, -errno of the first failure (-EIO where stdio

@@ -119,14 +119,24 @@ static int store_number(const struct option_row *row, const char *what, const ch
 	return 0;
 }
 
+/* Of a file, a socket, a user: there is none without letters. */
+static bool is_name(enum option_type type)
+{
+	return type == OPTION_STRING || type == OPTION_LIST || type == OPTION_OUTPUT;
+}
+
 int options_store(const struct option_row *row, const char *what, const char *value,
 		  struct failure *f)
 {
+	if (value && !value[0] && is_name(row->type))
+		return failure_set(f, -EINVAL, "%s: nothing given, expected %s", what,
+				   row->argument);
 	switch (row->type) {
 	case OPTION_FLAG:
 		*(bool *)row->dest = true;
 		return 0;
 	case OPTION_STRING:
+	case OPTION_TEXT:
 		*(const char **)row->dest = value;
 		return 0;
 	case OPTION_CHOICE:
@@ -224,8 +234,7 @@ static int refuse(const struct grammar *g, int got, const char *word, struct fai
 
 	if (row) {
 		call_row(row, optopt, what);
-		return got == ':' ? failure_set(f, -EINVAL, "%s wants %s after it", what,
-						row->argument)
+		return got == ':' ? failure_set(f, -EINVAL, "%s: expected %s", what, row->argument)
 				  : failure_set(f, -EINVAL, "%s takes no value", what);
 	}
 	if (optopt == HELP)
@@ -266,14 +275,24 @@ static int pass(const struct grammar *g, int argc, char **argv, bool store, stru
 	return optind;
 }
 
-static int check_operands(const struct command *c, int n, const char *first, struct failure *f)
+static int check_operands(const struct command *c, int n, char **words, struct failure *f)
 {
 	if (n && !c->operands[0])
 		return failure_set(f, -EINVAL, "unexpected word '%s'; --help shows the usage",
-				   first);
-	if (n < c->least || (c->most && n > c->most))
-		return failure_set(f, -EINVAL, "expected %s, got %d word%s; --help shows the usage",
-				   c->operands, n, n == 1 ? "" : "s");
+				   words[0]);
+	if (n < c->least)
+		return failure_set(f, -EINVAL, "expected %s%s%s%s; --help shows the usage",
+				   c->operands, n ? ": nothing follows '" : "",
+				   n ? words[n - 1] : "", n ? "'" : "");
+	if (c->most && n > c->most)
+		return failure_set(f, -EINVAL,
+				   "unexpected word '%s': expected %s; --help shows the usage",
+				   words[c->most], c->operands);
+	for (int i = 0; i < n && !c->runs_command; i++)
+		if (!words[i][0])
+			return failure_set(f, -EINVAL,
+					   "expected %s, not an empty word; --help shows the usage",
+					   c->operands);
 	return 0;
 }
 
@@ -290,6 +309,6 @@ int options_parse(const struct command *c, int argc, char **argv, struct failure
 	first = pass(&g, argc, argv, true, f, ret_help);
 	if (first < 0)
 		return first;
-	err = check_operands(c, argc - first, argv[first], f);
+	err = check_operands(c, argc - first, argv + first, f);
 	return err ? err : first;
 }

@@ -15,7 +15,8 @@
 
 enum option_type {
 	OPTION_FLAG,	/* bool *, set to true */
-	OPTION_STRING,	/* const char **, points into argv */
+	OPTION_STRING,	/* const char **, points into argv; never empty */
+	OPTION_TEXT,	/* the same, which may be empty */
 	OPTION_UINT,	/* uint64_t *, decimal, within [min, max] */
 	OPTION_SECONDS, /* uint64_t * nanoseconds, typed as seconds, within [min, max] ns */
 	OPTION_CHOICE,	/* struct option_choice *, one of its names */

@@ -6,6 +6,7 @@
 #include "correct/correct.h"
 #include "base/cleanup.h"
 #include "base/json_out.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "correct/table.h"
@@ -186,9 +187,11 @@ static void print_processes(const struct correction *c)
 	for (size_t i = 0; i < shown; i++) {
 		const struct corrected *p = &c->processes[i];
 
-		printf("%10.1f %10.1f  %8.1f %8.1f  %8.1f %8.1f   %s\n", percent(c, p->reported),
+		printf("%10.1f %10.1f  %8.1f %8.1f  %8.1f %8.1f   ", percent(c, p->reported),
 		       percent(c, p->corrected), percent(c, p->low), percent(c, p->high),
-		       percent(c, p->least), percent(c, p->most), p->name);
+		       percent(c, p->least), percent(c, p->most));
+		text_put(p->name, stdout);
+		putchar('\n');
 	}
 	if (c->n > shown)
 		printf("%10s and %zu more (--top)\n", "", c->n - shown);
@@ -213,9 +216,9 @@ static json_t *known(double v)
 
 static json_t *json_process(const struct corrected *p)
 {
-	return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name", p->name, "reported",
-			 p->reported, "corrected", p->corrected, "low", p->low, "high", p->high,
-			 "least", p->least, "most", p->most);
+	return json_pack("{s:o, s:f, s:f, s:f, s:f, s:f, s:f}", "name", json_out_name(p->name),
+			 "reported", p->reported, "corrected", p->corrected, "low", p->low, "high",
+			 p->high, "least", p->least, "most", p->most);
 }
 
 /* NULL: no memory, as in all that makes JSON. */

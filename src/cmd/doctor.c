@@ -229,6 +229,8 @@ static int examine(struct failure *f)
 		err = print_json(&d, f);
 	else
 		print_table(&d);
+	if (!err)
+		err = command_flush(f); /* a verdict that nobody can read is no verdict */
 	return err ? err : exit_status(&d);
 }
 

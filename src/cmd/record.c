@@ -18,16 +18,14 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 static struct {
 	uint64_t count, delay, rotate, keep;
 	struct option_choice source;
 	const char *page, *socket;
 	bool quiet, commands;
-} options = {.keep = 48,
-	     .delay = NS_PER_SEC,
-	     .source = {"auto", source_name},
-	     .socket = PROTOCOL_SOCKET};
+} options = {.keep = 48, .delay = NS_PER_SEC, .source = {"auto", source_name}};
 
 static const struct option_row rows[] = {
 	{'d', "delay", "S", OPTION_SECONDS, &options.delay, 50 * NS_PER_MS, 86400 * NS_PER_SEC,
@@ -40,8 +38,9 @@ static const struct option_row rows[] = {
 	{'s', "source", "S", OPTION_CHOICE, &options.source, 0, 0,
 	 "auto is vmdesched's, or the best that works here"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
-	 "map this file as the ledger page (the ivshmem device)"},
-	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0, "where vmdesched answers"},
+	 "source page, with this file as the ledger page (the ivshmem device)"},
+	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
+	 "ask the vmdesched that answers here (" PROTOCOL_SOCKET ")"},
 	{'c', "commands", NULL, OPTION_FLAG, &options.commands, 0, 0,
 	 "with the processes' command lines, which make frames larger by half"},
 	{'q', "quiet", NULL, OPTION_FLAG, &options.quiet, 0, 0, "say nothing when all is well"},
@@ -182,7 +181,7 @@ static int record_files(struct session *s, const char *dir, struct failure *f)
 
 static int record_to(const char *path, struct failure *f)
 {
-	struct feed_config config = {options.source.value, options.page, options.socket};
+	struct asked config = {options.source.value, options.page, options.socket};
 	struct session s = {.frames = 0};
 	int err = feed_open(&config, f, &s.feed);
 
@@ -201,6 +200,12 @@ static int record_to(const char *path, struct failure *f)
 static int run(char **operands, int n, struct failure *f)
 {
 	(void)n;
+	if (!strcmp(operands[0], "-"))
+		return command_usage(
+			f,
+			"a recording can't go to standard output: expected %s ('./-' is a "
+			"file called '-')",
+			options.rotate ? "a directory" : "FILE");
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk: an error, no death */
 	command_catch_signals();
 	return record_to(operands[0], f);

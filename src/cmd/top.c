@@ -33,9 +33,7 @@ static struct {
 	const char *page, *socket, *replay, *pids, *user;
 	struct saved saved; /* the view, from settings and command line */
 	char settings[SAVED_PATH_SIZE];
-} options = {.source = {"auto", source_name},
-	     .sort = {NULL, model_sort_name},
-	     .socket = PROTOCOL_SOCKET};
+} options = {.source = {"auto", source_name}, .sort = {NULL, model_sort_name}};
 
 static const struct option_row rows[] = {
 	{'b', "batch", NULL, OPTION_FLAG, &options.batch, 0, 0,
@@ -48,8 +46,9 @@ static const struct option_row rows[] = {
 	{'s', "source", "S", OPTION_CHOICE, &options.source, 0, 0,
 	 "auto is vmdesched's, or the best that works here"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
-	 "map this file as the ledger page (the ivshmem device)"},
-	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0, "where vmdesched answers"},
+	 "source page, with this file as the ledger page (the ivshmem device)"},
+	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
+	 "ask the vmdesched that answers here (" PROTOCOL_SOCKET ")"},
 	{0, "replay", "FILE", OPTION_STRING, &options.replay, 0, 0,
 	 "show a recording that 'desched record' has made"},
 	{'p', "pids", "PIDS", OPTION_STRING, &options.pids, 0, 0,
@@ -293,7 +292,7 @@ static int run_live(struct failure *f)
 {
 	uint64_t saved = options.saved.delay ? options.saved.delay : 3 * NS_PER_SEC;
 	uint64_t delay = options.delay ? options.delay : saved;
-	struct feed_config config = {options.source.value, options.page, options.socket};
+	struct asked config = {options.source.value, options.page, options.socket};
 	struct screen_config screen = {delay, options.count, .stop = &command_stop};
 	struct feed feed;
 	int err = feed_open(&config, f, &feed);
@@ -322,6 +321,16 @@ static bool is_due(struct recording *r, size_t at, const struct snapshot *old)
 	       time - old->time >= options.delay;
 }
 
+static int no_interval(const struct recording *r, struct failure *f)
+{
+	const char *damage = recording_damage(r);
+
+	return failure_set(f, -ENODATA,
+			   "%s: %s%s%zu frame%s: a table is of what happened between two",
+			   options.replay, damage ? damage : "", damage ? "; " : "",
+			   recording_frames(r), recording_frames(r) == 1 ? "" : "s");
+}
+
 static int replay_batch(struct recording *r, struct failure *f)
 {
 	struct snapshot old = {0}, new;
@@ -341,6 +350,8 @@ static int replay_batch(struct recording *r, struct failure *f)
 			break;
 	}
 	snapshot_done(&old);
+	if (!err && recording_frames(r) < 2)
+		return no_interval(r, f);
 	if (!err && recording_damage(r))
 		fprintf(stderr, "desched top: %s: %s\n", options.replay, recording_damage(r));
 	return err;

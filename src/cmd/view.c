@@ -14,17 +14,18 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct teller_config config = {.socket = PROTOCOL_SOCKET};
+static struct asked config;
 static struct option_choice source = {"auto", source_name};
 static const char *directory;
 
 static const struct option_row rows[] = {
 	{'m', "mount", "DIR", OPTION_STRING, &directory, 0, 0,
 	 "mount the view on DIR and end; umount(8) ends it"},
-	{0, "socket", "PATH", OPTION_STRING, &config.socket, 0, 0, "where vmdesched answers"},
-	{'s', "source", "S", OPTION_CHOICE, &source, 0, 0, "without vmdesched"},
+	{0, "socket", "PATH", OPTION_STRING, &config.socket, 0, 0,
+	 "ask the vmdesched that answers here (" PROTOCOL_SOCKET ")"},
+	{'s', "source", "S", OPTION_CHOICE, &source, 0, 0, "an agent of its own, with this source"},
 	{0, "page", "FILE", OPTION_STRING, &config.page, 0, 0,
-	 "without vmdesched: map this file as the ledger page"},
+	 "source page, with this file as the ledger page (the ivshmem device)"},
 };
 
 static int run(char **command, int n, struct failure *f);

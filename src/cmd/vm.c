@@ -20,7 +20,7 @@ static const struct option_row rows[] = {
 	{0, "kernel", "FILE", OPTION_STRING, &config.kernel, 0, 0,
 	 "ELF kernel or bzImage (a small test guest)"},
 	{0, "initrd", "FILE", OPTION_STRING, &config.initrd, 0, 0, "initial RAM disk"},
-	{0, "append", "TEXT", OPTION_STRING, &config.append, 0, 0, "the kernel's command line"},
+	{0, "append", "TEXT", OPTION_TEXT, &config.append, 0, 0, "the kernel's command line"},
 	{0, "disk", "FILE", OPTION_STRING, &config.disk, 0, 0, "raw disk image"},
 	{0, "read-only", NULL, OPTION_FLAG, &config.read_only, 0, 0,
 	 "the guest may not write to its disk"},

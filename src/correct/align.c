@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "correct/align.h"
 
+#include "correct/times.h"
+
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define WORK_MAX	1e6 /* cells to be looked at over all lags of the first search */
 #define LAGS_PER_CELL	4
@@ -234,19 +238,43 @@ static void find_lag(const struct curve *guest, const struct curve *host,
 		fine_tune(guest, host, natural, work, best);
 }
 
+/* As people write it: a date, where it is one. */
+static const char *time_text(double seconds, char ret[40])
+{
+	time_t time = (time_t)seconds;
+	struct tm tm;
+
+	if (seconds < TIMES_DATED_FROM || !gmtime_r(&time, &tm) ||
+	    !strftime(ret, 40, "%Y-%m-%d %H:%M:%S", &tm))
+		snprintf(ret, 40, "%.0f s", seconds);
+	return ret;
+}
+
+static int apart(const struct curve *guest, const struct curve *host, const struct alignment *a,
+		 struct failure *f)
+{
+	char text[4][40], lag[48] = "";
+
+	if (a->lag != 0)
+		snprintf(lag, sizeof(lag), " with a lag of %.1f s", a->lag);
+	return failure_set(
+		f, -ERANGE,
+		"the recordings do not overlap: the guest's is from %s to %s, the host's "
+		"from %s to %s%s (UTC, or as written where no zone is known); --lag S moves the "
+		"host's, --guest-zone and --host-zone "
+		"say where their clocks are",
+		time_text(start_of(guest), text[0]), time_text(end_of(guest), text[1]),
+		time_text(start_of(host) + a->lag, text[2]),
+		time_text(end_of(host) + a->lag, text[3]), lag);
+}
+
 static int check(const struct curve *guest, const struct curve *host, const struct alignment *a,
 		 struct failure *f)
 {
 	double seconds = (double)a->used * a->step;
 
 	if (!a->n)
-		return failure_set(f, -ERANGE,
-				   "the recordings do not overlap: the guest's is from %.0f to "
-				   "%.0f, the host's from %.0f to %.0f (seconds, with a lag of "
-				   "%.1f); --lag S moves the host's, --guest-zone and --host-zone "
-				   "say where their clocks are",
-				   start_of(guest), end_of(guest), start_of(host) + a->lag,
-				   end_of(host) + a->lag, a->lag);
+		return apart(guest, host, a, f);
 	if (seconds < ALIGN_MIN_SECONDS)
 		return failure_set(f, -ERANGE,
 				   "the recordings have only %.1f s in common: sampled figures "

@@ -5,6 +5,7 @@
  */
 #include "correct/formats.h"
 
+#include "base/json_out.h"
 #include "base/units.h"
 #include "wire/wire.h"
 
@@ -112,31 +113,14 @@ static int take_interval(const json_t *o, double *at, struct choice *choice, str
 	return 0;
 }
 
-/* jansson goes on behind a piece of text for which it had no memory, and says nothing: whether an
- * allocation failed is seen here. It has no hook for one parser; only one thread reads files. */
-static json_malloc_t next_malloc;
-static bool malloc_failed;
-
-static void *watch_malloc(size_t size)
-{
-	void *p = next_malloc(size);
-
-	malloc_failed |= !p;
-	return p;
-}
-
 /* *ret is NULL for what is no JSON. -ENOMEM. */
 static int load(const char *line, size_t size, json_t **ret)
 {
-	json_free_t next_free;
 	json_t *o = NULL;
 
-	json_get_alloc_funcs(&next_malloc, &next_free);
-	malloc_failed = false;
-	json_set_alloc_funcs(watch_malloc, next_free);
+	json_out_short();
 	wire_load(line, size, &o);
-	json_set_alloc_funcs(next_malloc, next_free);
-	if (malloc_failed) {
+	if (json_out_short()) {
 		json_decref(o);
 		return -ENOMEM;
 	}

@@ -18,6 +18,7 @@ struct sar {
 	bool head;		       /* of a table that has idle time */
 	struct sar_columns columns;
 	struct track track;
+	bool single, all; /* rows that were seen: of one CPU, of all */
 };
 
 static const char *const host_names[] = {"hostname", NULL};
@@ -104,6 +105,7 @@ static int take_row(char **fields, size_t n, void *data)
 		skips_count(&r->skips, SKIP_FIELDS, fields[s->time]);
 		return 0;
 	}
+	*(cpu < 0 ? &s->all : &s->single) = true;
 	if (cpu >= 0 && cpu < 8192 && cpu + 1 > r->cpus)
 		r->cpus = (unsigned)cpu + 1;
 	return cpu < 0 ? take_cpu(fields, n, s) : 0;
@@ -132,6 +134,8 @@ static int read_sar(const struct input *in, struct failure *f, struct usage *r)
 	r->per_cpu_share = true;
 	err = reading_run(&s.g, DATES_UNKNOWN, begin, pass, &s);
 	reading_done(&s.g);
+	if (!err && s.single && !s.all)
+		return sysstat_single_cpus(in->path, f);
 	return err;
 }
 

@@ -18,6 +18,7 @@ struct sar_text {
 	struct sar_columns columns;
 	bool by_cpu; /* the first column is the CPU's number, or "all" */
 	struct track track;
+	bool single, all; /* rows that were seen: of one CPU, of all */
 };
 
 static int is(const struct input *in)
@@ -66,6 +67,7 @@ static int take_all(char **fields, size_t n, const char *clock, struct sar_text 
 	enum follow follow;
 	double busy, last, at;
 
+	s->all = true;
 	if (!reading_time(&s->g, clock, &time))
 		return 0;
 	follow = usage_follow(s->g.r, &s->track, &time, &last, &at);
@@ -86,6 +88,7 @@ static int take_cpu(const char *cpu, struct sar_text *s)
 {
 	unsigned long number = strtoul(cpu, NULL, 10);
 
+	s->single = true;
 	if (number >= s->g.r->cpus && number < 8192)
 		s->g.r->cpus = (unsigned)number + 1;
 	return 0;
@@ -137,6 +140,8 @@ static int read_sar_text(const struct input *in, struct failure *f, struct usage
 	r->per_cpu_share = true;
 	err = reading_run(&s.g, DATES_UNKNOWN, begin, pass, &s);
 	reading_done(&s.g);
+	if (!err && s.single && !s.all)
+		return sysstat_single_cpus(in->path, f);
 	return err;
 }
 

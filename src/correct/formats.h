@@ -44,6 +44,9 @@ bool sysstat_banner(char **fields, size_t n, char *ret_host, size_t size, unsign
  * `ret`. Returns how many fields it took, 0: it is none. */
 size_t sysstat_clock(char **fields, size_t n, char *ret, size_t size);
 
+/* Single CPUs don't say what all of them did: one may have been away. -ENODATA. */
+int sysstat_single_cpus(const char *path, struct failure *f);
+
 /* The parts of one CPU's time in a row of sar, by the names of their columns. */
 enum { SAR_PARTS = 10 };
 struct sar_columns {

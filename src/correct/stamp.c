@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DATED_FROM 1e8 /* smaller numbers are seconds of some clock that starts at 0 */
-#define HALF_DAY   43200
+#define HALF_DAY 43200
 
 struct scan {
 	const char *p;
@@ -320,8 +319,10 @@ static int from_number(double v, struct stamp *ret)
 		return -EINVAL;
 	for (double limit = 1e11; v >= limit;)
 		v /= 1000;
-	*ret = (struct stamp){
-		.clock = v, .count = true, .dated = v >= DATED_FROM, .zoned = v >= DATED_FROM};
+	*ret = (struct stamp){.clock = v,
+			      .count = true,
+			      .dated = v >= TIMES_DATED_FROM,
+			      .zoned = v >= TIMES_DATED_FROM};
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "base/units.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,14 @@ size_t sysstat_clock(char **fields, size_t n, char *ret, size_t size)
 			return used;
 	}
 	return 0;
+}
+
+int sysstat_single_cpus(const char *path, struct failure *f)
+{
+	return failure_set(f, -ENODATA,
+			   "%s has rows of single CPUs and none of all of them together: leave out "
+			   "-P, or give it ALL",
+			   path);
 }
 
 /* ---- sar ---- */

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define TIMES_DATED_FROM 1e8 /* smaller numbers are seconds of some clock that starts at 0 */
+
 enum date_order { DATES_UNKNOWN, DATES_DMY, DATES_MDY };
 
 /* How the zone of times is known. */

@@ -26,7 +26,7 @@ struct known_name {
 	uint32_t who;
 	UT_hash_handle hh;
 	char *raw;	      /* as the file has it */
-	char name[NAME_SIZE]; /* as it is shown */
+	char name[NAME_SIZE]; /* no longer than this */
 };
 
 void usage_init(struct usage *r)
@@ -66,7 +66,7 @@ static int grow_names(struct usage *r)
 }
 
 /* Cut behind a whole character. */
-static void show_name(const char *raw, char ret[NAME_SIZE])
+static void cut_name(const char *raw, char ret[NAME_SIZE])
 {
 	const char *end = raw, *next = raw;
 
@@ -78,7 +78,6 @@ static void show_name(const char *raw, char ret[NAME_SIZE])
 	}
 	memcpy(ret, raw, (size_t)(end - raw));
 	ret[end - raw] = '\0';
-	text_clean(ret);
 }
 
 /* NULL: no memory. */
@@ -90,7 +89,7 @@ static struct known_name *add_name(struct usage *r, const char *raw)
 		return NULL;
 	k->raw = strdup(raw);
 	k->who = (uint32_t)r->n_names;
-	show_name(raw, k->name);
+	cut_name(raw, k->name);
 	if (k->raw)
 		HASH_ADD_KEYPTR(hh, r->by_name, k->raw, strlen(k->raw), k);
 	if (!k->hh.tbl) {

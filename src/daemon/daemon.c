@@ -54,6 +54,8 @@ struct daemon {
 	struct history *history;
 	struct names *names; /* NULL: none wanted */
 	struct gaplog gaps;
+	const char *source;  /* by the last sample */
+	struct quota events; /* lines of what recurs, but for gaps */
 	struct silence silence;
 	struct timekeeper clock;
 	uint64_t textfile_failures;
@@ -63,6 +65,16 @@ struct daemon {
 static void say(const char *text)
 {
 	fprintf(stderr, "vmdesched: %s\n", text);
+}
+
+/* Of what may happen again and again. */
+static void say_event(struct daemon *d, const char *text)
+{
+	char left_out[QUOTA_TEXT_MAX];
+	uint64_t before;
+
+	if (quota_take(&d->events, clock_mono(), &before))
+		fprintf(stderr, "vmdesched: %s%s\n", text, quota_text(before, left_out));
 }
 
 static void on_gap(const struct source_gap *gap, void *data)
@@ -191,7 +203,7 @@ static void keep_time(struct daemon *d)
 
 	timekeeper_tick(&d->clock, line);
 	if (line[0])
-		say(line);
+		say_event(d, line);
 }
 
 static void on_poll(uint64_t now, void *data)
@@ -203,6 +215,21 @@ static void on_poll(uint64_t now, void *data)
 	agent_poll(d->agent);
 }
 
+static void note_source(struct daemon *d)
+{
+	const char *source = agent_source(d->agent);
+	char line[160];
+
+	if (d->source && source != d->source) {
+		snprintf(line, sizeof(line),
+			 "source %s from now on, a new session: the host publishes its page; what "
+			 "was before is as source %s had it",
+			 source, d->source);
+		say(line);
+	}
+	d->source = source;
+}
+
 static void on_sample(uint64_t now, void *data)
 {
 	struct daemon *d = data;
@@ -212,11 +239,12 @@ static void on_sample(uint64_t now, void *data)
 
 	(void)now;
 	agent_settle(d->agent);
+	note_source(d);
 	time = agent_time(d->agent);
 	real = clock_real() - u64_sub_floor(clock_mono(), time);
 	history_add(d->history, a, time, real);
 	if (silence_note(&d->silence, a, real, line))
-		say(line);
+		say_event(d, line);
 	if (d->names)
 		names_update(d->names, a);
 	keep_time(d);

@@ -8,22 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-static bool take_token(struct gaplog *log, uint64_t now)
-{
-	uint64_t more = u64_sub_floor(now, log->refilled) / GAPLOG_REFILL;
-
-	if (!log->refilled)
-		more = GAPLOG_BURST;
-	if (more) {
-		log->tokens = u64_min(log->tokens + more, GAPLOG_BURST);
-		log->refilled = now;
-	}
-	if (!log->tokens)
-		return false;
-	log->tokens--;
-	return true;
-}
-
 bool gaplog_add(struct gaplog *log, const struct source_gap *gap, uint64_t mono, uint64_t real)
 {
 	struct gaplog_entry *e = &log->kept[log->total++ % GAPLOG_KEPT];
@@ -35,7 +19,7 @@ bool gaplog_add(struct gaplog *log, const struct source_gap *gap, uint64_t mono,
 	e->time = real - u64_sub_floor(mono, begin);
 	log->total_ns += gap->ns;
 	log->longest_ns = u64_max(log->longest_ns, gap->ns);
-	if (take_token(log, mono))
+	if (quota_take(&log->quota, mono, &log->left_out))
 		return true;
 	log->unlogged++;
 	return false;
@@ -77,7 +61,7 @@ void gaplog_line(const struct gaplog *log, const char *source, char ret[GAPLOG_L
 	const struct gaplog_entry *e = &log->kept[(log->total - 1) % GAPLOG_KEPT];
 	char name[4 * ACCOUNT_COMM_SIZE], who[sizeof(name) + 32], within[64] = "";
 	time_t seconds = (time_t)(e->time / NS_PER_SEC);
-	char hour[16] = "?";
+	char hour[16] = "?", left_out[QUOTA_TEXT_MAX];
 	struct tm tm;
 
 	if (localtime_r(&seconds, &tm))
@@ -90,9 +74,9 @@ void gaplog_line(const struct gaplog *log, const char *source, char ret[GAPLOG_L
 	if (e->gap.within > e->gap.ns + e->gap.ns / 2)
 		snprintf(within, sizeof(within), " in the %.1f s", ns_to_s(e->gap.within));
 	snprintf(ret, GAPLOG_LINE_MAX,
-		 "vCPU %u was %s %" PRIu64 " ms%s %s %s, %.120s was running (source %s)",
+		 "vCPU %u was %s %" PRIu64 " ms%s %s %s, %.120s was running (source %s)%s",
 		 e->gap.cpu, verb(e->gap.state), e->gap.ns / NS_PER_MS, within,
-		 within[0] ? "from" : "at", hour, who, source);
+		 within[0] ? "from" : "at", hour, who, source, quota_text(log->left_out, left_out));
 }
 
 static uint64_t unaccounted_of(const struct account *a)

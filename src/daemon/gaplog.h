@@ -10,14 +10,13 @@
 #ifndef DAEMON_GAPLOG_H
 #define DAEMON_GAPLOG_H
 
+#include "daemon/quota.h"
 #include "guest/source.h"
 
 #include <jansson.h>
 
 #define GAPLOG_KEPT	64
-#define GAPLOG_BURST	10u	   /* lines at once */
-#define GAPLOG_REFILL	NS_PER_SEC /* then one in so many ns */
-#define GAPLOG_LINE_MAX 256
+#define GAPLOG_LINE_MAX 320
 
 struct gaplog_entry {
 	uint64_t time; /* ns, CLOCK_REALTIME: when it began, or the interval that it fell into */
@@ -29,8 +28,9 @@ struct gaplog {
 	struct gaplog_entry kept[GAPLOG_KEPT];
 	uint64_t total; /* entries ever; kept[] is a ring by it */
 	uint64_t total_ns, longest_ns;
-	uint64_t unlogged;	   /* lines that were too many */
-	uint64_t tokens, refilled; /* lines that may be written; ns, when that grew last */
+	uint64_t unlogged; /* lines that were too many */
+	uint64_t left_out; /* of these, just before the last line */
+	struct quota quota;
 };
 
 /* Keeps the gap. `mono` and `real` are the clocks now. True when its line is to be written. */

@@ -6,10 +6,14 @@
 #include "base/cpu.h"
 #include "base/proc.h"
 
+#include <desched/page.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static enum verdict look_hypervisor(struct exam *e)
 {
@@ -129,8 +133,47 @@ static enum verdict look_steal_clock(struct exam *e)
 	return bad(e, "%s shows none", hypervisor_name(h));
 }
 
+/* How the device's memory begins, which can be mapped but not read. */
+static int first_word(const struct tree *t, const char *device, uint64_t *ret)
+{
+	char path[320];
+	_cleanup_(close_fd) int fd = -1;
+	struct stat st;
+	void *base;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource2", device);
+	fd = tree_file(t, path);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) || st.st_size < (off_t)sizeof(*ret))
+		return -EINVAL;
+	base = mmap(NULL, sizeof(*ret), PROT_READ, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	*ret = *(const volatile uint64_t *)base;
+	munmap(base, sizeof(*ret));
+	return 0;
+}
+
+/* A device is not yet a page: there are others of its kind, and a host that writes nothing. */
+static enum verdict look_at_page(struct exam *e, const char *device)
+{
+	uint64_t word = 0;
+	int err = first_word(e->tree, device, &word);
+
+	if (err == -EACCES || err == -EPERM)
+		return cannot_tell(e, "ivshmem device %s; only root sees what is in it", device);
+	if (err)
+		return cannot_tell(e, "ivshmem device %s, whose memory can't be read", device);
+	if (word == PAGE_MAGIC)
+		return good(e, "ivshmem device %s", device);
+	return bad(e, "ivshmem device %s has %s", device,
+		   word ? "something else in it" : "no page in it: its host writes none");
+}
+
 static enum verdict look_ledger_page(struct exam *e)
 {
+	enum verdict found = VERDICT_NOT_HERE;
 	_cleanup_(names_free) struct names devices = {.list = NULL};
 	char vendor[16], device[16];
 	enum hypervisor h;
@@ -148,8 +191,12 @@ static enum verdict look_ledger_page(struct exam *e)
 		    !tree_line(e->tree, device, sizeof(device), "/sys/bus/pci/devices/%s/device",
 			       name) &&
 		    !strcmp(vendor, "0x1af4") && !strcmp(device, "0x1110"))
-			return good(e, "ivshmem device %s", name);
+			found = look_at_page(e, name);
+		if (found == VERDICT_OK)
+			return found;
 	}
+	if (found != VERDICT_NOT_HERE)
+		return found;
 	if (!devices.n)
 		return not_here(e, "no PCI device");
 	if (known && fact_bare(e->tree))
@@ -238,7 +285,7 @@ static const struct check rows[] = {
 	 .why = "The page tells every gap to the microsecond, and what steal clocks leave out.",
 	 .source = "desched: desched-page(5)",
 	 .remedy = "host: -object memory-backend-file,id=page,share=on,... -device "
-		   "ivshmem-plain,memdev=page, and desched ledger"},
+		   "ivshmem-plain,memdev=page, and 'desched ledger' running there"},
 };
 
 const struct check_group checks_tools = {"tools", rows, ARRAY_SIZE(rows)};

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <poll.h>
@@ -253,6 +254,17 @@ static enum MHD_Result wait_for_metrics(struct request *r)
 	return MHD_YES;
 }
 
+/* Proxies, and clients that take us for one, send "http://host/path" (RFC 9112, 3.2.2). */
+static const char *path_of(const char *url)
+{
+	const char *host = strstr(url, "://");
+
+	if (url[0] == '/' || !host)
+		return url;
+	host += strlen("://");
+	return host[strcspn(host, "/")] ? host + strcspn(host, "/") : "/";
+}
+
 static enum MHD_Result answer(struct request *r, const char *url, const char *method)
 {
 	struct MHD_Connection *c = r->connection;
@@ -265,6 +277,7 @@ static enum MHD_Result answer(struct request *r, const char *url, const char *me
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return reply(c, MHD_HTTP_METHOD_NOT_ALLOWED, plain, "GET or HEAD only\n",
 			     MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	url = path_of(url);
 	if (!strcmp(url, "/"))
 		return reply(c, MHD_HTTP_OK, html, index_page, NULL, NULL);
 	if (strcmp(url, "/metrics") != 0)
@@ -422,12 +435,32 @@ static int watch(struct http *h)
 	return 0;
 }
 
+static int cannot_listen(const struct access *a, int err, struct failure *f)
+{
+	bool six = a->address.any.sa_family == AF_INET6;
+	const void *from = six ? (const void *)&a->address.v6.sin6_addr
+			       : (const void *)&a->address.v4.sin_addr;
+	unsigned port = ntohs(six ? a->address.v6.sin6_port : a->address.v4.sin_port);
+	const char *remedy = err == -EADDRINUSE
+				     ? "; another program listens there ('ss -ltnp' shows "
+				       "which): choose another --port"
+			     : err == -EADDRNOTAVAIL ? "; 'ip address' shows those of this machine"
+			     : err == -EACCES
+				     ? "; ports below 1024 need privilege: choose another --port"
+				     : "";
+	char text[INET6_ADDRSTRLEN] = "?";
+
+	inet_ntop(a->address.any.sa_family, from, text, sizeof(text));
+	return failure_set(f, err, "cannot listen at %s, port %u: %s%s", text, port, strerror(-err),
+			   remedy);
+}
+
 static int start(struct http *h, const char *socket, struct failure *f)
 {
 	int err = listen_at(h->access, &h->listener.fd);
 
 	if (err)
-		return failure_errno(f, err, "cannot listen there; does another program?");
+		return cannot_listen(h->access, err, f);
 	h->library = start_library(h);
 	if (!h->library)
 		return failure_set(

@@ -6,6 +6,9 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "guest/account_snapshot.h"
+#include "guest/asked.h"
+#include "guest/expected.h"
+#include "guest/held.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -24,7 +27,10 @@ struct agent {
 	struct source_config config;
 	const struct source_ops *ops;
 	void *source;
+	struct expected expected; /* what `source` stands in for */
 	enum switches_steal steal_row;
+	struct held held;    /* records behind `now` */
+	uint64_t now;	     /* ns, up to which records are booked */
 	uint64_t lost;	     /* records, when the account was last swept */
 	uint64_t sweep_time; /* ns, when that was */
 	uint64_t missed[2];  /* lost switches, by the rounds before */
@@ -84,12 +90,22 @@ static void on_life(struct agent *agent, const struct switches_life *r)
 	}
 }
 
-static void on_record(const struct switches_head *record, size_t size, void *data)
+static int book(const struct switches_head *record, size_t size, void *data)
 {
 	if (record->kind == SWITCHES_SWITCH && size >= sizeof(struct switches_switch))
 		on_switch(data, (const struct switches_switch *)record);
 	else if (record->kind != SWITCHES_SWITCH && size >= sizeof(struct switches_life))
 		on_life(data, (const struct switches_life *)record);
+	return 0;
+}
+
+/* Without memory it is booked too early, rather than not at all. */
+static int on_record(const struct switches_head *record, size_t size, void *data)
+{
+	struct agent *agent = data;
+	int err = record->time > agent->now ? held_keep(&agent->held, record, size) : -ENOMEM;
+
+	return err == -ENOMEM ? book(record, size, data) : err;
 }
 
 struct seed {
@@ -153,16 +169,22 @@ static int open_source(struct agent *agent, const struct source_ops *ops, struct
 
 static int choose_source(struct agent *agent, const char *name, struct failure *f)
 {
-	bool any = !name || !strcmp(name, "auto");
 	struct failure why, all = {.text = ""};
-	int err = -EINVAL;
+	int err = asked_source(name, agent->config.page_path, f, &name);
+	bool any;
 
+	if (err)
+		return err;
+	any = !name;
+	err = -EINVAL;
 	for (int i = 0; sources[i]; i++) {
 		size_t used = strlen(all.text);
 
-		if (!any && strcmp(name, sources[i]->name) != 0)
+		if (name && strcmp(name, sources[i]->name) != 0)
 			continue;
 		err = open_source(agent, sources[i], &why);
+		if (!err && any && sources[i]->stands_in)
+			expected_open(&agent->expected);
 		if (!err)
 			return 0;
 		snprintf(all.text + used, sizeof(all.text) - used, "%s%.160s", used ? "; " : "",
@@ -175,7 +197,7 @@ static int choose_source(struct agent *agent, const char *name, struct failure *
 	return failure_set(f, err, "%s", all.text);
 }
 
-/* `now` is read before the records: those that come after it end later runs. */
+/* `now` is read before the records: those that come after it end later runs, and are held. */
 static int take(struct agent *agent, uint64_t now)
 {
 	uint64_t lost = switches_lost(agent->switches);
@@ -185,9 +207,11 @@ static int take(struct agent *agent, uint64_t now)
 	agent->account->lossy = lost != agent->missed[0];
 	agent->missed[0] = agent->missed[1];
 	agent->missed[1] = lost;
+	agent->now = now;
+	held_give(&agent->held, now, book, agent);
 	n = switches_drain(agent->switches, on_record, agent);
 	account_cut(agent->account, now);
-	return n < 0 ? n : 0;
+	return n < 0 && n != -ENOBUFS ? n : 0;
 }
 
 static uint64_t session_of(uint64_t epoch, uint64_t page)
@@ -264,7 +288,8 @@ int agent_open(const struct agent_config *config, struct failure *f, struct agen
 	err = switches_open(f, &agent->switches);
 	if (!err && account_new((unsigned)cpus, clock_mono(), on_run, agent, &agent->account))
 		err = failure_errno(f, -ENOMEM, "agent");
-	agent->context = (struct source_context){&agent->config, agent->account, agent->switches};
+	agent->context = (struct source_context){
+		.config = &agent->config, .account = agent->account, .switches = agent->switches};
 	if (!err)
 		err = choose_source(agent, config->source, f);
 	if (!err) {
@@ -288,7 +313,9 @@ struct agent *agent_close(struct agent *agent)
 		return NULL;
 	if (agent->source)
 		agent->ops->close(agent->source);
+	expected_close(&agent->expected);
 	switches_close(agent->switches);
+	held_done(&agent->held);
 	account_free(agent->account);
 	free(agent);
 	return NULL;
@@ -325,12 +352,41 @@ static void sweep(struct agent *agent, uint64_t now)
 	account_sweep(agent->account, task_alive);
 }
 
+/* The page has come: what is over is the stand-in's, what begins is the page's. Opening it takes
+ * part of a second, in which the stand-in has the runs. */
+static void change_source(struct agent *agent)
+{
+	const struct source_ops *before = agent->ops;
+	void *stand_in = agent->source, *page;
+	uint64_t now;
+
+	agent->context.page = &agent->expected.mapping;
+	if (source_page.open(&agent->context, NULL, &page)) {
+		agent->context.page = NULL;
+		return;
+	}
+	now = clock_mono();
+	take(agent, now);
+	settle(agent, now, 0);
+	agent->ops = &source_page;
+	agent->source = page;
+	before->close(stand_in);
+	note_session(agent, now);
+}
+
+static bool page_has_come(struct agent *agent, uint64_t now)
+{
+	return agent->ops->stands_in && expected_has_come(&agent->expected, now);
+}
+
 int agent_poll(struct agent *agent)
 {
 	uint64_t now = clock_mono();
 	int err = take(agent, now);
 
 	sweep(agent, now);
+	if (!err && page_has_come(agent, now))
+		change_source(agent);
 	if (!err && agent->ops->poll)
 		err = agent->ops->poll(agent->source, now);
 	return err;

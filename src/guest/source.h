@@ -13,6 +13,7 @@
 
 #include "base/failure.h"
 #include "guest/account.h"
+#include "guest/ivshmem.h"
 #include "guest/switches.h"
 #include "wire/snapshot.h"
 
@@ -47,6 +48,7 @@ struct source_context {
 	const struct source_config *config;
 	struct account *account;
 	struct switches *switches;
+	const struct page_mapping *page; /* mapped already, and outlives the source; NULL: not */
 };
 
 /* What a source knows beside what it charged. */
@@ -67,6 +69,7 @@ struct source_report {
 struct source_ops {
 	const char *name;
 	const char *summary;
+	bool stands_in;	      /* until a page comes that wasn't there when the agent was opened */
 	const char *not_seen; /* what a vCPU may be away for without that this source sees it */
 	enum switches_steal (*steal_row)(const struct switches *s); /* NULL: needs no steal clock */
 

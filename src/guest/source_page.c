@@ -205,7 +205,8 @@ static void source_page_close(void *source)
 		window_free(&s->cpus[i].runs, s->context->account);
 	}
 	free(s->cpus);
-	page_unmap(&s->mapping);
+	if (!s->context->page)
+		page_unmap(&s->mapping);
 	free(s);
 }
 
@@ -232,8 +233,12 @@ static int find_clock(struct page_source *s, struct failure *f)
 
 static int open_page(struct page_source *s, struct failure *f)
 {
-	int err = page_map(s->context->config->page_path, f, &s->mapping);
+	int err = 0;
 
+	if (s->context->page)
+		s->mapping = *s->context->page;
+	else
+		err = page_map(s->context->config->page_path, f, &s->mapping);
 	if (!err)
 		err = attach(s, f);
 	if (!err)

@@ -237,6 +237,7 @@ static json_t *self_details(void *source)
 const struct source_ops source_self = {
 	.name = "self",
 	.summary = "nobody helps: estimated from the lateness of timers",
+	.stands_in = true,
 	.not_seen = "gaps that no sample fell into, and which state a gap was in",
 	.open = self_open,
 	.close = self_close,

@@ -77,9 +77,7 @@ static int on_record(void *ctx, void *record, size_t size)
 {
 	struct switches *s = ctx;
 
-	if (size >= sizeof(struct switches_head))
-		s->fn(record, size, s->data);
-	return 0;
+	return size >= sizeof(struct switches_head) ? s->fn(record, size, s->data) : 0;
 }
 
 int switches_open(struct failure *f, struct switches **ret)

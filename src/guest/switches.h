@@ -34,8 +34,9 @@ int switches_attach(struct switches *s, enum switches_steal steal, struct failur
 /* The CPU's steal clock now, ns. -ENODATA while no switch has been seen on it. */
 int switches_read_steal(struct switches *s, unsigned cpu, uint64_t *ret);
 
-/* Hands over every record that has come, in order. Returns how many or -errno. */
-typedef void (*switches_fn)(const struct switches_head *record, size_t size, void *data);
+/* Hands over every record that has come, in order, until `fn` returns a -errno. Returns how many,
+ * or that -errno. */
+typedef int (*switches_fn)(const struct switches_head *record, size_t size, void *data);
 int switches_drain(struct switches *s, switches_fn fn, void *data);
 
 /* Readable when the buffer is half full, though nobody has drained it. */

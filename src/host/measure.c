@@ -381,7 +381,7 @@ static void list_names(struct failure *f, const char *pattern)
 			 i ? ", " : "; there are: ", vms[i].name);
 	}
 	if (!n)
-		failure_set(f, -ENOENT, "no VM is called '%s'; there is none at all", pattern);
+		failure_set(f, -ENOENT, "no VM is called '%s': no VM is running", pattern);
 	host_vms_free(vms, n);
 }
 

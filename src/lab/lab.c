@@ -72,6 +72,7 @@ static int check_parts(struct session *s, struct failure *f)
 	const struct lab_options *o = s->options;
 	int err = choose_cpus(s, f);
 
+	s->phase = "prepare";
 	if (!err)
 		err = parts_check_memory(o->vms, MACHINE_MEMORY_MIB * MIB, f);
 	if (!err && o->kernel) /* what was asked for comes before what is installed */
@@ -80,6 +81,8 @@ static int check_parts(struct session *s, struct failure *f)
 		err = parts_check_qemu(f);
 	if (!err)
 		err = parts_image(f, s->image, sizeof(s->image));
+	if (!err && !o->kernel) /* seconds, and minutes for a download */
+		session_say(s, "looking for a kernel; --kernel names one");
 	if (!err)
 		err = parts_kernel(o->kernel, f, s->kernel, sizeof(s->kernel));
 	if (!err && o->keep)
@@ -195,6 +198,7 @@ static int prepare_and_run(struct session *s, struct failure *f)
 
 	if (err)
 		return err;
+	session_say(s, "what this host can do, and its ledger");
 	choose_accel(s);
 	err = hear_signals(s, f);
 	if (err)

@@ -147,8 +147,10 @@ int phase_boot(struct session *s, struct failure *f)
 {
 	uint64_t limit = BOOT_NS + (uint64_t)s->n * BOOT_NS_PER_VM;
 	uint64_t deadline[LAB_VMS_MAX];
-	int err = start_all(s, f);
+	int err;
 
+	session_say(s, "starting %d VMs", s->n);
+	err = start_all(s, f);
 	for (int i = 0; i < s->n; i++)
 		deadline[i] = clock_mono() + limit;
 	while (!err && n_ready(s) < s->n) {

@@ -14,12 +14,9 @@
 
 static const struct feed_ops *const feeds[] = {&feed_vmdesched, &feed_agent, &feed_proc};
 
-/* Who names a source or a page wants an agent that has it. */
-static bool wanted(const struct feed_config *c, const struct feed_ops *ops)
+static bool wanted(enum asked_whose whose, const struct feed_ops *ops)
 {
-	bool own = c->page || (c->source && strcmp(c->source, "auto") != 0);
-
-	return ops == &feed_agent || !own;
+	return whose == ASKED_ANY || ops == (whose == ASKED_OWN ? &feed_agent : &feed_vmdesched);
 }
 
 /* Mounted with hidepid=: the first process is there, but not for everybody. */
@@ -34,16 +31,19 @@ static const char *missing(void)
 		       : NULL;
 }
 
-int feed_open(const struct feed_config *config, struct failure *f, struct feed *ret)
+int feed_open(const struct asked *config, struct failure *f, struct feed *ret)
 {
 	struct feed feed = {.ops = NULL};
-	int err = -ENODEV;
+	enum asked_whose whose;
+	int err = asked_whose(config, f, &whose);
 
+	if (err)
+		return err;
 	for (size_t i = 0; i < ARRAY_SIZE(feeds) && !feed.ops; i++) {
 		size_t used = strlen(feed.why);
 		struct failure why = {.text = ""};
 
-		if (!wanted(config, feeds[i]))
+		if (!wanted(whose, feeds[i]))
 			continue;
 		err = feeds[i]->open(config, &why, &feed.feed);
 		if (!err)

@@ -11,21 +11,16 @@
 
 #include "base/failure.h"
 #include "guest/agent.h"
+#include "guest/asked.h"
 
 #include <jansson.h>
 #include <signal.h>
 #include <stdint.h>
 
-struct feed_config {
-	const char *source; /* as agent_config; NULL or "auto": the best that works here */
-	const char *page;   /* NULL: the device */
-	const char *socket; /* vmdesched's */
-};
-
 struct feed_ops {
 	const char *name;
 
-	int (*open)(const struct feed_config *config, struct failure *f, void **ret);
+	int (*open)(const struct asked *config, struct failure *f, void **ret);
 	void (*close)(void *feed);
 
 	/* A new snapshot, the caller's. A failure may pass: vmdesched is started anew. */
@@ -53,8 +48,8 @@ struct feed {
 	const char *missing; /* which processes /proc does not show, why, what to do; NULL: none */
 };
 
-/* The best that works: with a source or page of one's own, only `agent`. */
-int feed_open(const struct feed_config *config, struct failure *f, struct feed *ret);
+/* The best that works; the one that is asked for where one is. */
+int feed_open(const struct asked *config, struct failure *f, struct feed *ret);
 void feed_close(struct feed *feed);
 
 /* As ops->take(), with its time, and with parent, user and cgroup of each process

@@ -2,7 +2,7 @@
 /* The agent in this program, as vmdesched has it. */
 #include "screen/feed.h"
 
-static int open_agent(const struct feed_config *config, struct failure *f, void **ret)
+static int open_agent(const struct asked *config, struct failure *f, void **ret)
 {
 	struct agent_config agent = {config->source, {.page_path = config->page}};
 

@@ -87,7 +87,7 @@ static void close_proc(void *feed)
 	free(p);
 }
 
-static int open_proc(const struct feed_config *config, struct failure *f, void **ret)
+static int open_proc(const struct asked *config, struct failure *f, void **ret)
 {
 	struct proc_feed *p = calloc(1, sizeof(*p));
 	struct proc_cpu cpu;

@@ -62,9 +62,9 @@ static int history(void *feed, struct failure *f, json_t **ret)
 	return feed_ask(feed, "history", f, ret);
 }
 
-static int open_socket(const struct feed_config *config, struct failure *f, void **ret)
+static int open_socket(const struct asked *config, struct failure *f, void **ret)
 {
-	char *path = strdup(config->socket);
+	char *path = strdup(asked_socket(config));
 	struct snapshot first;
 	int err;
 

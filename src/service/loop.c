@@ -20,7 +20,7 @@ struct loop {
 	struct pollfd *fds;
 	size_t n, size;
 	struct loop_timer *timers, *next_timer; /* the next in this turn */
-	bool stopping;
+	bool stopping, signalled;
 	struct loop_watch signals;
 	void (*take)(int number, void *data);
 	void *take_data;
@@ -38,13 +38,36 @@ int loop_new(struct loop **ret)
 	return 0;
 }
 
+/* Those that have come; `take` may be NULL. */
+static void read_signals(struct loop *l, void (*take)(int number, void *data))
+{
+	struct signalfd_siginfo infos[8];
+	ssize_t n = read(l->signals.fd, infos, sizeof(infos));
+
+	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(infos[0]); i++) {
+		l->signalled = true;
+		if (take)
+			take((int)infos[i].ssi_signo, l->take_data);
+	}
+}
+
+static void on_signals(short events, void *data)
+{
+	struct loop *l = data;
+
+	(void)events;
+	read_signals(l, l->take);
+}
+
 struct loop *loop_free(struct loop *l)
 {
 	if (!l)
 		return NULL;
 	if (l->signals.fd >= 0) {
+		read_signals(l, NULL);
 		close(l->signals.fd);
-		sigprocmask(SIG_SETMASK, &l->before, NULL);
+		if (!l->signalled)
+			sigprocmask(SIG_SETMASK, &l->before, NULL);
 	}
 	free(l->watches);
 	free(l->fds);
@@ -105,17 +128,6 @@ void loop_timer_remove(struct loop *l, struct loop_timer *t)
 		*at = t->next;
 	if (l->next_timer == t)
 		l->next_timer = t->next;
-}
-
-static void on_signals(short events, void *data)
-{
-	struct signalfd_siginfo infos[8];
-	struct loop *l = data;
-	ssize_t n = read(l->signals.fd, infos, sizeof(infos));
-
-	(void)events;
-	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(infos[0]); i++)
-		l->take((int)infos[i].ssi_signo, l->take_data);
 }
 
 int loop_signals(struct loop *l, const int *numbers, size_t n, void (*take)(int number, void *data),

@@ -38,7 +38,10 @@ struct loop_timer {
 
 /* -ENOMEM. */
 int loop_new(struct loop **ret);
-struct loop *loop_free(struct loop *l); /* returns NULL; unblocks what loop_signals() blocked */
+
+/* Returns NULL. Unblocks what loop_signals() blocked, unless a signal has come: a second one, as
+ * timeout(1) and impatient people send, must not kill a program that is ending as it was told. */
+struct loop *loop_free(struct loop *l);
 
 /* Blocks these signals for this thread and those that it makes, and calls `take` with the number of
  * each that comes. Once a loop. -errno of sigprocmask(2), signalfd(2). */

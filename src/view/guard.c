@@ -76,8 +76,10 @@ static int open_proc(struct guard *g, struct failure *f)
 	if (g->proc < 0)
 		return failure_errno(f, -errno, "/proc");
 	if (!is_procfs(g->proc))
-		return failure_set(f, -EXDEV,
-				   "/proc is not the kernel's but a view already, or the like");
+		return failure_set(
+			f, -EXDEV,
+			"/proc is not the kernel's own: a view or another file system is "
+			"mounted there; run it where /proc is of type proc");
 	return check_numbers(g->proc, f);
 }
 
@@ -112,7 +114,7 @@ static void close_all(struct guard *g)
 
 /* From here on nothing in this process keeps a request waiting that nobody answers. */
 static int start_keepers(struct guard *g, const struct mounts_home *home,
-			 const struct teller_config *teller, struct failure *f)
+			 const struct asked *teller, struct failure *f)
 {
 	const struct keepers keepers = {.teller = teller,
 					.label = &g->label,
@@ -251,9 +253,9 @@ static int mount_over(const struct guard *g, int place)
 	return err;
 }
 
-int guard_enter(const struct teller_config *teller, struct failure *f)
+int guard_enter(const struct asked *teller, struct failure *f)
 {
-	static const struct mounts_home nowhere = {.directory = -1};
+	static const struct mounts_home nowhere = {.path = NULL};
 	_cleanup_(close_all) struct guard g = NOTHING;
 	int err = open_all(&g, true, f), place = -1;
 
@@ -305,28 +307,28 @@ static int path_of(const struct guard *g, int fd, char *ret, size_t size)
 }
 
 /* No signal ends this process between mounting and looking whether the view works. */
-static int attach(const struct guard *g, const struct mounts_home *home, struct failure *f)
+static int attach(const struct guard *g, int directory, const char *path, struct failure *f)
 {
 	sigset_t all, before;
 	int err;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	err = mounts_attach(g->mount, home->directory, "");
+	err = mounts_attach(g->mount, directory, "");
 	if (err)
-		failure_errno(f, err, "mounting the view on %s", home->path);
+		failure_errno(f, err, "mounting the view on %s", path);
 	else if ((err = check_alive(g, f)))
 		mounts_detach(g->proc, g->mount);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return err;
 }
 
-int guard_mount(const char *directory, const struct teller_config *teller, struct failure *f)
+int guard_mount(const char *directory, const struct asked *teller, struct failure *f)
 {
 	_cleanup_(close_all) struct guard g = NOTHING;
 	_cleanup_(close_fd) int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char path[PATH_MAX];
-	struct mounts_home home = {.directory = fd, .path = path};
+	struct mounts_home home = {.path = path};
 	int err = fd < 0 ? failure_errno(f, -errno, "directory %s", directory) : 0;
 
 	if (!err)
@@ -335,8 +337,10 @@ int guard_mount(const char *directory, const struct teller_config *teller, struc
 		err = check_directory(&g, directory, fd, f);
 	if (!err && (err = path_of(&g, fd, path, sizeof(path))))
 		failure_errno(f, err, "directory %s", directory);
+	if (!err && (err = mounts_place(fd, &home.place)))
+		failure_errno(f, err, "directory %s", directory);
 	home.space = g.space;
 	if (!err)
 		err = start_keepers(&g, &home, teller, f);
-	return err ? err : attach(&g, &home, f);
+	return err ? err : attach(&g, fd, path, f);
 }

@@ -17,9 +17,9 @@
 
 /* A new mount namespace for this process, with a view over /proc. After a failure the process may
  * be in that namespace, and should end. */
-int guard_enter(const struct teller_config *teller, struct failure *f);
+int guard_enter(const struct asked *teller, struct failure *f);
 
 /* A view on an existing directory, in this mount namespace. */
-int guard_mount(const char *directory, const struct teller_config *teller, struct failure *f);
+int guard_mount(const char *directory, const struct asked *teller, struct failure *f);
 
 #endif

@@ -210,7 +210,7 @@ static _Noreturn void watch(struct run *r)
 {
 	const struct keepers *k = r->keepers;
 	struct pollfd p = {.fd = r->life[0], .events = POLLIN};
-	bool looking = k->home->directory >= 0;
+	bool looking = k->home->path;
 	char byte;
 
 	rename_process(k->proc);
@@ -278,7 +278,7 @@ static void unblock(void)
 static void start_watcher(struct run *r)
 {
 	const struct keepers *k = r->keepers;
-	const int keep[] = {k->proc, k->home->directory, r->life[0]};
+	const int keep[] = {k->proc, r->life[0]};
 
 	if (fork())
 		return;
@@ -290,7 +290,7 @@ static void start_watcher(struct run *r)
 static void start_guard(struct run *r)
 {
 	const struct keepers *k = r->keepers;
-	const int keep[] = {k->fuse, k->proc, k->home->directory, r->report[1], r->life[1]};
+	const int keep[] = {k->fuse, k->proc, r->report[1], r->life[1]};
 
 	if (fork())
 		return;
@@ -351,7 +351,7 @@ static void run_done(struct run *r)
 /* Shared by what is forked from here. */
 static struct serve_memory *map_memory(const struct mounts_home *home)
 {
-	const char *name = home->directory >= 0 ? MEMORY : "desched-view";
+	const char *name = home->path ? MEMORY : "desched-view";
 	_cleanup_(close_fd) int fd = memfd_create(name, MFD_CLOEXEC);
 
 	if (fd < 0 || ftruncate(fd, sizeof(struct serve_memory)))

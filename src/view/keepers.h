@@ -21,7 +21,7 @@
 #include "view/teller.h"
 
 struct keepers {
-	const struct teller_config *teller;
+	const struct asked *teller;
 	const struct mounts_label *label;
 	const struct mounts_home *home;
 	struct shape *shape;

@@ -105,6 +105,22 @@ int mounts_id(int fd, unsigned long *ret)
 	return 0;
 }
 
+int mounts_place(int fd, struct mounts_place *ret)
+{
+	struct mounts_place place;
+	struct stat st;
+	int err = mounts_id(fd, &place.mount);
+
+	if (!err && fstat(fd, &st))
+		err = -errno;
+	if (err)
+		return err;
+	place.device = st.st_dev;
+	place.inode = st.st_ino;
+	*ret = place;
+	return 0;
+}
+
 int mounts_namespace(int proc, pid_t pid, ino_t *ret)
 {
 	struct stat st;

@@ -9,8 +9,8 @@
  * from the root of that one upwards, so that what lies below it, as the real /proc does, cannot be
  * hit.
  *
- * Nobody holds a descriptor of a mount: that would make umount(8) say "busy", and a view ends when
- * it is unmounted.
+ * Nobody holds a descriptor of a mount, nor of the directory below it: that would make umount(8)
+ * say "busy", for the view, which ends when it is unmounted, or for the file system around it.
  */
 #ifndef VIEW_MOUNTS_H
 #define VIEW_MOUNTS_H
@@ -19,8 +19,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define MOUNTS_TYPE  "fuse.desched"
-#define MOUNTS_PLACE 4096
+#define MOUNTS_TYPE "fuse.desched"
 
 struct mounts_label {
 	char text[32];
@@ -64,10 +63,17 @@ int mounts_detach(int proc, int mount);
 
 /* A directory on which a view was mounted: what is to be there when it has been taken away. */
 struct mounts_home {
-	int directory;	  /* below the view; -1: nothing is to be mounted */
-	const char *path; /* its name in `space` */
+	const char *path; /* its name in `space`; NULL: nothing is to be mounted */
 	ino_t space;
+	struct mounts_place {
+		unsigned long mount;
+		dev_t device;
+		ino_t inode;
+	} place; /* which tells it from another of that name */
 };
+
+/* What the descriptor is on, without asking its file system where it need not. */
+int mounts_place(int fd, struct mounts_place *ret);
 
 /* Takes away every mount with the label in every namespace that a process lives in, each by a
  * process of its own that ends after seconds whatever happens. Where one of them was the home's,

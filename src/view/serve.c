@@ -370,7 +370,7 @@ static int open_session(struct serve *s, int fuse, struct failure *f)
 	return 0;
 }
 
-int serve_new(int fuse, struct shape *shape, const struct teller_config *teller,
+int serve_new(int fuse, struct shape *shape, const struct asked *teller,
 	      struct serve_memory *memory, struct failure *f, struct serve **ret)
 {
 	struct serve *s = calloc(1, sizeof(*s));

@@ -27,7 +27,7 @@ struct serve_memory {
 struct serve;
 
 /* Prepares a server; `shape` and `memory` outlive it. `teller` NULL: figures are not corrected. */
-int serve_new(int fuse, struct shape *shape, const struct teller_config *teller,
+int serve_new(int fuse, struct shape *shape, const struct asked *teller,
 	      struct serve_memory *memory, struct failure *f, struct serve **ret);
 
 /* Serves until the view is unmounted: returns 0 then. Closes `fuse`. */

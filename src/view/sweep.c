@@ -66,32 +66,25 @@ static int take_away(int proc, const char *place, unsigned long id)
 	return found == id ? mounts_detach(proc, fd) : -EBUSY;
 }
 
-/* The directory itself, with nothing mounted on it. */
-static bool leads_to(const char *path, int directory)
-{
-	_cleanup_(close_fd) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	unsigned long id[2];
-	struct stat st[2];
-
-	return fd >= 0 && !mounts_id(fd, &id[0]) && !mounts_id(directory, &id[1]) &&
-	       !fstat(fd, &st[0]) && !fstat(directory, &st[1]) && id[0] == id[1] &&
-	       st[0].st_ino == st[1].st_ino;
-}
-
+/* On the directory itself, with nothing mounted on it. */
 static void mount_real(int proc, const struct mounts_home *home)
 {
+	_cleanup_(close_fd) int fd = open(home->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct mounts_place place;
 	int copy;
 
-	if (!leads_to(home->path, home->directory) || mounts_copy(proc, "", &copy))
+	if (fd < 0 || mounts_place(fd, &place) || place.mount != home->place.mount ||
+	    place.device != home->place.device || place.inode != home->place.inode ||
+	    mounts_copy(proc, "", &copy))
 		return;
-	mounts_attach(copy, home->directory, "");
+	mounts_attach(copy, fd, "");
 	close(copy);
 }
 
 static void clean(const struct sweep *s, ino_t space)
 {
 	struct found found = {.label = s->label};
-	bool home = s->home && s->home->directory >= 0 && s->home->space == space;
+	bool home = s->home && s->home->path && s->home->space == space;
 	bool uncovered = false;
 
 	mounts_each(s->proc, 0, find, &found);

@@ -21,7 +21,7 @@
 
 /* Our own agent works in a thread of its own; who takes a snapshot holds the lock meanwhile. */
 struct teller {
-	const struct teller_config *config;
+	const struct asked *config;
 	struct agent *agent; /* NULL: there is a vmdesched */
 	pthread_mutex_t lock;
 	pthread_t thread;
@@ -98,19 +98,37 @@ static int start_agent(struct teller *teller, struct failure *f)
 
 /* ---- either ---- */
 
-int teller_open(const struct teller_config *config, struct failure *f, struct teller **ret)
+/* The vmdesched that answers, unless an agent is asked for, or where one may be had instead. */
+static int choose(struct teller *teller, struct failure *f)
+{
+	const char *socket = asked_socket(teller->config);
+	enum asked_whose whose;
+	int err = asked_whose(teller->config, f, &whose), fd;
+
+	if (err)
+		return err;
+	if (whose == ASKED_OWN)
+		return start_agent(teller, f);
+	err = ask_dial(socket, clock_mono() + PATIENCE_NS, &fd);
+	if (!err)
+		close(fd);
+	else if (whose == ASKED_ANY)
+		err = start_agent(teller, f);
+	else
+		failure_errno(f, err, "vmdesched at %s", socket);
+	return err;
+}
+
+int teller_open(const struct asked *config, struct failure *f, struct teller **ret)
 {
 	struct teller *teller = calloc(1, sizeof(*teller));
-	int fd, err = 0;
+	int err;
 
 	if (!teller)
 		return failure_errno(f, -ENOMEM, "figures");
 	teller->config = config;
 	pthread_mutex_init(&teller->lock, NULL);
-	if (!ask_dial(config->socket, clock_mono() + PATIENCE_NS, &fd))
-		close(fd);
-	else
-		err = start_agent(teller, f);
+	err = choose(teller, f);
 	if (err) {
 		free(teller);
 		return err;
@@ -139,5 +157,5 @@ int teller_snapshot(struct teller *teller, struct snapshot *ret, pid_t *ret_hold
 {
 	if (teller->agent)
 		return from_agent(teller, ret, ret_holder);
-	return from_socket(teller->config->socket, ret, ret_holder);
+	return from_socket(asked_socket(teller->config), ret, ret_holder);
 }

@@ -7,20 +7,16 @@
 #define VIEW_TELLER_H
 
 #include "base/failure.h"
+#include "guest/asked.h"
 #include "wire/snapshot.h"
 
 #include <sys/types.h>
 
-struct teller_config {
-	const char *socket; /* of vmdesched */
-	const char *source; /* for our own agent, as in struct agent_config */
-	const char *page;
-};
-
 struct teller;
 
-/* `config` must outlive the teller. Fails as agent_open() does when neither is to be had. */
-int teller_open(const struct teller_config *config, struct failure *f, struct teller **ret);
+/* `config` must outlive the teller. Fails as agent_open() does when neither is to be had, or when
+ * what is asked for is not. */
+int teller_open(const struct asked *config, struct failure *f, struct teller **ret);
 struct teller *teller_close(struct teller *teller);
 
 /* A snapshot, and the process that shows the descheduled time: vmdesched, or this one. Waits a

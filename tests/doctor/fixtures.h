@@ -30,6 +30,7 @@ struct fixture {
 	struct fixture_file files[FIXTURE_FILES];
 };
 
+#define ZEROS	"eight of them" /* bytes that text can't hold */
 #define CLOCKS	"/sys/devices/system/clocksource/clocksource0/available_clocksource"
 #define CLOCK	"/sys/devices/system/clocksource/clocksource0/current_clocksource"
 #define VENDOR	"/sys/class/dmi/id/sys_vendor"
@@ -118,6 +119,27 @@ static const struct fixture fixtures[] = {
 	 {{VENDOR, "Dell Inc.\n"}, STAT("900 0 100 5000 0 0 0 0")}},
 	{"ledger-page",
 	 VERDICT_OK,
+	 {{"/sys/bus/pci/devices/0000:00:04.0/vendor", "0x1af4\n"},
+	  {"/sys/bus/pci/devices/0000:00:04.0/device", "0x1110\n"},
+	  {"/sys/bus/pci/devices/0000:00:04.0/resource2", "DESDPAGE"}}},
+	{"ledger-page", /* another device's memory, and one in which nobody has written */
+	 VERDICT_BAD,
+	 {{"/sys/bus/pci/devices/0000:00:03.0/vendor", "0x1af4\n"},
+	  {"/sys/bus/pci/devices/0000:00:03.0/device", "0x1110\n"},
+	  {"/sys/bus/pci/devices/0000:00:03.0/resource2", "looking glass"},
+	  {"/sys/bus/pci/devices/0000:00:04.0/vendor", "0x1af4\n"},
+	  {"/sys/bus/pci/devices/0000:00:04.0/device", "0x1110\n"},
+	  {"/sys/bus/pci/devices/0000:00:04.0/resource2", ZEROS}}},
+	{"ledger-page", /* the first one is another's */
+	 VERDICT_OK,
+	 {{"/sys/bus/pci/devices/0000:00:03.0/vendor", "0x1af4\n"},
+	  {"/sys/bus/pci/devices/0000:00:03.0/device", "0x1110\n"},
+	  {"/sys/bus/pci/devices/0000:00:03.0/resource2", "looking glass"},
+	  {"/sys/bus/pci/devices/0000:00:04.0/vendor", "0x1af4\n"},
+	  {"/sys/bus/pci/devices/0000:00:04.0/device", "0x1110\n"},
+	  {"/sys/bus/pci/devices/0000:00:04.0/resource2", "DESDPAGE"}}},
+	{"ledger-page",
+	 VERDICT_CANNOT_TELL,
 	 {{"/sys/bus/pci/devices/0000:00:04.0/vendor", "0x1af4\n"},
 	  {"/sys/bus/pci/devices/0000:00:04.0/device", "0x1110\n"}}},
 	{"ledger-page",
@@ -496,9 +518,16 @@ static inline void fixture_write(const char *root, const struct fixture_file *f,
 
 static inline void fixture_make(const char *root, const struct fixture *x)
 {
-	for (int i = 0; i < FIXTURE_FILES && x->files[i].path; i++)
-		fixture_write(root, &x->files[i], x->files[i].content,
-			      x->files[i].content ? strlen(x->files[i].content) : 0);
+	static const char zeros[8];
+
+	for (int i = 0; i < FIXTURE_FILES && x->files[i].path; i++) {
+		const char *content = x->files[i].content;
+
+		if (content && !strcmp(content, ZEROS))
+			fixture_write(root, &x->files[i], zeros, sizeof(zeros));
+		else
+			fixture_write(root, &x->files[i], content, content ? strlen(content) : 0);
+	}
 }
 
 #endif

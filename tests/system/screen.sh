@@ -231,26 +231,15 @@ tables '"pid":5,"name":"alpha","reported":0.6,"true":0.4,"descheduled":0.2,"unac
 tables ', 12.0 s until ' 4 -b -d 10
 tables ', 9.0 s until 2026-11-20 12:00:57$' 1 -b -d 10
 tables '^desched top' 2 -b -n 2
-expect 2 'expected FILE, got 0 words' "$desched" record
+expect 2 'expected FILE; --help' "$desched" record
 start env TERM=nonesuch "$desched" top --replay "$dir/a.rec"
 see "'nonesuch' is not known"
 see 'ENDED 1'
 head -c 500 "$dir/a.rec" >"$dir/cut.rec"
-expect 0 'is cut off' "$desched" top --replay "$dir/cut.rec" -b
+expect 1 'is cut off.*; 1 frame: a table is of what happened between two' "$desched" top --replay "$dir/cut.rec" -b
 start "$desched" top --replay "$dir/cut.rec"
 see 'is cut off: what follows is not shown'
 
-# ---- live, for everybody: what /proc tells; names of real processes reach no terminal as control
-# characters, those of ISO 6429's upper half among them, and letters stay what they are ----
-sh -c 'printf "e\303\251\302\2332J\033]" >/proc/$$/comm; while :; do :; done' &
-evil=$!
-shows_evil() { # on a busy machine it may have no CPU for a while
-	"$desched" top -b -n 1 -d 0.5 --socket "$dir/none" >"$dir/out" 2>"$dir/err" || :
-	grep -q "$(printf 'e\303\251?2J?]$')" "$dir/out"
-}
-within shows_evil ||
-	complain "a hostile name: $(grep -a 2J "$dir/out" | od -c)"
-kill $evil
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	as_nobody() {
 		setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
@@ -260,9 +249,20 @@ else
 		"$@"
 	}
 fi
+# ---- live, for everybody: what /proc tells; names of real processes reach no terminal as control
+# characters, those of ISO 6429's upper half among them, and letters stay what they are ----
+sh -c 'printf "e\303\251\302\2332J\033]" >/proc/$$/comm; while :; do :; done' &
+evil=$!
+shows_evil() { # on a busy machine it may have no CPU for a while
+	as_nobody "$desched" top -b -n 1 -d 0.5 >"$dir/out" 2>"$dir/err" || :
+	grep -q "$(printf 'e\303\251?2J?]$')" "$dir/out"
+}
+within shows_evil ||
+	complain "a hostile name: $(grep -a 2J "$dir/out" | od -c)"
+kill $evil
 if [ "$(id -u)" != 0 ] || command -v setpriv >/dev/null; then
 	expect 0 'true time of processes cannot be shown: no vmdesched at' \
-		as_nobody "$desched" top -b -n 1 -d 0.3 --socket "$dir/none"
+		as_nobody "$desched" top -b -n 1 -d 0.3
 	grep -q '%REPORTED' "$dir/out" || complain "no table without privilege"
 	! grep -q hidepid "$dir/err" || complain "processes are said to be hidden: $(cat "$dir/err")"
 fi
@@ -270,7 +270,7 @@ fi
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	cat >"$dir/hidden" <<-END
 		mount -t proc -o hidepid=\$1 proc /proc && shift &&
-		exec setpriv --reuid=65534 --regid=65534 --clear-groups "$desched" top --socket none "\$@"
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups "$desched" top "\$@"
 	END
 	for hide in 1 2; do
 		expect 0 'desched top: /proc hides the processes of other users .*hidepid=0' \

@@ -260,6 +260,32 @@ static void umount_takes_it(void **state)
 	end_directory(dir);
 }
 
+/* The view's processes, which may take a while to end, hold nothing of the file system around it:
+ * here they stand still. */
+static void what_is_around_it_can_be_unmounted_at_once(void **state)
+{
+	char dir[] = "/tmp/test-view.XXXXXX", below[64];
+	pid_t server, guard;
+	int status;
+
+	(void)state;
+	figures(0.3, 0, 0);
+	begin_directory(dir);
+	assert_int_equal(mount("around", dir, "tmpfs", 0, "size=64k"), 0);
+	snprintf(below, sizeof(below), "%s/view", dir);
+	assert_int_equal(mkdir(below, 0755), 0);
+	mount_view(below);
+	server = await_client();
+	guard = guard_of(server);
+	assert_int_equal(kill(guard, SIGSTOP), 0);
+	shell(&status, "umount %s", below);
+	assert_int_equal(status, 0);
+	assert_int_equal(umount2(dir, 0), 0);
+	kill(guard, SIGCONT);
+	assert_true(is_gone(server));
+	end_directory(dir);
+}
+
 static void on_a_directory_the_real_one_takes_its_place(void **state)
 {
 	static void (*const deaths[])(pid_t) = {kill_server, kill_both};
@@ -456,6 +482,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(without_both_the_real_proc_is_back),
 		cmocka_unit_test(a_link_into_the_view_harms_nobody),
 		cmocka_unit_test(umount_takes_it),
+		cmocka_unit_test(what_is_around_it_can_be_unmounted_at_once),
 		cmocka_unit_test(on_a_directory_the_real_one_takes_its_place),
 		cmocka_unit_test(a_second_one_is_refused),
 		cmocka_unit_test(it_may_be_bound_over_proc),

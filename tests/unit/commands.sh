@@ -57,6 +57,17 @@ expect 2 1 "$desched" vm --json
 expect 2 1 "$desched" top -b -u "no such user"
 expect 2 1 "$desched" record
 expect 2 1 "$desched" correct one
+expect 2 1 "$desched" correct one two three
+# A name without letters is none, - is no file's, wherever one is expected.
+for word in 'vm --json=' 'vm --kernel=' 'top --replay=' 'stat --socket=' 'view --mount=' 'sim --svg='; do
+	# shellcheck disable=SC2086 # words
+	expect 2 1 "$desched" $word
+	grep -q 'nothing given, expected [A-Z]' said || complain "'$word' says: $(cat said)"
+done
+expect 2 1 "$desched" record ''
+expect 2 1 "$desched" record -
+[ ! -e - ] || complain "there is a file called -"
+expect 1 1 sh -c '"$1" doctor >/dev/full' sh "$desched" # whatever it found
 full "$desched" --help
 full "$desched" --version
 full "$desched" --list

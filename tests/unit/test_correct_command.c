@@ -107,6 +107,33 @@ static void test_json(void **state)
 	json_decref(o);
 }
 
+/* Names are whole in JSON, which escapes them, and harmless in a table; other
+ * bytes than UTF-8 are Latin-1. */
+static void test_names(void **state)
+{
+	static const char *const json[] = {"caf\xc3\xa9\x1b[31m", "caf\xc3\xa9\xc2\xbd"};
+	json_t *o, *list;
+
+	(void)state;
+	put("odd", "time,process,%cpu\n"
+		   "1700000000,total,73\n1700000000,caf\xc3\xa9\x1b[31m,40\n"
+		   "1700000000,caf\xe9\xc2\xbd,20\n"
+		   "1700000300,total,73\n1700000300,caf\xc3\xa9\x1b[31m,40\n"
+		   "1700000300,caf\xe9\xc2\xbd,20\n");
+	assert_int_equal(correct("odd host"), 0);
+	says("   caf\xc3\xa9?[31m\n");
+	says("   caf\xc3\xa9\xc2\xbd\n");
+	assert_int_equal(correct("--json odd host"), 0);
+	o = json_loads(output, 0, NULL);
+	assert_non_null(o);
+	list = json_object_get(o, "processes");
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(
+			json_string_value(json_object_get(json_array_get(list, i), "name")),
+			json[i]);
+	json_decref(o);
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -115,7 +142,8 @@ static void test_refusals(void **state)
 	assert_int_equal(correct("guest nothing"), 1);
 	says("nothing: No such file");
 	assert_int_equal(correct("guest other"), 1);
-	says("do not overlap");
+	/* date -ud @1700000000 */
+	says("do not overlap: the guest's is from 2023-11-14 22:08:20 to 2023-11-14 22:18:20,");
 	assert_int_equal(correct("--lag 100000000 guest other"), 0);
 	assert_int_equal(correct("host guest"), 1);
 	says("GUEST comes first");
@@ -128,6 +156,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_refusals),
 	};
 

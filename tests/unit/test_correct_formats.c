@@ -330,6 +330,15 @@ static void test_unknown(void **state)
 	refused("", false, NULL, "no format that is known");
 	refused("hello\n", false, NULL, "no format that is known");
 	refused("hello\n", true, NULL, "desched ledger --json");
+	/* sadf -- -P 0, sar -P 1 */
+	refused("# hostname;interval;timestamp;CPU;%user;%nice;%system;%iowait;%steal;%idle\n"
+		"h;10;2026-11-20 12:00:10 UTC;0;10;0;0;0;0;90\n"
+		"h;10;2026-11-20 12:00:20 UTC;0;10;0;0;0;0;90\n",
+		false, NULL, "rows of single CPUs and none of all");
+	refused("12:00:00        CPU     %user     %nice   %system   %iowait    %steal     %idle\n"
+		"12:00:10          1     10.00      0.00      0.00      0.00      0.00     90.00\n"
+		"12:00:20          1     10.00      0.00      0.00      0.00      0.00     90.00\n",
+		false, NULL, "give it ALL");
 	refused("time,process,%cpu\n", false, NULL, "no two times with figures");
 }
 
@@ -371,7 +380,7 @@ static void test_names(void **state)
 	(void)state;
 	usage_init(&r);
 	assert_int_equal(usage_who(&r, "\033[2Jx", &a), 0);
-	assert_string_equal(r.names[a], "?[2Jx");
+	assert_string_equal(r.names[a], "\x1b[2Jx");
 	for (int i = 0; i < 1000; i++) {
 		char name[16];
 

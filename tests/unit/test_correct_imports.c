@@ -328,98 +328,96 @@ static void test_blur(void **state)
 
 /* ---- rows that cannot be ---- */
 
+static const struct {
+	bool host;
+	struct file file;
+	enum skip why;
+	uint64_t n;
+} odd_rows[] = {
+	{false,
+	 {SADF, "web1;5;@t;-1;@s;0;0;0;0;@i\n", "web1;5;@t;-1;0;0;0;0;0;0\n", 30, 33},
+	 SKIP_ZEROS,
+	 4},
+	{false,
+	 {SADF, "web1;5;@t;-1;@s;0;0;0;0;@i\n", "web1;5;@t;-1;0;0;0;0;100;0\n", 30, 60},
+	 SKIP_STOLEN,
+	 31},
+	{false,
+	 {SADF, "web1;5;@t;-1;@s;0;0;0;0;@i\n", "web1;5;@t;-1;@s;0;0;0;80;@i\n", 30, 31},
+	 SKIP_SUM,
+	 2},
+	{false,
+	 {"time,process,pid,%cpu\n", NULL, "@t,render,812,11330\n@t,indexer,955,@b\n", 30, 31},
+	 SKIP_TOO_MUCH,
+	 2},
+	{false,
+	 {"time,process,pid,%cpu\n", NULL, "@t,render,812,\n@t,indexer,955,@b\n", 30, 31},
+	 SKIP_BLANK,
+	 2},
+	{false,
+	 {"time,process,pid,%cpu\n", NULL, "@t,render,812,-3\n@t,indexer,955,@b\n", 30, 31},
+	 SKIP_RANGE,
+	 2},
+	{false,
+	 {"time,process,pid,%cpu\n", NULL, "@t,ren,der,812,9\n@t,indexer,955,@b\n", 30, 31},
+	 SKIP_FIELDS,
+	 2},
+	{false,
+	 {"time,process,pid,%cpu\n", NULL,
+	  "@t,render,812,@a\n@t,render,812,@a\n@t,indexer,955,@b\n", 30, 31},
+	 SKIP_DUPLICATE,
+	 2},
+	{false,
+	 {"time,process,pid,%cpu\n", NULL, "tomorrow,x,1,5\n@t,render,812,@a\n@t,indexer,955,@b\n",
+	  30, 31},
+	 SKIP_TIME,
+	 2},
+	{true,
+	 {"time,domain,vcpu.0.time,vcpu.1.time\n", "@t,web1,@n,7\n", "@t,web1,@n,\n", 30, 31},
+	 SKIP_BLANK,
+	 2},
+	/* Figures that libvirt repeats, and a VM that has gone. */
+	{true,
+	 {"time,domain,vcpu.0.time\n", "@t,web1,@n\n", "@t,web1,90000000000\n", 90, 93},
+	 SKIP_ZEROS,
+	 3},
+	{true,
+	 {"",
+	  "{\"kind\":\"interval\",\"seconds\":5,\"time_s\":@t,\"vms\":[{\"name\":\"a\","
+	  "\"vcpus\":[{\"seconds\":{\"run\":@R,\"halt\":1}}]}]}\n",
+	  "{\"kind\":\"interval\",\"seconds\":5,\"time_s\":@t,\"vms\":[{\"name\":\"a\","
+	  "\"vcpus\":[{\"seconds\":{\"run\":0,\"halt\":0}}]}]}\n",
+	  30, 60},
+	 SKIP_ZEROS,
+	 31},
+	{true,
+	 {"time,domain,vcpu.0.time\n", "@t,web1,@n\n", "@t,web1,18446744073709551611\n", 30, 30},
+	 SKIP_TOO_MUCH,
+	 1},
+	{true,
+	 {PDH "\"" VCPU("10", "web1") "\",\"" VCPU("10", "web1") "x\"\n", "\"@t\",\"@r\",\"0\"\n",
+	  "\"@t\",\"0.00\",\"0.00\"\n", 30, 60},
+	 SKIP_ZEROS,
+	 31},
+	{true,
+	 {PDH "\"" VCPU("10", "web1") "\",\"\\\\esx\\Vcpu(10:web1:8:vmx-vcpu-1:web1)\\% "
+				      "Run\"\n",
+	  "\"@t\",\"@r\",\"0.00\"\n", "\"@t\",\"\",\"0.00\"\n", 30, 60},
+	 SKIP_BLANK,
+	 31},
+};
+
 static void test_odd_rows(void **state)
 {
-	static const struct {
-		bool host;
-		struct file file;
-		enum skip why;
-		uint64_t n;
-	} rows[] = {
-		{false,
-		 {SADF, "web1;5;@t;-1;@s;0;0;0;0;@i\n", "web1;5;@t;-1;0;0;0;0;0;0\n", 30, 33},
-		 SKIP_ZEROS,
-		 4},
-		{false,
-		 {SADF, "web1;5;@t;-1;@s;0;0;0;0;@i\n", "web1;5;@t;-1;0;0;0;0;100;0\n", 30, 60},
-		 SKIP_STOLEN,
-		 31},
-		{false,
-		 {SADF, "web1;5;@t;-1;@s;0;0;0;0;@i\n", "web1;5;@t;-1;@s;0;0;0;80;@i\n", 30, 31},
-		 SKIP_SUM,
-		 2},
-		{false,
-		 {"time,process,pid,%cpu\n", NULL, "@t,render,812,11330\n@t,indexer,955,@b\n", 30,
-		  31},
-		 SKIP_TOO_MUCH,
-		 2},
-		{false,
-		 {"time,process,pid,%cpu\n", NULL, "@t,render,812,\n@t,indexer,955,@b\n", 30, 31},
-		 SKIP_BLANK,
-		 2},
-		{false,
-		 {"time,process,pid,%cpu\n", NULL, "@t,render,812,-3\n@t,indexer,955,@b\n", 30, 31},
-		 SKIP_RANGE,
-		 2},
-		{false,
-		 {"time,process,pid,%cpu\n", NULL, "@t,ren,der,812,9\n@t,indexer,955,@b\n", 30, 31},
-		 SKIP_FIELDS,
-		 2},
-		{false,
-		 {"time,process,pid,%cpu\n", NULL,
-		  "@t,render,812,@a\n@t,render,812,@a\n@t,indexer,955,@b\n", 30, 31},
-		 SKIP_DUPLICATE,
-		 2},
-		{false,
-		 {"time,process,pid,%cpu\n", NULL,
-		  "tomorrow,x,1,5\n@t,render,812,@a\n@t,indexer,955,@b\n", 30, 31},
-		 SKIP_TIME,
-		 2},
-		{true,
-		 {"time,domain,vcpu.0.time,vcpu.1.time\n", "@t,web1,@n,7\n", "@t,web1,@n,\n", 30,
-		  31},
-		 SKIP_BLANK,
-		 2},
-		/* Figures that libvirt repeats, and a VM that has gone. */
-		{true,
-		 {"time,domain,vcpu.0.time\n", "@t,web1,@n\n", "@t,web1,90000000000\n", 90, 93},
-		 SKIP_ZEROS,
-		 3},
-		{true,
-		 {"",
-		  "{\"kind\":\"interval\",\"seconds\":5,\"time_s\":@t,\"vms\":[{\"name\":\"a\","
-		  "\"vcpus\":[{\"seconds\":{\"run\":@R,\"halt\":1}}]}]}\n",
-		  "{\"kind\":\"interval\",\"seconds\":5,\"time_s\":@t,\"vms\":[{\"name\":\"a\","
-		  "\"vcpus\":[{\"seconds\":{\"run\":0,\"halt\":0}}]}]}\n",
-		  30, 60},
-		 SKIP_ZEROS,
-		 31},
-		{true,
-		 {"time,domain,vcpu.0.time\n", "@t,web1,@n\n", "@t,web1,18446744073709551611\n", 30,
-		  30},
-		 SKIP_TOO_MUCH,
-		 1},
-		{true,
-		 {PDH "\"" VCPU("10", "web1") "\",\"" VCPU("10", "web1") "x\"\n",
-		  "\"@t\",\"@r\",\"0\"\n", "\"@t\",\"0.00\",\"0.00\"\n", 30, 60},
-		 SKIP_ZEROS,
-		 31},
-		{true,
-		 {PDH "\"" VCPU("10", "web1") "\",\"\\\\esx\\Vcpu(10:web1:8:vmx-vcpu-1:web1)\\% "
-					      "Run\"\n",
-		  "\"@t\",\"@r\",\"0.00\"\n", "\"@t\",\"\",\"0.00\"\n", 30, 60},
-		 SKIP_BLANK,
-		 31},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct file f = rows[i].file;
+	for (size_t i = 0; i < ARRAY_SIZE(odd_rows); i++) {
+		struct file f = odd_rows[i].file;
 		struct outcome o;
 
 		f.row = f.row ? f.row : good_guest.row;
-		right(rows[i].host ? &good_guest : &f, rows[i].host ? &f : &good_host, &o);
-		assert_int_equal((rows[i].host ? &o.host : &o.guest)->n[rows[i].why], rows[i].n);
+		right(odd_rows[i].host ? &good_guest : &f, odd_rows[i].host ? &f : &good_host, &o);
+		assert_int_equal((odd_rows[i].host ? &o.host : &o.guest)->n[odd_rows[i].why],
+				 odd_rows[i].n);
 	}
 }
 

@@ -4,15 +4,14 @@
  * is -ENOMEM or, where the memory wasn't needed, what it is otherwise; never another failure, and
  * never another figure.
  *
- * malloc() and its kin are wrapped by the linker (--wrap), jansson's by its own hook, libcsv's can
- * fail no more than its rows do.
+ * malloc() and its kin are wrapped by the linker (--wrap), jansson's with them by base/json_out.h,
+ * libcsv's can fail no more than its rows do.
  */
 #include "correct/correct.h"
 
 #include "base/units.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -188,6 +187,5 @@ int main(void)
 		cmocka_unit_test(test_every_allocation),
 	};
 
-	json_set_alloc_funcs(__wrap_malloc, free);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,6 +122,9 @@ static void pages(void **state)
 	expect(get("GET /metrics", ""), "200", "\r\n\r\ndesched_x 1\n");
 	expect(get("GET /", ""), "200", "<a href=\"/metrics\">");
 	expect(get("GET /x", ""), "404", "/metrics");
+	expect(get("GET http://127.0.0.1/metrics", ""), "200", "\r\n\r\ndesched_x 1\n");
+	expect(get("GET http://[::1]:9811", ""), "200", "<a href=\"/metrics\">");
+	expect(get("GET http:///x", ""), "404", "/metrics");
 	expect(get("DELETE /metrics", ""), "405", "Allow: GET, HEAD\r\n");
 	expect(get("POST /metrics", "Content-Length: 3\r\n\r\nabc"), "405", "");
 	reply = get("HEAD /metrics", "");

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -56,9 +57,9 @@ static void end(pid_t child)
 	unlink(path);
 }
 
-static const struct feed_config *config(void)
+static const struct asked *config(void)
 {
-	static struct feed_config c = {.source = "auto"};
+	static struct asked c = {.source = "auto"};
 
 	c.socket = path;
 	return &c;
@@ -141,7 +142,7 @@ static const struct snapshot_process *find(const struct snapshot *f, pid_t pid)
 
 static void proc_tells_everybody(void **state)
 {
-	struct feed_config nothing = {.source = "auto", .socket = "/nonexistent/socket"};
+	struct asked nothing = {.source = "auto", .socket = "/nonexistent/socket"};
 	struct feed feed = {.ops = &feed_proc};
 	const struct snapshot_process *own;
 	struct failure f = {.text = ""};
@@ -150,6 +151,8 @@ static void proc_tells_everybody(void **state)
 	(void)state;
 	while (own_time() < 200 * NS_PER_MS)
 		;
+	assert_int_equal(prctl(PR_SET_NAME, "caf\xc3\xa9\x1b\xe9"),
+			 0); /* the last byte is no character: whoever shows it sees to that */
 	assert_int_equal(feed_proc.open(&nothing, &f, &feed.feed), 0);
 	feed.annotator = annotator_new();
 	assert_int_equal(feed_take(&feed, &f, &frame), 0);
@@ -158,7 +161,7 @@ static void proc_tells_everybody(void **state)
 	assert_true(frame.cpus[0].ledger[LEDGER_RUN] > 0);
 	own = find(&frame, getpid());
 	assert_non_null(own);
-	assert_string_equal(own->name, "test_feed");
+	assert_string_equal(own->name, "caf\xc3\xa9\x1b\xe9");
 	assert_int_equal(own->parent, getppid());
 	assert_string_equal(own->user, getpwuid(getuid()) ? getpwuid(getuid())->pw_name : "?");
 	assert_int_equal(own->cgroup[0], '/');
@@ -172,7 +175,7 @@ static void proc_tells_everybody(void **state)
 /* Who names a source does not get another one without a word. */
 static void a_source_that_is_not_there(void **state)
 {
-	struct feed_config c = {.source = "crystal ball", .socket = path};
+	struct asked c = {.source = "crystal ball", .socket = path};
 	pid_t child = serve(
 		"{\"schema\":\"desched-agent/1\",\"totals\":{},\"cpus\":[{}],\"processes\":[]}\n");
 	struct failure f = {.text = ""};
@@ -184,6 +187,65 @@ static void a_source_that_is_not_there(void **state)
 	end(child);
 }
 
+/* Nor who names a socket or a page: where nobody answers, /proc or an agent would be another's
+ * word. */
+static void what_is_named_is_used_or_refused(void **state)
+{
+	static const struct {
+		struct asked asked;
+		const char *complaint;
+	} cases[] = {
+		{{.source = "auto", .socket = "/nonexistent/socket"},
+		 "no vmdesched at /nonexistent/socket"},
+		{{.socket = "/dev/null"}, "/dev/null"},
+		{{.source = "self", .socket = "/nonexistent/socket"},
+		 "--socket asks a vmdesched, --source"},
+		{{.page = "/nonexistent", .socket = "/nonexistent/socket"},
+		 "--page makes an agent"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct failure f = {.text = ""};
+		struct feed feed;
+
+		assert_true(feed_open(&cases[i].asked, &f, &feed) < 0);
+		if (!strstr(f.text, cases[i].complaint))
+			fail_msg("case %zu: %s", i, f.text);
+	}
+}
+
+/* By hand: of each way to ask, whose figures, and which source. */
+static void what_is_asked_for(void **state)
+{
+	static const struct {
+		struct asked asked;
+		enum asked_whose whose;
+		const char *source; /* NULL: the best */
+	} cases[] = {
+		{{.source = "auto"}, ASKED_ANY, NULL},
+		{{NULL, NULL, NULL}, ASKED_ANY, NULL},
+		{{.socket = "/s"}, ASKED_VMDESCHED, NULL},
+		{{.source = "steal"}, ASKED_OWN, "steal"},
+		{{.source = "auto", .page = "/p"}, ASKED_OWN, "page"},
+		{{.source = "page", .page = "/p"}, ASKED_OWN, "page"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct asked *asked = &cases[i].asked;
+		enum asked_whose whose;
+		const char *source;
+
+		assert_int_equal(asked_whose(asked, NULL, &whose), 0);
+		assert_int_equal(whose, cases[i].whose);
+		assert_int_equal(asked_source(asked->source, asked->page, NULL, &source), 0);
+		assert_int_equal(!source, !cases[i].source);
+		if (source)
+			assert_string_equal(source, cases[i].source);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +253,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_vmdesched),
 		cmocka_unit_test(proc_tells_everybody),
 		cmocka_unit_test(a_source_that_is_not_there),
+		cmocka_unit_test(what_is_named_is_used_or_refused),
+		cmocka_unit_test(what_is_asked_for),
 	};
 
 	snprintf(path, sizeof(path), "/tmp/test-feed.%d", getpid());

@@ -116,7 +116,7 @@ static void other_names_and_links_keep_what_they_have(void **state)
 	assert_int_equal(symlink("precious", "soft"), 0);
 	assert_int_equal(symlink("nowhere", "dangling"), 0);
 	assert_int_equal(replace("hard", NEWFILE_STREAMS), 0);
-	assert_int_equal(replace("soft", NEWFILE_STREAMS), 0);
+	assert_int_equal(replace("soft", 0), 0);
 	assert_int_equal(replace("dangling", 0), 0);
 	assert_text("precious", "precious\n");
 	assert_text("hard", "new\n");
@@ -125,6 +125,26 @@ static void other_names_and_links_keep_what_they_have(void **state)
 	assert_text("dangling", "new\n");
 	assert_int_not_equal(access("nowhere", F_OK), 0);
 	assert_int_equal(entries(), 4);
+}
+
+/* A user who names a link means what it leads to: that is new, and the link as it was. */
+static void a_link_that_a_user_names_is_followed(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	put("target", "old\n");
+	assert_int_equal(mkdir("elsewhere", 0755), 0);
+	assert_int_equal(symlink("../target", "elsewhere/link"), 0);
+	assert_int_equal(symlink("elsewhere/link", "link"), 0);
+	assert_int_equal(symlink("nowhere", "dangling"), 0);
+	assert_int_equal(replace("link", NEWFILE_STREAMS), 0);
+	assert_text("target", "new\n");
+	assert_int_equal(lstat("link", &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(replace("dangling", NEWFILE_STREAMS), -ENOENT);
+	assert_int_equal(lstat("dangling", &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
 }
 
 /* alarm(2) ends a test that waits for a reader. */
@@ -173,9 +193,10 @@ static void streams_are_written_as_they_are(void **state)
 	assert_true(dup2(out, STDOUT_FILENO) >= 0);
 	assert_int_equal(write(STDOUT_FILENO, "before ", 7), 7);
 	assert_int_equal(replace("/dev/stdout", NEWFILE_STREAMS), 0);
+	assert_int_equal(replace("-", NEWFILE_STREAMS), 0);
 	assert_int_equal(write(STDOUT_FILENO, "after\n", 6), 6);
 	assert_true(dup2(before, STDOUT_FILENO) >= 0);
-	assert_text("out", "before new\nafter\n");
+	assert_text("out", "before new\nnew\nafter\n");
 	close(out);
 	close(before);
 }
@@ -231,6 +252,7 @@ int main(void)
 		cmocka_unit_test_setup(readers_see_the_old_text_until_the_new_is_complete, enter),
 		cmocka_unit_test_setup(a_text_that_does_not_fit_leaves_the_old_one, enter),
 		cmocka_unit_test_setup(other_names_and_links_keep_what_they_have, enter),
+		cmocka_unit_test_setup(a_link_that_a_user_names_is_followed, enter),
 		cmocka_unit_test_setup(nothing_is_waited_for, enter),
 		cmocka_unit_test_setup(streams_are_written_as_they_are, enter),
 		cmocka_unit_test_setup(modes_are_kept_or_as_asked_for, enter),
