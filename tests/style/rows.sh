@@ -98,7 +98,7 @@ same 'desched-doctor.1, groups'
 part desched-stat.1 Figures | sed -n 's/^\.It \([a-z]*\) Ta.*/\1/p' >"$dir/page"
 same 'desched-stat.1, figures'
 
-table guest/protocol.c requests >"$dir/rows"
+table wire/protocol.c requests >"$dir/rows"
 part vmdesched.8 PROTOCOL | sed -n 's/^\.It Li {"get":"\([a-z]*\)"}/\1/p' >"$dir/page"
 same 'vmdesched.8, requests'
 
