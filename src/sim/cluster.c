@@ -3,6 +3,7 @@
 
 #include "base/units.h"
 #include "sim/cluster_internal.h"
+#include "sim/engine_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -110,7 +111,7 @@ static int start_host(struct cluster *c, uint32_t host, uint64_t seed, struct fa
 	if (err)
 		return err;
 	c->sims[host] = s;
-	s->vms[s->core->n_vms - 1].row = &workload_mover;
+	s->vms[engine_vms(s) - 1].row = &workload_mover;
 	return 0;
 }
 
@@ -181,15 +182,13 @@ static void run_hosts(struct cluster *c, uint64_t to)
 	c->now = to;
 }
 
-/* Before the VM arrives: what its ledgers there have counted since it went isn't its. */
-static void note_away(struct cluster *c, uint32_t host, uint32_t vm)
+void cluster_note_away(struct cluster *c, uint32_t host, uint32_t vm)
 {
 	struct slot *slot = cluster_slot(c, host, vm);
-	const struct core *core = c->sims[host]->core;
-	const struct core_vm *v = &core->vms[slot->id];
+	const struct sim *s = c->sims[host];
 
-	for (uint32_t i = v->first; i < v->first + v->n; i++)
-		slot->away[core->vcpus[i].ledger.state] += c->now - slot->gone;
+	for (uint32_t i = engine_first(s, slot->id); i < engine_end(s, slot->id); i++)
+		slot->away[engine_ledger(s, i)->state] += c->now - slot->gone;
 	slot->gone = c->now;
 }
 
@@ -228,7 +227,7 @@ static int act(struct cluster *c)
 		if (!m || m->next > c->now)
 			continue;
 		if (m->phase == MOVE_RESTS)
-			note_away(c, c->places[c->moving[i]].domain, c->moving[i]);
+			cluster_note_away(c, c->places[c->moving[i]].domain, c->moving[i]);
 		move_step(m);
 		if (m->phase == MOVE_DONE)
 			arrived(c, i);

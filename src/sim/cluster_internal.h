@@ -56,6 +56,9 @@ int cluster_place(struct cluster *c, struct failure *f);
 /* Looks at the loads since the last look and begins the moves that make hosts more alike. */
 int cluster_rebalance(struct cluster *c);
 
+/* The VM isn't on the host: what its ledgers there have counted since it went isn't its. */
+void cluster_note_away(struct cluster *c, uint32_t host, uint32_t vm);
+
 /* ns that the VM's vCPUs ran or wanted to, as its present host counts. */
 uint64_t cluster_wanted_ns(const struct cluster *c, uint32_t vm);
 

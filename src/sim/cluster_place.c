@@ -2,6 +2,7 @@
 /* Who is where: the first placement by mean demand, later moves by what was wanted lately. */
 #include "sim/cluster_internal.h"
 #include "sim/demand.h"
+#include "sim/engine_internal.h"
 
 #include <errno.h>
 #include <math.h>
@@ -114,13 +115,12 @@ int cluster_place(struct cluster *c, struct failure *f)
 
 uint64_t cluster_wanted_ns(const struct cluster *c, uint32_t vm)
 {
-	uint32_t host = c->vms[vm].host;
-	const struct core *core = c->sims[host]->core;
-	const struct core_vm *v = &core->vms[cluster_slot(c, host, vm)->id];
+	const struct sim *s = c->sims[c->vms[vm].host];
+	uint32_t id = cluster_slot(c, c->vms[vm].host, vm)->id;
 	uint64_t ns = 0;
 
-	for (uint32_t i = v->first; i < v->first + v->n; i++) {
-		const struct ledger *l = &core->vcpus[i].ledger;
+	for (uint32_t i = engine_first(s, id); i < engine_end(s, id); i++) {
+		const struct ledger *l = engine_ledger(s, i);
 
 		ns += l->ns[LEDGER_RUN] + l->ns[LEDGER_READY] + l->ns[LEDGER_COSTOP];
 	}
@@ -157,7 +157,7 @@ static int begin(struct cluster *c, uint32_t vm, uint32_t host)
 		struct sim *s = c->sims[h];
 
 		ends[i] = (struct end){
-			.sim = s, .vm = cluster_slot(c, h, vm)->id, .mover = s->core->n_vcpus - 1};
+			.sim = s, .vm = cluster_slot(c, h, vm)->id, .mover = engine_vcpus(s) - 1};
 	}
 	c->moves[from] = calloc(1, sizeof(*c->moves[from]));
 	if (!c->moves[from])

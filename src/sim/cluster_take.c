@@ -45,20 +45,12 @@ static void merge_values(struct vm_result *to, const struct vm_result *from)
 }
 
 /* Takes from a result what its host counted while the VM was elsewhere. */
-static void leave_out_absence(const struct cluster *c, uint32_t host, uint32_t vm,
-			      struct vm_result *r)
+static void leave_out_absence(struct cluster *c, uint32_t host, uint32_t vm, struct vm_result *r)
 {
-	struct slot *slot = cluster_slot(c, host, vm);
-	const struct core *core = c->sims[host]->core;
-	const struct core_vm *v = &core->vms[slot->id];
-
-	if (c->vms[vm].host != host) {
-		for (uint32_t i = v->first; i < v->first + v->n; i++)
-			slot->away[core->vcpus[i].ledger.state] += c->now - slot->gone;
-		slot->gone = c->now;
-	}
+	if (c->vms[vm].host != host)
+		cluster_note_away(c, host, vm);
 	for (int st = 0; st < LEDGER_STATES; st++)
-		r->ledger.ns[st] -= slot->away[st];
+		r->ledger.ns[st] -= cluster_slot(c, host, vm)->away[st];
 }
 
 /* Ends the waits of a VM's stays, all in the books of one host. */
@@ -73,7 +65,7 @@ static void merge_waits(const struct cluster *c, uint32_t vm, uint32_t home)
 	}
 }
 
-static void take_vm(const struct cluster *c, uint32_t vm, struct result *results)
+static void take_vm(struct cluster *c, uint32_t vm, struct result *results)
 {
 	const struct member *m = &c->vms[vm];
 	struct vm_result *home = &results[m->host].vms[cluster_slot(c, m->host, vm)->id];

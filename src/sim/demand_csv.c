@@ -114,15 +114,17 @@ static void on_row(int terminator, void *data)
 	c->field = 0;
 }
 
-/* What separates the fields: of these what the first line has most of. */
+/* What separates the fields: of these what the first line has most of, outside quotes. */
 static unsigned char separator(const char *line)
 {
 	static const char marks[] = {',', ';', '\t'};
 	size_t most = 0, counts[sizeof(marks)] = {0};
+	bool quoted = false;
 
 	for (; *line; line++) {
+		quoted ^= *line == '"';
 		for (size_t i = 0; i < sizeof(marks); i++)
-			counts[i] += *line == marks[i];
+			counts[i] += !quoted && *line == marks[i];
 	}
 	for (size_t i = 1; i < sizeof(marks); i++)
 		most = counts[i] > counts[most] ? i : most;

@@ -22,6 +22,43 @@ static inline uint32_t engine_vm_timer(const struct sim *s, uint32_t vm)
 	return engine_host_timer(s) + 1 + vm;
 }
 
+/* What is beside the engine sees of the core. */
+static inline uint32_t engine_vms(const struct sim *s)
+{
+	return s->core->n_vms;
+}
+
+static inline uint32_t engine_vcpus(const struct sim *s)
+{
+	return s->core->n_vcpus;
+}
+
+static inline uint32_t engine_vm_of(const struct sim *s, uint32_t vcpu)
+{
+	return s->core->vcpus[vcpu].vm;
+}
+
+/* vCPUs first .. end - 1. */
+static inline uint32_t engine_first(const struct sim *s, uint32_t vm)
+{
+	return s->core->vms[vm].first;
+}
+
+static inline uint32_t engine_end(const struct sim *s, uint32_t vm)
+{
+	return s->core->vms[vm].first + s->core->vms[vm].n;
+}
+
+static inline const struct ledger *engine_ledger(const struct sim *s, uint32_t vcpu)
+{
+	return &s->core->vcpus[vcpu].ledger;
+}
+
+static inline bool engine_wants(const struct sim *s, uint32_t vcpu)
+{
+	return s->core->vcpus[vcpu].wants;
+}
+
 void engine_carry_out(struct sim *s);
 
 /* Carries out what the core has decided, if anything: not every event changes who runs. */

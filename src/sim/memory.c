@@ -2,6 +2,7 @@
 #include "sim/memory.h"
 
 #include "base/units.h"
+#include "sim/engine_internal.h"
 #include "sim/random.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ size_t memory_bytes(const struct scenario *sc)
 static void plan_fault(struct sim *s, uint32_t vcpu)
 {
 	const struct vm_spec *spec = guest_spec(s, vcpu);
-	double missing = 1 - s->memory->present[s->core->vcpus[vcpu].vm];
+	double missing = 1 - s->memory->present[engine_vm_of(s, vcpu)];
 	double every = 1e9 / (spec->touches * missing);
 	struct fault_state *f = &s->memory->vcpus[vcpu];
 
@@ -63,7 +64,7 @@ static double given_all(const struct sim *s, double part)
 {
 	double sum = 0;
 
-	for (uint32_t i = 0; i < s->core->n_vms; i++)
+	for (uint32_t i = 0; i < engine_vms(s); i++)
 		sum += s->vms[i].absent ? 0 : given(s->vms[i].spec, part);
 	return sum;
 }
@@ -96,13 +97,12 @@ void memory_divide(struct sim *s)
 	part = largest_part(s);
 	m->want = (uint64_t)given_all(s, 1);
 	m->given = (uint64_t)given_all(s, part);
-	for (uint32_t i = 0; i < s->core->n_vms; i++) {
+	for (uint32_t i = 0; i < engine_vms(s); i++) {
 		const struct vm_spec *spec = s->vms[i].spec;
-		uint32_t first = s->core->vms[i].first;
 
 		m->present[i] = working_set(spec) ? given(spec, part) / (double)working_set(spec)
 						  : 1;
-		for (uint32_t v = first; v < first + s->core->vms[i].n; v++) {
+		for (uint32_t v = engine_first(s, i); v < engine_end(s, i); v++) {
 			guest_settle(s, v);
 			plan_fault(s, v);
 			guest_changed(s, v);
@@ -119,9 +119,9 @@ int memory_start(struct sim *s, uint64_t seed, uint32_t host)
 	m = s->memory = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
-	m->vcpus = calloc(s->core->n_vcpus, sizeof(*m->vcpus));
-	m->present = calloc(s->core->n_vms, sizeof(*m->present));
-	m->faults = calloc(s->core->n_vms, sizeof(*m->faults));
+	m->vcpus = calloc(engine_vcpus(s), sizeof(*m->vcpus));
+	m->present = calloc(engine_vms(s), sizeof(*m->present));
+	m->faults = calloc(engine_vms(s), sizeof(*m->faults));
 	if (!m->vcpus || !m->present || !m->faults)
 		return -ENOMEM;
 	m->disk.random = random_stream(seed, ((uint64_t)host << 32) + DISK_STREAM);
@@ -161,11 +161,11 @@ void memory_restart(struct sim *s)
 
 	if (!m)
 		return;
-	for (uint32_t i = 0; i < s->core->n_vcpus; i++) {
+	for (uint32_t i = 0; i < engine_vcpus(s); i++) {
 		if (m->vcpus[i].at != FAULT_NEVER)
 			m->vcpus[i].at = memory_left(s, i);
 	}
-	for (uint32_t i = 0; i < s->core->n_vms; i++)
+	for (uint32_t i = 0; i < engine_vms(s); i++)
 		m->faults[i] = 0;
 	m->disk.busy = to_come(s);
 	m->disk.waits = m->disk.requests = 0;
@@ -195,7 +195,7 @@ void memory_fault(struct sim *s, uint32_t vcpu)
 {
 	uint64_t there = disk_submit(s, PAGE_BYTES, guest_spec(s, vcpu)->fixed);
 
-	s->memory->faults[s->core->vcpus[vcpu].vm]++;
+	s->memory->faults[engine_vm_of(s, vcpu)]++;
 	s->memory->vcpus[vcpu].waits = true;
 	core_block(s->core, s->now, vcpu, LEDGER_SWAPWAIT);
 	timer_set(&s->timers, vcpu, there);

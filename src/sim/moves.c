@@ -53,12 +53,11 @@ static const struct vm_spec *spec(const struct move *m)
 
 static uint64_t ran(const struct end *e)
 {
-	const struct core_vm *vm = &e->sim->core->vms[e->vm];
 	uint64_t ns = 0;
 
 	sim_settle(e->sim);
-	for (uint32_t v = vm->first; v < vm->first + vm->n; v++)
-		ns += e->sim->core->vcpus[v].ledger.ns[LEDGER_RUN];
+	for (uint32_t v = engine_first(e->sim, e->vm); v < engine_end(e->sim, e->vm); v++)
+		ns += engine_ledger(e->sim, v)->ns[LEDGER_RUN];
 	return ns;
 }
 
@@ -69,7 +68,7 @@ static void give(const struct end *e, uint64_t ns)
 
 	if (!ns)
 		return;
-	if (!e->sim->core->vcpus[e->mover].wants)
+	if (!engine_wants(e->sim, e->mover))
 		guest_wake(e->sim, e->mover, ns);
 	else {
 		guest_settle(e->sim, e->mover);
@@ -107,13 +106,11 @@ static void send(struct move *m)
 static void stop(struct move *m)
 {
 	struct sim *s = m->from.sim;
-	const struct core_vm *vm = &s->core->vms[m->from.vm];
+	uint32_t first = engine_first(s, m->from.vm);
 
-	for (uint32_t i = 0; i < vm->n; i++) {
-		uint32_t v = vm->first + i;
-
+	for (uint32_t v = first; v < engine_end(s, m->from.vm); v++) {
 		guest_settle(s, v);
-		m->works[i] = s->core->vcpus[v].wants || memory_waits(s, v);
+		m->works[v - first] = engine_wants(s, v) || memory_waits(s, v);
 		if (s->memory)
 			s->memory->vcpus[v].waits = false;
 		timer_set(&s->timers, v, TIMER_NEVER);
@@ -187,8 +184,8 @@ static void carry_vcpus(struct move *m, uint32_t from, uint32_t to, uint32_t n)
 static void arrive(struct move *m)
 {
 	struct sim *a = m->from.sim, *b = m->to.sim;
-	uint32_t from = a->core->vms[m->from.vm].first, to = b->core->vms[m->to.vm].first;
-	uint32_t n = a->core->vms[m->from.vm].n;
+	uint32_t from = engine_first(a, m->from.vm), to = engine_first(b, m->to.vm);
+	uint32_t n = engine_end(a, m->from.vm) - from;
 
 	carry_vm(&a->vms[m->from.vm], &b->vms[m->to.vm], from, to);
 	carry_vcpus(m, from, to, n);
@@ -208,7 +205,7 @@ static void arrive(struct move *m)
 int move_begin(struct move *m, struct end from, struct end to)
 {
 	*m = (struct move){.from = from, .to = to, .next = from.sim->now};
-	m->works = calloc(from.sim->core->vms[from.vm].n, sizeof(*m->works));
+	m->works = calloc(spec(m)->vcpus, sizeof(*m->works));
 	if (!m->works)
 		return -ENOMEM;
 	m->left = (double)spec(m)->memory;
