@@ -10,7 +10,8 @@ static double density(const struct place_domain *d)
 
 bool place_fits(const struct place_domain *d, const struct place_vm *vm)
 {
-	return d->cpus >= vm->min_cpus && d->reserved + vm->reservation <= d->capacity * (1 + 1e-9);
+	return d->cpus >= vm->min_cpus && vm->memory <= d->memory &&
+	       d->reserved + vm->reservation <= d->capacity * (1 + 1e-9);
 }
 
 uint32_t place_initial(const struct place_domain *domains, uint32_t n, const struct place_vm *vm)

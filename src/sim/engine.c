@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/engine_internal.h"
 
+#include "base/units.h"
 #include "policy/dispatch.h"
+#include "sim/memory.h"
 
 #include <string.h>
 
@@ -58,7 +60,10 @@ static void arm_cpu(struct sim *s, uint32_t cpu)
 
 	if (e->running != CORE_NONE) {
 		g = &s->guests[e->running];
-		t = g->need + g->debt;
+		t = g->need;
+		if (s->memory)
+			t = u64_min(t, memory_left(s, e->running));
+		t += g->debt;
 		if (t < GUEST_BUSY) {
 			t = s->now + time_for(t, e->speed, pace_of(g));
 			at = t < at ? t : at;
@@ -217,6 +222,10 @@ static void on_vcpu(struct sim *s, uint32_t vcpu)
 	struct guest *g = &s->guests[vcpu];
 	uint64_t until = g->until;
 
+	if (memory_waits(s, vcpu)) {
+		memory_resume(s, vcpu);
+		return;
+	}
 	timer_set(&s->timers, vcpu, TIMER_NEVER);
 	if (s->now >= until) {
 		g->until = TIMER_NEVER;
@@ -246,6 +255,8 @@ static void on_cpu(struct sim *s, uint32_t cpu)
 			guest_vm(s, v)->row->done(s, v);
 	} else if (g->alarm <= s->now) {
 		guest_vm(s, v)->row->alarm(s, v);
+	} else if (s->memory && !g->debt && !memory_left(s, v)) {
+		memory_fault(s, v);
 	} else {
 		core_expire(s->core, s->now, cpu);
 	}
@@ -342,6 +353,7 @@ void sim_settle(struct sim *s)
 void sim_restart_counters(struct sim *s)
 {
 	sim_settle(s);
+	memory_restart(s);
 	core_restart_counters(s->core, s->now);
 	s->start = s->now;
 	for (uint32_t i = 0; i < s->n_vcpus; i++)

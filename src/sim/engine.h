@@ -74,6 +74,7 @@ struct sim_vm {
 	struct tick_guest *ticks;
 	struct requests *requests;
 	uint64_t *pending; /* io: completion times of streams, TIMER_NEVER: none under way */
+	bool absent;	   /* it is on another host (cluster.h) */
 } __attribute__((aligned(LINE)));
 
 struct sim_cpu {
@@ -96,7 +97,8 @@ struct sim {
 	uint64_t now;
 	uint64_t start; /* ns: counters run from here */
 	uint64_t events;
-	struct waits *waits; /* NULL: not measured */
+	struct waits *waits;   /* NULL: not measured */
+	struct memory *memory; /* NULL: no VM lacks any */
 };
 
 /* 0; -ENOMEM; or what core_start() refuses, with the reason in `f`. `host` numbers the hosts of a

@@ -23,6 +23,48 @@ static inline uint32_t engine_vm_timer(const struct sim *s, uint32_t vm)
 	return engine_host_timer(s) + 1 + vm;
 }
 
+/* What is beside the engine sees of the core. */
+static inline uint32_t engine_vms(const struct sim *s)
+{
+	return s->n_vms;
+}
+
+static inline uint32_t engine_vcpus(const struct sim *s)
+{
+	return s->n_vcpus;
+}
+
+static inline uint32_t engine_vm_of(const struct sim *s, uint32_t vcpu)
+{
+	return s->guests[vcpu].vm;
+}
+
+/* vCPUs first .. end - 1. */
+static inline uint32_t engine_first(const struct sim *s, uint32_t vm)
+{
+	return s->vms[vm].first;
+}
+
+static inline uint32_t engine_end(const struct sim *s, uint32_t vm)
+{
+	return s->vms[vm].first + s->vms[vm].n;
+}
+
+static inline const struct ledger *engine_ledger(const struct sim *s, uint32_t vcpu)
+{
+	struct core_vcpu_figures f;
+
+	core_read_vcpu(s->core, vcpu, &f);
+	return f.ledger;
+}
+
+static inline bool engine_wants(const struct sim *s, uint32_t vcpu)
+{
+	enum ledger_state state = core_state_of(s->core, vcpu);
+
+	return state != LEDGER_HALT && state != LEDGER_SWAPWAIT && state != LEDGER_WAIT;
+}
+
 /* Carries out what the core has decided. */
 void engine_sync(struct sim *s);
 

@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 #include "policy/dispatch.h"
+#include "sim/memory.h"
 #include "sim/random.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ size_t sim_bytes(const struct scenario *sc)
 	size_t bytes;
 
 	shape_of(sc, &shape);
-	bytes = core_bytes(&shape) + sizeof(struct sim);
+	bytes = core_bytes(&shape) + sizeof(struct sim) + memory_bytes(sc);
 	bytes += timers_bytes(shape.vcpus + shape.cpus + shape.vms + shape.groups + 1);
 	bytes += shape.vcpus * (sizeof(struct guest) + sizeof(uint32_t));
 	bytes += shape.cpus * sizeof(struct sim_cpu) + shape.vms * sizeof(struct sim_vm);
@@ -127,7 +128,14 @@ static int add_vm(struct sim *s, uint32_t id, uint32_t first, uint32_t section)
 	struct sim_vm *vm = &s->vms[id];
 	double load = vm_spec_load(spec);
 
+	bool absent = s->scenario->present && !s->scenario->present[id];
+
+	if (absent) {
+		cs.reservation = 0;
+		cs.quota = cs.period = 0;
+	}
 	*vm = (struct sim_vm){.spec = spec,
+			      .absent = absent,
 			      .first = first,
 			      .n = spec->vcpus,
 			      .room = spec->vcpus,
@@ -199,8 +207,10 @@ static int start(struct sim *s, uint64_t seed, uint32_t host, struct failure *f)
 	}
 	for (uint32_t i = 0; i < s->n_cpus; i++)
 		s->cpus[i] = (struct sim_cpu){CORE_NONE, CORE_NONE, CORE_FULL, 0, CORE_NEVER};
-	for (uint32_t i = 0; i < s->n_vcpus; i++)
-		guest_vm(s, i)->row->begin(s, i);
+	for (uint32_t i = 0; i < s->n_vcpus; i++) {
+		if (!guest_vm(s, i)->absent)
+			guest_vm(s, i)->row->begin(s, i);
+	}
 	engine_sync(s);
 	return 0;
 }
@@ -284,6 +294,8 @@ int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struc
 		failure_errno(f, err, "%s: cannot set up the host", scenario->path);
 	else
 		err = start(s, seed, host, f);
+	if (!err && memory_start(s, seed, host))
+		err = failure_errno(f, -ENOMEM, "%s: cannot set up its memory", scenario->path);
 	if (err) {
 		sim_free(s);
 		return err;
@@ -301,6 +313,7 @@ struct sim *sim_free(struct sim *s)
 		free(s->vms[i].pending);
 		free(s->vms[i].requests);
 	}
+	memory_free(s);
 	core_free(s->core);
 	timers_free(&s->timers);
 	free(s->guests);

@@ -10,11 +10,13 @@
  */
 #include "sim/guest_internal.h"
 
+#include "sim/demand.h"
+
 enum { IDLE, BUSY };
 
 static void begin_now(struct sim *s, uint32_t vcpu)
 {
-	guest_first(s, vcpu, 0);
+	guest_first(s, vcpu, guest_spec(s, vcpu)->start);
 }
 
 static void busy_run(struct sim *s, uint32_t vcpu)
@@ -53,14 +55,22 @@ const struct workload_row workload_idle = {
 	.timer = idle_never,
 };
 
-static uint64_t idle_time(struct sim *s, uint32_t vcpu)
+/* When an idle time ends that begins at `from`. */
+static uint64_t idle_until(struct sim *s, uint32_t vcpu, uint64_t from)
 {
-	return guest_draw(s, vcpu, guest_vm(s, vcpu)->idle);
+	const struct vm_spec *spec = guest_spec(s, vcpu);
+
+	if (!spec->wants)
+		return from + guest_draw(s, vcpu, guest_vm(s, vcpu)->idle);
+	return demand_pass(spec, from, guest_arrivals(spec, &s->guests[vcpu].random));
 }
 
 static void duty_begin(struct sim *s, uint32_t vcpu)
 {
-	guest_first(s, vcpu, guest_spec(s, vcpu)->fixed ? 0 : idle_time(s, vcpu));
+	const struct vm_spec *spec = guest_spec(s, vcpu);
+	bool at_once = spec->fixed && !spec->wants;
+
+	guest_first(s, vcpu, at_once ? spec->start : idle_until(s, vcpu, spec->start));
 }
 
 /* The other thread of the pair, or CORE_NONE. */
@@ -96,7 +106,7 @@ static void rest(struct sim *s, uint32_t vcpu)
 {
 	s->guests[vcpu].phase = IDLE;
 	s->guests[vcpu].ops++;
-	guest_sleep(s, vcpu, s->now + idle_time(s, vcpu), guest_spec(s, vcpu)->block);
+	guest_sleep(s, vcpu, idle_until(s, vcpu, s->now), guest_spec(s, vcpu)->block);
 }
 
 static void burst(struct sim *s, uint32_t vcpu)
@@ -123,7 +133,7 @@ static void duty_timer(struct sim *s, uint32_t vcpu)
 	enum joint j = who(s, vcpu, IDLE);
 
 	if (j == NEITHER) {
-		guest_rest(s, vcpu, s->now + idle_time(s, vcpu));
+		guest_rest(s, vcpu, idle_until(s, vcpu, s->now));
 		return;
 	}
 	burst(s, vcpu);

@@ -12,6 +12,8 @@
  */
 #include "sim/guest_internal.h"
 
+#include "sim/demand.h"
+
 #define COUNTED 1000000 /* requests in the queue; what is beyond is reckoned by the mean */
 
 enum { IDLE, SERVES };
@@ -19,6 +21,14 @@ enum { IDLE, SERVES };
 static uint64_t draw(const struct vm_spec *spec, uint64_t *random, uint64_t mean)
 {
 	return spec->fixed ? mean : random_exp(random, mean);
+}
+
+/* When the request comes that follows one at `at`. */
+static uint64_t next_after(const struct vm_spec *spec, uint64_t *random, uint64_t at)
+{
+	if (spec->wants)
+		return demand_pass(spec, at, guest_arrivals(spec, random));
+	return at + draw(spec, random, spec->arrival);
 }
 
 static uint32_t first_of(const struct sim *s, uint32_t vcpu)
@@ -37,7 +47,7 @@ static void requests_begin(struct sim *s, uint32_t vcpu)
 		return;
 	}
 	r->random = s->guests[vcpu].random;
-	r->next = spec->start + draw(spec, &r->random, spec->arrival);
+	r->next = next_after(spec, &r->random, spec->start);
 	r->listener = vcpu;
 	guest_rest(s, vcpu, r->next);
 }
@@ -49,7 +59,7 @@ static uint64_t take(struct sim *s, uint32_t vcpu)
 	const struct vm_spec *spec = guest_spec(s, vcpu);
 
 	r->arrived[vcpu - first_of(s, vcpu)] = r->next;
-	r->next += draw(spec, &r->random, spec->arrival);
+	r->next = next_after(spec, &r->random, r->next);
 	s->guests[vcpu].phase = SERVES;
 	return draw(spec, &r->random, spec->burst);
 }
@@ -103,10 +113,13 @@ uint64_t requests_queued(const struct sim *s, uint32_t vm)
 	for (uint32_t i = 0; i < s->vms[vm].n; i++)
 		n += s->guests[s->vms[vm].first + i].phase == SERVES;
 	for (at = r->next; at <= s->now && n < COUNTED; n++) {
-		at += draw(spec, &random, spec->arrival);
+		at = next_after(spec, &random, at);
 		draw(spec, &random, spec->burst);
 	}
-	return at > s->now ? n : n + (s->now - at) / spec->arrival;
+	if (at > s->now)
+		return n;
+	return n + (uint64_t)((double)(s->now - at) * demand_mean(spec, at, s->now) /
+			      (double)spec->burst);
 }
 
 const struct workload_row workload_requests = {

@@ -2,6 +2,7 @@
 #include "sim/metrics.h"
 
 #include "base/units.h"
+#include "sim/memory.h"
 
 #include <errno.h>
 #include <math.h>
@@ -44,6 +45,11 @@ const struct metric_row vm_metric_rows[VM_METRICS] = {
 	[METRIC_RESPONSE_P99] = {"response_p99", "s: likewise 99 % of them"},
 	[METRIC_RESPONSE_MAX] = {"response_max", "s: the longest"},
 	[METRIC_QUEUE] = {"queue", "requests that have arrived and are not done at the end"},
+	[METRIC_FAULTS] = {"faults", "a second: pages that were not in memory"},
+	[METRIC_PRESENT] = {"present", "share of the working set that is in memory at the end"},
+	[METRIC_MOVED] = {"moved", "moves to another host"},
+	[METRIC_DOWNTIME] = {"downtime", "s: time that it stood still for them"},
+	[METRIC_HOST] = {"host", "number of the host it is on at the end, from 0 on"},
 };
 
 const struct metric_row process_metric_rows[PROCESS_METRICS] = {
@@ -62,6 +68,11 @@ const struct metric_row host_metric_rows[HOST_METRICS] = {
 	[HOST_IMBALANCE] = {"imbalance", "1 - least / most loaded domain, by run and ready time"},
 	[HOST_SWITCHES] = {"switches", "context switches a second"},
 	[HOST_OVERHEAD] = {"overhead", "CPUs: switches, exits, refills"},
+	[HOST_FAULTS] = {"faults", "a second: pages of VMs that were not in memory"},
+	[HOST_DISK] = {"disk", "share of time that the disk served requests"},
+	[HOST_DISK_WAIT] = {"disk_wait", "s: mean time of a request, in queue and service"},
+	[HOST_MEMORY] = {"memory", "working sets over memory, at the end"},
+	[HOST_MOVING] = {"moving", "CPUs: moving VMs' memory"},
 	[HOST_REFUSED] = {"refused", "1 if the host was not admitted"},
 	[HOST_VALID] = {"valid", "1 if every ledger's identity holds"},
 };
@@ -166,6 +177,8 @@ static int take_vm(const struct sim *s, uint32_t id, struct vm_result *r)
 	}
 	if (s->vms[id].requests)
 		take_requests(s, id, r);
+	r->values[METRIC_FAULTS] = s->memory ? (double)s->memory->faults[id] / wall : 0;
+	r->values[METRIC_PRESENT] = s->memory ? s->memory->present[id] : 1;
 	if (!s->vms[id].ticks)
 		return 0;
 	r->processes = calloc(SCENARIO_PROCESSES + 2, sizeof(*r->processes));
@@ -197,6 +210,22 @@ static double imbalance(const struct sim *s, const struct result *r)
 		most = fmax(most, load);
 	}
 	return most > 0 ? 1 - least / most : 0;
+}
+
+static void take_memory(const struct sim *s, double wall, struct result *r)
+{
+	const struct memory *m = s->memory;
+	const struct host_spec *h = &s->scenario->host;
+
+	if (!m)
+		return;
+	for (uint32_t i = 0; i < s->n_vms; i++)
+		r->host[HOST_FAULTS] += (double)m->faults[i] / wall;
+	r->host[HOST_DISK] = ns_to_s(disk_busy(s)) / wall / h->disk_width;
+	if (m->disk.requests)
+		r->host[HOST_DISK_WAIT] = ns_to_s(m->disk.waits) / (double)m->disk.requests;
+	if (h->memory)
+		r->host[HOST_MEMORY] = (double)m->want / (double)h->memory;
 }
 
 /* Every nanosecond of every vCPU is in one state. */
@@ -232,6 +261,7 @@ static void take_host(const struct sim *s, struct result *r)
 	r->host[HOST_IMBALANCE] = imbalance(s, r);
 	r->host[HOST_SWITCHES] = (double)h.switches / wall;
 	r->host[HOST_VALID] = ledgers_valid(s);
+	take_memory(s, wall, r);
 }
 
 int result_take(struct sim *s, struct result *ret)

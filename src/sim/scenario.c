@@ -3,6 +3,7 @@
 #include "sim/scenario.h"
 
 #include "base/cleanup.h"
+#include "sim/demand.h"
 #include "sim/scenario_keys.h"
 
 #include <errno.h>
@@ -52,6 +53,7 @@ struct scenario *scenario_free(struct scenario *s)
 		free(s->variants[i].settings);
 	for (uint32_t i = 0; i < s->n_hosts; i++)
 		free(s->hosts[i].settings);
+	demand_unload(s);
 	free(s->hosts);
 	free(s->variants);
 	free(s->groups);
@@ -81,6 +83,8 @@ static int apply(struct scenario *s, const char *section, const char *key, const
 		return set_host(s, key, value, line, f);
 	if (!strcmp(section, "run"))
 		return key_set(SECTION_RUN, &s->run, key, value, f);
+	if (!strcmp(section, "cluster"))
+		return key_set(SECTION_CLUSTER, &s->cluster, key, value, f);
 	if (scenario_find_vm(s, section))
 		return key_set(SECTION_VM, scenario_find_vm(s, section), key, value, f);
 	if (scenario_find_host(s, section))
@@ -133,6 +137,8 @@ static int copy_scenario(const struct scenario *s, struct scenario **ret)
 	n->variants = NULL;
 	n->limits = NULL;
 	n->n_variants = n->n_limits = 0;
+	n->demands = NULL; /* the VMs' are the original's, which must live as long */
+	n->n_demands = 0;
 	n->head = NULL;
 	n->vms = copy(s->vms, s->n_vms, sizeof(*s->vms));
 	n->groups = copy(s->groups, s->n_groups, sizeof(*s->groups));
@@ -243,7 +249,12 @@ int scenario_set(struct scenario *s, const char *text, struct failure *f)
 
 double vm_spec_load(const struct vm_spec *vm)
 {
-	return vm->demand > 0 ? vm->demand / (vm->active ? vm->active : vm->vcpus) : vm->load;
+	return vm->demand > 0 ? vm->demand / vm_spec_active(vm) : vm->load;
+}
+
+uint32_t vm_spec_active(const struct vm_spec *vm)
+{
+	return vm->active ? vm->active : vm->vcpus;
 }
 
 uint32_t scenario_vms_per_host(const struct scenario *s)

@@ -17,6 +17,9 @@
 #define SCENARIO_NAME	   32
 #define SCENARIO_PROCESSES 4
 #define SCENARIO_KEYS	   64 /* of a section, at most */
+#define SCENARIO_TEXT	   160
+#define DAY_PARTS	   24
+#define DISK_WIDTH	   64
 #define SCENARIO_FILE_MAX  (1024 * 1024)
 
 enum cells_mode {
@@ -39,12 +42,16 @@ struct host_spec {
 	uint64_t exit_cost;
 	uint64_t refill_cost; /* after a move to another CPU */
 	uint64_t refill_far;  /* ... in another cache */
+	uint64_t memory;      /* bytes for VMs; 0: no bound */
+	uint64_t disk_time;   /* ns: mean, of a request */
+	uint64_t disk_rate;   /* bytes a second; 0: no bound */
+	uint32_t disk_width;  /* requests served at once */
 };
 
 struct setting {
 	char section[SCENARIO_NAME];
 	char key[SCENARIO_NAME];
-	char value[96];
+	char value[SCENARIO_TEXT];
 	int line;
 };
 
@@ -68,6 +75,32 @@ struct group_spec {
 struct process_spec {
 	char name[SCENARIO_NAME];
 	double load;
+};
+
+/* Factors of a demand by the time of day. */
+struct day_spec {
+	uint32_t n; /* 0: none */
+	bool wave;  /* a cosine between low and high, with the high at hours[0] */
+	double low, high;
+	double hours[DAY_PARTS]; /* from each on, up to the next */
+	double factors[DAY_PARTS];
+};
+
+enum trace_unit {
+	TRACE_CPUS,
+	TRACE_PERCENT, /* of all vCPUs */
+	TRACE_UNITS,
+};
+
+enum trace_end {
+	TRACE_REPEAT,
+	TRACE_STRETCH, /* it is as long as the run */
+	TRACE_IDLE,
+};
+
+enum device {
+	DEVICE_OWN,
+	DEVICE_HOST,
 };
 
 struct vm_spec {
@@ -99,6 +132,23 @@ struct vm_spec {
 	uint64_t spin;
 	uint32_t active; /* vCPUs that have work; 0: all */
 
+	struct day_spec day;
+	char trace[SCENARIO_TEXT]; /* "": none */
+	char trace_column[SCENARIO_TEXT];
+	uint32_t trace_unit; /* enum trace_unit; TRACE_UNITS: not said */
+	uint32_t trace_end;  /* enum trace_end */
+	uint64_t trace_step; /* ns */
+	double trace_scale;
+	const struct demand *wants; /* of these; NULL: the same always (sim/demand.h) */
+
+	uint64_t memory; /* bytes */
+	uint64_t working_set;
+	uint64_t memory_reserved;
+	double touches; /* pages in a CPU second */
+	uint64_t dirty; /* bytes in a CPU second */
+	uint32_t device;
+	uint64_t io_size;
+
 	uint32_t tick_hz;
 	uint64_t tick_cost;
 	uint32_t tick_broadcast;
@@ -113,6 +163,18 @@ struct run_spec {
 	uint64_t duration;
 	uint64_t warmup;
 	uint32_t seeds;
+	double compress; /* seconds of days and traces in one of the run */
+	double hour;
+};
+
+/* What hosts with names have in common. */
+struct cluster_spec {
+	uint32_t place;
+	uint64_t rebalance; /* ns; 0: never */
+	double threshold;
+	uint64_t link;	    /* bytes a second */
+	uint64_t move_cost; /* ns of CPU a GiB, on each of both */
+	uint64_t downtime;  /* ns, at most, where the pre-copy converges */
 };
 
 struct variant {
@@ -136,10 +198,15 @@ struct scenario {
 	int host_lines[SCENARIO_KEYS]; /* of its keys, by row; 0: not in the file */
 	struct named_host *hosts;
 	struct run_spec run;
+	struct cluster_spec cluster;
+	int cluster_line; /* 0: no such section */
 	struct group_spec *groups;
 	struct vm_spec *vms;
 	struct variant *variants;
 	struct limit *limits;
+	const bool *present; /* of one host's VMs, which are there now; NULL: all (sim/cluster.h) */
+	struct demand *demands; /* of VMs by trace or day, from demand_load() on */
+	uint32_t n_demands;
 	uint32_t n_hosts, n_groups, n_vms, n_variants, n_limits;
 };
 
@@ -179,6 +246,8 @@ int scenario_on_host(const struct scenario *s, uint32_t host, struct scenario **
 
 /* What each vCPU that has work wants, in CPUs (workload duty). */
 double vm_spec_load(const struct vm_spec *vm);
+/* vCPUs that have work. */
+uint32_t vm_spec_active(const struct vm_spec *vm);
 
 uint32_t scenario_vms_per_host(const struct scenario *s);
 uint64_t scenario_vcpus_per_host(const struct scenario *s);

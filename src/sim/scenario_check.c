@@ -48,6 +48,20 @@ static int check_host(const struct scenario *s, struct failure *f)
 	return 0;
 }
 
+static int check_cluster(const struct scenario *s, struct failure *f)
+{
+	const char *what = NULL;
+
+	if (s->cluster.place && scenario_hosts(s) == 1)
+		what = "place = yes needs more than one host";
+	else if (s->cluster.rebalance && !s->cluster.place)
+		what = "rebalance needs place = yes";
+	if (what)
+		return failure_set(f, -EINVAL, "%s:%d: [cluster] %s", s->path, s->cluster_line,
+				   what);
+	return 0;
+}
+
 static const struct group_spec *group_named(const struct scenario *s, const char *name, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
@@ -131,8 +145,50 @@ static int check_hosts(const struct scenario *s, struct failure *f)
 	return err || s->n_hosts ? err : check_host(s, f);
 }
 
+/* Demand that changes: by what, and whose. */
+static int check_changes(const struct scenario *s, const struct vm_spec *vm, struct failure *f)
+{
+	const struct workload_row *row = workload_rows[vm->workload];
+	const char *what = vm->trace[0] ? "trace" : "day";
+
+	if (!vm->trace[0] && !vm->day.n)
+		return 0;
+	if (row != &workload_duty && row != &workload_requests)
+		return failure_set(f, -EINVAL,
+				   "%s:%d: vm %s: %s changes the demand of workload duty or "
+				   "requests, not of %s",
+				   s->path, vm->line, vm->name, what, row->name);
+	if (vm->trace[0] && vm->day.n)
+		return failure_set(f, -EINVAL,
+				   "%s:%d: vm %s: trace and day both say its demand; take one out",
+				   s->path, vm->line, vm->name);
+	if (vm->trace[0] && vm->trace_unit == TRACE_UNITS)
+		return failure_set(f, -EINVAL,
+				   "%s:%d: vm %s: a trace needs trace_unit: cpus (1 is one CPU) or "
+				   "percent (100 is all vCPUs)",
+				   s->path, vm->line, vm->name);
+	return 0;
+}
+
+static int check_memory(const struct scenario *s, const struct vm_spec *vm, struct failure *f)
+{
+	const char *what = vm->working_set > vm->memory	      ? "working_set"
+			   : vm->memory_reserved > vm->memory ? "memory_reserved"
+							      : NULL;
+
+	if (what)
+		return failure_set(f, -EINVAL, "%s:%d: vm %s: %s is more than its memory", s->path,
+				   vm->line, vm->name, what);
+	if (vm->device == DEVICE_HOST && workload_rows[vm->workload] != &workload_io)
+		return failure_set(f, -EINVAL, "%s:%d: vm %s: device = host is of workload io",
+				   s->path, vm->line, vm->name);
+	return 0;
+}
+
 static int check_vm(const struct scenario *s, const struct vm_spec *vm, struct failure *f)
 {
+	int err;
+
 	if (vm->group[0] && !group_named(s, vm->group, s->n_groups))
 		return failure_set(f, -EINVAL, "%s:%d: vm %s: there is no group %s", s->path,
 				   vm->line, vm->name, vm->group);
@@ -156,7 +212,10 @@ static int check_vm(const struct scenario *s, const struct vm_spec *vm, struct f
 				   "%s:%d: vm %s: demand = %g is %.4g of each vCPU that has work; "
 				   "expected from 0.0001 to 0.9999",
 				   s->path, vm->line, vm->name, vm->demand, vm_spec_load(vm));
-	return check_ticks(s, vm, f);
+	err = check_changes(s, vm, f);
+	if (!err)
+		err = check_memory(s, vm, f);
+	return err ? err : check_ticks(s, vm, f);
 }
 
 int scenario_check(const struct scenario *s, struct failure *f)
@@ -175,6 +234,8 @@ int scenario_check(const struct scenario *s, struct failure *f)
 					   s->path, s->vms[i].line, s->vms[i].name);
 	}
 	err = check_places(s, f);
+	if (!err)
+		err = check_cluster(s, f);
 	if (!err)
 		err = check_hosts(s, f);
 	if (!err)

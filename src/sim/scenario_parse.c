@@ -95,7 +95,8 @@ static bool good_name(const char *name)
 {
 	size_t len = strlen(name);
 
-	if (!len || len >= SCENARIO_NAME || !strcmp(name, "host") || !strcmp(name, "run"))
+	if (!len || len >= SCENARIO_NAME || !strcmp(name, "host") || !strcmp(name, "run") ||
+	    !strcmp(name, "cluster"))
 		return false;
 	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
 	       len;
@@ -292,6 +293,8 @@ static int make_section(struct parser *p, const char *name)
 		return only_section(p, name, &p->host_line);
 	if (!strcmp(name, "run"))
 		return only_section(p, name, &p->run_line);
+	if (!strcmp(name, "cluster"))
+		return only_section(p, name, &p->s->cluster_line);
 	if (!strcmp(name, "limits"))
 		return only_section(p, name, &p->limits_line);
 	for (size_t i = 0; i < ARRAY_SIZE(named_sections); i++) {
@@ -301,8 +304,8 @@ static int make_section(struct parser *p, const char *name)
 			return named_sections[i].make(p, name + len);
 	}
 	return complain(p, -EINVAL,
-			"expected [host], [host NAME], [run], [limits], [group NAME], [vm NAME] "
-			"or [variant NAME], a name of letters, digits, - and _");
+			"expected [host], [host NAME], [cluster], [run], [limits], [group NAME], "
+			"[vm NAME] or [variant NAME], a name of letters, digits, - and _");
 }
 
 /* A line "[vm NAME]": one without keys is a VM, group or variant as well. inih itself doesn't
@@ -336,6 +339,8 @@ static int on_key(void *data, const char *section, const char *key, const char *
 		return set_key(p, SECTION_HOST, &p->s->host, NULL, key, value);
 	if (!strcmp(section, "run"))
 		return set_key(p, SECTION_RUN, &p->s->run, NULL, key, value);
+	if (!strcmp(section, "cluster"))
+		return set_key(p, SECTION_CLUSTER, &p->s->cluster, NULL, key, value);
 	if (!strcmp(section, "limits"))
 		return add_limit(p, key, value);
 	if (!name)
@@ -406,6 +411,7 @@ int scenario_parse(const char *text, size_t size, const char *path, struct failu
 	set_name(p.s, path);
 	key_defaults(SECTION_HOST, &p.s->host);
 	key_defaults(SECTION_RUN, &p.s->run);
+	key_defaults(SECTION_CLUSTER, &p.s->cluster);
 	p.s->host.core.entitle_period = core_defaults.entitle_period;
 	p.err = keep_head(p.s, text, size);
 	bad = ini_parse_stream(next_line, &p, on_key, &p);

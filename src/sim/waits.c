@@ -84,6 +84,11 @@ const struct quantiles *waits_of(const struct waits *w, uint32_t vm)
 	return &w->vms[vm];
 }
 
+void waits_merge(struct waits *to, uint32_t vm, const struct waits *from, uint32_t other)
+{
+	quantiles_merge(&to->vms[vm], &from->vms[other]);
+}
+
 struct waits *waits_free(struct waits *w)
 {
 	if (!w)
