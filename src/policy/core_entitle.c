@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What each VM is served by, some times a second: demand, entitlement, rate. */
-#include "policy/core_internal.h"
+#include "policy/core_entitle.h"
+
+#include "policy/core_cpu.h"
+#include "policy/core_gang.h"
+#include "policy/core_topology.h"
 
 #include <math.h>
 
@@ -9,15 +12,6 @@
 #define ALWAYS		     0.98 /* of the time */
 #define RATE_MOST	     64.0 /* CPUs a vCPU */
 #define RATE_ONE	     4294967296.0
-
-double core_capacity(const struct core *c)
-{
-	double sum = 0;
-
-	for (uint32_t i = 0; i < c->n_domains; i++)
-		sum += c->domains[i].capacity;
-	return sum;
-}
 
 static void restretch(struct core *c, struct core_vm *vm, uint64_t now)
 {
@@ -53,7 +47,6 @@ static double drawn(const struct core *c, const struct core_vm *vm, uint64_t now
 	return fmin(c->tree[vm->node].reservation, vm->active);
 }
 
-/* At the end of a slice: a reservation that was lent out comes back. */
 void core_draw(struct core *c, uint32_t id, uint64_t now)
 {
 	const struct core_vm *vm = &c->vms[id];
@@ -63,7 +56,6 @@ void core_draw(struct core *c, uint32_t id, uint64_t now)
 		core_divide(c, now);
 }
 
-/* `change` vCPUs more (or fewer) of the VM want to run. */
 void core_active(struct core *c, uint32_t id, uint64_t now, int change)
 {
 	struct core_vm *vm = &c->vms[id];
@@ -131,7 +123,7 @@ static void divide_domain(struct core *c, uint32_t domain)
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		const struct entitle_node *node = &c->tree[c->vms[i].node];
 
-		if (c->vms[i].domain != domain)
+		if (c->vms[i].domain != domain || !c->vms[i].n)
 			continue;
 		part[n] = *node;
 		part[n].parent = 0;
@@ -141,7 +133,7 @@ static void divide_domain(struct core *c, uint32_t domain)
 	entitle_divide(part, n, c->domains[domain].capacity);
 	n = 1;
 	for (uint32_t i = 0; i < c->n_vms; i++) {
-		if (c->vms[i].domain == domain)
+		if (c->vms[i].domain == domain && c->vms[i].n)
 			c->vms[i].promised = part[n++].rate;
 	}
 }
@@ -170,6 +162,66 @@ static double used_by(const struct core *c, const struct core_vm *vm)
 	return ran / c->span;
 }
 
+/* A VM's part of its pool; one that has just come has all of it. */
+static void set_part(struct budget *part, uint64_t quota)
+{
+	if (!part->quota && !part->left)
+		part->left = (int64_t)quota;
+	part->quota = quota;
+}
+
+static bool all_alike(const struct core *c)
+{
+	double shares = 0;
+
+	for (uint32_t i = 0; i < c->shape.groups; i++) {
+		if (c->pools[i].there)
+			return false;
+	}
+	for (uint32_t i = 0; i < c->n_vms; i++) {
+		const struct core_vm *vm = &c->vms[i];
+		const struct entitle_node *node = &c->tree[vm->node];
+
+		if (!vm->n)
+			continue;
+		if (vm->n != 1 || vm->budget.period || node->reservation > 0 ||
+		    (shares > 0 && node->shares != shares))
+			return false;
+		shares = node->shares;
+	}
+	return true;
+}
+
+/* From now on what has been seen of demands counts; before, nobody has looked. */
+static void begin_to_look(struct core *c, uint64_t now)
+{
+	for (uint32_t i = 0; i < c->n_vcpus; i++) {
+		struct core_vcpu *v = &c->vcpus[i];
+		const uint64_t *ns = v->ledger.ns;
+
+		ledger_advance(&v->ledger, now);
+		c->uses[i] = (struct core_use){.run = ns[LEDGER_RUN],
+					       .idle = ns[LEDGER_HALT] + ns[LEDGER_SWAPWAIT] +
+						       ns[LEDGER_WAIT]};
+	}
+	c->span = 0;
+	c->divided = now;
+}
+
+void core_entitle_changed(struct core *c, uint64_t now)
+{
+	if (!c->uniform)
+		return;
+	c->uniform = all_alike(c);
+	if (c->uniform)
+		return;
+	begin_to_look(c, now);
+	c->next_period = now + c->config.entitle_period;
+	if (c->next_balance < c->next_period)
+		c->next_period = c->next_balance;
+	core_mark_timer(c, core_timers_host(&c->shape));
+}
+
 void core_divide(struct core *c, uint64_t now)
 {
 	if (c->uniform)
@@ -192,7 +244,7 @@ void core_divide(struct core *c, uint64_t now)
 
 		vm->rate = (uint64_t)(usable(c, vm) * RATE_ONE);
 		if (vm->pool != CORE_NONE)
-			part_of(c, vm)->quota = (uint64_t)(rate * (double)c->config.limit_period);
+			set_part(part_of(c, vm), (uint64_t)(rate * (double)c->config.limit_period));
 		restretch(c, vm, now);
 	}
 	c->divided = now;

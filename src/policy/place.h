@@ -27,6 +27,22 @@ struct place_vm {
 	double memory;	   /* bytes */
 };
 
+/* The VM comes to the domain, or leaves it. */
+static inline void place_add(struct place_domain *d, const struct place_vm *vm)
+{
+	d->load += vm->load;
+	d->reserved += vm->reservation;
+}
+
+static inline void place_remove(struct place_domain *d, const struct place_vm *vm)
+{
+	d->load -= vm->load;
+	d->reserved -= vm->reservation;
+}
+
+/* The domain has the CPUs and the unreserved capacity for one VM more. */
+bool place_fits(const struct place_domain *d, const struct place_vm *vm);
+
 /* Initial placement: the domain that is least loaded for its capacity afterwards, the first of
  * equals. PLACE_NONE if no domain has the CPUs, the unreserved capacity and the memory. */
 uint32_t place_initial(const struct place_domain *domains, uint32_t n, const struct place_vm *vm);

@@ -22,10 +22,11 @@ struct guest {
 	uint64_t random;
 	uint64_t work; /* ns done */
 	uint64_t ops;
-	uint32_t pace;	/* the VM's, here since each event needs it */
-	uint16_t phase; /* the row's affair */
-	bool ticking;	/* an idle tick is being served */
-	bool hooked;	/* the row wants to know when it gets a CPU */
+	uint32_t vm;
+	uint32_t pace : 17;   /* the VM's, here since each event needs it */
+	uint32_t phase : 12;  /* the row's affair */
+	uint32_t ticking : 1; /* an idle tick is being served */
+	uint32_t hooked : 1;  /* the row wants to know when it gets a CPU */
 } __attribute__((aligned(LINE)));
 
 /* The state of a tick-counting guest (workload `ticks`). */
@@ -59,6 +60,8 @@ struct requests {
 struct sim_vm {
 	const struct vm_spec *spec;
 	const struct workload_row *row;
+	uint32_t first, n;    /* vCPUs first .. first + n - 1 */
+	uint32_t room;	      /* that it may have */
 	uint32_t pace;	      /* work per run time, in 1/65536: what ticks leave over */
 	uint32_t section;     /* index of spec in the scenario */
 	uint64_t tick_period; /* of idle ticks; 0: none */
@@ -78,17 +81,19 @@ struct sim_cpu {
 	uint32_t running;
 	uint32_t last;
 	uint32_t speed;
-	uint64_t from; /* ns: the running guest's work is counted up to here */
+	uint64_t from;	/* ns: the running guest's work is counted up to here */
+	uint64_t until; /* ns: the core wants to know then */
 } __attribute__((aligned(32)));
 
 struct sim {
 	const struct scenario *scenario;
 	struct core *core;
+	uint32_t n_vms, n_vcpus, n_cpus; /* all that are there at some time */
 	struct timers timers;
 	struct guest *guests;
 	struct sim_vm *vms;
 	struct sim_cpu *cpus;
-	uint32_t *last_cpu; /* of each vCPU */
+	uint32_t *last_cpu; /* where each vCPU runs or has last run */
 	uint64_t now;
 	uint64_t start; /* ns: counters run from here */
 	uint64_t events;
@@ -130,19 +135,19 @@ void guest_changed(struct sim *s, uint32_t vcpu);
 /* Requests that have arrived and are not done, of a VM that serves requests. */
 uint64_t requests_queued(const struct sim *s, uint32_t vm);
 
+static inline struct sim_vm *guest_vm(const struct sim *s, uint32_t vcpu)
+{
+	return &s->vms[s->guests[vcpu].vm];
+}
+
 static inline const struct vm_spec *guest_spec(const struct sim *s, uint32_t vcpu)
 {
-	return s->vms[s->core->vcpus[vcpu].vm].spec;
+	return guest_vm(s, vcpu)->spec;
 }
 
-static inline struct sim_vm *guest_vm(struct sim *s, uint32_t vcpu)
+static inline bool guest_runs(const struct sim *s, uint32_t vcpu)
 {
-	return &s->vms[s->core->vcpus[vcpu].vm];
-}
-
-static inline int guest_runs(const struct sim *s, uint32_t vcpu)
-{
-	return s->core->vcpus[vcpu].where == CORE_RUNNING;
+	return core_state_of(s->core, vcpu) == LEDGER_RUN;
 }
 
 #endif

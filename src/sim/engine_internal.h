@@ -9,14 +9,15 @@
  * or of the slice), one for the host, and one a VM (skew, limit) where some VM has use for it. */
 static inline uint32_t engine_cpu_timer(const struct sim *s, uint32_t cpu)
 {
-	return s->core->shape.vcpus + cpu;
+	return s->n_vcpus + cpu;
 }
 
 static inline uint32_t engine_host_timer(const struct sim *s)
 {
-	return engine_cpu_timer(s, s->core->shape.cpus);
+	return engine_cpu_timer(s, s->n_cpus);
 }
 
+/* The core's own, of a VM or a group. */
 static inline uint32_t engine_vm_timer(const struct sim *s, uint32_t vm)
 {
 	return engine_host_timer(s) + 1 + vm;
@@ -25,47 +26,46 @@ static inline uint32_t engine_vm_timer(const struct sim *s, uint32_t vm)
 /* What is beside the engine sees of the core. */
 static inline uint32_t engine_vms(const struct sim *s)
 {
-	return s->core->n_vms;
+	return s->n_vms;
 }
 
 static inline uint32_t engine_vcpus(const struct sim *s)
 {
-	return s->core->n_vcpus;
+	return s->n_vcpus;
 }
 
 static inline uint32_t engine_vm_of(const struct sim *s, uint32_t vcpu)
 {
-	return s->core->vcpus[vcpu].vm;
+	return s->guests[vcpu].vm;
 }
 
 /* vCPUs first .. end - 1. */
 static inline uint32_t engine_first(const struct sim *s, uint32_t vm)
 {
-	return s->core->vms[vm].first;
+	return s->vms[vm].first;
 }
 
 static inline uint32_t engine_end(const struct sim *s, uint32_t vm)
 {
-	return s->core->vms[vm].first + s->core->vms[vm].n;
+	return s->vms[vm].first + s->vms[vm].n;
 }
 
 static inline const struct ledger *engine_ledger(const struct sim *s, uint32_t vcpu)
 {
-	return &s->core->vcpus[vcpu].ledger;
+	struct core_vcpu_figures f;
+
+	core_read_vcpu(s->core, vcpu, &f);
+	return f.ledger;
 }
 
 static inline bool engine_wants(const struct sim *s, uint32_t vcpu)
 {
-	return s->core->vcpus[vcpu].wants;
+	enum ledger_state state = core_state_of(s->core, vcpu);
+
+	return state != LEDGER_HALT && state != LEDGER_SWAPWAIT && state != LEDGER_WAIT;
 }
 
-void engine_carry_out(struct sim *s);
-
-/* Carries out what the core has decided, if anything: not every event changes who runs. */
-static inline void engine_sync(struct sim *s)
-{
-	if (s->core->n_dirty || s->core->n_dirty_vms)
-		engine_carry_out(s);
-}
+/* Carries out what the core has decided. */
+void engine_sync(struct sim *s);
 
 #endif

@@ -62,27 +62,27 @@ static double shares_of(const struct vm_spec *spec)
 	return spec->shares < 0 ? -spec->shares * spec->vcpus : spec->shares;
 }
 
-static void add_groups(struct sim *s)
-{
-	const struct scenario *sc = s->scenario;
-
-	for (uint32_t i = 0; i < sc->n_groups; i++) {
-		const struct group_spec *g = &sc->groups[i];
-		uint32_t parent = 0;
-
-		for (uint32_t k = 0; k < i; k++) {
-			if (!strcmp(sc->groups[k].name, g->parent))
-				parent = k + 1;
-		}
-		core_add_group(s->core, parent, g->shares, g->reservation, g->limit);
-	}
-}
-
 static uint32_t group_of(const struct scenario *sc, const char *name)
 {
 	for (uint32_t k = 0; k < sc->n_groups; k++) {
 		if (!strcmp(sc->groups[k].name, name))
 			return k + 1;
+	}
+	return 0;
+}
+
+static int add_groups(struct sim *s)
+{
+	const struct scenario *sc = s->scenario;
+
+	for (uint32_t i = 0; i < sc->n_groups; i++) {
+		const struct group_spec *g = &sc->groups[i];
+		uint32_t parent = group_of(sc, g->parent);
+		struct core_group_spec spec = {parent, g->shares, g->reservation, g->limit};
+		int err = core_group_add(s->core, 0, i + 1, &spec, NULL);
+
+		if (err)
+			return err;
 	}
 	return 0;
 }
@@ -104,29 +104,41 @@ static void set_ticks(struct sim_vm *vm)
 	vm->pace = (uint32_t)((share < 0.99 ? 1 - share : 0.01) * DISPATCH_STRETCH_ONE);
 }
 
-static int add_vm(struct sim *s, uint32_t section)
+/* What the core is told of a VM. */
+static struct core_vm_spec core_spec(const struct sim *s, const struct vm_spec *spec)
+{
+	uint32_t cosched = spec->cosched;
+
+	if (cosched == COSCHED_ROWS)
+		cosched = s->scenario->host.cosched;
+	return (struct core_vm_spec){.vcpus = spec->vcpus,
+				     .group = group_of(s->scenario, spec->group),
+				     .cosched = (enum cosched)cosched,
+				     .shares = shares_of(spec),
+				     .reservation = spec->reservation,
+				     .limit = spec->limit,
+				     .quota = spec->quota,
+				     .period = spec->period};
+}
+
+static int add_vm(struct sim *s, uint32_t id, uint32_t first, uint32_t section)
 {
 	const struct vm_spec *spec = &s->scenario->vms[section];
-	uint32_t id = s->core->n_vms, cosched = spec->cosched;
+	struct core_vm_spec cs = core_spec(s, spec);
 	struct sim_vm *vm = &s->vms[id];
 	double load = vm_spec_load(spec);
-	struct core_vm_spec cs = {.vcpus = spec->vcpus,
-				  .group = group_of(s->scenario, spec->group),
-				  .shares = shares_of(spec),
-				  .reservation = spec->reservation,
-				  .limit = spec->limit,
-				  .quota = spec->quota,
-				  .period = spec->period};
 
 	bool absent = s->scenario->present && !s->scenario->present[id];
 
-	cs.cosched = cosched == COSCHED_ROWS ? s->scenario->host.cosched : cosched;
 	if (absent) {
 		cs.reservation = 0;
 		cs.quota = cs.period = 0;
 	}
 	*vm = (struct sim_vm){.spec = spec,
 			      .absent = absent,
+			      .first = first,
+			      .n = spec->vcpus,
+			      .room = spec->vcpus,
 			      .section = section,
 			      .row = workload_rows[spec->workload],
 			      .idle = (uint64_t)((double)spec->burst * (1 - load) / load),
@@ -142,22 +154,22 @@ static int add_vm(struct sim *s, uint32_t section)
 	    (vm->row == &workload_io && !vm->pending) ||
 	    (vm->row == &workload_requests && !vm->requests))
 		return -ENOMEM;
-	return core_add_vm(s->core, &cs);
+	for (uint32_t i = first; i < first + vm->room; i++)
+		s->guests[i].vm = id;
+	return core_vm_add(s->core, 0, id, first, vm->room, &cs, NULL);
 }
 
-/* Names a node of the core's tree for a message. */
-static const char *node_name(const struct sim *s, uint32_t node)
+/* Names what was refused for a message. */
+static const char *refused_name(const struct sim *s, const struct core_refusal *r)
 {
-	if (!node)
-		return "the host";
-	if (node <= s->scenario->n_groups)
-		return s->scenario->groups[node - 1].name;
-	return s->vms[node - 1 - s->scenario->n_groups].spec->name;
+	if (r->vm != CORE_NONE)
+		return s->vms[r->vm].spec->name;
+	return r->group ? s->scenario->groups[r->group - 1].name : "the host";
 }
 
-static int refuse(const struct sim *s, int err, const struct entitle_refusal *r, struct failure *f)
+static int refuse(const struct sim *s, int err, const struct core_refusal *r, struct failure *f)
 {
-	const char *name = node_name(s, r->node), *path = s->scenario->path;
+	const char *name = refused_name(s, r), *path = s->scenario->path;
 
 	if (err == -ENOSPC)
 		return failure_set(
@@ -179,28 +191,26 @@ static int refuse(const struct sim *s, int err, const struct entitle_refusal *r,
 /* Starts the core and lets every vCPU sleep until its VM starts. */
 static int start(struct sim *s, uint64_t seed, uint32_t host, struct failure *f)
 {
-	struct entitle_refusal refusal = {0};
+	struct core_refusal refusal = {0};
 	int err = core_start(s->core, 0, &refusal);
 
 	if (err)
 		return refuse(s, err, &refusal, f);
-	for (uint32_t i = 0; i < s->core->n_vcpus; i++) {
+	for (uint32_t i = 0; i < s->n_vcpus; i++) {
 		struct guest *g = &s->guests[i];
 
 		g->random = random_stream(seed, ((uint64_t)host << 32) + i);
 		g->alarm = g->until = TIMER_NEVER;
-		g->pace = guest_vm(s, i)->pace;
-		g->hooked = guest_vm(s, i)->row->started;
+		g->pace = guest_vm(s, i)->pace & 0x1ffff;
+		g->hooked = guest_vm(s, i)->row->started != NULL;
 		s->last_cpu[i] = CORE_NONE;
 	}
-	for (uint32_t i = 0; i < s->core->shape.cpus; i++)
-		s->cpus[i] = (struct sim_cpu){CORE_NONE, CORE_NONE, (uint32_t)DISPATCH_STRETCH_ONE,
-					      0};
-	for (uint32_t i = 0; i < s->core->n_vcpus; i++) {
+	for (uint32_t i = 0; i < s->n_cpus; i++)
+		s->cpus[i] = (struct sim_cpu){CORE_NONE, CORE_NONE, CORE_FULL, 0, CORE_NEVER};
+	for (uint32_t i = 0; i < s->n_vcpus; i++) {
 		if (!guest_vm(s, i)->absent)
 			guest_vm(s, i)->row->begin(s, i);
 	}
-	timer_set(&s->timers, engine_host_timer(s), s->core->next_period);
 	engine_sync(s);
 	return 0;
 }
@@ -213,6 +223,9 @@ static int allocate(struct sim *s)
 	int err;
 
 	shape_of(s->scenario, &shape);
+	s->n_vms = shape.vms;
+	s->n_vcpus = shape.vcpus;
+	s->n_cpus = shape.cpus;
 	s->guests = lines_alloc(shape.vcpus, sizeof(*s->guests));
 	s->vms = lines_alloc(shape.vms, sizeof(*s->vms));
 	s->cpus = lines_alloc(shape.cpus, sizeof(*s->cpus));
@@ -230,15 +243,35 @@ static int allocate(struct sim *s)
 	return err;
 }
 
+static bool has_timers(const struct vm_spec *spec)
+{
+	return spec->vcpus > 1 || spec->limit < spec->vcpus || spec->period;
+}
+
 /* Skew needs siblings, a limit needs a budget: without either VMs have no timers. */
 static int allocate_timers(struct sim *s)
 {
-	const struct core *c = s->core;
-	bool timed = false;
+	const struct scenario *sc = s->scenario;
+	bool timed = sc->n_groups > 0;
 
-	for (uint32_t i = 0; i < c->n_vms; i++)
-		timed |= c->vms[i].n > 1 || c->vms[i].metered;
-	return timers_init(&s->timers, engine_vm_timer(s, timed ? c->n_vms + c->n_groups : 0));
+	for (uint32_t i = 0; i < sc->n_vms; i++)
+		timed |= has_timers(&sc->vms[i]);
+	return timers_init(&s->timers, engine_vm_timer(s, timed ? s->n_vms + sc->n_groups : 0));
+}
+
+static int add_vms(struct sim *s)
+{
+	const struct scenario *sc = s->scenario;
+	uint32_t id = 0, first = 0;
+	int err = 0;
+
+	for (uint32_t i = 0; i < sc->n_vms; i++) {
+		for (uint32_t k = 0; !err && k < sc->vms[i].count; k++) {
+			err = add_vm(s, id, first, i);
+			first += s->vms[id++].room;
+		}
+	}
+	return err;
 }
 
 int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struct failure *f,
@@ -252,11 +285,9 @@ int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struc
 		err = allocate(s);
 	}
 	if (!err)
-		add_groups(s);
-	for (uint32_t i = 0; !err && i < scenario->n_vms; i++) {
-		for (uint32_t k = 0; !err && k < scenario->vms[i].count; k++)
-			err = add_vm(s, i);
-	}
+		err = add_groups(s);
+	if (!err)
+		err = add_vms(s);
 	if (!err)
 		err = allocate_timers(s);
 	if (err)
@@ -277,7 +308,7 @@ struct sim *sim_free(struct sim *s)
 {
 	if (!s)
 		return NULL;
-	for (uint32_t i = 0; s->core && s->vms && i < s->core->shape.vms; i++) {
+	for (uint32_t i = 0; s->core && s->vms && i < s->n_vms; i++) {
 		free(s->vms[i].ticks);
 		free(s->vms[i].pending);
 		free(s->vms[i].requests);

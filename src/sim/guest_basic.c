@@ -76,7 +76,7 @@ static void duty_begin(struct sim *s, uint32_t vcpu)
 /* The other thread of the pair, or CORE_NONE. */
 static uint32_t partner(const struct sim *s, uint32_t vcpu)
 {
-	const struct core_vm *vm = &s->core->vms[s->core->vcpus[vcpu].vm];
+	const struct sim_vm *vm = guest_vm(s, vcpu);
 	uint32_t other = vm->first + ((vcpu - vm->first) ^ 1);
 
 	return other < vm->first + vm->n ? other : CORE_NONE;

@@ -24,7 +24,7 @@ static inline double guest_arrivals(const struct vm_spec *spec, uint64_t *random
 static inline void guest_first(struct sim *s, uint32_t vcpu, uint64_t at)
 {
 	const struct vm_spec *spec = guest_spec(s, vcpu);
-	uint32_t index = vcpu - s->core->vms[s->core->vcpus[vcpu].vm].first;
+	uint32_t index = vcpu - guest_vm(s, vcpu)->first;
 
 	if (!spec->active || index < spec->active)
 		guest_rest(s, vcpu, at);

@@ -23,7 +23,7 @@ static uint32_t first_stream(const struct sim_vm *vm)
 static void io_begin(struct sim *s, uint32_t vcpu)
 {
 	struct sim_vm *vm = guest_vm(s, vcpu);
-	bool first = vcpu == s->core->vms[s->core->vcpus[vcpu].vm].first;
+	bool first = vcpu == guest_vm(s, vcpu)->first;
 
 	if (!first) {
 		guest_rest(s, vcpu, TIMER_NEVER);
@@ -37,7 +37,7 @@ static void io_begin(struct sim *s, uint32_t vcpu)
 /* Takes the completed request of a stream: returns the CPU time that it needs. */
 static uint64_t take(struct sim *s, uint32_t vcpu, uint32_t stream)
 {
-	s->guests[vcpu].phase = (uint16_t)stream;
+	s->guests[vcpu].phase = stream & 0xfff;
 	return guest_draw(s, vcpu, guest_vm(s, vcpu)->spec->burst);
 }
 

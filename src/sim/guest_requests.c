@@ -33,7 +33,7 @@ static uint64_t next_after(const struct vm_spec *spec, uint64_t *random, uint64_
 
 static uint32_t first_of(const struct sim *s, uint32_t vcpu)
 {
-	return s->core->vms[s->core->vcpus[vcpu].vm].first;
+	return guest_vm(s, vcpu)->first;
 }
 
 static void requests_begin(struct sim *s, uint32_t vcpu)
@@ -110,8 +110,8 @@ uint64_t requests_queued(const struct sim *s, uint32_t vm)
 	const struct vm_spec *spec = s->vms[vm].spec;
 	uint64_t n = 0, random = r->random, at;
 
-	for (uint32_t i = 0; i < s->core->vms[vm].n; i++)
-		n += s->guests[s->core->vms[vm].first + i].phase == SERVES;
+	for (uint32_t i = 0; i < s->vms[vm].n; i++)
+		n += s->guests[s->vms[vm].first + i].phase == SERVES;
 	for (at = r->next; at <= s->now && n < COUNTED; n++) {
 		at = next_after(spec, &random, at);
 		draw(spec, &random, spec->burst);

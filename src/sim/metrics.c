@@ -110,20 +110,21 @@ static void take_ticks(const struct sim *s, const struct sim_vm *vm, struct vm_r
 
 static void take_vcpus(const struct sim *s, uint32_t id, struct vm_result *r)
 {
-	const struct core_vm *vm = &s->core->vms[id];
+	const struct sim_vm *vm = &s->vms[id];
 	double wall = ns_to_s(s->now - s->start), ops = 0, work = 0, delay = 0, moves = 0,
 	       wasted = ns_to_s(s->vms[id].wasted);
 
 	ledger_start(&r->ledger, s->now, LEDGER_HALT);
-	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
-		const struct core_vcpu *v = &s->core->vcpus[i];
+	for (uint32_t i = vm->first; i < vm->first + vm->room; i++) {
 		const struct guest *g = &s->guests[i];
+		struct core_vcpu_figures v;
 
-		ledger_merge(&r->ledger, &v->ledger);
+		core_read_vcpu(s->core, i, &v);
+		ledger_merge(&r->ledger, v.ledger);
 		ops += (double)g->ops;
 		work += ns_to_s(g->work);
-		delay = fmax(delay, ns_to_s(v->worst));
-		moves += v->moves;
+		delay = fmax(delay, ns_to_s(v.delay));
+		moves += v.moves;
 	}
 	for (uint32_t st = 0; st < LEDGER_STATES; st++)
 		r->values[METRIC_CPU + st] = ns_to_s(r->ledger.ns[st]) / wall;
@@ -156,18 +157,20 @@ static void take_requests(const struct sim *s, uint32_t id, struct vm_result *r)
 
 static int take_vm(const struct sim *s, uint32_t id, struct vm_result *r)
 {
-	const struct core_vm *vm = &s->core->vms[id];
 	double wall = ns_to_s(s->now - s->start);
+	struct core_vm_figures vm;
+
+	core_read_vm(s->core, id, &vm);
 
 	r->section = s->vms[id].section;
 	take_vcpus(s, id, r);
 	r->values[METRIC_OVERHEAD] = ns_to_s(s->vms[id].overhead) / wall;
-	r->values[METRIC_SKEW] = ns_to_s(vm->skew_worst);
-	r->values[METRIC_COSTOPS] = (double)vm->costops / wall;
-	r->values[METRIC_LOCAL] = (double)vm->local_ns /
-				  fmax(1, (double)(vm->local_ns + vm->remote_ns));
-	r->values[METRIC_HOMES] = vm->migrations;
-	r->values[METRIC_DOMAIN] = vm->domain;
+	r->values[METRIC_SKEW] = ns_to_s(vm.skew_worst);
+	r->values[METRIC_COSTOPS] = (double)vm.costops / wall;
+	r->values[METRIC_LOCAL] = (double)vm.local_ns /
+				  fmax(1, (double)(vm.local_ns + vm.remote_ns));
+	r->values[METRIC_HOMES] = vm.migrations;
+	r->values[METRIC_DOMAIN] = vm.domain;
 	if (s->waits) {
 		take_quantiles(waits_of(s->waits, id), r, METRIC_READY_P50);
 		r->waited = waits_of(s->waits, id)->n;
@@ -190,7 +193,8 @@ static double imbalance(const struct sim *s, const struct result *r)
 {
 	double least = INFINITY, most = 0;
 
-	for (uint32_t d = 0; d < s->core->n_domains; d++) {
+	for (uint32_t d = 0; d < core_shape(s->core)->domains; d++) {
+		struct core_domain_figures domain;
 		double load = 0;
 
 		for (uint32_t i = 0; i < r->n_vms; i++) {
@@ -200,7 +204,8 @@ static double imbalance(const struct sim *s, const struct result *r)
 				load += vm->values[METRIC_CPU] + vm->values[METRIC_READY] +
 					vm->values[METRIC_COSTOP];
 		}
-		load /= s->core->domains[d].n;
+		core_read_domain(s->core, d, &domain);
+		load /= domain.cpus;
 		least = fmin(least, load);
 		most = fmax(most, load);
 	}
@@ -214,7 +219,7 @@ static void take_memory(const struct sim *s, double wall, struct result *r)
 
 	if (!m)
 		return;
-	for (uint32_t i = 0; i < s->core->n_vms; i++)
+	for (uint32_t i = 0; i < s->n_vms; i++)
 		r->host[HOST_FAULTS] += (double)m->faults[i] / wall;
 	r->host[HOST_DISK] = ns_to_s(disk_busy(s)) / wall / h->disk_width;
 	if (m->disk.requests)
@@ -223,40 +228,45 @@ static void take_memory(const struct sim *s, double wall, struct result *r)
 		r->host[HOST_MEMORY] = (double)m->want / (double)h->memory;
 }
 
-static void take_host(const struct sim *s, struct result *r)
+/* Every nanosecond of every vCPU is in one state. */
+static bool ledgers_valid(const struct sim *s)
 {
-	double wall = ns_to_s(s->now - s->start), run = 0, held = 0, switches = 0, waste = 0;
-	const struct core *c = s->core;
 	bool valid = true;
 
-	for (uint32_t i = 0; i < c->n_vcpus; i++)
-		valid &= ledger_valid(&c->vcpus[i].ledger) &&
-			 ledger_wall(&c->vcpus[i].ledger) == s->now - s->start &&
-			 !c->vcpus[i].ledger.backwards;
-	for (uint32_t i = 0; i < c->shape.cpus; i++) {
-		held += core_smp(c) ? ns_to_s(c->held[i].ns) : 0;
-		switches += (double)c->cpus[i].switches;
+	for (uint32_t i = 0; i < s->n_vcpus; i++) {
+		struct core_vcpu_figures v;
+
+		core_read_vcpu(s->core, i, &v);
+		valid &= ledger_valid(v.ledger) && ledger_wall(v.ledger) == s->now - s->start &&
+			 !v.ledger->backwards;
 	}
-	for (uint32_t i = 0; i < c->n_domains; i++)
-		waste += ns_to_s(c->domains[i].waste);
+	return valid;
+}
+
+static void take_host(const struct sim *s, struct result *r)
+{
+	double wall = ns_to_s(s->now - s->start), run = 0;
+	struct core_host_figures h;
+
+	core_read_host(s->core, &h);
 	for (uint32_t i = 0; i < r->n_vms; i++) {
 		run += r->vms[i].values[METRIC_CPU];
 		r->host[HOST_OVERHEAD] += r->vms[i].values[METRIC_OVERHEAD];
 	}
-	r->host[HOST_CPUS] = c->shape.cpus;
-	r->host[HOST_BUSY] = run / c->shape.cpus;
-	r->host[HOST_HELD] = r->host[HOST_BUSY] + held / wall / c->shape.cpus;
+	r->host[HOST_CPUS] = s->n_cpus;
+	r->host[HOST_BUSY] = run / s->n_cpus;
+	r->host[HOST_HELD] = r->host[HOST_BUSY] + ns_to_s(h.held_ns) / wall / s->n_cpus;
 	r->host[HOST_IDLE] = 1 - r->host[HOST_HELD];
-	r->host[HOST_WASTE] = waste / wall;
+	r->host[HOST_WASTE] = ns_to_s(h.waste_ns) / wall;
 	r->host[HOST_IMBALANCE] = imbalance(s, r);
-	r->host[HOST_SWITCHES] = switches / wall;
-	r->host[HOST_VALID] = valid;
+	r->host[HOST_SWITCHES] = (double)h.switches / wall;
+	r->host[HOST_VALID] = ledgers_valid(s);
 	take_memory(s, wall, r);
 }
 
 int result_take(struct sim *s, struct result *ret)
 {
-	struct result r = {.n_vms = s->core->n_vms, .events = s->events};
+	struct result r = {.n_vms = s->n_vms, .events = s->events};
 	int err = 0;
 
 	sim_settle(s);

@@ -408,7 +408,7 @@ static void traces(void **state)
 	close(mkstemp(path));
 	assert_int_equal(sim_new(s, 1, 0, &f, &sim), 0);
 	assert_int_equal(trace_open(sim, path, 0, UINT64_MAX, &f, &trace), 0);
-	sim->core->watch = traced;
+	core_set_watch(sim->core, (struct core_watch){traced, NULL});
 	sim_run(sim, NS_PER_SEC);
 	sim_settle(sim);
 	assert_int_equal(trace_close(trace, sim, &f), 0);
@@ -429,9 +429,11 @@ static void traces(void **state)
 			run[vcpu] += us;
 	}
 	for (int v = 0; v < 3; v++) {
+		struct core_vcpu_figures read;
+
+		core_read_vcpu(sim->core, (uint32_t)v, &read);
 		assert_true(fabs(all[v] - 1e6) < 1e-3);
-		assert_true(fabs(run[v] - (double)sim->core->vcpus[v].ledger.ns[LEDGER_RUN] / 1e3) <
-			    1e-3);
+		assert_true(fabs(run[v] - (double)read.ledger->ns[LEDGER_RUN] / 1e3) < 1e-3);
 	}
 	json_decref(json);
 	sim_free(sim);
