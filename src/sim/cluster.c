@@ -40,6 +40,15 @@ static int add_mover(struct scenario *own)
 	return 0;
 }
 
+/* Moves and looks take their time of the day, which passes faster than the run's. */
+static void compress(struct cluster_spec *spec, double by)
+{
+	spec->rebalance = (uint64_t)((double)spec->rebalance / by);
+	spec->link = (uint64_t)((double)spec->link * by);
+	spec->move_cost = (uint64_t)((double)spec->move_cost / by);
+	spec->downtime = (uint64_t)((double)spec->downtime / by);
+}
+
 /* The scenario as the host sees it: with all VMs that can be there. */
 static int own_scenario(struct cluster *c, uint32_t host)
 {
@@ -50,6 +59,7 @@ static int own_scenario(struct cluster *c, uint32_t host)
 	if (err)
 		return err;
 	c->own[host] = own;
+	compress(&own->cluster, sc->run.compress);
 	for (uint32_t i = 0; i < sc->n_vms; i++)
 		own->vms[i].count = can_be(own, host, &sc->vms[i]) ? sc->vms[i].count : 0;
 	return 0;
@@ -86,12 +96,13 @@ static int allocate(struct cluster *c)
 	c->vms = calloc(vms, sizeof(*c->vms));
 	c->slots = calloc((size_t)n * vms, sizeof(*c->slots));
 	c->domains = calloc(n, sizeof(*c->domains));
+	c->hosts = calloc(n, sizeof(*c->hosts));
 	c->places = calloc(vms, sizeof(*c->places));
 	c->moves = calloc(n, sizeof(*c->moves));
 	c->moving = calloc(n, sizeof(*c->moving));
 	c->engaged = calloc(n, sizeof(*c->engaged));
 	if (!c->own || !c->present || !c->sims || !c->vms || !c->slots || !c->domains ||
-	    !c->places || !c->moves || !c->moving || !c->engaged)
+	    !c->hosts || !c->places || !c->moves || !c->moving || !c->engaged)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < c->scenario->n_vms; i++) {
 		for (uint32_t j = 0; j < c->scenario->vms[i].count; j++)
@@ -125,14 +136,15 @@ int cluster_new(const struct scenario *scenario, uint64_t seed, struct failure *
 		c->scenario = scenario;
 		c->n_hosts = scenario_hosts(scenario);
 		c->n_vms = scenario_vms_per_host(scenario);
-		c->next_look = scenario->cluster.rebalance ? scenario->cluster.rebalance
-							   : TIMER_NEVER;
 		err = allocate(c);
 	}
 	for (uint32_t i = 0; !err && i < c->n_hosts; i++)
 		err = own_scenario(c, i);
-	if (!err)
+	if (!err) {
+		c->next_look = c->own[0]->cluster.rebalance;
+		c->next_look = c->next_look ? c->next_look : TIMER_NEVER;
 		err = cluster_place(c, f);
+	}
 	for (uint32_t i = 0; !err && i < c->n_hosts; i++)
 		err = start_host(c, i, seed, f);
 	if (err) {
@@ -167,6 +179,7 @@ struct cluster *cluster_free(struct cluster *c)
 	free(c->vms);
 	free(c->slots);
 	free(c->domains);
+	free(c->hosts);
 	free(c->places);
 	free(c->moves);
 	free(c->moving);
@@ -194,7 +207,7 @@ void cluster_note_away(struct cluster *c, uint32_t host, uint32_t vm)
 
 static void arrived(struct cluster *c, uint32_t from)
 {
-	uint32_t vm = c->moving[from], to = c->places[vm].domain;
+	uint32_t vm = c->moving[from], to = c->hosts[c->places[vm].domain];
 	struct member *m = &c->vms[vm];
 
 	cluster_slot(c, from, vm)->gone = c->now;
@@ -227,14 +240,15 @@ static int act(struct cluster *c)
 		if (!m || m->next > c->now)
 			continue;
 		if (m->phase == MOVE_RESTS)
-			cluster_note_away(c, c->places[c->moving[i]].domain, c->moving[i]);
+			cluster_note_away(c, c->hosts[c->places[c->moving[i]].domain],
+					  c->moving[i]);
 		move_step(m);
 		if (m->phase == MOVE_DONE)
 			arrived(c, i);
 	}
 	if (c->next_look > c->now)
 		return 0;
-	c->next_look += c->scenario->cluster.rebalance;
+	c->next_look += c->own[0]->cluster.rebalance;
 	return cluster_rebalance(c);
 }
 

@@ -30,8 +30,10 @@ struct cluster {
 	struct sim **sims;
 	uint32_t n_hosts, n_vms;
 	struct member *vms;
-	struct slot *slots; /* [host * n_vms + vm] */
-	struct place_domain *domains;
+	struct slot *slots;	      /* [host * n_vms + vm] */
+	struct place_domain *domains; /* hosts that are in use */
+	uint32_t *hosts;	      /* of each, its number */
+	uint32_t n_domains;
 	struct place_vm *places;
 	struct move **moves; /* one a host that sends, or NULL */
 	uint32_t *moving;    /* the VM that it sends */

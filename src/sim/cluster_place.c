@@ -26,12 +26,12 @@ static void domain_of(const struct scenario *own, struct place_domain *ret)
 				     .memory = h->memory ? (double)h->memory : INFINITY};
 }
 
-static void take_place(struct cluster *c, uint32_t vm, uint32_t host)
+static void take_place(struct cluster *c, uint32_t vm, uint32_t domain)
 {
-	struct place_domain *d = &c->domains[host];
+	struct place_domain *d = &c->domains[domain];
 	struct place_vm *p = &c->places[vm];
 
-	p->domain = host;
+	p->domain = domain;
 	d->load += p->load;
 	d->reserved += p->reservation;
 	d->memory -= p->memory;
@@ -61,13 +61,23 @@ static int refuse(const struct cluster *c, uint32_t vm, struct failure *f)
 			   spec->reservation, working_set(spec) / 0x1p30);
 }
 
+/* The host's number among those in use; PLACE_NONE: it isn't. */
+static uint32_t domain_at(const struct cluster *c, uint32_t host)
+{
+	for (uint32_t i = 0; i < c->n_domains; i++) {
+		if (c->hosts[i] == host)
+			return i;
+	}
+	return PLACE_NONE;
+}
+
 /* The VM with the largest load that has no place yet. */
 static uint32_t largest(const struct cluster *c)
 {
 	uint32_t found = PLACE_NONE;
 
 	for (uint32_t i = 0; i < c->n_vms; i++) {
-		if (c->places[i].domain == PLACE_NONE &&
+		if (told(c, i) == PLACE_NONE && c->places[i].domain == PLACE_NONE &&
 		    (found == PLACE_NONE || c->places[i].load > c->places[found].load))
 			found = i;
 	}
@@ -78,8 +88,12 @@ static void describe_all(struct cluster *c)
 {
 	const struct run_spec *run = &c->scenario->run;
 
-	for (uint32_t i = 0; i < c->n_hosts; i++)
-		domain_of(c->own[i], &c->domains[i]);
+	for (uint32_t i = 0; i < c->n_hosts; i++) {
+		if (c->own[i]->host.standby)
+			continue;
+		c->hosts[c->n_domains] = i;
+		domain_of(c->own[i], &c->domains[c->n_domains++]);
+	}
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		const struct vm_spec *spec = cluster_spec(c, i);
 
@@ -94,22 +108,22 @@ static void describe_all(struct cluster *c)
 
 int cluster_place(struct cluster *c, struct failure *f)
 {
-	uint32_t vm, host;
+	uint32_t vm, domain;
 
 	describe_all(c);
 	for (vm = 0; vm < c->n_vms; vm++) {
-		host = told(c, vm);
-		if (host != PLACE_NONE)
-			take_place(c, vm, host);
+		c->vms[vm].host = told(c, vm);
+		domain = domain_at(c, c->vms[vm].host);
+		if (domain != PLACE_NONE)
+			take_place(c, vm, domain);
 	}
 	while ((vm = largest(c)) != PLACE_NONE) {
-		host = place_initial(c->domains, c->n_hosts, &c->places[vm]);
-		if (host == PLACE_NONE)
+		domain = place_initial(c->domains, c->n_domains, &c->places[vm]);
+		if (domain == PLACE_NONE)
 			return refuse(c, vm, f);
-		take_place(c, vm, host);
+		take_place(c, vm, domain);
+		c->vms[vm].host = c->hosts[domain];
 	}
-	for (vm = 0; vm < c->n_vms; vm++)
-		c->vms[vm].host = c->places[vm].domain;
 	return 0;
 }
 
@@ -130,10 +144,10 @@ uint64_t cluster_wanted_ns(const struct cluster *c, uint32_t vm)
 /* Loads of hosts and VMs since the last look; VMs that are to stay have none of their own. */
 static void measure(struct cluster *c)
 {
-	for (uint32_t i = 0; i < c->n_hosts; i++) {
+	for (uint32_t i = 0; i < c->n_hosts; i++)
 		sim_settle(c->sims[i]);
+	for (uint32_t i = 0; i < c->n_domains; i++)
 		c->domains[i].load = 0;
-	}
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		struct member *m = &c->vms[i];
 		uint64_t wanted = cluster_wanted_ns(c, i);
@@ -141,14 +155,15 @@ static void measure(struct cluster *c)
 
 		m->seen = wanted;
 		m->since = c->now;
-		c->domains[m->host].load += load;
+		if (c->places[i].domain != PLACE_NONE)
+			c->domains[c->places[i].domain].load += load;
 		c->places[i].load = move_possible(cluster_spec(c, i)) ? load : 0;
 	}
 }
 
-static int begin(struct cluster *c, uint32_t vm, uint32_t host)
+static int begin(struct cluster *c, uint32_t vm, uint32_t domain)
 {
-	uint32_t from = c->vms[vm].host;
+	uint32_t from = c->vms[vm].host, host = c->hosts[domain];
 	struct end ends[2];
 	int err;
 
@@ -168,14 +183,24 @@ static int begin(struct cluster *c, uint32_t vm, uint32_t host)
 	return err;
 }
 
+/* Whether some host has more load than is left alone. */
+static bool some_busy(const struct cluster *c)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < c->n_domains; i++)
+		any |= c->domains[i].load >= c->scenario->cluster.busy * c->domains[i].capacity;
+	return any;
+}
+
 /* A VM that is to move counts where it goes, and moves at once where both hosts are free; otherwise
  * a later look decides again. */
 int cluster_rebalance(struct cluster *c)
 {
 	measure(c);
-	for (int i = 0; i < MOVES_AT_ONCE; i++) {
+	for (int i = 0; i < MOVES_AT_ONCE && some_busy(c); i++) {
 		uint32_t to, from,
-			vm = place_rebalance(c->domains, c->n_hosts, c->places, c->n_vms,
+			vm = place_rebalance(c->domains, c->n_domains, c->places, c->n_vms,
 					     c->scenario->cluster.threshold, &to);
 		int err;
 
@@ -183,7 +208,7 @@ int cluster_rebalance(struct cluster *c)
 			return 0;
 		from = c->places[vm].domain;
 		c->domains[from].load -= c->places[vm].load;
-		if (c->engaged[from] || c->engaged[to]) {
+		if (c->engaged[c->hosts[from]] || c->engaged[c->hosts[to]]) {
 			c->domains[to].load += c->places[vm].load;
 			c->places[vm].load = 0; /* looked at, not moved */
 			continue;

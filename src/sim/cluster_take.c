@@ -83,7 +83,7 @@ static void take_vm(struct cluster *c, uint32_t vm, struct result *results)
 	for (int st = 0; st < LEDGER_STATES; st++)
 		home->values[METRIC_CPU + st] = ns_to_s(home->ledger.ns[st]) / wall;
 	home->values[METRIC_MOVED] = m->moved;
-	home->values[METRIC_DOWNTIME] = ns_to_s(m->downtime);
+	home->values[METRIC_DOWNTIME] = ns_to_s(m->downtime) * c->scenario->run.compress;
 	home->values[METRIC_HOST] = m->host;
 }
 

@@ -48,7 +48,7 @@ const struct metric_row vm_metric_rows[VM_METRICS] = {
 	[METRIC_FAULTS] = {"faults", "a second: pages that were not in memory"},
 	[METRIC_PRESENT] = {"present", "share of the working set that is in memory at the end"},
 	[METRIC_MOVED] = {"moved", "moves to another host"},
-	[METRIC_DOWNTIME] = {"downtime", "s: time that it stood still for them"},
+	[METRIC_DOWNTIME] = {"downtime", "s of the day: time that it stood still for them"},
 	[METRIC_HOST] = {"host", "number of the host it is on at the end, from 0 on"},
 };
 

@@ -46,6 +46,17 @@ static const struct cluster_spec *cluster(const struct move *m)
 	return &m->from.sim->scenario->cluster;
 }
 
+static double compress(const struct move *m)
+{
+	return m->from.sim->scenario->run.compress;
+}
+
+/* ns: how often a copy is looked after. */
+static uint64_t step_ns(const struct move *m)
+{
+	return u64_max(1, (uint64_t)((double)MOVE_STEP / compress(m)));
+}
+
 static const struct vm_spec *spec(const struct move *m)
 {
 	return m->from.sim->vms[m->from.vm].spec;
@@ -91,10 +102,10 @@ static uint64_t cost(const struct move *m, double bytes)
 /* Sends what the link takes in a step, unless a mover lags by more than that. */
 static void send(struct move *m)
 {
-	double step = (double)cluster(m)->link * ns_to_s(MOVE_STEP);
+	double step = (double)cluster(m)->link * ns_to_s(step_ns(m));
 	double bytes = fmin(step, m->left);
 
-	m->next += MOVE_STEP;
+	m->next += step_ns(m);
 	if (need(&m->from) > cost(m, step) || need(&m->to) > cost(m, step))
 		return;
 	give(&m->from, cost(m, bytes));
@@ -131,7 +142,7 @@ static void end_round(struct move *m)
 	double most = (double)(vm->working_set ? vm->working_set : vm->memory);
 	uint64_t now = ran(&m->from);
 
-	m->left = fmin(most, (double)vm->dirty * ns_to_s(now - m->run));
+	m->left = fmin(most, (double)vm->dirty * compress(m) * ns_to_s(now - m->run));
 	m->run = now;
 	m->rounds++;
 	if (m->left <= (double)cluster(m)->link * ns_to_s(cluster(m)->downtime) ||
@@ -220,7 +231,7 @@ void move_step(struct move *m)
 	else if (m->left > 0)
 		send(m);
 	else if (need(&m->from) || need(&m->to))
-		m->next += MOVE_STEP;
+		m->next += step_ns(m);
 	else
 		end_round(m);
 }

@@ -11,7 +11,7 @@
 
 #include "sim/engine.h"
 
-#define MOVE_STEP (10 * UINT64_C(1000000)) /* ns: how often a copy is looked after */
+#define MOVE_STEP (10 * UINT64_C(1000000)) /* ns of the day: how often a copy is looked after */
 
 struct end {
 	struct sim *sim;

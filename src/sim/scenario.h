@@ -42,10 +42,11 @@ struct host_spec {
 	uint64_t exit_cost;
 	uint64_t refill_cost; /* after a move to another CPU */
 	uint64_t refill_far;  /* ... in another cache */
-	uint64_t memory;      /* bytes for VMs; 0: no bound */
-	uint64_t disk_time;   /* ns: mean, of a request */
-	uint64_t disk_rate;   /* bytes a second; 0: no bound */
-	uint32_t disk_width;  /* requests served at once */
+	uint32_t standby;
+	uint64_t memory;     /* bytes for VMs; 0: no bound */
+	uint64_t disk_time;  /* ns: mean, of a request */
+	uint64_t disk_rate;  /* bytes a second; 0: no bound */
+	uint32_t disk_width; /* requests served at once */
 };
 
 struct setting {
@@ -172,6 +173,7 @@ struct cluster_spec {
 	uint32_t place;
 	uint64_t rebalance; /* ns; 0: never */
 	double threshold;
+	double busy;
 	uint64_t link;	    /* bytes a second */
 	uint64_t move_cost; /* ns of CPU a GiB, on each of both */
 	uint64_t downtime;  /* ns, at most, where the pre-copy converges */

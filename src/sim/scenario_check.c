@@ -52,7 +52,9 @@ static int check_cluster(const struct scenario *s, struct failure *f)
 {
 	const char *what = NULL;
 
-	if (s->cluster.place && scenario_hosts(s) == 1)
+	if (s->host.standby)
+		what = "standby = yes in [host]: no host would be left; set it in a [host NAME]";
+	else if (s->cluster.place && scenario_hosts(s) == 1)
 		what = "place = yes needs more than one host";
 	else if (s->cluster.rebalance && !s->cluster.place)
 		what = "rebalance needs place = yes";

@@ -242,7 +242,7 @@ static void disk(void **state)
 }
 
 /*
- * A VM of 8 GiB that writes a fifth of what the link takes goes where there is room when the
+ * A day in 100 s. A VM of 8 GiB that writes a fifth of what the link takes goes where there is room when the
  * neighbour begins to work: 8 GiB, then a fifth, then a twenty-fifth, for which it stands still.
  */
 static void pre_copy(void **state)
@@ -250,7 +250,8 @@ static void pre_copy(void **state)
 	struct sim_text t = sim_text_run(
 		"t.ini",
 		"[host]\ncpus = 4\n[host one]\n[host two]\n[cluster]\nplace = yes\nrebalance = "
-		"10s\nthreshold = 0.4\nlink = 1250MB\nmove_cost = 0.8s\ndowntime = 300ms\n[run]\n"
+		"10s\nthreshold = 0.4\nbusy = 0.4\nlink = 1250MB\nmove_cost = 0.8s\ndowntime = "
+		"300ms\n[run]\n"
 		"duration = 100s\ncompress = 864\n[vm early]\nhost = two\nworkload = duty\nload = "
 		"0.99\nrandom = no\nday = 0:1 12:0\n[vm late]\nhost = one\nworkload = duty\nload = "
 		"0.99\nrandom = no\nday = 0:0 12:1\n[vm a]\nmemory = 8GiB\ndirty = 250MB\n");
@@ -261,12 +262,12 @@ static void pre_copy(void **state)
 	sim_text_near("at", sim_text_value(&t, "a.host"), 1, 0);
 	sim_text_near("downtime", sim_text_value(&t, "a.downtime"), 8 * 0.04 * 0x1p30 / 1250e6,
 		      0.02);
-	sim_text_near("stands still", sim_text_value(&t, "a.wait") * 100,
+	sim_text_near("stands still", sim_text_value(&t, "a.wait") * 86400,
 		      sim_text_value(&t, "a.downtime"), 1e-6);
-	sim_text_near("and runs otherwise", sim_text_value(&t, "a.cpu") * 100,
-		      100 - sim_text_value(&t, "a.downtime"), 1e-6);
-	sim_text_near("one pays", sim_text_value(&t, "one.moving") * 100, 0.8 * gib, PART);
-	sim_text_near("two pays", sim_text_value(&t, "two.moving") * 100, 0.8 * gib, PART);
+	sim_text_near("and runs otherwise", sim_text_value(&t, "a.cpu") * 86400,
+		      86400 - sim_text_value(&t, "a.downtime"), 1e-6);
+	sim_text_near("one pays", sim_text_value(&t, "one.moving") * 86400, 0.8 * gib, PART);
+	sim_text_near("two pays", sim_text_value(&t, "two.moving") * 86400, 0.8 * gib, PART);
 	sim_text_end(&t);
 }
 
@@ -318,7 +319,8 @@ static void check_moves(uint64_t seed, double *moved)
 		"t.ini",
 		"[host]\ncpus = 4\nmemory = %s\ndisk_time = 0.3ms\n[host one]\n[host two]\n"
 		"cpus = 3\n[host three]\ncpus = 6\n[cluster]\nplace = yes\nrebalance = "
-		"0.5s\nthreshold = 0.02\n[run]\nwarmup = %us\nduration = 8s\n%s[vm late]\nhost "
+		"0.5s\nthreshold = 0.02\nbusy = 0\n[run]\nwarmup = %us\nduration = 8s\n%s[vm "
+		"late]\nhost "
 		"= one\ncount = 3\nmemory = 700MiB\nstart = %us\n",
 		seed % 2 ? "0B" : "2GiB", (unsigned)(seed % 3), vms, 3 + (unsigned)(seed % 3));
 	sim_text_near("valid", sim_text_value(&t, "host.valid"), 1, 0);
@@ -366,7 +368,7 @@ static void requests_move(void **state)
 	struct sim_text t = sim_text_run(
 		"t.ini",
 		"[host]\ncpus = 2\n[host one]\n[host two]\n[cluster]\nplace = yes\nrebalance = "
-		"4s\n[run]\nduration = 40s\n[vm a]\nworkload = requests\nrandom = no\narrival = "
+		"4s\nbusy = 0\n[run]\nduration = 40s\n[vm a]\nworkload = requests\nrandom = no\narrival = "
 		"4ms\nburst = 1ms\nmemory = 1GiB\n[vm late]\nhost = one\ncount = 2\nstart = "
 		"20s\n[vm early]\nhost = two\nworkload = duty\nload = 0.5\n");
 
