@@ -58,6 +58,7 @@ struct core_config {
 	uint64_t granularity;	 /* ns of service: a smaller lead preempts nobody */
 	uint64_t pull;		 /* ns of service: a smaller lag moves nobody to another CPU */
 	uint64_t lag_bound;	 /* ns of service: what a vCPU can be owed at most */
+	uint64_t debt_bound;	 /* ns of service: what it can owe at most, and waits for later */
 	uint64_t skew_stop;	 /* ns */
 	uint64_t skew_start;	 /* ns */
 	uint64_t skew_poll;	 /* ns: skew is looked at no more often */

@@ -222,7 +222,7 @@ void core_stop(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state sta
 
 uint64_t core_debt_most(const struct core *c, const struct core_vm *vm, uint64_t clock)
 {
-	return clock + dispatch_stretch(c->config.lag_bound, vm->stretch);
+	return clock + dispatch_stretch(c->config.debt_bound, vm->stretch);
 }
 
 /* A VM that has been given more than its part by many vCPUs that slept in turns has had it. */
@@ -252,12 +252,13 @@ uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, 
 {
 	struct dispatch_clock *k = &c->domains[vm->domain].clock;
 	uint64_t clock = core_clock(&c->domains[vm->domain], now);
-	uint64_t bound = dispatch_stretch(c->config.lag_bound, vm->stretch), fair = vtime;
+	uint64_t most = core_debt_most(c, vm, clock), fair = vtime;
+	uint64_t bound = dispatch_stretch(c->config.lag_bound, vm->stretch);
 
 	if (vtime + bound < clock)
 		fair = clock - bound;
-	else if (vtime > clock + bound)
-		fair = clock + bound;
+	else if (vtime > most)
+		fair = most;
 	else
 		return vtime;
 	k->sum += (int64_t)weight * (int64_t)(fair - vtime);
