@@ -18,7 +18,7 @@
  * After one or more events it asks core_changes() what to do, and does it: it lets each CPU named
  * there run the vCPU named there, and sets the timers. Nothing else is asked of it, and there is
  * nothing else to see: what has become of vCPUs, VMs and CPUs is read by the core_read_*()
- * functions. docs/examples/embed.c is a whole embedder in 60 lines.
+ * functions. docs/examples/embed.c is a whole embedder on one page.
  *
  * Times are ns on a clock of the embedder's choice that starts anywhere below 2^62 and never runs
  * backwards. CPU amounts (reservations, limits) are in CPUs, as doubles. Numbers of CPUs, vCPUs,

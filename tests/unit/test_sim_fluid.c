@@ -34,7 +34,7 @@
 #define LONGEST_WAIT 1.0
 
 struct vm {
-	bool later; /* it comes when the host changes */
+	bool later;					/* it comes when the host changes */
 	double vcpus, shares, reservation, limit, load; /* load 0: always busy */
 	int group;
 	double low, high; /* CPUs, by the model */
@@ -184,38 +184,32 @@ static void draw_before(const struct host *h, struct vm *vm)
 		break;
 	case 5:
 		vm->later = true;
-		break;
-	default:
-		break;
 	}
 }
 
-static void say_limit(const char *who, double limit)
+static void say_limit(char kind, int i, double limit)
 {
 	if (limit < FLUID_NONE)
-		say("%s.limit=%g\n", who, limit);
+		say("%c%d.limit=%g\n", kind, i, limit);
 	else
-		say("%s.limit=none\n", who);
+		say("%c%d.limit=none\n", kind, i);
 }
 
 /* What makes a VM `to` of what it was; a VM cannot leave its group for none. */
 static void say_change(int i, const struct vm *from, const struct vm *to)
 {
-	char who[16];
-
-	snprintf(who, sizeof(who), "v%d", i);
 	if (from->shares != to->shares)
-		say("%s.shares=%g\n", who, to->shares);
+		say("v%d.shares=%g\n", i, to->shares);
 	if (from->limit != to->limit)
-		say_limit(who, to->limit);
+		say_limit('v', i, to->limit);
 	if (from->vcpus != to->vcpus)
-		say("%s.vcpus=%g\n", who, to->vcpus);
+		say("v%d.vcpus=%g\n", i, to->vcpus);
 	if (from->load != to->load)
-		say("%s.load=%g\n", who, to->load);
+		say("v%d.load=%g\n", i, to->load);
 	if (from->group != to->group)
-		say("%s.group=g%d\n", who, to->group);
+		say("v%d.group=g%d\n", i, to->group);
 	if (from->later)
-		say("%s.count=1\n", who);
+		say("v%d.count=1\n", i);
 }
 
 /* A host that becomes `h` after CHANGED: VMs were other ones, groups had other shares and limits,
@@ -249,11 +243,8 @@ static void say_changing(struct host *h)
 	if (less)
 		say("host.offline=none\n");
 	for (int i = 0; i < h->n_groups; i++) {
-		char who[16];
-
-		snprintf(who, sizeof(who), "g%d", i + 1);
-		say("%s.shares=%g\n", who, h->groups[i].shares);
-		say_limit(who, h->groups[i].limit);
+		say("g%d.shares=%g\n", i + 1, h->groups[i].shares);
+		say_limit('g', i + 1, h->groups[i].limit);
 	}
 	for (int i = 0; i < h->n_vms; i++)
 		say_change(i, &was.vms[i], &h->vms[i]);
@@ -485,7 +476,6 @@ static void fluid(void **state)
 		assert_true(sum.off <= sum.vms / 100);
 }
 
-/* Two seconds after everything about the host has changed. */
 static void fluid_after_changes(void **state)
 {
 	changing = true;
