@@ -121,21 +121,21 @@ static struct core_vm_spec core_spec(const struct sim *s, const struct vm_spec *
 				     .period = spec->period};
 }
 
+int sim_vm_come(struct sim *s, uint32_t vm)
+{
+	struct core_vm_spec spec = core_spec(s, s->vms[vm].spec);
+
+	return core_vm_add(s->core, s->now, vm, s->vms[vm].first, s->vms[vm].room, &spec, NULL);
+}
+
 static int add_vm(struct sim *s, uint32_t id, uint32_t first, uint32_t section)
 {
 	const struct vm_spec *spec = &s->scenario->vms[section];
-	struct core_vm_spec cs = core_spec(s, spec);
 	struct sim_vm *vm = &s->vms[id];
 	double load = vm_spec_load(spec);
 
-	bool absent = s->scenario->present && !s->scenario->present[id];
-
-	if (absent) {
-		cs.reservation = 0;
-		cs.quota = cs.period = 0;
-	}
 	*vm = (struct sim_vm){.spec = spec,
-			      .absent = absent,
+			      .absent = s->scenario->present && !s->scenario->present[id],
 			      .first = first,
 			      .n = spec->vcpus,
 			      .room = spec->vcpus,
@@ -156,7 +156,7 @@ static int add_vm(struct sim *s, uint32_t id, uint32_t first, uint32_t section)
 		return -ENOMEM;
 	for (uint32_t i = first; i < first + vm->room; i++)
 		s->guests[i].vm = id;
-	return core_vm_add(s->core, 0, id, first, vm->room, &cs, NULL);
+	return vm->absent ? 0 : sim_vm_come(s, id);
 }
 
 /* Names what was refused for a message. */
@@ -248,11 +248,12 @@ static bool has_timers(const struct vm_spec *spec)
 	return spec->vcpus > 1 || spec->limit < spec->vcpus || spec->period;
 }
 
-/* Skew needs siblings, a limit needs a budget: without either VMs have no timers. */
+/* Skew needs siblings, a limit needs a budget: without either VMs have no timers, unless they come
+ * and go. */
 static int allocate_timers(struct sim *s)
 {
 	const struct scenario *sc = s->scenario;
-	bool timed = sc->n_groups > 0;
+	bool timed = sc->n_groups > 0 || sc->present;
 
 	for (uint32_t i = 0; i < sc->n_vms; i++)
 		timed |= has_timers(&sc->vms[i]);

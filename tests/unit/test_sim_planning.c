@@ -242,8 +242,9 @@ static void disk(void **state)
 }
 
 /*
- * A day in 100 s. A VM of 8 GiB that writes a fifth of what the link takes goes where there is room when the
- * neighbour begins to work: 8 GiB, then a fifth, then a twenty-fifth, for which it stands still.
+ * A day in 100 s. A VM of 8 GiB that writes a fifth of what the link takes goes where there is room
+ * when the neighbour begins to work: 8 GiB, then a fifth, then a twenty-fifth, for which it stands
+ * still.
  */
 static void pre_copy(void **state)
 {
@@ -296,7 +297,7 @@ static void placement(void **state)
  * one state, what hosts ran is what VMs and movers ran, and each request is served once. */
 static void check_moves(uint64_t seed, double *moved)
 {
-	static const char *const kinds[] = {"busy",
+	static const char *const kinds[] = {"busy\nreservation = 0.2\nlimit = 0.6",
 					    "duty\nburst = 3ms\ndemand = 0.7",
 					    "io\ndevice = host\nburst = 1ms",
 					    "barrier\nvcpus = 2\nburst = 2ms",
@@ -368,7 +369,8 @@ static void requests_move(void **state)
 	struct sim_text t = sim_text_run(
 		"t.ini",
 		"[host]\ncpus = 2\n[host one]\n[host two]\n[cluster]\nplace = yes\nrebalance = "
-		"4s\nbusy = 0\n[run]\nduration = 40s\n[vm a]\nworkload = requests\nrandom = no\narrival = "
+		"4s\nbusy = 0\n[run]\nduration = 40s\n[vm a]\nworkload = requests\nrandom = "
+		"no\narrival = "
 		"4ms\nburst = 1ms\nmemory = 1GiB\n[vm late]\nhost = one\ncount = 2\nstart = "
 		"20s\n[vm early]\nhost = two\nworkload = duty\nload = 0.5\n");
 
