@@ -220,23 +220,31 @@ void core_stop(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state sta
 		core_set_idle(c, cpu, now, true);
 }
 
+uint64_t core_debt_most(const struct core *c, const struct core_vm *vm, uint64_t clock)
+{
+	return clock + dispatch_stretch(c->config.lag_bound, vm->stretch);
+}
+
 /* A VM that has been given more than its part by many vCPUs that slept in turns has had it. */
 void core_place(struct core *c, struct core_vcpu *v, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[v->vm];
-	uint64_t clock;
+	uint64_t clock, most;
 
 	if (vm->realtime) {
 		v->vtime = vm->budget.began + vm->budget.period;
 		return;
 	}
 	clock = core_clock(&c->domains[vm->domain], now);
+	most = core_debt_most(c, vm, clock);
 	v->vtime = dispatch_enter(v->vtime, clock);
 	v->woken = c->config.wake_credit != 0;
-	if (vm->n == 1)
-		return;
-	vm->vtime = dispatch_enter(vm->vtime, clock);
-	v->vtime = dispatch_enter(v->vtime, vm->vtime);
+	if (vm->n > 1) {
+		vm->vtime = dispatch_enter(vm->vtime, clock);
+		v->vtime = dispatch_enter(v->vtime, vm->vtime);
+	}
+	if (v->vtime > most)
+		v->vtime = most;
 }
 
 uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, uint64_t weight,

@@ -10,6 +10,8 @@
 
 /* The account of a vCPU that enters the order, and its credit. */
 void core_place(struct core *c, struct core_vcpu *v, uint64_t now);
+/* The most that somebody of this VM may be ahead of the clock: what it owes is bounded, too. */
+uint64_t core_debt_most(const struct core *c, const struct core_vm *vm, uint64_t clock);
 /* The vCPU begins, or ceases, to count in its domain's clock. */
 void core_join(struct core *c, struct core_vcpu *v);
 void core_leave(struct core *c, struct core_vcpu *v);

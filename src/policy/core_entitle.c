@@ -13,11 +13,48 @@
 #define RATE_MOST	     64.0 /* CPUs a vCPU */
 #define RATE_ONE	     4294967296.0
 
+/* Virtual time measures what is owed by the rate: with a higher rate, what was little is much. A
+ * debt is no more than config.lag_bound by the new rate; nor, if that is far higher, is a credit.
+ */
+static uint64_t fit(const struct core *c, const struct core_vm *vm, uint64_t vtime,
+		    uint64_t stretch, uint64_t now)
+{
+	uint64_t clock, bound;
+
+	if (stretch >= vm->stretch)
+		return vtime;
+	clock = core_clock(&c->domains[vm->domain], now);
+	bound = dispatch_stretch(c->config.lag_bound, stretch);
+	if (vtime > clock + bound)
+		return clock + bound;
+	return stretch < vm->stretch / 2 ? dispatch_enter(vtime, clock - bound) : vtime;
+}
+
+static void restretch_vcpu(struct core *c, const struct core_vm *vm, struct core_vcpu *v,
+			   uint64_t stretch, uint64_t now)
+{
+	struct dispatch_clock *k = &c->domains[vm->domain].clock;
+	uint64_t fair = fit(c, vm, v->vtime, stretch, now);
+
+	k->sum += (int64_t)vm->weight * (int64_t)(fair - v->vtime);
+	v->vtime = fair;
+	dispatch_reweigh(k, fair, vm->weight, dispatch_weight(stretch));
+}
+
+static void restretch_gang(struct core *c, const struct core_vm *vm, uint64_t stretch, uint64_t now)
+{
+	struct dispatch_clock *k = &c->domains[vm->domain].clock;
+	struct core_gang *g = gang_of(c, vm);
+	uint64_t fair = fit(c, vm, g->vtime, stretch, now), weight = (uint64_t)vm->weight * vm->n;
+
+	k->sum += (int64_t)weight * (int64_t)(fair - g->vtime);
+	g->vtime = fair;
+	dispatch_reweigh(k, fair, weight, (uint64_t)dispatch_weight(stretch) * vm->n);
+}
+
 static void restretch(struct core *c, struct core_vm *vm, uint64_t now)
 {
 	uint64_t stretch = dispatch_stretch_of(vm->rate, vm_gang(vm) ? vm->n : vm->active);
-	uint32_t weight = dispatch_weight(stretch);
-	struct dispatch_clock *k = &c->domains[vm->domain].clock;
 
 	if (stretch == vm->stretch)
 		return;
@@ -29,13 +66,12 @@ static void restretch(struct core *c, struct core_vm *vm, uint64_t now)
 		if (v->where == CORE_RUNNING)
 			core_charge(c, v->cpu, now);
 		if (v->ordered)
-			dispatch_reweigh(k, v->vtime, vm->weight, weight);
+			restretch_vcpu(c, vm, v, stretch, now);
 	}
 	if (vm->gang_ordered)
-		dispatch_reweigh(k, gang_of(c, vm)->vtime, (uint64_t)vm->weight * vm->n,
-				 (uint64_t)weight * vm->n);
+		restretch_gang(c, vm, stretch, now);
 	vm->stretch = stretch;
-	vm->weight = weight;
+	vm->weight = dispatch_weight(stretch);
 }
 
 /* A VM that has been active for longer than a slice may draw on its reservation, whatever it

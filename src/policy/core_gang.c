@@ -29,11 +29,14 @@ void core_gang_enter(struct core *c, uint32_t id, uint64_t now)
 {
 	const struct core_vm *vm = &c->vms[id];
 	struct core_gang *g = &c->gangs[id];
+	uint64_t clock = core_clock(&c->domains[vm->domain], now),
+		 most = core_debt_most(c, vm, clock);
 
+	g->vtime = dispatch_enter(g->vtime, clock);
+	if (g->vtime > most)
+		g->vtime = most;
 	if (vm->realtime)
 		g->vtime = vm->budget.began + vm->budget.period;
-	else
-		g->vtime = dispatch_enter(g->vtime, core_clock(&c->domains[vm->domain], now));
 	g->since = now;
 	core_gang_enqueue(c, id, now);
 }

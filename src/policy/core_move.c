@@ -107,8 +107,7 @@ void core_put(struct core *c, uint32_t id, uint64_t now)
 			core_ready(c, i, now, false);
 	}
 	core_mark_vm(c, id, CORE_MARK_SKEW);
-	if (vm->metered)
-		core_limit_look(c, id, now);
+	core_limit_look(c, id, now); /* if only to turn a timer off that it has no more use for */
 }
 
 void core_rehome(struct core *c, uint32_t id, uint32_t to, uint64_t now)

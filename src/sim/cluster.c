@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/cluster.h"
+#include "sim/scenario_changes.h"
 
 #include "base/units.h"
 #include "sim/cluster_internal.h"
@@ -32,7 +33,9 @@ static int add_mover(struct scenario *own)
 	mover = &more[own->n_vms++];
 	*mover = (struct vm_spec){.name = "(mover)",
 				  .count = 1,
+				  .most = 1,
 				  .vcpus = 1,
+				  .room = 1,
 				  .shares = MOVER_SHARES,
 				  .limit = ENTITLE_UNLIMITED,
 				  .cosched = COSCHED_ROWS,
@@ -62,7 +65,7 @@ static int own_scenario(struct cluster *c, uint32_t host)
 	compress(&own->cluster, sc->run.compress);
 	for (uint32_t i = 0; i < sc->n_vms; i++)
 		own->vms[i].count = can_be(own, host, &sc->vms[i]) ? sc->vms[i].count : 0;
-	return 0;
+	return scenario_check_changes(own, NULL);
 }
 
 /* The ids of the host's VMs, and which of them are there. */

@@ -268,8 +268,10 @@ static void dispatch_event(struct sim *s, uint32_t timer)
 		on_vcpu(s, timer);
 	else if (timer < engine_host_timer(s))
 		on_cpu(s, timer - s->n_vcpus);
-	else if (timer > engine_host_timer(s))
+	else if (timer > engine_change_timer(s))
 		core_timer(s->core, s->now, timer - engine_vm_timer(s, 0));
+	else if (timer == engine_change_timer(s))
+		engine_change(s);
 	else
 		core_timer(s->core, s->now, core_timers_host(core_shape(s->core)));
 }
@@ -283,7 +285,7 @@ static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
 		return;
 	if (timer < engine_host_timer(s))
 		arm_cpu(s, timer - s->n_vcpus);
-	else if (timer > engine_host_timer(s))
+	else if (timer > engine_change_timer(s))
 		timer_set(&s->timers, timer, TIMER_NEVER);
 }
 

@@ -60,7 +60,7 @@ struct requests {
 struct sim_vm {
 	const struct vm_spec *spec;
 	const struct workload_row *row;
-	uint32_t first, n;    /* vCPUs first .. first + n - 1 */
+	uint32_t first, n;    /* vCPUs first .. first + n - 1; n is 0: it isn't there */
 	uint32_t room;	      /* that it may have */
 	uint32_t pace;	      /* work per run time, in 1/65536: what ticks leave over */
 	uint32_t section;     /* index of spec in the scenario */
@@ -81,6 +81,7 @@ struct sim_cpu {
 	uint32_t running;
 	uint32_t last;
 	uint32_t speed;
+	bool off;	/* it isn't there */
 	uint64_t from;	/* ns: the running guest's work is counted up to here */
 	uint64_t until; /* ns: the core wants to know then */
 } __attribute__((aligned(32)));
@@ -97,6 +98,7 @@ struct sim {
 	uint64_t now;
 	uint64_t start; /* ns: counters run from here */
 	uint64_t events;
+	struct life *life;     /* NULL: nothing changes while it runs (engine_change.c) */
 	struct waits *waits;   /* NULL: not measured */
 	struct memory *memory; /* NULL: no VM lacks any */
 };
@@ -119,6 +121,9 @@ void sim_restart_counters(struct sim *s);
 
 /* Brings all counters up to now. */
 void sim_settle(struct sim *s);
+
+/* Changes of the scenario that were not admitted (scenario_changes.h). */
+uint64_t sim_refusals(const struct sim *s);
 
 /* Bytes that sim_new() will need for one host. */
 size_t sim_bytes(const struct scenario *scenario);

@@ -6,6 +6,7 @@
 #include "policy/dispatch.h"
 #include "sim/memory.h"
 #include "sim/random.h"
+#include "sim/scenario_changes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static void shape_of(const struct scenario *sc, struct core_shape *ret)
 
 static size_t requests_bytes(const struct vm_spec *spec)
 {
-	return sizeof(struct requests) + spec->vcpus * sizeof(uint64_t);
+	return sizeof(struct requests) + spec->room * sizeof(uint64_t);
 }
 
 size_t sim_bytes(const struct scenario *sc)
@@ -48,11 +49,11 @@ size_t sim_bytes(const struct scenario *sc)
 		const struct vm_spec *spec = &sc->vms[i];
 
 		if (workload_rows[spec->workload] == &workload_ticks)
-			bytes += spec->count * sizeof(struct tick_guest);
+			bytes += spec->most * sizeof(struct tick_guest);
 		if (workload_rows[spec->workload] == &workload_io)
-			bytes += spec->count * spec->streams * sizeof(uint64_t);
+			bytes += spec->most * spec->streams * sizeof(uint64_t);
 		if (workload_rows[spec->workload] == &workload_requests)
-			bytes += spec->count * requests_bytes(spec);
+			bytes += spec->most * requests_bytes(spec);
 	}
 	return bytes;
 }
@@ -71,14 +72,20 @@ static uint32_t group_of(const struct scenario *sc, const char *name)
 	return 0;
 }
 
+struct core_group_spec engine_group_spec(const struct scenario *sc, const struct group_spec *g)
+{
+	return (struct core_group_spec){.parent = group_of(sc, g->parent),
+					.shares = g->shares,
+					.reservation = g->reservation,
+					.limit = g->limit};
+}
+
 static int add_groups(struct sim *s)
 {
 	const struct scenario *sc = s->scenario;
 
 	for (uint32_t i = 0; i < sc->n_groups; i++) {
-		const struct group_spec *g = &sc->groups[i];
-		uint32_t parent = group_of(sc, g->parent);
-		struct core_group_spec spec = {parent, g->shares, g->reservation, g->limit};
+		struct core_group_spec spec = engine_group_spec(sc, &sc->groups[i]);
 		int err = core_group_add(s->core, 0, i + 1, &spec, NULL);
 
 		if (err)
@@ -104,8 +111,7 @@ static void set_ticks(struct sim_vm *vm)
 	vm->pace = (uint32_t)((share < 0.99 ? 1 - share : 0.01) * DISPATCH_STRETCH_ONE);
 }
 
-/* What the core is told of a VM. */
-static struct core_vm_spec core_spec(const struct sim *s, const struct vm_spec *spec)
+struct core_vm_spec engine_vm_spec(const struct sim *s, const struct vm_spec *spec)
 {
 	uint32_t cosched = spec->cosched;
 
@@ -123,27 +129,36 @@ static struct core_vm_spec core_spec(const struct sim *s, const struct vm_spec *
 
 int sim_vm_come(struct sim *s, uint32_t vm)
 {
-	struct core_vm_spec spec = core_spec(s, s->vms[vm].spec);
+	struct core_vm_spec spec = engine_vm_spec(s, s->vms[vm].spec);
 
 	return core_vm_add(s->core, s->now, vm, s->vms[vm].first, s->vms[vm].room, &spec, NULL);
 }
 
-static int add_vm(struct sim *s, uint32_t id, uint32_t first, uint32_t section)
+void engine_set_guest(struct sim *s, struct sim_vm *vm, const struct vm_spec *spec)
+{
+	double load = vm_spec_load(spec);
+
+	vm->spec = spec;
+	vm->idle = (uint64_t)((double)spec->burst * (1 - load) / load);
+	set_ticks(vm);
+	for (uint32_t i = vm->first; i < vm->first + vm->room; i++)
+		s->guests[i].pace = vm->pace & 0x1ffff;
+}
+
+/* A VM has room for as many vCPUs as it ever has; one that comes later isn't there. */
+static int add_vm(struct sim *s, uint32_t id, uint32_t first, uint32_t section, bool there)
 {
 	const struct vm_spec *spec = &s->scenario->vms[section];
 	struct sim_vm *vm = &s->vms[id];
-	double load = vm_spec_load(spec);
 
-	*vm = (struct sim_vm){.spec = spec,
-			      .absent = s->scenario->present && !s->scenario->present[id],
+	*vm = (struct sim_vm){.absent = s->scenario->present && !s->scenario->present[id],
 			      .first = first,
-			      .n = spec->vcpus,
-			      .room = spec->vcpus,
+			      .n = there ? spec->vcpus : 0,
+			      .room = spec->room,
 			      .section = section,
 			      .row = workload_rows[spec->workload],
-			      .idle = (uint64_t)((double)spec->burst * (1 - load) / load),
 			      .owner = CORE_NONE};
-	set_ticks(vm);
+	engine_set_guest(s, vm, spec);
 	if (vm->row == &workload_ticks)
 		vm->ticks = calloc(1, sizeof(*vm->ticks));
 	if (vm->row == &workload_io)
@@ -156,7 +171,7 @@ static int add_vm(struct sim *s, uint32_t id, uint32_t first, uint32_t section)
 		return -ENOMEM;
 	for (uint32_t i = first; i < first + vm->room; i++)
 		s->guests[i].vm = id;
-	return vm->absent ? 0 : sim_vm_come(s, id);
+	return there && !vm->absent ? sim_vm_come(s, id) : 0;
 }
 
 /* Names what was refused for a message. */
@@ -188,12 +203,31 @@ static int refuse(const struct sim *s, int err, const struct core_refusal *r, st
 		path, name);
 }
 
+static int set_offline(struct sim *s, struct core_refusal *ret_refusal)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < s->n_cpus; i++)
+		s->cpus[i] = (struct sim_cpu){.running = CORE_NONE,
+					      .last = CORE_NONE,
+					      .speed = CORE_FULL,
+					      .off = scenario_cpu_in(s->scenario->host.offline, i),
+					      .until = CORE_NEVER};
+	for (uint32_t i = 0; i < s->n_cpus && !err; i++) {
+		if (s->cpus[i].off)
+			err = core_cpu_set(s->core, 0, i, false, ret_refusal);
+	}
+	return err;
+}
+
 /* Starts the core and lets every vCPU sleep until its VM starts. */
 static int start(struct sim *s, uint64_t seed, uint32_t host, struct failure *f)
 {
 	struct core_refusal refusal = {0};
-	int err = core_start(s->core, 0, &refusal);
+	int err = set_offline(s, &refusal);
 
+	if (!err)
+		err = core_start(s->core, 0, &refusal);
 	if (err)
 		return refuse(s, err, &refusal, f);
 	for (uint32_t i = 0; i < s->n_vcpus; i++) {
@@ -201,15 +235,14 @@ static int start(struct sim *s, uint64_t seed, uint32_t host, struct failure *f)
 
 		g->random = random_stream(seed, ((uint64_t)host << 32) + i);
 		g->alarm = g->until = TIMER_NEVER;
-		g->pace = guest_vm(s, i)->pace & 0x1ffff;
 		g->hooked = guest_vm(s, i)->row->started != NULL;
 		s->last_cpu[i] = CORE_NONE;
 	}
-	for (uint32_t i = 0; i < s->n_cpus; i++)
-		s->cpus[i] = (struct sim_cpu){CORE_NONE, CORE_NONE, CORE_FULL, 0, CORE_NEVER};
 	for (uint32_t i = 0; i < s->n_vcpus; i++) {
-		if (!guest_vm(s, i)->absent)
-			guest_vm(s, i)->row->begin(s, i);
+		const struct sim_vm *vm = guest_vm(s, i);
+
+		if (!vm->absent && i < vm->first + vm->n)
+			vm->row->begin(s, i);
 	}
 	engine_sync(s);
 	return 0;
@@ -245,7 +278,7 @@ static int allocate(struct sim *s)
 
 static bool has_timers(const struct vm_spec *spec)
 {
-	return spec->vcpus > 1 || spec->limit < spec->vcpus || spec->period;
+	return spec->room > 1 || spec->limit < spec->vcpus || spec->period;
 }
 
 /* Skew needs siblings, a limit needs a budget: without either VMs have no timers, unless they come
@@ -253,7 +286,7 @@ static bool has_timers(const struct vm_spec *spec)
 static int allocate_timers(struct sim *s)
 {
 	const struct scenario *sc = s->scenario;
-	bool timed = sc->n_groups > 0 || sc->present;
+	bool timed = sc->n_groups > 0 || sc->n_changes > 0 || sc->present;
 
 	for (uint32_t i = 0; i < sc->n_vms; i++)
 		timed |= has_timers(&sc->vms[i]);
@@ -267,8 +300,8 @@ static int add_vms(struct sim *s)
 	int err = 0;
 
 	for (uint32_t i = 0; i < sc->n_vms; i++) {
-		for (uint32_t k = 0; !err && k < sc->vms[i].count; k++) {
-			err = add_vm(s, id, first, i);
+		for (uint32_t k = 0; !err && k < sc->vms[i].most; k++) {
+			err = add_vm(s, id, first, i, k < sc->vms[i].count);
 			first += s->vms[id++].room;
 		}
 	}
@@ -295,6 +328,8 @@ int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struc
 		failure_errno(f, err, "%s: cannot set up the host", scenario->path);
 	else
 		err = start(s, seed, host, f);
+	if (!err)
+		err = engine_change_start(s, f);
 	if (!err && memory_start(s, seed, host))
 		err = failure_errno(f, -ENOMEM, "%s: cannot set up its memory", scenario->path);
 	if (err) {
@@ -315,6 +350,7 @@ struct sim *sim_free(struct sim *s)
 		free(s->vms[i].requests);
 	}
 	memory_free(s);
+	engine_change_end(s);
 	core_free(s->core);
 	timers_free(&s->timers);
 	free(s->guests);

@@ -16,7 +16,7 @@ enum { IDLE, BUSY };
 
 static void begin_now(struct sim *s, uint32_t vcpu)
 {
-	guest_first(s, vcpu, guest_spec(s, vcpu)->start);
+	guest_first(s, vcpu, guest_start(s, vcpu));
 }
 
 static void busy_run(struct sim *s, uint32_t vcpu)
@@ -68,9 +68,10 @@ static uint64_t idle_until(struct sim *s, uint32_t vcpu, uint64_t from)
 static void duty_begin(struct sim *s, uint32_t vcpu)
 {
 	const struct vm_spec *spec = guest_spec(s, vcpu);
+	uint64_t start = guest_start(s, vcpu);
 	bool at_once = spec->fixed && !spec->wants;
 
-	guest_first(s, vcpu, at_once ? spec->start : idle_until(s, vcpu, spec->start));
+	guest_first(s, vcpu, at_once ? start : idle_until(s, vcpu, start));
 }
 
 /* The other thread of the pair, or CORE_NONE. */

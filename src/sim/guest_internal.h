@@ -20,6 +20,14 @@ static inline double guest_arrivals(const struct vm_spec *spec, uint64_t *random
 	return spec->fixed ? 1 : -log(random_unit(random));
 }
 
+/* When the VM's guest begins: by its key, but not before it is there. */
+static inline uint64_t guest_start(const struct sim *s, uint32_t vcpu)
+{
+	uint64_t start = guest_spec(s, vcpu)->start;
+
+	return start > s->now ? start : s->now;
+}
+
 /* Lets a vCPU that has not run yet begin at `at` ns. A vCPU without work sleeps for ever. */
 static inline void guest_first(struct sim *s, uint32_t vcpu, uint64_t at)
 {

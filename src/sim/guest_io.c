@@ -30,7 +30,7 @@ static void io_begin(struct sim *s, uint32_t vcpu)
 		return;
 	}
 	for (uint32_t i = 0; i < vm->spec->streams; i++)
-		vm->pending[i] = vm->spec->start + guest_draw(s, vcpu, vm->spec->service);
+		vm->pending[i] = guest_start(s, vcpu) + guest_draw(s, vcpu, vm->spec->service);
 	guest_rest(s, vcpu, vm->pending[first_stream(vm)]);
 }
 

@@ -42,12 +42,16 @@ static void requests_begin(struct sim *s, uint32_t vcpu)
 	const struct vm_spec *spec = guest_spec(s, vcpu);
 
 	s->guests[vcpu].phase = IDLE;
-	if (vcpu != first_of(s, vcpu)) {
-		guest_rest(s, vcpu, TIMER_NEVER);
+	if (vcpu != first_of(s, vcpu)) { /* a new one where all others serve is the listener */
+		bool listens = s->now && r->listener == CORE_NONE;
+
+		if (listens)
+			r->listener = vcpu;
+		guest_rest(s, vcpu, listens ? r->next : TIMER_NEVER);
 		return;
 	}
 	r->random = s->guests[vcpu].random;
-	r->next = next_after(spec, &r->random, spec->start);
+	r->next = next_after(spec, &r->random, guest_start(s, vcpu));
 	r->listener = vcpu;
 	guest_rest(s, vcpu, r->next);
 }

@@ -16,7 +16,7 @@ enum { WORKS, SPINS, HOLDS, SLEEPS };
 
 static void smp_begin(struct sim *s, uint32_t vcpu)
 {
-	guest_first(s, vcpu, guest_spec(s, vcpu)->start);
+	guest_first(s, vcpu, guest_start(s, vcpu));
 }
 
 static uint64_t stretch_of_work(struct sim *s, uint32_t vcpu)

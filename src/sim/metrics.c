@@ -74,6 +74,7 @@ const struct metric_row host_metric_rows[HOST_METRICS] = {
 	[HOST_MEMORY] = {"memory", "working sets over memory, at the end"},
 	[HOST_MOVING] = {"moving", "CPUs: moving VMs' memory"},
 	[HOST_REFUSED] = {"refused", "1 if the host was not admitted"},
+	[HOST_REFUSALS] = {"refusals", "changes that were not admitted"},
 	[HOST_VALID] = {"valid", "1 if every ledger's identity holds"},
 };
 
@@ -259,6 +260,7 @@ static void take_host(const struct sim *s, struct result *r)
 	r->host[HOST_WASTE] = ns_to_s(h.waste_ns) / wall;
 	r->host[HOST_IMBALANCE] = imbalance(s, r);
 	r->host[HOST_SWITCHES] = (double)h.switches / wall;
+	r->host[HOST_REFUSALS] = (double)sim_refusals(s);
 	r->host[HOST_VALID] = ledgers_valid(s);
 	take_memory(s, wall, r);
 }

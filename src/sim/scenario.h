@@ -43,10 +43,11 @@ struct host_spec {
 	uint64_t refill_cost; /* after a move to another CPU */
 	uint64_t refill_far;  /* ... in another cache */
 	uint32_t standby;
-	uint64_t memory;     /* bytes for VMs; 0: no bound */
-	uint64_t disk_time;  /* ns: mean, of a request */
-	uint64_t disk_rate;  /* bytes a second; 0: no bound */
-	uint32_t disk_width; /* requests served at once */
+	uint64_t memory;	     /* bytes for VMs; 0: no bound */
+	char offline[SCENARIO_TEXT]; /* CPUs that are not there (scenario_changes.h) */
+	uint64_t disk_time;	     /* ns: mean, of a request */
+	uint64_t disk_rate;	     /* bytes a second; 0: no bound */
+	uint32_t disk_width;	     /* requests served at once */
 };
 
 struct setting {
@@ -111,7 +112,8 @@ struct vm_spec {
 	int line;
 	uint32_t count;
 	uint32_t vcpus;
-	double shares; /* of the VM; negative: -shares per vCPU */
+	uint32_t most, room; /* of these, at any time (scenario_changes.h) */
+	double shares;	     /* of the VM; negative: -shares per vCPU */
 	double reservation;
 	double limit;
 	uint64_t quota;
@@ -186,6 +188,12 @@ struct variant {
 	uint32_t n_settings;
 };
 
+/* A section [at TIME]: settings from then on; the name is the time as it is written. */
+struct change {
+	uint64_t at; /* ns */
+	struct variant set;
+};
+
 struct limit {
 	char label[64];
 	char condition[192];
@@ -206,6 +214,10 @@ struct scenario {
 	struct vm_spec *vms;
 	struct variant *variants;
 	struct limit *limits;
+	struct change *changes; /* in the order of their times */
+	uint32_t n_changes;
+	bool moment;		     /* it is what a change leaves: VMs may be missing */
+	char on_host[SCENARIO_NAME]; /* the host as which scenario_on_host() has it, or "" */
 	const bool *present; /* of one host's VMs, which are there now; NULL: all (sim/cluster.h) */
 	struct demand *demands; /* of VMs by trace or day, from demand_load() on */
 	uint32_t n_demands;
@@ -226,9 +238,17 @@ int scenario_vary(const struct scenario *s, uint32_t variant, struct failure *f,
 /* One "section.key=value", as --set has it. */
 int scenario_set(struct scenario *s, const char *text, struct failure *f);
 
+/* One key by the name of its section: host, run, cluster, a VM, a group or a host. */
+int scenario_apply(struct scenario *s, const char *section, const char *key, const char *value,
+		   int line, struct failure *f);
+
+/* A copy without variants and limits. */
+int scenario_copy(const struct scenario *s, struct scenario **ret);
+void scenario_forget_changes(struct scenario *s);
+
 /* What the keys' own bounds cannot see: names that do not exist, contradictions, sizes. Called by
  * scenario_parse(); again after scenario_set(). */
-int scenario_check(const struct scenario *s, struct failure *f);
+int scenario_check(struct scenario *s, struct failure *f);
 
 /* NULL if there is none of this name. */
 struct vm_spec *scenario_find_vm(struct scenario *s, const char *name);

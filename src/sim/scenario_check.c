@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is wrong with a scenario although each of its values alone is right. */
 #include "sim/engine.h"
+#include "sim/scenario_changes.h"
 #include "sim/scenario_keys.h"
 
 #include <errno.h>
@@ -42,6 +43,11 @@ static int check_host(const struct scenario *s, struct failure *f)
 	if (h->smt == 2 && (node % 2 || h->cell % 2))
 		return refuse_host(s, "smt", h->cell % 2 ? "cell" : "cpus", f,
 				   "smt = 2 needs an even number of CPUs in nodes and cells");
+	if (!scenario_cpus_valid(h->offline, h->cpus)) {
+		snprintf(what, sizeof(what),
+			 "offline: expected CPUs from 0 to %u such as 1,4-6, or none", h->cpus - 1);
+		return refuse_host(s, "offline", "cpus", f, what);
+	}
 	if (h->core.skew_start > h->core.skew_stop)
 		return refuse_host(s, "skew_start", "skew_stop", f,
 				   "skew_start is above skew_stop");
@@ -58,6 +64,8 @@ static int check_cluster(const struct scenario *s, struct failure *f)
 		what = "place = yes needs more than one host";
 	else if (s->cluster.rebalance && !s->cluster.place)
 		what = "rebalance needs place = yes";
+	else if (s->cluster.place && s->n_changes)
+		what = "place = yes goes with no section [at TIME]";
 	if (what)
 		return failure_set(f, -EINVAL, "%s:%d: [cluster] %s", s->path, s->cluster_line,
 				   what);
@@ -139,7 +147,7 @@ static int check_hosts(const struct scenario *s, struct failure *f)
 		if (err)
 			return err;
 		err = check_host(own, f);
-		if (!err && !scenario_vms_per_host(own))
+		if (!err && !s->moment && !scenario_vms_per_host(own))
 			err = failure_set(f, -EINVAL, "%s:%d: host %s: no VM is there", s->path,
 					  s->hosts[i].line, s->hosts[i].name);
 		scenario_free(own);
@@ -220,29 +228,36 @@ static int check_vm(const struct scenario *s, const struct vm_spec *vm, struct f
 	return err ? err : check_ticks(s, vm, f);
 }
 
-int scenario_check(const struct scenario *s, struct failure *f)
+static int check_sizes(const struct scenario *s, struct failure *f)
 {
 	uint64_t vcpus = 0;
-	int err;
 
-	if (!s->n_vms)
+	if (!s->moment && !scenario_vms_per_host(s))
 		return failure_set(f, -EINVAL, "%s: no VM; a scenario has at least one [vm NAME]",
 				   s->path);
 	for (uint32_t i = 0; i < s->n_vms; i++) {
-		vcpus += (uint64_t)s->vms[i].count * s->vms[i].vcpus;
+		vcpus += (uint64_t)s->vms[i].most * s->vms[i].room;
 		if (vcpus > VCPUS_MAX)
 			return failure_set(f, -E2BIG,
 					   "%s:%d: vm %s: more than 4,000,000 vCPUs on one host",
 					   s->path, s->vms[i].line, s->vms[i].name);
 	}
-	err = check_places(s, f);
+	return 0;
+}
+
+int scenario_check(struct scenario *s, struct failure *f)
+{
+	int err = check_places(s, f);
+
 	if (!err)
 		err = check_cluster(s, f);
-	if (!err)
-		err = check_hosts(s, f);
 	if (!err)
 		err = check_groups(s, f);
 	for (uint32_t i = 0; !err && i < s->n_vms; i++)
 		err = check_vm(s, &s->vms[i], f);
-	return err;
+	if (!err)
+		err = scenario_check_changes(s, f);
+	if (!err)
+		err = check_sizes(s, f);
+	return err ? err : check_hosts(s, f);
 }

@@ -88,6 +88,8 @@ static const struct key_row host_rows[] = {
 	 "speed of each thread while both run", NULL, NULL},
 	{"cosched", KEY_ONE_OF, HOST(cosched), 0, 0, "relaxed", "co-scheduling of VMs",
 	 cosched_find, COSCHEDS},
+	{"offline", KEY_TEXT, HOST(offline), 0, 0, "none", "CPUs that are not there, as 1,4-6",
+	 NULL, NULL},
 	{"rebalance", KEY_ONE_OF, HOST(rebalance), 0, 0, "yes", "move VMs between nodes or cells",
 	 find_yes_no, "no, yes"},
 	{"slice", KEY_TIME, HOST(core.slice), 1e-5, 1, "5ms",
@@ -173,7 +175,7 @@ static const struct key_row group_rows[] = {
 };
 
 static const struct key_row vm_rows[] = {
-	{"count", KEY_COUNT, VM(count), 1, 1e6, "1", "VMs like this on each host", NULL, NULL},
+	{"count", KEY_COUNT, VM(count), 0, 1e6, "1", "VMs like this on each host", NULL, NULL},
 	{"vcpus", KEY_COUNT, VM(vcpus), 1, 1024, "1", "virtual CPUs of each", NULL, NULL},
 	{"host", KEY_WORD, VM(host), 0, 0, "",
 	 "the [host NAME] that has them; every host by default", NULL, NULL},
