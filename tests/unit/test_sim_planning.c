@@ -320,10 +320,9 @@ static void check_moves(uint64_t seed, double *moved)
 		"t.ini",
 		"[host]\ncpus = 4\nmemory = %s\ndisk_time = 0.3ms\n[host one]\n[host two]\n"
 		"cpus = 3\n[host three]\ncpus = 6\n[cluster]\nplace = yes\nrebalance = "
-		"0.5s\nthreshold = 0.02\nbusy = 0\n[run]\nwarmup = %us\nduration = 8s\n%s[vm "
-		"late]\nhost "
-		"= one\ncount = 3\nmemory = 700MiB\nstart = %us\n",
-		seed % 2 ? "0B" : "2GiB", (unsigned)(seed % 3), vms, 3 + (unsigned)(seed % 3));
+		"0.5s\nthreshold = 0.02\nbusy = 0\n[run]\nwarmup = %us\nduration = 8s\n[vm late]\n"
+		"host = one\ncount = 3\nmemory = 700MiB\nstart = %us\n%s",
+		seed % 2 ? "0B" : "2GiB", (unsigned)(seed % 3), 3 + (unsigned)(seed % 3), vms);
 	sim_text_near("valid", sim_text_value(&t, "host.valid"), 1, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds) + 1; i++) {
 		static const char *const states[] = {"cpu",  "ready", "costop",	 "limited",
