@@ -18,7 +18,7 @@
  * After one or more events it asks core_changes() what to do, and does it: it lets each CPU named
  * there run the vCPU named there, and sets the timers. Nothing else is asked of it, and there is
  * nothing else to see: what has become of vCPUs, VMs and CPUs is read by the core_read_*()
- * functions. docs/examples/embed.c is a whole embedder in 60 lines.
+ * functions. docs/examples/embed.c is a whole embedder on one page.
  *
  * Times are ns on a clock of the embedder's choice that starts anywhere below 2^62 and never runs
  * backwards. CPU amounts (reservations, limits) are in CPUs, as doubles. Numbers of CPUs, vCPUs,
@@ -58,6 +58,7 @@ struct core_config {
 	uint64_t granularity;	 /* ns of service: a smaller lead preempts nobody */
 	uint64_t pull;		 /* ns of service: a smaller lag moves nobody to another CPU */
 	uint64_t lag_bound;	 /* ns of service: what a vCPU can be owed at most */
+	uint64_t debt_bound;	 /* ns of service: what it can owe at most, and waits for later */
 	uint64_t skew_stop;	 /* ns */
 	uint64_t skew_start;	 /* ns */
 	uint64_t skew_poll;	 /* ns: skew is looked at no more often */

@@ -97,23 +97,17 @@ static void charge_few(struct core *c, struct core_vm *vm, uint64_t from, uint64
 		charge_locality(c, vm, from, to);
 }
 
-void core_charge(struct core *c, uint32_t cpu, uint64_t now)
+/* What `v` on the CPU `p` of the domain `d` has been served. It is in line where most events pass.
+ */
+static inline __attribute__((always_inline)) void
+charge(struct core *c, struct core_cpu *p, struct core_domain *d, struct core_vcpu *v, uint64_t now)
 {
-	struct core_cpu *p = &c->cpus[cpu];
-	uint64_t from = p->since, dt = now - from, calm = 0, vt;
-	struct core_domain *d = &c->domains[p->domain];
-	struct core_vcpu *v;
-	struct core_vm *vm;
+	uint64_t from = p->since, dt = now - from, calm = core_calm(d, now) - p->calm, vt;
+	struct core_vm *vm = &c->vms[v->vm];
 
 	p->since = now;
-	if (p->current == CORE_NONE || !dt)
-		return;
-	calm = core_calm(d, now) - p->calm;
 	p->calm += calm;
-	v = &c->vcpus[p->current];
-	vm = &c->vms[v->vm];
 	v->progress += dt;
-	ledger_advance(&v->ledger, now);
 	if (v->ordered) {
 		vt = calm + dispatch_stretch(((dt - calm) * p->speed) >> 16, vm->stretch);
 		v->vtime += vt;
@@ -123,6 +117,16 @@ void core_charge(struct core *c, uint32_t cpu, uint64_t now)
 			vm->vtime += vt / (vm->active ? vm->active : 1);
 	}
 	charge_few(c, vm, from, now);
+}
+
+void core_charge(struct core *c, uint32_t cpu, uint64_t now)
+{
+	struct core_cpu *p = &c->cpus[cpu];
+
+	if (p->current == CORE_NONE || p->since == now)
+		p->since = now;
+	else
+		charge(c, p, &c->domains[p->domain], &c->vcpus[p->current], now);
 }
 
 uint64_t core_vtime_held(const struct core *c, const struct core_cpu *p, uint64_t now)
@@ -153,7 +157,8 @@ void core_prolong(struct core *c, uint32_t cpu, uint64_t now)
 }
 
 /* The part of core_run() that concerns the vCPU; the CPU is marked busy already. */
-static void put_on(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
+static inline __attribute__((always_inline)) void put_on(struct core *c, uint32_t cpu,
+							 uint32_t vcpu, uint64_t now)
 {
 	struct core_cpu *p = &c->cpus[cpu];
 	struct core_vcpu *v = &c->vcpus[vcpu];
@@ -190,13 +195,15 @@ void core_run(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
 }
 
 /* The part of core_stop() that concerns the vCPU. */
-static void take_off(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state state)
+static inline __attribute__((always_inline)) void take_off(struct core *c, uint32_t cpu,
+							   uint64_t now, enum ledger_state state)
 {
 	struct core_cpu *p = &c->cpus[cpu];
 	struct core_vcpu *v = &c->vcpus[p->current];
 	struct core_domain *d = &c->domains[p->domain];
 
-	core_charge(c, cpu, now);
+	if (p->since != now)
+		charge(c, p, d, v, now);
 	if (v->ordered) {
 		d->clock.running--;
 		d->clock.since -= now;
@@ -222,7 +229,7 @@ void core_stop(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state sta
 
 uint64_t core_debt_most(const struct core *c, const struct core_vm *vm, uint64_t clock)
 {
-	return clock + dispatch_stretch(c->config.lag_bound, vm->stretch);
+	return clock + dispatch_stretch(c->config.debt_bound, vm->stretch);
 }
 
 /* A VM that has been given more than its part by many vCPUs that slept in turns has had it. */
@@ -252,12 +259,13 @@ uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, 
 {
 	struct dispatch_clock *k = &c->domains[vm->domain].clock;
 	uint64_t clock = core_clock(&c->domains[vm->domain], now);
-	uint64_t bound = dispatch_stretch(c->config.lag_bound, vm->stretch), fair = vtime;
+	uint64_t most = core_debt_most(c, vm, clock), fair = vtime;
+	uint64_t bound = dispatch_stretch(c->config.lag_bound, vm->stretch);
 
 	if (vtime + bound < clock)
 		fair = clock - bound;
-	else if (vtime > clock + bound)
-		fair = clock + bound;
+	else if (vtime > most)
+		fair = most;
 	else
 		return vtime;
 	k->sum += (int64_t)weight * (int64_t)(fair - vtime);

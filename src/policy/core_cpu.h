@@ -16,7 +16,8 @@ uint64_t core_debt_most(const struct core *c, const struct core_vm *vm, uint64_t
 void core_join(struct core *c, struct core_vcpu *v);
 void core_leave(struct core *c, struct core_vcpu *v);
 
-/* What runs on the CPU has been served up to now: ledger, account, budgets. */
+/* What runs on the CPU has been served up to now: account, budgets. Its ledger goes on by itself.
+ */
 void core_charge(struct core *c, uint32_t cpu, uint64_t now);
 
 /* Puts a vCPU that is in no queue on a CPU that nobody or its own gang holds. It may run for a
@@ -39,9 +40,9 @@ void core_succeed(struct core *c, uint32_t cpu, uint32_t next, uint64_t now,
 /* What runs may do so for another slice. */
 void core_prolong(struct core *c, uint32_t cpu, uint64_t now);
 
-/* What runs is owed no more than config.lag_bound, and owes no more: it cannot be served faster, or
- * nobody else could use what it was served, and others would pay for what they never got. Returns
- * its virtual time as it is then. */
+/* What runs is owed no more than config.lag_bound, and owes no more than debt_bound: it cannot be
+ * served faster, or nobody else could use what it was served, and others would pay for what they
+ * never got. Returns its virtual time as it is then. */
 uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, uint64_t weight,
 		      uint64_t now);
 

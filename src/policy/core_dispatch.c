@@ -191,7 +191,8 @@ static uint32_t preemptible(const struct core *c, uint32_t vcpu, uint32_t at, ui
 void core_ready(struct core *c, uint32_t vcpu, uint64_t now, bool woken)
 {
 	struct core_vcpu *v = &c->vcpus[vcpu];
-	uint32_t cpu = core_idle_near(c, v->cpu), victim;
+	bool idle = c->domains[c->cpus[v->cpu].domain].idle;
+	uint32_t cpu = idle ? core_idle_near(c, v->cpu) : CORE_NONE, victim;
 
 	core_join(c, v);
 	if (cpu != CORE_NONE) {

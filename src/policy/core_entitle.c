@@ -19,26 +19,35 @@
 static uint64_t fit(const struct core *c, const struct core_vm *vm, uint64_t vtime,
 		    uint64_t stretch, uint64_t now)
 {
-	uint64_t clock, bound;
+	uint64_t clock, most;
 
 	if (stretch >= vm->stretch)
 		return vtime;
 	clock = core_clock(&c->domains[vm->domain], now);
-	bound = dispatch_stretch(c->config.lag_bound, stretch);
-	if (vtime > clock + bound)
-		return clock + bound;
-	return stretch < vm->stretch / 2 ? dispatch_enter(vtime, clock - bound) : vtime;
+	most = clock + dispatch_stretch(c->config.debt_bound, stretch);
+	if (vtime > most)
+		return most;
+	if (stretch >= vm->stretch / 2)
+		return vtime;
+	return dispatch_enter(vtime, clock - dispatch_stretch(c->config.lag_bound, stretch));
 }
 
-static void restretch_vcpu(struct core *c, const struct core_vm *vm, struct core_vcpu *v,
+/* Its place in a queue is by its virtual time: it is queued again where that changes. */
+static void restretch_vcpu(struct core *c, const struct core_vm *vm, uint32_t vcpu,
 			   uint64_t stretch, uint64_t now)
 {
 	struct dispatch_clock *k = &c->domains[vm->domain].clock;
+	struct core_vcpu *v = &c->vcpus[vcpu];
 	uint64_t fair = fit(c, vm, v->vtime, stretch, now);
+	bool queued = fair != v->vtime && v->where == CORE_QUEUED;
 
+	if (queued)
+		core_dequeue(c, vcpu, now);
 	k->sum += (int64_t)vm->weight * (int64_t)(fair - v->vtime);
 	v->vtime = fair;
 	dispatch_reweigh(k, fair, vm->weight, dispatch_weight(stretch));
+	if (queued)
+		core_enqueue(c, v->cpu, vcpu, now);
 }
 
 static void restretch_gang(struct core *c, const struct core_vm *vm, uint64_t stretch, uint64_t now)
@@ -46,10 +55,15 @@ static void restretch_gang(struct core *c, const struct core_vm *vm, uint64_t st
 	struct dispatch_clock *k = &c->domains[vm->domain].clock;
 	struct core_gang *g = gang_of(c, vm);
 	uint64_t fair = fit(c, vm, g->vtime, stretch, now), weight = (uint64_t)vm->weight * vm->n;
+	bool queued = fair != g->vtime && !vm->gang_on;
 
+	if (queued)
+		core_gang_dequeue(c, (uint32_t)(vm - c->vms), now);
 	k->sum += (int64_t)weight * (int64_t)(fair - g->vtime);
 	g->vtime = fair;
 	dispatch_reweigh(k, fair, weight, (uint64_t)dispatch_weight(stretch) * vm->n);
+	if (queued)
+		core_gang_enqueue(c, (uint32_t)(vm - c->vms), now);
 }
 
 static void restretch(struct core *c, struct core_vm *vm, uint64_t now)
@@ -66,7 +80,7 @@ static void restretch(struct core *c, struct core_vm *vm, uint64_t now)
 		if (v->where == CORE_RUNNING)
 			core_charge(c, v->cpu, now);
 		if (v->ordered)
-			restretch_vcpu(c, vm, v, stretch, now);
+			restretch_vcpu(c, vm, i, stretch, now);
 	}
 	if (vm->gang_ordered)
 		restretch_gang(c, vm, stretch, now);

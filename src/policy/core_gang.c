@@ -150,8 +150,10 @@ void core_gang_stop(struct core *c, uint32_t id, uint64_t now, bool requeue)
 		core_mark_cpu(c, v->cpu);
 	}
 	core_mark_domain(c, vm->domain);
-	if (requeue)
-		core_gang_enqueue(c, id, now);
+	if (!requeue)
+		return;
+	core_gang_forgive(c, id, now);
+	core_gang_enqueue(c, id, now);
 }
 
 void core_gang_resume(struct core *c, uint32_t vcpu, uint64_t now)
@@ -236,14 +238,19 @@ static uint32_t collect(struct core *c, const struct core_vm *vm, bool preempt, 
 void core_preempt(struct core *c, uint32_t cpu, uint64_t now)
 {
 	struct core_cpu *p = &c->cpus[cpu];
-	uint32_t v = p->current;
+	uint32_t vcpu = p->current;
+	struct core_vcpu *v;
 
 	if (p->gang != CORE_NONE) {
 		core_gang_stop(c, p->gang, now, true);
 		return;
 	}
 	core_stop(c, cpu, now, LEDGER_READY);
-	core_enqueue(c, cpu, v, now);
+	v = &c->vcpus[vcpu];
+	/* Beside a gang it may have run while no gang could use its CPU. */
+	if (v->ordered && domain_of(c, cpu)->gangs != CORE_NONE)
+		v->vtime = core_forgive(c, &c->vms[v->vm], v->vtime, c->vms[v->vm].weight, now);
+	core_enqueue(c, cpu, vcpu, now);
 }
 
 static bool start_gang(struct core *c, uint32_t id, bool preempt, uint64_t now)

@@ -11,6 +11,7 @@ const struct core_config core_defaults = {
 	.granularity = 500000,
 	.pull = 1000000,
 	.lag_bound = 100000000,
+	.debt_bound = 40000000,
 	.skew_stop = 3000000,
 	.skew_start = 2000000,
 	.skew_poll = 1000000,

@@ -2,7 +2,6 @@
 #include "sim/engine_internal.h"
 
 #include "base/units.h"
-#include "policy/dispatch.h"
 #include "sim/memory.h"
 
 #include <string.h>
@@ -12,16 +11,16 @@
 /* Work done in `ns` of run time, and the run time that `work` takes: the inverse, rounded up. */
 static uint64_t work_in(uint64_t ns, uint32_t speed, uint32_t pace)
 {
-	if (speed != DISPATCH_STRETCH_ONE)
+	if (speed != CORE_FULL)
 		ns = (ns * speed) >> 16;
-	return pace == DISPATCH_STRETCH_ONE ? ns : (ns * pace) >> 16;
+	return pace == CORE_FULL ? ns : (ns * pace) >> 16;
 }
 
 static uint64_t time_for(uint64_t work, uint32_t speed, uint32_t pace)
 {
-	if (pace != DISPATCH_STRETCH_ONE)
+	if (pace != CORE_FULL)
 		work = ((work << 16) + pace - 1) / pace;
-	if (speed != DISPATCH_STRETCH_ONE)
+	if (speed != CORE_FULL)
 		work = ((work << 16) + speed - 1) / speed;
 	return work;
 }
@@ -29,7 +28,7 @@ static uint64_t time_for(uint64_t work, uint32_t speed, uint32_t pace)
 /* The guest's own pace; an idle tick is not slowed by ticks. */
 static uint32_t pace_of(const struct guest *g)
 {
-	return g->ticking ? (uint32_t)DISPATCH_STRETCH_ONE : g->pace;
+	return g->ticking ? CORE_FULL : g->pace;
 }
 
 static void settle_cpu(struct sim *s, uint32_t cpu)

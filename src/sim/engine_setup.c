@@ -3,7 +3,6 @@
 #include "sim/engine_internal.h"
 
 #include "base/units.h"
-#include "policy/dispatch.h"
 #include "sim/memory.h"
 #include "sim/random.h"
 #include "sim/scenario_changes.h"
@@ -100,7 +99,7 @@ static void set_ticks(struct sim_vm *vm)
 	const struct vm_spec *spec = vm->spec;
 	double share;
 
-	vm->pace = (uint32_t)DISPATCH_STRETCH_ONE;
+	vm->pace = CORE_FULL;
 	if (!spec->tick_hz || !spec->tick_cost)
 		return;
 	vm->tick_period = NS_PER_SEC / spec->tick_hz;
@@ -108,7 +107,7 @@ static void set_ticks(struct sim_vm *vm)
 	share = (double)vm->tick_cost / (double)vm->tick_period;
 	if (vm->row == &workload_ticks) /* counts its ticks itself */
 		vm->tick_period = 0;
-	vm->pace = (uint32_t)((share < 0.99 ? 1 - share : 0.01) * DISPATCH_STRETCH_ONE);
+	vm->pace = (uint32_t)((share < 0.99 ? 1 - share : 0.01) * CORE_FULL);
 }
 
 struct core_vm_spec engine_vm_spec(const struct sim *s, const struct vm_spec *spec)

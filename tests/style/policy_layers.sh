@@ -50,6 +50,10 @@ if grep -rn --include='*.[ch]' '#include "policy/core_' src tests bench docs | g
 	echo "layers: only src/policy may know more of the core than core.h"
 	status=1
 fi
+if grep -rnE '#include "policy/(dispatch|budget|pheap)\.h"' src | grep -v '^src/policy/'; then
+	echo "layers: what decides is src/policy's alone"
+	status=1
+fi
 [ $# -eq 0 ] || exit $status
 [ $status -eq 0 ]
 
