@@ -64,7 +64,7 @@ static void play(const struct scenario *sc, uint32_t host, double seconds, struc
 	m->cpu += cpu_time();
 	m->wall += ns_to_s(clock_mono());
 	m->events += (double)s->events;
-	for (uint32_t i = 0; i < s->core->n_vcpus; i++) {
+	for (uint32_t i = 0; i < s->n_vcpus; i++) {
 		m->ops += (double)s->guests[i].ops;
 	}
 	sim_free(s);

@@ -223,8 +223,8 @@ static void before(struct sim *s, void *data)
 				    &v->trace);
 	if (!v->err && (o.plot || o.svg))
 		v->err = plot_new(s, o.from, o.window ? o.window : DRAWN, &v->plot);
-	s->core->watch_data = v;
-	s->core->watch = v->trace || v->plot ? watch : NULL;
+	if (v->trace || v->plot)
+		core_set_watch(s->core, (struct core_watch){watch, v});
 }
 
 static void after(struct sim *s, void *data)

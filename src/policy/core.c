@@ -1,28 +1,48 @@
 /* SPDX-License-Identifier: MIT */
+/* Events of vCPUs, CPUs and timers. */
 #include "policy/core.h"
 
-#include "policy/core_internal.h"
-
-void core_changed_clear(struct core *c)
-{
-	for (uint32_t i = 0; i < c->n_dirty; i++)
-		c->cpus[c->dirty[i]].dirty = false;
-	for (uint32_t i = 0; i < c->n_dirty_vms; i++)
-		c->dirty_bits[c->dirty_vms[i] >> 6] = 0;
-	c->n_dirty = c->n_dirty_vms = 0;
-}
+#include "policy/core_balance.h"
+#include "policy/core_cpu.h"
+#include "policy/core_dispatch.h"
+#include "policy/core_entitle.h"
+#include "policy/core_gang.h"
+#include "policy/core_limit.h"
+#include "policy/core_marks.h"
+#include "policy/core_skew.h"
 
 /* Brings a vCPU that was idle back into the order. */
 static void rejoin(struct core *c, struct core_vcpu *v, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[v->vm];
 
-	if (vm_row(vm)->skew && vm->n > 1)
+	if (vm->n > 1 && vm_row(vm)->skew)
 		v->progress = cosched_rejoin(v->progress, core_slowest(c, vm, now),
 					     c->config.skew_stop);
 	core_place(c, v, now);
 	v->wants = true;
 	v->wanted = now;
+}
+
+static void wake_in_gang(struct core *c, uint32_t vcpu, uint64_t now)
+{
+	struct core_vcpu *v = &c->vcpus[vcpu];
+	struct core_vm *vm = &c->vms[v->vm];
+	const struct core_domain *d = &c->domains[vm->domain];
+
+	if (vm->gang_on) {
+		core_gang_resume(c, vcpu, now);
+		return;
+	}
+	v->where = CORE_GANG;
+	core_state(c, v, now, LEDGER_READY);
+	if (vm->active > 1)
+		return;
+	vm->gang_woken = !vm->realtime && c->config.wake_credit;
+	core_gang_enter(c, v->vm, now);
+	if (d->gangs == v->vm && (c->config.wake_credit || d->idle >= vm->n) &&
+	    core_gang_start(c, vm->domain, UINT64_MAX, true, now))
+		core_mark_domain(c, vm->domain);
 }
 
 void core_wake(struct core *c, uint64_t now, uint32_t vcpu)
@@ -39,29 +59,41 @@ void core_wake(struct core *c, uint64_t now, uint32_t vcpu)
 		v->where = CORE_LIMITED;
 		core_state(c, v, now, LEDGER_LIMITED);
 	} else if (vm_gang(vm)) {
-		core_gang_wake(c, vcpu, now);
+		wake_in_gang(c, vcpu, now);
 	} else {
 		core_ready(c, vcpu, now, vm->realtime || c->config.wake_credit);
 	}
+	core_end(c, now);
 }
 
-void core_block(struct core *c, uint64_t now, uint32_t vcpu, enum ledger_state state)
+static void block_in_gang(struct core *c, uint32_t vcpu, uint64_t now, enum ledger_state state)
+{
+	struct core_vcpu *v = &c->vcpus[vcpu];
+	struct core_vm *vm = &c->vms[v->vm];
+
+	if (v->where == CORE_RUNNING)
+		core_gang_pause(c, vcpu, now, state);
+	else
+		core_state(c, v, now, state);
+	v->where = CORE_BLOCKED;
+	if (vm->active)
+		return;
+	if (vm->gang_on) {
+		core_gang_stop(c, v->vm, now, false);
+		return;
+	}
+	if (!vm->exhausted)
+		core_gang_dequeue(c, v->vm, now);
+	core_gang_leave(c, v->vm);
+}
+
+/* The part of core_block() for a vCPU that is dispatched by itself. */
+static void block_alone(struct core *c, uint32_t vcpu, uint64_t now, enum ledger_state state)
 {
 	struct core_vcpu *v = &c->vcpus[vcpu];
 	struct core_vm *vm = &c->vms[v->vm];
 	bool ran = v->where == CORE_RUNNING;
 
-	if (!v->wants)
-		return;
-	v->wants = false;
-	if (ran && vm->n > 1)
-		core_charge(c, v->cpu, now);
-	core_active(c, v->vm, now, -1);
-	if (vm_gang(vm)) {
-		core_gang_block(c, vcpu, now, state);
-		v->wanted = now;
-		return;
-	}
 	if (ran) {
 		v->where = CORE_BLOCKED;
 		if (!vm->metered && !vm->costopped && core_hand_over(c, v->cpu, now, state))
@@ -83,35 +115,62 @@ void core_block(struct core *c, uint64_t now, uint32_t vcpu, enum ledger_state s
 		core_refill(c, v->cpu, now);
 }
 
-/* Puts the vCPU that runs at the end of its slice behind whoever is more behind than it. */
+void core_block(struct core *c, uint64_t now, uint32_t vcpu, enum ledger_state state)
+{
+	struct core_vcpu *v = &c->vcpus[vcpu];
+	struct core_vm *vm = &c->vms[v->vm];
+
+	if (!v->wants)
+		return;
+	v->wants = false;
+	if (vm->n > 1 && v->where == CORE_RUNNING)
+		core_charge(c, v->cpu, now);
+	core_active(c, v->vm, now, -1);
+	if (vm_gang(vm)) {
+		block_in_gang(c, vcpu, now, state);
+		v->wanted = now;
+	} else {
+		block_alone(c, vcpu, now, state);
+	}
+	core_end(c, now);
+}
+
+/* The end of a slice: a vCPU that is more behind takes over, or what runs goes on. */
 static void rotate(struct core *c, uint32_t cpu, uint64_t now)
 {
-	struct core_cpu *p = &c->cpus[cpu];
-	const struct core_domain *d = domain_of(c, cpu);
-	uint32_t current = p->current, next;
-	struct core_vcpu *v = &c->vcpus[current];
+	struct core_vcpu *v = &c->vcpus[c->cpus[cpu].current];
 	const struct core_vm *vm = &c->vms[v->vm];
-	uint64_t rival;
 
 	v->woken = 0;
 	core_draw(c, v->vm, now);
-	rival = core_vtime_now(c, cpu, now);
+	if (core_rotate(c, cpu, now))
+		return;
+	if (v->ordered)
+		v->vtime = core_forgive(c, vm, v->vtime, vm->weight, now);
+	core_prolong(c, cpu, now);
+}
 
-	if (d->gangs != CORE_NONE &&
-	    (c->gang_links[d->gangs].key < rival || core_gang_owed(c, d->gangs, now))) {
-		core_preempt(c, cpu, now);
-		core_refill(c, cpu, now);
+/* The end of a gang's slice, likewise. */
+static void expire_gang(struct core *c, uint32_t id, uint64_t now)
+{
+	struct core_vm *vm = &c->vms[id];
+	const struct core_domain *d = &c->domains[vm->domain];
+	uint64_t rival;
+
+	core_gang_charge(c, id, now);
+	core_limit_check(c, id, now);
+	if (!vm->gang_on || now < gang_of(c, vm)->until)
 		return;
-	}
-	next = core_best(c, cpu, rival);
-	if (next == CORE_NONE) {
-		if (v->ordered)
-			v->vtime = core_forgive(c, vm, v->vtime, vm->weight, now);
-		p->until = core_deadline(c, c->vcpus[current].vm, now);
-		core_mark_cpu(c, cpu);
-		return;
-	}
-	core_exchange(c, cpu, next, now);
+	vm->gang_woken = false;
+	core_gang_forgive(c, id, now);
+	rival = tournament_least(&d->queues)->key;
+	if (d->gangs != CORE_NONE && c->gang_links[d->gangs].key < rival)
+		rival = c->gang_links[d->gangs].key;
+	if (rival < core_gang_key(c, vm) ||
+	    (d->gangs != CORE_NONE && core_gang_owed(c, d->gangs, now)))
+		core_gang_stop(c, id, now, true);
+	else
+		core_gang_prolong(c, id, now);
 }
 
 void core_expire(struct core *c, uint64_t now, uint32_t cpu)
@@ -120,79 +179,76 @@ void core_expire(struct core *c, uint64_t now, uint32_t cpu)
 	uint32_t current = p->current;
 
 	if (p->gang != CORE_NONE) {
-		core_gang_expire(c, p->gang, now);
-		return;
+		expire_gang(c, p->gang, now);
+	} else if (current != CORE_NONE) {
+		core_charge(c, cpu, now);
+		core_limit_check(c, c->vcpus[current].vm, now);
+		if (p->current == current && now >= p->until)
+			rotate(c, cpu, now);
 	}
-	if (current == CORE_NONE)
-		return;
-	core_charge(c, cpu, now);
-	core_limit_check(c, c->vcpus[current].vm, now);
-	if (p->current == current && now >= p->until)
-		rotate(c, cpu, now);
+	core_end(c, now);
 }
 
-void core_vm_timer(struct core *c, uint64_t now, uint32_t vm)
+static void period(struct core *c, uint64_t now)
 {
-	if (vm >= c->shape.vms) {
-		core_limit_pool(c, vm - c->shape.vms, now);
-		return;
+	if (now >= c->next_balance) {
+		c->next_balance += c->config.balance_period;
+		core_balance(c, now);
 	}
-	if (c->vms[vm].skew_at <= now)
-		core_skew_check(c, vm, now);
-	if (c->vms[vm].limit_at <= now)
-		core_limit_check(c, vm, now);
+	core_divide(c, now);
+	c->next_period = c->uniform ? c->next_balance : now + c->config.entitle_period;
+	if (c->next_balance < c->next_period)
+		c->next_period = c->next_balance;
+	core_mark_timer(c, core_timers_host(&c->shape));
 }
 
-void core_settle(struct core *c, uint64_t now)
+void core_timer(struct core *c, uint64_t now, uint32_t timer)
 {
-	for (uint32_t i = 0; i < c->shape.cpus; i++) {
-		struct core_cpu *p = &c->cpus[i];
-
-		core_charge(c, i, now);
-		if (p->gang != CORE_NONE && p->current == CORE_NONE) {
-			c->held[i].ns += now - c->held[i].at;
-			c->held[i].at = now;
-		}
+	if (timer < c->shape.vms) {
+		if (c->vms[timer].skew_at <= now)
+			core_skew_check(c, timer, now);
+		if (c->vms[timer].limit_at <= now)
+			core_limit_check(c, timer, now);
+	} else if (timer < core_timers_host(&c->shape)) {
+		core_limit_pool(c, timer - c->shape.vms, now);
+	} else if (now >= c->next_period) {
+		period(c, now);
 	}
-	for (uint32_t i = 0; i < c->n_vms; i++) {
-		if (c->vms[i].gang_on)
-			core_gang_charge(c, i, now);
-		core_active(c, i, now, 0);
-	}
-	for (uint32_t i = 0; i < c->n_vcpus; i++) {
-		const struct core_vcpu *v = &c->vcpus[i];
-
-		ledger_advance(&c->vcpus[i].ledger, now);
-		if (v->wants && v->where != CORE_RUNNING && now - v->wanted > v->worst)
-			c->vcpus[i].worst = now - v->wanted;
-	}
-	for (uint32_t i = 0; i < c->n_domains; i++) {
-		core_domain_settle(&c->domains[i], now);
-	}
+	core_end(c, now);
 }
 
-void core_restart_counters(struct core *c, uint64_t now)
+static uint64_t timer_at(const struct core *c, uint32_t timer)
 {
-	core_settle(c, now);
-	for (uint32_t i = 0; i < c->n_vcpus; i++) {
-		struct core_vcpu *v = &c->vcpus[i];
+	const struct core_vm *vm = &c->vms[timer];
 
-		ledger_start(&v->ledger, now, v->ledger.state);
-		if (!vm_gang(&c->vms[v->vm]))
-			c->uses[i].run = c->uses[i].idle = 0;
-		v->worst = v->moves = 0;
-	}
-	for (uint32_t i = 0; i < c->n_vms; i++) {
-		struct core_vm *vm = &c->vms[i];
+	if (timer == core_timers_host(&c->shape))
+		return c->next_period;
+	if (timer >= c->shape.vms)
+		return c->pools[timer - c->shape.vms].limit_at;
+	return vm->skew_at < vm->limit_at ? vm->skew_at : vm->limit_at;
+}
 
-		vm->skew_worst = vm->costops = vm->local_ns = vm->remote_ns = 0;
-		vm->migrations = 0;
+const struct core_changes *core_changes(struct core *c)
+{
+	for (uint32_t i = 0; i < c->n_dirty; i++) {
+		struct core_cpu *p = &c->cpus[c->dirty[i]];
+
+		p->dirty = false;
+		c->decisions[i] = (struct core_decision){
+			.cpu = c->dirty[i],
+			.vcpu = p->current,
+			.speed = p->speed,
+			.until = core_cpu_idle(p) || p->off ? CORE_NEVER : p->until,
+		};
 	}
-	for (uint32_t i = 0; i < c->shape.cpus; i++) {
-		c->cpus[i].switches = 0;
-		if (core_smp(c))
-			c->held[i].ns = 0;
+	for (uint32_t i = 0; i < c->n_dirty_timers; i++) {
+		uint32_t timer = c->dirty_timers[i];
+
+		c->dirty_bits[timer >> 6] = 0;
+		c->alarms[i] = (struct core_alarm){timer, timer_at(c, timer)};
 	}
-	for (uint32_t i = 0; i < c->n_domains; i++)
-		c->domains[i].waste = 0;
+	c->changes.n_cpus = c->n_dirty;
+	c->changes.n_alarms = c->n_dirty_timers;
+	c->n_dirty = c->n_dirty_timers = 0;
+	return &c->changes;
 }

@@ -1,117 +1,126 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Dispatch. A CPU that looks for work takes the head of its own queue unless somebody elsewhere in
- * its domain is further behind by more than the cost of moving (config.pull), which is found in one
- * step.
- */
-#include "policy/core_internal.h"
+#include "policy/core_dispatch.h"
+
+#include "policy/core_cpu.h"
+#include "policy/core_gang.h"
+#include "policy/core_topology.h"
 
 #define PULL_FAR 4 /* pull counts this much between caches */
 
-/* True if a sibling of the vCPU runs or is queued at this CPU. */
-static bool sibling_at(const struct core *c, uint32_t vcpu, uint32_t cpu)
+/* The sibling of the vCPU that runs or is queued at this CPU, where the scheme wants siblings
+ * apart, or CORE_NONE. */
+static uint32_t rival_sibling(const struct core *c, uint32_t vcpu, uint32_t cpu)
 {
 	const struct core_vm *vm = &c->vms[c->vcpus[vcpu].vm];
 
+	if (vm->n == 1 || !vm_row(vm)->spread)
+		return CORE_NONE;
 	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
 		const struct core_vcpu *v = &c->vcpus[i];
 
 		if (i != vcpu && v->cpu == cpu &&
 		    (v->where == CORE_RUNNING || v->where == CORE_QUEUED))
-			return true;
+			return i;
 	}
-	return false;
+	return CORE_NONE;
 }
 
 static bool may_enter(const struct core *c, uint32_t vcpu, uint32_t cpu)
 {
-	const struct core_vm *vm = &c->vms[c->vcpus[vcpu].vm];
-
-	return vm->n == 1 || !vm_row(vm)->spread || !sibling_at(c, vcpu, cpu);
+	return rival_sibling(c, vcpu, cpu) == CORE_NONE;
 }
 
-/* What it costs to move somebody from one CPU to another. */
+/* What it costs to move a vCPU from one CPU to another. */
 static uint64_t pull(const struct core *c, uint32_t from, uint32_t to)
 {
-	return core_same_cache(c, from, to) ? c->config.pull : c->config.pull * PULL_FAR;
+	return c->near[from].first == c->near[to].first ? c->config.pull
+							: c->config.pull * PULL_FAR;
 }
 
-static uint32_t head_of(const struct core *c, uint32_t cpu)
-{
-	return cpu == CORE_NONE ? CORE_NONE : c->cpus[cpu].queue;
-}
-
-/* Is somebody who is queued elsewhere so far behind `rival` (UINT64_MAX: nobody) that it should
- * come here? */
-static bool worth_a_move(const struct core *c, uint32_t vcpu, uint32_t cpu, uint64_t rival)
-{
-	return rival == UINT64_MAX ||
-	       dispatch_behind(c->vcpu_links[vcpu].key, rival, pull(c, c->vcpus[vcpu].cpu, cpu),
-			       c->vms[c->vcpus[vcpu].vm].stretch);
-}
-
-/* Of the heads of other queues the one that is most behind of those that may come to this CPU, if
- * siblings of the very first are in its way. */
-static uint32_t enterable(const struct core *c, uint32_t cpu)
-{
-	const struct core_domain *d = &c->domains[c->cpus[cpu].domain];
-	uint32_t best = CORE_NONE;
-
-	for (uint32_t i = d->first; i < d->first + d->n; i++) {
-		uint32_t v = c->cpus[i].queue;
-
-		if (i == cpu || v == CORE_NONE || !may_enter(c, v, cpu))
-			continue;
-		if (best == CORE_NONE || pheap_before(c->vcpu_links, v, best))
-			best = v;
-	}
-	return best;
-}
-
-/*
- * The queued vCPU that this CPU should run rather than somebody at virtual time `rival`
- * (UINT64_MAX: it would idle), or CORE_NONE.
- */
-uint32_t core_best(struct core *c, uint32_t cpu, uint64_t rival)
+uint32_t core_best(const struct core *c, uint32_t cpu, uint64_t rival)
 {
 	const struct core_cpu *p = &c->cpus[cpu];
-	struct core_domain *d = domain_of(c, cpu);
-	uint32_t best = CORE_NONE, other;
+	const struct core_domain *d = &c->domains[p->domain];
+	const struct tournament_entry *least = tournament_least(&d->queues);
+	uint32_t best = CORE_NONE, from = d->first + least->id, other;
 
+	if (least->key == TOURNAMENT_NEVER)
+		return CORE_NONE;
 	if (p->queue != CORE_NONE && c->vcpu_links[p->queue].key <= rival) {
 		best = p->queue;
 		rival = c->vcpu_links[best].key;
 	}
-	other = head_of(c, core_most_behind(d));
-	if (other == CORE_NONE || c->vcpus[other].cpu == cpu)
+	if (from == cpu)
 		return best;
-	if (!worth_a_move(c, other, cpu, rival))
-		return best;
-	if (may_enter(c, other, cpu))
+	other = c->cpus[from].queue;
+	if (rival == UINT64_MAX || dispatch_behind(least->key, rival, pull(c, from, cpu),
+						   c->vms[c->vcpus[other].vm].stretch))
 		return other;
-	other = enterable(c, cpu);
-	return other != CORE_NONE && worth_a_move(c, other, cpu, rival) ? other : best;
+	return best;
 }
 
-/* What runs blocks, and somebody who waits takes over. False if there is nobody, or gangs wait too:
- * nothing was done. */
+/* `next` is about to leave its queue and run on this CPU: a sibling that is queued here and has to
+ * be apart from it takes its place there. So siblings keep apart and whoever is most behind runs
+ * all the same, wherever it waits. */
+static void make_way(struct core *c, uint32_t cpu, uint32_t next, uint64_t now)
+{
+	uint32_t from = c->vcpus[next].cpu, sibling;
+
+	if (from == cpu)
+		return;
+	sibling = rival_sibling(c, next, cpu);
+	if (sibling == CORE_NONE || c->vcpus[sibling].where != CORE_QUEUED)
+		return;
+	core_dequeue(c, sibling, now);
+	core_enqueue(c, from, sibling, now);
+}
+
+static void take(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
+{
+	make_way(c, cpu, vcpu, now);
+	core_dequeue(c, vcpu, now);
+	core_run(c, cpu, vcpu, now);
+}
+
+/* A gang that waits is more behind than one at virtual time `rival`, or its turn has come. */
+static bool gang_before(const struct core *c, const struct core_domain *d, uint64_t rival,
+			uint64_t now)
+{
+	return d->gangs != CORE_NONE &&
+	       (c->gang_links[d->gangs].key < rival || core_gang_owed(c, d->gangs, now));
+}
+
+bool core_rotate(struct core *c, uint32_t cpu, uint64_t now)
+{
+	uint64_t rival = core_vtime_now(c, cpu, now);
+	uint32_t current = c->cpus[cpu].current, next;
+	bool siblings;
+
+	if (gang_before(c, domain_of(c, cpu), rival, now)) {
+		core_preempt(c, cpu, now);
+		core_refill(c, cpu, now);
+		return true;
+	}
+	next = core_best(c, cpu, rival);
+	if (next == CORE_NONE)
+		return false;
+	make_way(c, cpu, next, now);
+	siblings = rival_sibling(c, next, cpu) == current && c->vcpus[next].cpu != cpu;
+	core_exchange(c, cpu, next, siblings ? c->vcpus[next].cpu : cpu, now);
+	return true;
+}
+
 bool core_hand_over(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state state)
 {
 	uint32_t next = core_best(c, cpu, UINT64_MAX);
 
 	if (next == CORE_NONE || domain_of(c, cpu)->gangs != CORE_NONE)
 		return false;
+	make_way(c, cpu, next, now);
 	core_succeed(c, cpu, next, now, state);
 	return true;
 }
 
-void core_take(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
-{
-	core_dequeue(c, vcpu, now);
-	core_run(c, cpu, vcpu, now);
-}
-
-/* Finds work for an idle CPU. */
 void core_refill(struct core *c, uint32_t cpu, uint64_t now)
 {
 	struct core_domain *d = domain_of(c, cpu);
@@ -119,70 +128,34 @@ void core_refill(struct core *c, uint32_t cpu, uint64_t now)
 	uint64_t key = v == CORE_NONE ? UINT64_MAX : c->vcpu_links[v].key;
 
 	if (d->gangs != CORE_NONE && c->gang_links[d->gangs].key <= key &&
-	    core_gang_try(c, c->cpus[cpu].domain, key, now)) {
-		core_refill_domain(c, c->cpus[cpu].domain, now);
+	    core_gang_start(c, c->cpus[cpu].domain, key, true, now)) {
+		core_mark_domain(c, c->cpus[cpu].domain);
 		return;
 	}
 	if (v != CORE_NONE)
-		core_take(c, cpu, v, now);
+		take(c, cpu, v, now);
 }
 
-/* The first set bit of `bits` in [from, end), or CORE_NONE. */
-static uint32_t next_set(const uint64_t *bits, uint32_t from, uint32_t end)
+void core_refill_domain(struct core *c, uint32_t domain, uint64_t now)
 {
-	for (uint32_t w = from >> 6; from < end; w++, from = w << 6) {
-		uint64_t word = bits[w] & (UINT64_MAX << (from & 63));
-		uint32_t at;
+	const struct core_domain *d = &c->domains[domain];
 
-		if (!word)
+	core_gang_start(c, domain, tournament_least(&d->queues)->key, true, now);
+
+	for (uint32_t i = d->first; i < d->first + d->n && d->idle; i++) {
+		uint32_t v;
+
+		if (!core_cpu_idle(&c->cpus[i]))
 			continue;
-		at = (w << 6) + (uint32_t)__builtin_ctzll(word);
-		return at < end ? at : CORE_NONE;
+		v = core_best(c, i, UINT64_MAX);
+		if (core_gang_start(c, domain, v == CORE_NONE ? UINT64_MAX : c->vcpu_links[v].key,
+				    false, now)) {
+			i = d->first - 1;
+			continue;
+		}
+		if (v != CORE_NONE)
+			take(c, i, v, now);
 	}
-	return CORE_NONE;
-}
-
-/* One in [first, end), the nearest upwards from `near` first. */
-static uint32_t find_set(const uint64_t *bits, uint32_t first, uint32_t end, uint32_t near)
-{
-	uint32_t at = next_set(bits, near, end);
-
-	return at != CORE_NONE ? at : next_set(bits, first, near);
-}
-
-/* An idle CPU for somebody who ran at `near`: there, in the same cache, in the domain; whole cores
- * before halves. */
-static uint32_t idle_near(const struct core *c, uint32_t near)
-{
-	const struct core_domain *d = &c->domains[c->cpus[near].domain];
-	const struct core_near *n = &c->near[near];
-	uint32_t at;
-
-	if (!d->idle)
-		return CORE_NONE;
-	for (int threads = !c->threads; threads <= 1; threads++) {
-		const uint64_t *bits = threads ? c->idle : c->whole;
-
-		at = find_set(bits, n->first, n->end, near);
-		if (at == CORE_NONE)
-			at = find_set(bits, d->first, d->first + d->n, near);
-		if (at != CORE_NONE)
-			return at;
-	}
-	return CORE_NONE;
-}
-
-static bool preempts(const struct core *c, uint32_t vcpu, uint32_t cpu, uint64_t now)
-{
-	const struct core_vcpu *v = &c->vcpus[vcpu];
-
-	return dispatch_behind(core_key(c, v), core_vtime_now(c, cpu, now), c->config.granularity,
-			       c->vms[v->vm].stretch);
-}
-
-static uint32_t next_in(const struct core_domain *d, uint32_t cpu)
-{
-	return cpu + 1 < d->first + d->n ? cpu + 1 : d->first;
 }
 
 /* The busy CPU at which a vCPU waits: where it ran, unless the scheme forbids that. */
@@ -192,47 +165,34 @@ static uint32_t queue_at(const struct core *c, uint32_t vcpu)
 	const struct core_domain *d = &c->domains[c->cpus[v->cpu].domain];
 	uint32_t cpu = v->cpu;
 
-	for (uint32_t i = 0; i < d->n; i++, cpu = next_in(d, cpu)) {
-		if (may_enter(c, vcpu, cpu))
+	for (uint32_t i = 0; i < d->n; i++, cpu = core_next_cpu(d, cpu)) {
+		if (!c->cpus[cpu].off && may_enter(c, vcpu, cpu))
 			return cpu;
 	}
-	return v->cpu;
+	return core_online_cpu(c, v->cpu);
 }
 
 /* A CPU whose holder this vCPU may preempt: `at`, or one of the next few; CORE_NONE if none. */
 static uint32_t preemptible(const struct core *c, uint32_t vcpu, uint32_t at, uint64_t now)
 {
+	const struct core_vcpu *v = &c->vcpus[vcpu];
+	const struct core_vm *vm = &c->vms[v->vm];
 	const struct core_domain *d = &c->domains[c->cpus[at].domain];
-	uint32_t probes = vm_of((struct core *)c, vcpu)->realtime ? d->n : CORE_PROBES;
+	uint32_t probes = vm->realtime || d->n < CORE_PROBES ? d->n : CORE_PROBES;
+	uint64_t key = core_key(c, v, vm) + dispatch_stretch(c->config.granularity, vm->stretch);
 
-	for (uint32_t i = 0; i < probes && i < d->n; i++, at = next_in(d, at)) {
-		if (preempts(c, vcpu, at, now) && may_enter(c, vcpu, at))
+	for (; probes; probes--, at = core_next_cpu(d, at)) {
+		if (key < core_vtime_now(c, at, now) && may_enter(c, vcpu, at))
 			return at;
 	}
 	return CORE_NONE;
 }
 
-/* Makes a CPU idle: what ran there is queued again. Other CPUs of a gang are idle then, too. */
-void core_preempt(struct core *c, uint32_t cpu, uint64_t now)
-{
-	struct core_cpu *p = &c->cpus[cpu];
-	uint32_t v = p->current;
-
-	if (p->gang != CORE_NONE) {
-		core_gang_stop(c, p->gang, now, true);
-		return;
-	}
-	core_stop(c, cpu, now, LEDGER_READY);
-	core_enqueue(c, cpu, v, now);
-}
-
-/* A vCPU that may run: on an idle CPU at once, else in a queue, or instead of somebody who is far
- * enough ahead of it if it was woken. */
 void core_ready(struct core *c, uint32_t vcpu, uint64_t now, bool woken)
 {
 	struct core_vcpu *v = &c->vcpus[vcpu];
-	uint32_t cpu = idle_near(c, v->cpu), victim;
-	bool gang;
+	bool idle = c->domains[c->cpus[v->cpu].domain].idle;
+	uint32_t cpu = idle ? core_idle_near(c, v->cpu) : CORE_NONE, victim;
 
 	core_join(c, v);
 	if (cpu != CORE_NONE) {
@@ -245,9 +205,6 @@ void core_ready(struct core *c, uint32_t vcpu, uint64_t now, bool woken)
 		core_enqueue(c, cpu, vcpu, now);
 		return;
 	}
-	gang = c->cpus[victim].gang != CORE_NONE;
 	core_preempt(c, victim, now);
 	core_run(c, victim, vcpu, now);
-	if (gang)
-		core_refill_domain(c, c->cpus[victim].domain, now);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What each VM is served by, some times a second: demand, entitlement, rate. */
-#include "policy/core_internal.h"
+#include "policy/core_entitle.h"
+
+#include "policy/core_cpu.h"
+#include "policy/core_gang.h"
+#include "policy/core_topology.h"
 
 #include <math.h>
 
@@ -10,20 +13,62 @@
 #define RATE_MOST	     64.0 /* CPUs a vCPU */
 #define RATE_ONE	     4294967296.0
 
-double core_capacity(const struct core *c)
+/* Virtual time measures what is owed by the rate: with a higher rate, what was little is much. A
+ * debt is no more than config.lag_bound by the new rate; nor, if that is far higher, is a credit.
+ */
+static uint64_t fit(const struct core *c, const struct core_vm *vm, uint64_t vtime,
+		    uint64_t stretch, uint64_t now)
 {
-	double sum = 0;
+	uint64_t clock, most;
 
-	for (uint32_t i = 0; i < c->n_domains; i++)
-		sum += c->domains[i].capacity;
-	return sum;
+	if (stretch >= vm->stretch)
+		return vtime;
+	clock = core_clock(&c->domains[vm->domain], now);
+	most = clock + dispatch_stretch(c->config.debt_bound, stretch);
+	if (vtime > most)
+		return most;
+	if (stretch >= vm->stretch / 2)
+		return vtime;
+	return dispatch_enter(vtime, clock - dispatch_stretch(c->config.lag_bound, stretch));
+}
+
+/* Its place in a queue is by its virtual time: it is queued again where that changes. */
+static void restretch_vcpu(struct core *c, const struct core_vm *vm, uint32_t vcpu,
+			   uint64_t stretch, uint64_t now)
+{
+	struct dispatch_clock *k = &c->domains[vm->domain].clock;
+	struct core_vcpu *v = &c->vcpus[vcpu];
+	uint64_t fair = fit(c, vm, v->vtime, stretch, now);
+	bool queued = fair != v->vtime && v->where == CORE_QUEUED;
+
+	if (queued)
+		core_dequeue(c, vcpu, now);
+	k->sum += (int64_t)vm->weight * (int64_t)(fair - v->vtime);
+	v->vtime = fair;
+	dispatch_reweigh(k, fair, vm->weight, dispatch_weight(stretch));
+	if (queued)
+		core_enqueue(c, v->cpu, vcpu, now);
+}
+
+static void restretch_gang(struct core *c, const struct core_vm *vm, uint64_t stretch, uint64_t now)
+{
+	struct dispatch_clock *k = &c->domains[vm->domain].clock;
+	struct core_gang *g = gang_of(c, vm);
+	uint64_t fair = fit(c, vm, g->vtime, stretch, now), weight = (uint64_t)vm->weight * vm->n;
+	bool queued = fair != g->vtime && !vm->gang_on;
+
+	if (queued)
+		core_gang_dequeue(c, (uint32_t)(vm - c->vms), now);
+	k->sum += (int64_t)weight * (int64_t)(fair - g->vtime);
+	g->vtime = fair;
+	dispatch_reweigh(k, fair, weight, (uint64_t)dispatch_weight(stretch) * vm->n);
+	if (queued)
+		core_gang_enqueue(c, (uint32_t)(vm - c->vms), now);
 }
 
 static void restretch(struct core *c, struct core_vm *vm, uint64_t now)
 {
 	uint64_t stretch = dispatch_stretch_of(vm->rate, vm_gang(vm) ? vm->n : vm->active);
-	uint32_t weight = dispatch_weight(stretch);
-	struct dispatch_clock *k = &c->domains[vm->domain].clock;
 
 	if (stretch == vm->stretch)
 		return;
@@ -35,13 +80,12 @@ static void restretch(struct core *c, struct core_vm *vm, uint64_t now)
 		if (v->where == CORE_RUNNING)
 			core_charge(c, v->cpu, now);
 		if (v->ordered)
-			dispatch_reweigh(k, v->vtime, vm->weight, weight);
+			restretch_vcpu(c, vm, i, stretch, now);
 	}
 	if (vm->gang_ordered)
-		dispatch_reweigh(k, gang_of(c, vm)->vtime, (uint64_t)vm->weight * vm->n,
-				 (uint64_t)weight * vm->n);
+		restretch_gang(c, vm, stretch, now);
 	vm->stretch = stretch;
-	vm->weight = weight;
+	vm->weight = dispatch_weight(stretch);
 }
 
 /* A VM that has been active for longer than a slice may draw on its reservation, whatever it
@@ -53,7 +97,6 @@ static double drawn(const struct core *c, const struct core_vm *vm, uint64_t now
 	return fmin(c->tree[vm->node].reservation, vm->active);
 }
 
-/* At the end of a slice: a reservation that was lent out comes back. */
 void core_draw(struct core *c, uint32_t id, uint64_t now)
 {
 	const struct core_vm *vm = &c->vms[id];
@@ -63,7 +106,6 @@ void core_draw(struct core *c, uint32_t id, uint64_t now)
 		core_divide(c, now);
 }
 
-/* `change` vCPUs more (or fewer) of the VM want to run. */
 void core_active(struct core *c, uint32_t id, uint64_t now, int change)
 {
 	struct core_vm *vm = &c->vms[id];
@@ -131,7 +173,7 @@ static void divide_domain(struct core *c, uint32_t domain)
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		const struct entitle_node *node = &c->tree[c->vms[i].node];
 
-		if (c->vms[i].domain != domain)
+		if (c->vms[i].domain != domain || !c->vms[i].n)
 			continue;
 		part[n] = *node;
 		part[n].parent = 0;
@@ -141,7 +183,7 @@ static void divide_domain(struct core *c, uint32_t domain)
 	entitle_divide(part, n, c->domains[domain].capacity);
 	n = 1;
 	for (uint32_t i = 0; i < c->n_vms; i++) {
-		if (c->vms[i].domain == domain)
+		if (c->vms[i].domain == domain && c->vms[i].n)
 			c->vms[i].promised = part[n++].rate;
 	}
 }
@@ -170,6 +212,66 @@ static double used_by(const struct core *c, const struct core_vm *vm)
 	return ran / c->span;
 }
 
+/* A VM's part of its pool; one that has just come has all of it. */
+static void set_part(struct budget *part, uint64_t quota)
+{
+	if (!part->quota && !part->left)
+		part->left = (int64_t)quota;
+	part->quota = quota;
+}
+
+static bool all_alike(const struct core *c)
+{
+	double shares = 0;
+
+	for (uint32_t i = 0; i < c->shape.groups; i++) {
+		if (c->pools[i].there)
+			return false;
+	}
+	for (uint32_t i = 0; i < c->n_vms; i++) {
+		const struct core_vm *vm = &c->vms[i];
+		const struct entitle_node *node = &c->tree[vm->node];
+
+		if (!vm->n)
+			continue;
+		if (vm->n != 1 || vm->budget.period || node->reservation > 0 ||
+		    (shares > 0 && node->shares != shares))
+			return false;
+		shares = node->shares;
+	}
+	return true;
+}
+
+/* From now on what has been seen of demands counts; before, nobody has looked. */
+static void begin_to_look(struct core *c, uint64_t now)
+{
+	for (uint32_t i = 0; i < c->n_vcpus; i++) {
+		struct core_vcpu *v = &c->vcpus[i];
+		const uint64_t *ns = v->ledger.ns;
+
+		ledger_advance(&v->ledger, now);
+		c->uses[i] = (struct core_use){.run = ns[LEDGER_RUN],
+					       .idle = ns[LEDGER_HALT] + ns[LEDGER_SWAPWAIT] +
+						       ns[LEDGER_WAIT]};
+	}
+	c->span = 0;
+	c->divided = now;
+}
+
+void core_entitle_changed(struct core *c, uint64_t now)
+{
+	if (!c->uniform)
+		return;
+	c->uniform = all_alike(c);
+	if (c->uniform)
+		return;
+	begin_to_look(c, now);
+	c->next_period = now + c->config.entitle_period;
+	if (c->next_balance < c->next_period)
+		c->next_period = c->next_balance;
+	core_mark_timer(c, core_timers_host(&c->shape));
+}
+
 void core_divide(struct core *c, uint64_t now)
 {
 	if (c->uniform)
@@ -192,7 +294,7 @@ void core_divide(struct core *c, uint64_t now)
 
 		vm->rate = (uint64_t)(usable(c, vm) * RATE_ONE);
 		if (vm->pool != CORE_NONE)
-			part_of(c, vm)->quota = (uint64_t)(rate * (double)c->config.limit_period);
+			set_part(part_of(c, vm), (uint64_t)(rate * (double)c->config.limit_period));
 		restretch(c, vm, now);
 	}
 	c->divided = now;

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Strict co-scheduling. A gang is a VM whose vCPUs start and stop together: each holds a CPU,
- * those that are idle too. A gang that waits is in its domain's heap by its own virtual time,
- * which is charged for the time it holds CPUs. It starts when enough CPUs are idle or held by
- * somebody who is further ahead.
- */
-#include "policy/core_internal.h"
+#include "policy/core_gang.h"
+
+#include "policy/core_cpu.h"
+#include "policy/core_topology.h"
 
 #define GANGS_LOOKED_AT 8
 
@@ -28,16 +25,18 @@ void core_gang_enqueue(struct core *c, uint32_t id, uint64_t now)
 	d->gangs = pheap_insert(c->gang_links, d->gangs, id, core_gang_key(c, vm));
 }
 
-/* A gang that had nothing to do, or was not allowed to, waits from now on. */
 void core_gang_enter(struct core *c, uint32_t id, uint64_t now)
 {
 	const struct core_vm *vm = &c->vms[id];
 	struct core_gang *g = &c->gangs[id];
+	uint64_t clock = core_clock(&c->domains[vm->domain], now),
+		 most = core_debt_most(c, vm, clock);
 
+	g->vtime = dispatch_enter(g->vtime, clock);
+	if (g->vtime > most)
+		g->vtime = most;
 	if (vm->realtime)
 		g->vtime = vm->budget.began + vm->budget.period;
-	else
-		g->vtime = dispatch_enter(g->vtime, core_clock(&c->domains[vm->domain], now));
 	g->since = now;
 	core_gang_enqueue(c, id, now);
 }
@@ -105,7 +104,9 @@ static void gang_start(struct core *c, uint32_t id, uint64_t now)
 	vm->gang_on = true;
 	gang_of(c, vm)->since = gang_of(c, vm)->began = now;
 	gang_of(c, vm)->calm = core_calm(d, now);
-	gang_of(c, vm)->until = core_deadline(c, id, now);
+	gang_of(c, vm)->until = now + c->config.slice;
+	if (vm->metered)
+		core_mark_vm(c, id, CORE_MARK_BUDGET);
 	if (vm->gang_ordered) {
 		d->clock.running += vm->n;
 		d->clock.since += now * vm->n;
@@ -148,12 +149,51 @@ void core_gang_stop(struct core *c, uint32_t id, uint64_t now, bool requeue)
 		core_set_idle(c, v->cpu, now, true);
 		core_mark_cpu(c, v->cpu);
 	}
-	if (requeue)
-		core_gang_enqueue(c, id, now);
+	core_mark_domain(c, vm->domain);
+	if (!requeue)
+		return;
+	core_gang_forgive(c, id, now);
+	core_gang_enqueue(c, id, now);
 }
 
-/* A gang that has waited until it is owed config.lag_bound: as it needs many CPUs at once, it is
- * never behind all who hold them where these come and go. Its turn has come. */
+void core_gang_resume(struct core *c, uint32_t vcpu, uint64_t now)
+{
+	uint32_t cpu = c->vcpus[vcpu].cpu;
+
+	unheld(c, cpu, now);
+	core_run(c, cpu, vcpu, now);
+}
+
+void core_gang_pause(struct core *c, uint32_t vcpu, uint64_t now, enum ledger_state state)
+{
+	struct core_vcpu *v = &c->vcpus[vcpu];
+
+	core_gang_charge(c, v->vm, now);
+	core_stop(c, v->cpu, now, state);
+	c->held[v->cpu].at = now;
+}
+
+void core_gang_prolong(struct core *c, uint32_t id, uint64_t now)
+{
+	const struct core_vm *vm = &c->vms[id];
+
+	c->gangs[id].until = now + c->config.slice;
+	if (vm->metered)
+		core_mark_vm(c, id, CORE_MARK_BUDGET);
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
+		c->cpus[c->vcpus[i].cpu].until = c->gangs[id].until;
+		core_mark_cpu(c, c->vcpus[i].cpu);
+	}
+}
+
+void core_gang_forgive(struct core *c, uint32_t id, uint64_t now)
+{
+	const struct core_vm *vm = &c->vms[id];
+
+	if (vm->gang_ordered)
+		c->gangs[id].vtime = core_forgive(c, vm, c->gangs[id].vtime, weight_of(vm), now);
+}
+
 bool core_gang_owed(const struct core *c, uint32_t id, uint64_t now)
 {
 	const struct core_vm *vm = &c->vms[id];
@@ -195,6 +235,24 @@ static uint32_t collect(struct core *c, const struct core_vm *vm, bool preempt, 
 	return n;
 }
 
+void core_preempt(struct core *c, uint32_t cpu, uint64_t now)
+{
+	struct core_cpu *p = &c->cpus[cpu];
+	uint32_t vcpu = p->current;
+	struct core_vcpu *v;
+
+	if (p->gang != CORE_NONE) {
+		core_gang_stop(c, p->gang, now, true);
+		return;
+	}
+	core_stop(c, cpu, now, LEDGER_READY);
+	v = &c->vcpus[vcpu];
+	/* Beside a gang it may have run while no gang could use its CPU. */
+	if (v->ordered && domain_of(c, cpu)->gangs != CORE_NONE)
+		v->vtime = core_forgive(c, &c->vms[v->vm], v->vtime, c->vms[v->vm].weight, now);
+	core_enqueue(c, cpu, vcpu, now);
+}
+
 static bool start_gang(struct core *c, uint32_t id, bool preempt, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
@@ -209,9 +267,7 @@ static bool start_gang(struct core *c, uint32_t id, bool preempt, uint64_t now)
 	return true;
 }
 
-/* Starts the first gang that can be started, of the few that are most behind, and behind `rival`:
- * in idle CPUs, or with `preempt` also instead of others. One that cannot blocks no one. */
-static bool start_first(struct core *c, uint32_t domain, uint64_t rival, bool preempt, uint64_t now)
+bool core_gang_start(struct core *c, uint32_t domain, uint64_t rival, bool preempt, uint64_t now)
 {
 	struct core_domain *d = &c->domains[domain];
 	uint32_t passed[GANGS_LOOKED_AT], n = 0;
@@ -230,113 +286,4 @@ static bool start_first(struct core *c, uint32_t domain, uint64_t rival, bool pr
 	while (n)
 		core_gang_enqueue(c, passed[--n], now);
 	return started;
-}
-
-/* Starts a gang that is behind `rival`, preempting others. CPUs may be idle afterwards:
- * core_refill_domain(). */
-bool core_gang_try(struct core *c, uint32_t domain, uint64_t rival, uint64_t now)
-{
-	return start_first(c, domain, rival, true, now);
-}
-
-/* Finds work for all idle CPUs of a domain: the gang that is most behind, if those who hold the
- * CPUs that it needs are all ahead of it; then whoever fits and is most behind. */
-void core_refill_domain(struct core *c, uint32_t domain, uint64_t now)
-{
-	const struct core_domain *d = &c->domains[domain];
-
-	core_gang_try(c, domain, tournament_least(&d->queues)->key, now);
-
-	for (uint32_t i = d->first; i < d->first + d->n && d->idle; i++) {
-		uint32_t v;
-
-		if (!core_cpu_idle(&c->cpus[i]))
-			continue;
-		v = core_best(c, i, UINT64_MAX);
-		if (start_first(c, domain, v == CORE_NONE ? UINT64_MAX : c->vcpu_links[v].key,
-				false, now)) {
-			i = d->first - 1;
-			continue;
-		}
-		if (v != CORE_NONE)
-			core_take(c, i, v, now);
-	}
-}
-
-void core_gang_wake(struct core *c, uint32_t vcpu, uint64_t now)
-{
-	struct core_vcpu *v = &c->vcpus[vcpu];
-	struct core_vm *vm = &c->vms[v->vm];
-	struct core_domain *d = &c->domains[vm->domain];
-
-	if (vm->gang_on) {
-		unheld(c, v->cpu, now);
-		core_run(c, v->cpu, vcpu, now);
-		return;
-	}
-	v->where = CORE_GANG;
-	core_state(c, v, now, LEDGER_READY);
-	if (vm->active > 1)
-		return;
-	vm->gang_woken = !vm->realtime && c->config.wake_credit;
-	core_gang_enter(c, v->vm, now);
-	if (d->gangs == v->vm && (c->config.wake_credit || d->idle >= vm->n) &&
-	    core_gang_try(c, vm->domain, UINT64_MAX, now))
-		core_refill_domain(c, vm->domain, now);
-}
-
-void core_gang_block(struct core *c, uint32_t vcpu, uint64_t now, enum ledger_state state)
-{
-	struct core_vcpu *v = &c->vcpus[vcpu];
-	struct core_vm *vm = &c->vms[v->vm];
-
-	if (v->where == CORE_RUNNING) {
-		core_gang_charge(c, v->vm, now);
-		core_stop(c, v->cpu, now, state);
-		c->held[v->cpu].at = now;
-	} else {
-		core_state(c, v, now, state);
-	}
-	v->where = CORE_BLOCKED;
-	if (vm->active)
-		return;
-	if (!vm->gang_on) {
-		if (!vm->exhausted)
-			core_gang_dequeue(c, v->vm, now);
-		core_gang_leave(c, v->vm);
-		return;
-	}
-	core_gang_stop(c, v->vm, now, false);
-	core_refill_domain(c, vm->domain, now);
-}
-
-/* The end of a gang's slice: somebody who is more behind takes over, or it goes on. */
-void core_gang_expire(struct core *c, uint32_t id, uint64_t now)
-{
-	struct core_vm *vm = &c->vms[id];
-	const struct core_domain *d = &c->domains[vm->domain];
-	uint64_t rival;
-
-	core_gang_charge(c, id, now);
-	core_limit_check(c, id, now);
-	if (!vm->gang_on || now < gang_of(c, vm)->until)
-		return;
-	vm->gang_woken = false;
-	if (vm->gang_ordered)
-		gang_of(c, vm)->vtime = core_forgive(c, vm, gang_of(c, vm)->vtime, weight_of(vm),
-						     now);
-	rival = tournament_least(&d->queues)->key;
-	if (d->gangs != CORE_NONE && c->gang_links[d->gangs].key < rival)
-		rival = c->gang_links[d->gangs].key;
-	if (rival < core_gang_key(c, vm) ||
-	    (d->gangs != CORE_NONE && core_gang_owed(c, d->gangs, now))) {
-		core_gang_stop(c, id, now, true);
-		core_refill_domain(c, vm->domain, now);
-		return;
-	}
-	gang_of(c, vm)->until = core_deadline(c, id, now);
-	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
-		c->cpus[c->vcpus[i].cpu].until = gang_of(c, vm)->until;
-		core_mark_cpu(c, c->vcpus[i].cpu);
-	}
 }

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Limits. A VM has a budget of its own if it is limited or real-time, and one for its part of the
- * limited group (pool) it is in. A pool has one budget for all its members: it is used up by
- * whoever wants to run. So that members share it by their rates when they want more than there is,
- * each counts on its part of a period, and beyond that on what all of them will probably leave over
- * (the pot). Whatever is exhausted holds VMs back until its next period.
- */
-#include "policy/core_internal.h"
+#include "policy/core_limit.h"
+
+#include "policy/core_cpu.h"
+#include "policy/core_dispatch.h"
+#include "policy/core_gang.h"
 
 static bool part_exhausted(const struct core *c, const struct core_vm *vm)
 {
@@ -14,7 +11,7 @@ static bool part_exhausted(const struct core *c, const struct core_vm *vm)
 	       c->pools[vm->pool].pot <= 0;
 }
 
-static bool over(const struct core *c, const struct core_vm *vm)
+bool core_limit_over(const struct core *c, const struct core_vm *vm)
 {
 	if (budget_exhausted(&vm->budget) || part_exhausted(c, vm))
 		return true;
@@ -23,26 +20,6 @@ static bool over(const struct core *c, const struct core_vm *vm)
 			return true;
 	}
 	return false;
-}
-
-void core_limit_charge(struct core *c, struct core_vm *vm, uint64_t dt)
-{
-	if (vm->budget.period)
-		vm->budget.left -= (int64_t)dt;
-	if (vm->pool == CORE_NONE)
-		return;
-	if (part_of(c, vm)->left <= 0)
-		c->pools[vm->pool].pot -= (int64_t)dt;
-	part_of(c, vm)->left -= (int64_t)dt;
-	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
-		c->pools[p].budget.left -= (int64_t)dt;
-}
-
-/* One vCPU more, or fewer, of the VM runs. */
-void core_limit_running(struct core *c, const struct core_vm *vm, int change)
-{
-	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
-		c->pools[p].running += (uint32_t)change;
 }
 
 static bool due(const struct budget *b, uint64_t now)
@@ -58,8 +35,7 @@ static void charge_vm(struct core *c, const struct core_vm *vm, uint64_t now)
 	}
 }
 
-/* The VM after this one that is below `group` in the tree, or the first (CORE_NONE). */
-static uint32_t next_member(const struct core *c, uint32_t group, uint32_t node)
+uint32_t core_limit_member(const struct core *c, uint32_t group, uint32_t node)
 {
 	uint32_t at = node == CORE_NONE ? group : node;
 
@@ -77,15 +53,6 @@ static uint32_t next_member(const struct core *c, uint32_t group, uint32_t node)
 	return at;
 }
 
-#define FOR_MEMBERS(c, pool, node)                                                                 \
-	for (uint32_t node = next_member(c, (pool) + 1, CORE_NONE); node != CORE_NONE;             \
-	     node = next_member(c, (pool) + 1, node))
-
-static uint32_t vm_at(const struct core *c, uint32_t node)
-{
-	return node - 1 - c->shape.groups;
-}
-
 /* Begins the pool's period that `now` is in. What runs is charged to the old one first. */
 static void refill_pool(struct core *c, uint32_t pool, uint64_t now)
 {
@@ -93,14 +60,13 @@ static void refill_pool(struct core *c, uint32_t pool, uint64_t now)
 
 	if (!due(&p->budget, now))
 		return;
-	FOR_MEMBERS(c, pool, node)
-	charge_vm(c, &c->vms[vm_at(c, node)], now);
+	CORE_FOR_MEMBERS(c, pool, node)
+	charge_vm(c, &c->vms[core_vm_at(c, node)], now);
 	budget_refresh(&p->budget, now);
 	p->pot = (int64_t)p->budget.quota -
 		 (int64_t)(c->tree[pool + 1].given * (double)p->budget.period);
 }
 
-/* Likewise all budgets of a VM. */
 void core_limit_refill(struct core *c, uint32_t id, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
@@ -127,13 +93,11 @@ static uint64_t sooner(uint64_t until, const struct budget *b, uint32_t running,
 	return b->began + b->period < until ? b->began + b->period : until;
 }
 
-/* Until when a vCPU of this VM may run before the core has to look again, `until` at most. */
-uint64_t core_limit_until(struct core *c, uint32_t id, uint64_t now, uint64_t until)
+/* Until when a vCPU of this VM may run before the core has to look again. */
+static uint64_t until_of(const struct core *c, const struct core_vm *vm, uint64_t now)
 {
-	const struct core_vm *vm = &c->vms[id];
+	uint64_t until = sooner(CORE_NEVER, &vm->budget, vm->running, now);
 
-	core_limit_refill(c, id, now);
-	until = sooner(until, &vm->budget, vm->running, now);
 	if (vm->pool == CORE_NONE)
 		return until;
 	if (!budget_exhausted(part_of(c, vm))) {
@@ -147,6 +111,31 @@ uint64_t core_limit_until(struct core *c, uint32_t id, uint64_t now, uint64_t un
 	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
 		until = sooner(until, &c->pools[p].budget, c->pools[p].running, now);
 	return until;
+}
+
+static void shorten(struct core *c, uint32_t cpu, uint64_t until)
+{
+	if (c->cpus[cpu].until <= until)
+		return;
+	c->cpus[cpu].until = until;
+	core_mark_cpu(c, cpu);
+}
+
+void core_limit_deadline(struct core *c, uint32_t id, uint64_t now)
+{
+	const struct core_vm *vm = &c->vms[id];
+	uint64_t until;
+
+	if (!vm->metered || !vm->running)
+		return;
+	core_limit_refill(c, id, now);
+	until = until_of(c, vm, now);
+	if (vm->gang_on && until < c->gangs[id].until)
+		c->gangs[id].until = until;
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
+		if (c->vcpus[i].where == CORE_RUNNING || vm->gang_on)
+			shorten(c, c->vcpus[i].cpu, until);
+	}
 }
 
 /* Moves one vCPU out of the way of an exhausted budget. Its CPU, if idle now, is in core->freed. */
@@ -183,7 +172,7 @@ static void exhaust(struct core *c, uint32_t id, uint64_t now, uint32_t *n)
 	for (uint32_t i = vm->first; i < vm->first + vm->n; i++)
 		hold_back(c, i, now, n);
 	if (vm_gang(vm))
-		c->domains[vm->domain].look = true;
+		core_mark_domain(c, vm->domain);
 }
 
 static void replenish(struct core *c, uint32_t id, uint64_t now)
@@ -206,8 +195,8 @@ static void replenish(struct core *c, uint32_t id, uint64_t now)
 		core_place(c, v, now);
 		core_ready(c, i, now, vm->realtime || c->config.wake_credit);
 	}
-	if (gang && vm->active && core_gang_try(c, vm->domain, UINT64_MAX, now))
-		core_refill_domain(c, vm->domain, now);
+	if (gang && vm->active && core_gang_start(c, vm->domain, UINT64_MAX, true, now))
+		core_mark_domain(c, vm->domain);
 }
 
 /* When the VM's own budgets have something left again. */
@@ -228,7 +217,7 @@ static void set_timer(struct core *c, uint32_t id, uint64_t at)
 	if (c->vms[id].limit_at == at)
 		return;
 	c->vms[id].limit_at = at;
-	core_mark_vm(c, id);
+	core_mark_timer(c, id);
 }
 
 static void look_at_vm(struct core *c, uint32_t id, uint64_t now, bool hold, uint32_t *n)
@@ -237,9 +226,9 @@ static void look_at_vm(struct core *c, uint32_t id, uint64_t now, bool hold, uin
 
 	if (vm->pool != CORE_NONE)
 		budget_refresh(part_of(c, vm), now);
-	if (hold && !vm->exhausted && over(c, vm))
+	if (hold && !vm->exhausted && core_limit_over(c, vm))
 		exhaust(c, id, now, n);
-	else if (!hold && vm->exhausted && !over(c, vm))
+	else if (!hold && vm->exhausted && !core_limit_over(c, vm))
 		replenish(c, id, now);
 	set_timer(c, id, ready_at(c, vm));
 }
@@ -253,13 +242,13 @@ static void look_at_pool(struct core *c, uint32_t pool, uint64_t now, bool hold,
 
 	if (p->limit_at != at) {
 		p->limit_at = at;
-		core_mark_vm(c, c->shape.vms + pool);
+		core_mark_timer(c, c->shape.vms + pool);
 	}
 	if (p->exhausted == exhausted || exhausted != hold)
 		return;
 	p->exhausted = exhausted;
-	FOR_MEMBERS(c, pool, node)
-	look_at_vm(c, vm_at(c, node), now, hold, n);
+	CORE_FOR_MEMBERS(c, pool, node)
+	look_at_vm(c, core_vm_at(c, node), now, hold, n);
 }
 
 static void find_work(struct core *c, uint32_t n, uint64_t now)
@@ -268,14 +257,14 @@ static void find_work(struct core *c, uint32_t n, uint64_t now)
 		if (core_cpu_idle(&c->cpus[c->freed[i]]))
 			core_refill(c, c->freed[i], now);
 	}
-	for (uint32_t i = 0; i < c->n_domains; i++) {
+	for (uint32_t i = 0; c->look && i < c->n_domains; i++) {
 		if (c->domains[i].look)
 			core_refill_domain(c, i, now);
 		c->domains[i].look = false;
 	}
+	c->look = false;
 }
 
-/* Those whose budgets are used up are held back, others let go. */
 void core_limit_look(struct core *c, uint32_t id, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
@@ -292,7 +281,6 @@ void core_limit_look(struct core *c, uint32_t id, uint64_t now)
 	}
 }
 
-/* The timer of a pool. */
 void core_limit_pool(struct core *c, uint32_t pool, uint64_t now)
 {
 	uint32_t n = 0;

@@ -23,8 +23,11 @@ void entitle_link(struct entitle_node *nodes, uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 		nodes[i].child = nodes[i].next = ENTITLE_NONE;
 	for (uint32_t i = n; i-- > 1;) {
-		struct entitle_node *parent = &nodes[nodes[i].parent];
+		struct entitle_node *parent;
 
+		if (nodes[i].parent == ENTITLE_NONE)
+			continue;
+		parent = &nodes[nodes[i].parent];
 		nodes[i].next = parent->child;
 		parent->child = i;
 	}

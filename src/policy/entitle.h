@@ -25,7 +25,7 @@
 #define ENTITLE_SHARES_HIGH   2000
 
 struct entitle_node {
-	uint32_t parent; /* ENTITLE_NONE for the host */
+	uint32_t parent; /* ENTITLE_NONE for the host, and for one that is not in the tree */
 	uint32_t child;	 /* first child; set by entitle_link() */
 	uint32_t next;	 /* next sibling; set by entitle_link() */
 	bool frozen;	 /* scratch */

@@ -8,9 +8,10 @@ static double density(const struct place_domain *d)
 	return d->capacity > 0 ? d->load / d->capacity : 0;
 }
 
-static bool fits(const struct place_domain *d, const struct place_vm *vm)
+bool place_fits(const struct place_domain *d, const struct place_vm *vm)
 {
-	return d->cpus >= vm->min_cpus && d->reserved + vm->reservation <= d->capacity * (1 + 1e-9);
+	return d->cpus >= vm->min_cpus && vm->memory <= d->memory &&
+	       d->reserved + vm->reservation <= d->capacity * (1 + 1e-9);
 }
 
 uint32_t place_initial(const struct place_domain *domains, uint32_t n, const struct place_vm *vm)
@@ -21,7 +22,7 @@ uint32_t place_initial(const struct place_domain *domains, uint32_t n, const str
 	for (uint32_t i = 0; i < n; i++) {
 		double after = (domains[i].load + vm->load) / domains[i].capacity;
 
-		if (fits(&domains[i], vm) && after < best_after - 1e-12) {
+		if (place_fits(&domains[i], vm) && after < best_after - 1e-12) {
 			best = i;
 			best_after = after;
 		}
@@ -60,7 +61,7 @@ uint32_t place_rebalance(const struct place_domain *domains, uint32_t n_domains,
 	for (uint32_t i = 0; i < n_vms; i++) {
 		double gap;
 
-		if (vms[i].domain != from || vms[i].load <= 0 || !fits(&domains[to], &vms[i]))
+		if (vms[i].domain != from || vms[i].load <= 0 || !place_fits(&domains[to], &vms[i]))
 			continue;
 		gap = fabs((domains[from].load - vms[i].load) / domains[from].capacity -
 			   (domains[to].load + vms[i].load) / domains[to].capacity);

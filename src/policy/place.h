@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where a VM goes: domains are the groups of CPUs that it may not leave by itself (cells as a hard
- * boundary, NUMA nodes). Loads and capacities are in CPUs.
+ * boundary, NUMA nodes), or hosts. Loads and capacities are in CPUs.
  */
 #ifndef POLICY_PLACE_H
 #define POLICY_PLACE_H
@@ -16,6 +16,7 @@ struct place_domain {
 	double capacity;
 	double load;	 /* demand of the VMs that live here */
 	double reserved; /* their reservations */
+	double memory;	 /* bytes that are free; those of a VM are 0 where this isn't asked for */
 };
 
 struct place_vm {
@@ -23,10 +24,27 @@ struct place_vm {
 	double load;
 	double reservation;
 	uint32_t min_cpus; /* a domain of fewer CPUs cannot hold it */
+	double memory;	   /* bytes */
 };
 
+/* The VM comes to the domain, or leaves it. */
+static inline void place_add(struct place_domain *d, const struct place_vm *vm)
+{
+	d->load += vm->load;
+	d->reserved += vm->reservation;
+}
+
+static inline void place_remove(struct place_domain *d, const struct place_vm *vm)
+{
+	d->load -= vm->load;
+	d->reserved -= vm->reservation;
+}
+
+/* The domain has the CPUs and the unreserved capacity for one VM more. */
+bool place_fits(const struct place_domain *d, const struct place_vm *vm);
+
 /* Initial placement: the domain that is least loaded for its capacity afterwards, the first of
- * equals. PLACE_NONE if no domain has the CPUs and the unreserved capacity. */
+ * equals. PLACE_NONE if no domain has the CPUs, the unreserved capacity and the memory. */
 uint32_t place_initial(const struct place_domain *domains, uint32_t n, const struct place_vm *vm);
 
 /* (most - least loaded) / most loaded, by load per capacity: 0 balanced, 1 worst. Tells also

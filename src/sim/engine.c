@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/engine_internal.h"
 
-#include "policy/dispatch.h"
+#include "base/units.h"
+#include "sim/memory.h"
 
 #include <string.h>
 
@@ -10,16 +11,16 @@
 /* Work done in `ns` of run time, and the run time that `work` takes: the inverse, rounded up. */
 static uint64_t work_in(uint64_t ns, uint32_t speed, uint32_t pace)
 {
-	if (speed != DISPATCH_STRETCH_ONE)
+	if (speed != CORE_FULL)
 		ns = (ns * speed) >> 16;
-	return pace == DISPATCH_STRETCH_ONE ? ns : (ns * pace) >> 16;
+	return pace == CORE_FULL ? ns : (ns * pace) >> 16;
 }
 
 static uint64_t time_for(uint64_t work, uint32_t speed, uint32_t pace)
 {
-	if (pace != DISPATCH_STRETCH_ONE)
+	if (pace != CORE_FULL)
 		work = ((work << 16) + pace - 1) / pace;
-	if (speed != DISPATCH_STRETCH_ONE)
+	if (speed != CORE_FULL)
 		work = ((work << 16) + speed - 1) / speed;
 	return work;
 }
@@ -27,7 +28,7 @@ static uint64_t time_for(uint64_t work, uint32_t speed, uint32_t pace)
 /* The guest's own pace; an idle tick is not slowed by ticks. */
 static uint32_t pace_of(const struct guest *g)
 {
-	return g->ticking ? (uint32_t)DISPATCH_STRETCH_ONE : g->pace;
+	return g->ticking ? CORE_FULL : g->pace;
 }
 
 static void settle_cpu(struct sim *s, uint32_t cpu)
@@ -52,14 +53,16 @@ static void settle_cpu(struct sim *s, uint32_t cpu)
 
 static void arm_cpu(struct sim *s, uint32_t cpu)
 {
-	const struct core_cpu *p = &s->core->cpus[cpu];
 	const struct sim_cpu *e = &s->cpus[cpu];
-	uint64_t at = core_cpu_idle(p) ? TIMER_NEVER : p->until, t;
+	uint64_t at = e->until, t;
 	const struct guest *g;
 
 	if (e->running != CORE_NONE) {
 		g = &s->guests[e->running];
-		t = g->need + g->debt;
+		t = g->need;
+		if (s->memory)
+			t = u64_min(t, memory_left(s, e->running));
+		t += g->debt;
 		if (t < GUEST_BUSY) {
 			t = s->now + time_for(t, e->speed, pace_of(g));
 			at = t < at ? t : at;
@@ -83,14 +86,14 @@ static uint64_t entry_cost(const struct sim *s, uint32_t cpu, uint32_t vcpu)
 }
 
 /* Plays on the CPU what the core has put there. */
-static void switch_guest(struct sim *s, uint32_t cpu)
+static void switch_guest(struct sim *s, const struct core_decision *d)
 {
-	const struct core_cpu *p = &s->core->cpus[cpu];
-	struct sim_cpu *e = &s->cpus[cpu];
-	uint32_t old = e->running, new = p->current;
+	struct sim_cpu *e = &s->cpus[d->cpu];
+	uint32_t old = e->running, new = d->vcpu;
 
-	settle_cpu(s, cpu);
-	e->speed = p->speed;
+	settle_cpu(s, d->cpu);
+	e->speed = d->speed;
+	e->until = d->until;
 	if (old == new)
 		return;
 	e->running = new;
@@ -98,44 +101,49 @@ static void switch_guest(struct sim *s, uint32_t cpu)
 		e->last = old;
 	if (new == CORE_NONE)
 		return;
-	s->guests[new].debt += entry_cost(s, cpu, new);
-	s->last_cpu[new] = cpu;
+	s->guests[new].debt += entry_cost(s, d->cpu, new);
+	s->last_cpu[new] = d->cpu;
 	if (s->guests[new].hooked)
 		guest_vm(s, new)->row->started(s, new);
 }
 
+/* The host's timer lies before those of VMs and groups. */
+static void set_alarm(struct sim *s, const struct core_alarm *a)
+{
+	bool host = a->timer == core_timers_host(core_shape(s->core));
+
+	timer_set(&s->timers, host ? engine_host_timer(s) : engine_vm_timer(s, a->timer), a->at);
+}
+
 /* Carries out what the core has decided. A vCPU may be taken from one CPU and put on another by the
  * same event: all are settled first. */
-void engine_carry_out(struct sim *s)
+void engine_sync(struct sim *s)
 {
-	struct core *c = s->core;
+	const struct core_changes *c = core_changes(s->core);
 
-	for (uint32_t i = 0; c->n_dirty > 1 && i < c->n_dirty; i++)
-		settle_cpu(s, c->dirty[i]);
-	for (uint32_t i = 0; i < c->n_dirty; i++)
-		switch_guest(s, c->dirty[i]);
-	for (uint32_t i = 0; i < c->n_dirty; i++)
-		arm_cpu(s, c->dirty[i]);
-	for (uint32_t i = 0; i < c->n_dirty_vms; i++) {
-		timer_set(&s->timers, engine_vm_timer(s, c->dirty_vms[i]),
-			  core_timer_at(c, c->dirty_vms[i]));
-	}
-	core_changed_clear(c);
+	for (uint32_t i = 0; c->n_cpus > 1 && i < c->n_cpus; i++)
+		settle_cpu(s, c->cpus[i].cpu);
+	for (uint32_t i = 0; i < c->n_cpus; i++)
+		switch_guest(s, &c->cpus[i]);
+	for (uint32_t i = 0; i < c->n_cpus; i++)
+		arm_cpu(s, c->cpus[i].cpu);
+	for (uint32_t i = 0; i < c->n_alarms; i++)
+		set_alarm(s, &c->alarms[i]);
 }
 
 void guest_settle(struct sim *s, uint32_t vcpu)
 {
-	uint32_t cpu = s->core->vcpus[vcpu].cpu;
+	uint32_t cpu = s->last_cpu[vcpu];
 
-	if (s->cpus[cpu].running == vcpu)
+	if (cpu != CORE_NONE && s->cpus[cpu].running == vcpu)
 		settle_cpu(s, cpu);
 }
 
 void guest_changed(struct sim *s, uint32_t vcpu)
 {
-	uint32_t cpu = s->core->vcpus[vcpu].cpu;
+	uint32_t cpu = s->last_cpu[vcpu];
 
-	if (s->cpus[cpu].running == vcpu)
+	if (cpu != CORE_NONE && s->cpus[cpu].running == vcpu)
 		arm_cpu(s, cpu);
 }
 
@@ -213,6 +221,10 @@ static void on_vcpu(struct sim *s, uint32_t vcpu)
 	struct guest *g = &s->guests[vcpu];
 	uint64_t until = g->until;
 
+	if (memory_waits(s, vcpu)) {
+		memory_resume(s, vcpu);
+		return;
+	}
 	timer_set(&s->timers, vcpu, TIMER_NEVER);
 	if (s->now >= until) {
 		g->until = TIMER_NEVER;
@@ -242,6 +254,8 @@ static void on_cpu(struct sim *s, uint32_t cpu)
 			guest_vm(s, v)->row->done(s, v);
 	} else if (g->alarm <= s->now) {
 		guest_vm(s, v)->row->alarm(s, v);
+	} else if (s->memory && !g->debt && !memory_left(s, v)) {
+		memory_fault(s, v);
 	} else {
 		core_expire(s->core, s->now, cpu);
 	}
@@ -249,18 +263,16 @@ static void on_cpu(struct sim *s, uint32_t cpu)
 
 static void dispatch_event(struct sim *s, uint32_t timer)
 {
-	const struct core_shape *shape = &s->core->shape;
-
-	if (timer < shape->vcpus) {
+	if (timer < s->n_vcpus)
 		on_vcpu(s, timer);
-	} else if (timer < engine_host_timer(s)) {
-		on_cpu(s, timer - shape->vcpus);
-	} else if (timer > engine_host_timer(s)) {
-		core_vm_timer(s->core, s->now, timer - engine_vm_timer(s, 0));
-	} else {
-		core_period(s->core, s->now);
-		timer_set(&s->timers, timer, s->core->next_period);
-	}
+	else if (timer < engine_host_timer(s))
+		on_cpu(s, timer - s->n_vcpus);
+	else if (timer > engine_change_timer(s))
+		core_timer(s->core, s->now, timer - engine_vm_timer(s, 0));
+	else if (timer == engine_change_timer(s))
+		engine_change(s);
+	else
+		core_timer(s->core, s->now, core_timers_host(core_shape(s->core)));
 }
 
 /* Carries out what was decided. A CPU's timer is still where it was if nothing was decided about
@@ -268,11 +280,11 @@ static void dispatch_event(struct sim *s, uint32_t timer)
 static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
 {
 	engine_sync(s);
-	if (timer < s->core->shape.vcpus || timer_at(&s->timers, timer) != at)
+	if (timer < s->n_vcpus || timer_at(&s->timers, timer) != at)
 		return;
 	if (timer < engine_host_timer(s))
-		arm_cpu(s, timer - s->core->shape.vcpus);
-	else if (timer > engine_host_timer(s))
+		arm_cpu(s, timer - s->n_vcpus);
+	else if (timer > engine_change_timer(s))
 		timer_set(&s->timers, timer, TIMER_NEVER);
 }
 
@@ -280,47 +292,23 @@ static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
  * when that is there, what this leads to. */
 static void prefetch(const struct sim *s, uint32_t timer, bool deep)
 {
-	const struct core *c = s->core;
 	uint32_t v = timer;
 
-	if (timer >= c->shape.vcpus + c->shape.cpus)
+	if (timer >= engine_host_timer(s))
 		return;
-	if (timer >= c->shape.vcpus) {
-		__builtin_prefetch(&c->cpus[timer - c->shape.vcpus]);
-		__builtin_prefetch(&s->cpus[timer - c->shape.vcpus]);
+	if (timer >= s->n_vcpus) {
+		core_expect_cpu(s->core, timer - s->n_vcpus);
+		__builtin_prefetch(&s->cpus[timer - s->n_vcpus]);
 		if (!deep)
 			return;
-		v = s->cpus[timer - c->shape.vcpus].running;
+		v = s->cpus[timer - s->n_vcpus].running;
 		if (v == CORE_NONE)
 			return;
 	}
 	__builtin_prefetch(&s->guests[v]);
-	__builtin_prefetch(&c->vcpus[v]);
-	__builtin_prefetch((const char *)&c->vcpus[v] + LINE);
-	__builtin_prefetch(&c->vcpu_links[v]);
-	if (!deep)
-		return;
-	__builtin_prefetch(&s->vms[c->vcpus[v].vm]);
-	__builtin_prefetch(&c->vms[c->vcpus[v].vm]);
-	__builtin_prefetch((const char *)&c->vms[c->vcpus[v].vm] + 2 * LINE);
-	__builtin_prefetch(&c->cpus[c->vcpus[v].cpu]);
-}
-
-/* A vCPU that wakes looks at its CPU and a few next to it, and at whom they run. */
-static void prefetch_rivals(const struct sim *s, uint32_t timer)
-{
-	const struct core *c = s->core;
-
-	if (timer >= c->shape.vcpus)
-		return;
-	for (uint32_t i = 0, cpu = c->vcpus[timer].cpu; i < CORE_PROBES; i++, cpu++) {
-		uint32_t v = cpu < c->shape.cpus ? c->cpus[cpu].current : CORE_NONE;
-
-		if (v == CORE_NONE)
-			continue;
-		__builtin_prefetch(&c->vcpus[v]);
-		__builtin_prefetch(&c->vms[c->vcpus[v].vm]);
-	}
+	core_expect_vcpu(s->core, v, deep);
+	if (deep)
+		__builtin_prefetch(guest_vm(s, v));
 }
 
 /* On hosts too large for the caches the next events' memory is fetched while this one is dealt
@@ -328,10 +316,13 @@ static void prefetch_rivals(const struct sim *s, uint32_t timer)
 static void look_ahead(const struct sim *s)
 {
 	const struct tournament_entry *node = s->timers.queue.node;
+	uint32_t second;
 
-	if (s->core->shape.vcpus < LARGE)
+	if (s->n_vcpus < LARGE)
 		return;
-	prefetch_rivals(s, node[node[2].id == node[1].id ? 3 : 2].id);
+	second = node[node[2].id == node[1].id ? 3 : 2].id;
+	if (second < s->n_vcpus) /* a vCPU that wakes looks whom others run */
+		core_expect_rivals(s->core, second);
 	for (uint32_t i = 4; i < 8; i++)
 		prefetch(s, node[i].id, true);
 	for (uint32_t i = 16; i < 32; i++)
@@ -355,7 +346,7 @@ void sim_run(struct sim *s, uint64_t end)
 
 void sim_settle(struct sim *s)
 {
-	for (uint32_t i = 0; i < s->core->shape.cpus; i++)
+	for (uint32_t i = 0; i < s->n_cpus; i++)
 		settle_cpu(s, i);
 	core_settle(s->core, s->now);
 }
@@ -363,11 +354,12 @@ void sim_settle(struct sim *s)
 void sim_restart_counters(struct sim *s)
 {
 	sim_settle(s);
+	memory_restart(s);
 	core_restart_counters(s->core, s->now);
 	s->start = s->now;
-	for (uint32_t i = 0; i < s->core->n_vcpus; i++)
+	for (uint32_t i = 0; i < s->n_vcpus; i++)
 		s->guests[i].ops = s->guests[i].work = 0;
-	for (uint32_t i = 0; i < s->core->n_vms; i++) {
+	for (uint32_t i = 0; i < s->n_vms; i++) {
 		struct tick_guest *t = s->vms[i].ticks;
 
 		s->vms[i].overhead = s->vms[i].wasted = 0;

@@ -22,10 +22,11 @@ struct guest {
 	uint64_t random;
 	uint64_t work; /* ns done */
 	uint64_t ops;
-	uint32_t pace;	/* the VM's, here since each event needs it */
-	uint16_t phase; /* the row's affair */
-	bool ticking;	/* an idle tick is being served */
-	bool hooked;	/* the row wants to know when it gets a CPU */
+	uint32_t vm;
+	uint32_t pace : 17;   /* the VM's, here since each event needs it */
+	uint32_t phase : 12;  /* the row's affair */
+	uint32_t ticking : 1; /* an idle tick is being served */
+	uint32_t hooked : 1;  /* the row wants to know when it gets a CPU */
 } __attribute__((aligned(LINE)));
 
 /* The state of a tick-counting guest (workload `ticks`). */
@@ -59,6 +60,8 @@ struct requests {
 struct sim_vm {
 	const struct vm_spec *spec;
 	const struct workload_row *row;
+	uint32_t first, n;    /* vCPUs first .. first + n - 1; n is 0: it isn't there */
+	uint32_t room;	      /* that it may have */
 	uint32_t pace;	      /* work per run time, in 1/65536: what ticks leave over */
 	uint32_t section;     /* index of spec in the scenario */
 	uint64_t tick_period; /* of idle ticks; 0: none */
@@ -71,27 +74,33 @@ struct sim_vm {
 	struct tick_guest *ticks;
 	struct requests *requests;
 	uint64_t *pending; /* io: completion times of streams, TIMER_NEVER: none under way */
+	bool absent;	   /* it is on another host (cluster.h) */
 } __attribute__((aligned(LINE)));
 
 struct sim_cpu {
 	uint32_t running;
 	uint32_t last;
 	uint32_t speed;
-	uint64_t from; /* ns: the running guest's work is counted up to here */
+	bool off;	/* it isn't there */
+	uint64_t from;	/* ns: the running guest's work is counted up to here */
+	uint64_t until; /* ns: the core wants to know then */
 } __attribute__((aligned(32)));
 
 struct sim {
 	const struct scenario *scenario;
 	struct core *core;
+	uint32_t n_vms, n_vcpus, n_cpus; /* all that are there at some time */
 	struct timers timers;
 	struct guest *guests;
 	struct sim_vm *vms;
 	struct sim_cpu *cpus;
-	uint32_t *last_cpu; /* of each vCPU */
+	uint32_t *last_cpu; /* where each vCPU runs or has last run */
 	uint64_t now;
 	uint64_t start; /* ns: counters run from here */
 	uint64_t events;
-	struct waits *waits; /* NULL: not measured */
+	struct life *life;     /* NULL: nothing changes while it runs (engine_change.c) */
+	struct waits *waits;   /* NULL: not measured */
+	struct memory *memory; /* NULL: no VM lacks any */
 };
 
 /* 0; -ENOMEM; or what core_start() refuses, with the reason in `f`. `host` numbers the hosts of a
@@ -99,6 +108,10 @@ struct sim {
 int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struct failure *f,
 	    struct sim **ret);
 struct sim *sim_free(struct sim *s); /* NULL accepted; returns NULL */
+
+/* The core has the VM from now on, idle, with what it reserves: 0, or what core_vm_add() refuses.
+ */
+int sim_vm_come(struct sim *s, uint32_t vm);
 
 /* Runs to `end` ns, events at `end` excluded. */
 void sim_run(struct sim *s, uint64_t end);
@@ -108,6 +121,9 @@ void sim_restart_counters(struct sim *s);
 
 /* Brings all counters up to now. */
 void sim_settle(struct sim *s);
+
+/* Changes of the scenario that were not admitted (scenario_changes.h). */
+uint64_t sim_refusals(const struct sim *s);
 
 /* Bytes that sim_new() will need for one host. */
 size_t sim_bytes(const struct scenario *scenario);
@@ -128,19 +144,19 @@ void guest_changed(struct sim *s, uint32_t vcpu);
 /* Requests that have arrived and are not done, of a VM that serves requests. */
 uint64_t requests_queued(const struct sim *s, uint32_t vm);
 
+static inline struct sim_vm *guest_vm(const struct sim *s, uint32_t vcpu)
+{
+	return &s->vms[s->guests[vcpu].vm];
+}
+
 static inline const struct vm_spec *guest_spec(const struct sim *s, uint32_t vcpu)
 {
-	return s->vms[s->core->vcpus[vcpu].vm].spec;
+	return guest_vm(s, vcpu)->spec;
 }
 
-static inline struct sim_vm *guest_vm(struct sim *s, uint32_t vcpu)
+static inline bool guest_runs(const struct sim *s, uint32_t vcpu)
 {
-	return &s->vms[s->core->vcpus[vcpu].vm];
-}
-
-static inline int guest_runs(const struct sim *s, uint32_t vcpu)
-{
-	return s->core->vcpus[vcpu].where == CORE_RUNNING;
+	return core_state_of(s->core, vcpu) == LEDGER_RUN;
 }
 
 #endif

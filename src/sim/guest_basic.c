@@ -10,11 +10,13 @@
  */
 #include "sim/guest_internal.h"
 
+#include "sim/demand.h"
+
 enum { IDLE, BUSY };
 
 static void begin_now(struct sim *s, uint32_t vcpu)
 {
-	guest_first(s, vcpu, 0);
+	guest_first(s, vcpu, guest_start(s, vcpu));
 }
 
 static void busy_run(struct sim *s, uint32_t vcpu)
@@ -53,20 +55,29 @@ const struct workload_row workload_idle = {
 	.timer = idle_never,
 };
 
-static uint64_t idle_time(struct sim *s, uint32_t vcpu)
+/* When an idle time ends that begins at `from`. */
+static uint64_t idle_until(struct sim *s, uint32_t vcpu, uint64_t from)
 {
-	return guest_draw(s, vcpu, guest_vm(s, vcpu)->idle);
+	const struct vm_spec *spec = guest_spec(s, vcpu);
+
+	if (!spec->wants)
+		return from + guest_draw(s, vcpu, guest_vm(s, vcpu)->idle);
+	return demand_pass(spec, from, guest_arrivals(spec, &s->guests[vcpu].random));
 }
 
 static void duty_begin(struct sim *s, uint32_t vcpu)
 {
-	guest_first(s, vcpu, guest_spec(s, vcpu)->fixed ? 0 : idle_time(s, vcpu));
+	const struct vm_spec *spec = guest_spec(s, vcpu);
+	uint64_t start = guest_start(s, vcpu);
+	bool at_once = spec->fixed && !spec->wants;
+
+	guest_first(s, vcpu, at_once ? start : idle_until(s, vcpu, start));
 }
 
 /* The other thread of the pair, or CORE_NONE. */
 static uint32_t partner(const struct sim *s, uint32_t vcpu)
 {
-	const struct core_vm *vm = &s->core->vms[s->core->vcpus[vcpu].vm];
+	const struct sim_vm *vm = guest_vm(s, vcpu);
 	uint32_t other = vm->first + ((vcpu - vm->first) ^ 1);
 
 	return other < vm->first + vm->n ? other : CORE_NONE;
@@ -96,7 +107,7 @@ static void rest(struct sim *s, uint32_t vcpu)
 {
 	s->guests[vcpu].phase = IDLE;
 	s->guests[vcpu].ops++;
-	guest_sleep(s, vcpu, s->now + idle_time(s, vcpu), guest_spec(s, vcpu)->block);
+	guest_sleep(s, vcpu, idle_until(s, vcpu, s->now), guest_spec(s, vcpu)->block);
 }
 
 static void burst(struct sim *s, uint32_t vcpu)
@@ -123,7 +134,7 @@ static void duty_timer(struct sim *s, uint32_t vcpu)
 	enum joint j = who(s, vcpu, IDLE);
 
 	if (j == NEITHER) {
-		guest_rest(s, vcpu, s->now + idle_time(s, vcpu));
+		guest_rest(s, vcpu, idle_until(s, vcpu, s->now));
 		return;
 	}
 	burst(s, vcpu);

@@ -14,15 +14,28 @@ static inline uint64_t guest_draw(struct sim *s, uint32_t vcpu, uint64_t mean)
 	return random_exp(&s->guests[vcpu].random, mean);
 }
 
-/* Lets a vCPU that has not run yet begin when its VM does; `stagger` ns later. A vCPU without work
- * sleeps for ever. */
-static inline void guest_first(struct sim *s, uint32_t vcpu, uint64_t stagger)
+/* How many arrivals pass until the next: one, or one on average. */
+static inline double guest_arrivals(const struct vm_spec *spec, uint64_t *random)
+{
+	return spec->fixed ? 1 : -log(random_unit(random));
+}
+
+/* When the VM's guest begins: by its key, but not before it is there. */
+static inline uint64_t guest_start(const struct sim *s, uint32_t vcpu)
+{
+	uint64_t start = guest_spec(s, vcpu)->start;
+
+	return start > s->now ? start : s->now;
+}
+
+/* Lets a vCPU that has not run yet begin at `at` ns. A vCPU without work sleeps for ever. */
+static inline void guest_first(struct sim *s, uint32_t vcpu, uint64_t at)
 {
 	const struct vm_spec *spec = guest_spec(s, vcpu);
-	uint32_t index = vcpu - s->core->vms[s->core->vcpus[vcpu].vm].first;
+	uint32_t index = vcpu - guest_vm(s, vcpu)->first;
 
 	if (!spec->active || index < spec->active)
-		guest_rest(s, vcpu, spec->start + stagger);
+		guest_rest(s, vcpu, at);
 	else
 		guest_rest(s, vcpu, TIMER_NEVER);
 }

@@ -6,6 +6,8 @@
  */
 #include "sim/guest_internal.h"
 
+#include "sim/memory.h"
+
 /* The stream whose request is complete first. */
 static uint32_t first_stream(const struct sim_vm *vm)
 {
@@ -21,27 +23,37 @@ static uint32_t first_stream(const struct sim_vm *vm)
 static void io_begin(struct sim *s, uint32_t vcpu)
 {
 	struct sim_vm *vm = guest_vm(s, vcpu);
-	bool first = vcpu == s->core->vms[s->core->vcpus[vcpu].vm].first;
+	bool first = vcpu == guest_vm(s, vcpu)->first;
 
 	if (!first) {
 		guest_rest(s, vcpu, TIMER_NEVER);
 		return;
 	}
 	for (uint32_t i = 0; i < vm->spec->streams; i++)
-		vm->pending[i] = vm->spec->start + guest_draw(s, vcpu, vm->spec->service);
+		vm->pending[i] = guest_start(s, vcpu) + guest_draw(s, vcpu, vm->spec->service);
 	guest_rest(s, vcpu, vm->pending[first_stream(vm)]);
 }
 
 /* Takes the completed request of a stream: returns the CPU time that it needs. */
 static uint64_t take(struct sim *s, uint32_t vcpu, uint32_t stream)
 {
-	s->guests[vcpu].phase = (uint16_t)stream;
+	s->guests[vcpu].phase = stream & 0xfff;
 	return guest_draw(s, vcpu, guest_vm(s, vcpu)->spec->burst);
 }
 
 static void io_timer(struct sim *s, uint32_t vcpu)
 {
 	guest_wake(s, vcpu, take(s, vcpu, first_stream(guest_vm(s, vcpu))));
+}
+
+/* When a request that is issued now is complete. */
+static uint64_t issue(struct sim *s, uint32_t vcpu)
+{
+	const struct vm_spec *spec = guest_spec(s, vcpu);
+
+	if (spec->device == DEVICE_HOST)
+		return disk_submit(s, spec->io_size, spec->fixed);
+	return s->now + guest_draw(s, vcpu, spec->service);
 }
 
 static void io_done(struct sim *s, uint32_t vcpu)
@@ -52,7 +64,7 @@ static void io_done(struct sim *s, uint32_t vcpu)
 
 	g->ops++;
 	g->debt += s->scenario->host.exit_cost;
-	vm->pending[g->phase] = s->now + guest_draw(s, vcpu, vm->spec->service);
+	vm->pending[g->phase] = issue(s, vcpu);
 	next = first_stream(vm);
 	if (vm->pending[next] <= s->now)
 		guest_work(s, vcpu, take(s, vcpu, next));

@@ -12,6 +12,8 @@
  */
 #include "sim/guest_internal.h"
 
+#include "sim/demand.h"
+
 #define COUNTED 1000000 /* requests in the queue; what is beyond is reckoned by the mean */
 
 enum { IDLE, SERVES };
@@ -21,9 +23,17 @@ static uint64_t draw(const struct vm_spec *spec, uint64_t *random, uint64_t mean
 	return spec->fixed ? mean : random_exp(random, mean);
 }
 
+/* When the request comes that follows one at `at`. */
+static uint64_t next_after(const struct vm_spec *spec, uint64_t *random, uint64_t at)
+{
+	if (spec->wants)
+		return demand_pass(spec, at, guest_arrivals(spec, random));
+	return at + draw(spec, random, spec->arrival);
+}
+
 static uint32_t first_of(const struct sim *s, uint32_t vcpu)
 {
-	return s->core->vms[s->core->vcpus[vcpu].vm].first;
+	return guest_vm(s, vcpu)->first;
 }
 
 static void requests_begin(struct sim *s, uint32_t vcpu)
@@ -32,12 +42,16 @@ static void requests_begin(struct sim *s, uint32_t vcpu)
 	const struct vm_spec *spec = guest_spec(s, vcpu);
 
 	s->guests[vcpu].phase = IDLE;
-	if (vcpu != first_of(s, vcpu)) {
-		guest_rest(s, vcpu, TIMER_NEVER);
+	if (vcpu != first_of(s, vcpu)) { /* a new one where all others serve is the listener */
+		bool listens = s->now && r->listener == CORE_NONE;
+
+		if (listens)
+			r->listener = vcpu;
+		guest_rest(s, vcpu, listens ? r->next : TIMER_NEVER);
 		return;
 	}
 	r->random = s->guests[vcpu].random;
-	r->next = spec->start + draw(spec, &r->random, spec->arrival);
+	r->next = next_after(spec, &r->random, guest_start(s, vcpu));
 	r->listener = vcpu;
 	guest_rest(s, vcpu, r->next);
 }
@@ -49,7 +63,7 @@ static uint64_t take(struct sim *s, uint32_t vcpu)
 	const struct vm_spec *spec = guest_spec(s, vcpu);
 
 	r->arrived[vcpu - first_of(s, vcpu)] = r->next;
-	r->next += draw(spec, &r->random, spec->arrival);
+	r->next = next_after(spec, &r->random, r->next);
 	s->guests[vcpu].phase = SERVES;
 	return draw(spec, &r->random, spec->burst);
 }
@@ -100,13 +114,16 @@ uint64_t requests_queued(const struct sim *s, uint32_t vm)
 	const struct vm_spec *spec = s->vms[vm].spec;
 	uint64_t n = 0, random = r->random, at;
 
-	for (uint32_t i = 0; i < s->core->vms[vm].n; i++)
-		n += s->guests[s->core->vms[vm].first + i].phase == SERVES;
+	for (uint32_t i = 0; i < s->vms[vm].n; i++)
+		n += s->guests[s->vms[vm].first + i].phase == SERVES;
 	for (at = r->next; at <= s->now && n < COUNTED; n++) {
-		at += draw(spec, &random, spec->arrival);
+		at = next_after(spec, &random, at);
 		draw(spec, &random, spec->burst);
 	}
-	return at > s->now ? n : n + (s->now - at) / spec->arrival;
+	if (at > s->now)
+		return n;
+	return n + (uint64_t)((double)(s->now - at) * demand_mean(spec, at, s->now) /
+			      (double)spec->burst);
 }
 
 const struct workload_row workload_requests = {

@@ -16,7 +16,7 @@ enum { WORKS, SPINS, HOLDS, SLEEPS };
 
 static void smp_begin(struct sim *s, uint32_t vcpu)
 {
-	guest_first(s, vcpu, 0);
+	guest_first(s, vcpu, guest_start(s, vcpu));
 }
 
 static uint64_t stretch_of_work(struct sim *s, uint32_t vcpu)
@@ -47,7 +47,7 @@ static void end_spin(struct sim *s, uint32_t vcpu, uint64_t allowed)
 /* The last thread has come: all go on. */
 static void release_all(struct sim *s, uint32_t last)
 {
-	uint32_t first = s->core->vms[s->core->vcpus[last].vm].first;
+	uint32_t first = guest_vm(s, last)->first;
 
 	guest_vm(s, last)->arrived = 0;
 	s->guests[last].ops++;
@@ -102,7 +102,7 @@ static void acquire(struct sim *s, uint32_t vcpu)
 /* Hands the lock on to the next spinning thread that runs. */
 static void release(struct sim *s, uint32_t vcpu)
 {
-	uint32_t first = s->core->vms[s->core->vcpus[vcpu].vm].first, n = threads_of(s, vcpu);
+	uint32_t first = guest_vm(s, vcpu)->first, n = threads_of(s, vcpu);
 
 	s->guests[vcpu].ops++;
 	guest_vm(s, vcpu)->owner = CORE_NONE;

@@ -44,7 +44,7 @@ static void ticks_begin(struct sim *s, uint32_t vcpu)
 		   spec->tick_by_run ? 0 : random_next(&s->guests[vcpu].random) % period);
 	t->process = idle_loop(s, vcpu);
 	t->late_from = TIMER_NEVER;
-	guest_first(s, vcpu, 0);
+	guest_first(s, vcpu, guest_start(s, vcpu));
 }
 
 /* Counts what the present process has executed so far. */

@@ -2,6 +2,7 @@
 #include "sim/metrics.h"
 
 #include "base/units.h"
+#include "sim/memory.h"
 
 #include <errno.h>
 #include <math.h>
@@ -44,6 +45,11 @@ const struct metric_row vm_metric_rows[VM_METRICS] = {
 	[METRIC_RESPONSE_P99] = {"response_p99", "s: likewise 99 % of them"},
 	[METRIC_RESPONSE_MAX] = {"response_max", "s: the longest"},
 	[METRIC_QUEUE] = {"queue", "requests that have arrived and are not done at the end"},
+	[METRIC_FAULTS] = {"faults", "a second: pages that were not in memory"},
+	[METRIC_PRESENT] = {"present", "share of the working set that is in memory at the end"},
+	[METRIC_MOVED] = {"moved", "moves to another host"},
+	[METRIC_DOWNTIME] = {"downtime", "s of the day: time that it stood still for them"},
+	[METRIC_HOST] = {"host", "number of the host it is on at the end, from 0 on"},
 };
 
 const struct metric_row process_metric_rows[PROCESS_METRICS] = {
@@ -62,7 +68,13 @@ const struct metric_row host_metric_rows[HOST_METRICS] = {
 	[HOST_IMBALANCE] = {"imbalance", "1 - least / most loaded domain, by run and ready time"},
 	[HOST_SWITCHES] = {"switches", "context switches a second"},
 	[HOST_OVERHEAD] = {"overhead", "CPUs: switches, exits, refills"},
+	[HOST_FAULTS] = {"faults", "a second: pages of VMs that were not in memory"},
+	[HOST_DISK] = {"disk", "share of time that the disk served requests"},
+	[HOST_DISK_WAIT] = {"disk_wait", "s: mean time of a request, in queue and service"},
+	[HOST_MEMORY] = {"memory", "working sets over memory, at the end"},
+	[HOST_MOVING] = {"moving", "CPUs: moving VMs' memory"},
 	[HOST_REFUSED] = {"refused", "1 if the host was not admitted"},
+	[HOST_REFUSALS] = {"refusals", "changes that were not admitted"},
 	[HOST_VALID] = {"valid", "1 if every ledger's identity holds"},
 };
 
@@ -99,20 +111,21 @@ static void take_ticks(const struct sim *s, const struct sim_vm *vm, struct vm_r
 
 static void take_vcpus(const struct sim *s, uint32_t id, struct vm_result *r)
 {
-	const struct core_vm *vm = &s->core->vms[id];
+	const struct sim_vm *vm = &s->vms[id];
 	double wall = ns_to_s(s->now - s->start), ops = 0, work = 0, delay = 0, moves = 0,
 	       wasted = ns_to_s(s->vms[id].wasted);
 
 	ledger_start(&r->ledger, s->now, LEDGER_HALT);
-	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
-		const struct core_vcpu *v = &s->core->vcpus[i];
+	for (uint32_t i = vm->first; i < vm->first + vm->room; i++) {
 		const struct guest *g = &s->guests[i];
+		struct core_vcpu_figures v;
 
-		ledger_merge(&r->ledger, &v->ledger);
+		core_read_vcpu(s->core, i, &v);
+		ledger_merge(&r->ledger, v.ledger);
 		ops += (double)g->ops;
 		work += ns_to_s(g->work);
-		delay = fmax(delay, ns_to_s(v->worst));
-		moves += v->moves;
+		delay = fmax(delay, ns_to_s(v.delay));
+		moves += v.moves;
 	}
 	for (uint32_t st = 0; st < LEDGER_STATES; st++)
 		r->values[METRIC_CPU + st] = ns_to_s(r->ledger.ns[st]) / wall;
@@ -145,24 +158,28 @@ static void take_requests(const struct sim *s, uint32_t id, struct vm_result *r)
 
 static int take_vm(const struct sim *s, uint32_t id, struct vm_result *r)
 {
-	const struct core_vm *vm = &s->core->vms[id];
 	double wall = ns_to_s(s->now - s->start);
+	struct core_vm_figures vm;
+
+	core_read_vm(s->core, id, &vm);
 
 	r->section = s->vms[id].section;
 	take_vcpus(s, id, r);
 	r->values[METRIC_OVERHEAD] = ns_to_s(s->vms[id].overhead) / wall;
-	r->values[METRIC_SKEW] = ns_to_s(vm->skew_worst);
-	r->values[METRIC_COSTOPS] = (double)vm->costops / wall;
-	r->values[METRIC_LOCAL] = (double)vm->local_ns /
-				  fmax(1, (double)(vm->local_ns + vm->remote_ns));
-	r->values[METRIC_HOMES] = vm->migrations;
-	r->values[METRIC_DOMAIN] = vm->domain;
+	r->values[METRIC_SKEW] = ns_to_s(vm.skew_worst);
+	r->values[METRIC_COSTOPS] = (double)vm.costops / wall;
+	r->values[METRIC_LOCAL] = (double)vm.local_ns /
+				  fmax(1, (double)(vm.local_ns + vm.remote_ns));
+	r->values[METRIC_HOMES] = vm.migrations;
+	r->values[METRIC_DOMAIN] = vm.domain;
 	if (s->waits) {
 		take_quantiles(waits_of(s->waits, id), r, METRIC_READY_P50);
 		r->waited = waits_of(s->waits, id)->n;
 	}
 	if (s->vms[id].requests)
 		take_requests(s, id, r);
+	r->values[METRIC_FAULTS] = s->memory ? (double)s->memory->faults[id] / wall : 0;
+	r->values[METRIC_PRESENT] = s->memory ? s->memory->present[id] : 1;
 	if (!s->vms[id].ticks)
 		return 0;
 	r->processes = calloc(SCENARIO_PROCESSES + 2, sizeof(*r->processes));
@@ -177,7 +194,8 @@ static double imbalance(const struct sim *s, const struct result *r)
 {
 	double least = INFINITY, most = 0;
 
-	for (uint32_t d = 0; d < s->core->n_domains; d++) {
+	for (uint32_t d = 0; d < core_shape(s->core)->domains; d++) {
+		struct core_domain_figures domain;
 		double load = 0;
 
 		for (uint32_t i = 0; i < r->n_vms; i++) {
@@ -187,46 +205,69 @@ static double imbalance(const struct sim *s, const struct result *r)
 				load += vm->values[METRIC_CPU] + vm->values[METRIC_READY] +
 					vm->values[METRIC_COSTOP];
 		}
-		load /= s->core->domains[d].n;
+		core_read_domain(s->core, d, &domain);
+		load /= domain.cpus;
 		least = fmin(least, load);
 		most = fmax(most, load);
 	}
 	return most > 0 ? 1 - least / most : 0;
 }
 
-static void take_host(const struct sim *s, struct result *r)
+static void take_memory(const struct sim *s, double wall, struct result *r)
 {
-	double wall = ns_to_s(s->now - s->start), run = 0, held = 0, switches = 0, waste = 0;
-	const struct core *c = s->core;
+	const struct memory *m = s->memory;
+	const struct host_spec *h = &s->scenario->host;
+
+	if (!m)
+		return;
+	r->host[HOST_FAULTS] = (double)m->all_faults / wall;
+	r->host[HOST_DISK] = ns_to_s(disk_busy(s)) / wall / h->disk_width;
+	if (m->disk.requests)
+		r->host[HOST_DISK_WAIT] = ns_to_s(m->disk.waits) / (double)m->disk.requests;
+	if (h->memory)
+		r->host[HOST_MEMORY] = (double)m->want / (double)h->memory;
+}
+
+/* Every nanosecond of every vCPU is in one state. */
+static bool ledgers_valid(const struct sim *s)
+{
 	bool valid = true;
 
-	for (uint32_t i = 0; i < c->n_vcpus; i++)
-		valid &= ledger_valid(&c->vcpus[i].ledger) &&
-			 ledger_wall(&c->vcpus[i].ledger) == s->now - s->start &&
-			 !c->vcpus[i].ledger.backwards;
-	for (uint32_t i = 0; i < c->shape.cpus; i++) {
-		held += core_smp(c) ? ns_to_s(c->held[i].ns) : 0;
-		switches += (double)c->cpus[i].switches;
+	for (uint32_t i = 0; i < s->n_vcpus; i++) {
+		struct core_vcpu_figures v;
+
+		core_read_vcpu(s->core, i, &v);
+		valid &= ledger_valid(v.ledger) && ledger_wall(v.ledger) == s->now - s->start &&
+			 !v.ledger->backwards;
 	}
-	for (uint32_t i = 0; i < c->n_domains; i++)
-		waste += ns_to_s(c->domains[i].waste);
+	return valid;
+}
+
+static void take_host(const struct sim *s, struct result *r)
+{
+	double wall = ns_to_s(s->now - s->start), run = 0;
+	struct core_host_figures h;
+
+	core_read_host(s->core, &h);
 	for (uint32_t i = 0; i < r->n_vms; i++) {
 		run += r->vms[i].values[METRIC_CPU];
 		r->host[HOST_OVERHEAD] += r->vms[i].values[METRIC_OVERHEAD];
 	}
-	r->host[HOST_CPUS] = c->shape.cpus;
-	r->host[HOST_BUSY] = run / c->shape.cpus;
-	r->host[HOST_HELD] = r->host[HOST_BUSY] + held / wall / c->shape.cpus;
+	r->host[HOST_CPUS] = s->n_cpus;
+	r->host[HOST_BUSY] = run / s->n_cpus;
+	r->host[HOST_HELD] = r->host[HOST_BUSY] + ns_to_s(h.held_ns) / wall / s->n_cpus;
 	r->host[HOST_IDLE] = 1 - r->host[HOST_HELD];
-	r->host[HOST_WASTE] = waste / wall;
+	r->host[HOST_WASTE] = ns_to_s(h.waste_ns) / wall;
 	r->host[HOST_IMBALANCE] = imbalance(s, r);
-	r->host[HOST_SWITCHES] = switches / wall;
-	r->host[HOST_VALID] = valid;
+	r->host[HOST_SWITCHES] = (double)h.switches / wall;
+	r->host[HOST_REFUSALS] = (double)sim_refusals(s);
+	r->host[HOST_VALID] = ledgers_valid(s);
+	take_memory(s, wall, r);
 }
 
 int result_take(struct sim *s, struct result *ret)
 {
-	struct result r = {.n_vms = s->core->n_vms, .events = s->events};
+	struct result r = {.n_vms = s->n_vms, .events = s->events};
 	int err = 0;
 
 	sim_settle(s);

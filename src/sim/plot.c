@@ -58,10 +58,10 @@ int plot_new(struct sim *s, uint64_t from, uint64_t window, struct plot **ret)
 		return -ENOMEM;
 	p->start = s->now + from;
 	p->window = u64_min(window, u64_sub_floor(s->scenario->run.duration, from));
-	p->n_lines = s->core->n_vcpus < LINES_MAX ? s->core->n_vcpus : LINES_MAX;
+	p->n_lines = s->n_vcpus < LINES_MAX ? s->n_vcpus : LINES_MAX;
 	for (uint32_t i = 0; i < p->n_lines; i++) {
 		p->lines[i].at = s->now;
-		p->lines[i].state = (enum ledger_state)s->core->vcpus[i].ledger.state;
+		p->lines[i].state = core_state_of(s->core, i);
 	}
 	*ret = p;
 	return 0;
@@ -93,11 +93,14 @@ struct plot *plot_free(struct plot *p)
 
 static void vm_ledger(const struct sim *s, uint32_t vm, struct ledger *ret)
 {
-	const struct core_vm *v = &s->core->vms[vm];
+	const struct sim_vm *v = &s->vms[vm];
+	struct core_vcpu_figures f;
 
 	ledger_start(ret, s->now, LEDGER_HALT);
-	for (uint32_t i = v->first; i < v->first + v->n; i++)
-		ledger_merge(ret, &s->core->vcpus[i].ledger);
+	for (uint32_t i = v->first; i < v->first + v->room; i++) {
+		core_read_vcpu(s->core, i, &f);
+		ledger_merge(ret, f.ledger);
+	}
 }
 
 static void finish(struct plot *p, struct sim *s)
@@ -169,7 +172,7 @@ static void put_line(FILE *out, const struct line *l, bool colour)
 
 static uint32_t n_bars(const struct sim *s)
 {
-	return s->core->n_vms < BARS_MAX ? s->core->n_vms : BARS_MAX;
+	return s->n_vms < BARS_MAX ? s->n_vms : BARS_MAX;
 }
 
 static void bar_label(const struct sim *s, uint32_t vm, char *ret, size_t size)
@@ -179,10 +182,9 @@ static void bar_label(const struct sim *s, uint32_t vm, char *ret, size_t size)
 
 static void line_label(const struct sim *s, uint32_t vcpu, char *ret, size_t size)
 {
-	uint32_t vm = s->core->vcpus[vcpu].vm;
+	uint32_t vm = s->guests[vcpu].vm;
 
-	snprintf(ret, size, "%s %u.%u", guest_spec(s, vcpu)->name, vm,
-		 vcpu - s->core->vms[vm].first);
+	snprintf(ret, size, "%s %u.%u", guest_spec(s, vcpu)->name, vm, vcpu - s->vms[vm].first);
 }
 
 /* Of the longest label, which is at most a terminal wide with its bar. */
@@ -216,8 +218,8 @@ static void put_bars(const struct sim *s, FILE *out, int width, bool colour)
 		put_bar(out, &l, colour);
 		fputc('\n', out);
 	}
-	if (s->core->n_vms > BARS_MAX)
-		fprintf(out, "(%u more VMs)\n", s->core->n_vms - BARS_MAX);
+	if (s->n_vms > BARS_MAX)
+		fprintf(out, "(%u more VMs)\n", s->n_vms - BARS_MAX);
 }
 
 void plot_terminal(struct plot *p, struct sim *s, FILE *out)
@@ -384,7 +386,7 @@ static void draw(const struct svg *g, const struct plot *p, const struct sim *s,
 	svg_text(g, 4, y + 11, "", text);
 	y = svg_bars(g, s, y + ROW) + 2 * ROW;
 	snprintf(text, sizeof(text), "vCPUs over time%s",
-		 s->core->n_vcpus > p->n_lines ? " (the first)" : "");
+		 s->n_vcpus > p->n_lines ? " (the first)" : "");
 	svg_text(g, 4, y + 11, "", text);
 	svg_lines(g, p, s, y + ROW);
 	fputs("</svg>\n", g->out);

@@ -34,6 +34,15 @@ void quantiles_add(struct quantiles *q, uint64_t ns)
 	q->bins[bin_of(ns)]++;
 }
 
+void quantiles_merge(struct quantiles *to, const struct quantiles *from)
+{
+	to->n += from->n;
+	to->sum += from->sum;
+	to->max = from->max > to->max ? from->max : to->max;
+	for (uint32_t i = 0; i < QUANTILES_BINS; i++)
+		to->bins[i] += from->bins[i];
+}
+
 double quantiles_at(const struct quantiles *q, double part)
 {
 	double rank = part * (double)q->n, below = 0;

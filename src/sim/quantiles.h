@@ -18,6 +18,7 @@ struct quantiles {
 };
 
 void quantiles_add(struct quantiles *q, uint64_t ns);
+void quantiles_merge(struct quantiles *to, const struct quantiles *from);
 /* The time, in ns, that `part` (0 to 1) of all are at most; 0 of none. */
 double quantiles_at(const struct quantiles *q, double part);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/report.h"
 
+#include "base/units.h"
 #include "sim/names.h"
 
 #include <errno.h>
@@ -75,6 +76,39 @@ static const struct result *refused_or_first(const struct run *r, uint32_t v, ui
 	return first;
 }
 
+/* What only some scenarios have: "NAME FIGURE ..." in a line of its own, where the first is not 0.
+ */
+struct extra {
+	const char *metrics[4];
+};
+
+static const struct extra vm_extras[] = {
+	{{"swapwait", "faults", "present"}},
+	{{"moved", "downtime"}},
+};
+
+static const struct extra host_extras[] = {
+	{{"disk", "disk_wait", "faults", "memory"}},
+	{{"moving"}},
+};
+
+static void extra_lines(const struct run *r, uint32_t v, const char *name,
+			const struct extra *extras, size_t n, const struct widths *w, FILE *out,
+			int *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (mean_of(r, v, name, extras[i].metrics[0], err) == 0)
+			continue;
+		names_put(out, r->names[v], w->variant);
+		names_put(out, name, w->vm);
+		fputs("     ", out);
+		for (int k = 0; k < 4 && extras[i].metrics[k]; k++)
+			fprintf(out, " %s %.4g", extras[i].metrics[k],
+				mean_of(r, v, name, extras[i].metrics[k], err));
+		fputc('\n', out);
+	}
+}
+
 /* All hosts together ("host"), or one that has a name. */
 static void host_line(const struct run *r, uint32_t v, const char *host, const struct widths *w,
 		      FILE *out, int *err)
@@ -84,6 +118,7 @@ static void host_line(const struct run *r, uint32_t v, const char *host, const s
 	fprintf(out, "      busy %.4f held %.4f switches %.0f/s waste %.4f\n",
 		mean_of(r, v, host, "busy", err), mean_of(r, v, host, "held", err),
 		mean_of(r, v, host, "switches", err), mean_of(r, v, host, "waste", err));
+	extra_lines(r, v, host, host_extras, ARRAY_SIZE(host_extras), w, out, err);
 }
 
 static int variant_table(const struct run *r, uint32_t v, const struct widths *w, FILE *out)
@@ -101,11 +136,12 @@ static int variant_table(const struct run *r, uint32_t v, const struct widths *w
 		names_put(out, r->names[v], w->variant);
 		names_put(out, sc->vms[i].name, w->vm);
 		fprintf(out, "%5u", sc->vms[i].count);
-		for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
+		for (size_t c = 0; c < ARRAY_SIZE(columns); c++)
 			fprintf(out, columns[c] == METRIC_OPS ? " %8.1f" : " %7.3f",
 				mean_of(r, v, sc->vms[i].name, vm_metric_rows[columns[c]].name,
 					&err));
 		fputc('\n', out);
+		extra_lines(r, v, sc->vms[i].name, vm_extras, ARRAY_SIZE(vm_extras), w, out, &err);
 	}
 	host_line(r, v, "host", w, out, &err);
 	for (uint32_t i = 0; i < sc->n_hosts; i++)
@@ -133,7 +169,7 @@ int sim_report_table(const struct run *r, FILE *out)
 	names_put(out, "variant", w.variant);
 	names_put(out, "vm", w.vm);
 	fprintf(out, "%5s", "count");
-	for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
+	for (size_t c = 0; c < ARRAY_SIZE(columns); c++)
 		fprintf(out, columns[c] == METRIC_OPS ? " %8s" : " %7s",
 			vm_metric_rows[columns[c]].name);
 	fputc('\n', out);

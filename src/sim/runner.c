@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "sim/cluster.h"
+#include "sim/demand.h"
 
 #include <errno.h>
 #include <math.h>
@@ -32,6 +34,13 @@ const struct result *run_results(const struct run *r, uint32_t variant, uint32_t
 	return &r->results[((size_t)variant * r->seeds + seed) * hosts(r)];
 }
 
+static void refuse(struct result *result, int err, const char *host, const char *why)
+{
+	result->refused = err;
+	result->host[HOST_REFUSED] = result->host[HOST_VALID] = 1;
+	snprintf(result->reason, sizeof(result->reason), "%s%s%s", host, host[0] ? ": " : "", why);
+}
+
 /* One host, one seed, one variant. A host that is not admitted is a result too. */
 static int run_host(struct crew *crew, uint32_t unit, const struct scenario *sc)
 {
@@ -45,11 +54,7 @@ static int run_host(struct crew *crew, uint32_t unit, const struct scenario *sc)
 	if (err == -ENOMEM)
 		return err;
 	if (err) {
-		result->refused = err;
-		result->host[HOST_REFUSED] = result->host[HOST_VALID] = 1;
-		snprintf(result->reason, sizeof(result->reason), "%s%s%s",
-			 sc->n_hosts ? sc->hosts[unit % hosts(r)].name : "",
-			 sc->n_hosts ? ": " : "", why.text);
+		refuse(result, err, sc->n_hosts ? sc->hosts[unit % hosts(r)].name : "", why.text);
 		return 0;
 	}
 	if (sc->run.warmup) {
@@ -71,6 +76,50 @@ static int run_host(struct crew *crew, uint32_t unit, const struct scenario *sc)
 	return err;
 }
 
+static int play_cluster(struct crew *crew, uint32_t unit, struct cluster *c)
+{
+	const struct run_options *o = crew->options;
+	struct run *r = crew->run;
+	const struct run_spec *run = &r->variants[unit / hosts(r) / r->seeds]->run;
+	int err = 0;
+
+	if (run->warmup) {
+		err = cluster_run(c, run->warmup);
+		cluster_restart_counters(c);
+	}
+	if (!unit && o->before)
+		o->before(cluster_host(c, 0), o->data);
+	if (!err && r->waits)
+		err = cluster_measure_waits(c);
+	if (!err)
+		err = cluster_run(c, run->warmup + run->duration);
+	if (!err)
+		err = cluster_take(c, &r->results[unit]);
+	if (!unit && o->after)
+		o->after(cluster_host(c, 0), o->data);
+	return err;
+}
+
+/* All hosts, one seed, one variant. */
+static int run_cluster(struct crew *crew, uint32_t unit, const struct scenario *sc)
+{
+	struct run *r = crew->run;
+	struct cluster *c;
+	struct failure why;
+	int err = cluster_new(sc, r->first_seed + unit / hosts(r) % r->seeds, &why, &c);
+
+	if (err == -ENOMEM)
+		return err;
+	if (err) {
+		for (uint32_t i = 0; i < hosts(r); i++)
+			refuse(&r->results[unit + i], err, "", why.text);
+		return 0;
+	}
+	err = play_cluster(crew, unit, c);
+	cluster_free(c);
+	return err;
+}
+
 static int run_unit(struct crew *crew, uint32_t unit)
 {
 	const struct run *r = crew->run;
@@ -78,6 +127,8 @@ static int run_unit(struct crew *crew, uint32_t unit)
 	struct scenario *own;
 	int err;
 
+	if (cluster_wanted(sc))
+		return unit % hosts(r) ? 0 : run_cluster(crew, unit, sc);
 	if (!sc->n_hosts)
 		return run_host(crew, unit, sc);
 	err = scenario_on_host(sc, unit % hosts(r), &own);
@@ -149,7 +200,12 @@ static int check_memory(const struct run *r, uint32_t jobs, struct failure *f)
 	for (uint32_t i = 0; i < r->n_variants; i++) {
 		const struct scenario *sc = r->variants[i];
 
-		largest = u64_max(largest, sim_bytes(sc) + (r->waits ? waits_bytes(sc) : 0));
+		uint64_t bytes = sim_bytes(sc) + (r->waits ? waits_bytes(sc) : 0);
+
+		if (cluster_wanted(sc))
+			bytes = cluster_bytes(sc) +
+				(r->waits ? hosts(r) * (uint64_t)waits_bytes(sc) : 0);
+		largest = u64_max(largest, bytes);
 		results += (uint64_t)r->seeds * hosts(r) * scenario_vms_per_host(sc) *
 			   sizeof(struct vm_result);
 	}
@@ -304,6 +360,8 @@ int run_scenario(const struct scenario *s, const struct run_options *o, struct f
 	r->seeds = o->seeds ? o->seeds : s->run.seeds;
 	r->waits = o->waits || limits_waits(s);
 	err = set_variants(r, f);
+	for (uint32_t i = 0; i < r->n_variants && !err; i++)
+		err = demand_load(r->variants[i], f);
 	if (!err)
 		err = check_names(r, f);
 	if (!err)

@@ -3,6 +3,8 @@
 #include "sim/scenario.h"
 
 #include "base/cleanup.h"
+#include "sim/demand.h"
+#include "sim/scenario_changes.h"
 #include "sim/scenario_keys.h"
 
 #include <errno.h>
@@ -44,6 +46,15 @@ int scenario_load(const char *path, struct failure *f, struct scenario **ret)
 	return scenario_parse(text, size, path, f, ret);
 }
 
+void scenario_forget_changes(struct scenario *s)
+{
+	for (uint32_t i = 0; i < s->n_changes; i++)
+		free(s->changes[i].set.settings);
+	free(s->changes);
+	s->changes = NULL;
+	s->n_changes = 0;
+}
+
 struct scenario *scenario_free(struct scenario *s)
 {
 	if (!s)
@@ -52,6 +63,8 @@ struct scenario *scenario_free(struct scenario *s)
 		free(s->variants[i].settings);
 	for (uint32_t i = 0; i < s->n_hosts; i++)
 		free(s->hosts[i].settings);
+	demand_unload(s);
+	scenario_forget_changes(s);
 	free(s->hosts);
 	free(s->variants);
 	free(s->groups);
@@ -73,14 +86,15 @@ static int set_host(struct scenario *s, const char *key, const char *value, int 
 	return err;
 }
 
-/* Sets one key by the name of its section: host, run, a VM or a group. */
-static int apply(struct scenario *s, const char *section, const char *key, const char *value,
-		 int line, struct failure *f)
+int scenario_apply(struct scenario *s, const char *section, const char *key, const char *value,
+		   int line, struct failure *f)
 {
 	if (!strcmp(section, "host"))
 		return set_host(s, key, value, line, f);
 	if (!strcmp(section, "run"))
 		return key_set(SECTION_RUN, &s->run, key, value, f);
+	if (!strcmp(section, "cluster"))
+		return key_set(SECTION_CLUSTER, &s->cluster, key, value, f);
 	if (scenario_find_vm(s, section))
 		return key_set(SECTION_VM, scenario_find_vm(s, section), key, value, f);
 	if (scenario_find_host(s, section))
@@ -106,6 +120,23 @@ static void *copy(const void *from, size_t n, size_t size)
 	return to && n ? memcpy(to, from, n * size) : to;
 }
 
+static int copy_changes(const struct scenario *s, struct scenario *to)
+{
+	to->n_changes = 0;
+	to->changes = copy(s->changes, s->n_changes, sizeof(*s->changes));
+	if (!to->changes)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->n_changes; i++) {
+		struct variant *set = &to->changes[i].set;
+
+		set->settings = copy(set->settings, set->n_settings, sizeof(*set->settings));
+		if (!set->settings)
+			return -ENOMEM;
+		to->n_changes++;
+	}
+	return 0;
+}
+
 static int copy_hosts(const struct scenario *s, struct scenario *to)
 {
 	to->n_hosts = 0;
@@ -123,8 +154,7 @@ static int copy_hosts(const struct scenario *s, struct scenario *to)
 	return 0;
 }
 
-/* A copy without variants and limits. */
-static int copy_scenario(const struct scenario *s, struct scenario **ret)
+int scenario_copy(const struct scenario *s, struct scenario **ret)
 {
 	struct scenario *n = copy(s, 1, sizeof(*s));
 
@@ -133,10 +163,12 @@ static int copy_scenario(const struct scenario *s, struct scenario **ret)
 	n->variants = NULL;
 	n->limits = NULL;
 	n->n_variants = n->n_limits = 0;
+	n->demands = NULL; /* the VMs' are the original's, which must live as long */
+	n->n_demands = 0;
 	n->head = NULL;
 	n->vms = copy(s->vms, s->n_vms, sizeof(*s->vms));
 	n->groups = copy(s->groups, s->n_groups, sizeof(*s->groups));
-	if (copy_hosts(s, n) || !n->vms || !n->groups) {
+	if (copy_hosts(s, n) || copy_changes(s, n) || !n->vms || !n->groups) {
 		scenario_free(n);
 		return -ENOMEM;
 	}
@@ -181,17 +213,21 @@ int scenario_on_host(const struct scenario *s, uint32_t host, struct scenario **
 {
 	const struct named_host *h = s->n_hosts ? &s->hosts[host] : NULL;
 	struct scenario *n;
-	int err = copy_scenario(s, &n);
+	int err = scenario_copy(s, &n);
 
 	if (err)
 		return err;
 	for (uint32_t i = 0; h && i < h->n_settings && !err; i++)
 		err = set_host(n, h->settings[i].key, h->settings[i].value, h->settings[i].line,
 			       NULL);
+	if (h)
+		strcpy(n->on_host, h->name);
 	for (uint32_t i = 0; h && i < n->n_vms; i++) {
 		if (n->vms[i].host[0] && strcmp(n->vms[i].host, h->name))
 			n->vms[i].count = 0;
 	}
+	if (!err)
+		err = scenario_check_changes(n, NULL);
 	if (err) {
 		scenario_free(n);
 		return err;
@@ -205,7 +241,7 @@ int scenario_vary(const struct scenario *s, uint32_t variant, struct failure *f,
 {
 	const struct variant *v = &s->variants[variant];
 	struct scenario *n;
-	int err = copy_scenario(s, &n);
+	int err = scenario_copy(s, &n);
 
 	if (err)
 		return err;
@@ -213,7 +249,7 @@ int scenario_vary(const struct scenario *s, uint32_t variant, struct failure *f,
 		const struct setting *set = &v->settings[i];
 		struct failure why;
 
-		err = apply(n, set->section, set->key, set->value, set->line, &why);
+		err = scenario_apply(n, set->section, set->key, set->value, set->line, &why);
 		if (err)
 			failure_set(f, err, "%s:%d: %s", s->path, set->line, why.text);
 	}
@@ -237,13 +273,18 @@ int scenario_set(struct scenario *s, const char *text, struct failure *f)
 		return failure_set(f, -EINVAL,
 				   "--set %s: expected SECTION.KEY=VALUE, such as host.cpus=4",
 				   text);
-	err = apply(s, section, key, text + used, 0, &why);
+	err = scenario_apply(s, section, key, text + used, 0, &why);
 	return err ? failure_set(f, err, "--set %s: %s", text, why.text) : 0;
 }
 
 double vm_spec_load(const struct vm_spec *vm)
 {
-	return vm->demand > 0 ? vm->demand / (vm->active ? vm->active : vm->vcpus) : vm->load;
+	return vm->demand > 0 ? vm->demand / vm_spec_active(vm) : vm->load;
+}
+
+uint32_t vm_spec_active(const struct vm_spec *vm)
+{
+	return vm->active ? vm->active : vm->vcpus;
 }
 
 uint32_t scenario_vms_per_host(const struct scenario *s)
@@ -251,7 +292,7 @@ uint32_t scenario_vms_per_host(const struct scenario *s)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < s->n_vms; i++)
-		n += s->vms[i].count;
+		n += s->vms[i].most;
 	return n;
 }
 
@@ -260,6 +301,6 @@ uint64_t scenario_vcpus_per_host(const struct scenario *s)
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; i < s->n_vms; i++)
-		n += (uint64_t)s->vms[i].count * s->vms[i].vcpus;
+		n += (uint64_t)s->vms[i].most * s->vms[i].room;
 	return n;
 }

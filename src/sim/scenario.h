@@ -17,6 +17,9 @@
 #define SCENARIO_NAME	   32
 #define SCENARIO_PROCESSES 4
 #define SCENARIO_KEYS	   64 /* of a section, at most */
+#define SCENARIO_TEXT	   160
+#define DAY_PARTS	   24
+#define DISK_WIDTH	   64
 #define SCENARIO_FILE_MAX  (1024 * 1024)
 
 enum cells_mode {
@@ -39,12 +42,18 @@ struct host_spec {
 	uint64_t exit_cost;
 	uint64_t refill_cost; /* after a move to another CPU */
 	uint64_t refill_far;  /* ... in another cache */
+	uint32_t standby;
+	uint64_t memory;	     /* bytes for VMs; 0: no bound */
+	char offline[SCENARIO_TEXT]; /* CPUs that are not there (scenario_changes.h) */
+	uint64_t disk_time;	     /* ns: mean, of a request */
+	uint64_t disk_rate;	     /* bytes a second; 0: no bound */
+	uint32_t disk_width;	     /* requests served at once */
 };
 
 struct setting {
 	char section[SCENARIO_NAME];
 	char key[SCENARIO_NAME];
-	char value[96];
+	char value[SCENARIO_TEXT];
 	int line;
 };
 
@@ -70,6 +79,32 @@ struct process_spec {
 	double load;
 };
 
+/* Factors of a demand by the time of day. */
+struct day_spec {
+	uint32_t n; /* 0: none */
+	bool wave;  /* a cosine between low and high, with the high at hours[0] */
+	double low, high;
+	double hours[DAY_PARTS]; /* from each on, up to the next */
+	double factors[DAY_PARTS];
+};
+
+enum trace_unit {
+	TRACE_CPUS,
+	TRACE_PERCENT, /* of all vCPUs */
+	TRACE_UNITS,
+};
+
+enum trace_end {
+	TRACE_REPEAT,
+	TRACE_STRETCH, /* it is as long as the run */
+	TRACE_IDLE,
+};
+
+enum device {
+	DEVICE_OWN,
+	DEVICE_HOST,
+};
+
 struct vm_spec {
 	char name[SCENARIO_NAME];
 	char group[SCENARIO_NAME];
@@ -77,7 +112,8 @@ struct vm_spec {
 	int line;
 	uint32_t count;
 	uint32_t vcpus;
-	double shares; /* of the VM; negative: -shares per vCPU */
+	uint32_t most, room; /* of these, at any time (scenario_changes.h) */
+	double shares;	     /* of the VM; negative: -shares per vCPU */
 	double reservation;
 	double limit;
 	uint64_t quota;
@@ -99,6 +135,23 @@ struct vm_spec {
 	uint64_t spin;
 	uint32_t active; /* vCPUs that have work; 0: all */
 
+	struct day_spec day;
+	char trace[SCENARIO_TEXT]; /* "": none */
+	char trace_column[SCENARIO_TEXT];
+	uint32_t trace_unit; /* enum trace_unit; TRACE_UNITS: not said */
+	uint32_t trace_end;  /* enum trace_end */
+	uint64_t trace_step; /* ns */
+	double trace_scale;
+	const struct demand *wants; /* of these; NULL: the same always (sim/demand.h) */
+
+	uint64_t memory; /* bytes */
+	uint64_t working_set;
+	uint64_t memory_reserved;
+	double touches; /* pages in a CPU second */
+	uint64_t dirty; /* bytes in a CPU second */
+	uint32_t device;
+	uint64_t io_size;
+
 	uint32_t tick_hz;
 	uint64_t tick_cost;
 	uint32_t tick_broadcast;
@@ -113,6 +166,19 @@ struct run_spec {
 	uint64_t duration;
 	uint64_t warmup;
 	uint32_t seeds;
+	double compress; /* seconds of days and traces in one of the run */
+	double hour;
+};
+
+/* What hosts with names have in common. */
+struct cluster_spec {
+	uint32_t place;
+	uint64_t rebalance; /* ns; 0: never */
+	double threshold;
+	double busy;
+	uint64_t link;	    /* bytes a second */
+	uint64_t move_cost; /* ns of CPU a GiB, on each of both */
+	uint64_t downtime;  /* ns, at most, where the pre-copy converges */
 };
 
 struct variant {
@@ -120,6 +186,12 @@ struct variant {
 	int line;
 	struct setting *settings;
 	uint32_t n_settings;
+};
+
+/* A section [at TIME]: settings from then on; the name is the time as it is written. */
+struct change {
+	uint64_t at; /* ns */
+	struct variant set;
 };
 
 struct limit {
@@ -136,10 +208,19 @@ struct scenario {
 	int host_lines[SCENARIO_KEYS]; /* of its keys, by row; 0: not in the file */
 	struct named_host *hosts;
 	struct run_spec run;
+	struct cluster_spec cluster;
+	int cluster_line; /* 0: no such section */
 	struct group_spec *groups;
 	struct vm_spec *vms;
 	struct variant *variants;
 	struct limit *limits;
+	struct change *changes; /* in the order of their times */
+	uint32_t n_changes;
+	bool moment;		     /* it is what a change leaves: VMs may be missing */
+	char on_host[SCENARIO_NAME]; /* the host as which scenario_on_host() has it, or "" */
+	const bool *present; /* of one host's VMs, which are there now; NULL: all (sim/cluster.h) */
+	struct demand *demands; /* of VMs by trace or day, from demand_load() on */
+	uint32_t n_demands;
 	uint32_t n_hosts, n_groups, n_vms, n_variants, n_limits;
 };
 
@@ -157,9 +238,17 @@ int scenario_vary(const struct scenario *s, uint32_t variant, struct failure *f,
 /* One "section.key=value", as --set has it. */
 int scenario_set(struct scenario *s, const char *text, struct failure *f);
 
+/* One key by the name of its section: host, run, cluster, a VM, a group or a host. */
+int scenario_apply(struct scenario *s, const char *section, const char *key, const char *value,
+		   int line, struct failure *f);
+
+/* A copy without variants and limits. */
+int scenario_copy(const struct scenario *s, struct scenario **ret);
+void scenario_forget_changes(struct scenario *s);
+
 /* What the keys' own bounds cannot see: names that do not exist, contradictions, sizes. Called by
  * scenario_parse(); again after scenario_set(). */
-int scenario_check(const struct scenario *s, struct failure *f);
+int scenario_check(struct scenario *s, struct failure *f);
 
 /* NULL if there is none of this name. */
 struct vm_spec *scenario_find_vm(struct scenario *s, const char *name);
@@ -179,6 +268,8 @@ int scenario_on_host(const struct scenario *s, uint32_t host, struct scenario **
 
 /* What each vCPU that has work wants, in CPUs (workload duty). */
 double vm_spec_load(const struct vm_spec *vm);
+/* vCPUs that have work. */
+uint32_t vm_spec_active(const struct vm_spec *vm);
 
 uint32_t scenario_vms_per_host(const struct scenario *s);
 uint64_t scenario_vcpus_per_host(const struct scenario *s);

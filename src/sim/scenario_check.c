@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is wrong with a scenario although each of its values alone is right. */
 #include "sim/engine.h"
+#include "sim/scenario_changes.h"
 #include "sim/scenario_keys.h"
 
 #include <errno.h>
@@ -42,9 +43,32 @@ static int check_host(const struct scenario *s, struct failure *f)
 	if (h->smt == 2 && (node % 2 || h->cell % 2))
 		return refuse_host(s, "smt", h->cell % 2 ? "cell" : "cpus", f,
 				   "smt = 2 needs an even number of CPUs in nodes and cells");
+	if (!scenario_cpus_valid(h->offline, h->cpus)) {
+		snprintf(what, sizeof(what),
+			 "offline: expected CPUs from 0 to %u such as 1,4-6, or none", h->cpus - 1);
+		return refuse_host(s, "offline", "cpus", f, what);
+	}
 	if (h->core.skew_start > h->core.skew_stop)
 		return refuse_host(s, "skew_start", "skew_stop", f,
 				   "skew_start is above skew_stop");
+	return 0;
+}
+
+static int check_cluster(const struct scenario *s, struct failure *f)
+{
+	const char *what = NULL;
+
+	if (s->host.standby)
+		what = "standby = yes in [host]: no host would be left; set it in a [host NAME]";
+	else if (s->cluster.place && scenario_hosts(s) == 1)
+		what = "place = yes needs more than one host";
+	else if (s->cluster.rebalance && !s->cluster.place)
+		what = "rebalance needs place = yes";
+	else if (s->cluster.place && s->n_changes)
+		what = "place = yes goes with no section [at TIME]";
+	if (what)
+		return failure_set(f, -EINVAL, "%s:%d: [cluster] %s", s->path, s->cluster_line,
+				   what);
 	return 0;
 }
 
@@ -123,7 +147,7 @@ static int check_hosts(const struct scenario *s, struct failure *f)
 		if (err)
 			return err;
 		err = check_host(own, f);
-		if (!err && !scenario_vms_per_host(own))
+		if (!err && !s->moment && !scenario_vms_per_host(own))
 			err = failure_set(f, -EINVAL, "%s:%d: host %s: no VM is there", s->path,
 					  s->hosts[i].line, s->hosts[i].name);
 		scenario_free(own);
@@ -131,8 +155,50 @@ static int check_hosts(const struct scenario *s, struct failure *f)
 	return err || s->n_hosts ? err : check_host(s, f);
 }
 
+/* Demand that changes: by what, and whose. */
+static int check_changes(const struct scenario *s, const struct vm_spec *vm, struct failure *f)
+{
+	const struct workload_row *row = workload_rows[vm->workload];
+	const char *what = vm->trace[0] ? "trace" : "day";
+
+	if (!vm->trace[0] && !vm->day.n)
+		return 0;
+	if (row != &workload_duty && row != &workload_requests)
+		return failure_set(f, -EINVAL,
+				   "%s:%d: vm %s: %s changes the demand of workload duty or "
+				   "requests, not of %s",
+				   s->path, vm->line, vm->name, what, row->name);
+	if (vm->trace[0] && vm->day.n)
+		return failure_set(f, -EINVAL,
+				   "%s:%d: vm %s: trace and day both say its demand; take one out",
+				   s->path, vm->line, vm->name);
+	if (vm->trace[0] && vm->trace_unit == TRACE_UNITS)
+		return failure_set(f, -EINVAL,
+				   "%s:%d: vm %s: a trace needs trace_unit: cpus (1 is one CPU) or "
+				   "percent (100 is all vCPUs)",
+				   s->path, vm->line, vm->name);
+	return 0;
+}
+
+static int check_memory(const struct scenario *s, const struct vm_spec *vm, struct failure *f)
+{
+	const char *what = vm->working_set > vm->memory	      ? "working_set"
+			   : vm->memory_reserved > vm->memory ? "memory_reserved"
+							      : NULL;
+
+	if (what)
+		return failure_set(f, -EINVAL, "%s:%d: vm %s: %s is more than its memory", s->path,
+				   vm->line, vm->name, what);
+	if (vm->device == DEVICE_HOST && workload_rows[vm->workload] != &workload_io)
+		return failure_set(f, -EINVAL, "%s:%d: vm %s: device = host is of workload io",
+				   s->path, vm->line, vm->name);
+	return 0;
+}
+
 static int check_vm(const struct scenario *s, const struct vm_spec *vm, struct failure *f)
 {
+	int err;
+
 	if (vm->group[0] && !group_named(s, vm->group, s->n_groups))
 		return failure_set(f, -EINVAL, "%s:%d: vm %s: there is no group %s", s->path,
 				   vm->line, vm->name, vm->group);
@@ -156,30 +222,42 @@ static int check_vm(const struct scenario *s, const struct vm_spec *vm, struct f
 				   "%s:%d: vm %s: demand = %g is %.4g of each vCPU that has work; "
 				   "expected from 0.0001 to 0.9999",
 				   s->path, vm->line, vm->name, vm->demand, vm_spec_load(vm));
-	return check_ticks(s, vm, f);
+	err = check_changes(s, vm, f);
+	if (!err)
+		err = check_memory(s, vm, f);
+	return err ? err : check_ticks(s, vm, f);
 }
 
-int scenario_check(const struct scenario *s, struct failure *f)
+static int check_sizes(const struct scenario *s, struct failure *f)
 {
 	uint64_t vcpus = 0;
-	int err;
 
-	if (!s->n_vms)
+	if (!s->moment && !scenario_vms_per_host(s))
 		return failure_set(f, -EINVAL, "%s: no VM; a scenario has at least one [vm NAME]",
 				   s->path);
 	for (uint32_t i = 0; i < s->n_vms; i++) {
-		vcpus += (uint64_t)s->vms[i].count * s->vms[i].vcpus;
+		vcpus += (uint64_t)s->vms[i].most * s->vms[i].room;
 		if (vcpus > VCPUS_MAX)
 			return failure_set(f, -E2BIG,
 					   "%s:%d: vm %s: more than 4,000,000 vCPUs on one host",
 					   s->path, s->vms[i].line, s->vms[i].name);
 	}
-	err = check_places(s, f);
+	return 0;
+}
+
+int scenario_check(struct scenario *s, struct failure *f)
+{
+	int err = check_places(s, f);
+
 	if (!err)
-		err = check_hosts(s, f);
+		err = check_cluster(s, f);
 	if (!err)
 		err = check_groups(s, f);
 	for (uint32_t i = 0; !err && i < s->n_vms; i++)
 		err = check_vm(s, &s->vms[i], f);
-	return err;
+	if (!err)
+		err = scenario_check_changes(s, f);
+	if (!err)
+		err = check_sizes(s, f);
+	return err ? err : check_hosts(s, f);
 }

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/scenario_keys.h"
 
-#include "base/options.h"
 #include "base/units.h"
 #include "sim/guest.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static int find_in(const char *name, const char *const *names, int n)
+int key_find_in(const char *name, const char *const *names, int n)
 {
 	for (int i = 0; i < n; i++) {
 		if (!strcmp(name, names[i]))
@@ -25,14 +21,14 @@ static int find_yes_no(const char *name)
 {
 	static const char *const names[] = {"no", "yes"};
 
-	return find_in(name, names, 2);
+	return key_find_in(name, names, 2);
 }
 
 static int find_cells(const char *name)
 {
 	static const char *const names[] = {"off", "hard", "prefer"};
 
-	return find_in(name, names, 3);
+	return key_find_in(name, names, 3);
 }
 
 static int find_block(const char *name)
@@ -44,12 +40,34 @@ static int find_block(const char *name)
 	return -EINVAL;
 }
 
+static int find_trace_unit(const char *name)
+{
+	static const char *const names[] = {"cpus", "percent"};
+
+	return key_find_in(name, names, 2);
+}
+
+static int find_trace_end(const char *name)
+{
+	static const char *const names[] = {"repeat", "stretch", "idle"};
+
+	return key_find_in(name, names, 3);
+}
+
+static int find_device(const char *name)
+{
+	static const char *const names[] = {"own", "host"};
+
+	return key_find_in(name, names, 2);
+}
+
 #define COSCHEDS  "none, strict, relaxed, balance"
 #define WORKLOADS "busy, duty, io, barrier, spinlock, ticks, idle, requests"
 #define POLICIES  "delay, catchup, merge, discard, desched"
 
 #define HOST(field)  offsetof(struct host_spec, field)
 #define RUN(field)   offsetof(struct run_spec, field)
+#define CLUSTER(f)   offsetof(struct cluster_spec, f)
 #define GROUP(field) offsetof(struct group_spec, field)
 #define VM(field)    offsetof(struct vm_spec, field)
 
@@ -70,6 +88,8 @@ static const struct key_row host_rows[] = {
 	 "speed of each thread while both run", NULL, NULL},
 	{"cosched", KEY_ONE_OF, HOST(cosched), 0, 0, "relaxed", "co-scheduling of VMs",
 	 cosched_find, COSCHEDS},
+	{"offline", KEY_TEXT, HOST(offline), 0, 0, "none", "CPUs that are not there, as 1,4-6",
+	 NULL, NULL},
 	{"rebalance", KEY_ONE_OF, HOST(rebalance), 0, 0, "yes", "move VMs between nodes or cells",
 	 find_yes_no, "no, yes"},
 	{"slice", KEY_TIME, HOST(core.slice), 1e-5, 1, "5ms",
@@ -80,8 +100,10 @@ static const struct key_row host_rows[] = {
 	 "a smaller lead preempts nobody", NULL, NULL},
 	{"pull", KEY_TIME, HOST(core.pull), 0, 1, "1ms",
 	 "a smaller lag moves nobody to another CPU", NULL, NULL},
-	{"lag_bound", KEY_TIME, HOST(core.lag_bound), 0, 10, "100ms",
-	 "what a co-stopped vCPU can be owed", NULL, NULL},
+	{"lag_bound", KEY_TIME, HOST(core.lag_bound), 0, 10, "100ms", "what a vCPU can be owed",
+	 NULL, NULL},
+	{"debt_bound", KEY_TIME, HOST(core.debt_bound), 0, 10, "40ms",
+	 "what a vCPU can owe, and waits for later", NULL, NULL},
 	{"skew_stop", KEY_TIME, HOST(core.skew_stop), 1e-5, 1, "3ms", "skew that co-stops", NULL,
 	 NULL},
 	{"skew_start", KEY_TIME, HOST(core.skew_start), 0, 1, "2ms", "skew that lets go on", NULL,
@@ -104,6 +126,17 @@ static const struct key_row host_rows[] = {
 	 "CPU time lost by changing the CPU", NULL, NULL},
 	{"refill_far", KEY_TIME, HOST(refill_far), 0, 0.1, "0s", "... to one with another cache",
 	 NULL, NULL},
+	{"standby", KEY_ONE_OF, HOST(standby), 0, 0, "no",
+	 "no VM is placed there or moves there: it has failed, or is to spare", find_yes_no,
+	 "no, yes"},
+	{"memory", KEY_BYTES, HOST(memory), 0, 1e15, "0B", "for VMs; 0B: as much as they want",
+	 NULL, NULL},
+	{"disk_time", KEY_TIME, HOST(disk_time), 1e-8, 10, "60us", "mean time of a disk's request",
+	 NULL, NULL},
+	{"disk_rate", KEY_BYTES, HOST(disk_rate), 0, 1e15, "0B",
+	 "bytes a second, in addition to that time; 0B: no bound", NULL, NULL},
+	{"disk_width", KEY_COUNT, HOST(disk_width), 1, DISK_WIDTH, "1",
+	 "requests that the disk serves at once", NULL, NULL},
 };
 
 static const struct key_row run_rows[] = {
@@ -112,6 +145,28 @@ static const struct key_row run_rows[] = {
 	{"warmup", KEY_TIME, RUN(warmup), 0, 1e6, "0s", "virtual time before that", NULL, NULL},
 	{"seeds", KEY_COUNT, RUN(seeds), 1, 1000, "1", "runs with different random numbers", NULL,
 	 NULL},
+	{"compress", KEY_REAL, RUN(compress), 1e-3, 1e6, "1",
+	 "seconds of days, traces and moves in one of the run; 1440: a day in a minute", NULL,
+	 NULL},
+	{"hour", KEY_REAL, RUN(hour), 0, 24, "0", "time of day when the run begins, warm-up first",
+	 NULL, NULL},
+};
+
+static const struct key_row cluster_rows[] = {
+	{"place", KEY_ONE_OF, CLUSTER(place), 0, 0, "no",
+	 "a VM without a host is placed on one, not on each", find_yes_no, "no, yes"},
+	{"rebalance", KEY_TIME, CLUSTER(rebalance), 0, 1e6, "0s",
+	 "time between looks for VMs to move between hosts; 0s: never", NULL, NULL},
+	{"threshold", KEY_REAL, CLUSTER(threshold), 0, 1, "0.1",
+	 "imbalance of hosts that is left alone", NULL, NULL},
+	{"busy", KEY_REAL, CLUSTER(busy), 0, 1, "0.6",
+	 "load of a host, of its CPUs, below which no VM leaves it", NULL, NULL},
+	{"link", KEY_BYTES, CLUSTER(link), 1e3, 1e15, "1250MB",
+	 "bytes a second that a VM's memory moves with", NULL, NULL},
+	{"move_cost", KEY_TIME, CLUSTER(move_cost), 0, 1000, "0.8s",
+	 "CPU time to move a GiB, on each of the two hosts", NULL, NULL},
+	{"downtime", KEY_TIME, CLUSTER(downtime), 1e-6, 100, "300ms",
+	 "a VM stands still when the rest takes no longer", NULL, NULL},
 };
 
 static const struct key_row group_rows[] = {
@@ -122,7 +177,7 @@ static const struct key_row group_rows[] = {
 };
 
 static const struct key_row vm_rows[] = {
-	{"count", KEY_COUNT, VM(count), 1, 1e6, "1", "VMs like this on each host", NULL, NULL},
+	{"count", KEY_COUNT, VM(count), 0, 1e6, "1", "VMs like this on each host", NULL, NULL},
 	{"vcpus", KEY_COUNT, VM(vcpus), 1, 1024, "1", "virtual CPUs of each", NULL, NULL},
 	{"host", KEY_WORD, VM(host), 0, 0, "",
 	 "the [host NAME] that has them; every host by default", NULL, NULL},
@@ -170,10 +225,37 @@ static const struct key_row vm_rows[] = {
 	{"tick_by_run", KEY_ONE_OF, VM(tick_by_run), 0, 0, "no",
 	 "ticks: due by run and away time as in 'desched vm', not by place", find_yes_no,
 	 "no, yes"},
+	{"day", KEY_DAY, VM(day), 0, 100, "",
+	 "duty, requests: factors of the demand by the hour, or a wave", NULL, NULL},
+	{"trace", KEY_TEXT, VM(trace), 0, 0, "",
+	 "duty, requests: CSV file with the demand, relative to the scenario", NULL, NULL},
+	{"trace_column", KEY_TEXT, VM(trace_column), 0, 0, "1",
+	 "its column, by name or by number from 1 on", NULL, NULL},
+	{"trace_unit", KEY_ONE_OF, VM(trace_unit), 0, 0, "",
+	 "of its values: 1 is one CPU, or 100 is all vCPUs", find_trace_unit, "cpus, percent"},
+	{"trace_step", KEY_TIME, VM(trace_step), 1e-3, 1e6, "300s", "time from row to row", NULL,
+	 NULL},
+	{"trace_scale", KEY_REAL, VM(trace_scale), 0, 1e6, "1", "factor of its values", NULL, NULL},
+	{"trace_end", KEY_ONE_OF, VM(trace_end), 0, 0, "repeat",
+	 "behind the last row; stretch: the rows fill the run", find_trace_end,
+	 "repeat, stretch, idle"},
+	{"memory", KEY_BYTES, VM(memory), 0, 1e15, "0B", "its size", NULL, NULL},
+	{"working_set", KEY_BYTES, VM(working_set), 0, 1e15, "0B",
+	 "memory that it uses; 0B: all of it", NULL, NULL},
+	{"memory_reserved", KEY_BYTES, VM(memory_reserved), 0, 1e15, "0B",
+	 "memory that the host never takes from it", NULL, NULL},
+	{"touches", KEY_REAL, VM(touches), 0, 1e9, "10000",
+	 "pages it turns to in a CPU second; those not in memory are faults", NULL, NULL},
+	{"dirty", KEY_BYTES, VM(dirty), 0, 1e15, "0B",
+	 "bytes it writes in a CPU second, to be sent again while it moves", NULL, NULL},
+	{"device", KEY_ONE_OF, VM(device), 0, 0, "own",
+	 "io: a device with its own service time, or the host's disk", find_device, "own, host"},
+	{"io_size", KEY_BYTES, VM(io_size), 0, 1e12, "4KiB", "io: bytes of a request", NULL, NULL},
 	{"processes", KEY_PROCESSES, VM(processes), 0, 0, "", "ticks: NAME:LOAD ...", NULL, NULL},
 };
 
 _Static_assert(ARRAY_SIZE(host_rows) <= SCENARIO_KEYS && ARRAY_SIZE(run_rows) <= SCENARIO_KEYS &&
+		       ARRAY_SIZE(cluster_rows) <= SCENARIO_KEYS &&
 		       ARRAY_SIZE(group_rows) <= SCENARIO_KEYS &&
 		       ARRAY_SIZE(vm_rows) <= SCENARIO_KEYS,
 	       "SCENARIO_KEYS");
@@ -181,236 +263,10 @@ _Static_assert(ARRAY_SIZE(host_rows) <= SCENARIO_KEYS && ARRAY_SIZE(run_rows) <=
 const struct key_table key_tables[SECTIONS] = {
 	[SECTION_HOST] = {"host", host_rows, ARRAY_SIZE(host_rows)},
 	[SECTION_RUN] = {"run", run_rows, ARRAY_SIZE(run_rows)},
+	[SECTION_CLUSTER] = {"cluster", cluster_rows, ARRAY_SIZE(cluster_rows)},
 	[SECTION_GROUP] = {"group NAME", group_rows, ARRAY_SIZE(group_rows)},
 	[SECTION_VM] = {"vm NAME", vm_rows, ARRAY_SIZE(vm_rows)},
 };
-
-static int real(const char *text, char **end, double *ret)
-{
-	if (!isdigit((unsigned char)text[0]) && text[0] != '.')
-		return -EINVAL;
-	if (strpbrk(text, "xXpP") && text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-		return -EINVAL;
-	*ret = strtod(text, end);
-	return isfinite(*ret) && *end != text ? 0 : -EINVAL;
-}
-
-static int set_real(const struct key_row *row, double *to, const char *value)
-{
-	char *end;
-	double v;
-
-	if (real(value, &end, &v) || *end || v < row->min || v > row->max)
-		return -EINVAL;
-	*to = v;
-	return 0;
-}
-
-static int set_count(const struct key_row *row, uint32_t *to, const char *value)
-{
-	uint64_t v;
-
-	if (parse_uint(value, &v) || (double)v < row->min || (double)v > row->max)
-		return -EINVAL;
-	*to = (uint32_t)v;
-	return 0;
-}
-
-/* Seconds of a number with a unit; ends where the unit does. */
-static int seconds(const char *value, const char **ret_end, double *ret)
-{
-	static const struct {
-		const char *unit;
-		double seconds;
-	} units[] = {{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}};
-	char *end;
-	double v;
-
-	if (real(value, &end, &v))
-		return -EINVAL;
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		size_t len = strlen(units[i].unit);
-
-		if (strncmp(end, units[i].unit, len))
-			continue;
-		*ret = v * units[i].seconds;
-		*ret_end = end + len;
-		return 0;
-	}
-	return -EINVAL;
-}
-
-static int set_time(const struct key_row *row, uint64_t *to, const char *value)
-{
-	const char *end;
-	double v;
-
-	if (seconds(value, &end, &v) || *end || v < row->min * (1 - 1e-9) ||
-	    v > row->max * (1 + 1e-9))
-		return -EINVAL;
-	*to = (uint64_t)llround(v * 1e9);
-	return 0;
-}
-
-static int set_budget(const struct key_row *row, struct vm_spec *vm, const char *value)
-{
-	const char *end;
-	double quota, period;
-
-	if (seconds(value, &end, &quota) || *end != '/' || seconds(end + 1, &end, &period) || *end)
-		return -EINVAL;
-	if (quota < row->min || quota > period || period > row->max)
-		return -EINVAL;
-	vm->quota = (uint64_t)llround(quota * 1e9);
-	vm->period = (uint64_t)llround(period * 1e9);
-	return 0;
-}
-
-static int set_shares(const struct key_row *row, double *to, const char *value)
-{
-	static const char *const names[] = {"low", "normal", "high"};
-	static const double per_vcpu[] = {ENTITLE_SHARES_LOW, ENTITLE_SHARES_NORMAL,
-					  ENTITLE_SHARES_HIGH};
-	int named = find_in(value, names, 3);
-
-	if (named < 0)
-		return set_real(row, to, value);
-	*to = -per_vcpu[named];
-	return 0;
-}
-
-static bool is_name(const char *text)
-{
-	size_t len = strlen(text);
-
-	if (!len || len >= SCENARIO_NAME)
-		return false;
-	for (; *text; text++) {
-		if (!isalnum((unsigned char)*text) && *text != '_' && *text != '-')
-			return false;
-	}
-	return true;
-}
-
-/* One "A:0.4" at *at, which moves behind it and the blanks that follow. */
-static int set_process(struct process_spec *p, const char **at)
-{
-	size_t len = strcspn(*at, ":");
-	char *end;
-
-	if (!(*at)[len] || len >= SCENARIO_NAME)
-		return -EINVAL;
-	memset(p, 0, sizeof(*p));
-	memcpy(p->name, *at, len);
-	if (!is_name(p->name) || real(*at + len + 1, &end, &p->load))
-		return -EINVAL;
-	*at = end + strspn(end, " ");
-	return *at == end && *end ? -EINVAL : 0;
-}
-
-/* "A:0.4 B:0.2": at most SCENARIO_PROCESSES, loads up to 1 in sum. */
-static int set_processes(struct vm_spec *vm, const char *value)
-{
-	struct process_spec list[SCENARIO_PROCESSES];
-	double sum = 0;
-	uint32_t n = 0;
-
-	while (*value && n < SCENARIO_PROCESSES) {
-		if (set_process(&list[n], &value))
-			return -EINVAL;
-		sum += list[n++].load;
-	}
-	if (*value || !n || sum > 1 + 1e-9)
-		return -EINVAL;
-	memcpy(vm->processes, list, sizeof(list[0]) * n);
-	vm->n_processes = n;
-	return 0;
-}
-
-static int set_one_of(const struct key_row *row, uint32_t *to, const char *value)
-{
-	int found = row->find(value);
-
-	if (found < 0)
-		return -EINVAL;
-	*to = (uint32_t)found;
-	return 0;
-}
-
-static int set_word(char *to, const char *value)
-{
-	if (!is_name(value))
-		return -EINVAL;
-	snprintf(to, SCENARIO_NAME, "%s", value);
-	return 0;
-}
-
-static int store(const struct key_row *row, void *base, const char *value)
-{
-	void *to = (char *)base + row->offset;
-
-	switch (row->type) {
-	case KEY_TIME:
-		return set_time(row, to, value);
-	case KEY_COUNT:
-		return set_count(row, to, value);
-	case KEY_REAL:
-		return set_real(row, to, value);
-	case KEY_CPUS:
-		if (strcmp(value, "none"))
-			return set_real(row, to, value);
-		*(double *)to = ENTITLE_UNLIMITED;
-		return 0;
-	case KEY_SHARES:
-		return set_shares(row, to, value);
-	case KEY_WORD:
-		return set_word(to, value);
-	case KEY_ONE_OF:
-		return set_one_of(row, to, value);
-	case KEY_BUDGET:
-		return set_budget(row, base, value);
-	case KEY_PROCESSES:
-		return set_processes(base, value);
-	}
-	return -EINVAL;
-}
-
-/* What a row accepts, for people. */
-static void expected(const struct key_row *row, char *buf, size_t size)
-{
-	switch (row->type) {
-	case KEY_TIME:
-		snprintf(buf, size, "a time such as 5ms, from %gs to %gs", row->min, row->max);
-		break;
-	case KEY_COUNT:
-		snprintf(buf, size, "a whole number from %g to %g", row->min, row->max);
-		break;
-	case KEY_REAL:
-		snprintf(buf, size, "a number from %g to %g", row->min, row->max);
-		break;
-	case KEY_CPUS:
-		snprintf(buf, size, "CPUs from %g to %g, or none", row->min, row->max);
-		break;
-	case KEY_SHARES:
-		snprintf(buf, size, "low, normal, high or a number from %g to %g", row->min,
-			 row->max);
-		break;
-	case KEY_WORD:
-		snprintf(buf, size, "a name of letters, digits, - and _ (at most %d)",
-			 SCENARIO_NAME - 1);
-		break;
-	case KEY_ONE_OF:
-		snprintf(buf, size, "one of %s", row->choices);
-		break;
-	case KEY_BUDGET:
-		snprintf(buf, size, "CPU time / period, such as 4ms/10ms, the first no longer");
-		break;
-	case KEY_PROCESSES:
-		snprintf(buf, size, "NAME:LOAD ..., at most %d, loads up to 1 in sum",
-			 SCENARIO_PROCESSES);
-		break;
-	}
-}
 
 int key_find(enum key_section section, const char *key)
 {
@@ -437,8 +293,8 @@ int key_set(enum key_section section, void *base, const char *key, const char *v
 			"unknown key '%.60s' in [%s]; `desched sim --keys` lists what there is",
 			key, t->section);
 	row = &t->rows[i];
-	if (store(row, base, value)) {
-		expected(row, want, sizeof(want));
+	if (key_store(row, base, value)) {
+		key_expected(row, want, sizeof(want));
 		return failure_set(f, -EINVAL, "%s = %.60s: expected %s", key, value, want);
 	}
 	if (row->find == find_yes_no && !strcmp(key, "random"))
@@ -454,8 +310,10 @@ void key_defaults(enum key_section section, void *base)
 		if (t->rows[i].standard[0])
 			key_set(section, base, t->rows[i].key, t->rows[i].standard, NULL);
 	}
-	if (section == SECTION_VM)
+	if (section == SECTION_VM) {
 		((struct vm_spec *)base)->cosched = COSCHED_ROWS;
+		((struct vm_spec *)base)->trace_unit = TRACE_UNITS;
+	}
 }
 
 void scenario_list_keys(void)
@@ -467,7 +325,7 @@ void scenario_list_keys(void)
 
 		printf("[%s]\n", t->section);
 		for (uint32_t i = 0; i < t->n; i++) {
-			expected(&t->rows[i], want, sizeof(want));
+			key_expected(&t->rows[i], want, sizeof(want));
 			printf("  %-18s %s (default: %s)\n  %-18s %s\n", t->rows[i].key,
 			       t->rows[i].help, t->rows[i].standard[0] ? t->rows[i].standard : "-",
 			       "", want);

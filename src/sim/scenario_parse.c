@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "sim/engine.h"
 #include "sim/limits.h"
+#include "sim/scenario_changes.h"
 #include "sim/scenario_keys.h"
 
 #include <errno.h>
@@ -95,7 +96,8 @@ static bool good_name(const char *name)
 {
 	size_t len = strlen(name);
 
-	if (!len || len >= SCENARIO_NAME || !strcmp(name, "host") || !strcmp(name, "run"))
+	if (!len || len >= SCENARIO_NAME || !strcmp(name, "host") || !strcmp(name, "run") ||
+	    !strcmp(name, "cluster"))
 		return false;
 	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
 	       len;
@@ -188,6 +190,14 @@ static int new_variant(struct parser *p, const char *name)
 	return 1;
 }
 
+static int new_change(struct parser *p, const char *time)
+{
+	struct failure why;
+	int err = scenario_add_change(p->s, time, p->line, &why);
+
+	return err ? complain(p, err, why.text) : 1;
+}
+
 /* The section of which there is one. */
 static int only_section(struct parser *p, const char *name, int *line)
 {
@@ -205,7 +215,7 @@ static int add_setting(struct parser *p, struct variant *v, const char *key, con
 	if (!v || !dot || dot == key || (size_t)(dot - key) >= SCENARIO_NAME ||
 	    strlen(dot + 1) >= SCENARIO_NAME || strlen(value) >= sizeof(set->value))
 		return complain(p, -EINVAL,
-				"in [variant]: expected SECTION.KEY = VALUE, such as "
+				"expected SECTION.KEY = VALUE, such as "
 				"host.cpus = 4");
 	for (uint32_t i = 0; i < v->n_settings; i++) {
 		set = &v->settings[i];
@@ -292,17 +302,22 @@ static int make_section(struct parser *p, const char *name)
 		return only_section(p, name, &p->host_line);
 	if (!strcmp(name, "run"))
 		return only_section(p, name, &p->run_line);
+	if (!strcmp(name, "cluster"))
+		return only_section(p, name, &p->s->cluster_line);
 	if (!strcmp(name, "limits"))
 		return only_section(p, name, &p->limits_line);
+	if (!strncmp(name, "at ", 3))
+		return new_change(p, name + 3);
 	for (size_t i = 0; i < ARRAY_SIZE(named_sections); i++) {
 		size_t len = strlen(named_sections[i].kind);
 
 		if (!strncmp(name, named_sections[i].kind, len) && good_name(name + len))
 			return named_sections[i].make(p, name + len);
 	}
-	return complain(p, -EINVAL,
-			"expected [host], [host NAME], [run], [limits], [group NAME], [vm NAME] "
-			"or [variant NAME], a name of letters, digits, - and _");
+	return complain(
+		p, -EINVAL,
+		"expected [host], [host NAME], [cluster], [run], [limits], [group NAME], "
+		"[vm NAME], [variant NAME] or [at TIME], a name of letters, digits, - and _");
 }
 
 /* A line "[vm NAME]": one without keys is a VM, group or variant as well. inih itself doesn't
@@ -336,10 +351,14 @@ static int on_key(void *data, const char *section, const char *key, const char *
 		return set_key(p, SECTION_HOST, &p->s->host, NULL, key, value);
 	if (!strcmp(section, "run"))
 		return set_key(p, SECTION_RUN, &p->s->run, NULL, key, value);
+	if (!strcmp(section, "cluster"))
+		return set_key(p, SECTION_CLUSTER, &p->s->cluster, NULL, key, value);
 	if (!strcmp(section, "limits"))
 		return add_limit(p, key, value);
 	if (!name)
 		return complain(p, -EINVAL, "a key before the first section");
+	if (!strncmp(section, "at ", 3))
+		return add_setting(p, &scenario_find_change(p->s, name + 1)->set, key, value);
 	if (!good_name(name + 1))
 		return complain(p, -EINVAL, "a section's name is of letters, digits, - and _");
 	if (!strncmp(section, "host ", 5))
@@ -406,6 +425,7 @@ int scenario_parse(const char *text, size_t size, const char *path, struct failu
 	set_name(p.s, path);
 	key_defaults(SECTION_HOST, &p.s->host);
 	key_defaults(SECTION_RUN, &p.s->run);
+	key_defaults(SECTION_CLUSTER, &p.s->cluster);
 	p.s->host.core.entitle_period = core_defaults.entitle_period;
 	p.err = keep_head(p.s, text, size);
 	bad = ini_parse_stream(next_line, &p, on_key, &p);

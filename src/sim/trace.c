@@ -12,7 +12,7 @@
 struct trace {
 	struct newfile file;
 	FILE *out; /* the file's */
-	const struct core *core;
+	const struct sim *sim;
 	uint64_t from, to; /* ns: what is kept */
 	struct {
 		uint64_t since;
@@ -22,15 +22,15 @@ struct trace {
 
 static void name_all(struct trace *t, const struct sim *s)
 {
-	for (uint32_t i = 0; i < t->core->n_vms; i++) {
-		const struct core_vm *vm = &t->core->vms[i];
+	for (uint32_t i = 0; i < s->n_vms; i++) {
+		const struct sim_vm *vm = &s->vms[i];
 
 		fprintf(t->out,
 			"{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":%u,\"args\":{\"name\":\"%"
 			"s "
 			"%u\"}},\n",
 			i + 1, s->vms[i].spec->name, i);
-		for (uint32_t v = 0; v < vm->n; v++)
+		for (uint32_t v = 0; v < vm->room; v++)
 			fprintf(t->out,
 				"{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":%u,\"tid\":%u,"
 				"\"args\":{"
@@ -47,19 +47,19 @@ int trace_open(struct sim *s, const char *path, uint64_t from, uint64_t window, 
 
 	if (!t)
 		return -ENOMEM;
-	t->core = s->core;
+	t->sim = s;
 	t->from = s->now + from;
 	t->to = window < UINT64_MAX - t->from ? t->from + window : UINT64_MAX;
-	t->vcpus = calloc(s->core->n_vcpus, sizeof(*t->vcpus));
+	t->vcpus = calloc(s->n_vcpus, sizeof(*t->vcpus));
 	err = t->vcpus ? newfile_open(path, 0, NEWFILE_STREAMS, &t->file) : -ENOMEM;
 	if (err) {
 		free(t->vcpus);
 		free(t);
 		return failure_errno(f, err, "%s: cannot write the trace", path);
 	}
-	for (uint32_t i = 0; i < s->core->n_vcpus; i++) {
+	for (uint32_t i = 0; i < s->n_vcpus; i++) {
 		t->vcpus[i].since = s->now;
-		t->vcpus[i].state = (enum ledger_state)s->core->vcpus[i].ledger.state;
+		t->vcpus[i].state = core_state_of(s->core, i);
 	}
 	t->out = t->file.to;
 	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n", t->out);
@@ -71,15 +71,17 @@ int trace_open(struct sim *s, const char *path, uint64_t from, uint64_t window, 
 void trace_state(struct trace *t, uint32_t vcpu, uint64_t now, enum ledger_state state)
 {
 	uint64_t since = u64_max(t->vcpus[vcpu].since, t->from), until = u64_min(now, t->to);
+	struct core_vcpu_figures v;
 
+	core_read_vcpu(t->sim->core, vcpu, &v);
 	if (until > since)
 		fprintf(t->out,
 			"{\"name\":\"%s\",\"ph\":\"X\",\"pid\":%u,\"tid\":%u,\"ts\":%" PRIu64
 			".%03" PRIu64 ",\"dur\":%" PRIu64 ".%03" PRIu64
 			",\"args\":{\"cpu\":%u}},\n",
-			ledger_state_name(t->vcpus[vcpu].state), t->core->vcpus[vcpu].vm + 1,
+			ledger_state_name(t->vcpus[vcpu].state), t->sim->guests[vcpu].vm + 1,
 			vcpu + 1, since / 1000, since % 1000, (until - since) / 1000,
-			(until - since) % 1000, t->core->vcpus[vcpu].cpu);
+			(until - since) % 1000, v.cpu);
 	t->vcpus[vcpu].since = now;
 	t->vcpus[vcpu].state = state;
 }
@@ -88,7 +90,7 @@ int trace_close(struct trace *t, struct sim *s, struct failure *f)
 {
 	int err;
 
-	for (uint32_t i = 0; i < t->core->n_vcpus; i++)
+	for (uint32_t i = 0; i < t->sim->n_vcpus; i++)
 		trace_state(t, i, s->now, t->vcpus[i].state);
 	fputs("{\"name\":\"end\",\"ph\":\"M\",\"pid\":0}\n]}\n", t->out);
 	err = newfile_commit(&t->file);

@@ -11,11 +11,10 @@ struct waiting {
 };
 
 struct waits {
-	const struct core *core;
+	const struct sim *sim;
 	struct quantiles *vms;
 	struct waiting *vcpus;
-	void (*next)(void *data, uint32_t vcpu, uint64_t now, enum ledger_state state);
-	void *next_data;
+	struct core_watch next;
 };
 
 static bool wants_to_run(enum ledger_state state)
@@ -26,7 +25,7 @@ static bool wants_to_run(enum ledger_state state)
 
 static void count(struct waits *w, uint32_t vcpu)
 {
-	quantiles_add(&w->vms[w->core->vcpus[vcpu].vm], w->vcpus[vcpu].ready);
+	quantiles_add(&w->vms[w->sim->guests[vcpu].vm], w->vcpus[vcpu].ready);
 	w->vcpus[vcpu].ready = 0;
 }
 
@@ -48,8 +47,8 @@ static void watch(void *data, uint32_t vcpu, uint64_t now, enum ledger_state sta
 	struct waits *w = data;
 
 	note(w, vcpu, now, state);
-	if (w->next)
-		w->next(w->next_data, vcpu, now, state);
+	if (w->next.told)
+		w->next.told(w->next.data, vcpu, now, state);
 }
 
 int waits_start(struct sim *s)
@@ -58,34 +57,36 @@ int waits_start(struct sim *s)
 
 	if (!w)
 		return -ENOMEM;
-	w->core = s->core;
-	w->vms = calloc(s->core->n_vms, sizeof(*w->vms));
-	w->vcpus = calloc(s->core->n_vcpus, sizeof(*w->vcpus));
+	w->sim = s;
+	w->vms = calloc(s->n_vms, sizeof(*w->vms));
+	w->vcpus = calloc(s->n_vcpus, sizeof(*w->vcpus));
 	if (!w->vms || !w->vcpus) {
 		waits_free(w);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < s->core->n_vcpus; i++) {
+	for (uint32_t i = 0; i < s->n_vcpus; i++) {
 		w->vcpus[i].since = s->now;
-		w->vcpus[i].state = (enum ledger_state)s->core->vcpus[i].ledger.state;
+		w->vcpus[i].state = core_state_of(s->core, i);
 	}
-	w->next = s->core->watch;
-	w->next_data = s->core->watch_data;
-	s->core->watch = watch;
-	s->core->watch_data = w;
+	w->next = core_set_watch(s->core, (struct core_watch){watch, w});
 	s->waits = w;
 	return 0;
 }
 
 void waits_end(struct waits *w, uint64_t now)
 {
-	for (uint32_t i = 0; i < w->core->n_vcpus; i++)
+	for (uint32_t i = 0; i < w->sim->n_vcpus; i++)
 		note(w, i, now, LEDGER_HALT);
 }
 
 const struct quantiles *waits_of(const struct waits *w, uint32_t vm)
 {
 	return &w->vms[vm];
+}
+
+void waits_merge(struct waits *to, uint32_t vm, const struct waits *from, uint32_t other)
+{
+	quantiles_merge(&to->vms[vm], &from->vms[other]);
 }
 
 struct waits *waits_free(struct waits *w)

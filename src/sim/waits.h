@@ -17,6 +17,8 @@ int waits_start(struct sim *s);
 /* Ends the waits that go on. */
 void waits_end(struct waits *w, uint64_t now);
 const struct quantiles *waits_of(const struct waits *w, uint32_t vm);
+/* Counts a VM's waits on another host as its own here. */
+void waits_merge(struct waits *to, uint32_t vm, const struct waits *from, uint32_t other);
 struct waits *waits_free(struct waits *w); /* NULL accepted; returns NULL */
 
 /* Bytes that it takes for a host. */

@@ -45,5 +45,11 @@ sed -n 's/^#\{0,1\}\([a-z]*\) =.*/\1/p' packaging/vmdesched.conf >/tmp/docs.$$
 while read -r key; do
 	grep -q "Li $key\b" docs/vmdesched.8 || complain "docs/vmdesched.8 does not have the key $key"
 done </tmp/docs.$$
+# Every key and metric of scenarios.
+{ "$desched" sim --keys && "$desched" sim --metrics; } | sed -n 's/^  \([a-z][a-z0-9_]*\) .*/\1/p' >/tmp/docs.$$
+[ "$(wc -l </tmp/docs.$$)" -ge 100 ] || complain "'desched sim --keys' and '--metrics' list too little"
+while read -r word; do
+	grep -q "^\.It Cm $word$" docs/desched-scenario.5 || complain "docs/desched-scenario.5 does not have $word"
+done </tmp/docs.$$
 rm -f /tmp/docs.$$
 exit $status

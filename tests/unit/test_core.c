@@ -19,14 +19,30 @@ static struct core *start(const struct core_site *sites, uint32_t cpus, uint32_t
 	struct core_shape shape = {
 		.cpus = cpus, .domains = domains, .sites = sites, .vms = vms, .vcpus = vms};
 	struct core_vm_spec vm = {.vcpus = 1, .shares = 1000, .limit = ENTITLE_UNLIMITED};
-	struct entitle_refusal refusal;
 	struct core *c = NULL;
 
 	assert_int_equal(core_new(&core_defaults, &shape, &c), 0);
 	for (uint32_t i = 0; i < vms; i++)
-		assert_int_equal(core_add_vm(c, &vm), 0);
-	assert_int_equal(core_start(c, 0, &refusal), 0);
+		assert_int_equal(core_vm_add(c, 0, i, i, 1, &vm, NULL), 0);
+	assert_int_equal(core_start(c, 0, NULL), 0);
 	return c;
+}
+
+/* What each CPU was told last. */
+static void follow(struct core *c, struct core_decision *cpus)
+{
+	const struct core_changes *ch = core_changes(c);
+
+	for (uint32_t i = 0; i < ch->n_cpus; i++)
+		cpus[ch->cpus[i].cpu] = ch->cpus[i];
+}
+
+static uint32_t cpu_of(const struct core *c, uint32_t vcpu)
+{
+	struct core_vcpu_figures v;
+
+	core_read_vcpu(c, vcpu, &v);
+	return v.cpu;
 }
 
 /* Threads n and n + 3, as Linux numbers them: three VMs have a core each, at full speed, and a
@@ -35,23 +51,27 @@ static void distant_siblings(void **state)
 {
 	static const struct core_site sites[] = {{0, 0, 3}, {0, 0, 4}, {0, 0, 5},
 						 {0, 0, 0}, {0, 0, 1}, {0, 0, 2}};
+	struct core_decision cpus[6] = {{.vcpu = N}, {.vcpu = N}, {.vcpu = N},
+					{.vcpu = N}, {.vcpu = N}, {.vcpu = N}};
 	struct core *c = start(sites, 6, 1, 4);
 	uint32_t busy = 0, halved = 0;
 
 	(void)state;
 	for (uint32_t i = 0; i < 3; i++)
 		core_wake(c, 0, i);
+	follow(c, cpus);
 	for (uint32_t i = 0; i < 6; i++) {
-		if (c->cpus[i].current == N)
+		if (cpus[i].vcpu == N)
 			continue;
 		busy++;
-		assert_int_equal(c->cpus[sites[i].sibling].current, N);
-		assert_int_equal(c->cpus[i].speed, DISPATCH_STRETCH_ONE);
+		assert_int_equal(cpus[sites[i].sibling].vcpu, N);
+		assert_int_equal(cpus[i].speed, CORE_FULL);
 	}
 	assert_int_equal(busy, 3);
 	core_wake(c, 0, 3);
+	follow(c, cpus);
 	for (uint32_t i = 0; i < 6; i++)
-		halved += c->cpus[i].current != N && c->cpus[i].speed == DISPATCH_STRETCH_ONE / 2;
+		halved += cpus[i].vcpu != N && cpus[i].speed == CORE_FULL / 2;
 	assert_int_equal(halved, 2);
 	core_free(c);
 }
@@ -61,18 +81,18 @@ static void distant_siblings(void **state)
 static void odd_caches(void **state)
 {
 	static const struct core_site sites[] = {{0, 7, N}, {0, 9, 2}, {0, 9, 1}, {0, 9, N}};
-	struct core *c = start(sites, 4, 1, 2);
+	struct core *c = start(sites, 4, 1, 3); /* vCPU i begins at CPU i */
+	struct core_domain_figures d;
 
 	(void)state;
-	c->vcpus[0].cpu = 1;
-	c->vcpus[1].cpu = 1;
-	core_wake(c, 0, 0);
-	assert_int_equal(c->vcpus[0].cpu, 1);
 	core_wake(c, 0, 1);
-	assert_int_equal(c->vcpus[1].cpu, 3); /* a core of its own, where 2 would halve one */
+	assert_int_equal(cpu_of(c, 1), 1);
+	core_wake(c, 0, 2); /* a core of its own, where 2 would halve one and 0 is far */
+	assert_int_equal(cpu_of(c, 2), 3);
 	assert_true(core_same_cache(c, 1, 3));
 	assert_false(core_same_cache(c, 0, 1));
-	assert_true(c->domains[0].capacity == 1 + 0.5 + 0.5 + 1);
+	core_read_domain(c, 0, &d);
+	assert_true(d.capacity == 1 + 0.5 + 0.5 + 1);
 	core_free(c);
 }
 

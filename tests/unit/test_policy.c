@@ -305,7 +305,7 @@ static void tournament(void **state)
 
 static void placement(void **state)
 {
-	struct place_domain d[] = {{4, 4, 3, 1}, {4, 4, 1, 3.5}, {2, 2, 0, 0}};
+	struct place_domain d[] = {{4, 4, 3, 1, 8}, {4, 4, 1, 3.5, 8}, {2, 2, 0, 0, 8}};
 	struct place_vm vm = {.load = 1, .reservation = 0, .min_cpus = 1}, vms[3];
 	uint32_t to = 99;
 
@@ -318,11 +318,20 @@ static void placement(void **state)
 	vm.min_cpus = 5;
 	assert_int_equal(place_initial(d, 3, &vm), PLACE_NONE);
 
+	/* The least loaded that has the memory. */
+	vm = (struct place_vm){.load = 1, .min_cpus = 1, .memory = 6};
+	d[1].memory = d[2].memory = 5;
+	assert_int_equal(place_initial(d, 3, &vm), 0);
+	d[0].memory = 5;
+	assert_int_equal(place_initial(d, 3, &vm), PLACE_NONE);
+
 	/* 3 against 1: moving one makes them even; then nothing is left to do. */
 	for (int i = 0; i < 3; i++)
 		vms[i] = (struct place_vm){.domain = 0, .load = 1, .min_cpus = 1};
 	assert_int_equal(place_rebalance(d, 2, vms, 3, 0.1, &to), 0);
 	assert_int_equal(to, 1);
+	vms[0].memory = vms[1].memory = 6; /* more than is free there */
+	assert_int_equal(place_rebalance(d, 2, vms, 3, 0.1, &to), 2);
 	d[0].load = d[1].load = 2;
 	assert_int_equal(place_rebalance(d, 2, vms, 3, 0.1, &to), PLACE_NONE);
 	/* A move that only turns the imbalance round is none. */

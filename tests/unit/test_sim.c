@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "sim/random.h"
 #include "sim/report.h"
+#include "sim/scenario_changes.h"
 #include "sim/trace.h"
 
 #include <math.h>
@@ -108,6 +109,25 @@ static const struct {
 	{"[vm a]\n[limits]\nx = a.cpu\n", "t.ini:3: ", "one of == <= >= < >"},
 	{"[vm a]\n[limits]\nx = (((a.cpu == 1\n", "t.ini:3: ", "')'"},
 	{"[vm a]\n[limits]\nx = foo(1) == 1\n", "t.ini:3: ", "mmcn before '('"},
+	{"[vm a]\n[at dawn]\na.vcpus = 2\n", "t.ini:2: ", "expected a time above 0"},
+	{"[vm a]\n[at 2s]\n[at 1s]\n", "t.ini:3: ", "after [at 2s] in line 2"},
+	{"[vm a]\n[at 2s]\n[at 2000ms]\n", "t.ini:3: ", "after [at 2s] in line 2"},
+	{"[vm a]\n[at 10s]\na.vcpus = 2\n", "t.ini:2: ", "after the end of the run"},
+	{"[vm a]\n[at 1s]\nvcpus = 2\n", "t.ini:3: ", "SECTION.KEY"},
+	{"[vm a]\n[at 1s]\na.vcpus = 2\na.vcpus = 3\n", "t.ini:4: ", "the first time in line 3"},
+	{"[vm a]\n[at 1s]\nb.vcpus = 2\n", "t.ini:3: ", "no VM, group or host is called 'b'"},
+	{"[vm a]\n[at 1s]\na.vcpus = 0\n", "t.ini:3: ", "vcpus = 0: expected"},
+	{"[vm a]\n[at 1s]\na.workload = idle\n", "t.ini:3: ", "cannot change"},
+	{"[vm a]\n[at 1s]\nhost.cpus = 2\n", "t.ini:3: ", "cannot change"},
+	{"[vm a]\n[at 1s]\nrun.duration = 2s\n", "t.ini:3: ", "cannot change"},
+	{"[vm a]\n[at 1s]\na.limit = 0.1\n[at 2s]\na.reservation = 0.2\n",
+	 "t.ini:4: ", "limit 0.1 is below reservation 0.2"},
+	{"[host]\ncpus = 4\n[vm a]\n[at 1s]\nhost.offline = 2-4\n", "t.ini:4: ", "from 0 to 3"},
+	{"[host]\noffline = 1,\ncpus = 4\n[vm a]\n", "t.ini:3: ", "from 0 to 3"},
+	{"[vm a]\nworkload = barrier\nvcpus = 4\n[at 1s]\na.vcpus = 3\n",
+	 "t.ini:4: ", "can lose vCPUs"},
+	{"[vm a]\ncount = 0\n", "t.ini: ", "no VM"},
+	{"[vm a]\n[at 1s]\na.count = 1000000\na.vcpus = 1024\n", "t.ini:2: ", "4,000,000"},
 };
 
 static void refusals(void **state)
@@ -124,6 +144,34 @@ static void refusals(void **state)
 			fail_msg("for %s\ngot '%s', expected '%s... %s'", bad[i].text, f.text,
 				 bad[i].where, bad[i].what);
 	}
+}
+
+/* A change of one host is none of another's; one that is varied changes all the same. */
+static void changes(void **state)
+{
+	struct scenario *s = parse("[host x]\n[host y]\n[vm a]\nhost = x\n[vm b]\n[at 1s]\n"
+				   "x.offline = none\na.count = 3\nb.vcpus = 2\n"
+				   "[variant v]\nb.vcpus = 3\n"),
+			*own, *after, *varied;
+	struct failure f = {""};
+
+	(void)state;
+	assert_int_equal(scenario_on_host(s, 1, &own), 0);
+	assert_int_equal(scenario_vms_per_host(own), 1);
+	assert_int_equal(scenario_vcpus_per_host(own), 2);
+	assert_int_equal(scenario_after(own, 1, &f, &after), 0);
+	assert_int_equal(after->vms[0].count, 0);
+	assert_int_equal(after->vms[1].vcpus, 2);
+	scenario_free(after);
+	scenario_free(own);
+	assert_int_equal(scenario_on_host(s, 0, &own), 0);
+	assert_int_equal(scenario_vms_per_host(own), 4);
+	scenario_free(own);
+	assert_int_equal(scenario_vary(s, 0, &f, &varied), 0);
+	assert_int_equal(varied->vms[1].room, 3);
+	assert_int_equal(varied->n_changes, 1);
+	scenario_free(varied);
+	scenario_free(s);
 }
 
 /* An indented line is a key of its own, and what --set changes has no line to blame. */
@@ -408,7 +456,7 @@ static void traces(void **state)
 	close(mkstemp(path));
 	assert_int_equal(sim_new(s, 1, 0, &f, &sim), 0);
 	assert_int_equal(trace_open(sim, path, 0, UINT64_MAX, &f, &trace), 0);
-	sim->core->watch = traced;
+	core_set_watch(sim->core, (struct core_watch){traced, NULL});
 	sim_run(sim, NS_PER_SEC);
 	sim_settle(sim);
 	assert_int_equal(trace_close(trace, sim, &f), 0);
@@ -429,9 +477,11 @@ static void traces(void **state)
 			run[vcpu] += us;
 	}
 	for (int v = 0; v < 3; v++) {
+		struct core_vcpu_figures read;
+
+		core_read_vcpu(sim->core, (uint32_t)v, &read);
 		assert_true(fabs(all[v] - 1e6) < 1e-3);
-		assert_true(fabs(run[v] - (double)sim->core->vcpus[v].ledger.ns[LEDGER_RUN] / 1e3) <
-			    1e-3);
+		assert_true(fabs(run[v] - (double)read.ledger->ns[LEDGER_RUN] / 1e3) < 1e-3);
 	}
 	json_decref(json);
 	sim_free(sim);
@@ -441,12 +491,13 @@ static void traces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refusals),    cmocka_unit_test(lines),
-		cmocka_unit_test(not_a_text),  cmocka_unit_test(unknown_metric),
-		cmocka_unit_test(no_data),     cmocka_unit_test(too_large),
-		cmocka_unit_test(conditions),  cmocka_unit_test(closed_form),
-		cmocka_unit_test(same_bits),   cmocka_unit_test(traces),
-		cmocka_unit_test(percentiles), cmocka_unit_test(overloaded),
+		cmocka_unit_test(refusals),	  cmocka_unit_test(changes),
+		cmocka_unit_test(lines),	  cmocka_unit_test(not_a_text),
+		cmocka_unit_test(unknown_metric), cmocka_unit_test(no_data),
+		cmocka_unit_test(too_large),	  cmocka_unit_test(conditions),
+		cmocka_unit_test(closed_form),	  cmocka_unit_test(same_bits),
+		cmocka_unit_test(traces),	  cmocka_unit_test(percentiles),
+		cmocka_unit_test(overloaded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@
 #define LONGEST_WAIT 1.0
 
 struct vm {
+	bool later;					/* it comes when the host changes */
 	double vcpus, shares, reservation, limit, load; /* load 0: always busy */
 	int group;
 	double low, high; /* CPUs, by the model */
@@ -53,8 +54,8 @@ struct host {
 
 enum { NONE, RELAXED, BALANCE, STRICT };
 static const char *const rows[] = {"none", "relaxed", "balance", "strict"};
-static bool show;
-static unsigned long hosts;
+static bool show, changing;
+static unsigned long hosts, first;
 static uint64_t rng;
 static char text[8192];
 static size_t used;
@@ -122,10 +123,8 @@ static void draw_host(struct host *h)
 		draw_vm(h, &h->vms[i], &spare);
 }
 
-static void say_host(const struct host *h)
+static void say_groups(const struct host *h)
 {
-	used = 0;
-	say("[host]\ncpus=%d\ncosched=%s\n", h->cpus, rows[h->cosched]);
 	for (int i = 0; i < h->n_groups; i++) {
 		say("[group g%d]\nshares=%g\nreservation=%g\n", i + 1, h->groups[i].shares,
 		    h->groups[i].reservation);
@@ -134,6 +133,10 @@ static void say_host(const struct host *h)
 		if (h->groups[i].parent)
 			say("parent=g%d\n", h->groups[i].parent);
 	}
+}
+
+static void say_vms(const struct host *h)
+{
 	for (int i = 0; i < h->n_vms; i++) {
 		const struct vm *vm = &h->vms[i];
 
@@ -145,7 +148,106 @@ static void say_host(const struct host *h)
 			say("group=g%d\n", vm->group);
 		if (vm->load > 0)
 			say("workload=duty\nburst=%gms\nload=%g\n", 0.5 * (1 << pick(5)), vm->load);
+		if (vm->later)
+			say("count=0\n");
 	}
+}
+
+static void say_host(const struct host *h)
+{
+	used = 0;
+	say("[host]\ncpus=%d\ncosched=%s\n", h->cpus, rows[h->cosched]);
+	say_groups(h);
+	say_vms(h);
+}
+
+/* What a VM was before it became `vm`: other shares, limit, size, load or group, or not there. */
+static void draw_before(const struct host *h, struct vm *vm)
+{
+	int n = 1 + pick(h->cpus);
+
+	switch (pick(8)) {
+	case 0:
+		vm->shares = 100 * (1 + pick(40));
+		break;
+	case 1:
+		vm->limit = vm->reservation > 0 ? FLUID_NONE : 0.05 * (1 + pick(20 * n));
+		break;
+	case 2:
+		vm->vcpus = n >= vm->reservation ? n : vm->vcpus;
+		break;
+	case 3:
+		vm->load = vm->load > 0 ? 0.02 * (1 + pick(20)) : 0;
+		break;
+	case 4:
+		vm->group = h->n_groups && vm->reservation <= 0 ? pick(h->n_groups + 1) : vm->group;
+		break;
+	case 5:
+		vm->later = true;
+	}
+}
+
+static void say_limit(char kind, int i, double limit)
+{
+	if (limit < FLUID_NONE)
+		say("%c%d.limit=%g\n", kind, i, limit);
+	else
+		say("%c%d.limit=none\n", kind, i);
+}
+
+/* What makes a VM `to` of what it was; a VM cannot leave its group for none. */
+static void say_change(int i, const struct vm *from, const struct vm *to)
+{
+	if (from->shares != to->shares)
+		say("v%d.shares=%g\n", i, to->shares);
+	if (from->limit != to->limit)
+		say_limit('v', i, to->limit);
+	if (from->vcpus != to->vcpus)
+		say("v%d.vcpus=%g\n", i, to->vcpus);
+	if (from->load != to->load)
+		say("v%d.load=%g\n", i, to->load);
+	if (from->group != to->group)
+		say("v%d.group=g%d\n", i, to->group);
+	if (from->later)
+		say("v%d.count=1\n", i);
+}
+
+/* A host that becomes `h` after CHANGED: VMs were other ones, groups had other shares and limits,
+ * there was a VM more, and a CPU more or less. */
+static void say_changing(struct host *h)
+{
+	struct host was = *h;
+	bool more = pick(2), less = !more && h->cpus > 1 && h->cosched != STRICT && pick(2);
+
+	for (int i = 0; i < h->n_vms; i++) {
+		less &= h->vms[i].reservation <= 0;
+		draw_before(&was, &was.vms[i]);
+		if (!h->vms[i].group)
+			was.vms[i].group = 0;
+	}
+	for (int i = 0; i < h->n_groups; i++) {
+		less &= h->groups[i].reservation <= 0;
+		was.groups[i].shares = 100 * (1 + pick(20));
+		if (h->groups[i].reservation <= 0)
+			was.groups[i].limit = pick(2) ? FLUID_NONE : 0.25 * (1 + pick(8 * h->cpus));
+	}
+	used = 0;
+	say("[host]\ncpus=%d\ncosched=%s\n", h->cpus + more, rows[h->cosched]);
+	if (less)
+		say("offline=%d\n", pick(h->cpus));
+	say_groups(&was);
+	say_vms(&was);
+	say("[vm guest]\nvcpus=%d\n[at 5s]\nguest.count=0\n", h->cpus);
+	if (more)
+		say("host.offline=%d\n", pick(h->cpus + 1));
+	if (less)
+		say("host.offline=none\n");
+	for (int i = 0; i < h->n_groups; i++) {
+		say("g%d.shares=%g\n", i + 1, h->groups[i].shares);
+		say_limit('g', i + 1, h->groups[i].limit);
+	}
+	for (int i = 0; i < h->n_vms; i++)
+		say_change(i, &was.vms[i], &h->vms[i]);
 }
 
 /* The tree of a host whose VMs demand what `demand` says. */
@@ -287,7 +389,7 @@ static void judge_vm(const struct host *h, const struct vm *vm, const double *m,
 	double cpu = m[METRIC_CPU], by = fmax(0, fmax(vm->low - cpu, cpu - vm->high));
 	bool off = by > 0.02 * h->cpus && by > 0.03 * vm->low;
 
-	if (show)
+	if (show || (off && is_fluid(h)))
 		printf("%s: %gx, load %g, %.4f CPUs, expected %.4f to %.4f, longest wait %.3f "
 		       "s%s\n",
 		       who, vm->vcpus, vm->load, cpu, vm->low, vm->high, m[METRIC_DELAY],
@@ -317,39 +419,54 @@ static void judge(const struct host *h, const struct result *r, unsigned long se
 	}
 }
 
-static void run_one(unsigned long seed)
+/* Runs what was said, and judges it by `h` from `from` seconds on. */
+static void run_text(struct host *h, unsigned long seed, unsigned from)
 {
 	struct scenario *sc = NULL;
 	struct failure f = {0};
 	struct result r;
-	struct host h;
 	struct sim *s = NULL;
 
-	rng = random_stream(566, seed);
-	draw_host(&h);
-	say_host(&h);
 	if (show)
 		fputs(text, stdout);
 	if (scenario_parse(text, used, "fluid.ini", &f, &sc) || sim_new(sc, seed, 0, &f, &s))
 		fail_msg("%s\n%s", f.text, text);
-	ask_model(&h);
-	sim_run(s, 5 * NS_PER_SEC);
+	ask_model(h);
+	sim_run(s, from * NS_PER_SEC);
+	if (sim_refusals(s))
+		fail_msg("host %lu: a change was refused\n%s", seed, text);
 	sim_restart_counters(s);
-	sim_run(s, 35 * NS_PER_SEC);
+	sim_run(s, (from + 30) * NS_PER_SEC);
 	assert_int_equal(result_take(s, &r), 0);
-	judge(&h, &r, seed);
+	assert_true(r.host[HOST_VALID] == 1);
+	judge(h, &r, seed);
 	result_free(&r);
 	sim_free(s);
 	scenario_free(sc);
 }
 
+static void run_one(unsigned long seed)
+{
+	struct host h;
+
+	rng = random_stream(changing ? 567 : 566, seed);
+	draw_host(&h);
+	if (changing)
+		say_changing(&h);
+	else
+		say_host(&h);
+	run_text(&h, seed, changing ? 7 : 5);
+}
+
 static void fluid(void **state)
 {
 	const char *one = getenv("DESCHED_FLUID_ONE");
-	unsigned long from = one ? strtoul(one, NULL, 10) : 0, n = one ? 1 : hosts;
+	unsigned long from = one ? strtoul(one, NULL, 10) : first, n = one ? 1 : hosts;
 
 	(void)state;
 	show = one;
+	sum.vms = sum.off = 0;
+	sum.worst = sum.delay = 0;
 	for (unsigned long i = from; i < from + n; i++)
 		run_one(i);
 	printf("%lu hosts, %u VMs, %u of them off by more than 2 %% of the host and 3 %% of their "
@@ -359,12 +476,21 @@ static void fluid(void **state)
 		assert_true(sum.off <= sum.vms / 100);
 }
 
-/* test_sim_fluid [HOSTS] */
+static void fluid_after_changes(void **state)
+{
+	changing = true;
+	fluid(state);
+}
+
+/* test_sim_fluid [HOSTS [FIRST [changes]]] */
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(fluid)};
+	const struct CMUnitTest changes[] = {cmocka_unit_test(fluid_after_changes)};
 
 	hosts = argc > 1 ? strtoul(argv[1], NULL, 10) : 300;
+	first = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 	cmocka_set_message_output(CM_OUTPUT_STDOUT);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return argc > 3 ? cmocka_run_group_tests(changes, NULL, NULL)
+			: cmocka_run_group_tests(tests, NULL, NULL);
 }

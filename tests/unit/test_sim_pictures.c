@@ -73,8 +73,8 @@ static void begin(struct fixture *x, const char *trace)
 	if (trace)
 		assert_int_equal(trace_open(x->sim, trace, FROM, LONG, &f, &seen.trace), 0);
 	for (uint32_t v = 0; v < VCPUS; v++)
-		seen.state[v] = (enum ledger_state)x->sim->core->vcpus[v].ledger.state;
-	x->sim->core->watch = watch;
+		seen.state[v] = core_state_of(x->sim->core, v);
+	core_set_watch(x->sim->core, (struct core_watch){watch, NULL});
 	sim_run(x->sim, NS_PER_SEC);
 	sim_settle(x->sim);
 	for (uint32_t v = 0; v < VCPUS; v++)

@@ -117,6 +117,22 @@ static void say_all(struct expectation *e)
 		say_vm(e, i, groups);
 }
 
+static struct core_vm_figures vm_figures(const struct sim *s, uint32_t id)
+{
+	struct core_vm_figures vm;
+
+	core_read_vm(s->core, id, &vm);
+	return vm;
+}
+
+static uint32_t cpus_of(const struct sim *s, uint32_t domain)
+{
+	struct core_domain_figures d;
+
+	core_read_domain(s->core, domain, &d);
+	return d.cpus;
+}
+
 /* What the watch sees. */
 struct view {
 	struct sim *s;
@@ -131,19 +147,20 @@ struct view {
 /* Domains by what their VMs' vCPUs did from v->last to now. */
 static void look_at_domains(struct view *v, uint64_t now)
 {
-	const struct core *c = v->s->core;
 	unsigned running[64] = {0}, ready[64] = {0};
 
-	for (uint32_t i = 0; i < c->n_vcpus; i++) {
-		uint32_t d = c->vms[c->vcpus[i].vm].domain;
+	for (uint32_t i = 0; i < v->s->n_vcpus; i++) {
+		uint32_t d = vm_figures(v->s, v->s->guests[i].vm).domain;
 
 		running[d] += v->state[i] == LEDGER_RUN;
 		ready[d] += v->state[i] == LEDGER_READY;
 	}
-	for (uint32_t d = 0; d < c->n_domains; d++) {
-		if (running[d] > c->domains[d].n)
+	for (uint32_t d = 0; d < core_shape(v->s->core)->domains; d++) {
+		uint32_t cpus = cpus_of(v->s, d);
+
+		if (running[d] > cpus)
 			v->crowded += now - v->last;
-		if (running[d] < c->domains[d].n && ready[d])
+		if (running[d] < cpus && ready[d])
 			v->idle_wait += now - v->last;
 	}
 	v->last = now;
@@ -172,16 +189,20 @@ static void run_watched(struct sim *s, struct view *v, uint64_t end)
 	sim_run(s, end);
 }
 
-static void check_ledgers(const struct sim *s, struct view *v)
+static void check_ledgers(const struct sim *s, struct view *view)
 {
-	for (uint32_t i = 0; i < s->core->n_vcpus; i++) {
-		const struct ledger *l = &s->core->vcpus[i].ledger;
+	for (uint32_t i = 0; i < s->n_vcpus; i++) {
+		struct core_vcpu_figures v;
+		const struct ledger *l;
 		uint64_t sum = 0;
 
-		seen(v, i, s->now, v->state[i]);
+		core_read_vcpu(s->core, i, &v);
+		l = v.ledger;
+
+		seen(view, i, s->now, view->state[i]);
 		for (uint32_t k = 0; k < LEDGER_STATES; k++) {
-			assert_int_equal(l->ns[k], v->ns[i][k]);
-			sum += v->ns[i][k];
+			assert_int_equal(l->ns[k], view->ns[i][k]);
+			sum += view->ns[i][k];
 		}
 		assert_int_equal(sum, s->now);
 		assert_int_equal(l->backwards, 0);
@@ -197,11 +218,13 @@ static bool always_busy(const struct vm_spec *spec)
 /* Without groups, limits and gangs, and if nobody has moved, a busy VM's share can be told. */
 static bool may_expect_share(const struct sim *s, uint32_t id)
 {
-	for (uint32_t i = 0; i < s->core->n_vms; i++) {
-		if (s->core->vms[i].migrations || cosched_rows[s->core->vms[i].cosched].gang)
+	for (uint32_t i = 0; i < s->n_vms; i++) {
+		struct core_vm_figures vm = vm_figures(s, i);
+
+		if (vm.migrations || cosched_rows[vm.cosched].gang)
 			return false;
 	}
-	return !s->core->threads && !s->core->n_groups &&
+	return s->scenario->host.smt == 1 && !s->scenario->n_groups &&
 	       s->vms[id].spec->limit >= ENTITLE_UNLIMITED;
 }
 
@@ -210,23 +233,23 @@ static bool may_expect_share(const struct sim *s, uint32_t id)
 static double least_share(const struct sim *s, uint32_t id)
 {
 	double shares = 0, reserved = 0, own = -s->vms[id].spec->shares * s->vms[id].spec->vcpus;
-	uint32_t domain = s->core->vms[id].domain;
+	uint32_t domain = vm_figures(s, id).domain;
 
-	for (uint32_t i = 0; i < s->core->n_vms; i++) {
+	for (uint32_t i = 0; i < s->n_vms; i++) {
 		const struct vm_spec *spec = s->vms[i].spec;
 
-		if (s->core->vms[i].domain != domain)
+		if (vm_figures(s, i).domain != domain)
 			continue;
 		shares += -spec->shares * spec->vcpus;
 		reserved += spec->reservation;
 	}
-	own *= (s->core->domains[domain].n - reserved) / shares;
+	own *= (cpus_of(s, domain) - reserved) / shares;
 	return own < s->vms[id].spec->vcpus ? own : s->vms[id].spec->vcpus;
 }
 
 static void check_vm(const struct sim *s, const struct result *r, uint32_t id)
 {
-	const struct core_config *k = &s->core->config;
+	const struct core_config *k = &s->scenario->host.core;
 	const struct vm_spec *spec = s->vms[id].spec;
 	const double *m = r->vms[id].values;
 	/* A period's worth or a slice at either end of two seconds. */
@@ -237,7 +260,7 @@ static void check_vm(const struct sim *s, const struct result *r, uint32_t id)
 			    spec->limit * (1.01 + ns_to_s(k->limit_period) / ns_to_s(s->now)) +
 				    edge * spec->vcpus);
 	if (spec->reservation > 0 && always_busy(spec) && s->vms[id].pace == 65536 &&
-	    !s->core->threads && !cosched_rows[s->core->vms[id].cosched].gang)
+	    s->scenario->host.smt == 1 && !cosched_rows[vm_figures(s, id).cosched].gang)
 		assert_true(m[METRIC_CPU] >= spec->reservation * 0.99 - edge * spec->vcpus);
 	if (always_busy(spec) && may_expect_share(s, id))
 		assert_true(m[METRIC_CPU] >= 0.8 * least_share(s, id) - edge * spec->vcpus);
@@ -267,20 +290,19 @@ static void run_one(uint64_t seed)
 		return;
 	}
 	assert_int_equal(err, 0);
-	assert_true(s->core->n_vcpus <= VCPUS_MAX);
+	assert_true(s->n_vcpus <= VCPUS_MAX);
 	memset(&v, 0, sizeof(v));
 	v.s = s;
-	for (uint32_t i = 0; i < s->core->n_vcpus; i++)
+	for (uint32_t i = 0; i < s->n_vcpus; i++)
 		v.state[i] = LEDGER_HALT;
-	s->core->watch = seen;
-	s->core->watch_data = &v;
+	core_set_watch(s->core, (struct core_watch){seen, &v});
 	run_watched(s, &v, 2 * NS_PER_SEC / (seed % 10 ? 10 : 1));
 	assert_int_equal(result_take(s, &r), 0);
 	check_ledgers(s, &v);
 	assert_int_equal(v.crowded, 0);
 	if (e.conserves)
 		assert_int_equal(v.idle_wait, 0);
-	for (uint32_t i = 0; seed % 10 == 0 && i < s->core->n_vms; i++)
+	for (uint32_t i = 0; seed % 10 == 0 && i < s->n_vms; i++)
 		check_vm(s, &r, i);
 	result_free(&r);
 	sim_free(s);

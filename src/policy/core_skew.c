@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The skew between the vCPUs of a VM (relaxed co-scheduling). Skew can only grow while one vCPU
- * runs and a busy sibling does not, and then no faster than time: the timer is set to the earliest
- * instant at which a bound can be crossed, but not sooner than one poll.
- */
-#include "policy/core_internal.h"
+#include "policy/core_skew.h"
+
+#include "policy/core_cpu.h"
+#include "policy/core_dispatch.h"
 
 static uint64_t progress_now(const struct core *c, const struct core_vcpu *v, uint64_t now)
 {
@@ -13,7 +11,6 @@ static uint64_t progress_now(const struct core *c, const struct core_vcpu *v, ui
 	return v->progress + (now - c->cpus[v->cpu].since);
 }
 
-/* The least progress among the busy vCPUs of a VM; UINT64_MAX if none is busy. */
 uint64_t core_slowest(const struct core *c, const struct core_vm *vm, uint64_t now)
 {
 	uint64_t slowest = UINT64_MAX;
@@ -35,7 +32,7 @@ static void set_skew_timer(struct core *c, uint32_t id, uint64_t at)
 	if (vm->skew_at == at)
 		return;
 	vm->skew_at = at;
-	core_mark_vm(c, id);
+	core_mark_timer(c, id);
 }
 
 /* When skew has to be looked at again; both bounds in one pass. */
@@ -165,12 +162,16 @@ static void stop_leaders(struct core *c, uint32_t id, uint64_t slowest, uint64_t
 	}
 }
 
-/* Co-stops those who lead by too much, and lets those go on who no longer do. */
 void core_skew_check(struct core *c, uint32_t id, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
-	uint64_t slowest = core_slowest(c, vm, now);
+	uint64_t slowest;
 
+	if (!vm_row(vm)->skew || vm->n <= 1) {
+		set_skew_timer(c, id, CORE_NEVER);
+		return;
+	}
+	slowest = core_slowest(c, vm, now);
 	stop_leaders(c, id, slowest, now);
 	for (uint32_t i = vm->first; vm->costopped && i < vm->first + vm->n; i++) {
 		struct core_vcpu *v = &c->vcpus[i];

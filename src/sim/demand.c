@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/demand.h"
+
+#include "base/units.h"
+#include "sim/guest.h"
+#include "sim/timers.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY_STEPS    288 /* five minutes each */
+#define DAY_NS	     (24 * 3600e9)
+#define BUSY	     0.9999 /* of a vCPU: as busy as one gets that idles between bursts */
+#define DEMAND_LEAST 1e-4   /* of a vCPU: below it does nothing */
+
+static bool is_open(const struct vm_spec *vm)
+{
+	return workload_rows[vm->workload] == &workload_requests;
+}
+
+/* CPUs, without trace and day. */
+static double steady(const struct vm_spec *vm)
+{
+	const struct workload_row *row = workload_rows[vm->workload];
+
+	if (is_open(vm))
+		return (double)vm->burst / (double)vm->arrival;
+	if (row == &workload_duty)
+		return vm_spec_load(vm) * vm_spec_active(vm);
+	if (row == &workload_idle)
+		return 0;
+	if (row == &workload_io)
+		return fmin(1, vm->streams * (double)vm->burst / (double)(vm->burst + vm->service));
+	return vm_spec_active(vm);
+}
+
+static double factor_at(const struct day_spec *day, double hour)
+{
+	double factor = day->factors[day->n - 1]; /* before the first hour the last one holds */
+
+	if (day->wave)
+		return day->low +
+		       (day->high - day->low) * (1 + cos((hour - day->hours[0]) * M_PI / 12)) / 2;
+	for (uint32_t i = 0; i < day->n && day->hours[i] <= hour; i++)
+		factor = day->factors[i];
+	return factor;
+}
+
+static int load_day(const struct scenario *s, const struct vm_spec *vm, struct failure *f,
+		    struct demand *d)
+{
+	d->cpus = calloc(DAY_STEPS, sizeof(*d->cpus));
+	if (!d->cpus)
+		return failure_errno(f, -ENOMEM, "%s", s->path);
+	d->n = DAY_STEPS;
+	d->step = DAY_NS / DAY_STEPS / s->run.compress;
+	d->repeats = true;
+	for (uint32_t i = 0; i < DAY_STEPS; i++) {
+		double hour = fmod(s->run.hour + (i + 0.5) * 24 / DAY_STEPS, 24);
+
+		d->cpus[i] = (float)(steady(vm) * factor_at(&vm->day, hour));
+	}
+	return 0;
+}
+
+/* The path of a trace is relative to the scenario's folder. */
+static int path_of(const struct scenario *s, const struct vm_spec *vm, char *ret, size_t size)
+{
+	const char *slash = strrchr(s->path, '/');
+	int folder = slash && vm->trace[0] != '/' ? (int)(slash + 1 - s->path) : 0;
+	int n = snprintf(ret, size, "%.*s%s", folder, s->path, vm->trace);
+
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static int load_trace(const struct scenario *s, const struct vm_spec *vm, uint32_t max_rows,
+		      struct failure *f, struct demand *d)
+{
+	double scale = vm->trace_scale * (vm->trace_unit == TRACE_PERCENT ? vm->vcpus / 100.0 : 1);
+	char path[sizeof(s->path) + SCENARIO_TEXT];
+	struct failure why;
+	int err = path_of(s, vm, path, sizeof(path));
+
+	if (!err)
+		err = demand_read_csv(path, vm->trace_column, scale, vm_spec_active(vm), max_rows,
+				      &why, &d->cpus, &d->n);
+	else
+		failure_errno(&why, err, "%s", vm->trace);
+	if (err)
+		return failure_set(f, err, "%s (trace of vm %s, %s:%d)", why.text, vm->name,
+				   s->path, vm->line);
+	d->step = (double)vm->trace_step / s->run.compress;
+	if (vm->trace_end == TRACE_STRETCH)
+		d->step = (double)(s->run.warmup + s->run.duration) / d->n;
+	d->repeats = vm->trace_end == TRACE_REPEAT;
+	return 0;
+}
+
+static bool changes(const struct vm_spec *vm)
+{
+	return vm->trace[0] || vm->day.n;
+}
+
+static int check_demand(const struct scenario *s, const struct vm_spec *vm, const struct demand *d,
+			struct failure *f)
+{
+	double most = 0;
+
+	for (uint32_t i = 0; i < d->n; i++)
+		most = fmax(most, d->cpus[i]);
+	if (most <= vm_spec_active(vm) * (1 + 1e-6) || is_open(vm))
+		return 0;
+	return failure_set(f, -EINVAL,
+			   "%s:%d: vm %s: day makes its demand up to %.4g CPUs; its vCPUs can use "
+			   "%u",
+			   s->path, vm->line, vm->name, most, vm_spec_active(vm));
+}
+
+int demand_load(struct scenario *s, struct failure *f)
+{
+	uint32_t left = DEMAND_STEPS;
+	int err = 0;
+
+	demand_unload(s);
+	s->demands = calloc(s->n_vms + 1, sizeof(*s->demands));
+	if (!s->demands)
+		return failure_errno(f, -ENOMEM, "%s", s->path);
+	for (uint32_t i = 0; i < s->n_vms && !err; i++) {
+		struct demand *d = &s->demands[s->n_demands];
+		struct vm_spec *vm = &s->vms[i];
+
+		if (!changes(vm))
+			continue;
+		s->n_demands++;
+		err = vm->trace[0] ? load_trace(s, vm, left, f, d) : load_day(s, vm, f, d);
+		if (!err)
+			err = check_demand(s, vm, d, f);
+		left -= d->n;
+		vm->wants = d;
+	}
+	return err;
+}
+
+void demand_unload(struct scenario *s)
+{
+	for (uint32_t i = 0; i < s->n_demands; i++)
+		free(s->demands[i].cpus);
+	free(s->demands);
+	s->demands = NULL;
+	s->n_demands = 0;
+}
+
+/* CPUs in the step that has `t`, and when that ends; behind the last of a demand that doesn't
+ * repeat none, for ever. */
+static double step_at(const struct demand *d, double t, double *ret_end)
+{
+	double i = floor(t / d->step);
+
+	if (t >= (i + 1) * d->step) /* rounding: the step before has ended */
+		i++;
+	*ret_end = (i + 1) * d->step;
+	if (i < d->n || d->repeats)
+		return d->cpus[(uint64_t)i % d->n];
+	*ret_end = INFINITY;
+	return 0;
+}
+
+double demand_mean(const struct vm_spec *vm, uint64_t from, uint64_t to)
+{
+	double sum = 0, at = (double)u64_max(from, vm->start), end;
+
+	if (to <= from || at >= (double)to)
+		return to <= from ? steady(vm) : 0;
+	if (!vm->wants)
+		return steady(vm) * ((double)to - at) / (double)(to - from);
+	while (at < (double)to) {
+		double cpus = step_at(vm->wants, at, &end);
+
+		end = fmin(end, (double)to);
+		sum += cpus * (end - at);
+		at = end;
+	}
+	return sum / (double)(to - from);
+}
+
+/* Arrivals in a ns. A vCPU that idles for a mean of `i` and then has a burst of mean `b` has a load
+ * of b / (b + i). */
+static double rate(const struct vm_spec *vm, double cpus)
+{
+	double load = cpus / vm_spec_active(vm);
+
+	if (is_open(vm))
+		return cpus / (double)vm->burst;
+	if (load < DEMAND_LEAST)
+		return 0;
+	load = fmin(load, BUSY);
+	return load / (1 - load) / (double)vm->burst;
+}
+
+uint64_t demand_pass(const struct vm_spec *vm, uint64_t from, double amount)
+{
+	double at = (double)from, end;
+
+	/* One round without arrivals is followed by others. */
+	for (uint32_t barren = 0; barren <= vm->wants->n; barren++) {
+		double r = rate(vm, step_at(vm->wants, at, &end));
+
+		if (r > 0 && r * (end - at) >= amount)
+			return (uint64_t)(at + amount / r);
+		if (!isfinite(end))
+			break;
+		amount -= r * (end - at);
+		at = end;
+		if (r > 0)
+			barren = 0;
+	}
+	return TIMER_NEVER;
+}

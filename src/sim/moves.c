@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/moves.h"
+
+#include "base/units.h"
+#include "sim/engine_internal.h"
+#include "sim/memory.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define ROUNDS_MAX 30
+#define GIB	   (1024.0 * MIB)
+
+static void mover_begin(struct sim *s, uint32_t vcpu)
+{
+	guest_rest(s, vcpu, TIMER_NEVER);
+}
+
+static void mover_done(struct sim *s, uint32_t vcpu)
+{
+	guest_sleep(s, vcpu, TIMER_NEVER, LEDGER_HALT);
+}
+
+static void mover_timer(struct sim *s, uint32_t vcpu)
+{
+	guest_rest(s, vcpu, TIMER_NEVER);
+}
+
+const struct workload_row workload_mover = {
+	.name = "mover",
+	.summary = "sends and receives the memory of VMs",
+	.begin = mover_begin,
+	.done = mover_done,
+	.timer = mover_timer,
+};
+
+bool move_possible(const struct vm_spec *vm)
+{
+	return !vm->host[0] && workload_rows[vm->workload] != &workload_ticks;
+}
+
+static const struct cluster_spec *cluster(const struct move *m)
+{
+	return &m->from.sim->scenario->cluster;
+}
+
+static double compress(const struct move *m)
+{
+	return m->from.sim->scenario->run.compress;
+}
+
+/* ns: how often a copy is looked after. */
+static uint64_t step_ns(const struct move *m)
+{
+	return u64_max(1, (uint64_t)((double)MOVE_STEP / compress(m)));
+}
+
+static const struct vm_spec *spec(const struct move *m)
+{
+	return m->from.sim->vms[m->from.vm].spec;
+}
+
+static uint64_t ran(const struct end *e)
+{
+	uint64_t ns = 0;
+
+	sim_settle(e->sim);
+	for (uint32_t v = engine_first(e->sim, e->vm); v < engine_end(e->sim, e->vm); v++)
+		ns += engine_ledger(e->sim, v)->ns[LEDGER_RUN];
+	return ns;
+}
+
+/* More work for a mover. */
+static void give(const struct end *e, uint64_t ns)
+{
+	const struct guest *g = &e->sim->guests[e->mover];
+
+	if (!ns)
+		return;
+	if (!engine_wants(e->sim, e->mover))
+		guest_wake(e->sim, e->mover, ns);
+	else {
+		guest_settle(e->sim, e->mover);
+		guest_work(e->sim, e->mover, g->need + ns);
+	}
+	engine_sync(e->sim);
+}
+
+static uint64_t need(const struct end *e)
+{
+	guest_settle(e->sim, e->mover);
+	return e->sim->guests[e->mover].need;
+}
+
+static uint64_t cost(const struct move *m, double bytes)
+{
+	return (uint64_t)((double)cluster(m)->move_cost * bytes / GIB);
+}
+
+/* Sends what the link takes in a step, unless a mover lags by more than that. */
+static void send(struct move *m)
+{
+	double step = (double)cluster(m)->link * ns_to_s(step_ns(m));
+	double bytes = fmin(step, m->left);
+
+	m->next += step_ns(m);
+	if (need(&m->from) > cost(m, step) || need(&m->to) > cost(m, step))
+		return;
+	give(&m->from, cost(m, bytes));
+	give(&m->to, cost(m, bytes));
+	m->left -= bytes;
+}
+
+/* Takes the VM from its CPUs, and notes which vCPUs have work. */
+static void stop(struct move *m)
+{
+	struct sim *s = m->from.sim;
+	uint32_t first = engine_first(s, m->from.vm);
+
+	for (uint32_t v = first; v < engine_end(s, m->from.vm); v++) {
+		guest_settle(s, v);
+		m->works[v - first] = engine_wants(s, v) || memory_waits(s, v);
+		if (s->memory)
+			s->memory->vcpus[v].waits = false;
+		timer_set(&s->timers, v, TIMER_NEVER);
+		core_block(s->core, s->now, v, LEDGER_WAIT);
+	}
+	engine_sync(s);
+	m->phase = MOVE_RESTS;
+	m->stopped = s->now;
+	m->next = s->now + u64_max(1, (uint64_t)(m->left * 1e9 / (double)cluster(m)->link));
+	give(&m->from, cost(m, m->left));
+	give(&m->to, cost(m, m->left));
+}
+
+/* What the VM has written while the round was sent is the next round. */
+static void end_round(struct move *m)
+{
+	const struct vm_spec *vm = spec(m);
+	double most = (double)(vm->working_set ? vm->working_set : vm->memory);
+	uint64_t now = ran(&m->from);
+
+	m->left = fmin(most, (double)vm->dirty * compress(m) * ns_to_s(now - m->run));
+	m->run = now;
+	m->rounds++;
+	if (m->left <= (double)cluster(m)->link * ns_to_s(cluster(m)->downtime) ||
+	    m->rounds == ROUNDS_MAX)
+		stop(m);
+}
+
+static uint32_t relocate(uint32_t vcpu, uint32_t from, uint32_t to)
+{
+	return vcpu == CORE_NONE ? CORE_NONE : vcpu - from + to;
+}
+
+#define SWAP(a, b)                                                                                 \
+	do {                                                                                       \
+		__typeof__(a) kept_ = (a);                                                         \
+		(a) = (b);                                                                         \
+		(b) = kept_;                                                                       \
+	} while (0)
+
+/* What the VM as a whole remembers; the empty slot's own memory goes the other way. */
+static void carry_vm(struct sim_vm *from, struct sim_vm *to, uint32_t first_from, uint32_t first_to)
+{
+	to->arrived = from->arrived;
+	to->owner = relocate(from->owner, first_from, first_to);
+	to->overhead += from->overhead;
+	to->wasted += from->wasted;
+	from->overhead = from->wasted = 0;
+	SWAP(from->requests, to->requests);
+	SWAP(from->pending, to->pending);
+	if (to->requests)
+		to->requests->listener = relocate(to->requests->listener, first_from, first_to);
+	from->absent = true;
+	to->absent = false;
+}
+
+static void carry_vcpus(struct move *m, uint32_t from, uint32_t to, uint32_t n)
+{
+	struct sim *a = m->from.sim, *b = m->to.sim;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct guest *g = &a->guests[from + i];
+
+		b->guests[to + i] = *g;
+		b->guests[to + i].vm = m->to.vm;
+		*g = (struct guest){.vm = m->from.vm,
+				    .alarm = TIMER_NEVER,
+				    .until = TIMER_NEVER,
+				    .pace = g->pace};
+		b->last_cpu[to + i] = CORE_NONE;
+	}
+}
+
+/* The VM goes on at the other host. */
+static void arrive(struct move *m)
+{
+	struct sim *a = m->from.sim, *b = m->to.sim;
+	uint32_t from = engine_first(a, m->from.vm), to = engine_first(b, m->to.vm);
+	uint32_t n = engine_end(a, m->from.vm) - from;
+
+	carry_vm(&a->vms[m->from.vm], &b->vms[m->to.vm], from, to);
+	carry_vcpus(m, from, to, n);
+	if (a->memory && b->memory) {
+		b->memory->faults[m->to.vm] += a->memory->faults[m->from.vm];
+		a->memory->faults[m->from.vm] = 0;
+	}
+	core_vm_remove(a->core, a->now, m->from.vm);
+	engine_sync(a);
+	for (uint32_t i = 0; i < n; i++) {
+		if (m->works[i])
+			core_wake(b->core, b->now, to + i);
+		else
+			guest_rest(b, to + i, b->guests[to + i].until);
+	}
+	engine_sync(b);
+	memory_divide(a);
+	memory_divide(b);
+	m->phase = MOVE_DONE;
+	m->next = TIMER_NEVER;
+}
+
+int move_begin(struct move *m, struct end from, struct end to)
+{
+	int err = sim_vm_come(to.sim, to.vm);
+
+	if (err)
+		return err;
+	engine_sync(to.sim);
+	*m = (struct move){.from = from, .to = to, .next = from.sim->now};
+	m->works = calloc(spec(m)->vcpus, sizeof(*m->works));
+	if (!m->works)
+		return -ENOMEM;
+	m->left = (double)spec(m)->memory;
+	m->run = ran(&from);
+	return 0;
+}
+
+void move_step(struct move *m)
+{
+	if (m->phase == MOVE_RESTS)
+		arrive(m);
+	else if (m->left > 0)
+		send(m);
+	else if (need(&m->from) || need(&m->to))
+		m->next += step_ns(m);
+	else
+		end_round(m);
+}
+
+void move_end(struct move *m)
+{
+	free(m->works);
+	m->works = NULL;
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/scenario_changes.h"
+
+#include "base/units.h"
+#include "sim/guest.h"
+#include "sim/scenario_keys.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHANGES_MAX 1000
+
+/* What can change while a guest runs. */
+static const char *const vm_keys[] = {"count",	     "vcpus",  "group",	 "shares",
+				      "reservation", "limit",  "budget", "cosched",
+				      "load",	     "demand", "burst"};
+static const char *const group_keys[] = {"parent", "shares", "reservation", "limit"};
+static const char *const host_keys[] = {"offline"};
+
+static bool is_in(const char *key, const char *const *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(key, keys[i]))
+			return true;
+	}
+	return false;
+}
+
+int scenario_add_change(struct scenario *s, const char *text, int line, struct failure *f)
+{
+	struct vm_spec time;
+	struct change *c;
+
+	if (strlen(text) >= sizeof(c->set.name) ||
+	    key_set(SECTION_VM, &time, "start", text, NULL) || !time.start)
+		return failure_set(f, -EINVAL,
+				   "[at %.40s]: expected a time above 0, such as [at 20s]", text);
+	if (s->n_changes && time.start <= s->changes[s->n_changes - 1].at)
+		return failure_set(
+			f, time.start == s->changes[s->n_changes - 1].at ? -EEXIST : -EINVAL,
+			"[at %s] comes after [at %s] in line %d; changes stand in the "
+			"order of their times",
+			text, s->changes[s->n_changes - 1].set.name,
+			s->changes[s->n_changes - 1].set.line);
+	c = s->n_changes < CHANGES_MAX
+		    ? realloc(s->changes, (s->n_changes + 1) * sizeof(*s->changes))
+		    : NULL;
+	if (!c)
+		return failure_set(f, -E2BIG, "more than %d changes", CHANGES_MAX);
+	s->changes = c;
+	c += s->n_changes++;
+	*c = (struct change){.at = time.start, .set.line = line};
+	strcpy(c->set.name, text);
+	return 0;
+}
+
+struct change *scenario_find_change(struct scenario *s, const char *text)
+{
+	for (uint32_t i = 0; i < s->n_changes; i++) {
+		if (!strcmp(s->changes[i].set.name, text))
+			return &s->changes[i];
+	}
+	return NULL;
+}
+
+/* Whether a change may be about this key, by the kind of its section. */
+static int check_key(struct scenario *s, const struct setting *set, struct failure *f)
+{
+	const char *section = set->section, *key = set->key;
+	bool may;
+
+	if (!strcmp(section, "host") || scenario_find_host(s, section))
+		may = is_in(key, host_keys, ARRAY_SIZE(host_keys));
+	else if (scenario_find_group(s, section))
+		may = is_in(key, group_keys, ARRAY_SIZE(group_keys));
+	else if (scenario_find_vm(s, section))
+		may = is_in(key, vm_keys, ARRAY_SIZE(vm_keys));
+	else /* of others that aren't there, scenario_apply() says so */
+		may = strcmp(section, "run") && strcmp(section, "cluster");
+	if (may)
+		return 0;
+	return failure_set(f, -EINVAL,
+			   "%s.%s cannot change while the host runs; of a VM its count, vcpus, "
+			   "group, shares, reservation, limit, budget, cosched, load, demand and "
+			   "burst can, of a group its parent, shares, reservation and limit, of a "
+			   "host what is offline",
+			   section, key);
+}
+
+/* A change of another host's keys is none of this one's business. */
+static bool is_elsewhere(struct scenario *s, const char *section)
+{
+	return s->on_host[0] && scenario_find_host(s, section) && strcmp(section, s->on_host);
+}
+
+static int apply_change(struct scenario *n, const struct change *c, struct failure *f)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < c->set.n_settings && !err; i++) {
+		const struct setting *set = &c->set.settings[i];
+		const char *section = set->section;
+		struct failure why;
+
+		if (is_elsewhere(n, section))
+			continue;
+		if (n->on_host[0] && !strcmp(section, n->on_host))
+			section = "host";
+		err = check_key(n, set, &why);
+		if (!err)
+			err = scenario_apply(n, section, set->key, set->value, set->line, &why);
+		if (err)
+			failure_set(f, err, "%s:%d: [at %s] %s", n->path, set->line, c->set.name,
+				    why.text);
+	}
+	return err;
+}
+
+int scenario_after(const struct scenario *s, uint32_t n, struct failure *f, struct scenario **ret)
+{
+	struct scenario *copy;
+	int err = scenario_copy(s, &copy);
+
+	for (uint32_t i = 0; i < n && !err; i++)
+		err = apply_change(copy, &s->changes[i], f);
+	if (err) {
+		scenario_free(copy);
+		return err;
+	}
+	for (uint32_t i = 0; i < copy->n_vms && copy->on_host[0]; i++) {
+		if (copy->vms[i].host[0] && strcmp(copy->vms[i].host, copy->on_host))
+			copy->vms[i].count = 0;
+	}
+	scenario_forget_changes(copy);
+	copy->moment = true;
+	*ret = copy;
+	return 0;
+}
+
+/* What the scenario's check says, without its file and line. */
+static const char *bare(const char *text, const char *path)
+{
+	size_t len = strlen(path);
+
+	if (strncmp(text, path, len) || text[len] != ':')
+		return text;
+	text += len + 1;
+	if (isdigit((unsigned char)*text))
+		text += strspn(text, "0123456789") + 1;
+	return text + strspn(text, " ");
+}
+
+/* Threads that wait for each other cannot lose one. */
+static int check_guest(const struct scenario *s, const struct change *c, const struct vm_spec *was,
+		       const struct vm_spec *is, struct failure *f)
+{
+	const struct workload_row *row = workload_rows[is->workload];
+
+	if (is->count && was->count && is->vcpus < was->vcpus && row != &workload_busy &&
+	    row != &workload_duty && row != &workload_idle)
+		return failure_set(f, -EINVAL,
+				   "%s:%d: [at %s] vm %s: only guests that are busy, duty or idle "
+				   "can lose vCPUs",
+				   s->path, c->set.line, c->set.name, is->name);
+	if ((is->trace[0] || is->day.n) && (is->load != was->load || is->demand != was->demand))
+		return failure_set(f, -EINVAL,
+				   "%s:%d: [at %s] vm %s: its day or trace says its demand",
+				   s->path, c->set.line, c->set.name, is->name);
+	return 0;
+}
+
+static void make_room(struct vm_spec *vm, const struct vm_spec *is)
+{
+	if (is->count > vm->most)
+		vm->most = is->count;
+	if (is->vcpus > vm->room)
+		vm->room = is->vcpus;
+}
+
+static int check_change(struct scenario *s, uint32_t i, const struct scenario *before,
+			struct scenario *after, struct failure *f)
+{
+	const struct change *c = &s->changes[i];
+	struct failure why;
+	int err;
+
+	if (c->at >= s->run.warmup + s->run.duration)
+		return failure_set(f, -EINVAL, "%s:%d: [at %s] comes after the end of the run",
+				   s->path, c->set.line, c->set.name);
+	err = scenario_check(after, &why);
+	if (err)
+		return failure_set(f, err, "%s:%d: [at %s] %s", s->path, c->set.line, c->set.name,
+				   bare(why.text, s->path));
+	for (uint32_t k = 0; k < s->n_vms && !err; k++) {
+		err = check_guest(s, c, &before->vms[k], &after->vms[k], f);
+		make_room(&s->vms[k], &after->vms[k]);
+	}
+	return err;
+}
+
+int scenario_check_changes(struct scenario *s, struct failure *f)
+{
+	struct scenario *before = NULL, *after = NULL;
+	int err = 0;
+
+	for (uint32_t k = 0; k < s->n_vms; k++) {
+		s->vms[k].most = s->vms[k].count;
+		s->vms[k].room = s->vms[k].vcpus;
+	}
+	if (s->n_changes && s->cluster.place)
+		return failure_set(
+			f, -EINVAL,
+			"%s:%d: [at %s]: hosts that share VMs (place = yes) don't change", s->path,
+			s->changes[0].set.line, s->changes[0].set.name);
+	if (s->n_changes)
+		err = scenario_after(s, 0, f, &before);
+	for (uint32_t i = 0; i < s->n_changes && !err; i++) {
+		err = scenario_after(s, i + 1, f, &after);
+		if (err)
+			break;
+		err = check_change(s, i, before, after, f);
+		scenario_free(before);
+		before = after;
+	}
+	scenario_free(before);
+	return err;
+}
+
+/* One "4" or "4-6" at *at, which moves behind it. */
+static bool next_range(const char **at, unsigned long *ret_first, unsigned long *ret_last)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)**at))
+		return false;
+	*ret_first = *ret_last = strtoul(*at, &end, 10);
+	if (*end == '-' && isdigit((unsigned char)end[1]))
+		*ret_last = strtoul(end + 1, &end, 10);
+	*at = end;
+	return *ret_first <= *ret_last;
+}
+
+bool scenario_cpu_in(const char *list, uint32_t cpu)
+{
+	unsigned long first, last;
+
+	while (next_range(&list, &first, &last)) {
+		if (cpu >= first && cpu <= last)
+			return true;
+		list += *list == ',';
+	}
+	return false;
+}
+
+bool scenario_cpus_valid(const char *list, uint32_t cpus)
+{
+	unsigned long first, last;
+
+	if (!list[0] || !strcmp(list, "none"))
+		return true;
+	while (next_range(&list, &first, &last)) {
+		if (last >= cpus)
+			return false;
+		if (!*list)
+			return true;
+		if (*list++ != ',')
+			return false;
+	}
+	return false;
+}

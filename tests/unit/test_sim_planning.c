@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What planners ask of the simulator: demand from traces and by the time of day, memory and disk
+ * that VMs share, and VMs that move between hosts. Expected values are arithmetic. Faults that
+ * queue: test_sim_closed.c.
+ */
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/units.h"
+#include "sim/demand.h"
+#include "sim/random.h"
+#include "sim_text.h"
+
+#define PART 0.01
+
+static char folder[] = "/tmp/test_sim_planning.XXXXXX";
+static char scenario_path[64], csv_path[64];
+
+static int make_folder(void **state)
+{
+	(void)state;
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(scenario_path, sizeof(scenario_path), "%s/t.ini", folder);
+	snprintf(csv_path, sizeof(csv_path), "%s/t.csv", folder);
+	return 0;
+}
+
+static int remove_folder(void **state)
+{
+	(void)state;
+	unlink(csv_path);
+	return rmdir(folder);
+}
+
+static void write_csv(const char *text, size_t size)
+{
+	FILE *f = fopen(csv_path, "w");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, size, f), size);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void bad_rows(void **state)
+{
+	static const struct {
+		const char *text, *column, *what;
+	} rows[] = {
+		{"", "1", "no values in column 1"},
+		{"a,b\n", "2", "no values in column 2"},
+		{"a,b\n1,2\n", "c", "t.csv:1: there is no column c"},
+		{"1,2\n3\n", "2", "t.csv:2: there is no column 2 in this row"},
+		{"a,b\n1,2\n3,x\n", "b", "t.csv:3: column b: 'x': expected a number from 0 to 50"},
+		{"a,b\n1,2\n\n3,-1\n", "b", "t.csv:4: column b: '-1': expected"},
+		{"a,b\n1,2\n3,51\n", "b", "t.csv:3: column b: '51': expected"},
+		{"a,b\n1,2\n3,nan\n", "b", "t.csv:3: column b: 'nan': expected"},
+		{"a,b\n1,2\n3,0x3\n", "b", "t.csv:3: column b: '0x3': expected"},
+		{"a,b\n1,2\n3,\n", "b", "t.csv:3: column b: '': expected"},
+		{"a,b\n1,2\n3,4;5\n", "b", "t.csv:3: column b: '4;5': expected"},
+		{"a\n1\n2\n3\n4\n5\n6\n", "a", "t.csv:7: traces of a scenario have at most"},
+	};
+	struct failure f;
+	float *values;
+	uint32_t n;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		write_csv(rows[i].text, strlen(rows[i].text));
+		assert_true(demand_read_csv(csv_path, rows[i].column, 0.02, 1, 5, &f, &values, &n) <
+			    0);
+		if (!strstr(f.text, rows[i].what))
+			fail_msg("%s\ngot '%s', expected '%s'", rows[i].text, f.text, rows[i].what);
+	}
+	assert_true(demand_read_csv(folder, "1", 1, 1, 5, &f, &values, &n) < 0);
+	assert_non_null(strstr(f.text, "not a file"));
+	assert_true(demand_read_csv("/dev/zero", "1", 1, 1, 5, &f, &values, &n) < 0);
+	assert_true(demand_read_csv("/nonexistent", "1", 1, 1, 5, &f, &values, &n) < 0);
+}
+
+static void columns(void **state)
+{
+	static const struct {
+		const char *text, *column;
+	} rows[] = {
+		{"t,cpu\n0,0.25\n1,0.5\n", "cpu"},
+		{"t,cpu\n0,0.25\n1,0.5\n", "2"},
+		{"0,0.25\n1,0.5\n", "2"},
+		{"t;\"cpu, all\"\r\n0;0.25\r\n1;0.5", "cpu, all"},
+		{"\xef\xbb\xbf"
+		 "cpu\tx\n 0.25 \t1\n\n0.5\t1\n",
+		 "cpu"},
+	};
+	struct failure f;
+	float *values;
+	uint32_t n;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		write_csv(rows[i].text, strlen(rows[i].text));
+		if (demand_read_csv(csv_path, rows[i].column, 2, 1, 5, &f, &values, &n))
+			fail_msg("%s: %s", rows[i].text, f.text);
+		assert_int_equal(n, 2);
+		assert_true(values[0] == 0.5F && values[1] == 1);
+		free(values);
+	}
+}
+
+/* The CPUs that a VM of two vCPUs, whose demand is a trace of 20, 50 and 90, has from..to seconds.
+ */
+static void check_trace(const char *keys, const char *run, double from, double to, double cpus)
+{
+	static const char csv[] = "cpu\n20\n50\n90\n";
+	static const char *const workloads[] = {"duty", "requests"};
+
+	write_csv(csv, sizeof(csv) - 1);
+	for (int i = 0; i < 2; i++) {
+		struct sim_text t = sim_text_run(
+			scenario_path,
+			"[host]\ncpus = 2\n[run]\nwarmup = %gs\nduration = %gs\n%s\n[vm a]\nvcpus "
+			"= "
+			"2\nworkload = %s\nburst = 1ms\nrandom = no\ntrace = t.csv\ntrace_column = "
+			"cpu\n%s\n",
+			from, to - from, run, workloads[i], keys);
+
+		sim_text_near(keys, sim_text_value(&t, "a.cpu"), cpus, PART);
+		sim_text_end(&t);
+	}
+}
+
+static void traces(void **state)
+{
+	(void)state;
+	check_trace("trace_unit = percent\ntrace_step = 10s", "", 0.1, 10, 0.4);
+	check_trace("trace_unit = percent\ntrace_step = 10s", "", 10.1, 20, 1);
+	check_trace("trace_unit = percent\ntrace_step = 10s", "", 20.1, 30, 1.8);
+	check_trace("trace_unit = percent\ntrace_step = 10s", "", 30.1, 40, 0.4);
+	check_trace("trace_unit = percent\ntrace_step = 10s\ntrace_end = idle", "", 30.1, 40, 0);
+	check_trace("trace_unit = cpus\ntrace_scale = 0.01\ntrace_step = 10s", "", 10.1, 20, 0.5);
+	check_trace("trace_unit = percent\ntrace_end = stretch", "", 40.1, 60, 1.8);
+	check_trace("trace_unit = percent\ntrace_step = 300s", "compress = 30", 10.1, 20, 1);
+}
+
+static void trace_refusals(void **state)
+{
+	static const char *const keys[][2] = {
+		{"trace = t.csv\ntrace_unit = cpus\nworkload = busy", "workload duty or requests"},
+		{"trace = t.csv\nworkload = duty", "needs trace_unit"},
+		{"trace = t.csv\ntrace_unit = cpus\nday = 0:1\nworkload = duty", "take one out"},
+		{"day = 5:1 4:2\nworkload = duty", "rising hours"},
+		{"day = 24:1\nworkload = duty", "rising hours"},
+		{"day = wave 1 0 3\nworkload = duty", "wave LOW HIGH"},
+		{"memory = 4", "bytes such as 4GiB"},
+		{"memory = 1GiB\nworking_set = 2GiB", "working_set is more than its memory"},
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		struct scenario *s = NULL;
+		struct failure f;
+
+		snprintf(text, sizeof(text), "[vm a]\n%s\n", keys[i][0]);
+		assert_true(scenario_parse(text, strlen(text), "t.ini", &f, &s) < 0);
+		if (!strstr(f.text, keys[i][1]))
+			fail_msg("%s\ngot '%s', expected '%s'", text, f.text, keys[i][1]);
+	}
+}
+
+/* A day in 24 s, of which the hours from..to are counted. */
+static double day_cpu(const char *day, double hour, double from, double to)
+{
+	struct sim_text t = sim_text_run(
+		"t.ini",
+		"[run]\ncompress = 3600\nhour = %g\nwarmup = %gs\nduration = %gs\n[vm a]\nworkload "
+		"= duty\ndemand = 0.8\nburst = 0.1ms\nrandom = no\nday = %s\n",
+		hour, from, to - from, day);
+	double cpu = sim_text_value(&t, "a.cpu");
+
+	sim_text_end(&t);
+	return cpu;
+}
+
+static void days(void **state)
+{
+	const char *table = "6:0.5 12:1 18:0.25";
+
+	(void)state;
+	sim_text_near("night", day_cpu(table, 0, 0.01, 6), 0.2, PART);
+	sim_text_near("morning", day_cpu(table, 0, 6.01, 12), 0.4, PART);
+	sim_text_near("noon", day_cpu(table, 0, 12.01, 18), 0.8, PART);
+	sim_text_near("evening", day_cpu(table, 0, 18.01, 24), 0.2, PART);
+	sim_text_near("the next night", day_cpu(table, 0, 24.01, 30), 0.2, PART);
+	sim_text_near("from noon on", day_cpu(table, 12, 0.01, 6), 0.8, PART);
+	/* The mean of a cosine over a period, and over a quarter of it around its top. */
+	sim_text_near("wave", day_cpu("wave 0.2 1 14", 0, 1, 25), 0.8 * 0.6, PART);
+	sim_text_near("top", day_cpu("wave 0.2 1 14", 0, 11, 17),
+		      0.8 * (0.6 + 0.4 * sin(M_PI / 4) / (M_PI / 4)), PART);
+}
+
+/* Memory is divided in proportion to working sets, above what is reserved. */
+static void memory(void **state)
+{
+	struct sim_text t = sim_text_run(
+		"t.ini", "[host]\ncpus = 3\nmemory = 2GiB\n[run]\nduration = 1s\n[vm a]\nmemory = "
+			 "2GiB\nworking_set = 1GiB\nmemory_reserved = 900MiB\n[vm b]\nmemory = "
+			 "1GiB\n[vm c]\nmemory = 512MiB\n");
+
+	(void)state;
+	sim_text_near("a", sim_text_value(&t, "a.present"), 900 / 1024.0, 1e-6);
+	sim_text_near("b", sim_text_value(&t, "b.present"), (2048 - 900) / 1536.0, 1e-6);
+	sim_text_near("c", sim_text_value(&t, "c.present"), (2048 - 900) / 1536.0, 1e-6);
+	sim_text_near("wanted", sim_text_value(&t, "host.memory"), 2560 / 2048.0, 1e-6);
+	sim_text_end(&t);
+}
+
+/* A disk that takes 1 ms and 1 ms more for its bytes serves 500 a second, whoever asks. */
+static void disk(void **state)
+{
+	struct sim_text t = sim_text_run(
+		"t.ini",
+		"[host]\ncpus = 2\ndisk_time = 1ms\ndisk_rate = 4096kB\n[run]\nwarmup = 1s\n"
+		"duration = 20s\n[vm a]\nworkload = io\ndevice = host\nio_size = 4096B\nstreams = "
+		"3\nburst = 10us\nrandom = no\n[vm b]\nworkload = io\ndevice = host\nio_size = "
+		"4096B\nstreams = 1\nburst = 10us\nrandom = no\n");
+
+	(void)state;
+	sim_text_near("a", sim_text_value(&t, "a.ops"), 375, PART);
+	sim_text_near("b", sim_text_value(&t, "b.ops"), 125, PART);
+	sim_text_near("disk", sim_text_value(&t, "host.disk"), 1, 0.001);
+	sim_text_near("wait", sim_text_value(&t, "host.disk_wait"), 0.008, PART);
+	sim_text_end(&t);
+}
+
+/*
+ * A day in 100 s. A VM of 8 GiB that writes a fifth of what the link takes goes where there is room
+ * when the neighbour begins to work: 8 GiB, then a fifth, then a twenty-fifth, for which it stands
+ * still.
+ */
+static void pre_copy(void **state)
+{
+	struct sim_text t = sim_text_run(
+		"t.ini",
+		"[host]\ncpus = 4\n[host one]\n[host two]\n[cluster]\nplace = yes\nrebalance = "
+		"10s\nthreshold = 0.4\nbusy = 0.4\nlink = 1250MB\nmove_cost = 0.8s\ndowntime = "
+		"300ms\n[run]\n"
+		"duration = 100s\ncompress = 864\n[vm early]\nhost = two\nworkload = duty\nload = "
+		"0.99\nrandom = no\nday = 0:1 12:0\n[vm late]\nhost = one\nworkload = duty\nload = "
+		"0.99\nrandom = no\nday = 0:0 12:1\n[vm a]\nmemory = 8GiB\ndirty = 250MB\n");
+	double gib = 8 * (1 + 0.2 + 0.04);
+
+	(void)state;
+	sim_text_near("moves", sim_text_value(&t, "a.moved"), 1, 0);
+	sim_text_near("at", sim_text_value(&t, "a.host"), 1, 0);
+	sim_text_near("downtime", sim_text_value(&t, "a.downtime"), 8 * 0.04 * 0x1p30 / 1250e6,
+		      0.02);
+	sim_text_near("stands still", sim_text_value(&t, "a.wait") * 86400,
+		      sim_text_value(&t, "a.downtime"), 1e-6);
+	sim_text_near("and runs otherwise", sim_text_value(&t, "a.cpu") * 86400,
+		      86400 - sim_text_value(&t, "a.downtime"), 1e-6);
+	sim_text_near("one pays", sim_text_value(&t, "one.moving") * 86400, 0.8 * gib, PART);
+	sim_text_near("two pays", sim_text_value(&t, "two.moving") * 86400, 0.8 * gib, PART);
+	sim_text_end(&t);
+}
+
+/* Largest first, each where it leaves least load; a VM that fits nowhere is refused by name. */
+static void placement(void **state)
+{
+	const char *text = "[host]\ncpus = 4\nmemory = 8GiB\n[host one]\n[host two]\n[cluster]\n"
+			   "place = yes\n[run]\nduration = 1s\n[vm big]\nvcpus = 3\nmemory = "
+			   "6GiB\n[vm small]\ncount = 3\nmemory = 2GiB\n%s\n";
+	struct sim_text t = sim_text_run("t.ini", text, "");
+
+	(void)state;
+	sim_text_near("big", sim_text_value(&t, "big.host"), 0, 0);
+	sim_text_near("small", sim_text_value(&t, "small.host.min"), 1, 0);
+	sim_text_near("all of it", sim_text_value(&t, "small.cpu.min"), 1, 1e-9);
+	sim_text_near("once", sim_text_value(&t, "two.busy"), 0.75, 1e-9);
+	sim_text_end(&t);
+
+	t = sim_text_run("t.ini", text, "[vm vast]\nmemory = 3GiB\n");
+	assert_int_equal(run_results(t.run, 0, 0)->refused, -ENOSPC);
+	assert_non_null(strstr(run_results(t.run, 0, 0)->reason, "no host has room for vm vast"));
+	sim_text_end(&t);
+}
+
+/* Guests of every kind, on hosts that begin to differ: whatever moves, each ns of each vCPU is in
+ * one state, what hosts ran is what VMs and movers ran, and each request is served once. */
+static void check_moves(uint64_t seed, double *moved)
+{
+	static const char *const kinds[] = {"busy\nreservation = 0.2\nlimit = 0.6",
+					    "duty\nburst = 3ms\ndemand = 0.7",
+					    "io\ndevice = host\nburst = 1ms",
+					    "barrier\nvcpus = 2\nburst = 2ms",
+					    "spinlock\nvcpus = 3\nburst = 0.2ms",
+					    ("requests\nvcpus = 2\narrival = 4ms\nburst = 1ms\n"
+					     "random = no")};
+	uint64_t random = random_stream(seed, 1);
+	char vms[2048] = "", name[32];
+	double ran = 0, hosts = 0;
+	struct sim_text t;
+	size_t at = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		at += (size_t)snprintf(vms + at, sizeof(vms) - at,
+				       "[vm v%zu]\ncount = %u\nmemory = %uMiB\ndirty = 50MB\n"
+				       "workload = %s\n",
+				       i, 1 + (unsigned)(random_next(&random) % 3),
+				       20 + (unsigned)(random_next(&random) % 100), kinds[i]);
+	t = sim_text_run(
+		"t.ini",
+		"[host]\ncpus = 4\nmemory = %s\ndisk_time = 0.3ms\n[host one]\n[host two]\n"
+		"cpus = 3\n[host three]\ncpus = 6\n[cluster]\nplace = yes\nrebalance = "
+		"0.5s\nthreshold = 0.02\nbusy = 0\n[run]\nwarmup = %us\nduration = 8s\n[vm late]\n"
+		"host = one\ncount = 3\nmemory = 700MiB\nstart = %us\n%s",
+		seed % 2 ? "0B" : "2GiB", (unsigned)(seed % 3), 3 + (unsigned)(seed % 3), vms);
+	sim_text_near("valid", sim_text_value(&t, "host.valid"), 1, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) + 1; i++) {
+		static const char *const states[] = {"cpu",  "ready", "costop",	 "limited",
+						     "halt", "wait",  "swapwait"};
+		double sum = 0, count, vcpus;
+		char vm[16] = "late";
+
+		if (i < ARRAY_SIZE(kinds))
+			snprintf(vm, sizeof(vm), "v%zu", i);
+		for (size_t k = 0; k < ARRAY_SIZE(states); k++) {
+			snprintf(name, sizeof(name), "%s.%s.sum", vm, states[k]);
+			sum += sim_text_value(&t, name);
+			ran += k ? 0 : sim_text_value(&t, name);
+		}
+		snprintf(name, sizeof(name), "%s.count", vm);
+		count = sim_text_value(&t, name);
+		snprintf(name, sizeof(name), "%s.vcpus", vm);
+		vcpus = sim_text_value(&t, name);
+		sim_text_near(vm, sum, count * vcpus, 1e-9);
+		snprintf(name, sizeof(name), "%s.moved.sum", vm);
+		*moved += sim_text_value(&t, name);
+	}
+	hosts = 4 * sim_text_value(&t, "one.busy") + 3 * sim_text_value(&t, "two.busy") +
+		6 * sim_text_value(&t, "three.busy");
+	sim_text_near("hosts", hosts, ran + 3 * sim_text_value(&t, "host.moving"), 1e-9);
+	sim_text_end(&t);
+}
+
+static void moves(void **state)
+{
+	double moved = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 12; seed++)
+		check_moves(seed, &moved);
+	assert_true(moved > 24);
+}
+
+/* Requests that come each 4 ms go on to be served where the VM is; what comes while it stands still
+ * waits, and nothing is lost or served twice. */
+static void requests_move(void **state)
+{
+	struct sim_text t = sim_text_run(
+		"t.ini",
+		"[host]\ncpus = 2\n[host one]\n[host two]\n[cluster]\nplace = yes\nrebalance = "
+		"4s\nbusy = 0\n[run]\nduration = 40s\n[vm a]\nworkload = requests\nrandom = "
+		"no\narrival = "
+		"4ms\nburst = 1ms\nmemory = 1GiB\n[vm late]\nhost = one\ncount = 2\nstart = "
+		"20s\n[vm early]\nhost = two\nworkload = duty\nload = 0.5\n");
+
+	(void)state;
+	assert_true(sim_text_value(&t, "a.moved") >= 1);
+	sim_text_near("served", sim_text_value(&t, "a.ops") * 40 + sim_text_value(&t, "a.queue"),
+		      10000, 0);
+	sim_text_near("work", sim_text_value(&t, "a.work") * 40, 9.999, 0.001);
+	sim_text_end(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bad_rows),	 cmocka_unit_test(columns),
+		cmocka_unit_test(traces),	 cmocka_unit_test(trace_refusals),
+		cmocka_unit_test(days),		 cmocka_unit_test(memory),
+		cmocka_unit_test(disk),		 cmocka_unit_test(pre_copy),
+		cmocka_unit_test(placement),	 cmocka_unit_test(moves),
+		cmocka_unit_test(requests_move),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
