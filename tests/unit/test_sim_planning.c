@@ -302,8 +302,7 @@ static void check_moves(uint64_t seed, double *moved)
 					    "io\ndevice = host\nburst = 1ms",
 					    "barrier\nvcpus = 2\nburst = 2ms",
 					    "spinlock\nvcpus = 3\nburst = 0.2ms",
-					    "requests\nvcpus = 2\narrival = 4ms\nburst = 1ms\n"
-					    "random = no"};
+					    "requests\nvcpus = 2\narrival = 20ms\nrandom = no"};
 	uint64_t random = random_stream(seed, 1);
 	char vms[2048] = "", name[32];
 	double ran = 0, hosts = 0;
