@@ -36,6 +36,7 @@ static int add_mover(struct scenario *own)
 				  .most = 1,
 				  .vcpus = 1,
 				  .room = 1,
+				  .load = 0.5, /* of nothing: it works when it is told to */
 				  .shares = MOVER_SHARES,
 				  .limit = ENTITLE_UNLIMITED,
 				  .cosched = COSCHED_ROWS,

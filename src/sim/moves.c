@@ -149,11 +149,6 @@ static void end_round(struct move *m)
 		stop(m);
 }
 
-static uint32_t relocate(uint32_t vcpu, uint32_t from, uint32_t to)
-{
-	return vcpu == CORE_NONE ? CORE_NONE : vcpu - from + to;
-}
-
 #define SWAP(a, b)                                                                                 \
 	do {                                                                                       \
 		__typeof__(a) kept_ = (a);                                                         \
@@ -162,17 +157,16 @@ static uint32_t relocate(uint32_t vcpu, uint32_t from, uint32_t to)
 	} while (0)
 
 /* What the VM as a whole remembers; the empty slot's own memory goes the other way. */
-static void carry_vm(struct sim_vm *from, struct sim_vm *to, uint32_t first_from, uint32_t first_to)
+static void carry_vm(struct sim_vm *from, struct sim_vm *to)
 {
 	to->arrived = from->arrived;
-	to->owner = relocate(from->owner, first_from, first_to);
+	to->owner =
+		from->owner; /* as for the listener of requests, only whether there is one counts */
 	to->overhead += from->overhead;
 	to->wasted += from->wasted;
 	from->overhead = from->wasted = 0;
 	SWAP(from->requests, to->requests);
 	SWAP(from->pending, to->pending);
-	if (to->requests)
-		to->requests->listener = relocate(to->requests->listener, first_from, first_to);
 	from->absent = true;
 	to->absent = false;
 }
@@ -201,7 +195,7 @@ static void arrive(struct move *m)
 	uint32_t from = engine_first(a, m->from.vm), to = engine_first(b, m->to.vm);
 	uint32_t n = engine_end(a, m->from.vm) - from;
 
-	carry_vm(&a->vms[m->from.vm], &b->vms[m->to.vm], from, to);
+	carry_vm(&a->vms[m->from.vm], &b->vms[m->to.vm]);
 	carry_vcpus(m, from, to, n);
 	if (a->memory && b->memory) {
 		b->memory->faults[m->to.vm] += a->memory->faults[m->from.vm];

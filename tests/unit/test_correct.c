@@ -98,6 +98,28 @@ static void test_worked_example(void **state)
 	pair_done(&p);
 }
 
+/* Rows of a process that are longer than the intervals, and begin before them: of each counts what
+ * lies in the 300 s that both sides have. */
+static void test_rows_of_other_lengths(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_init(&p);
+	for (int i = 0; i < 10; i++) {
+		double at = DATED + 30 * i;
+
+		add(&p.guest, NULL, at, at + 30, 0.73 * 30);
+		add(&p.host, NULL, at, at + 30, 0.88 * 30);
+	}
+	for (int i = 0; i < 7; i++)
+		add(&p.guest, "A", DATED - 15 + 45 * i, DATED + 30 + 45 * i, 0.40 * 45);
+	assert_int_equal(go(&p, &plain), 0);
+	assert_near(p.c.w, 88.0 / 73.0, 1e-9);
+	assert_near(process(&p, "A")->reported, 0.40 * 300, 1e-6);
+	pair_done(&p);
+}
+
 /* The average per processor is what counts: four vCPUs, and a file that has shares of all. */
 static void test_several_vcpus(void **state)
 {
@@ -552,6 +574,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_worked_example),
+		cmocka_unit_test(test_rows_of_other_lengths),
 		cmocka_unit_test(test_several_vcpus),
 		cmocka_unit_test(test_truth_by_construction),
 		cmocka_unit_test(test_bursty_bias),

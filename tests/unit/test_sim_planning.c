@@ -302,7 +302,10 @@ static void check_moves(uint64_t seed, double *moved)
 					    "io\ndevice = host\nburst = 1ms",
 					    "barrier\nvcpus = 2\nburst = 2ms",
 					    "spinlock\nvcpus = 3\nburst = 0.2ms",
-					    ("requests\nvcpus = 2\narrival = 4ms\nburst = 1ms\n"
+					    ("requests
+vcpus = 2
+arrival = 20ms
+"
 					     "random = no")};
 	uint64_t random = random_stream(seed, 1);
 	char vms[2048] = "", name[32];
@@ -347,6 +350,9 @@ static void check_moves(uint64_t seed, double *moved)
 	}
 	hosts = 4 * sim_text_value(&t, "one.busy") + 3 * sim_text_value(&t, "two.busy") +
 		6 * sim_text_value(&t, "three.busy");
+	/* Guests go on: locks are passed on, requests that come each 20 ms served. */
+	assert_true(sim_text_value(&t, "v4.ops.min") > 100);
+	sim_text_near("requests", sim_text_value(&t, "v5.ops.min"), 50, 0.04);
 	sim_text_near("hosts", hosts, ran + 3 * sim_text_value(&t, "host.moving"), 1e-9);
 	sim_text_end(&t);
 }
