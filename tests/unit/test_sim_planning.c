@@ -302,10 +302,7 @@ static void check_moves(uint64_t seed, double *moved)
 					    "io\ndevice = host\nburst = 1ms",
 					    "barrier\nvcpus = 2\nburst = 2ms",
 					    "spinlock\nvcpus = 3\nburst = 0.2ms",
-					    ("requests
-vcpus = 2
-arrival = 20ms
-"
+					    ("requests\nvcpus = 2\narrival = 20ms\n"
 					     "random = no")};
 	uint64_t random = random_stream(seed, 1);
 	char vms[2048] = "", name[32];
