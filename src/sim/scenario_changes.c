@@ -120,7 +120,7 @@ static int apply_change(struct scenario *n, const struct change *c, struct failu
 
 int scenario_after(const struct scenario *s, uint32_t n, struct failure *f, struct scenario **ret)
 {
-	struct scenario *copy;
+	struct scenario *copy = NULL;
 	int err = scenario_copy(s, &copy);
 
 	for (uint32_t i = 0; i < n && !err; i++)
