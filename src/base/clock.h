@@ -38,4 +38,9 @@ static inline uint64_t clock_muldiv(uint64_t a, uint64_t b, uint64_t c)
 	return (uint64_t)(__extension__(unsigned __int128) a * b / c);
 }
 
+static inline int64_t clock_muldiv_signed(int64_t a, int64_t b, int64_t c)
+{
+	return (int64_t)(__extension__(__int128) a * b / c);
+}
+
 #endif

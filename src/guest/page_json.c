@@ -59,3 +59,31 @@ json_t *page_json(const struct page_reader *page)
 	json_object_set_new(o, "vcpus", vcpus);
 	return o;
 }
+
+static json_t *error_json(uint64_t error)
+{
+	return error == CLOCKMAP_UNKNOWN ? json_null() : json_real((double)error / 1e9);
+}
+
+static json_t *cpus_json(const struct hostclock *c)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < c->n_cpus; i++)
+		json_array_append_new(
+			list, json_pack("{s:o, s:o}", "error_s", error_json(hostclock_error(c, i)),
+					"contradicted", integer(c->cpus[i].contradicted)));
+	return list;
+}
+
+json_t *page_clock_json(const struct hostclock *c)
+{
+	const struct clockmap *m = &c->map;
+
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "form",
+			 m->following ? "following" : "constant", "moved",
+			 integer(clockmap_moved(m)), "contradicted",
+			 integer(clockmap_contradicted(m)), "host", integer(m->from), "guest",
+			 integer(m->to), "drift", (double)m->rate / 1e9, "error_s",
+			 error_json(clockmap_error(m)), "cpus", cpus_json(c));
+}

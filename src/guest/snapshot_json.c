@@ -178,6 +178,17 @@ static json_t *sessions_json(const struct snapshot *s)
 	return list;
 }
 
+/* How well the host's clock is known. */
+static json_t *clock_json(const struct snapshot *s)
+{
+	bool stale = s->report.clock_error == SOURCE_CLOCK_STALE;
+
+	return json_pack("{s:o, s:b, s:I, s:f}", "error_s",
+			 stale ? json_null() : json_real(ns_to_s(s->report.clock_error)), "stale",
+			 stale, "contradicted", (json_int_t)s->report.contradicted, "monotonic_s",
+			 ns_to_s(s->time));
+}
+
 json_t *snapshot_json(const struct snapshot *s)
 {
 	json_t *o = json_object();
@@ -198,8 +209,7 @@ json_t *snapshot_json(const struct snapshot *s)
 	json_object_set_new(o, "totals", totals_json(s));
 	put_lists(o, s);
 	json_object_set_new(o, "counters", counters_json(s));
-	json_object_set_new(o, "clock",
-			    json_pack("{s:f}", "error_s", ns_to_s(s->report.clock_error)));
+	json_object_set_new(o, "clock", clock_json(s));
 	if (s->details)
 		json_object_set(o, "details", s->details);
 	if (s->page)

@@ -143,6 +143,8 @@ static void parse_head(struct parser *p, json_t *o)
 	f->kernel_subtracts = get_bool(p, o, "kernel_subtracts", false);
 	f->complete = get_bool(p, o, "complete", true);
 	f->stale = get_bool(p, o, "stale", false);
+	f->clock_stale = get_bool(p, json_object_get(o, "clock"), "stale", false);
+	f->clock_error = f->clock_stale ? 0 : get_ns(p, json_object_get(o, "clock"), "error_s");
 	f->elapsed = get_ns(p, o, "elapsed_s");
 	f->lag = get_ns(p, o, "lag_s");
 	f->split = true;

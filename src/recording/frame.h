@@ -69,6 +69,8 @@ struct frame {
 	bool kernel_subtracts; /* what the kernel reports is `truth` already */
 	bool split; /* false: of processes only what is reported is known, and is in `truth` */
 	bool complete, stale;
+	bool clock_stale;     /* the host's clock is not known well enough to be of use */
+	uint64_t clock_error; /* ns by which it may be off; 0: the source has none */
 	bool estimated;
 	uint64_t low, high; /* ns, of the sum of all processes' away time, if estimated */
 	struct figures busy, idle;
