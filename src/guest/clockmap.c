@@ -54,12 +54,13 @@ static bool rates_known(const struct clockmap *m)
 
 static int64_t ticks_apart(const struct clockmap *m, uint64_t guest, uint64_t host)
 {
-	return llround((double)(int64_t)(guest - host - m->ticks_base) * m->guest.ns_per_tick);
+	return clock_near(
+		llround((double)(int64_t)(guest - host - m->ticks_base) * m->guest.ns_per_tick));
 }
 
 static int64_t mono_apart(const struct clockmap *m, uint64_t guest, uint64_t host)
 {
-	return (int64_t)(guest - host - m->mono_base);
+	return clock_near((int64_t)(guest - host - m->mono_base));
 }
 
 /* Until the rates are known, which takes a tenth of a second, there is no use in it. */
@@ -159,7 +160,7 @@ bool clockmap_same_rate(const struct clockmap *m)
 
 uint64_t clockmap_to_guest(const struct clockmap *m, uint64_t host_ns)
 {
-	int64_t since = (int64_t)(host_ns - m->from);
+	int64_t since = clock_near((int64_t)(host_ns - m->from));
 	int64_t gain = clock_muldiv_signed(since, m->rate, (int64_t)NS_PER_SEC);
 
 	since += gain;

@@ -26,7 +26,7 @@ static int64_t per_second(int64_t ns, uint64_t span)
 
 static struct bracket brought(const struct follow *f, const struct bracket *b, uint64_t at)
 {
-	int64_t age = (int64_t)(at - b->at);
+	int64_t age = clock_near((int64_t)(at - b->at));
 	int64_t drift = times_rate(f->rate, age);
 	int64_t slack = times_rate(f->wander + f->unsure, age < 0 ? -age : age);
 

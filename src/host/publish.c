@@ -22,9 +22,9 @@
 /* A ring of fewer gaps would be overrun between two looks of a guest that is away for long. */
 #define RING_MIN 256
 
-#define STAMP_LATE_NS (20 * NS_PER_US) /* a stamp is written that long after it was read, at most  \
-					*/
-#define STAMP_TRIES 3
+/* A stamp is written so long after it was read, at most, unless that fails as often. */
+#define STAMP_LATE_NS (20 * NS_PER_US)
+#define STAMP_TRIES   3
 
 struct published_vcpu {
 	uint32_t index; /* block in the page */

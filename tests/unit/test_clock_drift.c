@@ -228,6 +228,12 @@ static void begin(const struct world *world)
 	hostclock_synchronize(&w.clock);
 }
 
+static void end(void)
+{
+	hostclock_close(&w.clock);
+	page_writer_done(&w.writer);
+}
+
 static struct score run(const struct world *world, double seconds)
 {
 	struct score s = {0};
@@ -241,7 +247,7 @@ static struct score run(const struct world *world, double seconds)
 		if (round > ROUNDS_LOST && !w.clock.silent)
 			judge(&s);
 	}
-	hostclock_close(&w.clock);
+	end();
 	return s;
 }
 
@@ -433,7 +439,51 @@ static void three_strikes_widen_the_error(void **state)
 	pass(11e9);
 	hostclock_look(&w.clock, &host);
 	assert_true(hostclock_error(&w.clock, 0) < 50e3);
-	hostclock_close(&w.clock);
+	end();
+}
+
+static uint64_t anything(void)
+{
+	static const uint64_t edges[] = {0, 1, INT64_MAX, UINT64_MAX, 1ull << 63, 5000};
+
+	if (uniform() < 0.3)
+		return edges[(size_t)(uniform() * ARRAY_SIZE(edges))];
+	uniform();
+	return random_state >> (unsigned)(uniform() * 63);
+}
+
+/* As it should be, or nonsense. */
+static uint64_t or_anything(uint64_t value)
+{
+	return uniform() < 0.1 ? anything() : value;
+}
+
+/* Whatever a page says: no undefined arithmetic, which the sanitized build would show. */
+static void nonsense_does_no_harm(void **state)
+{
+	struct clockmap m;
+	int taken = 0;
+
+	(void)state;
+	random_state = 5;
+	for (int i = 0; i < 100000; i++) {
+		uint64_t t = (uint64_t)(i % 200) * 60 * NS_PER_MS;
+		const struct page_clock stamp = {.ticks = or_anything(t),
+						 .mono = or_anything(t),
+						 .error = (uint32_t)or_anything(9)};
+		const struct clock_pair pair = {t + 9, t + 9, 9};
+		const struct clock_pair before = {or_anything(t), or_anything(t), 0};
+		const struct clock_pair after = {or_anything(t), or_anything(t), 0};
+
+		if (i % 200 == 0)
+			clockmap_init(&m);
+		clockmap_guest(&m, &pair);
+		clockmap_stamp(&m, &stamp, &before, &after);
+		clockmap_settle(&m);
+		clockmap_to_guest(&m, anything());
+		taken += m.follow.n > 0;
+	}
+	assert_true(taken > 10000);
 }
 
 int main(void)
@@ -444,6 +494,7 @@ int main(void)
 		cmocka_unit_test(a_long_silence),
 		cmocka_unit_test(many_preempted_writers),
 		cmocka_unit_test(three_strikes_widen_the_error),
+		cmocka_unit_test(nonsense_does_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
