@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,7 +102,11 @@ int lab_snapshot_parse(const json_t *answer, struct failure *f, struct lab_snaps
 	control_text(json_string_value(json_object_get(answer, "source")), s.source,
 		     sizeof(s.source));
 	s.kernel_subtracts = json_is_true(json_object_get(answer, "kernel_subtracts"));
-	s.clock_error_s = json_number_value(json_object_get(clock, "error_s"));
+	s.clock_error_s = json_is_true(json_object_get(clock, "stale"))
+				  ? NAN
+				  : json_number_value(json_object_get(clock, "error_s"));
+	if (!wire_ns(clock, "monotonic_s", &s.mono))
+		s.mono = 0;
 	*ret = s;
 	return 0;
 }

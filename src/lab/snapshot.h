@@ -30,6 +30,7 @@ struct lab_snapshot {
 	bool has_interval;
 	int64_t low, high;
 	double clock_error_s;
+	uint64_t mono; /* ns, the guest's CLOCK_MONOTONIC: of these figures; 0: it does not say */
 	struct lab_snapshot_process *processes; /* owned */
 	int n_processes;
 };
