@@ -49,8 +49,12 @@ static inline int64_t clock_near(int64_t ns)
 /* The same with signs, within CLOCK_FAR. */
 static inline int64_t clock_muldiv_signed(int64_t a, int64_t b, int64_t c)
 {
-	__extension__ __int128 r = __extension__(__int128) a * b / c;
+	__extension__ __int128 r;
+	int64_t product;
 
+	if (!__builtin_mul_overflow(a, b, &product)) /* nearly always, and far cheaper */
+		return clock_near(product / c);
+	r = __extension__(__int128) a * b / c;
 	return r < -CLOCK_FAR ? -CLOCK_FAR : r > CLOCK_FAR ? CLOCK_FAR : (int64_t)r;
 }
 
