@@ -209,7 +209,7 @@ static void judge(struct score *s)
 		return;
 	}
 	s->covered += off <= (double)stated;
-	s->fine += stated < 300e3;
+	s->fine += stated < 300 * NS_PER_US;
 	s->worst = fmax(s->worst, off);
 }
 
@@ -422,7 +422,7 @@ static void three_strikes_widen_the_error(void **state)
 	random_state = 11;
 	begin(&world);
 	stated = hostclock_error(&w.clock, 0);
-	assert_true(stated < 50e3);
+	assert_true(stated < 50 * NS_PER_US);
 	hostclock_contradict(&w.clock, 0, stated); /* no more than it says */
 	assert_int_equal(w.clock.cpus[0].contradicted, 0);
 	hostclock_contradict(&w.clock, 0, 700e3);
@@ -438,7 +438,7 @@ static void three_strikes_widen_the_error(void **state)
 	assert_int_equal(w.clock.cpus[0].contradicted, 6);
 	pass(11e9);
 	hostclock_look(&w.clock, &host);
-	assert_true(hostclock_error(&w.clock, 0) < 50e3);
+	assert_true(hostclock_error(&w.clock, 0) < 50 * NS_PER_US);
 	end();
 }
 
