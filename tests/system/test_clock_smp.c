@@ -122,7 +122,7 @@ static void judge(void)
 	t.worst = fmax(t.worst, off);
 	t.stated += (double)t.belief.width;
 	t.last_offset = guest - (double)t.belief.host;
-	if (!t.first_offset)
+	if (t.judged == 1)
 		t.first_offset = t.last_offset;
 }
 
