@@ -10,7 +10,8 @@
  * takes the second readings and sends both; run is for tests, which have more to ask. Between
  * prepare's and start's answers the guest is idle, and again between stop's and collect: there the
  * host takes its own readings, so that none of the talking is in what is measured. Each answer has
- * "clock_s", the guest's CLOCK_MONOTONIC when it was done.
+ * "clock_s" and "ticks", the guest's CLOCK_MONOTONIC and counter when it was done. With "trace" its
+ * kernel records all context switches from the first reading to the second (trace.h).
  */
 #include "agent.h"
 #include "base/cleanup.h"
@@ -19,6 +20,7 @@
 #include "base/units.h"
 #include "fault.h"
 #include "kinds.h"
+#include "trace.h"
 #include "workers.h"
 
 #include <errno.h>
@@ -46,10 +48,14 @@ struct reading {
 	double others_s; /* CPU time of what is neither worker, agent, nor init, as the kernel says
 			  */
 	double agent_s;	 /* the agent's, without what its snapshots cost it */
-	char *agent;	 /* the agent's answer as it came, or NULL; owned */
+	struct clock_pair clock;
+	char *agent; /* the agent's answer as it came, or NULL; owned */
 };
 
+#define PAIR_TRIES 16
+
 static int control = -1;
+static bool tracing;
 static struct reading before;
 
 static void mount_all(void)
@@ -129,6 +135,7 @@ static void read_kernel(struct reading *r)
 {
 	struct proc_cpu cpu = {0};
 
+	clock_read_pair(PAIR_TRIES, &r->clock);
 	proc_read_cpu(-1, &cpu);
 	r->busy_s = ns_to_s(cpu.busy_ns);
 	r->steal_s = ns_to_s(cpu.steal_ns);
@@ -153,11 +160,18 @@ static void read_after(struct reading *r, bool snapshot)
 	read_kernel(r);
 }
 
+static void put_clock(json_t *o, const struct clock_pair *pair)
+{
+	json_object_set_new(o, "clock_s", json_real(ns_to_s(pair->mono)));
+	json_object_set_new(o, "ticks", json_integer((json_int_t)pair->ticks));
+}
+
 static json_t *reading_json(const struct reading *r)
 {
 	json_t *o = json_pack("{s:f, s:f, s:f}", "busy_s", r->busy_s, "steal_s", r->steal_s,
 			      "others_s", r->others_s + r->agent_s);
 
+	put_clock(o, &r->clock);
 	if (r->agent)
 		json_object_set_new(o, "agent", agent_parse(r->agent));
 	return o;
@@ -166,13 +180,18 @@ static json_t *reading_json(const struct reading *r)
 /* The commands. Each fills `answer` and returns NULL, or says what is wrong. */
 static const char *do_status(const json_t *request, json_t *answer)
 {
-	json_t *kinds = json_array();
+	json_t *lists[] = {
+		[WORK_USUAL] = json_array(),
+		[WORK_TRACED] = json_array(),
+		[WORK_BY_NAME] = json_array(),
+	};
 
 	(void)request;
 	for (int i = 0; i < n_work_kinds; i++)
-		if (work_kinds[i].usual)
-			json_array_append_new(kinds, json_string(work_kinds[i].name));
-	json_object_set_new(answer, "kinds", kinds);
+		json_array_append_new(lists[work_kinds[i].use], json_string(work_kinds[i].name));
+	json_object_set_new(answer, "kinds", lists[WORK_USUAL]);
+	json_object_set_new(answer, "traced_kinds", lists[WORK_TRACED]);
+	json_decref(lists[WORK_BY_NAME]);
 	return NULL;
 }
 
@@ -185,6 +204,9 @@ static const char *do_prepare(const json_t *request, json_t *answer)
 
 	(void)answer;
 	if (wrong)
+		return wrong;
+	tracing = json_is_true(json_object_get(request, "trace"));
+	if (tracing && (wrong = trace_start()))
 		return wrong;
 	free(before.agent);
 	before = (struct reading){0};
@@ -211,15 +233,18 @@ static const char *do_stop(const json_t *request, json_t *answer)
 static const char *do_collect(const json_t *request, json_t *answer)
 {
 	struct reading after = {0};
+	const char *wrong;
 
 	(void)request;
 	read_after(&after, before.agent != NULL);
+	wrong = tracing ? trace_stop() : NULL;
+	tracing = false;
 	json_object_set_new(answer, "workers", workers_read(before.agent != NULL));
 	json_object_set_new(answer, "before", reading_json(&before));
 	json_object_set_new(answer, "after", reading_json(&after));
 	free(after.agent);
 	workers_end();
-	return NULL;
+	return wrong;
 }
 
 /* A command for the shell; what it prints is the answer. */
@@ -272,13 +297,15 @@ static void handle_line(const char *line, size_t n)
 	json_t *request = json_loadb(line, n, 0, NULL);
 	json_t *answer = json_object();
 	const char *wrong = run_command(request, answer);
+	struct clock_pair now;
 
 	json_object_set(answer, "id", json_object_get(request, "id"));
 	json_object_set_new(answer, "ok", json_boolean(!wrong));
-	json_object_set_new(answer, "clock_s", json_real(ns_to_s(clock_mono())));
 	if (wrong)
 		json_object_set_new(answer, "error", json_string(wrong));
 	json_object_set_new(answer, "agent", agent_status());
+	clock_read_pair(PAIR_TRIES, &now);
+	put_clock(answer, &now);
 	json_decref(request);
 	say(answer);
 }

@@ -8,27 +8,35 @@
  */
 #include "kinds.h"
 
+#include "base/clock.h"
 #include "base/units.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SPIN_STEPS     20000 /* 40 to 60 us, by hardware and by TCG alike */
-#define DUTY_WORK_NS   (20 * NS_PER_MS)
-#define UNIT_GUESS_NS  50000 /* where the reference is not known yet */
-#define DUTY_NAP_NS    (20 * NS_PER_MS)
-#define BURST_WORK_NS  (2 * NS_PER_MS)
-#define BURST_NAP_NS   (9 * NS_PER_MS)
-#define SLEEPER_NAP_NS (10 * NS_PER_MS)
-#define FORK_RETRY_NS  (10 * NS_PER_MS)
-#define CHILD_WORK_NS  (1 * NS_PER_MS)
-#define CHILD_UNITS    20 /* the same before the reference is known */
-#define SYSCALL_ROUNDS 200
-#define SLEEPER_UNITS  3
+#define SPIN_STEPS	20000 /* 40 to 60 us, by hardware and by TCG alike */
+#define DUTY_WORK_NS	(20 * NS_PER_MS)
+#define UNIT_GUESS_NS	50000 /* where the reference is not known yet */
+#define DUTY_NAP_NS	(20 * NS_PER_MS)
+#define BURST_WORK_NS	(2 * NS_PER_MS)
+#define BURST_NAP_NS	(9 * NS_PER_MS)
+#define SLEEPER_NAP_NS	(10 * NS_PER_MS)
+#define FORK_RETRY_NS	(10 * NS_PER_MS)
+#define CHILD_WORK_NS	(1 * NS_PER_MS)
+#define CHILD_UNITS	20 /* the same before the reference is known */
+#define SYSCALL_ROUNDS	200
+#define SLEEPER_UNITS	3
+#define MIGRATE_WORK_NS (10 * NS_PER_MS)
+#define PIPE_ROUNDS	20
+#define FIFO_WORK_NS	(2 * NS_PER_MS)
+#define FIFO_NAP_NS	(18 * NS_PER_MS)
+#define COUNTER_ROUNDS	1000
 
 static void nap(uint64_t ns)
 {
@@ -122,10 +130,78 @@ static bool sleeper_unit(uint64_t unit_ns)
 	return true;
 }
 
+/* Moves itself to the next CPU, whether that is idle or not. */
+static bool migrate_unit(uint64_t unit_ns)
+{
+	static uint64_t done, moves;
+	uint64_t batch = u64_max(MIGRATE_WORK_NS / (unit_ns ? unit_ns : UNIT_GUESS_NS), 1);
+	cpu_set_t one;
+
+	spin_unit(unit_ns);
+	if (++done < batch)
+		return true;
+	done = 0;
+	CPU_ZERO(&one);
+	CPU_SET((size_t)(++moves % (uint64_t)sysconf(_SC_NPROCESSORS_ONLN)), &one);
+	return !sched_setaffinity(0, sizeof(one), &one);
+}
+
+static int there[2], back[2];
+
+static void *echo(void *data)
+{
+	char byte;
+
+	(void)data;
+	while (read(there[0], &byte, 1) == 1 && write(back[1], &byte, 1) == 1)
+		;
+	return NULL;
+}
+
+/* A byte to another thread of its own and back again. */
+static bool pipe_unit(uint64_t unit_ns)
+{
+	static bool ready;
+	pthread_t thread;
+	char byte = 0;
+
+	(void)unit_ns;
+	if (!ready && (pipe(there) || pipe(back) || pthread_create(&thread, NULL, echo, NULL)))
+		return false;
+	ready = true;
+	for (int i = 0; i < PIPE_ROUNDS; i++)
+		if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1)
+			return false;
+	return true;
+}
+
+/* Comes before all others whenever it wakes up. */
+static bool fifo_unit(uint64_t unit_ns)
+{
+	return work_and_nap(unit_ns, FIFO_WORK_NS, FIFO_NAP_NS);
+}
+
+/* Reads the CPU's counter without end: some emulators let it gain by that. */
+static bool counter_unit(uint64_t unit_ns)
+{
+	(void)unit_ns;
+	for (int i = 0; i < COUNTER_ROUNDS; i++)
+		clock_ticks();
+	return true;
+}
+
 const struct work_kind work_kinds[] = {
-	{"spin", true, true, 0, spin_unit},	    {"duty", true, true, 0, duty_unit},
-	{"forker", true, false, 10, forker_unit},   {"syscall", true, false, 10, syscall_unit},
-	{"sleeper", true, false, 10, sleeper_unit}, {"bursty", false, false, 0, bursty_unit},
+	{"spin", WORK_USUAL, true, 0, 0, spin_unit},
+	{"duty", WORK_USUAL, true, 0, 0, duty_unit},
+	{"forker", WORK_USUAL, false, 10, 0, forker_unit},
+	{"syscall", WORK_USUAL, false, 10, 0, syscall_unit},
+	{"sleeper", WORK_USUAL, false, 10, 0, sleeper_unit},
+	{"migrate", WORK_TRACED, false, 0, 0, migrate_unit},
+	{"pipe", WORK_TRACED, false, 0, 0, pipe_unit},
+	{"hog", WORK_TRACED, false, 5, 0, spin_unit},
+	{"fifo", WORK_TRACED, false, 0, 10, fifo_unit},
+	{"bursty", WORK_BY_NAME, false, 0, 0, bursty_unit},
+	{"counter", WORK_BY_NAME, false, 0, 0, counter_unit},
 };
 const int n_work_kinds = ARRAY_SIZE(work_kinds);
 

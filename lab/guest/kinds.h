@@ -24,11 +24,18 @@ struct work_slot {
 enum work_order { WORK_WAIT, WORK_GO, WORK_STOP };
 enum work_parked { WORK_BUSY, WORK_READY, WORK_STOPPED };
 
+enum work_use {
+	WORK_USUAL,   /* in every lab */
+	WORK_TRACED,  /* where the truth is that of a trace: its units tell nothing */
+	WORK_BY_NAME, /* where it is asked for */
+};
+
 struct work_kind {
 	const char *name; /* also the process's name; at most 15 characters */
-	bool usual;	  /* else only where it is asked for by name */
-	bool steady;	  /* its unit is the first row's, and so costs the same in any company */
-	int nice;	  /* see kinds.c */
+	enum work_use use;
+	bool steady; /* its unit is the first row's, and so costs the same in any company */
+	int nice;    /* see kinds.c */
+	int fifo;    /* priority in SCHED_FIFO, 0: not there */
 	/* Returns false where the unit could not be done. `unit_ns`: cost of one of the first row's
 	 * units, 0 where it is not known yet. */
 	bool (*unit)(uint64_t unit_ns);

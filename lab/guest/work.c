@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -45,6 +46,7 @@ int main(int argc, char **argv)
 {
 	const struct work_kind *kind;
 	struct work_slot *slot;
+	struct sched_param param = {0};
 	uint64_t unit_ns, fd;
 
 	if (argc != 4 || parse_uint(argv[2], &unit_ns) || parse_uint(argv[3], &fd) ||
@@ -62,6 +64,9 @@ int main(int argc, char **argv)
 	prctl(PR_SET_NAME, kind->name);
 	if (setpriority(PRIO_PROCESS, 0, kind->nice))
 		perror("work: setpriority");
+	param.sched_priority = kind->fifo;
+	if (kind->fifo && sched_setscheduler(0, SCHED_FIFO, &param))
+		perror("work: sched_setscheduler");
 	park_until_go(slot);
 	work(kind, unit_ns, slot);
 	for (;;)

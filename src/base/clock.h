@@ -38,4 +38,24 @@ static inline uint64_t clock_muldiv(uint64_t a, uint64_t b, uint64_t c)
 	return (uint64_t)(__extension__(unsigned __int128) a * b / c);
 }
 
+/* Differences of times are kept within this: nine years, and no sum of some overflows. */
+#define CLOCK_FAR (INT64_C(1) << 58)
+
+static inline int64_t clock_near(int64_t ns)
+{
+	return ns < -CLOCK_FAR ? -CLOCK_FAR : ns > CLOCK_FAR ? CLOCK_FAR : ns;
+}
+
+/* The same with signs, within CLOCK_FAR. */
+static inline int64_t clock_muldiv_signed(int64_t a, int64_t b, int64_t c)
+{
+	__extension__ __int128 r;
+	int64_t product;
+
+	if (!__builtin_mul_overflow(a, b, &product)) /* nearly always, and far cheaper */
+		return clock_near(product / c);
+	r = __extension__(__int128) a * b / c;
+	return r < -CLOCK_FAR ? -CLOCK_FAR : r > CLOCK_FAR ? CLOCK_FAR : (int64_t)r;
+}
+
 #endif

@@ -14,20 +14,26 @@
 
 static struct lab_options options = {
 	.vms = 3,
+	.vcpus = "1,2,4",
 	.seconds = 30 * NS_PER_SEC,
 };
 static struct option_choice source = {"auto", source_name}, accel = {"auto", lab_accel_name},
-			    fault = {NULL, lab_fault_name};
+			    truth = {"auto", lab_truth_name}, fault = {NULL, lab_fault_name};
 static struct option_output json;
 static bool verbose;
 
 static const struct option_row rows[] = {
 	{0, "vms", "N", OPTION_UINT, &options.vms, 1, LAB_VMS_MAX, "virtual machines"},
+	{0, "vcpus", "LIST", OPTION_STRING, &options.vcpus, 0, 0,
+	 "vCPUs of the first VM, of the second, ..., again and again"},
 	{0, "cpus", "LIST", OPTION_STRING, &options.cpus, 0, 0, "CPUs they share (the last one)"},
 	{0, "seconds", "S", OPTION_SECONDS, &options.seconds, NS_PER_SEC, 3600 * NS_PER_SEC,
 	 "length of the measured run"},
+	{0, "warm-up", "S", OPTION_SECONDS, &options.warm_up, 0, 3600 * NS_PER_SEC,
+	 "let the same work run for so long before"},
 	{0, "source", "NAME", OPTION_CHOICE, &source, 0, 0, "the agent's source"},
 	{0, "accel", "NAME", OPTION_CHOICE, &accel, 0, 0, "what runs the machines"},
+	{0, "truth", "NAME", OPTION_CHOICE, &truth, 0, 0, "what figures are held to"},
 	{0, "kernel", "FILE", OPTION_STRING, &options.kernel, 0, 0,
 	 "bzImage to boot (the distribution's, fetched)"},
 	{0, "json", "FILE", OPTION_OUTPUT, &json, 0, 0,
@@ -159,6 +165,7 @@ static int run(char **operands, int n, struct failure *f)
 	(void)n;
 	options.source = source.value;
 	options.accel = accel.value;
+	options.truth = truth.value;
 	options.fault = fault.value;
 	err = lab_run(&options, &watch, f, &result, &signal);
 	clear_line(&progress);

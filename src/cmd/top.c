@@ -147,6 +147,10 @@ static void print_head(const struct model *m)
 		printf("warning: the source has %s: the figures end %.1f s ago\n",
 		       f->stale ? "stopped telling (stale)" : "not told everything yet",
 		       ns_to_s(f->lag));
+	if (f->clock.error)
+		printf("clock +-%" PRIu64 " us\n", f->clock.error / NS_PER_US);
+	if (f->clock.stale)
+		printf("warning: stale clock, away time waits and is unaccounted after 10 s\n");
 	if (f->counters.lost_switches)
 		printf("warning: %" PRIu64 " switches were lost, %.3f s have no owner\n",
 		       f->counters.lost_switches, ns_to_s(f->counters.lost_run));

@@ -23,6 +23,8 @@ typedef double (*value_fn)(const struct metrics_input *in);
 VALUE(elapsed, ns_to_s(in->snapshot->elapsed))
 VALUE(subtracts, in->snapshot->kernel_subtracts)
 VALUE(stale, in->snapshot->stale)
+VALUE(clock_stale, in->snapshot->clock.stale)
+VALUE(contradicted, in->snapshot->clock.contradicted)
 VALUE(switches, in->snapshot->counters.switches)
 VALUE(lost_records, in->snapshot->counters.lost_switches + in->snapshot->counters.lost_lives)
 VALUE(lost_runs, ns_to_s(in->snapshot->counters.lost_run))
@@ -67,6 +69,10 @@ static const struct {
 	 unaccounted},
 	{"desched_late_seconds_total", "counter", "away time told when it was unaccounted already",
 	 late},
+	{"desched_source_clock_stale", "gauge", "1: the host's clock is not known to 5 ms",
+	 clock_stale},
+	{"desched_source_clock_contradictions_total", "counter",
+	 "gaps and readings that contradicted what was known of it", contradicted},
 	{"desched_switches_total", "counter", "context switches seen", switches},
 	{"desched_lost_records_total", "counter", "records that found the buffer full",
 	 lost_records},
@@ -304,6 +310,12 @@ static int put_all(FILE *to, const struct metrics_input *in)
 	if (in->clock->known)
 		put_lag(to, in);
 	put_clients(to, in->clients);
+	if (!s->clock.stale) {
+		put_head(to, "desched_source_clock_error_seconds", "gauge",
+			 "by how much the host's clock may be off for the source");
+		fprintf(to, "desched_source_clock_error_seconds %.9f\n",
+			ns_to_s(s->clock.error));
+	}
 	put_cpus(to, s, "", false);
 	put_cpus(to, s, "idle_", true);
 	if (in->names)

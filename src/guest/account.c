@@ -341,10 +341,12 @@ static struct amounts *cpu_amounts(struct account *a, unsigned cpu, const struct
 }
 
 /* The CPU's run ends at `time`; `task` had it. */
-static void end_run(struct account *a, unsigned cpu, uint64_t time, struct account_task *task)
+static void end_run(struct account *a, unsigned cpu, uint64_t time, struct account_task *task,
+		    bool cut)
 {
 	struct account_cpu *c = &a->cpus[cpu];
-	struct account_run run = {.cpu = cpu, .start = c->since, .end = time, .task = task};
+	struct account_run run = {
+		.cpu = cpu, .start = c->since, .end = time, .task = task, .cut = cut};
 	uint64_t ns = time - c->since;
 
 	c->since = time;
@@ -396,7 +398,7 @@ void account_prev_ran(struct account *a, unsigned cpu, uint64_t time, pid_t prev
 	if (c->current && !a->lossy)
 		a->counters.mismatches++;
 	end_run(a, cpu, time - ran,
-		c->current && !a->lossy ? c->current : run_owner(a, c, time - ran, prev));
+		c->current && !a->lossy ? c->current : run_owner(a, c, time - ran, prev), true);
 	c->current = t;
 }
 
@@ -405,17 +407,19 @@ void account_switch(struct account *a, unsigned cpu, uint64_t time, pid_t prev, 
 {
 	struct account_cpu *c;
 	struct account_task *owner;
+	bool late;
 
 	if (cpu >= a->n_cpus)
 		return;
 	c = &a->cpus[cpu];
 	a->counters.switches++;
-	if (time < c->since) {
+	late = time < c->since;
+	if (late) {
 		a->counters.backwards++;
 		time = c->since;
 	}
 	owner = run_owner(a, c, time, prev);
-	end_run(a, cpu, time, owner);
+	end_run(a, cpu, time, owner, late);
 	c->known = true;
 	c->current = NULL;
 	if (prev_dead && owner->hashed)
@@ -470,7 +474,7 @@ void account_exec(struct account *a, unsigned cpu, uint64_t time, pid_t tid, pid
 
 	if (c && c->current && c->current != t && c->current->process == t->process &&
 	    time >= c->since) {
-		end_run(a, cpu, time, c->current);
+		end_run(a, cpu, time, c->current, true);
 		retire_task(a, c->current);
 		c->current = t;
 	}
@@ -492,7 +496,7 @@ void account_cut(struct account *a, uint64_t time)
 		struct account_cpu *c = &a->cpus[cpu];
 
 		if (time > c->since && c->known)
-			end_run(a, cpu, time, c->current ? c->current : a->lost);
+			end_run(a, cpu, time, c->current ? c->current : a->lost, true);
 	}
 }
 

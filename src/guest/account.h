@@ -89,6 +89,7 @@ struct account_run {
 	unsigned cpu;
 	uint64_t start, end;
 	struct account_task *task;
+	bool cut; /* nobody was switched out at `end`: it is an instant of ours */
 };
 typedef void (*account_run_fn)(const struct account_run *run, void *data);
 

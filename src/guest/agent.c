@@ -439,7 +439,9 @@ static void take_report(struct agent *agent, struct snapshot *s)
 	s->estimated = r.estimated;
 	s->low = r.low_ns;
 	s->high = r.high_ns;
-	s->clock.error = r.clock_error;
+	s->clock.stale = r.clock_error == SOURCE_CLOCK_STALE;
+	s->clock.error = s->clock.stale ? 0 : r.clock_error;
+	s->clock.contradicted = r.contradicted;
 	s->counters.unseen = r.unseen_ns;
 	s->counters.late = r.late_ns;
 	s->counters.coarse = r.coarse_ns;
@@ -475,6 +477,7 @@ int agent_snapshot(struct agent *agent, struct snapshot *ret)
 	s.source = agent->ops->name;
 	s.complete = settle(agent, now, AGENT_PATIENCE_NS);
 	s.lag = u64_sub_floor(now, agent_time(agent));
+	s.clock.monotonic = agent_time(agent);
 	s.elapsed = agent_time(agent) - agent->account->start;
 	s.steal_clock = agent->ops->clock_name ? agent->ops->clock_name(agent->source)
 					       : switches_steal_name(SWITCHES_STEAL_NONE);

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
-#include "guest/clockmap.h"
+#include "guest/hostclock.h"
 #include "guest/ivshmem.h"
 
 #include <errno.h>
@@ -15,63 +15,39 @@
 #include <string.h>
 #include <time.h>
 
-#define SYNC_NS	 (400 * NS_PER_MS)
 #define STALE_NS (2 * NS_PER_SEC)
-#define SLEPT_NS (10 * NS_PER_MS)
 #define TRIES	 8 /* readings, of which the tightest counts */
 
 struct page_clock_reader {
 	struct page_mapping mapping;
 	struct page_reader reader;
-	struct clockmap map;
+	struct hostclock clock;
 	struct page_clock stamp; /* the last one */
-	uint64_t slept;		 /* ns, clock_slept() when `map` was begun */
 };
-
-/* The host's stamp, and our counter right after. */
-static int look(struct page_clock_reader *p)
-{
-	struct clock_pair pair;
-	struct page_host host;
-	int err = page_read_host(&p->reader, &host);
-
-	if (err)
-		return err;
-	clockmap_stamp(&p->map, &host.clock, clock_ticks());
-	clock_read_pair(TRIES, &pair);
-	clockmap_guest(&p->map, &pair);
-	p->stamp = host.clock;
-	return 0;
-}
-
-/* Some stamps at once. */
-static void synchronize(struct page_clock_reader *p)
-{
-	uint64_t begin = clock_mono();
-
-	clockmap_init(&p->map);
-	p->stamp.ticks = 0;
-	p->slept = clock_slept();
-	while (clock_mono() - begin < SYNC_NS)
-		look(p);
-}
 
 /* Another session may be another host's, with another counter; a suspension may set ours anew. */
 static int keep_up(struct page_clock_reader *p)
 {
 	bool other = page_session_changed(&p->reader);
+	struct page_host host;
+	int err;
 
 	if (other && page_attach(p->mapping.base, p->mapping.size, &p->reader))
 		return -EAGAIN;
-	if (other || clock_slept() > p->slept + SLEPT_NS)
-		synchronize(p);
-	return look(p);
+	if (other || hostclock_has_slept(&p->clock))
+		hostclock_synchronize(&p->clock);
+	hostclock_follow(&p->clock);
+	err = hostclock_look(&p->clock, &host);
+	if (!err)
+		p->stamp = host.clock;
+	return err;
 }
 
 static void page_clock_close(void *of)
 {
 	struct page_clock_reader *p = of;
 
+	hostclock_close(&p->clock);
 	page_unmap(&p->mapping);
 	free(p);
 }
@@ -83,12 +59,14 @@ static int page_clock_open(const char *path, struct failure *f, void **ret)
 
 	if (!err && (err = page_attach(p->mapping.base, p->mapping.size, &p->reader)))
 		failure_set(f, err, "host time: there is no ledger page in that memory");
+	if (!err)
+		err = hostclock_open(&p->clock, &p->reader, 1);
 	if (err) {
 		if (p)
 			page_clock_close(p);
 		return err;
 	}
-	synchronize(p);
+	hostclock_synchronize(&p->clock);
 	*ret = p;
 	return 0;
 }
@@ -97,25 +75,26 @@ static int page_clock_read(void *of, struct hosttime_reading *ret)
 {
 	struct page_clock_reader *p = of;
 	struct clock_pair pair;
-	uint64_t real, mono, age;
+	uint64_t real, mono, age, error;
 	int err = keep_up(p);
 
 	if (err)
 		return err;
-	if (!clockmap_ready(&p->map) || !p->stamp.ticks)
+	error = hostclock_error(&p->clock, 0);
+	if (error == CLOCKMAP_UNKNOWN || !p->stamp.ticks)
 		return -EAGAIN;
 	mono = clock_mono();
 	real = clock_real();
 	clock_read_pair(TRIES, &pair);
 	real += pair.mono - mono; /* both clocks run on between the readings */
-	age = clockmap_stamp_age(&p->map, pair.ticks);
+	age = u64_sub_floor(pair.mono, clockmap_to_guest(&p->clock.map, p->stamp.mono));
 	if (age > STALE_NS)
 		return -EAGAIN;
 	*ret = (struct hosttime_reading){
 		.mono = pair.mono,
 		.real = real,
 		.offset = (int64_t)(p->stamp.real + age - real),
-		.error = clockmap_error(&p->map) + clock_mono() - mono,
+		.error = error + clock_mono() - mono,
 	};
 	return 0;
 }

@@ -51,17 +51,20 @@ struct source_context {
 	const struct page_mapping *page; /* mapped already, and outlives the source; NULL: not */
 };
 
+#define SOURCE_CLOCK_STALE UINT64_MAX
+
 /* What a source knows beside what it charged. */
 struct source_report {
 	uint64_t unseen_ns; /* away time that it knows of and could not give to anybody */
 	uint64_t lost_gaps; /* gaps that are known only by their sum */
 	uint64_t coarse_ns; /* away time that was spread over runs in proportion to their length */
-	uint64_t clock_error; /* ns by which an edge may be wrong */
-	uint64_t epochs;      /* times that the source's clock jumped and was taken anew */
-	uint64_t late_ns;     /* away time that was told when its time was unaccounted already */
-	bool stale;	      /* the host or hypervisor has stopped telling */
-	bool estimated;	      /* figures are estimates; low and high hold a 90 % interval */
-	uint64_t low_ns;      /* of the away time of all processes */
+	uint64_t clock_error;  /* ns by which an edge may be wrong; SOURCE_CLOCK_STALE: too much */
+	uint64_t contradicted; /* times that the clock was found wrong by more than it said */
+	uint64_t epochs;       /* times that the source's clock jumped and was taken anew */
+	uint64_t late_ns;      /* away time that was told when its time was unaccounted already */
+	bool stale;	       /* the host or hypervisor has stopped telling */
+	bool estimated;	       /* figures are estimates; low and high hold a 90 % interval */
+	uint64_t low_ns;       /* of the away time of all processes */
 	uint64_t high_ns;
 	uint64_t session; /* of the host's page: another one after migration or resume; 0: none */
 };

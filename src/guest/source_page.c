@@ -3,9 +3,9 @@
  * Source `page`: the host's ledger page, <desched/page.h>.
  *
  * The host tells when each vCPU was away, in its own clock; the guest knows who was on the CPU, in
- * its. The gaps are moved onto the guest's clock (clockmap.h) and joined with the runs (told.h): in
- * a gap nothing can be switched in or out, so each gap falls into one run, but for the error of the
- * clocks. Guest CPU n is vCPU n of the page.
+ * its. The gaps are moved onto the guest's clock (hostclock.h) and joined with the runs (told.h):
+ * in a gap nothing can be switched in or out, so each gap falls into one run, but for the error of
+ * the clocks. Guest CPU n is vCPU n of the page.
  *
  * Both sides are waited for: the host's word that all gaps up to some time are in the ring, and the
  * guest's runs up to then. All CPUs are settled up to one time, the least that is told of any. A
@@ -19,8 +19,8 @@
 #include "guest/source.h"
 
 #include "base/units.h"
-#include "guest/clockmap.h"
 #include "guest/gap_log.h"
+#include "guest/hostclock.h"
 #include "guest/ivshmem.h"
 #include "guest/told.h"
 #include "guest/window.h"
@@ -31,12 +31,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SYNC_NS	     (400 * NS_PER_MS) /* longest first look at the host's clock */
-#define SYNC_STAMPS  32
 #define SYNC_TRIES   10 /* at the beginning; on a busy host the publisher or we may stand still */
 #define SYNC_PAUSE   (100 * NS_PER_MS)
-#define STALE_NS     (2 * NS_PER_SEC)
-#define SLEPT_NS     (10 * NS_PER_MS) /* less is the noise of two readings */
 #define GIVE_UP_NS   (10 * NS_PER_SEC)
 #define POLL_NS	     (200 * NS_PER_MS) /* polls further apart weren't made while we waited */
 #define GAPS_AT_ONCE 128
@@ -65,18 +61,14 @@ struct page_source {
 	const struct source_context *context;
 	struct page_mapping mapping;
 	struct page_reader reader;
-	struct clockmap clock;
+	struct hostclock clock;
 	struct page_cpu *cpus;
-	uint64_t updates;      /* the host record's heartbeat */
-	uint64_t updates_time; /* ns, guest clock: when it was last seen to move */
-	uint64_t settled;      /* ns, guest clock: everything is booked up to here */
-	uint64_t polled;       /* ns, guest clock: when the last poll was */
+	uint64_t settled; /* ns, guest clock: everything is booked up to here */
+	uint64_t polled;  /* ns, guest clock: when the last poll was */
 	uint64_t lost_gaps;
 	uint64_t coarse_ns;
 	uint64_t unseen_ns;
 	uint64_t sessions;
-	uint64_t slept; /* ns, clock_slept() when the clocks were last synchronized */
-	bool stale;
 };
 
 static bool has_gaps(const struct page_source *s)
@@ -89,45 +81,6 @@ static void on_piece(const struct told_piece *piece, void *data)
 	struct page_cpu *c = data;
 
 	gap_log_add(&c->log, c->source->context->config, c->index, piece);
-}
-
-/* Looks at the host record once: its clock stamp, its heartbeat. */
-static int look(struct page_source *s, struct page_host *ret)
-{
-	int err = page_read_host(&s->reader, ret);
-	uint64_t ticks = clock_ticks();
-	uint64_t now = clock_mono();
-
-	if (!err && ret->updates != s->updates) {
-		s->updates = ret->updates;
-		s->updates_time = now;
-		clockmap_stamp(&s->clock, &ret->clock, ticks);
-	}
-	s->stale = now - s->updates_time > STALE_NS;
-	return err;
-}
-
-/* Watches the host's stamps for a moment, without sleep: only a reading right after a stamp is
- * tight. */
-static void synchronize(struct page_source *s)
-{
-	uint64_t begin = clock_mono(), next_pair = 0;
-	struct page_host host;
-
-	clockmap_init(&s->clock);
-	s->slept = clock_slept();
-	s->updates_time = begin;
-	while (clock_mono() - begin < SYNC_NS &&
-	       (s->clock.samples < SYNC_STAMPS || !clockmap_ready(&s->clock))) {
-		struct clock_pair pair;
-
-		look(s, &host);
-		if (clock_mono() < next_pair)
-			continue;
-		clock_read_pair(16, &pair);
-		clockmap_guest(&s->clock, &pair);
-		next_pair = clock_mono() + 20 * NS_PER_MS;
-	}
 }
 
 static int attach(struct page_source *s, struct failure *f)
@@ -205,6 +158,7 @@ static void source_page_close(void *source)
 		window_free(&s->cpus[i].runs, s->context->account);
 	}
 	free(s->cpus);
+	hostclock_close(&s->clock);
 	if (!s->context->page)
 		page_unmap(&s->mapping);
 	free(s);
@@ -217,8 +171,8 @@ static int find_clock(struct page_source *s, struct failure *f)
 	int err = 0;
 
 	for (int i = 0; !err && i < SYNC_TRIES; i++) {
-		synchronize(s);
-		if (clockmap_ready(&s->clock))
+		hostclock_synchronize(&s->clock);
+		if (clockmap_ready(&s->clock.map))
 			return 0;
 		nanosleep(&pause, NULL);
 		if (page_session_changed(&s->reader))
@@ -228,7 +182,7 @@ static int find_clock(struct page_source *s, struct failure *f)
 		   : failure_set(f, -ENODEV,
 				 "source page: the host's clock stands still (%" PRIu64
 				 " stamps in 0.4 s, tried %d times); is its daemon running?",
-				 s->clock.samples, SYNC_TRIES);
+				 s->clock.map.samples, SYNC_TRIES);
 }
 
 static int open_page(struct page_source *s, struct failure *f)
@@ -241,11 +195,14 @@ static int open_page(struct page_source *s, struct failure *f)
 		err = page_map(s->context->config->page_path, f, &s->mapping);
 	if (!err)
 		err = attach(s, f);
-	if (!err)
-		err = find_clock(s, f);
 	if (err)
 		return err;
-	if (!clockmap_same_rate(&s->clock))
+	if (hostclock_open(&s->clock, &s->reader, s->context->account->n_cpus))
+		return failure_errno(f, -ENOMEM, "source page");
+	err = find_clock(s, f);
+	if (err)
+		return err;
+	if (!clockmap_same_rate(&s->clock.map))
 		return failure_set(
 			f, -ENODEV,
 			"source page: the host's counter runs at another rate than ours");
@@ -284,14 +241,9 @@ static void source_page_run(void *source, const struct account_run *run)
 
 /* ---- gaps ---- */
 
-/* We may have been away for long since we looked at the host's clock. */
-static bool is_future(struct page_source *s, uint64_t host_ns)
+static uint64_t to_guest(const struct page_source *s, uint64_t host_ns)
 {
-	struct page_host host;
-
-	if (host_ns > s->clock.host[1].mono + NS_PER_SEC)
-		look(s, &host);
-	return host_ns > s->clock.host[1].mono + NS_PER_SEC;
+	return clockmap_to_guest(&s->clock.map, host_ns);
 }
 
 /* On the guest's clock, as long as it is, and never before what has been told of already: the map
@@ -299,7 +251,7 @@ static bool is_future(struct page_source *s, uint64_t host_ns)
 static void place_gap(struct page_cpu *c, const struct gap *gap)
 {
 	bool goes_on = gap->start == c->last_gap.end;
-	uint64_t start = clockmap_to_guest(&c->source->clock, gap->start);
+	uint64_t start = to_guest(c->source, gap->start);
 
 	start = goes_on ? c->last_end : u64_max(start, u64_max(c->last_end, c->known));
 	c->last_gap = *gap;
@@ -310,7 +262,7 @@ static void place_gap(struct page_cpu *c, const struct gap *gap)
 static void take_gap(struct page_source *s, struct page_cpu *c, const struct gap *gap)
 {
 	/* A gap out of the future would make all that come after it late. */
-	if (is_future(s, gap->end)) {
+	if (hostclock_is_future(&s->clock, gap->end)) {
 		s->lost_gaps++;
 		told_hole(&c->told);
 		return;
@@ -355,8 +307,7 @@ static void take_record(struct page_source *s, struct page_cpu *c, const struct 
 	if (c->based && record->start != c->last.start)
 		read_gaps(s, c);
 	if (!c->based || record->start != c->last.start)
-		told_nothing(&c->told,
-			     u64_min(clockmap_to_guest(&s->clock, record->start), clock_mono()));
+		told_nothing(&c->told, u64_min(to_guest(s, record->start), clock_mono()));
 	c->host_lost = record->gaps_lost;
 	page_vcpu_ledger(record, &c->last);
 	c->based = true;
@@ -367,18 +318,20 @@ static void take_record(struct page_source *s, struct page_cpu *c, const struct 
  * over, then nothing is sure of the time behind the last one that is told. */
 static uint64_t known_by(struct page_source *s, struct page_cpu *c, const struct page_vcpu *record)
 {
-	uint64_t until = u64_min(clockmap_to_guest(&s->clock, record->gaps_until), clock_mono());
+	uint64_t until = u64_min(to_guest(s, record->gaps_until), clock_mono());
 	bool away = record->state != LEDGER_RUN && record->state != LEDGER_HALT;
 
 	return away ? u64_min(until, c->told.end) : until;
 }
 
+/* While the clock isn't known the gaps wait in the ring; what has waited for GIVE_UP_NS, or is lost
+ * there, is unaccounted. */
 static void poll_gaps(struct page_source *s, struct page_cpu *c)
 {
 	uint64_t before = c->told.until;
 	struct page_vcpu record;
 
-	if (page_read_vcpu(&s->reader, c->index, &record))
+	if (!hostclock_known(&s->clock, c->index) || page_read_vcpu(&s->reader, c->index, &record))
 		return;
 	take_record(s, c, &record);
 	if (!read_gaps(s, c))
@@ -393,6 +346,7 @@ static void poll_gaps(struct page_source *s, struct page_cpu *c)
 static void settle_cpu(struct page_cpu *c, uint64_t until)
 {
 	told_settle(&c->told, until);
+	hostclock_contradict(&c->source->clock, c->index, told_deepest(&c->told));
 	if (c->log.end < until && c->told.piece.start != c->log.end)
 		gap_log_end(&c->log, c->source->context->config, c->index);
 }
@@ -445,12 +399,13 @@ static bool read_sums(struct page_source *s, struct page_cpu *c, uint64_t need)
 {
 	struct page_vcpu record;
 
-	if (page_read_vcpu(&s->reader, c->index, &record) ||
+	if (!hostclock_known(&s->clock, c->index) ||
+	    page_read_vcpu(&s->reader, c->index, &record) ||
 	    (c->based && record.at <= c->last.at && record.start == c->last.start))
 		return false;
 	page_vcpu_ledger(&record, &c->next);
 	c->silent = 0;
-	return clockmap_to_guest(&s->clock, record.at) >= need;
+	return to_guest(s, record.at) >= need;
 }
 
 /* All CPUs at once, so that all are known up to the same time. One that is silent for long is left
@@ -477,12 +432,6 @@ static void poll_sums(struct page_source *s, bool readable, uint64_t need)
 
 /* ---- sessions ---- */
 
-/* A suspension stops our clock and may set the counter anew. */
-static bool has_slept(const struct page_source *s)
-{
-	return clock_slept() > s->slept + SLEPT_NS;
-}
-
 /* What is waiting has nobody to explain it. */
 static void end_cpu(struct page_source *s, struct page_cpu *c)
 {
@@ -504,7 +453,7 @@ static void next_session(struct page_source *s)
 		end_cpu(s, &s->cpus[i]);
 		start_cpu(&s->cpus[i]);
 	}
-	synchronize(s);
+	hostclock_synchronize(&s->clock);
 }
 
 /* A silent host is waited for while we do wait: a pause of this whole machine is none. */
@@ -524,18 +473,16 @@ static void wait_for_host(struct page_source *s, uint64_t now)
 
 static int take_word(struct page_source *s)
 {
-	struct clock_pair pair;
 	struct page_host host;
 	int err;
 
-	if (page_session_changed(&s->reader) || has_slept(s))
+	if (page_session_changed(&s->reader) || hostclock_has_slept(&s->clock))
 		next_session(s);
-	err = look(s, &host);
+	err = hostclock_look(&s->clock, &host);
 	if (err)
 		return err;
-	clock_read_pair(8, &pair);
-	clockmap_guest(&s->clock, &pair);
-	if (!clockmap_ready(&s->clock) || !clockmap_same_rate(&s->clock))
+	hostclock_follow(&s->clock);
+	if (!clockmap_ready(&s->clock.map))
 		return -EAGAIN;
 	for (unsigned i = 0; has_gaps(s) && i < s->context->account->n_cpus; i++)
 		poll_gaps(s, &s->cpus[i]);
@@ -570,7 +517,7 @@ static int source_page_settle(void *source, uint64_t until, uint64_t patience)
 		poll_until(s, until);
 		if (s->settled >= until)
 			return 0;
-		if (s->stale || clock_mono() - begin > patience)
+		if (s->clock.silent || clock_mono() - begin > patience)
 			return -ETIMEDOUT;
 		nanosleep(&pause, NULL);
 	}
@@ -591,14 +538,16 @@ static void source_page_report(void *source, struct source_report *ret)
 		.unseen_ns = s->unseen_ns,
 		.lost_gaps = s->lost_gaps,
 		.coarse_ns = s->coarse_ns,
-		.clock_error = clockmap_error(&s->clock),
-		.stale = s->stale,
+		.stale = s->clock.silent,
 		.session = s->reader.header.session,
 	};
 	for (unsigned i = 0; i < s->context->account->n_cpus; i++) {
 		ret->unseen_ns += s->cpus[i].told.unseen_ns;
 		ret->late_ns += s->cpus[i].told.late_ns;
+		ret->clock_error = u64_max(ret->clock_error, hostclock_error(&s->clock, i));
+		ret->contradicted += s->clock.cpus[i].contradicted;
 	}
+	ret->contradicted += clockmap_contradicted(&s->clock.map);
 }
 
 static int read_page(void *source, struct snapshot_page **ret)
@@ -606,6 +555,13 @@ static int read_page(void *source, struct snapshot_page **ret)
 	const struct page_source *s = source;
 
 	return snapshot_page_read(&s->reader, ret);
+}
+
+static json_t *source_page_details(void *source)
+{
+	const struct page_source *s = source;
+
+	return json_pack("{s:o}", "clock", hostclock_json(&s->clock));
 }
 
 const struct source_ops source_page = {
@@ -619,5 +575,6 @@ const struct source_ops source_page = {
 	.settle = source_page_settle,
 	.settled = source_page_settled,
 	.report = source_page_report,
+	.details = source_page_details,
 	.page = read_page,
 };

@@ -7,12 +7,52 @@
 #include <string.h>
 
 #define QUEUE_CAPACITY 65536 /* runs, and gaps, that may wait */
+#define CUT	       1     /* of an owner: nobody was switched out at the run's end */
+
+static uint64_t owner_of(const struct account_run *run)
+{
+	return (uintptr_t)run->task | (run->cut ? CUT : 0);
+}
+
+/* NULL for JOIN_NOBODY. */
+static struct account_task *task_of(uint64_t owner)
+{
+	return (struct account_task *)(uintptr_t)(owner & ~(uint64_t)CUT);
+}
 
 static void tell_piece(struct told *t)
 {
 	if (t->fn && t->piece.end > t->piece.start)
 		t->fn(&t->piece, t->data);
 	t->piece = (struct told_piece){.start = 0};
+}
+
+/* A switch is as deep inside a gap as it is far from both its ends, as far as these are known. */
+static void end_inside(struct told *t, uint64_t end)
+{
+	const struct told_gap_now *gap = &t->gap;
+
+	if (gap->inside)
+		t->deepest = u64_max(t->deepest,
+				     u64_min(gap->inside - gap->start, end - gap->inside));
+	t->gap.inside = 0;
+}
+
+/* Where one task's piece is followed by another's one was switched out in a gap. */
+static void look_inside(struct told *t, const struct told_piece *piece, bool cut)
+{
+	struct told_gap_now *gap = &t->gap;
+
+	if (gap->end != piece->start) {
+		end_inside(t, gap->end);
+		gap->start = piece->start;
+	} else if (!gap->cut && gap->task && piece->task && gap->task != piece->task) {
+		end_inside(t, piece->start);
+		gap->inside = piece->start;
+	}
+	gap->end = piece->end;
+	gap->task = piece->task;
+	gap->cut = cut;
 }
 
 /* A gap may come in pieces, one for each time up to which was settled. */
@@ -30,16 +70,17 @@ static void remember_piece(struct told *t, const struct told_piece *piece)
 
 static void on_piece(uint64_t owner, uint64_t start, uint64_t end, uint32_t state, void *data)
 {
-	struct account_task *task = owner == JOIN_NOBODY ? NULL
-							 : (struct account_task *)(uintptr_t)owner;
+	struct account_task *task = task_of(owner);
 	struct told *t = data;
 
 	if (task)
 		t->charge[state] += end - start;
 	else if (state != ACCOUNT_UNKNOWN)
 		t->unseen_ns += end - start;
-	if (state != ACCOUNT_UNKNOWN)
-		remember_piece(t, &(struct told_piece){start, end, state, task});
+	if (state == ACCOUNT_UNKNOWN)
+		return;
+	look_inside(t, &(struct told_piece){start, end, state, task}, owner & CUT);
+	remember_piece(t, &(struct told_piece){start, end, state, task});
 }
 
 static void book(struct told *t, struct account_task *task, uint64_t start, uint64_t end)
@@ -65,7 +106,7 @@ static void leave_unaccounted(struct told *t, struct account_task *task, uint64_
 
 static void on_done(uint64_t owner, uint64_t start, uint64_t end, void *data)
 {
-	struct account_task *task = (struct account_task *)(uintptr_t)owner;
+	struct account_task *task = task_of(owner);
 	struct told *t = data;
 
 	if (t->adding)
@@ -95,7 +136,7 @@ void told_close(struct told *t)
 void told_run(struct told *t, const struct account_run *run)
 {
 	t->adding = true;
-	if (join_run(t->join, run->start, run->end, (uintptr_t)run->task)) {
+	if (join_run(t->join, run->start, run->end, owner_of(run))) {
 		leave_unaccounted(t, run->task, run->end - run->start);
 		account_release(t->account, run->task);
 	}
@@ -164,11 +205,19 @@ void told_nothing(struct told *t, uint64_t time)
 		t->until = give_up(t, time) ? time : known_until(t);
 }
 
+uint64_t told_deepest(struct told *t)
+{
+	uint64_t deepest = t->deepest;
+
+	t->deepest = 0;
+	return deepest;
+}
+
 void told_settle(struct told *t, uint64_t time)
 {
 	uint64_t start, owner;
 
 	join_until(t->join, time);
 	if (join_first_run(t->join, &start, &owner) && start < time)
-		book(t, (struct account_task *)(uintptr_t)owner, start, time);
+		book(t, task_of(owner), start, time);
 }

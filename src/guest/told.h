@@ -24,6 +24,14 @@ struct told_piece {
 };
 typedef void (*told_piece_fn)(const struct told_piece *piece, void *data);
 
+/* A gap as far as it was handed out. */
+struct told_gap_now {
+	uint64_t start, end;
+	uint64_t inside;  /* the last switch inside it; 0: none */
+	const void *task; /* that had the end of it; may be gone */
+	bool cut;	  /* which is an instant of ours, no switch */
+};
+
 struct told {
 	struct account *account;
 	unsigned cpu;
@@ -36,8 +44,10 @@ struct told {
 	uint64_t charge[LEDGER_STATES + 1]; /* of the first run that isn't booked in full */
 	bool adding;			    /* within told_run() */
 	struct told_piece piece;	    /* the last one, which may go on */
-	uint64_t late_ns;		    /* gap time told when it had been given up */
-	uint64_t unseen_ns;		    /* gap time in which no run is known */
+	struct told_gap_now gap;	    /* the same without its cuts */
+	uint64_t deepest;   /* ns by which a switch lay inside a gap, since told_deepest() */
+	uint64_t late_ns;   /* gap time told when it had been given up */
+	uint64_t unseen_ns; /* gap time in which no run is known */
 	told_piece_fn fn;
 	void *data;
 };
@@ -63,6 +73,10 @@ void told_until(struct told *t, uint64_t time);
 
 /* Nothing will be told of what is before `time` and has not been told yet. */
 void told_nothing(struct told *t, uint64_t time);
+
+/* How deep inside a gap a switch was found since the last call, ns: impossible, but for the error
+ * of the clock by which gaps are put in. */
+uint64_t told_deepest(struct told *t);
 
 /* Books and charges everything before `time`, up to which all runs were given, and which is not
  * beyond t->until. */

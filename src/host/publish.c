@@ -6,6 +6,7 @@
  */
 #include "host/publish.h"
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "host/anchor.h"
 #include "host/page_file.h"
@@ -20,6 +21,10 @@
 
 /* A ring of fewer gaps would be overrun between two looks of a guest that is away for long. */
 #define RING_MIN 256
+
+/* A stamp is written so long after it was read, at most, unless that fails as often. */
+#define STAMP_LATE_NS (20 * NS_PER_US)
+#define STAMP_TRIES   3
 
 struct published_vcpu {
 	uint32_t index; /* block in the page */
@@ -306,16 +311,26 @@ static void write_vcpu(struct publisher *p, int id, uint32_t i, bool all_gaps)
 	page_write_vcpu(&page->writer, v->index, &record);
 }
 
+/* Last, since what passes between stamp and store puts the guest's offset wrong: where that was
+ * long, since we were away in between, it is done again. */
+static void write_stamp(struct publisher *p, struct published *page)
+{
+	for (int i = 0; i < STAMP_TRIES; i++) {
+		anchor_update(&p->anchor);
+		page->host.clock = p->anchor.clock;
+		page_write_host(&page->writer, &page->host);
+		if (clock_mono() - page->host.clock.mono < STAMP_LATE_NS)
+			return;
+	}
+}
+
 static void write_host(struct publisher *p, int id)
 {
 	struct published *page = p->pages[id];
 
 	if (!host_ledger_overhead(p->ledger, id, &page->host.overhead_ns))
 		page->host.valid |= PAGE_VALID_OVERHEAD;
-	/* Last, since what passes between stamp and store puts the guest's offset wrong. */
-	anchor_update(&p->anchor);
-	page->host.clock = p->anchor.clock;
-	page_write_host(&page->writer, &page->host);
+	write_stamp(p, page);
 }
 
 /* A file of the VM's is written only as long as the page is still there. */

@@ -115,6 +115,17 @@ static const char *text_of(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
+/* An addition: what is no clock is none. */
+static void take_clock(const json_t *object, struct control_clock *ret)
+{
+	json_int_t ticks = json_integer_value(json_object_get(object, "ticks"));
+
+	if (ticks < 0 || control_ns(json_object_get(object, "clock_s"), &ret->mono))
+		*ret = (struct control_clock){0};
+	else
+		ret->ticks = (uint64_t)ticks;
+}
+
 int control_parse_answer(const json_t *line, struct failure *f, struct control_answer *ret)
 {
 	const json_t *id = json_object_get(line, "id");
@@ -128,6 +139,7 @@ int control_parse_answer(const json_t *line, struct failure *f, struct control_a
 		return failure_set(f, -EBADMSG, "an answer whose \"id\" is no number");
 	a.id = (uint64_t)json_integer_value(id);
 	a.ok = json_is_true(ok);
+	take_clock(line, &a.clock);
 	control_text(text_of(line, "error"), a.error, sizeof(a.error));
 	a.agent.alive = json_is_true(json_object_get(agent, "alive"));
 	control_text(text_of(agent, "ended"), a.agent.ended, sizeof(a.agent.ended));
@@ -136,23 +148,37 @@ int control_parse_answer(const json_t *line, struct failure *f, struct control_a
 	return 0;
 }
 
-int control_parse_kinds(const json_t *line, struct failure *f, struct control_kinds *ret)
+static int take_kinds(const json_t *list, struct failure *f, struct control_kinds *k)
 {
-	const json_t *list = json_object_get(line, "kinds");
-	size_t n = json_array_size(list);
-	struct control_kinds k = {0};
-
-	if (n < 1 || n > CONTROL_KINDS_MAX)
-		return failure_set(f, -EBADMSG, "a guest with %zu kinds of work", n);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *name = json_string_value(json_array_get(list, i));
+		int at = k->n + k->n_traced;
 
+		if (at == CONTROL_KINDS_MAX)
+			return failure_set(f, -EBADMSG, "a guest with too many kinds of work");
 		if (!name_valid(name))
 			return failure_set(f, -EBADMSG, "a kind of work without a proper name");
-		memcpy(k.names[k.n++], name, strlen(name) + 1);
+		memcpy(k->names[at], name, strlen(name) + 1);
+		k->n_traced++;
 	}
-	*ret = k;
 	return 0;
+}
+
+int control_parse_kinds(const json_t *line, struct failure *f, struct control_kinds *ret)
+{
+	struct control_kinds k = {0};
+	int err = take_kinds(json_object_get(line, "kinds"), f, &k);
+
+	if (err)
+		return err;
+	if (!k.n_traced)
+		return failure_set(f, -EBADMSG, "a guest with 0 kinds of work");
+	k.n = k.n_traced;
+	k.n_traced = 0;
+	err = take_kinds(json_object_get(line, "traced_kinds"), f, &k);
+	if (!err)
+		*ret = k;
+	return err;
 }
 
 static int parse_worker(const json_t *o, struct failure *f, struct control_worker *ret)
@@ -213,6 +239,8 @@ int control_parse_report(const json_t *line, struct failure *f, struct control_r
 		return failure_set(f, -EBADMSG, "a report without the kernel's figures");
 	r.others = u64_sub_floor(others_to, others_from);
 	r.busy = (int64_t)to - (int64_t)from;
+	take_clock(before, &r.first);
+	take_clock(after, &r.last);
 	r.before = snapshot_of(before);
 	r.after = snapshot_of(after);
 	*ret = r;

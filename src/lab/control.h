@@ -46,6 +46,12 @@ struct control_agent {
 	char said[CONTROL_TEXT_SIZE];
 };
 
+/* The guest's CLOCK_MONOTONIC and its counter at one instant. */
+struct control_clock {
+	uint64_t mono; /* ns; 0: it did not say */
+	uint64_t ticks;
+};
+
 /* What every line has. */
 struct control_answer {
 	uint64_t id; /* of the command, 0 for the line that a guest sends by itself when it is ready
@@ -53,12 +59,14 @@ struct control_answer {
 	bool ok;
 	char error[CONTROL_TEXT_SIZE];
 	struct control_agent agent;
+	struct control_clock clock;
 };
 int control_parse_answer(const json_t *line, struct failure *f, struct control_answer *ret);
 
-/* "kinds" of the ready line: names of 1 to 15 characters [a-z0-9_-]. */
+/* "kinds" of the ready line, and behind them "traced_kinds": those that want a truth by trace.
+ * Names of 1 to 15 characters [a-z0-9_-]. */
 struct control_kinds {
-	int n;
+	int n, n_traced;
 	char names[CONTROL_KINDS_MAX][CONTROL_NAME_SIZE];
 };
 int control_parse_kinds(const json_t *line, struct failure *f, struct control_kinds *ret);
@@ -78,8 +86,9 @@ struct control_worker {
 struct control_report {
 	int n;
 	struct control_worker workers[CONTROL_WORKERS_MAX];
-	uint64_t others;      /* ns of all other processes between the two readings */
-	int64_t busy;	      /* ns of /proc/stat between the two readings */
+	uint64_t others;		  /* ns of all other processes between the two readings */
+	int64_t busy;			  /* ns of /proc/stat between the two readings */
+	struct control_clock first, last; /* of the guest, before and after all this */
 	const json_t *before; /* the agent's snapshots, borrowed from the line; NULL for none */
 	const json_t *after;
 };

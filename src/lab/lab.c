@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
+static const char *const truths[] = {"auto", "trace", "units", NULL};
 
 /* The rows of lab/guest/fault.c. */
 static const char *const faults[] = {"boot-panic", "first-boot-panic", "boot-silent", "panic",
@@ -27,9 +28,43 @@ const char *lab_accel_name(size_t i)
 	return accels[i];
 }
 
+const char *lab_truth_name(size_t i)
+{
+	return truths[i];
+}
+
 const char *lab_fault_name(size_t i)
 {
 	return faults[i];
+}
+
+/* The number at `number` of a list that begins again at its end. */
+static int vcpus_of(const char *list, int number, unsigned *ret)
+{
+	unsigned vcpus[LAB_VMS_MAX];
+	int n = 0, used;
+
+	for (const char *at = list;; at += used + 1) {
+		if (n == LAB_VMS_MAX || sscanf(at, "%2u%n", &vcpus[n], &used) != 1 || at[0] < '1' ||
+		    at[0] > '9' || vcpus[n] > LAB_VCPUS_MAX || (at[used] && at[used] != ','))
+			return -EINVAL;
+		n++;
+		if (!at[used])
+			break;
+	}
+	*ret = vcpus[number % n];
+	return 0;
+}
+
+static int check_vcpus(const char *list, struct failure *f)
+{
+	unsigned vcpus;
+
+	if (!vcpus_of(list, 0, &vcpus))
+		return 0;
+	return failure_set(f, -EINVAL,
+			   "--vcpus: '%s' given, expected numbers from 1 to %d, as 1,2,4", list,
+			   LAB_VCPUS_MAX);
 }
 
 static int choose_cpus(struct session *s, struct failure *f)
@@ -46,7 +81,6 @@ static int choose_cpus(struct session *s, struct failure *f)
 		return err;
 	CPU_XOR(&s->other, &s->allowed, &s->shared);
 	cpus_text(&s->shared, s->result->cpus, sizeof(s->result->cpus));
-	s->result->summary.overcommit = (double)s->options->vms / CPU_COUNT(&s->shared);
 	return 0;
 }
 
@@ -73,6 +107,8 @@ static int check_parts(struct session *s, struct failure *f)
 	int err = choose_cpus(s, f);
 
 	s->phase = "prepare";
+	if (!err)
+		err = check_vcpus(o->vcpus, f);
 	if (!err)
 		err = parts_check_memory(o->vms, MACHINE_MEMORY_MIB * MIB, f);
 	if (!err && o->kernel) /* what was asked for comes before what is installed */
@@ -134,11 +170,15 @@ static int make_machines(struct session *s, struct failure *f)
 	r->n_vms = n;
 	for (int i = 0; i < n; i++) {
 		machine_init(&s->machines[i], i);
+		vcpus_of(s->options->vcpus, i, &s->machines[i].vcpus);
+		r->vms[i].vcpus = s->machines[i].vcpus;
 		memcpy(r->vms[i].name, s->machines[i].name, sizeof(r->vms[i].name));
 		if (s->options->keep)
 			open_log(&s->machines[i], s->options->keep);
 	}
 	s->machines[n - 1].fault = s->options->fault;
+	for (int i = 0; i < n; i++)
+		r->summary.overcommit += (double)s->machines[i].vcpus / CPU_COUNT(&s->shared);
 	return 0;
 }
 
@@ -152,7 +192,6 @@ static void set_up(struct session *s)
 		.image = s->image,
 		.accel = r->accel,
 		.source = s->options->source,
-		.page_size = pages_size(),
 		.boot_cpus = s->allowed,
 	};
 }
@@ -219,6 +258,7 @@ static void clean_up(struct session *s)
 	if (s->pages)
 		pages_counters(s->pages, &s->result->counters);
 	s->pages = pages_close(s->pages); /* before the pages' memory goes */
+	s->offcpu = offcpu_close(s->offcpu);
 	for (int i = 0; i < s->n; i++)
 		machine_done(&s->machines[i]);
 	free(s->machines);

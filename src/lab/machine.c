@@ -7,7 +7,9 @@
 #include "base/units.h"
 #include "host/qmp.h"
 #include "lab/cpus.h"
+#include "lab/pages.h"
 #include "lab/parts.h"
+#include "lab/trace_area.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,8 +32,9 @@ void machine_init(struct machine *m, int number)
 {
 	memset(m, 0, sizeof(*m));
 	snprintf(m->name, sizeof(m->name), "vm%d", number + 1);
-	m->console = m->control = m->monitor = m->page_fd = -1;
+	m->console = m->control = m->monitor = m->page_fd = m->trace_fd = -1;
 	m->page_id = -1;
+	m->vcpus = 1;
 }
 
 void machine_fail(struct machine *m, const char *format, ...)
@@ -82,10 +85,27 @@ static int make_page(struct machine *m, size_t size)
 	return 0;
 }
 
-static int connect_ends(struct machine *m, size_t page_size, struct far_ends *ends)
+/* The host takes only what the guest touches of it. */
+static int make_trace(struct machine *m)
 {
-	int err = make_page(m, page_size);
+	void *area;
 
+	m->trace_fd = memfd_create("desched-trace", MFD_CLOEXEC);
+	if (m->trace_fd < 0 || ftruncate(m->trace_fd, TRACE_AREA_BYTES))
+		return -errno;
+	area = mmap(NULL, TRACE_AREA_BYTES, PROT_READ, MAP_SHARED, m->trace_fd, 0);
+	if (area == MAP_FAILED)
+		return -errno;
+	m->trace = area;
+	return 0;
+}
+
+static int connect_ends(struct machine *m, struct far_ends *ends)
+{
+	int err = make_page(m, pages_size(m->vcpus));
+
+	if (!err)
+		err = make_trace(m);
 	if (!err)
 		err = make_pair(&m->console, &ends->console);
 	if (!err)
@@ -146,7 +166,7 @@ static void command_line(const struct machine *m, const struct machine_setup *s,
 	add(w, "-display"), add(w, "none");
 	add(w, "-accel"), add(w, "%s", s->accel);
 	add(w, "-cpu"), add(w, "%s", kvm ? "host" : "max");
-	add(w, "-smp"), add(w, "1");
+	add(w, "-smp"), add(w, "%u", m->vcpus);
 	add(w, "-m"), add(w, "%d", MACHINE_MEMORY_MIB);
 	add(w, "-kernel"), add(w, "%s", s->kernel);
 	add(w, "-initrd"), add(w, "%s", s->image);
@@ -164,6 +184,10 @@ static void command_line(const struct machine *m, const struct machine_setup *s,
 	    "memory-backend-file,id=page,mem-path=/proc/self/fd/%d,size=%zu,share=on,readonly=on",
 	    m->page_fd, m->page_size);
 	add(w, "-device"), add(w, "ivshmem-plain,memdev=page");
+	add(w, "-object");
+	add(w, "memory-backend-file,id=trace,mem-path=/proc/self/fd/%d,size=%u,share=on",
+	    m->trace_fd, TRACE_AREA_BYTES);
+	add(w, "-device"), add(w, "ivshmem-plain,memdev=trace");
 	for (char *const *word = s->more; word && *word; word++)
 		add(w, "%s", *word);
 }
@@ -191,6 +215,7 @@ static void become_qemu(const struct machine *m, const struct machine_setup *s,
 	dup2(ends->console, STDOUT_FILENO);
 	dup2(ends->console, STDERR_FILENO);
 	keep_open(m->page_fd);
+	keep_open(m->trace_fd);
 	keep_open(ends->console);
 	keep_open(ends->control);
 	keep_open(ends->monitor);
@@ -204,7 +229,7 @@ int machine_start(struct machine *m, const struct machine_setup *s, struct failu
 	_cleanup_(close_far_ends) struct far_ends ends = {-1, -1, -1};
 	_cleanup_(free_words) struct words words = {.n = 0};
 	pid_t parent = getpid();
-	int err = connect_ends(m, s->page_size, &ends);
+	int err = connect_ends(m, &ends);
 
 	if (err)
 		return failure_errno(f, err, "%s: descriptors for QEMU", m->name);
@@ -273,7 +298,20 @@ void machine_favour(const struct machine *m, bool yes)
 
 int machine_schedstat(const struct machine *m, uint64_t *ret_run, uint64_t *ret_delay)
 {
-	return proc_read_schedstat(m->pid, m->vm.vcpus[0].tid, ret_run, ret_delay);
+	uint64_t run = 0, delay = 0;
+
+	for (uint32_t i = 0; i < m->vm.n_vcpus; i++) {
+		uint64_t r, d;
+		int err = proc_read_schedstat(m->pid, m->vm.vcpus[i].tid, &r, &d);
+
+		if (err)
+			return err;
+		run += r;
+		delay += d;
+	}
+	*ret_run = run;
+	*ret_delay = delay;
+	return 0;
 }
 
 int machine_cpu_time(const struct machine *m, uint64_t *ret_ns)
@@ -307,9 +345,14 @@ void machine_stop(struct machine *m)
 	close_end(&m->control);
 	close_end(&m->monitor);
 	close_end(&m->page_fd);
+	close_end(&m->trace_fd);
 	if (m->page)
 		munmap(m->page, m->page_size);
 	m->page = NULL;
+	if (m->trace)
+		munmap((void *)m->trace, TRACE_AREA_BYTES);
+	m->trace = NULL;
+	m->clock = (struct machine_clock){.after = 0};
 	if (m->vm.n_vcpus)
 		host_vm_done(&m->vm);
 	memset(&m->vm, 0, sizeof(m->vm));

@@ -26,18 +26,25 @@ struct machine_setup {
 	const char *kernel, *image;
 	const char *accel;  /* "tcg", "kvm" */
 	const char *source; /* for the agent */
-	size_t page_size;
 	cpu_set_t boot_cpus;
 	char *const *more; /* words for QEMU, of which the last for an option counts; or NULL */
+};
+
+/* The guest read its clocks between two readings of ours: the tightest of all its answers. */
+struct machine_clock {
+	uint64_t before, after; /* ns, our CLOCK_MONOTONIC; after is 0: there was none yet */
+	struct control_clock guest;
 };
 
 struct machine {
 	char name[16];
 	const char *fault; /* for the guest's init, NULL for none */
+	unsigned vcpus;	   /* 1 unless somebody says more */
 	int boots;	   /* starts so far */
 	pid_t pid;	   /* 0: not running */
 	int console, control, monitor;
-	int page_fd;
+	int page_fd, trace_fd;
+	const void *trace; /* TRACE_AREA_BYTES that the guest writes */
 	void *page;
 	size_t page_size;
 	int page_id;		 /* in struct pages, -1 for none */
@@ -46,9 +53,11 @@ struct machine {
 	size_t tail_used;
 	FILE *log; /* of the console, or NULL; owned */
 	struct control_in in;
-	uint64_t asked; /* id of the last command */
-	bool answered;	/* `answer` and `line` are that command's */
-	json_t *line;	/* owned */
+	uint64_t asked;	   /* id of the last command */
+	uint64_t asked_at; /* ns, CLOCK_MONOTONIC */
+	struct machine_clock clock;
+	bool answered; /* `answer` and `line` are that command's */
+	json_t *line;  /* owned */
 	struct control_answer answer;
 	char failure[256]; /* "" while all is well */
 };
@@ -81,7 +90,7 @@ int machine_ask(struct machine *m, json_t *command);
 void machine_read_console(struct machine *m);
 void machine_read_control(struct machine *m);
 
-/* CPU time of the vCPU's thread and its time of waiting for one. */
+/* CPU time of the vCPUs' threads and their time of waiting for one. */
 int machine_schedstat(const struct machine *m, uint64_t *ret_run, uint64_t *ret_delay);
 
 /* CPU time of the whole process, exited threads included. */

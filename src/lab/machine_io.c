@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What comes out of a machine and goes into it: its console, its control channel, its end. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/json_out.h"
 #include "base/units.h"
 #include "lab/machine.h"
@@ -97,6 +98,15 @@ void machine_read_console(struct machine *m)
 }
 
 /* One line that the guest has sent. */
+static void take_clock(struct machine *m, const struct control_clock *guest, uint64_t now)
+{
+	struct machine_clock *c = &m->clock;
+
+	if (!guest->mono || (c->after && now - m->asked_at >= c->after - c->before))
+		return;
+	*c = (struct machine_clock){m->asked_at, now, *guest};
+}
+
 static void take_line(struct machine *m, json_t *line)
 {
 	struct control_answer answer;
@@ -117,6 +127,7 @@ static void take_line(struct machine *m, json_t *line)
 	m->line = line;
 	m->answer = answer;
 	m->answered = true;
+	take_clock(m, &answer.clock, clock_mono());
 	if (!answer.ok)
 		machine_fail(m, "the guest's init: %s", answer.error);
 }
@@ -161,6 +172,7 @@ int machine_ask(struct machine *m, json_t *command)
 	text = json_out_text(command, JSON_COMPACT);
 	json_decref(command);
 	m->answered = false;
+	m->asked_at = clock_mono();
 	if (!text)
 		return -ENOMEM;
 	length = strlen(text);

@@ -8,8 +8,25 @@
 #include "wire/snapshot.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The sum over the vCPUs. */
+static bool read_ledger(const struct session *s, const struct machine *m, struct ledger *ret)
+{
+	struct ledger one, sum = {0};
+
+	if (!s->pages || !pages_have_gaps(s->pages) || m->page_id < 0)
+		return false;
+	for (uint32_t i = 0; i < m->vm.n_vcpus; i++) {
+		if (pages_ledger(s->pages, m->page_id, i, &one))
+			return false;
+		ledger_merge(&sum, &one);
+	}
+	*ret = sum;
+	return true;
+}
 
 int reading_take(const struct session *s, const struct machine *m, struct failure *f,
 		 struct reading *ret)
@@ -21,8 +38,7 @@ int reading_take(const struct session *s, const struct machine *m, struct failur
 		err = machine_cpu_time(m, &r.cpu);
 	if (err)
 		return failure_errno(f, err, "%s: CPU time of its threads", m->name);
-	if (s->pages && pages_have_gaps(s->pages) && m->page_id >= 0)
-		r.has_ledger = pages_ledger(s->pages, m->page_id, &r.ledger) == 0;
+	r.has_ledger = read_ledger(s, m, &r.ledger);
 	*ret = r;
 	return 0;
 }
@@ -145,7 +161,7 @@ static void fill_agent(const struct snapshot *a, const struct snapshot *b, const
 	g->has_interval = a->estimated && b->estimated;
 	g->low = delta(a->low, b->low);
 	g->high = delta(a->high, b->high);
-	g->clock_error_s = ns_to_s(b->clock.error);
+	g->clock_error_s = b->clock.stale ? (double)NAN : ns_to_s(b->clock.error);
 	g->counters = json_deep_copy(counters);
 	for (int i = 0; i < vm->n_processes; i++)
 		fill_agent_process(a, b, &vm->processes[i]);
@@ -190,11 +206,23 @@ static struct truth_window window_of(const struct lab_host *host)
 	return (struct truth_window){host->window, host->run};
 }
 
-int measure_fill(const json_t *line, const struct lab_result *r, struct lab_vm *vm,
+static int truth_by_units(const struct control_report *report, const struct lab_result *r,
+			  struct lab_vm *vm, struct failure *f)
+{
+	int err;
+
+	vm->others = truth_others(report->others, window_of(&vm->host), r->calibration_others,
+				  window_of(&r->calibration), &vm->others_spread);
+	vm->truth = truth_work(vm->host.run, vm->others);
+	err = split_truth(r, vm, f);
+	return err;
+}
+
+int measure_fill(const struct session *s, const struct machine *m, struct lab_vm *vm,
 		 struct failure *f)
 {
 	struct control_report report;
-	int err = control_parse_report(line, f, &report);
+	int err = control_parse_report(m->line, f, &report);
 
 	if (err)
 		return err;
@@ -204,10 +232,8 @@ int measure_fill(const json_t *line, const struct lab_result *r, struct lab_vm *
 	vm->n_processes = report.n;
 	for (int i = 0; i < report.n; i++)
 		fill_process(&report.workers[i], &vm->processes[i]);
-	vm->others = truth_others(report.others, window_of(&vm->host), r->calibration_others,
-				  window_of(&r->calibration), &vm->others_spread);
-	vm->truth = truth_work(vm->host.run, vm->others);
-	err = split_truth(r, vm, f);
+	err = s->offcpu ? measure_trace(s, m, &report, vm, f)
+			: truth_by_units(&report, s->result, vm, f);
 	if (err)
 		return err;
 	vm->guest.busy = report.busy;

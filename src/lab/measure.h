@@ -28,7 +28,11 @@ uint64_t measure_host_steal(const struct session *s);
  * `f`: the report is not usable, or no truth can be had. An agent that has nothing usable to say
  * makes vm->failure, not an error: the rest is good.
  */
-int measure_fill(const json_t *line, const struct lab_result *r, struct lab_vm *vm,
+int measure_fill(const struct session *s, const struct machine *m, struct lab_vm *vm,
 		 struct failure *f);
+
+/* Fills vm->trace and the truth of its processes from what both kernels recorded. */
+int measure_trace(const struct session *s, const struct machine *m,
+		  const struct control_report *report, struct lab_vm *vm, struct failure *f);
 
 #endif

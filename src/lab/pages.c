@@ -96,9 +96,9 @@ bool pages_have_gaps(const struct pages *p)
 	return host_ledger_has_gaps(p->ledger);
 }
 
-size_t pages_size(void)
+size_t pages_size(unsigned vcpus)
 {
-	struct host_vm vm = {.n_vcpus = 1};
+	struct host_vm vm = {.n_vcpus = vcpus};
 
 	return publisher_page_size(&vm);
 }
@@ -121,12 +121,12 @@ void pages_remove(struct pages *p, int id)
 	pthread_mutex_unlock(&p->lock);
 }
 
-int pages_ledger(struct pages *p, int id, struct ledger *ret)
+int pages_ledger(struct pages *p, int id, uint32_t vcpu, struct ledger *ret)
 {
 	int err;
 
 	pthread_mutex_lock(&p->lock);
-	err = host_ledger_read(p->ledger, id, 0, ret);
+	err = host_ledger_read(p->ledger, id, vcpu, ret);
 	pthread_mutex_unlock(&p->lock);
 	return err;
 }

@@ -22,15 +22,15 @@ struct pages *pages_close(struct pages *p); /* NULL accepted; returns NULL */
 const char *pages_source(const struct pages *p);
 bool pages_have_gaps(const struct pages *p);
 
-/* Bytes of the page for a guest with one vCPU. */
-size_t pages_size(void);
+/* Bytes of the page for a guest with so many vCPUs. */
+size_t pages_size(unsigned vcpus);
 
 int pages_add(struct pages *p, const struct host_vm *vm, void *base, size_t size, struct failure *f,
 	      int *ret_id);
 void pages_remove(struct pages *p, int id);
 
-/* The ledger of a VM's first vCPU, now. */
-int pages_ledger(struct pages *p, int id, struct ledger *ret);
+/* The ledger of a VM's vCPU, now. */
+int pages_ledger(struct pages *p, int id, uint32_t vcpu, struct ledger *ret);
 void pages_counters(struct pages *p, struct host_ledger_counters *ret);
 
 #endif

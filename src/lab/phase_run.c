@@ -48,8 +48,9 @@ static int prepare(struct session *s, struct machine *m, int n, bool snapshot)
 
 	for (int i = 0; i < n; i++)
 		json_array_append_new(list, json_string(s->kinds.names[i]));
-	err = machine_ask(m, json_pack("{s:s, s:o, s:I, s:b}", "do", "prepare", "kinds", list,
-				       "unit_ns", (json_int_t)s->unit_ns, "snapshot", snapshot));
+	err = machine_ask(m, json_pack("{s:s, s:o, s:I, s:b, s:b}", "do", "prepare", "kinds", list,
+				       "unit_ns", (json_int_t)s->unit_ns, "snapshot", snapshot,
+				       "trace", snapshot && s->offcpu));
 	if (err)
 		machine_fail(m, "'prepare' could not be sent: %s", strerror(-err));
 	return session_await(s, m, "prepare");
@@ -67,6 +68,8 @@ static int let_run(struct session *s, struct machine *one, uint64_t ns)
 		if (!one)
 			session_say(s, "%.0f s left", ns_to_s(end - now));
 		err = session_sleep(s, u64_min(NS_PER_SEC, end - now));
+		if (s->offcpu)
+			offcpu_drain(s->offcpu);
 	}
 	return err < 0 ? err : command(s, one, "stop");
 }
@@ -179,16 +182,44 @@ static int find_costs(struct session *s, struct failure *f)
 	return 0;
 }
 
+/* Two traces, where this host has tracepoints for us; else work units. */
+static int choose_truth(struct session *s, struct failure *f)
+{
+	pid_t tids[LAB_VMS_MAX * LAB_VCPUS_MAX];
+	struct lab_result *r = s->result;
+	struct failure why;
+	size_t n = 0;
+	int err;
+
+	if (!strcmp(s->options->truth, "units"))
+		return 0;
+	for (int i = 0; i < s->n; i++)
+		for (uint32_t k = 0; k < s->machines[i].vm.n_vcpus; k++)
+			tids[n++] = s->machines[i].vm.vcpus[k].tid;
+	err = offcpu_open(tids, n, &why, &s->offcpu);
+	r->traced = !err;
+	if (!err)
+		return 0;
+	if (!strcmp(s->options->truth, "trace"))
+		return failure_set(f, err, "--truth trace: %.300s", why.text);
+	if (!r->note[0])
+		snprintf(r->note, sizeof(r->note), "truth is by work units; %.180s", why.text);
+	return 0;
+}
+
 int phase_calibrate(struct session *s, struct failure *f)
 {
-	int err;
+	int err = choose_truth(s, f);
+
+	if (err)
+		return err;
 
 	session_say(s, "letting all guests come to rest");
 	if (session_sleep(s, SETTLE_NS))
 		return s->signal ? -EINTR : phase_failure(s, f);
 	machine_favour(&s->machines[0], true);
 	err = learn_reference(s, f);
-	if (!err)
+	if (!err && !s->offcpu)
 		err = find_costs(s, f);
 	machine_favour(&s->machines[0], false);
 	return err;
@@ -198,11 +229,13 @@ int phase_calibrate(struct session *s, struct failure *f)
  * again. What the other machines do until all are ready is in both their windows. */
 static int prepare_all(struct session *s, struct reading before[], struct failure *f)
 {
+	int n = s->kinds.n + (s->offcpu ? s->kinds.n_traced : 0);
+
 	for (int i = 0; i < s->n; i++) {
 		int err;
 
 		machine_favour(&s->machines[i], true);
-		err = prepare(s, &s->machines[i], s->kinds.n, true);
+		err = prepare(s, &s->machines[i], n, true);
 		if (err)
 			return err;
 		read_one(s, i, before);
@@ -241,11 +274,13 @@ static int collect(struct session *s, const struct reading before[])
 		session_ask(s, m, "collect");
 		if (session_await(s, m, "collect"))
 			return -EINTR;
+		if (s->offcpu)
+			offcpu_drain(s->offcpu);
 		note_failure(m, vm);
 		if (m->failure[0])
 			continue;
 		reading_window(&before[i], &after[i], &vm->host);
-		if (measure_fill(m->line, s->result, vm, &why))
+		if (measure_fill(s, m, vm, &why))
 			snprintf(vm->failure, sizeof(vm->failure), "%.250s", why.text);
 	}
 	return 0;
@@ -261,12 +296,29 @@ static int result_failure(const struct lab_result *r, struct failure *f)
 	return 0;
 }
 
+/* The same work, which nothing is measured of. */
+static int warm_up(struct session *s, struct failure *f)
+{
+	int err = 0;
+
+	for (int i = 0; !err && i < s->n; i++)
+		err = prepare(s, &s->machines[i], s->kinds.n, false);
+	if (!err)
+		err = let_run(s, NULL, s->options->warm_up);
+	if (!err)
+		err = command(s, NULL, "collect");
+	return err ? err : phase_failure(s, f);
+}
+
 int phase_run(struct session *s, struct failure *f)
 {
 	struct reading before[LAB_VMS_MAX];
-	uint64_t steal = measure_host_steal(s);
-	int err;
+	uint64_t steal;
+	int err = s->options->warm_up ? warm_up(s, f) : 0;
 
+	if (err)
+		return err;
+	steal = measure_host_steal(s);
 	session_say(s, "preparing");
 	err = prepare_all(s, before, f);
 	if (!err)

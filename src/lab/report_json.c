@@ -38,7 +38,7 @@ static json_t *process_json(const struct lab_process *p)
 	put_text(o, "kind", p->kind);
 	put_count(o, "pid", (uint64_t)p->pid);
 	put_count(o, "units", p->units);
-	json_object_set_new(o, "judged", json_boolean(p->steady && p->truth >= LAB_JUDGED_MIN_NS));
+	json_object_set_new(o, "judged", json_boolean(p->judged));
 	put(o, "reported_s", p->alive ? ns_to_s(p->reported) : NAN);
 	put(o, "top_s", p->has_top ? ns_to_s(p->top) : NAN);
 	put(o, "true_s", p->has_agent ? (double)p->true_ns / 1e9 : NAN);
@@ -101,11 +101,28 @@ static json_t *guest_json(const struct lab_guest *g)
 	return o;
 }
 
+static json_t *trace_json(const struct lab_trace *t)
+{
+	json_t *o = json_object();
+
+	put_ns(o, "run_s", (int64_t)t->run);
+	put_ns(o, "idle_s", (int64_t)t->idle);
+	put_ns(o, "ready_s", (int64_t)t->ready);
+	put_count(o, "switches", t->switches);
+	put_count(o, "gaps", t->gaps);
+	put_count(o, "inside", t->inside);
+	put_ns(o, "doubt_s", (int64_t)t->doubt);
+	put_ns(o, "drift_s", t->drift);
+	put_ns(o, "uncertain_s", (int64_t)t->uncertain);
+	return o;
+}
+
 static json_t *vm_json(const struct lab_vm *vm)
 {
 	json_t *o = json_object(), *processes = json_array();
 
 	put_text(o, "name", vm->name);
+	put_count(o, "vcpus", vm->vcpus);
 	put_count(o, "boots", (uint64_t)vm->boots);
 	if (vm->failure[0])
 		put_text(o, "failure", vm->failure);
@@ -115,6 +132,8 @@ static json_t *vm_json(const struct lab_vm *vm)
 	}
 	json_object_set_new(o, "host", host_json(&vm->host));
 	json_object_set_new(o, "guest", guest_json(&vm->guest));
+	if (vm->trace.has)
+		json_object_set_new(o, "trace", trace_json(&vm->trace));
 	put_ns(o, "others_s", (int64_t)vm->others);
 	put_ns(o, "others_spread_s", (int64_t)vm->others_spread);
 	put_ns(o, "truth_s", (int64_t)vm->truth);
@@ -195,6 +214,7 @@ json_t *report_json(const struct lab_result *r, const char *failure)
 	put_text(o, "kernel", r->kernel);
 	put_text(o, "cpus", r->cpus);
 	put_ns(o, "seconds", (int64_t)r->seconds);
+	put_text(o, "truth", r->traced ? "trace" : "units");
 	put_text(o, "host_source", r->host_source);
 	put_ns(o, "host_steal_s", (int64_t)r->steal);
 	put_count(o, "boot_retries", (uint64_t)boot_retries(r));

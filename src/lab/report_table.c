@@ -63,14 +63,14 @@ static void vm_lines(const struct page_of *p, const struct lab_vm *vm)
 	fprintf(p->out, "       descheduled: ");
 	if (g->has_agent)
 		fprintf(p->out, "found in the guest %.2f, ", (double)g->descheduled / 1e9);
-	fprintf(p->out, "measured by the host %.2f", ns_to_s(lab_host_ready(&vm->host)));
+	fprintf(p->out, "measured by the host %.2f", ns_to_s(lab_vm_ready(vm)));
 	if (!isnan(vm->error_descheduled))
 		fprintf(p->out, " (%+.1f %%)", 100 * vm->error_descheduled);
 	if (g->has_agent && g->has_interval)
 		fprintf(p->out, "\n       which the guest puts between %.2f and %.2f",
 			(double)g->low / 1e9, (double)g->high / 1e9);
 	fprintf(p->out, "\n       on a CPU: %.2f; busy in the guest's /proc/stat: %.2f\n",
-		ns_to_s(lab_host_run(&vm->host)), (double)g->busy / 1e9);
+		ns_to_s(lab_vm_run(vm)), (double)g->busy / 1e9);
 	if (vm->failure[0])
 		fprintf(p->out, "       failed: %s\n", vm->failure);
 	fputc('\n', p->out);
@@ -105,7 +105,9 @@ static void verdict(const struct page_of *p, const struct lab_result *r)
 			100 * s->max_error_reported);
 		if (!isnan(s->max_error_true))
 			fprintf(p->out, ", desched by up to %.1f %%", 100 * s->max_error_true);
-		fprintf(p->out, ",%s\nfor spinning and duty-cycled processes.\n", paint(p, PLAIN));
+		fprintf(p->out, ",%s\nfor %s.\n", paint(p, PLAIN),
+			r->traced ? "processes with at least a second of CPU time"
+				  : "spinning and duty-cycled processes");
 	}
 	if (s->limits)
 		fprintf(p->out, "Source %s, largest errors:\n", r->source);

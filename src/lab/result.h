@@ -27,7 +27,8 @@ struct lab_process {
 	bool alive;  /* when it was read; else `reported` is not known */
 	uint64_t units;
 	uint64_t reported; /* /proc/PID/stat, with children that were waited for */
-	uint64_t truth;	   /* by work units */
+	uint64_t truth;	   /* by trace, or by work units */
+	bool judged;	   /* there is a truth that is good enough to judge it */
 	bool has_top;
 	uint64_t top; /* the TIME+ that top itself printed */
 	bool has_agent;
@@ -79,16 +80,30 @@ struct lab_cost {
 	uint64_t cpu;	/* of them, as the guest's kernel says */
 };
 
+/* What two kernels recorded, put together (gapjoin.h): times within the agent's two snapshots. */
+struct lab_trace {
+	bool has;
+	uint64_t run;	/* all processes */
+	uint64_t idle;	/* the idle tasks */
+	uint64_t ready; /* the vCPUs wanted a CPU */
+	uint64_t switches, gaps, inside;
+	uint64_t doubt;	    /* ns of gaps of which not all is known */
+	int64_t drift;	    /* of the guest's clock against the host's, over the run */
+	uint64_t uncertain; /* of it */
+};
+
 struct lab_vm {
 	char name[16];
 	bool measured;		     /* the figures below are there */
 	char failure[LAB_TEXT_SIZE]; /* "" unless this VM failed */
 	char console[1024];	     /* its last lines, where the failure is the machine's */
-	int boots;		     /* starts that it took, 1 when all is well */
+	unsigned vcpus;
+	int boots;	 /* starts that it took, 1 when all is well */
 	uint64_t others; /* CPU time of what is neither worker nor init, see truth_others() */
 	uint64_t others_spread;
 	uint64_t truth; /* T: run - others */
 	double scale;	/* T over the sum of units * cost */
+	struct lab_trace trace;
 	struct lab_host host;
 	struct lab_guest guest;
 	struct lab_process *processes; /* owned */
@@ -97,6 +112,10 @@ struct lab_vm {
 	double error_sum;	  /* guest's sum of true times against the host's run */
 	json_t *before, *after;	  /* the agent's snapshots, or NULL; owned */
 };
+
+/* The same of a VM, within its agent's snapshots where there is a trace. */
+uint64_t lab_vm_run(const struct lab_vm *vm);
+uint64_t lab_vm_ready(const struct lab_vm *vm);
 
 struct lab_summary {
 	double overcommit;	   /* vCPUs for each CPU they share */
@@ -118,6 +137,7 @@ struct lab_result {
 	char host_source[16];	  /* of the host ledger; "" for none */
 	bool host_gaps;		  /* it is exact, and has gaps */
 	char note[LAB_TEXT_SIZE]; /* what works less well here, "" for nothing */
+	bool traced;		  /* the truth is that of two traces, not of work units */
 	uint64_t seconds;	  /* asked for, ns */
 	uint64_t steal;		  /* that this host itself suffered on the CPUs, ns */
 	struct host_ledger_counters counters;

@@ -9,6 +9,7 @@
 #include "lab/control.h"
 #include "lab/lab.h"
 #include "lab/machine.h"
+#include "lab/offcpu.h"
 #include "lab/pages.h"
 
 struct session {
@@ -20,6 +21,7 @@ struct session {
 	char kernel[512], image[512];
 	cpu_set_t allowed, shared, other; /* may be used; by the machines; by the lab itself */
 	struct pages *pages;		  /* NULL: none */
+	struct offcpu *offcpu;		  /* NULL: truth is by work units */
 	int signals;			  /* a signalfd */
 	int signal;			  /* that was received, 0: none */
 	const char *phase;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Judging a result. An error is measured / truth - 1. Processes are judged where a work unit costs
- * the same whoever else runs (spinning and duty-cycled ones) and where there is at least a second
- * of truth: below that the 10 ms clock tick of /proc alone is a percent.
+ * Judging a result. An error is measured / truth - 1. Processes are judged where there is at least
+ * a second of truth: below that the 10 ms clock tick of /proc alone is a percent; and, where the
+ * truth is that of work units, only those whose unit costs the same whoever else runs.
  */
 #include "base/units.h"
 #include "lab/result.h"
@@ -67,6 +67,16 @@ uint64_t lab_host_ready(const struct lab_host *h)
 	return h->has_ledger ? ledger_descheduled(&h->ledger) : h->ready;
 }
 
+uint64_t lab_vm_run(const struct lab_vm *vm)
+{
+	return vm->trace.has ? vm->trace.run : lab_host_run(&vm->host);
+}
+
+uint64_t lab_vm_ready(const struct lab_vm *vm)
+{
+	return vm->trace.has ? vm->trace.ready : lab_host_ready(&vm->host);
+}
+
 /* The larger of a maximum and a new absolute value; a NAN maximum is none yet. */
 static double max_abs(double max, double value)
 {
@@ -75,11 +85,12 @@ static double max_abs(double max, double value)
 	return isnan(max) ? fabs(value) : fmax(max, fabs(value));
 }
 
-static void judge_process(struct lab_process *p, struct lab_summary *s)
+static void judge_process(const struct lab_vm *vm, struct lab_process *p, struct lab_summary *s)
 {
 	p->error_reported = p->alive ? truth_error((double)p->reported, p->truth) : NAN;
 	p->error_true = p->has_agent ? truth_error((double)p->true_ns, p->truth) : NAN;
-	if (!p->steady || p->truth < LAB_JUDGED_MIN_NS)
+	p->judged = (vm->trace.has || p->steady) && p->truth >= LAB_JUDGED_MIN_NS;
+	if (!p->judged)
 		return;
 	s->judged++;
 	s->max_error_reported = max_abs(s->max_error_reported, p->error_reported);
@@ -93,12 +104,11 @@ static void judge_vm(struct lab_vm *vm, struct lab_summary *s)
 	if (!vm->measured)
 		return;
 	for (int i = 0; i < vm->n_processes; i++)
-		judge_process(&vm->processes[i], s);
+		judge_process(vm, &vm->processes[i], s);
 	if (!vm->guest.has_agent)
 		return;
-	vm->error_descheduled = truth_error((double)vm->guest.descheduled,
-					    lab_host_ready(&vm->host));
-	vm->error_sum = truth_error((double)vm->guest.true_ns, lab_host_run(&vm->host));
+	vm->error_descheduled = truth_error((double)vm->guest.descheduled, lab_vm_ready(vm));
+	vm->error_sum = truth_error((double)vm->guest.true_ns, lab_vm_run(vm));
 	s->max_error_descheduled = max_abs(s->max_error_descheduled, vm->error_descheduled);
 	s->max_error_sum = max_abs(s->max_error_sum, vm->error_sum);
 }

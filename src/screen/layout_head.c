@@ -349,6 +349,8 @@ static void draw_totals(const struct scene *s, struct canvas *c, int y)
 	pen_right(&p, "away while idle %.1f %%", model_percent(m, figures_away(&m->idle)));
 }
 
+#define CLOCK_SHOWN_NS (100 * NS_PER_US) /* an error that begins to matter */
+
 struct notes {
 	char text[LAYOUT_NOTES_MAX][256];
 	enum style style[LAYOUT_NOTES_MAX];
@@ -375,6 +377,11 @@ static void note_frame(const struct snapshot *f, struct notes *n)
 		     f->stale ? "the host has said nothing for %.1f s: the figures end there"
 			      : "the last %.1f s are not told yet: the figures end there",
 		     ns_to_s(f->lag));
+	if (f->clock.stale)
+		note(n, STYLE_ALARM, "stale clock: away time waits and is unaccounted after 10 s");
+	if (f->clock.error >= CLOCK_SHOWN_NS)
+		note(n, STYLE_DIM, "clock +-%llu us: gaps begin and end that uncertainly",
+		     (unsigned long long)(f->clock.error / NS_PER_US));
 	if (f->counters.lost_switches)
 		note(n, STYLE_ALARM, "%llu switches were lost: %.3f s have no owner, see (lost)",
 		     (unsigned long long)f->counters.lost_switches, ns_to_s(f->counters.lost_run));

@@ -26,6 +26,7 @@ enum member_kind {
 
 /* When it is written. */
 enum member_when {
+	WHEN_FRESH,	/* unless the clock is stale */
 	WHEN_TOLD,	/* unless it is 0 and the snapshot is not split, where 0 is "not known" */
 	WHEN_ALWAYS,	/* it says whose the other members are */
 	WHEN_SPLIT,	/* if the snapshot is */

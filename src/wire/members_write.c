@@ -39,6 +39,8 @@ static bool is_written(const struct member *row, const struct snapshot *s, const
 		return s->estimated;
 	case WHEN_KNOWN:
 		return number_at(row, at) != 0;
+	case WHEN_FRESH:
+		return !s->clock.stale && (s->split || number_at(row, at) != 0);
 	case WHEN_TOLD:
 		break;
 	}

@@ -66,7 +66,10 @@ static const struct members counters_members = MEMBERS(counters_rows, snapshot_c
 						       AT(snapshot_counters, more));
 
 static const struct member clock_rows[] = {
-	{"error_s", MEMBER_SECONDS, AT(snapshot_clock, error), WHEN_TOLD, NULL},
+	{"error_s", MEMBER_SECONDS, AT(snapshot_clock, error), WHEN_FRESH, NULL},
+	{"stale", MEMBER_BOOL, AT(snapshot_clock, stale), WHEN_TOLD, NULL},
+	{"contradicted", MEMBER_COUNT, AT(snapshot_clock, contradicted), WHEN_TOLD, NULL},
+	{"monotonic_s", MEMBER_SECONDS, AT(snapshot_clock, monotonic), WHEN_KNOWN, NULL},
 };
 static const struct members clock_members = MEMBERS(clock_rows, snapshot_clock,
 						    AT(snapshot_clock, more));

@@ -86,7 +86,10 @@ struct snapshot_counters {
 };
 
 struct snapshot_clock {
-	uint64_t error; /* ns by which an edge may be wrong */
+	bool stale;	       /* the host's clock isn't known well enough to be of use */
+	uint64_t error;	       /* ns by which an edge may be wrong; 0 while it is stale */
+	uint64_t contradicted; /* how often it was off by more than that */
+	uint64_t monotonic;    /* ns, the guest's CLOCK_MONOTONIC of these figures; 0: not known */
 	json_t *more;
 };
 

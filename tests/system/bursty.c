@@ -296,7 +296,7 @@ int main(int argc, char **argv)
 		guests_prepare(&g, 1, kinds, NULL, 1);
 	vm = &g.result.vms[0];
 	vm->host = let_run(&g, xen ? 3 : N_MEASURED, seconds, true);
-	if (measure_fill(g.session.machines[0].line, &g.result, vm, &f))
+	if (measure_fill(&g.session, &g.session.machines[0], vm, &f))
 		guests_die("%s", f.text);
 	lab_summarize(&g.result);
 	print(&g, vm);

@@ -116,7 +116,6 @@ static int boot(struct guests *g, int n, struct failure *f)
 		.image = environment("GUEST_IMAGE"),
 		.accel = kvm ? "kvm" : "tcg",
 		.source = tcg ? "page" : "steal",
-		.page_size = pages_size(),
 		.boot_cpus = s->allowed,
 		.more = more_words(),
 	};

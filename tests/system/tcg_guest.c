@@ -45,13 +45,16 @@ static void *publish(void *data)
 	struct page_host host = {.valid = 0};
 	uint64_t start = clock_mono();
 	struct anchor anchor;
+	uint64_t first;
 
 	anchor_start(&anchor);
+	first = anchor.clock.ticks;
 	while (!g->stop) {
 		struct page_vcpu vcpu = {.start = start};
 
 		anchor_update(&anchor);
 		host.clock = anchor.clock;
+		host.clock.ticks -= (host.clock.ticks - first) / 1000000 * g->gain_ppm;
 		vcpu.at = vcpu.gaps_until = host.clock.mono;
 		vcpu.ns[LEDGER_RUN] = vcpu.at - start;
 		for (unsigned i = 0; i < g->cpus; i++)
@@ -230,6 +233,7 @@ void tcg_start(struct tcg_guest *g, const struct tcg_options *o)
 	before_others();
 	memset(g, 0, sizeof(*g));
 	g->cpus = o->cpus ? o->cpus : 1;
+	g->gain_ppm = o->gain_ppm;
 	strcpy(g->dir, "/tmp/tcg-guest.XXXXXX");
 	assert_non_null(mkdtemp(g->dir));
 	make_page(g);

@@ -30,6 +30,7 @@ struct tcg_options {
 	bool page_moves;	     /* a migration writes the page, too */
 	bool shares_ram;	     /* its memory is `ram`, too */
 	unsigned cpus;		     /* 0: one */
+	unsigned gain_ppm;	     /* the guest's counter gains on the one in the page */
 };
 
 struct tcg_guest {
@@ -46,7 +47,7 @@ struct tcg_guest {
 	size_t ram_size;
 	struct page_writer writer;
 	uint64_t session;
-	unsigned cpus;
+	unsigned cpus, gain_ppm;
 	pthread_t publisher;
 	atomic_bool stop;
 	bool publishing;

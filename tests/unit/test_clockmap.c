@@ -59,8 +59,12 @@ static void look(struct clockmap *m, double stamp_time, double delay)
 	struct clock_pair pair = {.ticks = guest_ticks(stamp_time + delay),
 				  .mono = guest_mono(stamp_time + delay)};
 
-	clockmap_stamp(m, &stamp, guest_ticks(stamp_time + delay));
+	struct clock_pair before = {.ticks = guest_ticks(stamp_time - 20e6),
+				    .mono = guest_mono(stamp_time - 20e6)};
+
 	clockmap_guest(m, &pair);
+	clockmap_stamp(m, &stamp, &before, &pair);
+	clockmap_settle(m);
 }
 
 /* Most readings are milliseconds late; a few are tight. The map is as good as the tightest. */
@@ -110,8 +114,9 @@ static void another_rate_is_refused(void **state)
 		struct page_clock stamp = {.ticks = host_ticks(t), .mono = host_mono(t)};
 		struct clock_pair pair = {.ticks = (uint64_t)(t * 1.05), .mono = guest_mono(t)};
 
-		clockmap_stamp(&m, &stamp, (uint64_t)(t * 1.05));
 		clockmap_guest(&m, &pair);
+		clockmap_stamp(&m, &stamp, &pair, &pair);
+		clockmap_settle(&m);
 	}
 	assert_true(clockmap_ready(&m));
 	assert_false(clockmap_same_rate(&m));

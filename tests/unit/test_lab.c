@@ -121,11 +121,20 @@ static void what_cannot_work_is_refused_before_anything_starts(void **state)
 					 .seconds = NS_PER_SEC,
 					 .source = "auto",
 					 .accel = "tcg",
+					 .truth = "auto",
+					 .vcpus = "1",
 					 .kernel = "/proc/self/exe"};
+	static const char *const bad_vcpus[] = {"",	"0",   "17", "1,", ",1",
+						"1,,2", "1-2", "2x", "-1"};
 	struct lab_options o;
 	struct failure f;
 
 	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad_vcpus); i++) {
+		o = good, o.vcpus = bad_vcpus[i];
+		assert_int_equal(run_with(&o, &f), -EINVAL);
+		assert_non_null(strstr(f.text, "1 to 16"));
+	}
 	o = good, o.cpus = "1023";
 	assert_int_equal(run_with(&o, &f), -EINVAL);
 	assert_non_null(strstr(f.text, "1023"));

@@ -234,13 +234,16 @@ static void notes_and_what_is_not_known(void **state)
 
 	(void)state;
 	old.split = new.split = false;
-	new.stale = true;
+	new.stale = new.clock.stale = true;
+	new.clock.error = 250 * NS_PER_US; /* both at a time don't happen */
 	new.lag = 4100 * NS_PER_MS;
 	new.counters.lost_switches = 12;
 	new.counters.lost_run = NS_PER_SEC / 2;
 	assert_int_equal(model_make(&old, &new, &ui.view, &m), 0);
 	text = draw(&ui, &m, 80, 24, false, &layout);
 	assert_has(text, "\n the host has said nothing for 4.1 s: the figures end there\n"
+			 " stale clock: away time waits and is unaccounted after 10 s\n"
+			 " clock +-250 us: gaps begin and end that uncertainly\n"
 			 " 12 switches were lost: 0.500 s have no owner, see (lost)\n"
 			 "    PID USER ");
 	assert_has(text, "    101 postgres      15.0       ?        ? ");

@@ -29,6 +29,7 @@ uint64_t fake_slept(void);
 void fake_read_pair(unsigned tries, struct clock_pair *ret);
 int fake_nanosleep(const struct timespec *ts, struct timespec *left);
 
+#include "guest/hostclock.c"
 #include "guest/source_page.c"
 
 #include "ledger/page_writer.h"
@@ -651,6 +652,52 @@ static void what_the_ring_lost_is_unaccounted(void **state)
 	end();
 }
 
+/* What one CPU's gaps say against its clock is more than it may be wrong by: what the host tells of
+ * it waits, and is unaccounted when that has lasted for 10 s. */
+static void a_stale_clock_charges_nobody(void **state)
+{
+	uint64_t away;
+
+	(void)state;
+	begin(true);
+	live(3 * NS_PER_SEC);
+	check_all_is_right();
+	assert_true(report().clock_error < 100 * NS_PER_US);
+	away = amounts_away(&w.context.account->cpus[0].busy);
+	for (int i = 0; i < 20; i++) {
+		for (int strike = 0; strike < HOSTCLOCK_STRIKES; strike++)
+			hostclock_contradict(&w.source->clock, 0, HOSTCLOCK_STALE_NS + 1);
+		assert_true(report().clock_error == SOURCE_CLOCK_STALE);
+		live(NS_PER_SEC);
+	}
+	assert_in_range(unaccounted(), 8 * NS_PER_SEC, 20 * NS_PER_SEC);
+	assert_in_range(amounts_away(&w.context.account->cpus[0].busy) - away, 0, 300 * NS_PER_MS);
+	assert_int_equal(report().contradicted, 60);
+	live(25 * NS_PER_SEC); /* nothing contradicts it any more */
+	assert_true(report().clock_error < 100 * NS_PER_US);
+	assert_true(look_now());
+	end();
+}
+
+/* A ledger that began before this machine's clock did, and a page that hasn't told of any gap: none
+ * of what came since is unaccounted. */
+static void a_host_that_was_there_first(void **state)
+{
+	(void)state;
+	assert_int_equal(clockmap_to_guest(&(struct clockmap){.from = HOST_AHEAD, .to = 50},
+					   HOST_AHEAD - 51),
+			 0);
+	begin(true);
+	for (unsigned i = 0; i < CPUS; i++) {
+		w.vcpus[i].base_at = HOST_AHEAD / 2;
+		w.vcpus[i].base[LEDGER_HALT] -= w.vcpus[i].ledger.start - HOST_AHEAD / 2;
+	}
+	live(2 * NS_PER_SEC);
+	check_all_is_right();
+	assert_int_equal(unaccounted(), 0);
+	end();
+}
+
 /* The whole machine is suspended: its clock stands, the counter may be another. */
 static void what_was_before_a_suspension_is_not_joined_with_what_comes_after(void **state)
 {
@@ -771,6 +818,8 @@ int main(void)
 		cmocka_unit_test(a_publisher_that_is_stopped_for_3_s_costs_nothing),
 		cmocka_unit_test(a_publisher_that_is_stopped_for_long),
 		cmocka_unit_test(what_the_ring_lost_is_unaccounted),
+		cmocka_unit_test(a_stale_clock_charges_nobody),
+		cmocka_unit_test(a_host_that_was_there_first),
 		cmocka_unit_test(what_was_before_a_suspension_is_not_joined_with_what_comes_after),
 		cmocka_unit_test(sums_without_a_publisher),
 		cmocka_unit_test(one_without_gaps_may_follow_one_with_them),

@@ -383,6 +383,37 @@ static void a_gap_is_told_of_in_one_piece(void **state)
 	account_free(account);
 }
 
+/* Task 6 comes 100 ns into a gap of 400 that is told in two pieces and settled wherever; a cut of
+ * our own in the gap before, and one at its end, are no switches. */
+static void a_switch_inside_a_gap_is_found(void **state)
+{
+	struct cpu *c = &cpus[0];
+
+	(void)state;
+	assert_int_equal(account_new(1, 0, on_run, NULL, &account), 0);
+	assert_int_equal(told_open(&c->of, account, 0, 0, NULL, NULL), 0);
+	account_switch(account, 0, 0, 0, false, 5, 5);
+	account_cut(account, 250);
+	account_switch(account, 0, 240, 5, false, 7, 7); /* told late: it counts from 250 on */
+	account_switch(account, 0, 500, 7, false, 5, 5);
+	account_switch(account, 0, 1000, 5, false, 6, 6);
+	account_switch(account, 0, 1300, 6, false, 5, 5);
+	account_cut(account, 2000);
+	told_gap(&c->of, 200, 300, LEDGER_READY);
+	told_gap(&c->of, 900, 1050, LEDGER_READY);
+	told_gap(&c->of, 1050, 1300, LEDGER_WAIT);
+	told_gap(&c->of, 1400, 1500, LEDGER_READY);
+	told_until(&c->of, 2000);
+	told_settle(&c->of, 899);
+	assert_int_equal(told_deepest(&c->of), 0);
+	for (uint64_t t = 900; t <= 2000; t += 25)
+		told_settle(&c->of, t);
+	assert_int_equal(told_deepest(&c->of), 100);
+	assert_int_equal(told_deepest(&c->of), 0);
+	told_close(&c->of);
+	account_free(account);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +421,7 @@ int main(void)
 		cmocka_unit_test(late_word_changes_nothing_and_is_counted),
 		cmocka_unit_test(a_full_queue_guesses_nothing),
 		cmocka_unit_test(a_gap_is_told_of_in_one_piece),
+		cmocka_unit_test(a_switch_inside_a_gap_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
