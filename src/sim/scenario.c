@@ -162,7 +162,9 @@ int scenario_copy(const struct scenario *s, struct scenario **ret)
 		return -ENOMEM;
 	n->variants = NULL;
 	n->limits = NULL;
-	n->n_variants = n->n_limits = 0;
+	n->hosts = NULL;
+	n->changes = NULL;
+	n->n_variants = n->n_limits = n->n_hosts = n->n_changes = 0;
 	n->demands = NULL; /* the VMs' are the original's, which must live as long */
 	n->n_demands = 0;
 	n->head = NULL;

@@ -24,148 +24,46 @@
 #define FIGURES(r, t, d, w, u)                                                                     \
 	"'reported_s':" #r ",'true_s':" #t ",'descheduled_s':" #d ",'wait_s':" #w                  \
 	",'unaccounted_s':" #u
-#define FULL                                                                                                                                                     \
-	"{'schema':'desched-agent/2','source':'page','steal_clock':'','not_seen':'nothing',"                                                                     \
-	"'kernel_subtracts':false,'complete':true,'stale':false,'new':{'a':[1,2.5,null]},"                                                                       \
-	"'session':'9223372036854775807','sessions':[{'id':'5','since_s':0.0},"                                                                                  \
-	"{'id':'9223372036854775807','since_s':2.5}],'elapsed_s':100.0,'lag_s':0.25,"                                                                            \
-	"'totals':{" FIGURES(                                                                                                                                    \
-		90.0, 73.25, 15.0, 1.25,                                                                                                                         \
-		0.5) ",'vmdesched_s':16.25,"                                                                                                                     \
-		     "'idle_descheduled_s':3.0,'idle_wait_s':0.5,'idle_unaccounted_"                                                                             \
-		     "s':0.125,'low_s':15.0,"                                                                                                                    \
-		     "'high_s':17.5,'new_s':1.5},"                                                                                                               \
-		     "'cpus':[{'cpu':0,'busy_s':60.0,'idle_s':40.0,'descheduled_s':"                                                                             \
-		     "10.0,'wait_s':1.0,"                                                                                                                        \
-		     "'unaccounted_s':0.5,'idle_descheduled_s':2.0,'idle_wait_s':0."                                                                             \
-		     "5,'idle_unaccounted_s':0.0,"                                                                                                               \
-		     "'ledger_s':{'run':48.5,'ready':8.0,'costop':4.0,'limited':0.0,"                                                                            \
-		     "'swapwait':0.0,"                                                                                                                           \
-		     "'halt':37.5,'wait':1.5},'new_s':2.5}],"                                                                                                    \
-		     "'processes':[{'pid':12,'id':7,'name':'spin\\u001b[2J'"                                                                                     \
-		     "," FIGURES(60.0, 49.0, 10.0, 1.0, 0.0) ",'children':{" FIGURES(0.25, 0.25, 0.0, 0.0, 0.0) "},'threads':[{'tid':12,'name':'main'," FIGURES( \
-			     20.0, 19.0, 1.0, 0.0,                                                                                                               \
-			     0.0) ",'new':7},{'tid':14,'name':'worker'"                                                                                          \
-				  "," FIGURES(                                                                                                                   \
-					  40.0, 30.0, 9.0, 1.0,                                                                                                  \
-					  0.0) "}],'user':'root','cgroup':'"                                                                                     \
-					       "/a','ppid':1,'command':'"                                                                                        \
-					       "spin "                                                                                                           \
-					       "-f','state':'R','rss_bytes'"                                                                                     \
-					       ":4096,"                                                                                                          \
-					       "'new':'x'},{'pid':-1,'id':"                                                                                      \
-					       "0,'name':'(lost)'," FIGURES(0.5, 0.5, 0.0, 0.0, 0.0) ",'children':{" FIGURES(                                    \
-						       0.0, 0.0, 0.0, 0.0,                                                                                       \
-						       0.0) "}}],"                                                                                               \
-							    "'exited':"                                                                                          \
-							    "{" FIGURES(                                                                                         \
-								    1.0, 1.0, 0.0, 0.0,                                                                          \
-								    0.0) "}"                                                                                     \
-									 ","                                                                                     \
-									 "'"                                                                                     \
-									 "c"                                                                                     \
-									 "g"                                                                                     \
-									 "r"                                                                                     \
-									 "o"                                                                                     \
-									 "u"                                                                                     \
-									 "p"                                                                                     \
-									 "s"                                                                                     \
-									 "'"                                                                                     \
-									 ":"                                                                                     \
-									 "["                                                                                     \
-									 "{"                                                                                     \
-									 "'"                                                                                     \
-									 "p"                                                                                     \
-									 "a"                                                                                     \
-									 "t"                                                                                     \
-									 "h"                                                                                     \
-									 "'"                                                                                     \
-									 ":"                                                                                     \
-									 "'"                                                                                     \
-									 "/"                                                                                     \
-									 "a"                                                                                     \
-									 "'"                                                                                     \
-									 ","                                                                                     \
-									 "'"                                                                                     \
-									 "t"                                                                                     \
-									 "a"                                                                                     \
-									 "s"                                                                                     \
-									 "k"                                                                                     \
-									 "s"                                                                                     \
-									 "'"                                                                                     \
-									 ":"                                                                                     \
-									 "3"                                                                                     \
-									 "," FIGURES(                                                                            \
-										 61.0, 50.0, 10.0,                                                               \
-										 1.0,                                                                            \
-										 0.0) ",'new':1}]"                                                               \
-										      ","                                                                        \
-										      "'counters'"                                                               \
-										      ":{'"                                                                      \
-										      "switches':"                                                               \
-										      "1,'lost_"                                                                 \
-										      "switches':"                                                               \
-										      "2,'lost_"                                                                 \
-										      "lives':3,'"                                                               \
-										      "mismatches"                                                               \
-										      "':4,'lost_"                                                               \
-										      "run_s':5."                                                                \
-										      "0,"                                                                       \
-										      "'backwards"                                                               \
-										      "':6,'no_"                                                                 \
-										      "room':7,'"                                                                \
-										      "cgroups_"                                                                 \
-										      "folded':8,"                                                               \
-										      "'overcharg"                                                               \
-										      "ed_s':9.0,"                                                               \
-										      "'unseen_s'"                                                               \
-										      ":10.0,"                                                                   \
-										      "'late_s':"                                                                \
-										      "11.0,'"                                                                   \
-										      "coarse_s':"                                                               \
-										      "12.0,'"                                                                   \
-										      "lost_gaps'"                                                               \
-										      ":13,'"                                                                    \
-										      "steal_"                                                                   \
-										      "epochs':"                                                                 \
-										      "14,'bpf_"                                                                 \
-										      "runs':15,'"                                                               \
-										      "bpf_s':16."                                                               \
-										      "0,"                                                                       \
-										      "'new':17},"                                                               \
-										      "'clock':{'"                                                               \
-										      "error_s':"                                                                \
-										      "0.001,'"                                                                  \
-										      "new':18},"                                                                \
-										      "'page':{'"                                                                \
-										      "updates':"                                                                \
-										      "5,'ticks_"                                                                \
-										      "hz':"                                                                     \
-										      "2500000000"                                                               \
-										      ",'shares':"                                                               \
-										      "2000,'mem_"                                                               \
-										      "used':"                                                                   \
-										      "3221225472"                                                               \
-										      ",'new':19,"                                                               \
-										      "'vcpus':[{"                                                               \
-										      "'start':"                                                                 \
-										      "1000,'at':"                                                               \
-										      "5000,'"                                                                   \
-										      "state':'"                                                                 \
-										      "ready','"                                                                 \
-										      "ns':{'run'"                                                               \
-										      ":2000,'"                                                                  \
-										      "ready':"                                                                  \
-										      "1500,"                                                                    \
-										      "'costop':"                                                                \
-										      "0,'"                                                                      \
-										      "limited':"                                                                \
-										      "0,'"                                                                      \
-										      "swapwait':"                                                               \
-										      "0,'halt':"                                                                \
-										      "400,'wait'"                                                               \
-										      ":100}},"                                                                  \
-										      "null]}}"
+/* clang-format off */
+#define FULL \
+	"{'schema':'desched-agent/2','source':'page'," \
+	"'steal_clock':'','not_seen':'nothing'," \
+	"'kernel_subtracts':false,'complete':true,'stale':false," \
+	"'new':{'a':[1,2.5,null]},'session':'9223372036854775807'," \
+	"'sessions':[{'id':'5','since_s':0.0}," \
+	"{'id':'9223372036854775807','since_s':2.5}]," \
+	"'elapsed_s':100.0,'lag_s':0.25,'totals':{" FIGURES(90.0, 73.25, 15.0, 1.25, 0.5) \
+	",'vmdesched_s':16.25,'idle_descheduled_s':3.0," \
+	"'idle_wait_s':0.5,'idle_unaccounted_s':0.125,'low_s':15.0," \
+	"'high_s':17.5,'new_s':1.5},'cpus':[{'cpu':0,'busy_s':60.0," \
+	"'idle_s':40.0,'descheduled_s':10.0,'wait_s':1.0," \
+	"'unaccounted_s':0.5,'idle_descheduled_s':2.0," \
+	"'idle_wait_s':0.5,'idle_unaccounted_s':0.0," \
+	"'ledger_s':{'run':48.5,'ready':8.0,'costop':4.0," \
+	"'limited':0.0,'swapwait':0.0,'halt':37.5,'wait':1.5}," \
+	"'new_s':2.5}],'processes':[{'pid':12,'id':7," "'name':'spin\\u001b[2J'," \
+	FIGURES(60.0, 49.0, 10.0, 1.0, 0.0) ",'children':{" \
+	FIGURES(0.25, 0.25, 0.0, 0.0, 0.0) "},'threads':[{'tid':12,'name':'main'," \
+	FIGURES(20.0, 19.0, 1.0, 0.0, 0.0) ",'new':7},{'tid':14,'name':'worker'," \
+	FIGURES(40.0, 30.0, 9.0, 1.0, 0.0) \
+	"}],'user':'root','cgroup':'/a','ppid':1,'command':'spin -f'," \
+	"'state':'R','rss_bytes':4096,'new':'x'},{'pid':-1,'id':0," "'name':'(lost)'," \
+	FIGURES(0.5, 0.5, 0.0, 0.0, 0.0) ",'children':{" FIGURES(0.0, 0.0, 0.0, 0.0, 0.0) \
+	"}}],'exited':{" FIGURES(1.0, 1.0, 0.0, 0.0, 0.0) \
+	"},'cgroups':[{'path':'/a','tasks':3," FIGURES(61.0, 50.0, 10.0, 1.0, 0.0) \
+	",'new':1}],'counters':{'switches':1,'lost_switches':2," \
+	"'lost_lives':3,'mismatches':4,'lost_run_s':5.0," \
+	"'backwards':6,'no_room':7,'cgroups_folded':8," \
+	"'overcharged_s':9.0,'unseen_s':10.0,'late_s':11.0," \
+	"'coarse_s':12.0,'lost_gaps':13,'steal_epochs':14," \
+	"'bpf_runs':15,'bpf_s':16.0,'new':17}," \
+	"'clock':{'error_s':0.001,'stale':false,'contradicted':3," \
+	"'monotonic_s':41.5,'new':18},'page':{'updates':5," \
+	"'ticks_hz':2500000000,'shares':2000,'mem_used':3221225472," \
+	"'new':19,'vcpus':[{'start':1000,'at':5000,'state':'ready'," \
+	"'ns':{'run':2000,'ready':1500,'costop':0,'limited':0," \
+	"'swapwait':0,'halt':400,'wait':100}},null]}}"
+/* clang-format on */
 
 /* Texts are written with ' for ". */
 static json_t *json_of(const char *text)
