@@ -313,8 +313,7 @@ static int put_all(FILE *to, const struct metrics_input *in)
 	if (!s->clock.stale) {
 		put_head(to, "desched_source_clock_error_seconds", "gauge",
 			 "by how much the host's clock may be off for the source");
-		fprintf(to, "desched_source_clock_error_seconds %.9f\n",
-			ns_to_s(s->clock.error));
+		fprintf(to, "desched_source_clock_error_seconds %.9f\n", ns_to_s(s->clock.error));
 	}
 	put_cpus(to, s, "", false);
 	put_cpus(to, s, "idle_", true);
