@@ -14,13 +14,20 @@ struct slot {
 	uint64_t away[LEDGER_STATES]; /* ns that its ledgers counted while it was absent before */
 };
 
+/* What cores count of a VM as a whole, over its stays on hosts. */
+struct stays {
+	uint64_t costops, skew, homes; /* ns: skew */
+	uint64_t local, remote;	       /* ns */
+};
+
 struct member {
 	uint32_t section;
 	uint32_t host;
 	uint32_t moved;
 	uint64_t downtime;
-	uint64_t seen;	/* ns: what it had wanted when loads were measured last */
-	uint64_t since; /* ns: ... and when that was */
+	uint64_t seen;	     /* ns: what it had wanted when loads were measured last */
+	uint64_t since;	     /* ns: ... and when that was */
+	struct stays before; /* those that a host forgets since the VM comes back there */
 };
 
 struct cluster {
@@ -51,6 +58,9 @@ static inline const struct vm_spec *cluster_spec(const struct cluster *c, uint32
 {
 	return &c->scenario->vms[c->vms[vm].section];
 }
+
+/* Adds what the host's core has counted of the VM. */
+void cluster_add_stay(const struct cluster *c, uint32_t host, uint32_t vm, struct stays *to);
 
 /* Places all VMs: fills members' hosts. -ENOSPC with the VM that fits nowhere. */
 int cluster_place(struct cluster *c, struct failure *f);

@@ -161,26 +161,46 @@ static void measure(struct cluster *c)
 	}
 }
 
+/* Begins the move, if the host can have the VM. */
 static int begin(struct cluster *c, uint32_t vm, uint32_t domain)
 {
-	uint32_t from = c->vms[vm].host, host = c->hosts[domain];
+	uint32_t from = c->vms[vm].host, hosts[2] = {from, c->hosts[domain]};
+	struct stays seen = c->vms[vm].before;
 	struct end ends[2];
 	int err;
 
 	for (int i = 0; i < 2; i++) {
-		uint32_t h = i ? host : from;
-		struct sim *s = c->sims[h];
+		struct sim *s = c->sims[hosts[i]];
 
-		ends[i] = (struct end){
-			.sim = s, .vm = cluster_slot(c, h, vm)->id, .mover = engine_vcpus(s) - 1};
+		ends[i] = (struct end){.sim = s,
+				       .vm = cluster_slot(c, hosts[i], vm)->id,
+				       .mover = engine_vcpus(s) - 1};
 	}
 	c->moves[from] = calloc(1, sizeof(*c->moves[from]));
 	if (!c->moves[from])
 		return -ENOMEM;
+	cluster_add_stay(c, hosts[1], vm, &seen);
 	err = move_begin(c->moves[from], ends[0], ends[1]);
+	if (err) {
+		free(c->moves[from]);
+		c->moves[from] = NULL;
+		return err;
+	}
+	c->vms[vm].before = seen;
 	c->moving[from] = vm;
-	c->engaged[from] = c->engaged[host] = true;
-	return err;
+	c->engaged[from] = c->engaged[hosts[1]] = true;
+	return 0;
+}
+
+/* The VM counts in another domain from now on. */
+static void change_place(struct cluster *c, uint32_t vm, uint32_t domain)
+{
+	struct place_domain *d = &c->domains[c->places[vm].domain];
+
+	d->load -= c->places[vm].load;
+	d->reserved -= c->places[vm].reservation;
+	d->memory += c->places[vm].memory;
+	take_place(c, vm, domain);
 }
 
 /* Whether some host has more load than is left alone. */
@@ -199,26 +219,24 @@ int cluster_rebalance(struct cluster *c)
 {
 	measure(c);
 	for (int i = 0; i < MOVES_AT_ONCE && some_busy(c); i++) {
-		uint32_t to, from,
-			vm = place_rebalance(c->domains, c->n_domains, c->places, c->n_vms,
-					     c->scenario->cluster.threshold, &to);
+		uint32_t to, vm = place_rebalance(c->domains, c->n_domains, c->places, c->n_vms,
+						  c->scenario->cluster.threshold, &to);
+		uint32_t from = vm == PLACE_NONE ? 0 : c->places[vm].domain;
+		bool free_ends;
 		int err;
 
 		if (vm == PLACE_NONE)
 			return 0;
-		from = c->places[vm].domain;
-		c->domains[from].load -= c->places[vm].load;
-		if (c->engaged[c->hosts[from]] || c->engaged[c->hosts[to]]) {
-			c->domains[to].load += c->places[vm].load;
-			c->places[vm].load = 0; /* looked at, not moved */
-			continue;
-		}
-		c->domains[from].memory += c->places[vm].memory;
-		take_place(c, vm, to);
-		c->places[vm].load = 0;
-		err = begin(c, vm, to);
-		if (err)
+		free_ends = !c->engaged[c->hosts[from]] && !c->engaged[c->hosts[to]];
+		err = free_ends ? begin(c, vm, to) : -EBUSY;
+		if (err == -ENOMEM)
 			return err;
+		change_place(c, vm, to);
+		if (err) {
+			c->places[vm].load = 0; /* looked at, and stays */
+			change_place(c, vm, from);
+		}
+		c->places[vm].load = 0;
 	}
 	return 0;
 }

@@ -9,38 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How a metric of a VM's stays on two hosts becomes one. */
-static bool adds_up(int metric)
+void cluster_add_stay(const struct cluster *c, uint32_t host, uint32_t vm, struct stays *to)
 {
-	switch (metric) {
-	case METRIC_WORK:
-	case METRIC_WASTED:
-	case METRIC_OVERHEAD:
-	case METRIC_OPS:
-	case METRIC_COSTOPS:
-	case METRIC_MOVES:
-	case METRIC_HOMES:
-	case METRIC_FAULTS:
-		return true;
-	default:
-		return false;
-	}
+	struct core_vm_figures f;
+
+	core_read_vm(c->sims[host]->core, cluster_slot(c, host, vm)->id, &f);
+	to->costops += f.costops;
+	to->skew = u64_max(to->skew, f.skew_worst);
+	to->homes += f.migrations;
+	to->local += f.local_ns;
+	to->remote += f.remote_ns;
 }
 
-static void merge_values(struct vm_result *to, const struct vm_result *from)
+/* What a stay on another host adds to a VM's figures; work and faults went along. */
+static void add_other(struct vm_result *to, const struct vm_result *from)
 {
-	double a = to->values[METRIC_CPU], b = from->values[METRIC_CPU];
-
-	if (a + b > 0)
-		to->values[METRIC_LOCAL] = (a * to->values[METRIC_LOCAL] +
-					    b * from->values[METRIC_LOCAL]) /
-					   (a + b);
-	for (int m = 0; m < VM_METRICS; m++) {
-		if (adds_up(m))
-			to->values[m] += from->values[m];
-	}
+	to->values[METRIC_MOVES] += from->values[METRIC_MOVES];
 	to->values[METRIC_DELAY] = fmax(to->values[METRIC_DELAY], from->values[METRIC_DELAY]);
-	to->values[METRIC_SKEW] = fmax(to->values[METRIC_SKEW], from->values[METRIC_SKEW]);
 	ledger_merge(&to->ledger, &from->ledger);
 }
 
@@ -70,6 +55,7 @@ static void take_vm(struct cluster *c, uint32_t vm, struct result *results)
 	const struct member *m = &c->vms[vm];
 	struct vm_result *home = &results[m->host].vms[cluster_slot(c, m->host, vm)->id];
 	double wall = ns_to_s(c->now - c->sims[m->host]->start);
+	struct stays stays = m->before;
 
 	for (uint32_t h = 0; h < c->n_hosts; h++) {
 		uint32_t id = cluster_slot(c, h, vm)->id;
@@ -77,11 +63,17 @@ static void take_vm(struct cluster *c, uint32_t vm, struct result *results)
 		if (id == PLACE_NONE)
 			continue;
 		leave_out_absence(c, h, vm, &results[h].vms[id]);
+		cluster_add_stay(c, h, vm, &stays);
 		if (h != m->host)
-			merge_values(home, &results[h].vms[id]);
+			add_other(home, &results[h].vms[id]);
 	}
 	for (int st = 0; st < LEDGER_STATES; st++)
 		home->values[METRIC_CPU + st] = ns_to_s(home->ledger.ns[st]) / wall;
+	home->values[METRIC_COSTOPS] = (double)stays.costops / wall;
+	home->values[METRIC_SKEW] = ns_to_s(stays.skew);
+	home->values[METRIC_HOMES] = (double)stays.homes;
+	home->values[METRIC_LOCAL] = (double)stays.local /
+				     fmax(1, (double)(stays.local + stays.remote));
 	home->values[METRIC_MOVED] = m->moved;
 	home->values[METRIC_DOWNTIME] = ns_to_s(m->downtime) * c->scenario->run.compress;
 	home->values[METRIC_HOST] = m->host;

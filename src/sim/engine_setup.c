@@ -127,6 +127,13 @@ struct core_vm_spec engine_vm_spec(const struct sim *s, const struct vm_spec *sp
 				     .period = spec->period};
 }
 
+int sim_vm_come(struct sim *s, uint32_t vm)
+{
+	struct core_vm_spec spec = engine_vm_spec(s, s->vms[vm].spec);
+
+	return core_vm_add(s->core, s->now, vm, s->vms[vm].first, s->vms[vm].room, &spec, NULL);
+}
+
 void engine_set_guest(struct sim *s, struct sim_vm *vm, const struct vm_spec *spec)
 {
 	double load = vm_spec_load(spec);
@@ -142,15 +149,9 @@ void engine_set_guest(struct sim *s, struct sim_vm *vm, const struct vm_spec *sp
 static int add_vm(struct sim *s, uint32_t id, uint32_t first, uint32_t section, bool there)
 {
 	const struct vm_spec *spec = &s->scenario->vms[section];
-	struct core_vm_spec cs = engine_vm_spec(s, spec);
 	struct sim_vm *vm = &s->vms[id];
-	bool absent = s->scenario->present && !s->scenario->present[id];
 
-	if (absent) {
-		cs.reservation = 0;
-		cs.quota = cs.period = 0;
-	}
-	*vm = (struct sim_vm){.absent = absent,
+	*vm = (struct sim_vm){.absent = s->scenario->present && !s->scenario->present[id],
 			      .first = first,
 			      .n = there ? spec->vcpus : 0,
 			      .room = spec->room,
@@ -170,7 +171,7 @@ static int add_vm(struct sim *s, uint32_t id, uint32_t first, uint32_t section, 
 		return -ENOMEM;
 	for (uint32_t i = first; i < first + vm->room; i++)
 		s->guests[i].vm = id;
-	return there ? core_vm_add(s->core, 0, id, first, vm->room, &cs, NULL) : 0;
+	return there && !vm->absent ? sim_vm_come(s, id) : 0;
 }
 
 /* Names what was refused for a message. */
@@ -280,11 +281,12 @@ static bool has_timers(const struct vm_spec *spec)
 	return spec->room > 1 || spec->limit < spec->vcpus || spec->period;
 }
 
-/* Skew needs siblings, a limit needs a budget: without either VMs have no timers. */
+/* Skew needs siblings, a limit needs a budget: without either VMs have no timers, unless they come
+ * and go. */
 static int allocate_timers(struct sim *s)
 {
 	const struct scenario *sc = s->scenario;
-	bool timed = sc->n_groups > 0 || sc->n_changes > 0;
+	bool timed = sc->n_groups > 0 || sc->n_changes > 0 || sc->present;
 
 	for (uint32_t i = 0; i < sc->n_vms; i++)
 		timed |= has_timers(&sc->vms[i]);

@@ -168,7 +168,7 @@ void memory_restart(struct sim *s)
 	for (uint32_t i = 0; i < engine_vms(s); i++)
 		m->faults[i] = 0;
 	m->disk.busy = to_come(s);
-	m->disk.waits = m->disk.requests = 0;
+	m->disk.waits = m->disk.requests = m->all_faults = 0;
 }
 
 uint64_t disk_submit(struct sim *s, uint64_t bytes, bool fixed)
@@ -196,6 +196,7 @@ void memory_fault(struct sim *s, uint32_t vcpu)
 	uint64_t there = disk_submit(s, PAGE_BYTES, guest_spec(s, vcpu)->fixed);
 
 	s->memory->faults[engine_vm_of(s, vcpu)]++;
+	s->memory->all_faults++;
 	s->memory->vcpus[vcpu].waits = true;
 	core_block(s->core, s->now, vcpu, LEDGER_SWAPWAIT);
 	timer_set(&s->timers, vcpu, there);

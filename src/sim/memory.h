@@ -30,7 +30,8 @@ struct memory {
 	struct disk disk;
 	struct fault_state *vcpus;
 	double *present;      /* of each VM: the part of its working set that is in memory */
-	uint64_t *faults;     /* of each VM */
+	uint64_t *faults;     /* of each VM, wherever it had them */
+	uint64_t all_faults;  /* of this host */
 	uint64_t want, given; /* bytes: working sets, and what of them is in memory */
 };
 

@@ -220,8 +220,7 @@ static void take_memory(const struct sim *s, double wall, struct result *r)
 
 	if (!m)
 		return;
-	for (uint32_t i = 0; i < s->n_vms; i++)
-		r->host[HOST_FAULTS] += (double)m->faults[i] / wall;
+	r->host[HOST_FAULTS] = (double)m->all_faults / wall;
 	r->host[HOST_DISK] = ns_to_s(disk_busy(s)) / wall / h->disk_width;
 	if (m->disk.requests)
 		r->host[HOST_DISK_WAIT] = ns_to_s(m->disk.waits) / (double)m->disk.requests;

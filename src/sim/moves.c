@@ -37,8 +37,7 @@ const struct workload_row workload_mover = {
 
 bool move_possible(const struct vm_spec *vm)
 {
-	return !vm->host[0] && vm->reservation <= 0 && !vm->period &&
-	       workload_rows[vm->workload] != &workload_ticks;
+	return !vm->host[0] && workload_rows[vm->workload] != &workload_ticks;
 }
 
 static const struct cluster_spec *cluster(const struct move *m)
@@ -186,7 +185,11 @@ static void carry_vcpus(struct move *m, uint32_t from, uint32_t to, uint32_t n)
 		struct guest *g = &a->guests[from + i];
 
 		b->guests[to + i] = *g;
-		*g = (struct guest){.alarm = TIMER_NEVER, .until = TIMER_NEVER, .pace = g->pace};
+		b->guests[to + i].vm = m->to.vm;
+		*g = (struct guest){.vm = m->from.vm,
+				    .alarm = TIMER_NEVER,
+				    .until = TIMER_NEVER,
+				    .pace = g->pace};
 		b->last_cpu[to + i] = CORE_NONE;
 	}
 }
@@ -200,6 +203,12 @@ static void arrive(struct move *m)
 
 	carry_vm(&a->vms[m->from.vm], &b->vms[m->to.vm], from, to);
 	carry_vcpus(m, from, to, n);
+	if (a->memory && b->memory) {
+		b->memory->faults[m->to.vm] += a->memory->faults[m->from.vm];
+		a->memory->faults[m->from.vm] = 0;
+	}
+	core_vm_remove(a->core, a->now, m->from.vm);
+	engine_sync(a);
 	for (uint32_t i = 0; i < n; i++) {
 		if (m->works[i])
 			core_wake(b->core, b->now, to + i);
@@ -215,6 +224,11 @@ static void arrive(struct move *m)
 
 int move_begin(struct move *m, struct end from, struct end to)
 {
+	int err = sim_vm_come(to.sim, to.vm);
+
+	if (err)
+		return err;
+	engine_sync(to.sim);
 	*m = (struct move){.from = from, .to = to, .next = from.sim->now};
 	m->works = calloc(spec(m)->vcpus, sizeof(*m->works));
 	if (!m->works)

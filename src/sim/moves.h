@@ -34,10 +34,11 @@ struct move {
 
 extern const struct workload_row workload_mover;
 
-/* Whether a VM may move: neither reserved CPU time nor a guest that counts ticks holds it. */
+/* Whether a VM may move: no host is given to it, and its guest doesn't count ticks. */
 bool move_possible(const struct vm_spec *vm);
 
-/* The hosts' sims have the same time now. -ENOMEM. */
+/* The hosts' sims have the same time now. What the VM reserves is kept on both until it has moved.
+ * -ENOMEM, or -ENOSPC or -E2BIG if the other host can't have it. */
 int move_begin(struct move *m, struct end from, struct end to);
 /* The time `next` has come on both hosts. */
 void move_step(struct move *m);

@@ -64,6 +64,8 @@ static int check_cluster(const struct scenario *s, struct failure *f)
 		what = "place = yes needs more than one host";
 	else if (s->cluster.rebalance && !s->cluster.place)
 		what = "rebalance needs place = yes";
+	else if (s->cluster.place && s->n_changes)
+		what = "place = yes goes with no section [at TIME]";
 	if (what)
 		return failure_set(f, -EINVAL, "%s:%d: [cluster] %s", s->path, s->cluster_line,
 				   what);

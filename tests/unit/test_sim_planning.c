@@ -242,8 +242,9 @@ static void disk(void **state)
 }
 
 /*
- * A day in 100 s. A VM of 8 GiB that writes a fifth of what the link takes goes where there is room when the
- * neighbour begins to work: 8 GiB, then a fifth, then a twenty-fifth, for which it stands still.
+ * A day in 100 s. A VM of 8 GiB that writes a fifth of what the link takes goes where there is room
+ * when the neighbour begins to work: 8 GiB, then a fifth, then a twenty-fifth, for which it stands
+ * still.
  */
 static void pre_copy(void **state)
 {
@@ -296,7 +297,7 @@ static void placement(void **state)
  * one state, what hosts ran is what VMs and movers ran, and each request is served once. */
 static void check_moves(uint64_t seed, double *moved)
 {
-	static const char *const kinds[] = {"busy",
+	static const char *const kinds[] = {"busy\nreservation = 0.2\nlimit = 0.6",
 					    "duty\nburst = 3ms\ndemand = 0.7",
 					    "io\ndevice = host\nburst = 1ms",
 					    "barrier\nvcpus = 2\nburst = 2ms",
@@ -319,10 +320,9 @@ static void check_moves(uint64_t seed, double *moved)
 		"t.ini",
 		"[host]\ncpus = 4\nmemory = %s\ndisk_time = 0.3ms\n[host one]\n[host two]\n"
 		"cpus = 3\n[host three]\ncpus = 6\n[cluster]\nplace = yes\nrebalance = "
-		"0.5s\nthreshold = 0.02\nbusy = 0\n[run]\nwarmup = %us\nduration = 8s\n%s[vm "
-		"late]\nhost "
-		"= one\ncount = 3\nmemory = 700MiB\nstart = %us\n",
-		seed % 2 ? "0B" : "2GiB", (unsigned)(seed % 3), vms, 3 + (unsigned)(seed % 3));
+		"0.5s\nthreshold = 0.02\nbusy = 0\n[run]\nwarmup = %us\nduration = 8s\n[vm late]\n"
+		"host = one\ncount = 3\nmemory = 700MiB\nstart = %us\n%s",
+		seed % 2 ? "0B" : "2GiB", (unsigned)(seed % 3), 3 + (unsigned)(seed % 3), vms);
 	sim_text_near("valid", sim_text_value(&t, "host.valid"), 1, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds) + 1; i++) {
 		static const char *const states[] = {"cpu",  "ready", "costop",	 "limited",
@@ -368,7 +368,8 @@ static void requests_move(void **state)
 	struct sim_text t = sim_text_run(
 		"t.ini",
 		"[host]\ncpus = 2\n[host one]\n[host two]\n[cluster]\nplace = yes\nrebalance = "
-		"4s\nbusy = 0\n[run]\nduration = 40s\n[vm a]\nworkload = requests\nrandom = no\narrival = "
+		"4s\nbusy = 0\n[run]\nduration = 40s\n[vm a]\nworkload = requests\nrandom = "
+		"no\narrival = "
 		"4ms\nburst = 1ms\nmemory = 1GiB\n[vm late]\nhost = one\ncount = 2\nstart = "
 		"20s\n[vm early]\nhost = two\nworkload = duty\nload = 0.5\n");
 
