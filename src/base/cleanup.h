@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Scope-bound cleanup: `_cleanup_(free_ptr) char *s = NULL;` frees s on every way out of its scope.
- */
+/* Scope-bound cleanup: `_cleanup_(free_ptr) char *s = NULL;` frees s however its scope is left. */
 #ifndef BASE_CLEANUP_H
 #define BASE_CLEANUP_H
 

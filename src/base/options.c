@@ -75,20 +75,26 @@ void options_names(option_name_fn name, char *ret, size_t size)
 					 name(i));
 }
 
-static int store_choice(struct option_choice *choice, const char *what, const char *value,
-			struct failure *f)
+int options_find(option_name_fn name, const char *what, const char *value, struct failure *f)
 {
 	char names[256];
 
-	for (size_t i = 0; choice->name(i); i++) {
-		if (!strcmp(choice->name(i), value)) {
-			choice->value = choice->name(i);
-			return 0;
-		}
-	}
-	options_names(choice->name, names, sizeof(names));
+	for (size_t i = 0; name(i); i++)
+		if (!strcmp(name(i), value))
+			return (int)i;
+	options_names(name, names, sizeof(names));
 	return failure_set(f, -EINVAL, "%s: '%s' given, expected %s", what, value,
 			   names[0] ? names : "another name; see --help");
+}
+
+static int store_choice(struct option_choice *choice, const char *what, const char *value,
+			struct failure *f)
+{
+	int found = options_find(choice->name, what, value, f);
+
+	if (found >= 0)
+		choice->value = choice->name((size_t)found);
+	return found < 0 ? found : 0;
 }
 
 static int store_listed(struct option_list *list, const char *what, const char *value,

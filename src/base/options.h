@@ -17,8 +17,7 @@ enum option_type {
 	OPTION_FLAG,	/* bool *, set to true */
 	OPTION_STRING,	/* const char **, points into argv */
 	OPTION_UINT,	/* uint64_t *, decimal, within [min, max] */
-	OPTION_SECONDS, /* uint64_t * nanoseconds, decimal fraction of seconds, within [min, max] ns
-			 */
+	OPTION_SECONDS, /* uint64_t * nanoseconds, typed as seconds, within [min, max] ns */
 	OPTION_CHOICE,	/* struct option_choice *, one of its names */
 	OPTION_LIST,	/* struct option_list *, a string each time */
 	OPTION_OUTPUT,	/* struct option_output *, with "=FILE" or without */
@@ -95,6 +94,10 @@ void options_list(const struct command *c, const char *word);
 
 /* "a, b or c" of all names; "" when they are too many for a line. */
 void options_names(option_name_fn name, char *ret, size_t size);
+
+/* Which of the names it is, or -EINVAL with a line in `f` that has them all; `what` is what that
+ * calls the value. */
+int options_find(option_name_fn name, const char *what, const char *value, struct failure *f);
 
 /* A decimal number of seconds, such as "0.25", as nanoseconds. -EINVAL for anything else. */
 int parse_seconds(const char *text, uint64_t *ret_ns);

@@ -168,7 +168,8 @@ static void print_table(const struct diagnosis *d)
 
 static void explain(const struct check *c)
 {
-	printf("%s (%s, %s)\n%s.\n\n", c->id, c->group, severity_name(c->severity), c->title);
+	printf("%s (%s, %s)\n%s.\n\n", c->id, doctor_group(c), severity_name(c->severity),
+	       c->title);
 	text_wrap(c->why, 0, WIDTH, stdout);
 	printf("Source: ");
 	text_wrap(c->source, (int)strlen("Source: "), WIDTH, stdout);
@@ -191,7 +192,7 @@ static json_t *json_exam(const struct exam *e)
 	const struct check *c = e->check;
 
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?}", "id", c->id, "group",
-			 c->group, "title", c->title, "severity", severity_name(c->severity),
+			 doctor_group(c), "title", c->title, "severity", severity_name(c->severity),
 			 "verdict", verdict_name(e->verdict), "found", e->found, "why", c->why,
 			 "source", c->source, "remedy", c->remedy);
 }

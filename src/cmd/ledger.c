@@ -491,8 +491,7 @@ static int make_report(const struct measurement *m, enum measure_reading from, s
 	return fclose(out) || err ? -ENOMEM : 0;
 }
 
-/* What was read has been reported before it is printed: while that lasts, there are new readings.
- */
+/* What was read has been reported before it is printed: while it is, there are new readings. */
 static int report(struct measurement *m, enum measure_reading from, struct failure *f)
 {
 	_cleanup_(free_ptr) char *text = NULL;

@@ -134,12 +134,16 @@ static int load(const char *name, struct failure *f, struct scenario **ret)
 	if (strchr(name, '/') || strchr(name, '.'))
 		return scenario_load(name, f, ret);
 	err = name[0] ? find_scenarios(name, &dir, &found, &n) : -ENOENT;
-	if (err == -ENOENT)
-		return failure_set(
-			f, err,
-			"no scenario '%s'; --list shows them, a file is given with its path", name);
-	if (err)
-		return failure_errno(f, err, "the scenarios");
+	if (err == -ENOENT) {
+		failure_set(f, err,
+			    "no scenario '%s'; --list shows them, a file is given with its path",
+			    name);
+		return -ENOENT;
+	}
+	if (err) {
+		failure_errno(f, err, "the scenarios");
+		return err;
+	}
 	err = load_from(dir, found[0]->d_name, f, ret);
 	free_found(found, n);
 	return err;

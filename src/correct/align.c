@@ -167,7 +167,7 @@ static struct search first_search(const struct curve *guest, const struct curve 
 {
 	double shorter = shorter_of(guest, host);
 	struct search s = {.from = -o->max_lag, .to = o->max_lag};
-	int step, each = zones_of(d, &step);
+	int step, each = zones_of(d, &step), zones = 2 * each / step + 1;
 	double lags;
 
 	if (!d->dated) {
@@ -176,7 +176,7 @@ static struct search first_search(const struct curve *guest, const struct curve 
 	}
 	s.overlap_min = fmax(ALIGN_MIN_SECONDS, shorter / 2);
 	/* With cells of a second. */
-	lags = LAGS_PER_CELL * (s.to - s.from) * (2 * each / step + 1);
+	lags = LAGS_PER_CELL * (s.to - s.from) * zones;
 	s.cell = fmax(natural_cell(guest, host),
 		      fmax(sqrt(lags * shorter / WORK_MAX), lags / WORK_MAX));
 	return s;

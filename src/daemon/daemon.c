@@ -161,10 +161,10 @@ static json_t *answer_json(struct daemon *d, enum protocol_request request)
 static int answer(const char *line, size_t size, void *data, char **ret, size_t *ret_size)
 {
 	enum protocol_request request;
-	const char *why;
-	int err = protocol_parse(line, size, &request, &why);
+	struct failure f;
+	int err = protocol_parse(line, size, &f, &request);
 
-	return json_line(err ? error_json(why) : answer_json(data, request), ret, ret_size);
+	return json_line(err ? error_json(f.text) : answer_json(data, request), ret, ret_size);
 }
 
 static void write_textfile(struct daemon *d)

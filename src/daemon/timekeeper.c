@@ -2,6 +2,7 @@
 #include "daemon/timekeeper.h"
 
 #include "base/clock.h"
+#include "base/options.h"
 #include "base/units.h"
 
 #include <errno.h>
@@ -36,6 +37,11 @@ static const struct {
 } modes[] = {
 	{"off", CLOCK_WATCH}, {"watch", CLOCK_WATCH}, {"feed", CLOCK_FEED}, {"set", CLOCK_SET}};
 
+static const char *mode_name(size_t i)
+{
+	return i < ARRAY_SIZE(modes) ? modes[i].name : NULL;
+}
+
 bool timekeeper_sets_clock(const char *mode)
 {
 	return !strcmp(mode, "set");
@@ -62,16 +68,12 @@ int timekeeper_open(struct timekeeper *t, const char *mode, const char *chrony_p
 		    const char *page_path, struct failure *f)
 {
 	struct failure why;
-	size_t i = 0;
+	int found = options_find(mode_name, "clock mode", mode, f);
 
+	if (found < 0)
+		return found;
 	*t = (struct timekeeper){.chrony = -1, .chrony_path = chrony_path};
-	while (i < ARRAY_SIZE(modes) && strcmp(modes[i].name, mode) != 0)
-		i++;
-	if (i == ARRAY_SIZE(modes))
-		return failure_set(f, -EINVAL,
-				   "clock: mode '%.32s' given, expected off, watch, feed or set",
-				   mode);
-	t->policy.mode = modes[i].mode;
+	t->policy.mode = modes[found].mode;
 	if (strcmp(mode, "off") != 0)
 		hosttime_open(page_path, &why, &t->host);
 	if (t->host.ops)

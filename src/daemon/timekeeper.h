@@ -33,7 +33,7 @@ struct timekeeper {
 	int64_t ahead;	/* ns, of the clock before CLOCK_BOOTTIME; our own steps are in it */
 };
 
-/* `mode`: "off", "watch", "feed" or "set"; -EINVAL for anything else. Without host time only pauses
+/* `mode`: a name of modes[]; -EINVAL for anything else. Without host time only pauses
  * are known, which is no failure. `chrony_path` outlives it. */
 int timekeeper_open(struct timekeeper *t, const char *mode, const char *chrony_path,
 		    const char *page_path, struct failure *f);

@@ -8,6 +8,7 @@
 #include "doctor/facts.h"
 
 struct check_group {
+	const char *name;
 	const struct check *rows;
 	size_t n;
 };

@@ -224,7 +224,6 @@ static enum verdict look_random(struct exam *e)
 
 static const struct check rows[] = {
 	{.id = "machine-id",
-	 .group = "clone",
 	 .title = "The machine has one valid identity",
 	 .severity = SEVERITY_SERIOUS,
 	 .look = look_machine_id,
@@ -234,7 +233,6 @@ static const struct check rows[] = {
 	 .remedy = "rm -f /etc/machine-id /var/lib/dbus/machine-id && systemd-machine-id-setup && "
 		   "ln -s /etc/machine-id /var/lib/dbus/machine-id"},
 	{.id = "ssh-host-keys",
-	 .group = "clone",
 	 .title = "SSH host keys are the machine's own",
 	 .severity = SEVERITY_SERIOUS,
 	 .look = look_host_keys,
@@ -243,7 +241,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual",
 	 .remedy = "rm /etc/ssh/ssh_host_* && dpkg-reconfigure openssh-server"},
 	{.id = "mac-bound-names",
-	 .group = "clone",
 	 .title = "No network device is bound to a hardware address",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_macs,
@@ -251,7 +248,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual",
 	 .remedy = "rm /etc/udev/rules.d/70-persistent-net.rules   # the files that were found"},
 	{.id = "fstab-names",
-	 .group = "clone",
 	 .title = "File systems are mounted by UUID or label",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_fstab,
@@ -259,7 +255,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; fstab(5)",
 	 .remedy = "blkid   # then write UUID=... into /etc/fstab"},
 	{.id = "initramfs-modules",
-	 .group = "clone",
 	 .title = "The initial file system boots on other virtual hardware, too",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_initramfs,
@@ -268,7 +263,6 @@ static const struct check rows[] = {
 	 .remedy = "sed -i s/^MODULES=.*/MODULES=most/ /etc/initramfs-tools/initramfs.conf && "
 		   "update-initramfs -u"},
 	{.id = "hostname",
-	 .group = "clone",
 	 .title = "The machine has a name of its own",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_hostname,
@@ -276,7 +270,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual",
 	 .remedy = "hostnamectl hostname NAME"},
 	{.id = "random-source",
-	 .group = "clone",
 	 .title = "There is a source of randomness",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_random,
@@ -286,4 +279,4 @@ static const struct check rows[] = {
 	 .remedy = "host: -device virtio-rng-pci"},
 };
 
-const struct check_group checks_clone = {rows, ARRAY_SIZE(rows)};
+const struct check_group checks_clone = {"clone", rows, ARRAY_SIZE(rows)};

@@ -155,7 +155,6 @@ static enum verdict look_nvme_timeout(struct exam *e)
 
 static const struct check rows[] = {
 	{.id = "disk-driver",
-	 .group = "disk",
 	 .title = "Disks are paravirtual",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_driver,
@@ -164,7 +163,6 @@ static const struct check rows[] = {
 	 .source = "friedman-cmg06; linux-manual",
 	 .remedy = "host: bus virtio or virtio-scsi (VMware: PVSCSI) in place of ide or sata"},
 	{.id = "io-scheduler",
-	 .group = "disk",
 	 .title = "The host orders I/O, not the guest",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_scheduler,
@@ -173,7 +171,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; kernel: Documentation/block/switching-sched.rst",
 	 .remedy = "echo none >/sys/block/DISK/queue/scheduler"},
 	{.id = "queue-depth",
-	 .group = "disk",
 	 .title = "SCSI disks take at least 32 commands at once",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_disk_number,
@@ -185,7 +182,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; friedman-cmg06",
 	 .remedy = "echo 64 >/sys/block/DISK/device/queue_depth"},
 	{.id = "queue-requests",
-	 .group = "disk",
 	 .title = "Block queues hold at least 64 requests",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_disk_number,
@@ -197,14 +193,12 @@ static const struct check rows[] = {
 	 .source = "linux-manual; kernel: Documentation/ABI/stable/sysfs-block",
 	 .remedy = "echo 128 >/sys/block/DISK/queue/nr_requests"},
 	{.id = "partition-alignment",
-	 .group = "disk",
 	 .title = "Partitions start at multiples of 4 KiB",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_alignment,
 	 .why = "Every misaligned block touches two below it: up to 30 % slower.",
 	 .source = "linux-manual"},
 	{.id = "disk-timeout",
-	 .group = "disk",
 	 .title = "SCSI disks wait 180 s before they give up",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_disk_number,
@@ -218,7 +212,6 @@ static const struct check rows[] = {
 		 "echo 'SUBSYSTEM==\"scsi\", ENV{DEVTYPE}==\"scsi_device\", ATTR{timeout}=\"180\"' "
 		 ">/etc/udev/rules.d/99-scsi-timeout.rules && udevadm trigger -c add"},
 	{.id = "nvme-timeout",
-	 .group = "disk",
 	 .title = "NVMe disks wait 180 s before they give up",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_nvme_timeout,
@@ -229,4 +222,4 @@ static const struct check rows[] = {
 		   "update-initramfs -u"},
 };
 
-const struct check_group checks_disk = {rows, ARRAY_SIZE(rows)};
+const struct check_group checks_disk = {"disk", rows, ARRAY_SIZE(rows)};

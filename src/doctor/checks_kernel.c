@@ -73,7 +73,6 @@ static enum verdict look_sched_info(struct exam *e)
 
 static const struct check rows[] = {
 	{.id = "time-accounting",
-	 .group = "kernel",
 	 .title = "The kernel subtracts steal from processes",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_config,
@@ -83,7 +82,6 @@ static const struct check rows[] = {
 	 .source = "vmdesched; kernel: arch/x86/Kconfig",
 	 .remedy = "systemctl enable --now vmdesched   # or boot a kernel that has the option"},
 	{.id = "user-system-split",
-	 .group = "kernel",
 	 .title = "User and system time can be told apart exactly",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_split,
@@ -91,14 +89,12 @@ static const struct check rows[] = {
 		"in bursts after a gap land on innocent processes.",
 	 .source = "friedman-blog; kernel: Documentation/timers/no_hz.rst"},
 	{.id = "sched-info",
-	 .group = "kernel",
 	 .title = "The kernel counts run and wait time of every task",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_sched_info,
 	 .why = "The one CPU time that is not sampled: what exact tools build on.",
 	 .source = "kernel: Documentation/scheduler/sched-stats.rst"},
 	{.id = "tick-rate",
-	 .group = "kernel",
 	 .title = "At most 250 ticks a second",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_tick_rate,
@@ -107,7 +103,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; vmdesched",
 	 .remedy = "apt-get install linux-image-cloud-amd64   # 250 Hz"},
 	{.id = "tickless",
-	 .group = "kernel",
 	 .title = "Idle vCPUs have no ticks",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_config,
@@ -115,7 +110,6 @@ static const struct check rows[] = {
 	 .why = "An idle vCPU that ticks costs the host 1 to 2 % of a core.",
 	 .source = "vmkernel-sched; kernel: Documentation/timers/no_hz.rst"},
 	{.id = "clocksource",
-	 .group = "kernel",
 	 .title = "The clock can be read without an exit",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_clocksource,
@@ -125,7 +119,6 @@ static const struct check rows[] = {
 	 .remedy = "echo tsc >/sys/devices/system/clocksource/clocksource0/current_clocksource   # "
 		   "or kvm-clock"},
 	{.id = "cmdline-clock",
-	 .group = "kernel",
 	 .title = "No clock is forced on the command line",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_parameters,
@@ -138,7 +131,6 @@ static const struct check rows[] = {
 		 "sed -i 's/clocksource=[^ \"]*//' /etc/default/grub && update-grub   # the words "
 		 "that were found"},
 	{.id = "cmdline-paravirt",
-	 .group = "kernel",
 	 .title = "Help from the hypervisor is not switched off",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_parameters,
@@ -150,7 +142,6 @@ static const struct check rows[] = {
 	 .remedy = "sed -i 's/no-steal-acc//' /etc/default/grub && update-grub   # the words that "
 		   "were found"},
 	{.id = "cmdline-idle",
-	 .group = "kernel",
 	 .title = "Idle vCPUs halt",
 	 .severity = SEVERITY_SERIOUS,
 	 .look = look_parameters,
@@ -160,7 +151,6 @@ static const struct check rows[] = {
 	 .source = "vmkernel-sched; kernel: Documentation/admin-guide/kernel-parameters.txt",
 	 .remedy = "sed -i 's/idle=poll//' /etc/default/grub && update-grub"},
 	{.id = "softlockup-panic",
-	 .group = "kernel",
 	 .title = "A long gap does not panic the kernel (soft lockup)",
 	 .severity = SEVERITY_SERIOUS,
 	 .look = look_number,
@@ -171,7 +161,6 @@ static const struct check rows[] = {
 	 .source = "kernel: Documentation/admin-guide/lockup-watchdogs.rst",
 	 .remedy = "sysctl -w kernel.softlockup_panic=0"},
 	{.id = "hung-task-panic",
-	 .group = "kernel",
 	 .title = "Slow storage does not panic the kernel (hung task)",
 	 .severity = SEVERITY_SERIOUS,
 	 .look = look_number,
@@ -181,7 +170,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; kernel: Documentation/admin-guide/sysctl/kernel.rst",
 	 .remedy = "sysctl -w kernel.hung_task_panic=0"},
 	{.id = "nmi-watchdog",
-	 .group = "kernel",
 	 .title = "No watchdog by performance counter",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_number,
@@ -193,4 +181,4 @@ static const struct check rows[] = {
 	 .remedy = "sysctl -w kernel.nmi_watchdog=0"},
 };
 
-const struct check_group checks_kernel = {rows, ARRAY_SIZE(rows)};
+const struct check_group checks_kernel = {"kernel", rows, ARRAY_SIZE(rows)};

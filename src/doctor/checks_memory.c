@@ -124,7 +124,6 @@ static enum verdict look_thp(struct exam *e)
 
 static const struct check rows[] = {
 	{.id = "swap",
-	 .group = "memory",
 	 .title = "There is swap",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_swap,
@@ -134,7 +133,6 @@ static const struct check rows[] = {
 	 .remedy = "fallocate -l 2G /swapfile && chmod 600 /swapfile && mkswap /swapfile && swapon "
 		   "/swapfile"},
 	{.id = "swap-balloon",
-	 .group = "memory",
 	 .title = "A full balloon does not wake the OOM killer",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_swap_balloon,
@@ -144,7 +142,6 @@ static const struct check rows[] = {
 	 .remedy = "fallocate -l 4G /swapfile && chmod 600 /swapfile && mkswap /swapfile && swapon "
 		   "/swapfile"},
 	{.id = "overcommit",
-	 .group = "memory",
 	 .title = "The kernel does not promise memory without bound",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_overcommit,
@@ -153,7 +150,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; kernel: Documentation/mm/overcommit-accounting.rst",
 	 .remedy = "sysctl -w vm.overcommit_memory=2   # or 0"},
 	{.id = "swappiness",
-	 .group = "memory",
 	 .title = "Programs are not swapped out for file caches",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_number,
@@ -164,7 +160,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual",
 	 .remedy = "sysctl -w vm.swappiness=30"},
 	{.id = "huge-pages",
-	 .group = "memory",
 	 .title = "Reserved huge pages are used, and not most of memory",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_huge_pages,
@@ -172,7 +167,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; kernel: Documentation/admin-guide/mm/hugetlbpage.rst",
 	 .remedy = "sysctl -w vm.nr_hugepages=0   # or what is used"},
 	{.id = "transparent-huge-pages",
-	 .group = "memory",
 	 .title = "Transparent huge pages are not forbidden",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_thp,
@@ -181,7 +175,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; kernel: Documentation/admin-guide/mm/transhuge.rst",
 	 .remedy = "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled"},
 	{.id = "balloon",
-	 .group = "memory",
 	 .title = "The host can ask for memory back",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_balloon,
@@ -190,7 +183,6 @@ static const struct check rows[] = {
 	 .source = "friedman-blog",
 	 .remedy = "host: -device virtio-balloon-pci,deflate-on-oom=on,free-page-reporting=on"},
 	{.id = "balloon-oom",
-	 .group = "memory",
 	 .title = "The balloon gives way before the OOM killer strikes",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_balloon_feature,
@@ -200,7 +192,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; virtio 1.2, 5.5.3",
 	 .remedy = "host: -device virtio-balloon-pci,deflate-on-oom=on"},
 	{.id = "free-page-reporting",
-	 .group = "memory",
 	 .title = "Freed memory goes back to the host",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_balloon_feature,
@@ -211,7 +202,6 @@ static const struct check rows[] = {
 		   "Documentation/mm/free_page_reporting.rst",
 	 .remedy = "host: -device virtio-balloon-pci,free-page-reporting=on"},
 	{.id = "guest-ksm",
-	 .group = "memory",
 	 .title = "Page sharing is left to the host",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_number,
@@ -223,4 +213,4 @@ static const struct check rows[] = {
 	 .remedy = "echo 2 >/sys/kernel/mm/ksm/run"},
 };
 
-const struct check_group checks_memory = {rows, ARRAY_SIZE(rows)};
+const struct check_group checks_memory = {"memory", rows, ARRAY_SIZE(rows)};

@@ -89,7 +89,6 @@ static enum verdict look_congestion(struct exam *e)
 
 static const struct check rows[] = {
 	{.id = "nic-driver",
-	 .group = "net",
 	 .title = "Network devices are paravirtual",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_driver,
@@ -98,7 +97,6 @@ static const struct check rows[] = {
 	 .source = "friedman-cmg06; linux-manual",
 	 .remedy = "host: model virtio (VMware: vmxnet3) in place of e1000 or rtl8139"},
 	{.id = "nic-queues",
-	 .group = "net",
 	 .title = "Several vCPUs share the network's interrupts",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_queues,
@@ -106,7 +104,6 @@ static const struct check rows[] = {
 	 .source = "friedman-cmg06; kernel: Documentation/networking/scaling.rst",
 	 .remedy = "host: -netdev tap,...,vhost=on,queues=N -device virtio-net-pci,mq=on"},
 	{.id = "congestion-control",
-	 .group = "net",
 	 .title = "TCP goes by delay, not by losses only",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_congestion,
@@ -116,4 +113,4 @@ static const struct check rows[] = {
 	 .remedy = "sysctl -w net.core.default_qdisc=fq net.ipv4.tcp_congestion_control=bbr"},
 };
 
-const struct check_group checks_net = {rows, ARRAY_SIZE(rows)};
+const struct check_group checks_net = {"net", rows, ARRAY_SIZE(rows)};

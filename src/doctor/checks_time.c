@@ -244,7 +244,6 @@ static enum verdict look_ntpd_panic(struct exam *e)
 
 static const struct check rows[] = {
 	{.id = "cron-coincide",
-	 .group = "time",
 	 .title = "Cron jobs do not start together",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_cron,
@@ -253,7 +252,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; crontab(5)",
 	 .remedy = "sed -i 's/^0 0 /17 3 /' /etc/cron.d/NAME   # a minute of its own"},
 	{.id = "timers-coincide",
-	 .group = "time",
 	 .title = "Timers are spread",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_timers,
@@ -262,7 +260,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; friedman-cmg06; systemd.timer(5)",
 	 .remedy = "systemctl edit NAME.timer   # [Timer] RandomizedDelaySec=1h"},
 	{.id = "time-sync",
-	 .group = "time",
 	 .title = "Somebody keeps the clock",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_sync,
@@ -270,7 +267,6 @@ static const struct check rows[] = {
 	 .source = "vmdesched",
 	 .remedy = "apt-get install chrony"},
 	{.id = "time-sync-twice",
-	 .group = "time",
 	 .title = "Nobody else keeps the clock, too",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_sync_twice,
@@ -278,7 +274,6 @@ static const struct check rows[] = {
 	 .source = "vmdesched",
 	 .remedy = "systemctl disable --now systemd-timesyncd"},
 	{.id = "chrony-step",
-	 .group = "time",
 	 .title = "chrony may step the clock",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_chrony_step,
@@ -287,7 +282,6 @@ static const struct check rows[] = {
 	 .source = "vmdesched; chrony.conf(5)",
 	 .remedy = "echo makestep 1 -1 >/etc/chrony/conf.d/step.conf && systemctl restart chrony"},
 	{.id = "chrony-ptp",
-	 .group = "time",
 	 .title = "chrony reads the host's clock directly",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_chrony_ptp,
@@ -296,7 +290,6 @@ static const struct check rows[] = {
 	 .remedy = "echo refclock PHC /dev/ptp0 poll 2 >/etc/chrony/conf.d/ptp.conf && systemctl "
 		   "restart chrony"},
 	{.id = "ntpd-panic",
-	 .group = "time",
 	 .title = "ntpd does not give up after a long pause",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_ntpd_panic,
@@ -305,4 +298,4 @@ static const struct check rows[] = {
 	 .remedy = "sed -i '1i tinker panic 0' /etc/ntpsec/ntp.conf && systemctl restart ntpsec"},
 };
 
-const struct check_group checks_time = {rows, ARRAY_SIZE(rows)};
+const struct check_group checks_time = {"time", rows, ARRAY_SIZE(rows)};

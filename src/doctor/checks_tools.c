@@ -177,14 +177,12 @@ static enum verdict look_virtio(struct exam *e)
 
 static const struct check rows[] = {
 	{.id = "hypervisor",
-	 .group = "tools",
 	 .title = "A hypervisor is recognized",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_hypervisor,
 	 .why = "The right guest type decides which clocks, drivers and tools there can be.",
 	 .source = "linux-manual"},
 	{.id = "agent",
-	 .group = "tools",
 	 .title = "vmdesched runs",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_agent,
@@ -193,7 +191,6 @@ static const struct check rows[] = {
 	 .source = "vmdesched",
 	 .remedy = "systemctl enable --now vmdesched"},
 	{.id = "guest-tools",
-	 .group = "tools",
 	 .title = "The hypervisor's own guest tools run",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_guest_tools,
@@ -203,7 +200,6 @@ static const struct check rows[] = {
 	 .remedy = "apt-get install qemu-guest-agent   # or open-vm-tools, hyperv-daemons, "
 		   "virtualbox-guest-utils"},
 	{.id = "guest-channel",
-	 .group = "tools",
 	 .title = "The guest agent has a port to the host",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_guest_channel,
@@ -212,7 +208,6 @@ static const struct check rows[] = {
 	 .remedy = "host: -device virtio-serial -device "
 		   "virtserialport,chardev=...,name=org.qemu.guest_agent.0"},
 	{.id = "virtio-drivers",
-	 .group = "tools",
 	 .title = "Every virtio device has its driver",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_virtio,
@@ -221,7 +216,6 @@ static const struct check rows[] = {
 	 .source = "linux-manual; virtio 1.2",
 	 .remedy = "apt-get install linux-image-amd64   # a kernel with all drivers"},
 	{.id = "bpf",
-	 .group = "tools",
 	 .title = "The kernel can run the exact sources",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_bpf,
@@ -229,7 +223,6 @@ static const struct check rows[] = {
 		"BTF. Without it there is no figure per process.",
 	 .source = "desched: vmdesched(8)"},
 	{.id = "steal-clock",
-	 .group = "tools",
 	 .title = "The hypervisor shows a steal clock",
 	 .severity = SEVERITY_WARNING,
 	 .look = look_steal_clock,
@@ -239,7 +232,6 @@ static const struct check rows[] = {
 	 .remedy = "host: KVM: -cpu host,+kvm-steal-time; VMware: stealclock.enable = \"TRUE\"; "
 		   "elsewhere the ledger page"},
 	{.id = "ledger-page",
-	 .group = "tools",
 	 .title = "The host publishes a ledger page",
 	 .severity = SEVERITY_NOTE,
 	 .look = look_ledger_page,
@@ -249,4 +241,4 @@ static const struct check rows[] = {
 		   "ivshmem-plain,memdev=page, and desched ledger"},
 };
 
-const struct check_group checks_tools = {rows, ARRAY_SIZE(rows)};
+const struct check_group checks_tools = {"tools", rows, ARRAY_SIZE(rows)};

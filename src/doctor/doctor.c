@@ -43,6 +43,14 @@ const struct check *doctor_find(const char *id)
 	return NULL;
 }
 
+const char *doctor_group(const struct check *c)
+{
+	for (size_t g = 0; g < ARRAY_SIZE(groups); g++)
+		if (c >= groups[g]->rows && c < groups[g]->rows + groups[g]->n)
+			return groups[g]->name;
+	return "";
+}
+
 /* Names in files may hold anything, and what was found goes to a terminal. */
 static void make_printable(char *text)
 {

@@ -30,7 +30,7 @@ enum severity {
 struct exam;
 
 struct check {
-	const char *id, *group, *title;
+	const char *id, *title;
 	enum severity severity;
 	enum verdict (*look)(struct exam *e);
 	/* For the `look` functions that serve many rows; see checks.h. */
@@ -52,6 +52,7 @@ struct exam {
 size_t doctor_count(void);
 const struct check *doctor_check(size_t i);
 const struct check *doctor_find(const char *id); /* NULL: there is none */
+const char *doctor_group(const struct check *c); /* the name of the group that has it */
 
 void doctor_look(const struct check *check, const struct tree *t, struct exam *ret);
 

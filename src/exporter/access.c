@@ -94,9 +94,11 @@ static int read_pem(const char *option, const char *path, bool secret, struct fa
 		    char **ret)
 {
 	char *text = malloc(ACCESS_TEXT_MAX);
-	int err = text ? read_text(option, path, secret, text, ACCESS_TEXT_MAX, f)
-		       : failure_errno(f, -ENOMEM, "--%s", option);
+	int err;
 
+	if (!text)
+		return failure_errno(f, -ENOMEM, "--%s", option);
+	err = read_text(option, path, secret, text, ACCESS_TEXT_MAX, f);
 	if (!err && !strstr(text, "-----BEGIN "))
 		err = failure_set(f, -EINVAL, "--%s: %s: expected PEM", option, path);
 	if (err)

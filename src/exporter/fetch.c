@@ -106,16 +106,17 @@ static void on_dial(uint64_t now, void *data)
 	struct fetch *f = data;
 	int err = ask_dial(f->socket, 0, &f->watch.fd);
 
-	if (err == -ETIMEDOUT)
+	if (err == -ETIMEDOUT) {
 		f->dial.due = now + AGAIN;
-	else if (err)
-		fail(f);
-	else if (loop_watch(f->loop, &f->watch)) {
+		return;
+	}
+	if (!err && loop_watch(f->loop, &f->watch)) {
 		close(f->watch.fd);
 		f->watch.fd = -1;
-		fail(f);
-	} else if (send(f->watch.fd, question, strlen(question), MSG_NOSIGNAL) !=
-		   (ssize_t)strlen(question))
+		err = -ENOMEM;
+	}
+	if (err || send(f->watch.fd, question, strlen(question), MSG_NOSIGNAL) !=
+			   (ssize_t)strlen(question))
 		fail(f);
 }
 

@@ -486,7 +486,7 @@ struct http *http_close(struct http *h)
 
 uint16_t http_port(const struct http *h)
 {
-	struct sockaddr_in6 a;
+	struct sockaddr_in6 a = {.sin6_port = 0};
 	socklen_t size = sizeof(a);
 
 	if (getsockname(h->listener.fd, (struct sockaddr *)&a, &size))

@@ -106,7 +106,7 @@ static int map_best(struct failure *f, struct page_mapping *ret)
 	int n = scandir(PCI_DEVICES, &list, is_ivshmem, alphasort), err = -ENODEV;
 
 	for (int i = 0; i < n; i++) {
-		struct page_mapping m;
+		struct page_mapping m = {.base = NULL};
 		int e = map_device(list[i]->d_name, &why, &m);
 
 		if (e) {

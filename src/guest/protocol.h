@@ -14,6 +14,8 @@
 #ifndef GUEST_PROTOCOL_H
 #define GUEST_PROTOCOL_H
 
+#include "base/failure.h"
+
 #include <stddef.h>
 
 #define PROTOCOL_SOCKET	  "/run/vmdesched.sock"
@@ -27,8 +29,7 @@ enum protocol_request {
 	PROTOCOL_VERSION,
 };
 
-/* `line` is without its newline and may hold any bytes. Returns 0, or -EINVAL with a constant text
- * in *ret_why. */
-int protocol_parse(const char *line, size_t size, enum protocol_request *ret, const char **ret_why);
+/* `line` is without its newline and may hold any bytes. */
+int protocol_parse(const char *line, size_t size, struct failure *f, enum protocol_request *ret);
 
 #endif

@@ -273,12 +273,13 @@ int page_file_open(const struct host_vm *vm, size_t need, size_t want,
 {
 	_cleanup_(words_done) struct words words = {.text = NULL};
 	_cleanup_(free_ptr) struct page_device *devices = NULL;
-	int n = words_read(vm->pid, &words);
+	int n, err = words_read(vm->pid, &words);
 	struct page_choice c = {.n = 0};
 	bool taken = false;
 
-	if (!n)
-		n = page_devices(&words, &devices, &c.more);
+	if (err)
+		return err;
+	n = page_devices(&words, &devices, &c.more);
 	if (n < 0)
 		return n;
 	for (int i = 0; i < n; i++) {

@@ -115,7 +115,7 @@ static int read_thread(int fd, struct vcpu_thread *ret)
 static int find_level(struct vcpu_programs *p, struct failure *f)
 {
 	_cleanup_(close_fd) int fd = bpf_iter_create(bpf_link__fd(p->translate));
-	struct vcpu_thread t;
+	struct vcpu_thread t = {.level = 0};
 	struct stat st;
 	int n = fd < 0 ? -errno : read_thread(fd, &t);
 

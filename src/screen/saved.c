@@ -44,18 +44,15 @@ void saved_path(char ret[SAVED_PATH_SIZE])
 
 int saved_sort(const char *name, struct failure *f, enum model_sort *ret)
 {
-	char names[128] = "";
+	char names[128];
 
 	for (size_t i = 0; model_sort_name(i); i++) {
-		size_t used = strlen(names);
-
 		if (!strcmp(name, model_sort_name(i))) {
 			*ret = (enum model_sort)i;
 			return 0;
 		}
-		snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "",
-			 model_sort_name(i));
 	}
+	options_names(model_sort_name, names, sizeof(names));
 	return failure_set(f, -EINVAL, "no order '%.40s'; there are %s", name, names);
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/limits.h"
 
+#include "base/options.h"
 #include "base/units.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +98,20 @@ static const struct {
 	{"sqrt", 1, call_sqrt}, {"mmcn", 3, call_mmcn},
 };
 
+static const char *function_name(size_t i)
+{
+	return i < ARRAY_SIZE(functions) ? functions[i].name : NULL;
+}
+
+static double no_such_function(struct reader *r)
+{
+	char names[64], text[96];
+
+	options_names(function_name, names, sizeof(names));
+	snprintf(text, sizeof(text), "%s before '('", names);
+	return fail(r, -EINVAL, text);
+}
+
 static double call(struct reader *r, const char *name)
 {
 	double a[3] = {0};
@@ -112,7 +128,7 @@ static double call(struct reader *r, const char *name)
 			return fail(r, -EINVAL, "')'");
 		return r->lookup ? functions[i].call(a) : 1;
 	}
-	return fail(r, -EINVAL, "min, max, abs, sqrt or mmcn before '('");
+	return no_such_function(r);
 }
 
 static double name_or_call(struct reader *r)

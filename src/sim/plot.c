@@ -284,11 +284,12 @@ static void svg_box(const struct svg *g, double x, double y, double width, doubl
 /* A line from `from` to `to` with marks at round values of it, which are labelled. */
 static void svg_axis(const struct svg *g, double y, double from, double to, const char *unit)
 {
+	static const double more[] = {2, 2.5, 2};
 	double step = pow(10, floor(log10((to - from) / TICKS)));
 	char text[64];
 
-	for (double more[] = {2, 2.5, 2}, *m = more; (to - from) / step > TICKS; m++)
-		step *= *m;
+	for (size_t i = 0; i < ARRAY_SIZE(more) && (to - from) / step > TICKS; i++)
+		step *= more[i];
 	fprintf(g->out, "<path d=\"M%.1f %.1fh%.1f\" stroke=\"#444\"/>\n", g->left, y, WIDE);
 	for (double k = ceil(from / step - 1e-9); k * step <= to + step * 1e-9; k++) {
 		double x = g->left + WIDE * (k * step - from) / (to - from);

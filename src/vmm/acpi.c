@@ -2,21 +2,14 @@
 #include "vmm/acpi.h"
 
 #include "vmm/lapic.h"
+#include "vmm/power.h"
 
 #include <assert.h>
 #include <stddef.h>
 
-#define PACKED	__attribute__((packed))
-#define MAKER	"DESCHD"
-#define STATUS	0x600
-#define ENABLE	0x602
-#define CONTROL 0x604 /* where QEMU's q35 has its own */
-#define SCI	9
-
-/* Of the control register. */
-#define ACPI_MODE   0x0001
-#define SLEEP	    0x2000
-#define SLEEP_KINDS 0x1c00
+#define PACKED __attribute__((packed))
+#define MAKER  "DESCHD"
+#define SCI    9
 
 /* Of the FADT. */
 #define FLAG_WBINVD	 (1u << 0)
@@ -27,8 +20,6 @@
 #define BOOT_LEGACY	 (1u << 0) /* a serial port; no keyboard controller */
 #define BOOT_NO_VGA	 (1u << 2)
 #define BOOT_NO_MSI	 (1u << 3)
-#define RESET_PORT	 0xcf9
-#define RESET_VALUE	 6
 #define CENTURY		 0x32 /* the CMOS clock's cell */
 
 /* Of the MADT. */
@@ -246,16 +237,16 @@ static void make_fadt(struct fadt *t)
 		.facs = ACPI_ROOT + offsetof(struct tables, facs),
 		.dsdt = ACPI_ROOT + offsetof(struct tables, names),
 		.sci = SCI,
-		.pm1a_event = STATUS,
-		.pm1a_control = CONTROL,
+		.pm1a_event = POWER_STATUS,
+		.pm1a_control = POWER_CONTROL,
 		.pm1_event_size = 4,
 		.pm1_control_size = 2,
 		.latencies = {UINT16_MAX, UINT16_MAX}, /* no sleep but HLT */
 		.century = CENTURY,
 		.boot = BOOT_LEGACY | BOOT_NO_VGA | BOOT_NO_MSI,
 		.flags = FLAG_WBINVD | FLAG_HALT | FLAG_NO_BUTTONS | FLAG_NO_RTC_WAKE | FLAG_RESET,
-		.reset = {1, 8, 0, 1, RESET_PORT},
-		.reset_value = RESET_VALUE,
+		.reset = {1, 8, 0, 1, POWER_RESET},
+		.reset_value = POWER_RESET_VALUE,
 	};
 	seal(&t->header, "FACP", 3, sizeof(*t));
 }
@@ -299,27 +290,4 @@ void acpi_put(const struct memory *m, const struct acpi_device *devices, unsigne
 	make_fadt(&t.fadt);
 	make_names(&t.names, devices, n < ACPI_DEVICES ? n : ACPI_DEVICES);
 	memcpy(m->base + ACPI_ROOT, &t, sizeof(t));
-}
-
-bool acpi_write(struct acpi *a, uint16_t port, uint16_t value, bool *off)
-{
-	if (port == ENABLE)
-		a->enabled = value;
-	else if (port == CONTROL)
-		a->control = value & SLEEP_KINDS;
-	*off = port == CONTROL && value & SLEEP;
-	return port == STATUS || port == ENABLE || port == CONTROL;
-}
-
-bool acpi_read(const struct acpi *a, uint16_t port, uint16_t *ret)
-{
-	if (port == STATUS)
-		*ret = 0;
-	else if (port == ENABLE)
-		*ret = a->enabled;
-	else if (port == CONTROL)
-		*ret = a->control | ACPI_MODE;
-	else
-		return false;
-	return true;
 }

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a kernel is told about the machine: ACPI tables (ACPI 6.4, chapter 5) below 1 MiB, where it
- * searches for them, and the few registers that they name. In them are how to turn the machine off
- * and how to reset it, the virtio devices, which nothing else announces, and the processors: local
- * APICs and the 8259s, no I/O APIC.
+ * searches for them. In them are how to turn the machine off and how to reset it (power.h), the
+ * virtio devices, which nothing else announces, and the processors: local APICs and the 8259s, no
+ * I/O APIC.
  */
 #ifndef VMM_ACPI_H
 #define VMM_ACPI_H
 
 #include "vmm/memory.h"
-
-#include <stdbool.h>
 
 #define ACPI_ROOT    0xe0000u /* the root pointer, and all else behind it */
 #define ACPI_DEVICES 8	      /* at most */
@@ -23,13 +21,5 @@ struct acpi_device {
 
 /* vCPU i has the local APIC i; `cpus` 0: there are none. */
 void acpi_put(const struct memory *m, const struct acpi_device *devices, unsigned n, unsigned cpus);
-
-/* Power management: a status that never comes, what of it the guest enabled, and sleep. */
-struct acpi {
-	uint16_t enabled, control;
-};
-
-bool acpi_write(struct acpi *a, uint16_t port, uint16_t value, bool *off); /* *off: turns it off */
-bool acpi_read(const struct acpi *a, uint16_t port, uint16_t *ret);
 
 #endif

@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/json_out.h"
 #include "base/units.h"
+#include "vmm/control.h"
 #include "vmm/sandbox.h"
+#include "vmm/threads.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,26 +63,26 @@ static int open_input(void)
  * should end. */
 static void look_after_end(struct console *c)
 {
-	if (!board_threads(c->board) || (c->deadline && clock_mono() > c->deadline)) {
+	if (!threads_left(c->machine) || (c->deadline && clock_mono() > c->deadline)) {
 		loop_stop(c->loop);
 		return;
 	}
-	board_kick(c->board);
+	threads_kick(c->machine);
 	c->soon.due = clock_mono() + SOON;
 }
 
 /* Also ends a machine that is about to restart after a reset. */
 static void stop(struct console *c)
 {
-	struct board *m = c->board;
+	struct machine *m = c->machine;
 
 	if (!c->deadline)
 		c->deadline = clock_mono() + PATIENCE;
-	board_lock_first(m);
+	machine_lock_first(m);
 	__atomic_store_n(&m->stopping, true, __ATOMIC_RELAXED);
-	if (!m->end || board_restarts(m))
-		m->end = BOARD_STOPPED;
-	board_unlock(m);
+	if (!m->end || machine_restarts(m))
+		m->end = MACHINE_STOPPED;
+	machine_unlock(m);
 	c->ending = true;
 	look_after_end(c);
 }
@@ -103,13 +105,13 @@ static void on_ended(short events, void *data)
 
 /* ---- input ---- */
 
-static size_t input_room(struct board *m)
+static size_t input_room(struct machine *m)
 {
 	size_t room;
 
-	board_lock_first(m);
-	room = serial_room(&m->serial);
-	board_unlock(m);
+	machine_lock_first(m);
+	room = serial_room(&m->board.serial);
+	machine_unlock(m);
 	return room;
 }
 
@@ -131,24 +133,24 @@ static void close_input(struct console *c)
 
 static void give(struct console *c, const uint8_t *bytes, size_t n)
 {
-	struct board *m = c->board;
+	struct machine *m = c->machine;
 
 	if (c->terminal && memchr(bytes, ESCAPE, n)) {
 		stop(c);
 		return;
 	}
-	board_lock_first(m);
+	machine_lock_first(m);
 	for (size_t i = 0; i < n; i++)
-		serial_put(&m->serial, bytes[i]);
-	board_unlock(m);
-	board_kick(m);
+		serial_put(&m->board.serial, bytes[i]);
+	machine_unlock(m);
+	threads_kick(m);
 }
 
 static void on_input(short events, void *data)
 {
 	struct console *c = data;
 	uint8_t bytes[64];
-	size_t room = u64_min(sizeof(bytes), input_room(c->board));
+	size_t room = u64_min(sizeof(bytes), input_room(c->machine));
 	ssize_t n;
 
 	(void)events;
@@ -174,7 +176,7 @@ static void on_soon(uint64_t now, void *data)
 		look_after_end(c);
 	if (!c->full)
 		return;
-	c->full = !input_room(c->board) || loop_watch(c->loop, &c->input);
+	c->full = !input_room(c->machine) || loop_watch(c->loop, &c->input);
 	if (c->full)
 		c->soon.due = u64_min(c->soon.due, clock_mono() + SOON);
 }
@@ -187,9 +189,9 @@ static void on_silence(uint64_t now, void *data)
 	uint64_t said;
 
 	(void)now;
-	board_lock_first(c->board);
-	said = c->board->serial.written;
-	board_unlock(c->board);
+	machine_lock_first(c->machine);
+	said = c->machine->board.serial.written;
+	machine_unlock(c->machine);
 	if (said || c->ending || !c->notice)
 		return;
 	if (c->speed && c->speed < FAST_GUEST)
@@ -212,7 +214,7 @@ static int answer(const char *line, size_t size, void *data, char **ret, size_t 
 {
 	const struct console *c = data;
 	_cleanup_(free_ptr) char *request = strndup(line, size);
-	json_t *json = request ? control_answer(c->board, strlen(request) == size ? request : "")
+	json_t *json = request ? control_answer(c->machine, strlen(request) == size ? request : "")
 			       : NULL;
 	char *text = json_out_text(json, JSON_COMPACT);
 
@@ -241,7 +243,7 @@ static int watch_all(struct console *c)
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	int err = loop_signals(c->loop, numbers, ARRAY_SIZE(numbers), on_signal, c);
 
-	c->ended = (struct loop_watch){c->board->ended, POLLIN, on_ended, c, 0};
+	c->ended = (struct loop_watch){c->machine->ended, POLLIN, on_ended, c, 0};
 	if (!err)
 		err = loop_watch(c->loop, &c->ended);
 	c->input = (struct loop_watch){open_input(), POLLIN, on_input, c, 0};
@@ -254,11 +256,11 @@ static int watch_all(struct console *c)
 	return err;
 }
 
-int console_open(struct console *c, struct board *m, const char *path, struct failure *f)
+int console_open(struct console *c, struct machine *m, const char *path, struct failure *f)
 {
 	int err;
 
-	*c = (struct console){.board = m, .listener.fd = -1, .input.fd = -1};
+	*c = (struct console){.machine = m, .listener.fd = -1, .input.fd = -1};
 	err = loop_new(&c->loop);
 	if (!err)
 		err = watch_all(c);
@@ -297,11 +299,11 @@ int console_serve(struct console *c, struct failure *f)
 	if (err)
 		stop(c);
 	lost = loop_run(c->loop);
-	if (board_threads(c->board))
+	if (threads_left(c->machine))
 		return failure_set(f, -ETIMEDOUT,
 				   "a vCPU did not stop, since a disk or file that it uses does "
 				   "not answer: what the guest wrote last may be lost");
-	board_join(c->board);
+	threads_join(c->machine);
 	if (err)
 		return failure_errno(f, err, "seccomp");
 	return lost ? failure_errno(f, lost, "poll") : 0;

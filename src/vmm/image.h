@@ -27,9 +27,9 @@
 #define IMAGE_KERNEL  0x100000u /* nothing is loaded below */
 
 #define IMAGE_COMMAND_MAX 2048
-#define IMAGE_INITRD_LAST                                                                          \
-	0x7fffffffu /* for a kernel that says none: what Linux says for x86-64                     \
-		     */
+/* For a kernel that says none: what Linux says for x86-64. */
+#define IMAGE_INITRD_LAST 0x7fffffffu
+
 #define IMAGE_MEMORY_MIN (UINT64_C(4) << 20)
 #define IMAGE_MEMORY_MAX (UINT64_C(3) << 30) /* what devices have begins behind it */
 

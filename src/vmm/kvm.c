@@ -108,7 +108,7 @@ static void trim(struct kvm_cpuid_entry2 *e, uint8_t id, bool apic)
 		e->edx &= ~(EDX_SIBLINGS | EDX_APIC);
 		e->edx |= apic ? EDX_APIC : 0;
 		break;
-	case 4: /* who shares caches: nobody */
+	case 4: /* caches: no vCPUs share any */
 		e->eax &= 0x3fff;
 		break;
 	case 0x0b: /* topology: as leaf 1 has it */

@@ -2,7 +2,7 @@
 /*
  * The local APIC of one vCPU (Intel SDM vol. 3, "Advanced Programmable Interrupt Controller"), in
  * xAPIC mode, in our own hands for the same reason as the 8259s (pic.h). One of these per vCPU;
- * what one of them sends to the others is carried by whoever has them all (vcpu_io.c).
+ * what one of them sends to the others is carried by vcpu_interrupts.c.
  *
  * Its timer does not tick by itself: a periodic one only says how often the guest wants ticks, and
  * a ticker decides when they come (ticker.h); a one-shot one is not a tick, and comes when it is
@@ -85,8 +85,7 @@ bool lapic_timer_requested(const struct lapic *a);
 /* Periodic: time between two ticks, at least LAPIC_FASTEST; 0: it gives none. */
 uint64_t lapic_period(const struct lapic *a);
 
-/* One-shot: when it goes off, not within LAPIC_FASTEST of the last time; UINT64_MAX: it does not.
- */
+/* One-shot: when it goes off, not within LAPIC_FASTEST of the last time; UINT64_MAX: never. */
 uint64_t lapic_due(const struct lapic *a);
 
 /* The 8259s' interrupt gets through to the vCPU. */

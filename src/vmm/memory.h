@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Guest memory: one piece from guest address 0. Every access by an address that a guest, or an
- * image, has given goes through here. The ledger page (page.h) is no part of it: devices do not
- * reach it.
+ * image, has given goes through here. The ledger page (ledger_page.h) isn't part of it: devices
+ * don't reach it.
  */
 #ifndef VMM_MEMORY_H
 #define VMM_MEMORY_H

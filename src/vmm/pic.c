@@ -7,14 +7,36 @@
 #define CASCADE	 2
 #define NONE	 8
 #define SPURIOUS 7
+#define PORTS	 2 /* of a chip: commands and status, data */
+
+/* The command port: ICW1, OCW3, or else OCW2. */
+#define ICW1	      0x10
+#define ICW1_ICW4     0x01
+#define OCW3	      0x08
+#define OCW3_READ     0x02 /* chooses a register to read */
+#define OCW3_SERVICE  0x01 /* ... the one of lines in service */
+#define OCW3_MASK     0x40 /* sets special mask mode */
+#define OCW3_SPECIAL  0x20 /* ... on */
+#define OCW2_END      0x20
+#define OCW2_SPECIFIC 0x40 /* of the line that OCW2_LINE names */
+#define OCW2_ROTATE   0x80
+#define OCW2_LINE     0x07
+
+/* The data port: the mask, or while a chip is being initialized the other words. */
+#define ICW2_VECTOR   0xf8
+#define ICW4_AUTO_EOI 0x02
+
+enum { READY, WANT_ICW2 = 2, WANT_ICW3, WANT_ICW4 };
 
 static void chip_reset(struct pic_chip *c)
 {
 	*c = (struct pic_chip){.masked = 0xff, .lowest = 7};
 }
 
-void pic_reset(struct pic *p)
+static void reset(void *device)
 {
+	struct pic *p = device;
+
 	chip_reset(&p->chip[0]);
 	chip_reset(&p->chip[1]);
 }
@@ -105,78 +127,93 @@ uint8_t pic_acknowledge(struct pic *p)
 
 static void end_of_interrupt(struct pic_chip *c, uint8_t value)
 {
-	unsigned line = value & 0x40 ? value & 7u : first(c, c->in_service);
+	unsigned line = value & OCW2_SPECIFIC ? value & OCW2_LINE : first(c, c->in_service);
 
 	if (line == NONE)
 		return;
-	if (value & 0x20)
+	if (value & OCW2_END)
 		c->in_service &= (uint8_t) ~(1u << line);
-	if (value & 0x80)
+	if (value & OCW2_ROTATE)
 		c->lowest = (uint8_t)line;
 }
 
 static void write_command(struct pic_chip *c, uint8_t value)
 {
-	if (value & 0x10) { /* ICW1 */
+	const uint8_t priority = OCW2_ROTATE | OCW2_SPECIFIC;
+
+	if (value & ICW1) {
 		chip_reset(c);
 		c->masked = 0;
-		c->want_icw4 = value & 1;
-		c->step = 2;
-	} else if (value & 0x08) { /* OCW3 */
-		if (value & 2)
-			c->read_service = value & 1;
-		if (value & 0x40)
-			c->special_mask = value & 0x20;
-	} else if (value & 0x20 || (value & 0xc0) == 0xc0) { /* OCW2 */
+		c->want_icw4 = value & ICW1_ICW4;
+		c->step = WANT_ICW2;
+	} else if (value & OCW3) {
+		if (value & OCW3_READ)
+			c->read_service = value & OCW3_SERVICE;
+		if (value & OCW3_MASK)
+			c->special_mask = value & OCW3_SPECIAL;
+	} else if (value & OCW2_END || (value & priority) == priority) {
 		end_of_interrupt(c, value);
-	} else {
-		c->rotate = value & 0x80;
+	} else { /* what happens at each end that comes by itself */
+		c->rotate = value & OCW2_ROTATE;
 	}
 }
 
 static void write_data(struct pic_chip *c, uint8_t value)
 {
 	switch (c->step) {
-	case 0:
+	case READY:
 		c->masked = value;
 		return;
-	case 2:
-		c->vector = value & 0xf8;
-		c->step = 3;
+	case WANT_ICW2:
+		c->vector = value & ICW2_VECTOR;
+		c->step = WANT_ICW3;
 		return;
-	case 3:
-		c->step = c->want_icw4 ? 4 : 0;
+	case WANT_ICW3:
+		c->step = c->want_icw4 ? WANT_ICW4 : READY;
 		return;
 	default:
-		c->auto_eoi = value & 2;
-		c->step = 0;
+		c->auto_eoi = value & ICW4_AUTO_EOI;
+		c->step = READY;
 	}
 }
 
-bool pic_write(struct pic *p, uint16_t port, uint8_t value)
+static bool is_elcr(uint16_t port)
 {
-	if ((port & ~1) == ELCR)
-		return true;
-	if ((port & ~1) != MASTER && (port & ~1) != SLAVE)
-		return false;
-	if (port & 1)
-		write_data(&p->chip[port >= SLAVE], value);
-	else
-		write_command(&p->chip[port >= SLAVE], value);
-	cascade(p);
-	return true;
+	return port >= ELCR && port < ELCR + PORTS;
 }
 
-bool pic_read(struct pic *p, uint16_t port, uint8_t *ret)
+static void write(void *device, struct bus *b, uint16_t port, uint32_t value)
 {
+	struct pic *p = device;
+	struct pic_chip *c = &p->chip[port >= SLAVE];
+
+	(void)b;
+	if (is_elcr(port))
+		return;
+	if (port & 1)
+		write_data(c, (uint8_t)value);
+	else
+		write_command(c, (uint8_t)value);
+	cascade(p);
+}
+
+static uint32_t read(void *device, const struct bus *b, uint16_t port)
+{
+	const struct pic *p = device;
 	const struct pic_chip *c = &p->chip[port >= SLAVE];
 
-	if ((port & ~1) == ELCR) {
-		*ret = 0;
-		return true;
-	}
-	if ((port & ~1) != MASTER && (port & ~1) != SLAVE)
-		return false;
-	*ret = port & 1 ? c->masked : c->read_service ? c->in_service : c->requested;
-	return true;
+	(void)b;
+	if (is_elcr(port))
+		return 0;
+	if (port & 1)
+		return c->masked;
+	return c->read_service ? c->in_service : c->requested;
 }
+
+const struct device_ops pic_device = {
+	.ports = {{MASTER, PORTS}, {SLAVE, PORTS}, {ELCR, PORTS}},
+	.size = 1,
+	.reset = reset,
+	.write = write,
+	.read = read,
+};

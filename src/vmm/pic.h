@@ -6,13 +6,12 @@
 #ifndef VMM_PIC_H
 #define VMM_PIC_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "vmm/device.h"
 
 struct pic_chip {
-	uint8_t requested, in_service, masked, level;
+	uint8_t requested, in_service, masked;
 	uint8_t vector; /* of line 0 */
-	uint8_t step;	/* of the initialization, 0: done */
+	uint8_t step;	/* the initialization word that comes next, 0: it is done */
 	bool want_icw4, auto_eoi, read_service, special_mask, rotate;
 	uint8_t lowest; /* the line of lowest priority */
 };
@@ -21,9 +20,7 @@ struct pic {
 	struct pic_chip chip[2]; /* master, slave at line 2 */
 };
 
-void pic_reset(struct pic *p);
-bool pic_write(struct pic *p, uint16_t port, uint8_t value); /* false: not a port of it */
-bool pic_read(struct pic *p, uint16_t port, uint8_t *ret);
+extern const struct device_ops pic_device;
 
 /* An edge on line 0..15. */
 void pic_raise(struct pic *p, unsigned line);

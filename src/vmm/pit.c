@@ -5,21 +5,47 @@
 #include "base/units.h"
 
 #define PIT_HZ	   UINT64_C(1193182)
-#define DATA	   0x40
+#define DATA	   0x40 /* a port for each channel */
 #define COMMAND	   0x43
 #define SPEAKER	   0x61
-#define REFRESH	   0x10
-#define OUT2	   0x20
 #define FULL_COUNT 65536u
+#define CHANNELS   3
 
-enum { ACCESS_LOW = 1, ACCESS_HIGH, ACCESS_BOTH };
+/* A command: channel, access, mode. */
+#define CHANNEL_SHIFT 6
+#define READ_BACK     3 /* in place of a channel */
+#define ACCESS_SHIFT  4
+#define ACCESS_MASK   3
+#define MODE_SHIFT    1
+#define MODE_MASK     7
+#define KEEP_COUNT    0x20 /* of a read-back: does not latch the count */
+#define KEEP_STATUS   0x10 /* ... or the status */
+#define FIRST_CHANNEL 0x02 /* ... is for channel 0; the next bit is channel 1's */
+#define STATUS_OUTPUT 0x80 /* of a status, with access and mode as in a command */
 
-void pit_reset(struct pit *p)
+/* The speaker's port. */
+#define GATE2	0x01
+#define REFRESH 0x10
+#define OUT2	0x20
+
+enum { ACCESS_LATCH, ACCESS_LOW, ACCESS_HIGH, ACCESS_BOTH };
+
+/* The modes that differ from the rest. */
+enum { TERMINAL_COUNT, ONE_SHOT, RATE, SQUARE_WAVE, LAST_MODE = 5, UNPROGRAMMED = 0xff };
+
+static void reset(void *device)
 {
+	struct pit *p = device;
+
 	*p = (struct pit){0};
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < CHANNELS; i++)
 		p->channel[i] = (struct pit_channel){
-			.count = FULL_COUNT, .mode = 0xff, .access = ACCESS_BOTH};
+			.count = FULL_COUNT, .mode = UNPROGRAMMED, .access = ACCESS_BOTH};
+}
+
+static bool repeats(const struct pit_channel *c)
+{
+	return c->mode == RATE || c->mode == SQUARE_WAVE;
 }
 
 static uint64_t pulses(const struct pit_channel *c, uint64_t now)
@@ -31,7 +57,7 @@ static uint16_t counter(const struct pit_channel *c, uint64_t now)
 {
 	uint64_t n = pulses(c, now);
 
-	if (c->mode == 2 || c->mode == 3)
+	if (repeats(c))
 		return (uint16_t)(c->count - n % c->count);
 	return (uint16_t)(c->count - n);
 }
@@ -41,10 +67,10 @@ static bool output(const struct pit_channel *c, uint64_t now)
 	uint64_t n = pulses(c, now);
 
 	switch (c->mode) {
-	case 0:
-	case 1:
+	case TERMINAL_COUNT:
+	case ONE_SHOT:
 		return n >= c->count;
-	case 3:
+	case SQUARE_WAVE:
 		return n % c->count < c->count / 2;
 	default:
 		return true;
@@ -84,16 +110,17 @@ static void latch(struct pit_channel *c, uint64_t now)
 
 static void read_back(struct pit *p, uint8_t value, uint64_t now)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < CHANNELS; i++) {
 		struct pit_channel *c = &p->channel[i];
 
-		if (!(value & 2 << i))
+		if (!(value & FIRST_CHANNEL << i))
 			continue;
-		if (!(value & 0x20))
+		if (!(value & KEEP_COUNT))
 			latch(c, now);
-		if (!(value & 0x10)) {
-			c->status = (uint8_t)(output(c, now) << 7 | c->access << 4 |
-					      (c->mode & 7) << 1);
+		if (!(value & KEEP_STATUS)) {
+			c->status = (uint8_t)((output(c, now) ? STATUS_OUTPUT : 0) |
+					      c->access << ACCESS_SHIFT |
+					      (c->mode & MODE_MASK) << MODE_SHIFT);
 			c->status_latched = true;
 		}
 	}
@@ -102,19 +129,20 @@ static void read_back(struct pit *p, uint8_t value, uint64_t now)
 static void write_command(struct pit *p, uint8_t value, uint64_t now)
 {
 	struct pit_channel *c;
-	uint8_t mode = value >> 1 & 7;
+	uint8_t mode = value >> MODE_SHIFT & MODE_MASK;
+	uint8_t access = value >> ACCESS_SHIFT & ACCESS_MASK;
 
-	if (value >> 6 == 3) {
+	if (value >> CHANNEL_SHIFT == READ_BACK) {
 		read_back(p, value, now);
 		return;
 	}
-	c = &p->channel[value >> 6];
-	if (!(value & 0x30)) {
+	c = &p->channel[value >> CHANNEL_SHIFT];
+	if (access == ACCESS_LATCH) {
 		latch(c, now);
 		return;
 	}
-	c->access = value >> 4 & 3;
-	c->mode = mode > 5 ? mode - 4 : mode;
+	c->access = access;
+	c->mode = mode > LAST_MODE ? mode - 4 : mode; /* 6 and 7 are 2 and 3 */
 	c->high_next = c->read_high = c->latched = c->status_latched = false;
 	if (c == &p->channel[0]) { /* no ticks until a count is loaded */
 		c->loaded = 0;
@@ -124,24 +152,23 @@ static void write_command(struct pit *p, uint8_t value, uint64_t now)
 
 static void write_speaker(struct pit *p, uint8_t value, uint64_t now)
 {
-	bool gate = value & 1;
+	bool gate = value & GATE2;
 
 	if (gate && !p->gate2)
 		p->channel[2].loaded = now;
 	p->gate2 = gate;
 }
 
-bool pit_write(struct pit *p, uint16_t port, uint8_t value, uint64_t now)
+static void write(void *device, struct bus *b, uint16_t port, uint32_t value)
 {
+	struct pit *p = device;
+
 	if (port == COMMAND)
-		write_command(p, value, now);
+		write_command(p, (uint8_t)value, b->now);
 	else if (port == SPEAKER)
-		write_speaker(p, value, now);
-	else if (port >= DATA && port < COMMAND)
-		write_count(p, &p->channel[port - DATA], value, now);
+		write_speaker(p, (uint8_t)value, b->now);
 	else
-		return false;
-	return true;
+		write_count(p, &p->channel[port - DATA], (uint8_t)value, b->now);
 }
 
 static uint8_t read_count(struct pit_channel *c, uint64_t now)
@@ -160,26 +187,39 @@ static uint8_t read_count(struct pit_channel *c, uint64_t now)
 	return (uint8_t)(high ? value >> 8 : value);
 }
 
-bool pit_read(struct pit *p, uint16_t port, uint64_t now, uint8_t *ret)
+/* Memory's refresh has a line that toggles every 15 us, by which old guests measure time. */
+static uint8_t read_speaker(const struct pit *p, uint64_t now)
 {
-	if (port == SPEAKER)
-		*ret = (uint8_t)(p->gate2 | (now / (15 * NS_PER_US) & 1 ? REFRESH : 0) |
-				 (output(&p->channel[2], now) ? OUT2 : 0));
-	else if (port >= DATA && port < COMMAND)
-		*ret = read_count(&p->channel[port - DATA], now);
-	else if (port == COMMAND)
-		*ret = 0xff;
-	else
-		return false;
-	return true;
+	bool refresh = now / (15 * NS_PER_US) & 1;
+
+	return (uint8_t)((p->gate2 ? GATE2 : 0) | (refresh ? REFRESH : 0) |
+			 (output(&p->channel[2], now) ? OUT2 : 0));
 }
+
+static uint32_t read(void *device, const struct bus *b, uint16_t port)
+{
+	struct pit *p = device;
+
+	if (port == SPEAKER)
+		return read_speaker(p, b->now);
+	return port == COMMAND ? 0xff : read_count(&p->channel[port - DATA], b->now);
+}
+
+const struct device_ops pit_device = {
+	.ports = {{DATA, CHANNELS + 1}, {SPEAKER, 1}},
+	.size = 1,
+	.line = PIT_LINE,
+	.reset = reset,
+	.write = write,
+	.read = read,
+};
 
 uint64_t pit_period(const struct pit *p, bool *ret_once)
 {
 	const struct pit_channel *c = &p->channel[0];
 
-	if (c->mode > 5 || !c->loaded)
+	if (c->mode > LAST_MODE || !c->loaded)
 		return 0;
-	*ret_once = c->mode != 2 && c->mode != 3;
+	*ret_once = !repeats(c);
 	return u64_max(clock_muldiv(c->count, NS_PER_SEC, PIT_HZ), PIT_FASTEST);
 }

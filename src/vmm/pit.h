@@ -7,9 +7,9 @@
 #ifndef VMM_PIT_H
 #define VMM_PIT_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "vmm/device.h"
 
+#define PIT_LINE    0
 #define PIT_FASTEST 500000 /* ns: no guest gets more than 2000 ticks a second */
 
 struct pit_channel {
@@ -22,13 +22,11 @@ struct pit_channel {
 
 struct pit {
 	struct pit_channel channel[3];
-	bool gate2;   /* port 0x61: channel 2 counts */
+	bool gate2;   /* by the speaker's port: channel 2 counts */
 	bool changed; /* channel 0 was programmed: look at pit_period(), then clear it */
 };
 
-void pit_reset(struct pit *p);
-bool pit_write(struct pit *p, uint16_t port, uint8_t value, uint64_t now);
-bool pit_read(struct pit *p, uint16_t port, uint64_t now, uint8_t *ret);
+extern const struct device_ops pit_device;
 
 /* The time between two ticks of channel 0, at least PIT_FASTEST; 0 if it gives none. *ret_once: it
  * gives only one. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmm/rtc.h"
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "vmm/pit.h"
 
@@ -8,16 +9,12 @@
 
 #define INDEX	   0x70
 #define DATA	   0x71
-#define HOURS	   0x04
-#define STATUS_A   0x0a
-#define STATUS_B   0x0b
-#define STATUS_C   0x0c
-#define STATUS_D   0x0d
-#define CENTURY	   0x32
+#define NO_NMI	   0x80 /* of the index: not a part of it */
 #define UPDATING   0x80 /* A */
 #define DIVIDER	   0x70
 #define DIVIDER_ON 0x20 /* of 32768 Hz */
 #define RATE	   0x0f
+#define RATE_1024  0x06
 #define SET	   0x80 /* B: no updates */
 #define BINARY	   0x04
 #define HOURS_24   0x02
@@ -25,23 +22,42 @@
 #define ALARM	   0x20
 #define UPDATE	   0x10
 #define INTERRUPT  0x80 /* C */
-#define VALID	   0x80
+#define VALID	   0x80 /* D */
 #define AFTERNOON  0x80
 #define ANY	   0xc0 /* and above, in an alarm */
+
+enum {
+	SECONDS,
+	SECONDS_ALARM,
+	MINUTES,
+	MINUTES_ALARM,
+	HOURS,
+	HOURS_ALARM,
+	WEEKDAY,
+	DAY_OF_MONTH,
+	MONTH,
+	YEAR,
+	STATUS_A,
+	STATUS_B,
+	STATUS_C,
+	STATUS_D,
+	CENTURY = 0x32,
+};
 
 #define CRYSTAL	  32768u
 #define UPDATE_NS 2228000u /* 244 us of warning, 1984 us for the update itself */
 #define DAY	  86400u
 
-void rtc_reset(struct rtc *r)
+static void reset(void *device)
 {
+	struct rtc *r = device;
 	time_t zero = 0;
 	struct tm t;
 
-	gmtime_r(&zero,
-		 &t); /* glibc reads files at the first call, which the vCPU's thread may not */
+	/* At its first call glibc reads files, which the vCPU's thread may not do. */
+	gmtime_r(&zero, &t);
 	*r = (struct rtc){.changed = true};
-	r->cells[STATUS_A] = 0x26;
+	r->cells[STATUS_A] = DIVIDER_ON | RATE_1024;
 	r->cells[STATUS_B] = HOURS_24;
 }
 
@@ -102,13 +118,15 @@ static void write_cell(struct rtc *r, uint8_t value)
 	r->changed |= rtc_period(r) != before;
 }
 
-bool rtc_write(struct rtc *r, uint16_t port, uint8_t value)
+static void write(void *device, struct bus *b, uint16_t port, uint32_t value)
 {
+	struct rtc *r = device;
+
+	(void)b;
 	if (port == INDEX)
-		r->index = value & 0x7f;
-	else if (port == DATA)
-		write_cell(r, value);
-	return port == INDEX || port == DATA;
+		r->index = value & (uint8_t)~NO_NMI;
+	else
+		write_cell(r, (uint8_t)value);
 }
 
 static uint8_t code(const struct rtc *r, int value)
@@ -132,9 +150,9 @@ static bool is_alarm(const struct rtc *r, uint64_t second)
 {
 	const uint8_t *c = r->cells;
 
-	return matches(c[1], code(r, (int)(second % 60))) &&
-	       matches(c[3], code(r, (int)(second / 60 % 60))) &&
-	       matches(c[5], code_hour(r, (int)(second / 3600 % 24)));
+	return matches(c[SECONDS_ALARM], code(r, (int)(second % 60))) &&
+	       matches(c[MINUTES_ALARM], code(r, (int)(second / 60 % 60))) &&
+	       matches(c[HOURS_ALARM], code_hour(r, (int)(second / 3600 % 24)));
 }
 
 /* Every second has an alarm that comes once a day at least: no more need to be looked at. */
@@ -185,19 +203,19 @@ static uint8_t read_cell(struct rtc *r, uint64_t real)
 	if (!gmtime_r(&seconds, &t))
 		return 0;
 	switch (r->index) {
-	case 0:
+	case SECONDS:
 		return code(r, t.tm_sec);
-	case 2:
+	case MINUTES:
 		return code(r, t.tm_min);
 	case HOURS:
 		return code_hour(r, t.tm_hour);
-	case 6:
+	case WEEKDAY:
 		return code(r, t.tm_wday + 1);
-	case 7:
+	case DAY_OF_MONTH:
 		return code(r, t.tm_mday);
-	case 8:
+	case MONTH:
 		return code(r, t.tm_mon + 1);
-	case 9:
+	case YEAR:
 		return code(r, t.tm_year % 100);
 	case CENTURY:
 		return code(r, 19 + t.tm_year / 100);
@@ -212,11 +230,22 @@ static uint8_t read_cell(struct rtc *r, uint64_t real)
 	}
 }
 
-bool rtc_read(struct rtc *r, uint16_t port, uint64_t real, uint8_t *ret)
+uint8_t rtc_read(struct rtc *r, uint16_t port, uint64_t real)
 {
-	if (port == INDEX)
-		*ret = 0xff;
-	else if (port == DATA)
-		*ret = read_cell(r, real);
-	return port == INDEX || port == DATA;
+	return port == INDEX ? 0xff : read_cell(r, real);
 }
+
+static uint32_t read(void *device, const struct bus *b, uint16_t port)
+{
+	(void)b;
+	return rtc_read(device, port, clock_real());
+}
+
+const struct device_ops rtc_device = {
+	.ports = {{INDEX, 2}},
+	.size = 1,
+	.line = RTC_LINE,
+	.reset = reset,
+	.write = write,
+	.read = read,
+};

@@ -10,22 +10,23 @@
 #ifndef VMM_RTC_H
 #define VMM_RTC_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "vmm/device.h"
+
+#define RTC_LINE 8
 
 struct rtc {
 	uint8_t index;
 	uint8_t cells[128];
-	uint64_t second; /* flags are as of it, since 1970; 0: none yet */
-	uint64_t
-		periods; /* since 1970: those that a guest has seen that does not want interrupts */
-	bool changed;	 /* look at rtc_period(), then clear it */
-	bool edge;	 /* an interrupt is to be raised */
+	uint64_t second;  /* flags are as of it, since 1970; 0: none yet */
+	uint64_t periods; /* since 1970: as many as a guest has seen that polls for them */
+	bool changed;	  /* look at rtc_period(), then clear it */
+	bool edge;	  /* an interrupt is to be raised */
 };
 
-void rtc_reset(struct rtc *r);
-bool rtc_write(struct rtc *r, uint16_t port, uint8_t value);
-bool rtc_read(struct rtc *r, uint16_t port, uint64_t real, uint8_t *ret);
+extern const struct device_ops rtc_device;
+
+/* What the guest reads at a port, if it is `real`. */
+uint8_t rtc_read(struct rtc *r, uint16_t port, uint64_t real);
 
 /* The time between two periodic interrupts, at least PIT_FASTEST; 0 if the guest wants none. */
 uint64_t rtc_period(const struct rtc *r);

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmm/serial.h"
 
-#define BASE	      0x3f8
-#define PORTS	      8
-#define DLAB	      0x80
-#define LOOP	      0x10
-#define INT_DATA      0x01
-#define INT_EMPTY     0x02
-#define LSR_DATA      0x01
-#define LSR_EMPTY     0x60
-#define ID_NONE	      0xc1 /* with the FIFO's bits */
-#define ID_EMPTY      0xc2
-#define ID_DATA	      0xc4
-#define MODEM_READY   0xb0
-#define CLEAR_RECEIVE 0x02
+#include <linux/serial_reg.h>
 
-void serial_reset(struct serial *s)
+#define BASE  0x3f8
+#define PORTS 8
+
+#define LINE_EMPTY  (UART_LSR_THRE | UART_LSR_TEMT)
+#define FIFO	    0xc0 /* of UART_IIR: there is one */
+#define MODEM_READY (UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS)
+#define INTERRUPTS  0x0f /* of UART_IER: those that there are */
+#define MODEM_LINES 0x1f /* of UART_MCR, likewise */
+
+/* Power-up. What was dropped stays counted. */
+static void reset(void *device)
 {
-	*s = (struct serial){.divisor = 1, .line = 3};
+	struct serial *s = device;
+
+	*s = (struct serial){.divisor = 1, .line = UART_LCR_WLEN8, .dropped = s->dropped};
 }
 
 static bool has_data(const struct serial *s)
@@ -44,55 +44,78 @@ bool serial_is_full(const struct serial *s)
 	return s->out_used == sizeof(s->out);
 }
 
-bool serial_pending(const struct serial *s)
+static bool wants_to_receive(const struct serial *s)
 {
-	return (s->interrupts & INT_DATA && has_data(s)) || (s->interrupts & INT_EMPTY && s->sent);
+	return s->interrupts & UART_IER_RDI && has_data(s);
+}
+
+static bool wants_to_send(const struct serial *s)
+{
+	return s->interrupts & UART_IER_THRI && s->sent;
+}
+
+static bool pending(const void *device)
+{
+	return wants_to_receive(device) || wants_to_send(device);
 }
 
 static void transmit(struct serial *s, uint8_t value)
 {
 	s->written++;
-	if (s->modem & LOOP)
+	if (s->modem & UART_MCR_LOOP)
 		serial_put(s, value);
 	else if (!serial_is_full(s))
 		s->out[s->out_used++] = value;
 	s->sent = true;
 }
 
-bool serial_write(struct serial *s, uint16_t port, uint8_t value)
+/* The first two registers are the divisor's while the line's DLAB is set. */
+static void write_divisor(struct serial *s, bool high, uint8_t value)
 {
-	bool divisor = s->line & DLAB;
+	s->divisor = (uint16_t)(high ? (s->divisor & 0xff) | value << 8
+				     : (s->divisor & 0xff00) | value);
+}
 
-	switch (port - BASE) {
-	case 0:
-		if (divisor)
-			s->divisor = (uint16_t)((s->divisor & 0xff00) | value);
-		else
-			transmit(s, value);
-		return true;
-	case 1:
-		if (divisor) {
-			s->divisor = (uint16_t)((s->divisor & 0xff) | value << 8);
-			return true;
-		}
-		s->sent |= value & INT_EMPTY && !(s->interrupts & INT_EMPTY);
-		s->interrupts = value & 0x0f;
-		return true;
-	case 2:
-		if (value & CLEAR_RECEIVE)
+/* That the transmitter is empty is news to a guest that begins to ask. */
+static void enable(struct serial *s, uint8_t value)
+{
+	s->sent |= value & UART_IER_THRI && !(s->interrupts & UART_IER_THRI);
+	s->interrupts = value & INTERRUPTS;
+}
+
+static void write(void *device, struct bus *b, uint16_t port, uint32_t value)
+{
+	struct serial *s = device;
+	uint8_t byte = (uint8_t)value;
+	unsigned reg = port - BASE;
+
+	(void)b;
+	if (reg <= UART_DLM && s->line & UART_LCR_DLAB) {
+		write_divisor(s, reg == UART_DLM, byte);
+		return;
+	}
+	switch (reg) {
+	case UART_TX:
+		transmit(s, byte);
+		break;
+	case UART_IER:
+		enable(s, byte);
+		break;
+	case UART_FCR:
+		if (byte & UART_FCR_CLEAR_RCVR)
 			s->in_tail = s->in_head;
-		return true;
-	case 3:
-		s->line = value;
-		return true;
-	case 4:
-		s->modem = value & 0x1f;
-		return true;
-	case 7:
-		s->scratch = value;
-		return true;
+		break;
+	case UART_LCR:
+		s->line = byte;
+		break;
+	case UART_MCR:
+		s->modem = byte & MODEM_LINES;
+		break;
+	case UART_SCR:
+		s->scratch = byte;
+		break;
 	default:
-		return port >= BASE && port < BASE + PORTS;
+		break;
 	}
 }
 
@@ -104,12 +127,12 @@ static uint8_t receive(struct serial *s)
 /* What the interrupt is for; reading that the transmitter is empty takes note of it. */
 static uint8_t identify(struct serial *s)
 {
-	if (s->interrupts & INT_DATA && has_data(s))
-		return ID_DATA;
-	if (!(s->interrupts & INT_EMPTY) || !s->sent)
-		return ID_NONE;
+	if (wants_to_receive(s))
+		return FIFO | UART_IIR_RDI;
+	if (!wants_to_send(s))
+		return FIFO | UART_IIR_NO_INT;
 	s->sent = false;
-	return ID_EMPTY;
+	return FIFO | UART_IIR_THRI;
 }
 
 /* The modem's lines: ready, or in a loop what the guest has set. */
@@ -117,41 +140,48 @@ static uint8_t modem_status(const struct serial *s)
 {
 	uint8_t m = s->modem;
 
-	if (!(m & LOOP))
+	if (!(m & UART_MCR_LOOP))
 		return MODEM_READY;
-	return (uint8_t)((m & 1) << 5 | (m & 2) << 3 | (m & 4) << 4 | (m & 8) << 4);
+	return (uint8_t)((m & UART_MCR_DTR ? UART_MSR_DSR : 0) |
+			 (m & UART_MCR_RTS ? UART_MSR_CTS : 0) |
+			 (m & UART_MCR_OUT1 ? UART_MSR_RI : 0) |
+			 (m & UART_MCR_OUT2 ? UART_MSR_DCD : 0));
 }
 
-bool serial_read(struct serial *s, uint16_t port, uint8_t *ret)
+static uint32_t read(void *device, const struct bus *b, uint16_t port)
 {
-	bool divisor = s->line & DLAB;
+	struct serial *s = device;
+	unsigned reg = port - BASE;
 
-	switch (port - BASE) {
-	case 0:
-		*ret = divisor ? (uint8_t)s->divisor : receive(s);
-		return true;
-	case 1:
-		*ret = divisor ? (uint8_t)(s->divisor >> 8) : s->interrupts;
-		return true;
-	case 2:
-		*ret = identify(s);
-		return true;
-	case 3:
-		*ret = s->line;
-		return true;
-	case 4:
-		*ret = s->modem;
-		return true;
-	case 5:
-		*ret = (uint8_t)(LSR_EMPTY | (has_data(s) ? LSR_DATA : 0));
-		return true;
-	case 6:
-		*ret = modem_status(s);
-		return true;
-	case 7:
-		*ret = s->scratch;
-		return true;
+	(void)b;
+	if (reg <= UART_DLM && s->line & UART_LCR_DLAB)
+		return (uint8_t)(reg == UART_DLM ? s->divisor >> 8 : s->divisor);
+	switch (reg) {
+	case UART_RX:
+		return receive(s);
+	case UART_IER:
+		return s->interrupts;
+	case UART_IIR:
+		return identify(s);
+	case UART_LCR:
+		return s->line;
+	case UART_MCR:
+		return s->modem;
+	case UART_LSR:
+		return LINE_EMPTY | (has_data(s) ? UART_LSR_DR : 0);
+	case UART_MSR:
+		return modem_status(s);
 	default:
-		return false;
+		return s->scratch;
 	}
 }
+
+const struct device_ops serial_device = {
+	.ports = {{BASE, PORTS}},
+	.size = 1,
+	.line = SERIAL_LINE,
+	.reset = reset,
+	.write = write,
+	.read = read,
+	.pending = pending,
+};

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The first serial port (a 16550 with its FIFO, interrupts on line 4). What the guest writes is
- * gathered in a small buffer; whoever owns the port empties it.
+ * gathered in a small buffer, which output.c empties.
  */
 #ifndef VMM_SERIAL_H
 #define VMM_SERIAL_H
 
-#include <stdbool.h>
+#include "vmm/device.h"
+
 #include <stddef.h>
-#include <stdint.h>
 
 #define SERIAL_LINE 4
 
@@ -23,18 +23,13 @@ struct serial {
 	uint64_t dropped; /* bytes that came while the guest did not read */
 };
 
-void serial_reset(struct serial *s);
-bool serial_write(struct serial *s, uint16_t port, uint8_t value);
-bool serial_read(struct serial *s, uint16_t port, uint8_t *ret);
+extern const struct device_ops serial_device;
 
 /* A byte for the guest. */
 void serial_put(struct serial *s, uint8_t byte);
 size_t serial_room(const struct serial *s);
 
-/* What the guest writes now is lost: board_flush() goes first. */
+/* What the guest writes now is lost: output_flush() has to come first. */
 bool serial_is_full(const struct serial *s);
-
-/* Its interrupt is asked for. */
-bool serial_pending(const struct serial *s);
 
 #endif

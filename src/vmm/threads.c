@@ -1,38 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The vCPUs' threads: how they begin, are woken, and end. What they do is in vcpu.c. */
-#include "vmm/board.h"
+#include "vmm/threads.h"
 
 #include "base/clock.h"
 #include "base/units.h"
 #include "vmm/sandbox.h"
+#include "vmm/vcpu_thread.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
-
-void board_lock(struct board *m)
-{
-	if (__atomic_load_n(&m->gated, __ATOMIC_RELAXED)) {
-		pthread_mutex_lock(&m->gate);
-		pthread_mutex_unlock(&m->gate);
-	}
-	pthread_mutex_lock(&m->lock);
-}
-
-void board_lock_first(struct board *m)
-{
-	pthread_mutex_lock(&m->gate);
-	__atomic_store_n(&m->gated, true, __ATOMIC_RELAXED);
-	pthread_mutex_lock(&m->lock);
-	__atomic_store_n(&m->gated, false, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&m->gate);
-}
-
-void board_unlock(struct board *m)
-{
-	pthread_mutex_unlock(&m->lock);
-}
 
 /* For the signal's handler: whose KVM_RUN is to end. */
 static _Thread_local struct kvm_run *volatile running;
@@ -54,28 +31,28 @@ static int make_timer(struct vcpu *v)
 }
 
 /* Lets the lock go, and does not look at the machine any more. */
-static void leave(struct board *m)
+static void leave(struct machine *m)
 {
 	uint64_t one = 1;
 
 	m->threads--;
 	while (write(m->ended, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
-	board_unlock(m);
+	machine_unlock(m);
 }
 
 static void *vcpu_main(void *data)
 {
 	struct vcpu *v = data;
-	struct board *m = v->board;
+	struct machine *m = v->machine;
 
-	board_lock(m);
+	machine_lock(m);
 	running = v->kvm.run;
 	v->tid = gettid();
 	if (make_timer(v))
-		vcpu_broken(m, "no timer, error", (unsigned)errno);
+		machine_break(m, "no timer, error", (unsigned)errno);
 	else if (sandbox_enter(SANDBOX_VCPU))
-		vcpu_broken(m, "no seccomp, error", (unsigned)errno);
+		machine_break(m, "no seccomp, error", (unsigned)errno);
 	if (!v->id)
 		m->ready_at = clock_mono();
 	vcpu_run(v);
@@ -93,57 +70,57 @@ static int start(struct vcpu *v, struct failure *f)
 		return failure_errno(f, err, "the thread of vCPU %u", v->id);
 	snprintf(name, sizeof(name), "CPU %u/KVM", v->id);
 	pthread_setname_np(v->thread, name);
-	v->board->threads = ++v->board->started;
+	v->machine->threads = ++v->machine->started;
 	return 0;
 }
 
-unsigned board_threads(struct board *m)
+unsigned threads_left(struct machine *m)
 {
 	unsigned left;
 
-	board_lock_first(m);
+	machine_lock_first(m);
 	left = m->threads;
-	board_unlock(m);
+	machine_unlock(m);
 	return left;
 }
 
-void board_join(struct board *m)
+void threads_join(struct machine *m)
 {
 	for (unsigned i = 0; i < m->started; i++)
 		pthread_join(m->cpu[i].thread, NULL);
 }
 
 /* Those that have begun see that there is an end before they run their guest. */
-static void give_up(struct board *m)
+static void give_up(struct machine *m)
 {
 	struct timespec soon = {.tv_nsec = (long)(10 * NS_PER_MS)};
 
-	while (board_threads(m)) {
-		board_kick(m);
+	while (threads_left(m)) {
+		threads_kick(m);
 		ppoll(NULL, 0, &soon, NULL);
 	}
-	board_join(m);
+	threads_join(m);
 }
 
-void board_kick(struct board *m)
+void threads_kick(struct machine *m)
 {
 	for (unsigned i = 0; i < m->started; i++)
 		pthread_kill(m->cpu[i].thread, VCPU_WAKE);
 }
 
-int board_start(struct board *m, struct failure *f)
+int threads_start(struct machine *m, struct failure *f)
 {
 	struct sigaction a = {.sa_handler = on_wake};
 	int err = 0;
 
 	sigaction(VCPU_WAKE, &a, NULL);
 	m->process = getpid();
-	board_lock(m); /* so that all are there when the first one runs */
+	machine_lock(m); /* so that all are there when the first one runs */
 	for (unsigned i = 0; i < m->cpus && !err; i++)
 		err = start(&m->cpu[i], f);
 	if (err)
-		m->end = BOARD_STOPPED;
-	board_unlock(m);
+		m->end = MACHINE_STOPPED;
+	machine_unlock(m);
 	if (err)
 		give_up(m);
 	return err;

@@ -50,7 +50,7 @@ void ticker_reading(struct ticker *k, uint64_t mono, uint64_t cpu);
 /* The vCPU was halted since the last reading, up to when it was to be woken or was, if earlier. */
 void ticker_idle(struct ticker *k, uint64_t until);
 
-/* What was largest begins anew. */
+/* Forgets what was largest so far. */
 void ticker_forget(struct ticker *k);
 
 /* True if an interrupt is to be raised as of the last reading. Ask only when the guest has taken

@@ -1,34 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The two timers of the board that can tick: the 8254's channel 0 and the CMOS clock. Each has a
- * ticker, and so a backlog, of its own; what vCPU 0 did meanwhile is the same for both.
- */
-#include "vmm/board.h"
+#include "vmm/timers.h"
 
 #include "base/clock.h"
 #include "base/units.h"
 
-#define TIMER_LINE 0
-#define CLOCK_LINE 8
-
-void board_set_policy(struct board *m, enum tick_policy policy)
+void timers_set_policy(struct board *b, enum tick_policy policy)
 {
-	ticker_set_policy(&m->ticker, policy);
-	ticker_set_policy(&m->clock_ticker, policy);
-	for (unsigned i = 0; i < m->cpus; i++)
-		ticker_set_policy(&m->cpu[i].ticker, policy);
+	ticker_set_policy(&b->ticker, policy);
+	ticker_set_policy(&b->clock_ticker, policy);
 }
 
-void timers_reading(struct board *m, uint64_t mono, uint64_t cpu)
+void timers_forget(struct board *b)
 {
-	ticker_reading(&m->ticker, mono, cpu);
-	ticker_reading(&m->clock_ticker, mono, cpu);
+	ticker_forget(&b->ticker);
+	ticker_forget(&b->clock_ticker);
 }
 
-void timers_idle(struct board *m, uint64_t until)
+void timers_reading(struct board *b, uint64_t mono, uint64_t cpu)
 {
-	ticker_idle(&m->ticker, until);
-	ticker_idle(&m->clock_ticker, until);
+	ticker_reading(&b->ticker, mono, cpu);
+	ticker_reading(&b->clock_ticker, mono, cpu);
+}
+
+void timers_idle(struct board *b, uint64_t until)
+{
+	ticker_idle(&b->ticker, until);
+	ticker_idle(&b->clock_ticker, until);
 }
 
 static void program(struct ticker *k, uint64_t period, const struct ticker *now)
@@ -41,73 +38,78 @@ static void program(struct ticker *k, uint64_t period, const struct ticker *now)
 		ticker_stop(k);
 }
 
-static bool clock_busy(const struct board *m)
+static bool clock_busy(const struct board *b)
 {
-	return rtc_pending(&m->rtc) || pic_busy(&m->pic, CLOCK_LINE);
+	return rtc_pending(&b->rtc) || pic_busy(&b->pic, RTC_LINE);
 }
 
-static bool fire_timer(struct board *m)
+static bool fire_timer(struct board *b)
 {
 	bool once = false;
 
-	if (m->pit.changed)
-		program(&m->ticker, pit_period(&m->pit, &once), &m->ticker);
-	m->pit.changed = false;
-	if (pic_busy(&m->pic, TIMER_LINE) || !ticker_fire(&m->ticker))
+	if (b->pit.changed)
+		program(&b->ticker, pit_period(&b->pit, &once), &b->ticker);
+	b->pit.changed = false;
+	if (pic_busy(&b->pic, PIT_LINE) || !ticker_fire(&b->ticker))
 		return false;
-	pic_raise(&m->pic, TIMER_LINE);
-	if (pit_period(&m->pit, &once) && once)
-		ticker_stop(&m->ticker);
+	pic_raise(&b->pic, PIT_LINE);
+	if (pit_period(&b->pit, &once) && once)
+		ticker_stop(&b->ticker);
 	return true;
 }
 
-static bool fire_clock(struct board *m)
+static bool fire_clock(struct board *b)
 {
-	if (m->rtc.changed)
-		program(&m->clock_ticker, rtc_period(&m->rtc), &m->ticker);
-	m->rtc.changed = false;
-	if (clock_busy(m) || !ticker_fire(&m->clock_ticker))
+	if (b->rtc.changed)
+		program(&b->clock_ticker, rtc_period(&b->rtc), &b->ticker);
+	b->rtc.changed = false;
+	if (clock_busy(b) || !ticker_fire(&b->clock_ticker))
 		return false;
-	rtc_tick(&m->rtc);
+	rtc_tick(&b->rtc);
 	return true;
 }
 
-/* Seconds come by the time of day, which may be set: it is looked at anew for each. */
-static void fire_second(struct board *m)
+/* Seconds come by the time of day, which may be set: it is looked at again for each. */
+static void fire_second(struct board *b)
 {
 	uint64_t real;
 
-	if (!rtc_wants_seconds(&m->rtc)) {
-		m->second_at = 0;
+	if (!rtc_wants_seconds(&b->rtc)) {
+		b->second_at = 0;
 		return;
 	}
-	if (m->ticker.mono < m->second_at)
+	if (b->ticker.mono < b->second_at)
 		return;
 	real = clock_real();
-	rtc_advance(&m->rtc, real);
-	m->second_at = m->ticker.mono + NS_PER_SEC - real % NS_PER_SEC;
+	rtc_advance(&b->rtc, real);
+	b->second_at = b->ticker.mono + NS_PER_SEC - real % NS_PER_SEC;
 }
 
-bool timers_fire(struct board *m)
+bool timers_fire(struct board *b)
 {
-	bool timer = fire_timer(m), clock = fire_clock(m);
+	bool timer = fire_timer(b), clock = fire_clock(b);
 
-	fire_second(m);
-	if (m->rtc.edge)
-		pic_raise(&m->pic, CLOCK_LINE);
-	m->rtc.edge = false;
+	fire_second(b);
+	if (b->rtc.edge)
+		pic_raise(&b->pic, RTC_LINE);
+	b->rtc.edge = false;
 	return timer || clock;
 }
 
-uint64_t timers_next(const struct board *m)
+uint64_t timers_next(const struct board *b)
 {
-	uint64_t timer = pic_busy(&m->pic, TIMER_LINE) ? TICK_NEVER : ticker_next(&m->ticker);
-	uint64_t clock = clock_busy(m) ? TICK_NEVER : ticker_next(&m->clock_ticker);
+	uint64_t timer = pic_busy(&b->pic, PIT_LINE) ? TICK_NEVER : ticker_next(&b->ticker);
+	uint64_t clock = clock_busy(b) ? TICK_NEVER : ticker_next(&b->clock_ticker);
 
-	return u64_min(u64_min(timer, clock), m->second_at ? m->second_at : TICK_NEVER);
+	return u64_min(u64_min(timer, clock), b->second_at ? b->second_at : TICK_NEVER);
 }
 
-bool timers_raised(const struct board *m)
+bool timers_raised(const struct board *b)
 {
-	return pic_raised(&m->pic, TIMER_LINE) || pic_raised(&m->pic, CLOCK_LINE);
+	return pic_raised(&b->pic, PIT_LINE) || pic_raised(&b->pic, RTC_LINE);
+}
+
+bool timers_ask(const struct board *b)
+{
+	return b->pit.changed || b->rtc.changed || b->rtc.edge;
 }

@@ -19,7 +19,7 @@ void virtio_init(struct virtio *v, const struct virtio_ops *ops, const struct me
 	*v = (struct virtio){.ops = ops, .memory = m, .line = line};
 }
 
-void virtio_reset(struct virtio *v)
+static void reset(struct virtio *v)
 {
 	struct virtio fresh = {.ops = v->ops,
 			       .memory = v->memory,
@@ -30,6 +30,13 @@ void virtio_reset(struct virtio *v)
 			       .tally = v->tally};
 
 	*v = fresh;
+}
+
+void virtio_power_up(struct virtio *v)
+{
+	reset(v);
+	if (v->ops->power_up)
+		v->ops->power_up(v);
 }
 
 static void interrupt(struct virtio *v, uint32_t why)
@@ -68,8 +75,7 @@ static struct vring_used *used(const struct virtio *v, const struct virtio_queue
 	return q->used % 4 ? NULL : memory_at(v->memory, q->used, 6 + 8ull * q->size);
 }
 
-/* The chain that begins with descriptor `head`. Each descriptor is copied before it is looked at.
- */
+/* The chain that begins with descriptor `head`. Each descriptor is copied, then looked at. */
 static int walk(const struct virtio *v, const struct virtio_queue *q, uint16_t head,
 		struct virtio_chain *c)
 {
@@ -239,7 +245,7 @@ static void write_queue(struct virtio *v, uint32_t offset, uint32_t value)
 static void write_status(struct virtio *v, uint32_t value)
 {
 	if (!value) {
-		virtio_reset(v);
+		reset(v);
 		return;
 	}
 	if (value & VIRTIO_CONFIG_S_FEATURES_OK && v->accepted & ~v->ops->features)

@@ -2,14 +2,14 @@
 /*
  * Virtio over MMIO (virtio 1.1, 4.2), version 2, split queues without indirect descriptors: the
  * part that all devices share. A device is a row: which features and queues it has, and what it
- * does with a chain of buffers. The thread of the vCPU that notifies does the work (work.c), so
+ * does with a chain of buffers. The thread of the vCPU that notifies does the work (work.h), so
  * that the guest pays for what it asks for; the guest's memory still holds whatever the guest put
  * there, other vCPUs may write to it meanwhile, and each descriptor is copied, and checked where it
  * is used.
  *
  * A guest may ask for any amount of work with one access, and a disk may take any time. So an
  * access only takes note of what is asked for. The work is done in steps of bounded size, without
- * the board's lock: virtio_take() and virtio_put() need it, virtio_step() must not have it. One
+ * the machine's lock: virtio_take() and virtio_put() need it, virtio_step() must not have it. One
  * thread at a time has a job of a device.
  *
  * A queue that makes no sense stops its device until the guest resets it (status bit 64).
@@ -64,6 +64,7 @@ struct virtio_ops {
 	int (*serve)(struct virtio *v, struct virtio_job *j);
 	const void *(*config)(struct virtio *v, uint32_t *ret_size); /* as the driver reads it */
 	void (*set_config)(struct virtio *v, uint32_t offset, uint32_t value); /* NULL: read-only */
+	void (*power_up)(struct virtio *v); /* NULL: it has nothing of its own to forget */
 };
 
 struct virtio_queue {
@@ -75,7 +76,7 @@ struct virtio_queue {
 };
 
 struct virtio {
-	const struct virtio_ops *ops;
+	const struct virtio_ops *ops; /* NULL: there is no such device */
 	const struct memory *memory;
 	unsigned line;
 	uint32_t status, feature_page, driver_page, queue;
@@ -93,8 +94,8 @@ struct virtio {
 void virtio_init(struct virtio *v, const struct virtio_ops *ops, const struct memory *m,
 		 unsigned line);
 
-/* What the driver had set up is gone. */
-void virtio_reset(struct virtio *v);
+/* The machine's reset: what the driver had set up is gone, what was counted stays. */
+void virtio_power_up(struct virtio *v);
 
 /* `offset` within its page of registers. False: not yet, since the write stops what a thread works
  * on; that thread hurries, and the write is to be tried again. */
@@ -111,6 +112,15 @@ void virtio_put(struct virtio *v, const struct virtio_job *j, int outcome);
 /* For devices: the byte that is next, with how many follow in its buffer; moves on by `size`. */
 uint8_t *virtio_next(const struct virtio_job *j, uint32_t *ret_left);
 void virtio_advance(struct virtio_job *j, uint32_t size);
+
+/* True once for each interrupt that is to be raised. */
+static inline bool virtio_take_edge(struct virtio *v)
+{
+	bool edge = v->edge;
+
+	v->edge = false;
+	return edge;
+}
 
 /* The device's configuration has changed. */
 void virtio_changed(struct virtio *v);

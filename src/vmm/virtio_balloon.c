@@ -2,14 +2,16 @@
 #include "base/units.h"
 #include "vmm/virtio_devices.h"
 
+#include <linux/virtio_balloon.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 #include <stddef.h>
 #include <sys/mman.h>
 
 #define PAGE	4096u
 #define PAGES	4096u /* of a step: milliseconds */
 #define INFLATE 0
-#define ACTUAL	4 /* the configuration's second word */
+#define ACTUAL	offsetof(struct virtio_balloon_config, actual)
 
 /* The host's memory behind a page of the guest is given back; the guest finds zeros there. */
 static bool drop(const struct memory *m, uint32_t page)
@@ -53,17 +55,26 @@ static void set_config(struct virtio *v, uint32_t offset, uint32_t value)
 		((struct balloon *)v)->config.actual = value;
 }
 
-static const struct virtio_ops ops = {.id = 5,
-				      .features = 1ull << VIRTIO_F_VERSION_1,
-				      .queues = 2,
-				      .serve = serve,
-				      .config = config,
-				      .set_config = set_config};
-
-void balloon_init(struct balloon *b, const struct memory *m, unsigned line)
+/* The next kernel has all of its memory. */
+static void power_up(struct virtio *v)
 {
-	*b = (struct balloon){0};
-	virtio_init(&b->virtio, &ops, m, line);
+	((struct balloon *)v)->config.actual = 0;
+}
+
+static const struct virtio_ops ops = {
+	.id = VIRTIO_ID_BALLOON,
+	.features = 1ull << VIRTIO_F_VERSION_1,
+	.queues = 2,
+	.serve = serve,
+	.config = config,
+	.set_config = set_config,
+	.power_up = power_up,
+};
+
+void balloon_init(struct virtio *v, const struct memory *m, unsigned line)
+{
+	*(struct balloon *)v = (struct balloon){0};
+	virtio_init(v, &ops, m, line);
 }
 
 void balloon_ask(struct balloon *b, uint64_t bytes)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 #include <unistd.h>
 
 #define VERSION_1 (1ull << VIRTIO_F_VERSION_1)
@@ -142,14 +143,24 @@ static const void *config(struct virtio *v, uint32_t *ret_size)
 }
 
 static const struct virtio_ops ops = {
-	.id = 2, .features = VERSION_1 | FLUSH, .queues = 1, .serve = serve, .config = config};
-static const struct virtio_ops ops_read_only = {.id = 2,
-						.features = VERSION_1 | FLUSH | READ_ONLY,
-						.queues = 1,
-						.serve = serve,
-						.config = config};
+	.id = VIRTIO_ID_BLOCK,
+	.features = VERSION_1 | FLUSH,
+	.queues = 1,
+	.serve = serve,
+	.config = config,
+};
+static const struct virtio_ops ops_read_only = {
+	.id = VIRTIO_ID_BLOCK,
+	.features = VERSION_1 | FLUSH | READ_ONLY,
+	.queues = 1,
+	.serve = serve,
+	.config = config,
+};
 
-void block_init(struct block *b, const struct memory *m, unsigned line)
+void block_init(struct virtio *v, const struct memory *m, unsigned line)
 {
-	virtio_init(&b->virtio, b->read_only ? &ops_read_only : &ops, m, line);
+	const struct block *b = (const struct block *)v;
+
+	if (b->fd >= 0)
+		virtio_init(v, b->read_only ? &ops_read_only : &ops, m, line);
 }

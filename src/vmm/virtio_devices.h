@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The three virtio devices. Each begins with its struct virtio, which its functions get. */
+/* The three virtio devices. Each begins with its struct virtio, which its functions get. X_init()
+ * makes the device; board.c has the rows. */
 #ifndef VMM_VIRTIO_DEVICES_H
 #define VMM_VIRTIO_DEVICES_H
 
@@ -8,7 +9,7 @@
 
 #define BLOCK_SECTOR 512u
 
-/* A disk: a raw file. */
+/* A disk: a raw file. There is none unless block_open() has opened one. */
 struct block {
 	struct virtio virtio;
 	int fd;
@@ -18,7 +19,7 @@ struct block {
 
 /* Opens the file and locks it, against other VMs too. */
 int block_open(struct block *b, const char *path, bool read_only, struct failure *f);
-void block_init(struct block *b, const struct memory *m, unsigned line);
+void block_init(struct virtio *v, const struct memory *m, unsigned line);
 
 /* The balloon: pages that the guest's driver gives back. */
 struct balloon {
@@ -28,7 +29,7 @@ struct balloon {
 	} config;
 };
 
-void balloon_init(struct balloon *b, const struct memory *m, unsigned line);
+void balloon_init(struct virtio *v, const struct memory *m, unsigned line);
 void balloon_ask(struct balloon *b, uint64_t bytes);
 
 /* Random numbers from the host's kernel. */
@@ -36,6 +37,6 @@ struct entropy {
 	struct virtio virtio;
 };
 
-void entropy_init(struct entropy *e, const struct memory *m, unsigned line);
+void entropy_init(struct virtio *v, const struct memory *m, unsigned line);
 
 #endif

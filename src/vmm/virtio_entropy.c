@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 #include <sys/random.h>
 
 #define AT_ONCE 256u /* bytes of a buffer: what getrandom() gives without a break */
@@ -33,13 +34,15 @@ static const void *config(struct virtio *v, uint32_t *ret_size)
 	return v;
 }
 
-static const struct virtio_ops ops = {.id = 4,
-				      .features = 1ull << VIRTIO_F_VERSION_1,
-				      .queues = 1,
-				      .serve = serve,
-				      .config = config};
+static const struct virtio_ops ops = {
+	.id = VIRTIO_ID_RNG,
+	.features = 1ull << VIRTIO_F_VERSION_1,
+	.queues = 1,
+	.serve = serve,
+	.config = config,
+};
 
-void entropy_init(struct entropy *e, const struct memory *m, unsigned line)
+void entropy_init(struct virtio *v, const struct memory *m, unsigned line)
 {
-	virtio_init(&e->virtio, &ops, m, line);
+	virtio_init(v, &ops, m, line);
 }

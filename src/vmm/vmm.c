@@ -4,27 +4,25 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/units.h"
-#include "vmm/board.h"
 #include "vmm/console.h"
-#include "vmm/figures.h"
-#include "vmm/page.h"
+#include "vmm/counters.h"
+#include "vmm/ledger_page.h"
+#include "vmm/reset.h"
+#include "vmm/restart.h"
+#include "vmm/threads.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-#define BLOCK_LINE   5
-#define BALLOON_LINE 10
-#define ENTROPY_LINE 11
-
 extern const uint8_t builtin_kernel[], builtin_kernel_end[];
 
-static_assert(VMM_CPUS_MAX == BOARD_CPUS_MAX, "as many as there is room for");
+static_assert(VMM_CPUS_MAX == MACHINE_CPUS_MAX, "as many as there is room for");
 
 struct vmm {
 	struct vmm_config config;
-	struct board board;
+	struct machine machine;
 	struct console console;
 	int page;  /* the ledger page's file, -1: none */
 	bool left; /* by us, with a thread that still uses it */
@@ -45,7 +43,7 @@ static int open_kernel(const char *path, struct failure *f, struct image_file *r
 static int load(struct vmm *v, struct failure *f)
 {
 	const struct vmm_config *c = &v->config;
-	struct board *m = &v->board;
+	struct machine *m = &v->machine;
 	/* What Linux cannot find: that there is no I/O APIC. */
 	bool noapic = c->kernel && m->cpus > 1;
 	int err, used = snprintf(m->command, sizeof(m->command), "%s%s", c->append,
@@ -58,7 +56,7 @@ static int load(struct vmm *v, struct failure *f)
 	if (!err && c->initrd)
 		err = image_open(c->initrd, f, &m->initrd);
 	m->kernel.stop = m->initrd.stop = &m->stopping;
-	return err ? err : board_load(m, f);
+	return err ? err : machine_load(m, f);
 }
 
 static int make_memory(struct memory *m, uint64_t size, struct failure *f)
@@ -75,24 +73,22 @@ static int make_memory(struct memory *m, uint64_t size, struct failure *f)
 
 static int add_devices(struct vmm *v, struct failure *f)
 {
-	struct board *m = &v->board;
+	struct machine *m = &v->machine;
 	const char *disk = v->config.disk;
-	int err = disk ? block_open(&m->block, disk, v->config.read_only, f) : 0;
+	int err = disk ? block_open(&m->board.block, disk, v->config.read_only, f) : 0;
 
 	if (err)
 		return err;
-	block_init(&m->block, &m->memory, BLOCK_LINE);
-	balloon_init(&m->balloon, &m->memory, BALLOON_LINE);
-	entropy_init(&m->entropy, &m->memory, ENTROPY_LINE);
+	board_add_devices(&m->board);
 	return 0;
 }
 
 static int make_cpus(struct vmm *v, struct failure *f)
 {
-	struct board *m = &v->board;
-	int err = kvm_open(&m->kvm, &m->memory, m->cpus, f);
+	struct machine *m = &v->machine;
+	int err = kvm_open(&m->kvm, &m->board.memory, m->cpus, f);
 
-	board_reset(m);
+	machine_reset(m);
 	for (unsigned i = 0; i < m->cpus && !err; i++)
 		err = kvm_open_cpu(&m->cpu[i].kvm, &m->kvm, (uint8_t)i, m->cpus > 1, f);
 	return err ? err : kvm_enter(&m->cpu[0].kvm, &m->entry, f);
@@ -100,12 +96,13 @@ static int make_cpus(struct vmm *v, struct failure *f)
 
 static int set_up(struct vmm *v, struct failure *f)
 {
-	struct board *m = &v->board;
-	int err = make_memory(&m->memory, v->config.memory, f);
+	struct machine *m = &v->machine;
+	int err = make_memory(&m->board.memory, v->config.memory, f);
 
 	m->cpus = v->config.cpus;
 	if (!err && v->config.page)
-		err = page_open(v->config.page, v->config.cpus, f, &m->memory, &v->page);
+		err = ledger_page_open(v->config.page, v->config.cpus, f, &m->board.memory,
+				       &v->page);
 	if (!err)
 		err = add_devices(v, f);
 	if (!err)
@@ -115,7 +112,7 @@ static int set_up(struct vmm *v, struct failure *f)
 	if (err)
 		return err;
 	m->reboots = !v->config.no_reboot;
-	board_set_policy(m, v->config.policy);
+	machine_set_policy(m, v->config.policy);
 	m->output = STDOUT_FILENO;
 	m->ended = eventfd(0, EFD_CLOEXEC);
 	return m->ended < 0 ? failure_errno(f, -errno, "eventfd") : 0;
@@ -124,7 +121,7 @@ static int set_up(struct vmm *v, struct failure *f)
 /* Only a kernel that the user gives may be too much for this KVM. */
 static int open_console(struct vmm *v, struct failure *f)
 {
-	int err = console_open(&v->console, &v->board, v->config.control, f);
+	int err = console_open(&v->console, &v->machine, v->config.control, f);
 
 	if (!err && v->config.kernel)
 		v->console.notice = v->config.notice;
@@ -139,15 +136,15 @@ int vmm_open(const struct vmm_config *c, struct failure *f, struct vmm **ret)
 	if (!v)
 		return failure_errno(f, -ENOMEM, "the VM");
 	v->config = *c;
-	v->board.ended = -1;
-	v->board.block.fd = v->board.kernel.fd = v->board.initrd.fd = v->page = -1;
-	v->board.kvm = (struct kvm){.system = -1, .vm = -1};
-	for (unsigned i = 0; i < BOARD_CPUS_MAX; i++)
-		v->board.cpu[i].kvm.fd = -1;
+	v->machine.ended = -1;
+	v->machine.board.block.fd = v->machine.kernel.fd = v->machine.initrd.fd = v->page = -1;
+	v->machine.kvm = (struct kvm){.system = -1, .vm = -1};
+	for (unsigned i = 0; i < MACHINE_CPUS_MAX; i++)
+		v->machine.cpu[i].kvm.fd = -1;
 	v->console = (struct console){.listener.fd = -1, .input.fd = -1};
-	pthread_mutex_init(&v->board.lock, NULL);
-	pthread_mutex_init(&v->board.gate, NULL);
-	pthread_mutex_init(&v->board.output_lock, NULL);
+	pthread_mutex_init(&v->machine.lock, NULL);
+	pthread_mutex_init(&v->machine.gate, NULL);
+	pthread_mutex_init(&v->machine.output_lock, NULL);
 	err = set_up(v, f);
 	if (!err)
 		err = open_console(v, f);
@@ -166,42 +163,42 @@ struct vmm *vmm_close(struct vmm *v)
 	console_close(&v->console);
 	if (v->left)
 		return NULL;
-	for (unsigned i = 0; i < BOARD_CPUS_MAX; i++)
-		kvm_close_cpu(&v->board.cpu[i].kvm);
-	kvm_close(&v->board.kvm);
-	if (v->board.memory.base)
-		munmap(v->board.memory.base, v->board.memory.size);
-	page_close(&v->board.memory, &v->page);
-	close_fd(&v->board.block.fd);
-	close_fd(&v->board.kernel.fd);
-	close_fd(&v->board.initrd.fd);
-	close_fd(&v->board.ended);
-	pthread_mutex_destroy(&v->board.output_lock);
-	pthread_mutex_destroy(&v->board.gate);
-	pthread_mutex_destroy(&v->board.lock);
+	for (unsigned i = 0; i < MACHINE_CPUS_MAX; i++)
+		kvm_close_cpu(&v->machine.cpu[i].kvm);
+	kvm_close(&v->machine.kvm);
+	if (v->machine.board.memory.base)
+		munmap(v->machine.board.memory.base, v->machine.board.memory.size);
+	ledger_page_close(&v->machine.board.memory, &v->page);
+	close_fd(&v->machine.board.block.fd);
+	close_fd(&v->machine.kernel.fd);
+	close_fd(&v->machine.initrd.fd);
+	close_fd(&v->machine.ended);
+	pthread_mutex_destroy(&v->machine.output_lock);
+	pthread_mutex_destroy(&v->machine.gate);
+	pthread_mutex_destroy(&v->machine.lock);
 	free(v);
 	return NULL;
 }
 
 int vmm_run(struct vmm *v, struct failure *f)
 {
-	int err = board_start(&v->board, f);
+	int err = threads_start(&v->machine, f);
 
 	if (!err)
 		err = console_serve(&v->console, f);
 	v->left = err == -ETIMEDOUT;
 	if (err)
 		return err;
-	if (v->board.end == BOARD_BROKEN)
-		return failure_set(f, -EIO, "%s", v->board.broken.text);
-	if (v->board.output_error)
-		return failure_errno(f, v->board.output_error,
+	if (v->machine.end == MACHINE_BROKEN)
+		return failure_set(f, -EIO, "%s", v->machine.broken.text);
+	if (v->machine.output_error)
+		return failure_errno(f, v->machine.output_error,
 				     "standard output: %llu bytes of the guest's are lost",
-				     (unsigned long long)v->board.output_lost);
+				     (unsigned long long)v->machine.output_lost);
 	return 0;
 }
 
 json_t *vmm_figures(struct vmm *v)
 {
-	return figures(&v->board);
+	return counters_json(&v->machine);
 }

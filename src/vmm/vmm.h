@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The monitor: one VM per process, from what a person asks for to how it ended. vmm_open() prepares
- * it, vmm_run() runs it to its end in a thread of its own and serves input and control meanwhile.
+ * it, vmm_run() runs it to its end, each vCPU in a thread of its own, and serves input and control
+ * meanwhile.
  */
 #ifndef VMM_VMM_H
 #define VMM_VMM_H
@@ -28,7 +29,7 @@ struct vmm_config {
 	bool read_only; /* the disk */
 	bool no_reboot; /* a reset ends the VM */
 	void (*notice)(
-		const char *text); /* while it runs: what its user should know; NULL: nobody */
+		const char *text); /* what the user should know meanwhile; NULL: discards it */
 };
 
 struct vmm;
@@ -38,8 +39,7 @@ struct vmm *vmm_close(struct vmm *v); /* NULL accepted; returns NULL */
 
 /* Serial input and output are this process' standard ones. 0 when the guest has ended, or a signal
  * (INT, TERM, HUP) has ended it; -errno when KVM could not go on, what it needs is not there, or
- * output is lost; -ETIMEDOUT when a thread did not end after a signal: the process is to end soon.
- */
+ * output is lost; -ETIMEDOUT when a thread did not end after a signal: the process is to end. */
 int vmm_run(struct vmm *v, struct failure *f);
 
 /* The figures of desched-vm(1), a new reference. */

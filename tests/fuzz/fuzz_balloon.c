@@ -6,7 +6,7 @@ static struct balloon device;
 
 static struct virtio *make(const struct memory *m)
 {
-	balloon_init(&device, m, 10);
+	balloon_init(&device.virtio, m, 10);
 	balloon_ask(&device, UINT64_MAX);
 	return &device.virtio;
 }

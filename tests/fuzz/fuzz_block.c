@@ -15,7 +15,7 @@ static struct virtio *make(const struct memory *m)
 
 	CHECK(fd >= 0 && !ftruncate(fd, SECTORS * BLOCK_SECTOR));
 	device = (struct block){.fd = fd, .sectors = SECTORS};
-	block_init(&device, m, 5);
+	block_init(&device.virtio, m, 5);
 	return &device.virtio;
 }
 

@@ -6,7 +6,7 @@ static struct entropy device;
 
 static struct virtio *make(const struct memory *m)
 {
-	entropy_init(&device, m, 11);
+	entropy_init(&device.virtio, m, 11);
 	return &device.virtio;
 }
 

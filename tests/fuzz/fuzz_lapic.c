@@ -7,7 +7,11 @@
  */
 #include "fuzz.h"
 
-#include "vmm/board.h"
+#include "vmm/machine.h"
+#include "vmm/reset.h"
+#include "vmm/vcpu_access.h"
+#include "vmm/vcpu_interrupts.h"
+#include "vmm/vcpu_ticks.h"
 
 #include <string.h>
 
@@ -47,11 +51,11 @@ static void take(struct vcpu *v)
 
 static void pass(struct vcpu *v, uint64_t ns, uint64_t run)
 {
-	struct board *b = v->board;
+	struct machine *m = v->machine;
 	uint64_t fired = v->apic.fired;
 
-	b->now += ns;
-	ticker_reading(&v->ticker, b->now, v->ticker.cpu + run);
+	m->board.bus.now += ns;
+	ticker_reading(&v->ticker, m->board.bus.now, v->ticker.cpu + run);
 	if (vcpu_tick(v) && v->apic.fired != fired && fired)
 		CHECK(v->apic.fired - fired >= LAPIC_FASTEST);
 }
@@ -77,10 +81,10 @@ static void check(const struct vcpu *v)
 	CHECK(vcpu_next(v) >= v->ticker.mono || !v->ticker.on);
 }
 
-static void step(struct board *b, const struct record *r)
+static void step(struct machine *m, const struct record *r)
 {
 	static const unsigned sizes[] = {4, 4, 4, 1};
-	struct vcpu *v = &b->cpu[r->cpu % CPUS];
+	struct vcpu *v = &m->cpu[r->cpu % CPUS];
 	unsigned size = sizes[r->cpu >> 6];
 	uint64_t at = v->apic.base & ~0xfffull;
 
@@ -113,24 +117,24 @@ static void step(struct board *b, const struct record *r)
 	pass(v, 0, 0);
 	vcpu_publish(v);
 	for (unsigned i = 0; i < CPUS; i++)
-		check(&b->cpu[i]);
+		check(&m->cpu[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct board b;
+	static struct machine m;
 	struct record r;
 
-	memset(&b, 0, sizeof(b));
-	b.memory = (struct memory){.base = bytes, .size = MEMORY};
-	b.block.fd = -1;
-	b.now = 1000000;
-	b.cpus = CPUS;
-	board_reset(&b);
-	board_set_policy(&b, TICK_DESCHED);
+	memset(&m, 0, sizeof(m));
+	m.board.memory = (struct memory){.base = bytes, .size = MEMORY};
+	m.board.block.fd = -1;
+	m.board.bus.now = 1000000;
+	m.cpus = CPUS;
+	machine_reset(&m);
+	machine_set_policy(&m, TICK_DESCHED);
 	for (size_t at = 0; at + sizeof(r) <= size; at += sizeof(r)) {
 		memcpy(&r, data + at, sizeof(r));
-		step(&b, &r);
+		step(&m, &r);
 	}
 	return 0;
 }

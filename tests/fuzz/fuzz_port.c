@@ -5,13 +5,13 @@
 
 #include <desched/vmdesched.h>
 
-static void check(const struct board *b)
+static void check(const struct machine *m)
 {
-	const struct port *p = &b->cpu[0].port;
+	const struct port *p = &m->cpu[0].port;
 
 	CHECK(p->page % 4096 == 0 && p->page <= PORT_DEVICE_MEMORY - 4096);
-	CHECK(!b->ticker.vmdesched || p->told || p->page);
-	CHECK(b->ticker.vmdesched_ns <= b->ticker.run_ns);
+	CHECK(!m->board.ticker.vmdesched || p->told || p->page);
+	CHECK(m->board.ticker.vmdesched_ns <= m->board.ticker.run_ns);
 }
 
 const struct port_device port_device = {{VMDESCHED_PORT, VMDESCHED_STATE, VMDESCHED_LEDGER,

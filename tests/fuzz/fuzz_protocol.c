@@ -9,12 +9,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	enum protocol_request request = (enum protocol_request)77;
-	const char *why = NULL;
-	int err = protocol_parse((const char *)data, size, &request, &why);
+	struct failure f = {""};
+	int err = protocol_parse((const char *)data, size, &f, &request);
 
 	if (err == 0)
 		CHECK(request <= PROTOCOL_VERSION);
 	else
-		CHECK(err == -EINVAL && why && (int)request == 77);
+		CHECK(err == -EINVAL && f.text[0] && (int)request == 77);
 	return 0;
 }

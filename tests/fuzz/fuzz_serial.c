@@ -2,10 +2,10 @@
 /* The 16550: its output stays within its buffer, and there is room for input that has been read. */
 #include "port_device.h"
 
-static void check(const struct board *b)
+static void check(const struct machine *m)
 {
-	CHECK(b->serial.out_used <= sizeof(b->serial.out));
-	CHECK(serial_room(&b->serial) < sizeof(b->serial.in));
+	CHECK(m->board.serial.out_used <= sizeof(m->board.serial.out));
+	CHECK(serial_room(&m->board.serial) < sizeof(m->board.serial.in));
 }
 
 const struct port_device port_device = {

@@ -10,14 +10,14 @@
 
 #include "fuzz.h"
 
-#include "vmm/board.h"
+#include "vmm/machine.h"
 
 #define PORT_DEVICE_MEMORY (16 * 4096)
 
 struct port_device {
 	uint16_t ports[8]; /* a record's port is an index; none: it is the port */
 	unsigned n_ports;
-	void (*check)(const struct board *b); /* after each record */
+	void (*check)(const struct machine *m); /* after each record */
 };
 
 extern const struct port_device port_device;

@@ -29,9 +29,8 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_NS                                                                                \
-	(60 * NS_PER_SEC) /* for what comes in less than a second on a quiet machine               \
-			   */
+/* For what comes in less than a second on a quiet machine. */
+#define PATIENCE_NS (60 * NS_PER_SEC)
 
 static struct {
 	pid_t vm, publisher;

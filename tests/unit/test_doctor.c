@@ -87,7 +87,7 @@ static void test_rows(void **state)
 	for (size_t i = 0; (c = doctor_check(i)); i++) {
 		assert_ptr_equal(doctor_find(c->id), c); /* the id is there once */
 		assert_true(strlen(c->id) <= 22);
-		assert_true(c->group && c->title && c->look && c->why && c->source);
+		assert_true(doctor_group(c)[0] && c->title && c->look && c->why && c->source);
 		assert_true(c->severity < SEVERITIES);
 		if (!has_fixture(c->id, VERDICT_OK) || !has_fixture(c->id, VERDICT_BAD))
 			fail_msg("%s has no fixture that is well, or none that is not", c->id);

@@ -5,7 +5,11 @@
  * the ACPI specification in 5.2), not what the code does. Addresses and bits are written out.
  */
 #include "vmm/acpi.h"
-#include "vmm/board.h"
+#include "vmm/machine.h"
+#include "vmm/reset.h"
+#include "vmm/vcpu_access.h"
+#include "vmm/vcpu_interrupts.h"
+#include "vmm/vcpu_ticks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -382,18 +386,18 @@ static void access_rules(void **state)
 
 /* ---- with the rest of the machine ---- */
 
-static struct board *machine(unsigned cpus)
+static struct machine *machine(unsigned cpus)
 {
 	static _Alignas(4096) uint8_t bytes[16 * 4096];
-	struct board *b = calloc(1, sizeof(*b));
+	struct machine *m = calloc(1, sizeof(*m));
 
 	memset(bytes, 0, sizeof(bytes));
-	b->memory = (struct memory){.base = bytes, .size = sizeof(bytes)};
-	b->block.fd = -1;
-	b->cpus = cpus;
-	board_reset(b);
-	board_set_policy(b, TICK_DESCHED);
-	return b;
+	m->board.memory = (struct memory){.base = bytes, .size = sizeof(bytes)};
+	m->board.block.fd = -1;
+	m->cpus = cpus;
+	machine_reset(m);
+	machine_set_policy(m, TICK_DESCHED);
+	return m;
 }
 
 static void poke(struct vcpu *v, uint32_t at, uint32_t value)
@@ -401,15 +405,15 @@ static void poke(struct vcpu *v, uint32_t at, uint32_t value)
 	vcpu_memory_write(v, 0xfee00000 + at, 4, value);
 }
 
-static void pass(struct board *b, unsigned cpu, uint64_t ns, uint64_t run)
+static void pass(struct machine *m, unsigned cpu, uint64_t ns, uint64_t run)
 {
-	struct ticker *k = &b->cpu[cpu].ticker;
+	struct ticker *k = &m->cpu[cpu].ticker;
 
-	b->now += ns;
-	ticker_reading(k, b->now, k->cpu + run);
+	m->board.bus.now += ns;
+	ticker_reading(k, m->board.bus.now, k->cpu + run);
 	if (!cpu)
-		ticker_reading(&b->ticker, b->now, b->ticker.cpu + run);
-	vcpu_tick(&b->cpu[cpu]);
+		ticker_reading(&m->board.ticker, m->board.bus.now, m->board.ticker.cpu + run);
+	vcpu_tick(&m->cpu[cpu]);
 }
 
 static void start_timer(struct vcpu *v, uint32_t ns)
@@ -424,58 +428,58 @@ static void start_timer(struct vcpu *v, uint32_t ns)
 /* One vCPU's backlog is its own, and so is what it says by VMDesched's port. */
 static void backlog_of_each(void **state)
 {
-	struct board *b = machine(2);
-	struct vcpu *other = &b->cpu[1];
+	struct machine *m = machine(2);
+	struct vcpu *other = &m->cpu[1];
 
 	(void)state;
-	start_timer(&b->cpu[0], 10 * MS);
+	start_timer(&m->cpu[0], 10 * MS);
 	start_timer(other, 10 * MS);
-	pass(b, 0, 15 * MS, 15 * MS);
-	assert_int_equal(vcpu_acknowledge(&b->cpu[0]), 0x40);
-	pass(b, 1, 50 * MS, 0);
+	pass(m, 0, 15 * MS, 15 * MS);
+	assert_int_equal(vcpu_acknowledge(&m->cpu[0]), 0x40);
+	pass(m, 1, 50 * MS, 0);
 	assert_int_equal(vcpu_ticker(other)->tick.backlog, 6); /* 65 ms since it began */
-	assert_int_equal(vcpu_ticker(&b->cpu[0])->tick.backlog, 0);
+	assert_int_equal(vcpu_ticker(&m->cpu[0])->tick.backlog, 0);
 	assert_false(vcpu_pending(other)); /* not while others than VMDesched run */
 	vcpu_port_write(other, 0x560, 4, 3 * 4096);
 	vcpu_port_write(other, 0x564, 1, 1);
-	assert_false(b->cpu[0].ticker.vmdesched);
+	assert_false(m->cpu[0].ticker.vmdesched);
 	for (int i = 0; i < 6; i++) {
-		pass(b, 1, 0, 0);
-		pass(b, 1, 0, 0); /* no second one before the first is acknowledged */
+		pass(m, 1, 0, 0);
+		pass(m, 1, 0, 0); /* no second one before the first is acknowledged */
 		assert_int_equal(vcpu_acknowledge(other), 0x40);
 		assert_false(vcpu_pending(other));
-		pass(b, 1, 0, 0);
+		pass(m, 1, 0, 0);
 		assert_false(vcpu_pending(other));
 		poke(other, 0xb0, 0);
 	}
-	pass(b, 1, 0, 0);
+	pass(m, 1, 0, 0);
 	assert_false(vcpu_pending(other));
 	assert_int_equal(vcpu_ticker(other)->tick.delivered, 6);
 	assert_int_equal(other->port.entered, 1);
-	free(b);
+	free(m);
 }
 
 /* Programmed to go on as it does, the timer keeps its backlog; another count begins anew. */
 static void timer_goes_on(void **state)
 {
-	struct board *b = machine(1);
-	struct vcpu *v = &b->cpu[0];
+	struct machine *m = machine(1);
+	struct vcpu *v = &m->cpu[0];
 
 	(void)state;
 	start_timer(v, 10 * MS);
-	pass(b, 0, 50 * MS, 0);
+	pass(m, 0, 50 * MS, 0);
 	assert_int_equal(vcpu_ticker(v)->tick.backlog, 5);
 	poke(v, 0x320, 0x20041);
-	pass(b, 0, 0, 0);
+	pass(m, 0, 0, 0);
 	assert_int_equal(vcpu_ticker(v)->tick.backlog, 5);
 	poke(v, 0x380, 10 * MS);
-	pass(b, 0, 0, 0);
+	pass(m, 0, 0, 0);
 	assert_int_equal(vcpu_ticker(v)->tick.backlog, 0);
 	assert_int_equal(vcpu_ticker(v)->tick.due, 0);
 	poke(v, 0x320, 0x30041);
-	pass(b, 0, 100 * MS, 100 * MS);
+	pass(m, 0, 100 * MS, 100 * MS);
 	assert_false(vcpu_pending(v));
-	free(b);
+	free(m);
 }
 
 /* The 8254's ticks go by the 8259s to vCPU 0, past its local APIC, until that masks LINT0. */
@@ -483,43 +487,43 @@ static void virtual_wire(void **state)
 {
 	static const uint8_t words[][2] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1},
 					   {0x21, 0xfe}, {0x43, 0x34}, {0x40, 0}, {0x40, 0x10}};
-	struct board *b = machine(2);
+	struct machine *m = machine(2);
 
 	(void)state;
-	b->now = MS;
+	m->board.bus.now = MS;
 	for (size_t i = 0; i < sizeof(words) / 2; i++)
-		vcpu_port_write(&b->cpu[1], words[i][0], 1, words[i][1]);
-	pass(b, 0, 0, 0);
-	pass(b, 0, 4 * MS, 4 * MS);
-	assert_true(vcpu_pending(&b->cpu[0]));
-	poke(&b->cpu[1], 0xf0, ENABLED); /* its LINT0 leads nowhere, whatever it makes of it */
-	poke(&b->cpu[1], 0x350, 0x700);
-	assert_false(vcpu_pending(&b->cpu[1]));
-	poke(&b->cpu[0], 0x350, 0x10700);
-	assert_false(vcpu_pending(&b->cpu[0]));
-	poke(&b->cpu[0], 0x350, 0x700);
-	assert_int_equal(vcpu_acknowledge(&b->cpu[0]), 0x20);
-	free(b);
+		vcpu_port_write(&m->cpu[1], words[i][0], 1, words[i][1]);
+	pass(m, 0, 0, 0);
+	pass(m, 0, 4 * MS, 4 * MS);
+	assert_true(vcpu_pending(&m->cpu[0]));
+	poke(&m->cpu[1], 0xf0, ENABLED); /* its LINT0 leads nowhere, whatever it makes of it */
+	poke(&m->cpu[1], 0x350, 0x700);
+	assert_false(vcpu_pending(&m->cpu[1]));
+	poke(&m->cpu[0], 0x350, 0x10700);
+	assert_false(vcpu_pending(&m->cpu[0]));
+	poke(&m->cpu[0], 0x350, 0x700);
+	assert_int_equal(vcpu_acknowledge(&m->cpu[0]), 0x20);
+	free(m);
 }
 
 /* What is sent is told to whom it is for, and to nobody else. */
 static void messages_wake(void **state)
 {
-	struct board *b = machine(4);
+	struct machine *m = machine(4);
 
 	(void)state;
 	for (unsigned i = 0; i < 4; i++)
-		poke(&b->cpu[i], 0xf0, ENABLED);
-	poke(&b->cpu[0], 0x310, 2u << 24);
-	poke(&b->cpu[0], 0x300, 0x4041);
-	assert_true(b->cpu[2].wake && !b->cpu[1].wake && !b->cpu[3].wake && !b->cpu[0].wake);
-	assert_int_equal(vcpu_acknowledge(&b->cpu[2]), 0x41);
-	poke(&b->cpu[3], 0x310, 0xffu << 24); /* lowest priority: one of all */
-	poke(&b->cpu[3], 0x300, 0x4150);
-	assert_int_equal(vcpu_pending(&b->cpu[0]) + vcpu_pending(&b->cpu[1]) +
-				 vcpu_pending(&b->cpu[2]) + vcpu_pending(&b->cpu[3]),
+		poke(&m->cpu[i], 0xf0, ENABLED);
+	poke(&m->cpu[0], 0x310, 2u << 24);
+	poke(&m->cpu[0], 0x300, 0x4041);
+	assert_true(m->cpu[2].wake && !m->cpu[1].wake && !m->cpu[3].wake && !m->cpu[0].wake);
+	assert_int_equal(vcpu_acknowledge(&m->cpu[2]), 0x41);
+	poke(&m->cpu[3], 0x310, 0xffu << 24); /* lowest priority: one of all */
+	poke(&m->cpu[3], 0x300, 0x4150);
+	assert_int_equal(vcpu_pending(&m->cpu[0]) + vcpu_pending(&m->cpu[1]) +
+				 vcpu_pending(&m->cpu[2]) + vcpu_pending(&m->cpu[3]),
 			 1);
-	free(b);
+	free(m);
 }
 
 static uint8_t sum(const uint8_t *p, size_t size)

@@ -13,22 +13,22 @@
 static void check(const char *line, int expected)
 {
 	enum protocol_request request;
-	const char *why = NULL;
+	struct failure f = {""};
 
-	assert_int_equal(protocol_parse(line, strlen(line), &request, &why), expected);
+	assert_int_equal(protocol_parse(line, strlen(line), &f, &request), expected);
 	if (expected)
-		assert_non_null(why);
+		assert_int_not_equal(strlen(f.text), 0);
 }
 
 static void requests_are_parsed_or_refused(void **state)
 {
 	enum protocol_request request = PROTOCOL_VERSION;
-	const char *why;
+	struct failure f;
 
 	(void)state;
-	assert_int_equal(protocol_parse("{\"get\":\"snapshot\"}", 18, &request, &why), 0);
+	assert_int_equal(protocol_parse("{\"get\":\"snapshot\"}", 18, &f, &request), 0);
 	assert_int_equal(request, PROTOCOL_SNAPSHOT);
-	assert_int_equal(protocol_parse("{\"get\":\"version\"}", 17, &request, &why), 0);
+	assert_int_equal(protocol_parse("{\"get\":\"version\"}", 17, &f, &request), 0);
 	assert_int_equal(request, PROTOCOL_VERSION);
 	check("", -EINVAL);
 	check("{", -EINVAL);
@@ -36,7 +36,11 @@ static void requests_are_parsed_or_refused(void **state)
 	check("{\"get\":5}", -EINVAL);
 	check("{\"get\":\"all\"}", -EINVAL);
 	check("{\"get\":\"snapshot\",\"get\":\"version\"}", -EINVAL);
-	assert_int_equal(protocol_parse("\0\xff{}", 4, &request, &why), -EINVAL);
+	assert_int_equal(protocol_parse("\0\xff{}", 4, &f, &request), -EINVAL);
+	assert_int_equal(protocol_parse("{}", 2, &f, &request), -EINVAL);
+	assert_string_equal(f.text,
+			    "expected {\"get\":...} with snapshot, history, gaps, metrics or "
+			    "version");
 }
 
 int main(void)

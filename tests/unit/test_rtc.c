@@ -4,7 +4,12 @@
  * enables, register C, alarms with "don't care", 12 hours, SET; then on a board, with ticks kept
  * for VMDesched. The time of day alone is in test_devices.c.
  */
-#include "vmm/board.h"
+#include "device_ports.h"
+
+#include "vmm/machine.h"
+#include "vmm/reset.h"
+#include "vmm/timers.h"
+#include "vmm/vcpu_access.h"
 
 #include <desched/vmdesched.h>
 #include <setjmp.h>
@@ -23,6 +28,13 @@
 enum { A = 10, B, C };
 enum { UF = 0x10, AF = 0x20, PF = 0x40, IRQF = 0x80 };
 
+static void rtc_write(struct rtc *r, uint16_t port, uint8_t value)
+{
+	struct bus bus = {0};
+
+	assert_true(device_out(&rtc_device, r, &bus, port, value));
+}
+
 static void put(struct rtc *r, uint8_t index, uint8_t value)
 {
 	rtc_write(r, 0x70, index);
@@ -31,16 +43,13 @@ static void put(struct rtc *r, uint8_t index, uint8_t value)
 
 static uint8_t get(struct rtc *r, uint8_t index, uint64_t real)
 {
-	uint8_t v = 0;
-
 	rtc_write(r, 0x70, index);
-	assert_true(rtc_read(r, 0x71, real, &v));
-	return v;
+	return rtc_read(r, 0x71, real);
 }
 
 static void begin(struct rtc *r)
 {
-	rtc_reset(r);
+	rtc_device.reset(r);
 	rtc_advance(r, NOW);
 	get(r, C, NOW);
 }
@@ -229,98 +238,99 @@ static void update_in_progress(void **state)
 }
 
 /* On a board with the 8259s as a PC sets them up, the clock's line open. */
-static struct board *make_board(void)
+static struct machine *make_machine(void)
 {
 	static const uint8_t words[][2] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4},    {0x21, 1},
 					   {0x21, 0},	 {0xa0, 0x11}, {0xa1, 0x28}, {0xa1, 2},
 					   {0xa1, 1},	 {0xa1, 0}};
-	struct board *b = calloc(1, sizeof(*b));
+	struct machine *m = calloc(1, sizeof(*m));
 
-	b->block.fd = -1;
-	b->cpus = 1;
-	board_reset(b);
-	board_set_policy(b, TICK_DESCHED);
+	m->board.block.fd = -1;
+	m->cpus = 1;
+	machine_reset(m);
+	machine_set_policy(m, TICK_DESCHED);
 	for (size_t i = 0; i < sizeof(words) / 2; i++)
-		board_port_write(b, words[i][0], 1, words[i][1]);
-	timers_reading(b, SEC, SEC);
-	return b;
+		board_port_write(&m->board, words[i][0], 1, words[i][1]);
+	timers_reading(&m->board, SEC, SEC);
+	return m;
 }
 
-static void out(struct board *b, uint16_t port, uint8_t value)
+static void out(struct machine *m, uint16_t port, uint8_t value)
 {
-	board_port_write(b, port, 1, value);
+	board_port_write(&m->board, port, 1, value);
 }
 
 /* What a guest does with one: true if there was one. */
-static bool take(struct board *b)
+static bool take(struct machine *m)
 {
-	if (!pic_pending(&b->pic))
+	if (!pic_pending(&m->board.pic))
 		return false;
-	assert_int_equal(pic_acknowledge(&b->pic), 0x28);
-	out(b, 0x70, C);
-	assert_true(board_port_read(b, 0x71, 1) & IRQF);
-	out(b, 0xa0, 0x20);
-	out(b, 0x20, 0x20);
+	assert_int_equal(pic_acknowledge(&m->board.pic), 0x28);
+	out(m, 0x70, C);
+	assert_true(board_port_read(&m->board, 0x71, 1) & IRQF);
+	out(m, 0xa0, 0x20);
+	out(m, 0x20, 0x20);
 	return true;
 }
 
 /* 1/64 s away twenty times over: nothing of it comes but where VMDesched asks, each time one. */
 static void backlog_of_its_own(void **state)
 {
-	struct board *b = make_board();
+	struct machine *m = make_machine();
 	uint64_t mono = SEC, cpu = SEC, live = 0, late = 0;
 
 	(void)state;
-	out(b, 0x70, A);
-	out(b, 0x71, 0x2a);
-	out(b, 0x70, B);
-	out(b, 0x71, 2 | PF);
+	out(m, 0x70, A);
+	out(m, 0x71, 0x2a);
+	out(m, 0x70, B);
+	out(m, 0x71, 2 | PF);
 	for (int i = 0; i < 640; i++) {
-		timers_fire(b);
-		live += take(b);
+		timers_fire(&m->board);
+		live += take(m);
 		mono += 2 * MS;
 		cpu += MS;
-		timers_reading(b, mono, cpu);
+		timers_reading(&m->board, mono, cpu);
 	}
 	assert_in_range(live, 40, 41); /* 640 ms of 15.625 */
-	assert_in_range(b->clock_ticker.tick.backlog, 40, 41);
-	assert_int_equal(b->ticker.tick.due, 0);
-	while (vcpu_port_read(&b->cpu[0], VMDESCHED_ASK, 1) & VMDESCHED_WANTED) {
-		timers_fire(b);
-		assert_true(take(b));
-		timers_fire(b);
-		assert_false(take(b));
+	assert_in_range(m->board.clock_ticker.tick.backlog, 40, 41);
+	assert_int_equal(m->board.ticker.tick.due, 0);
+	while (vcpu_port_read(&m->cpu[0], VMDESCHED_ASK, 1) & VMDESCHED_WANTED) {
+		timers_fire(&m->board);
+		assert_true(take(m));
+		timers_fire(&m->board);
+		assert_false(take(m));
 		late++;
 	}
 	assert_in_range(late, 40, 41);
-	free(b);
+	free(m);
 }
 
 /* A guest that does not read register C gets no other, and none is lost. */
 static void not_acknowledged(void **state)
 {
-	struct board *b = make_board();
+	struct machine *m = make_machine();
 
 	(void)state;
-	out(b, 0x70, A);
-	out(b, 0x71, 0x2a);
-	out(b, 0x70, B);
-	out(b, 0x71, 2 | PF);
+	out(m, 0x70, A);
+	out(m, 0x71, 0x2a);
+	out(m, 0x70, B);
+	out(m, 0x71, 2 | PF);
 	for (uint64_t i = 1; i <= 1000; i++) {
-		timers_fire(b);
-		timers_reading(b, SEC + i * MS, SEC + i * MS);
-		if (pic_pending(&b->pic)) {
-			pic_acknowledge(&b->pic);
-			out(b, 0xa0, 0x20);
-			out(b, 0x20, 0x20);
+		timers_fire(&m->board);
+		timers_reading(&m->board, SEC + i * MS, SEC + i * MS);
+		if (pic_pending(&m->board.pic)) {
+			pic_acknowledge(&m->board.pic);
+			out(m, 0xa0, 0x20);
+			out(m, 0x20, 0x20);
 		}
 	}
-	assert_int_equal(b->clock_ticker.tick.delivered, 1);
-	out(b, 0x70, C);
-	board_port_read(b, 0x71, 1);
-	timers_fire(b);
-	assert_in_range(b->clock_ticker.tick.delivered + b->clock_ticker.tick.backlog, 62, 64);
-	free(b);
+	assert_int_equal(m->board.clock_ticker.tick.delivered, 1);
+	out(m, 0x70, C);
+	board_port_read(&m->board, 0x71, 1);
+	timers_fire(&m->board);
+	assert_in_range(m->board.clock_ticker.tick.delivered + m->board.clock_ticker.tick.backlog,
+			62, 64);
+	free(m);
 }
 
 int main(void)

@@ -141,7 +141,7 @@ static void open_disk(struct block *b, bool read_only)
 	struct failure f;
 
 	assert_int_equal(block_open(b, disk_path, read_only, &f), 0);
-	block_init(b, &memory, 5);
+	block_init(&b->virtio, &memory, 5);
 	start(&b->virtio, 0);
 }
 
@@ -254,7 +254,7 @@ static void bad_set_up(void **state)
 	struct entropy e;
 
 	(void)state;
-	entropy_init(&e, &memory, 11);
+	entropy_init(&e.virtio, &memory, 11);
 	for (int i = 0; i < 3; i++) {
 		start(&e.virtio, 0);
 		set(&e.virtio, 0x44, 0);
@@ -281,7 +281,7 @@ static void balloon_gives_pages_back(void **state)
 	struct balloon b;
 
 	(void)state;
-	balloon_init(&b, &memory, 10);
+	balloon_init(&b.virtio, &memory, 10);
 	start(&b.virtio, 0);
 	memset(memory.base + 32 * 4096, 'x', 3 * 4096);
 	balloon_ask(&b, 2 * 4096);
@@ -304,7 +304,7 @@ static void work_is_in_steps(void **state)
 	struct balloon b;
 
 	(void)state;
-	balloon_init(&b, &memory, 10);
+	balloon_init(&b.virtio, &memory, 10);
 	start(&b.virtio, 0);
 	for (uint32_t i = 0; i < 10240; i++)
 		memcpy(memory.base + 0x10000 + 4 * i, (uint32_t[]){60}, 4);
@@ -329,7 +329,7 @@ static void disk_moves_a_mebibyte(void **state)
 	assert_int_equal(ftruncate(fd, 2 << 20), 0);
 	assert_int_equal(pwrite(fd, "end", 3, 6 * 200 * 1024 - 3), 3);
 	assert_int_equal(block_open(&b, path, true, &f), 0);
-	block_init(&b, &memory, 5);
+	block_init(&b.virtio, &memory, 5);
 	start(&b.virtio, 0);
 	memset(memory.base + HEADER, 0, 16);
 	descriptor(0, HEADER, 16, VRING_DESC_F_NEXT);
@@ -357,7 +357,7 @@ static void stopped_while_at_work(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		balloon_init(&b, &memory, 10);
+		balloon_init(&b.virtio, &memory, 10);
 		start(&b.virtio, 0);
 		descriptor(0, DATA, 4, 0);
 		offer_only(&b.virtio, 0);
@@ -421,7 +421,7 @@ static void entropy_is_random(void **state)
 	int zeros = 0;
 
 	(void)state;
-	entropy_init(&e, &memory, 11);
+	entropy_init(&e.virtio, &memory, 11);
 	start(&e.virtio, 0);
 	descriptor(0, DATA, 200, VRING_DESC_F_WRITE);
 	offer(&e.virtio, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vmm/page.h"
+#include "vmm/ledger_page.h"
 
 #include "base/cleanup.h"
 #include "ledger/page_writer.h"
@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-/* A lock of our process, whoever else has the descriptor: on the first byte. */
+/* A lock of our process, whatever other process has the descriptor: on the first byte. */
 static int lock(int fd)
 {
 	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
@@ -17,7 +17,7 @@ static int lock(int fd)
 	return fcntl(fd, F_SETLK, &l) ? -errno : 0;
 }
 
-/* What is to be written over is a page, or nothing: not somebody's disk. */
+/* What is to be written over is a page, or nothing: not a disk. */
 static bool is_page(int fd, uint64_t size)
 {
 	uint64_t magic = 0;
@@ -42,7 +42,8 @@ static int prepare(int fd, uint64_t need, const char *path, struct failure *f, u
 	return 0;
 }
 
-int page_open(const char *path, uint32_t vcpus, struct failure *f, struct memory *m, int *ret_fd)
+int ledger_page_open(const char *path, uint32_t vcpus, struct failure *f, struct memory *m,
+		     int *ret_fd)
 {
 	_cleanup_(close_fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
 	uint64_t size = 0;
@@ -64,7 +65,7 @@ int page_open(const char *path, uint32_t vcpus, struct failure *f, struct memory
 	return 0;
 }
 
-void page_close(struct memory *m, int *fd)
+void ledger_page_close(struct memory *m, int *fd)
 {
 	if (m->page)
 		munmap((void *)(uintptr_t)m->page, m->page_size);

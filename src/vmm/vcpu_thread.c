@@ -5,10 +5,17 @@
  * the thread does not run it is merely pending, and the first turn afterwards sees how long that
  * was. The same signal from another thread says that something has changed.
  */
-#include "vmm/board.h"
+#include "vmm/vcpu_thread.h"
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "vmm/output.h"
+#include "vmm/restart.h"
+#include "vmm/timers.h"
+#include "vmm/vcpu_access.h"
+#include "vmm/vcpu_interrupts.h"
+#include "vmm/vcpu_ticks.h"
+#include "vmm/work.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -26,39 +33,13 @@ static uint64_t clock_cpu(void)
 
 static void read_clocks(struct vcpu *v)
 {
-	struct board *m = v->board;
+	struct machine *m = v->machine;
 	uint64_t cpu = clock_cpu(), mono = clock_mono();
 
-	m->now = u64_max(m->now, mono);
+	m->board.bus.now = u64_max(m->board.bus.now, mono);
 	ticker_reading(&v->ticker, mono, cpu);
 	if (!v->id)
-		timers_reading(m, mono, cpu);
-}
-
-/* Signals those for whom something has changed. */
-static void wake_others(const struct vcpu *v)
-{
-	struct board *m = v->board;
-
-	for (unsigned i = 0; i < m->cpus; i++) {
-		struct vcpu *other = &m->cpu[i];
-
-		if (other == v || !other->wake || other->signalled)
-			continue;
-		other->signalled = true;
-		tgkill(m->process, other->tid, VCPU_WAKE);
-	}
-}
-
-/* vCPU 0 is to know what the 8259s and the timers want of it, whoever has made them want it. */
-static void tell_first(const struct vcpu *v)
-{
-	struct board *m = v->board;
-	bool asks = pic_pending(&m->pic) || m->pit.changed || m->rtc.changed || m->rtc.edge;
-
-	if (v->id && asks && !m->told)
-		m->cpu[0].wake = true;
-	m->told = asks;
+		timers_reading(&m->board, mono, cpu);
 }
 
 /* The signal for the next tick. None is needed while the guest has not taken the last one. */
@@ -84,7 +65,7 @@ static int offer_interrupt(struct vcpu *v)
 	struct kvm_interrupt i;
 
 	if (v->apic.nmi && ioctl(v->kvm.fd, KVM_NMI))
-		return failure_errno(&v->board->broken, -errno, "KVM_NMI");
+		return failure_errno(&v->machine->broken, -errno, "KVM_NMI");
 	v->apic.nmi = false;
 	run->request_interrupt_window = 0;
 	if (!vcpu_pending(v))
@@ -92,18 +73,11 @@ static int offer_interrupt(struct vcpu *v)
 	if (run->ready_for_interrupt_injection && run->if_flag) {
 		i.irq = vcpu_acknowledge(v);
 		if (ioctl(v->kvm.fd, KVM_INTERRUPT, &i))
-			return failure_errno(&v->board->broken, -errno, "KVM_INTERRUPT");
+			return failure_errno(&v->machine->broken, -errno, "KVM_INTERRUPT");
 	}
 	run->request_interrupt_window = vcpu_pending(v);
-	tell_first(v); /* what it has just taken is not asked for any more */
+	vcpu_tell_first(v); /* what it has just taken is not asked for any more */
 	return 0;
-}
-
-void vcpu_tell(struct vcpu *v)
-{
-	board_raise(v->board);
-	tell_first(v);
-	wake_others(v);
 }
 
 /* What the devices and the clocks want of the guest. */
@@ -111,14 +85,14 @@ static void raise_interrupts(struct vcpu *v)
 {
 	v->wake = v->signalled = false;
 	if (vcpu_tick(v))
-		board_flush(v->board, true);
+		output_flush(v->machine, true);
 	vcpu_tell(v);
 }
 
-/* Sleeps until a tick is due or somebody kicks. */
+/* Sleeps until a tick is due or a signal comes. */
 static void sleep_once(struct vcpu *v)
 {
-	struct board *m = v->board;
+	struct machine *m = v->machine;
 	uint64_t next = vcpu_next(v), now = clock_mono();
 	struct timespec t = {0};
 	sigset_t wake, before;
@@ -130,16 +104,16 @@ static void sleep_once(struct vcpu *v)
 	sigemptyset(&wake);
 	sigaddset(&wake, VCPU_WAKE);
 	pthread_sigmask(SIG_BLOCK, &wake, &before);
-	board_unlock(m);
+	machine_unlock(m);
 	if (!v->kvm.run->immediate_exit)
 		ppoll(NULL, 0, next == TICK_NEVER ? NULL : &t, &before);
-	board_lock(m);
+	machine_lock(m);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	v->kvm.run->immediate_exit = 0;
 	next = u64_min(next, clock_mono());
 	ticker_idle(&v->ticker, next);
 	if (!v->id)
-		timers_idle(m, next);
+		timers_idle(&m->board, next);
 	read_clocks(v);
 }
 
@@ -152,7 +126,7 @@ static bool is_called(const struct vcpu *v)
 }
 
 /* No vCPU will ever do anything again. */
-static bool is_over(const struct board *m)
+static bool is_over(const struct machine *m)
 {
 	for (unsigned i = 0; i < m->cpus; i++) {
 		const struct vcpu *v = &m->cpu[i];
@@ -166,15 +140,15 @@ static bool is_over(const struct board *m)
 
 static void sleep_until_called(struct vcpu *v)
 {
-	struct board *m = v->board;
+	struct machine *m = v->machine;
 
-	board_flush(m, true);
+	output_flush(m, true);
 	for (;;) {
 		raise_interrupts(v);
 		if (m->end || is_called(v))
 			return;
 		if (is_over(m))
-			m->end = BOARD_HALTED;
+			m->end = MACHINE_HALTED;
 		else
 			sleep_once(v);
 	}
@@ -188,10 +162,10 @@ static void on_halt(struct vcpu *v)
 }
 
 /* One exit may bring more for the serial port than that holds. */
-static void make_room(struct board *m)
+static void make_room(struct machine *m)
 {
-	while (serial_is_full(&m->serial) && !m->end)
-		board_flush(m, true);
+	while (serial_is_full(&m->board.serial) && !m->end)
+		output_flush(m, true);
 }
 
 static void on_port(struct vcpu *v)
@@ -200,11 +174,11 @@ static void on_port(struct vcpu *v)
 	uint8_t *data = (uint8_t *)v->kvm.run + run->io.data_offset;
 	unsigned size = run->io.size;
 
-	for (uint32_t i = 0; i < run->io.count && !v->board->end; i++, data += size) {
+	for (uint32_t i = 0; i < run->io.count && !v->machine->end; i++, data += size) {
 		uint32_t value = 0;
 
 		if (run->io.direction == KVM_EXIT_IO_OUT) {
-			make_room(v->board);
+			make_room(v->machine);
 			memcpy(&value, data, size);
 			vcpu_port_write(v, run->io.port, size, value);
 		} else {
@@ -222,25 +196,19 @@ static void on_memory(struct vcpu *v)
 	if (run->mmio.is_write) {
 		memcpy(&value, run->mmio.data, run->mmio.len);
 		while (!vcpu_memory_write(v, run->mmio.phys_addr, run->mmio.len, value) &&
-		       !v->board->end)
-			board_nap(v->board);
-		vcpu_work(v);
+		       !v->machine->end)
+			machine_nap(v->machine);
+		work_run(v);
 	} else {
 		value = vcpu_memory_read(v, run->mmio.phys_addr, run->mmio.len);
 		memcpy(run->mmio.data, &value, run->mmio.len);
 	}
 }
 
-void vcpu_broken(struct board *m, const char *what, unsigned number)
-{
-	m->end = BOARD_BROKEN;
-	failure_set(&m->broken, -EIO, "this /dev/kvm cannot run the guest: %s %u", what, number);
-}
-
 static void handle_exit(struct vcpu *v)
 {
 	const struct kvm_run *run = v->kvm.run;
-	struct board *m = v->board;
+	struct machine *m = v->machine;
 
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
@@ -253,23 +221,23 @@ static void handle_exit(struct vcpu *v)
 		on_halt(v);
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		m->end = BOARD_FAULT;
+		m->end = MACHINE_FAULT;
 		break;
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_SET_TPR:
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
-		vcpu_broken(m, "entry refused, reason",
-			    (unsigned)run->fail_entry.hardware_entry_failure_reason);
+		machine_break(m, "entry refused, reason",
+			      (unsigned)run->fail_entry.hardware_entry_failure_reason);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		vcpu_broken(m, "internal error, suberror", run->internal.suberror);
+		machine_break(m, "internal error, suberror", run->internal.suberror);
 		break;
 	default:
-		vcpu_broken(m, "exit reason", run->exit_reason);
+		machine_break(m, "exit reason", run->exit_reason);
 	}
-	board_flush(m, false);
+	output_flush(m, false);
 }
 
 /* Two registers that the guest reaches in KVM as well: the priority as CR8, the base as an MSR. */
@@ -285,13 +253,13 @@ static void apic_from_kvm(struct vcpu *v)
 /* One entry into the guest. */
 static void run_guest(struct vcpu *v)
 {
-	struct board *m = v->board;
+	struct machine *m = v->machine;
 	int err;
 
 	v->kvm.run->cr8 = v->apic.priority >> 4;
-	board_unlock(m);
+	machine_unlock(m);
 	err = ioctl(v->kvm.fd, KVM_RUN, 0) ? errno : 0;
-	board_lock(m);
+	machine_lock(m);
 	v->kvm.run->immediate_exit = 0;
 	v->exits++;
 	read_clocks(v);
@@ -301,17 +269,17 @@ static void run_guest(struct vcpu *v)
 		return;
 	}
 	if (err)
-		vcpu_broken(m, "KVM_RUN failed, error", (unsigned)err);
+		machine_break(m, "KVM_RUN failed, error", (unsigned)err);
 	else
 		handle_exit(v);
 }
 
-/* INIT: back to where it was before it was started. vCPU 0 was not started, and begins anew. */
+/* INIT: back to where it was before it was started. vCPU 0 was not started, and restarts. */
 static int on_init(struct vcpu *v)
 {
 	v->apic.init = false;
 	if (!v->id) {
-		v->board->end = BOARD_RESET;
+		v->machine->end = MACHINE_RESET;
 		return 0;
 	}
 	lapic_init(&v->apic);
@@ -336,7 +304,7 @@ static void take_messages(struct vcpu *v)
 {
 	int err = 0;
 
-	while (!v->board->end) {
+	while (!v->machine->end) {
 		if (v->apic.init)
 			err = on_init(v);
 		else if (v->apic.startup)
@@ -346,36 +314,37 @@ static void take_messages(struct vcpu *v)
 		else
 			return;
 		if (err)
-			vcpu_broken(v->board, "a vCPU cannot be started, error", (unsigned)-err);
+			machine_break(v->machine, "a vCPU cannot be started, error",
+				      (unsigned)-err);
 	}
 }
 
 /* Ends what all others are about, and rests for a moment. */
 static void rest(const struct vcpu *v)
 {
-	struct board *m = v->board;
+	struct machine *m = v->machine;
 
 	for (unsigned i = 0; i < m->cpus; i++) {
 		if (i != v->id && m->cpu[i].tid)
 			tgkill(m->process, m->cpu[i].tid, VCPU_WAKE);
 	}
-	board_nap(m);
+	machine_nap(m);
 }
 
 /* After a reset all vCPUs are brought to rest, each by its own thread; when the last one is, vCPU 0
- * begins anew. */
+ * restarts. */
 static void restart(struct vcpu *v)
 {
-	struct board *m = v->board;
+	struct machine *m = v->machine;
 	uint64_t resets = m->resets;
 
-	board_flush(m, true);
+	output_flush(m, true);
 	if (kvm_reset(&v->kvm, &m->broken))
-		m->end = BOARD_BROKEN;
+		m->end = MACHINE_BROKEN;
 	m->parked++;
-	while (board_restarts(m) && m->resets == resets) {
+	while (machine_restarts(m) && m->resets == resets) {
 		if (!v->id && m->parked == m->threads)
-			board_restart(m);
+			machine_restart(m);
 		else
 			rest(v);
 	}
@@ -386,7 +355,7 @@ static void restart(struct vcpu *v)
 
 static void run_to_end(struct vcpu *v)
 {
-	struct board *m = v->board;
+	struct machine *m = v->machine;
 
 	while (!m->end) {
 		take_messages(v);
@@ -396,7 +365,7 @@ static void run_to_end(struct vcpu *v)
 			break;
 		set_alarm(v);
 		if (offer_interrupt(v)) {
-			m->end = BOARD_BROKEN;
+			m->end = MACHINE_BROKEN;
 			break;
 		}
 		vcpu_publish(v);
@@ -406,13 +375,13 @@ static void run_to_end(struct vcpu *v)
 
 void vcpu_run(struct vcpu *v)
 {
-	struct board *m = v->board;
+	struct machine *m = v->machine;
 
 	read_clocks(v);
 	run_to_end(v);
-	while (board_restarts(m)) {
+	while (machine_restarts(m)) {
 		restart(v);
 		run_to_end(v);
 	}
-	board_flush(m, true);
+	output_flush(m, true);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "vmm/figures.h"
+#include "vmm/counters.h"
 
-#include "base/clock.h"
 #include "base/units.h"
+#include "vmm/vcpu_ticks.h"
 
 #define SCHEMA "desched-vm/1"
 
@@ -49,7 +49,7 @@ static void put_vcpu(json_t *o, struct vcpu *v)
 	json_object_set_new(o, "ticks", ticks(k));
 }
 
-static json_t *vcpus(struct board *m)
+static json_t *vcpus(struct machine *m)
 {
 	json_t *list = json_array();
 
@@ -63,23 +63,23 @@ static json_t *vcpus(struct board *m)
 	return list;
 }
 
-json_t *figures(struct board *m)
+json_t *counters_json(struct machine *m)
 {
 	json_t *o = json_object();
 
-	board_lock_first(m);
+	machine_lock_first(m);
 	json_object_set_new(o, "schema", json_string(SCHEMA));
-	json_object_set_new(o, "state", json_string(board_end_names[m->end]));
+	json_object_set_new(o, "state", json_string(machine_end_names[m->end]));
 	put_count(o, "resets", m->resets);
 	put_vcpu(o, &m->cpu[0]);
-	json_object_set_new(o, "clock_ticks", ticks(&m->clock_ticker));
+	json_object_set_new(o, "clock_ticks", ticks(&m->board.clock_ticker));
 	json_object_set_new(o, "vcpus", vcpus(m));
-	put_count(o, "input_dropped", m->serial.dropped);
+	put_count(o, "input_dropped", m->board.serial.dropped);
 	put_count(o, "output_lost", m->output_lost);
-	put_count(o, "disk_requests", m->block.virtio.served);
-	put_count(o, "disk_errors", m->block.virtio.tally);
-	put_count(o, "ballooned_bytes", (uint64_t)m->balloon.config.actual * 4096);
+	put_count(o, "disk_requests", m->board.block.virtio.served);
+	put_count(o, "disk_errors", m->board.block.virtio.tally);
+	put_count(o, "ballooned_bytes", (uint64_t)m->board.balloon.config.actual * 4096);
 	put_seconds(o, "started_s", m->ready_at);
-	board_unlock(m);
+	machine_unlock(m);
 	return o;
 }
