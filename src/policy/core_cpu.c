@@ -250,18 +250,18 @@ void core_place(struct core *c, struct core_vcpu *v, uint64_t now)
 uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, uint64_t weight,
 		      uint64_t now)
 {
-	struct dispatch_clock *k = &c->domains[vm->domain].clock;
-	uint64_t clock = core_clock(&c->domains[vm->domain], now);
+	struct core_domain *d = &c->domains[vm->domain];
+	uint64_t clock = core_clock(d, now);
 	uint64_t most = core_debt_most(c, vm, clock), fair = vtime;
 	uint64_t bound = dispatch_stretch(c->config.lag_bound, vm->stretch);
 
 	if (vtime + bound < clock)
 		fair = clock - bound;
-	else if (vtime > most)
+	else if (vtime > most && !d->waiting)
 		fair = most;
 	else
 		return vtime;
-	k->sum += (int64_t)weight * (int64_t)(fair - vtime);
+	d->clock.sum += (int64_t)weight * (int64_t)(fair - vtime);
 	return fair;
 }
 
