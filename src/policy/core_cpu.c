@@ -56,11 +56,12 @@ static void charge_budgets(struct core *c, struct core_vm *vm, uint64_t dt)
 		vm->budget.left -= (int64_t)dt;
 	if (vm->pool == CORE_NONE)
 		return;
-	if (part_of(c, vm)->left <= 0)
-		c->pools[vm->pool].pot -= (int64_t)dt;
-	part_of(c, vm)->left -= (int64_t)dt;
-	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+		if (part_of(c, vm)->left <= 0)
+			c->pools[p].pot -= (int64_t)dt;
 		c->pools[p].budget.left -= (int64_t)dt;
+	}
+	part_of(c, vm)->left -= (int64_t)dt;
 }
 
 /* One vCPU more, or fewer, of the VM runs. */

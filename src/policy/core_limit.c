@@ -5,10 +5,16 @@
 #include "policy/core_dispatch.h"
 #include "policy/core_gang.h"
 
+/* Beyond its part a VM has what is left over in each of its pools. */
 static bool part_exhausted(const struct core *c, const struct core_vm *vm)
 {
-	return vm->pool != CORE_NONE && budget_exhausted(part_of(c, vm)) &&
-	       c->pools[vm->pool].pot <= 0;
+	if (vm->pool == CORE_NONE || !budget_exhausted(part_of(c, vm)))
+		return false;
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+		if (c->pools[p].pot <= 0)
+			return true;
+	}
+	return false;
 }
 
 bool core_limit_over(const struct core *c, const struct core_vm *vm)
@@ -100,16 +106,16 @@ static uint64_t until_of(const struct core *c, const struct core_vm *vm, uint64_
 
 	if (vm->pool == CORE_NONE)
 		return until;
-	if (!budget_exhausted(part_of(c, vm))) {
+	if (!budget_exhausted(part_of(c, vm)))
 		until = sooner(until, part_of(c, vm), vm->running, now);
-	} else {
-		struct budget pot = c->pools[vm->pool].budget;
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+		struct budget pot = c->pools[p].budget;
 
-		pot.left = c->pools[vm->pool].pot;
-		until = sooner(until, &pot, c->pools[vm->pool].running, now);
+		until = sooner(until, &pot, c->pools[p].running, now);
+		pot.left = c->pools[p].pot;
+		if (budget_exhausted(part_of(c, vm)))
+			until = sooner(until, &pot, c->pools[p].running, now);
 	}
-	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
-		until = sooner(until, &c->pools[p].budget, c->pools[p].running, now);
 	return until;
 }
 
