@@ -205,17 +205,26 @@ static void replenish(struct core *c, uint32_t id, uint64_t now)
 		core_mark_domain(c, vm->domain);
 }
 
-/* When the VM's own budgets have something left again. */
+/* When all that holds the VM back has something left again: its own budgets and those of its pools,
+ * of which one may have been used up while another one held it. */
 static uint64_t ready_at(const struct core *c, const struct core_vm *vm)
 {
 	uint64_t at = CORE_NEVER, t;
 
 	if (budget_exhausted(&vm->budget))
 		at = budget_ready_at(&vm->budget);
-	if (!part_exhausted(c, vm))
-		return at;
-	t = part_of(c, vm)->began + part_of(c, vm)->period;
-	return at == CORE_NEVER || t > at ? t : at;
+	if (part_exhausted(c, vm)) {
+		t = part_of(c, vm)->began + part_of(c, vm)->period;
+		at = at == CORE_NEVER || t > at ? t : at;
+	}
+	for (uint32_t p = vm->pool; p != CORE_NONE && c->pools[p].up != CORE_NONE;
+	     p = c->pools[p].up) {
+		if (!budget_exhausted(&c->pools[p].budget))
+			continue;
+		t = budget_ready_at(&c->pools[p].budget);
+		at = at == CORE_NEVER || t > at ? t : at;
+	}
+	return at;
 }
 
 static void set_timer(struct core *c, uint32_t id, uint64_t at)
@@ -232,6 +241,8 @@ static void look_at_vm(struct core *c, uint32_t id, uint64_t now, bool hold, uin
 
 	if (vm->pool != CORE_NONE)
 		budget_refresh(part_of(c, vm), now);
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
+		refill_pool(c, p, now);
 	if (hold && !vm->exhausted && core_limit_over(c, vm))
 		exhaust(c, id, now, n);
 	else if (!hold && vm->exhausted && !core_limit_over(c, vm))
