@@ -173,6 +173,27 @@ static void own_keys(void **state)
 	}
 }
 
+/* What fits only after something else has changed is tried again at once; a CPU that a gang needs
+ * stays. */
+static void at_one_time(void **state)
+{
+	struct sim_text t = sim_text_run(
+		"t.ini",
+		"[run]\nwarmup = 2s\nduration = 20s\n[vm b]\nreservation = 0.1\n[vm a]\n"
+		"reservation = 0.85\n[at 1s]\nb.reservation = 0.85\na.reservation = 0.1\n");
+
+	(void)state;
+	assert_true(sim_text_value(&t, "host.refusals") == 0);
+	sim_text_near("b", sim_text_value(&t, "b.cpu"), 0.85, PART);
+	sim_text_end(&t);
+
+	t = sim_text_run("t.ini", "[host]\ncpus = 4\ncosched = strict\n[run]\nduration = 4s\n"
+				  "[vm g]\nvcpus = 4\n[at 1s]\nhost.offline = 3\n");
+	assert_true(sim_text_value(&t, "host.refusals") == 1);
+	sim_text_near("gang", sim_text_value(&t, "g.cpu"), 4, PART);
+	sim_text_end(&t);
+}
+
 static void refused(const char *text, const char *what)
 {
 	struct run_options o = {.seed = 1, .jobs = 1};
@@ -239,8 +260,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_divided), cmocka_unit_test(page_forgotten),
 		cmocka_unit_test(demand_follows), cmocka_unit_test(idle_newcomer),
-		cmocka_unit_test(own_keys),	  cmocka_unit_test(refusals),
-		cmocka_unit_test(nothing_left),	  cmocka_unit_test(long_waits),
+		cmocka_unit_test(at_one_time),	  cmocka_unit_test(own_keys),
+		cmocka_unit_test(refusals),	  cmocka_unit_test(nothing_left),
+		cmocka_unit_test(long_waits),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
