@@ -56,11 +56,12 @@ static void charge_budgets(struct core *c, struct core_vm *vm, uint64_t dt)
 		vm->budget.left -= (int64_t)dt;
 	if (vm->pool == CORE_NONE)
 		return;
-	if (part_of(c, vm)->left <= 0)
-		c->pools[vm->pool].pot -= (int64_t)dt;
-	part_of(c, vm)->left -= (int64_t)dt;
-	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+		if (part_of(c, vm)->left <= 0)
+			c->pools[p].pot -= (int64_t)dt;
 		c->pools[p].budget.left -= (int64_t)dt;
+	}
+	part_of(c, vm)->left -= (int64_t)dt;
 }
 
 /* One vCPU more, or fewer, of the VM runs. */
@@ -257,18 +258,18 @@ void core_place(struct core *c, struct core_vcpu *v, uint64_t now)
 uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, uint64_t weight,
 		      uint64_t now)
 {
-	struct dispatch_clock *k = &c->domains[vm->domain].clock;
-	uint64_t clock = core_clock(&c->domains[vm->domain], now);
+	struct core_domain *d = &c->domains[vm->domain];
+	uint64_t clock = core_clock(d, now);
 	uint64_t most = core_debt_most(c, vm, clock), fair = vtime;
 	uint64_t bound = dispatch_stretch(c->config.lag_bound, vm->stretch);
 
 	if (vtime + bound < clock)
 		fair = clock - bound;
-	else if (vtime > most)
+	else if (vtime > most && !d->waiting)
 		fair = most;
 	else
 		return vtime;
-	k->sum += (int64_t)weight * (int64_t)(fair - vtime);
+	d->clock.sum += (int64_t)weight * (int64_t)(fair - vtime);
 	return fair;
 }
 

@@ -283,6 +283,8 @@ void core_divide(struct core *c, uint64_t now)
 		c->tree[c->vms[i].node].demand = demand_of(c, &c->vms[i], now);
 		c->tree[c->vms[i].node].used = used_by(c, &c->vms[i]);
 	}
+	for (uint32_t i = 1; i <= c->shape.groups; i++) /* sums, unless nobody is there */
+		c->tree[i].demand = c->tree[i].used = 0;
 	entitle_divide(c->tree, core_nodes(&c->shape), core_capacity(c));
 	for (uint32_t i = 0; i < c->n_vms; i++)
 		c->vms[i].promised = c->tree[c->vms[i].node].rate;

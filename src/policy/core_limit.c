@@ -5,10 +5,16 @@
 #include "policy/core_dispatch.h"
 #include "policy/core_gang.h"
 
+/* Beyond its part a VM has what is left over in each of its pools. */
 static bool part_exhausted(const struct core *c, const struct core_vm *vm)
 {
-	return vm->pool != CORE_NONE && budget_exhausted(part_of(c, vm)) &&
-	       c->pools[vm->pool].pot <= 0;
+	if (vm->pool == CORE_NONE || !budget_exhausted(part_of(c, vm)))
+		return false;
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+		if (c->pools[p].pot <= 0)
+			return true;
+	}
+	return false;
 }
 
 bool core_limit_over(const struct core *c, const struct core_vm *vm)
@@ -100,16 +106,16 @@ static uint64_t until_of(const struct core *c, const struct core_vm *vm, uint64_
 
 	if (vm->pool == CORE_NONE)
 		return until;
-	if (!budget_exhausted(part_of(c, vm))) {
+	if (!budget_exhausted(part_of(c, vm)))
 		until = sooner(until, part_of(c, vm), vm->running, now);
-	} else {
-		struct budget pot = c->pools[vm->pool].budget;
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+		struct budget pot = c->pools[p].budget;
 
-		pot.left = c->pools[vm->pool].pot;
-		until = sooner(until, &pot, c->pools[vm->pool].running, now);
+		until = sooner(until, &pot, c->pools[p].running, now);
+		pot.left = c->pools[p].pot;
+		if (budget_exhausted(part_of(c, vm)))
+			until = sooner(until, &pot, c->pools[p].running, now);
 	}
-	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
-		until = sooner(until, &c->pools[p].budget, c->pools[p].running, now);
 	return until;
 }
 
@@ -199,17 +205,26 @@ static void replenish(struct core *c, uint32_t id, uint64_t now)
 		core_mark_domain(c, vm->domain);
 }
 
-/* When the VM's own budgets have something left again. */
+/* When all that holds the VM back has something left again: its own budgets and those of its pools,
+ * of which one may have been used up while another one held it. */
 static uint64_t ready_at(const struct core *c, const struct core_vm *vm)
 {
 	uint64_t at = CORE_NEVER, t;
 
 	if (budget_exhausted(&vm->budget))
 		at = budget_ready_at(&vm->budget);
-	if (!part_exhausted(c, vm))
-		return at;
-	t = part_of(c, vm)->began + part_of(c, vm)->period;
-	return at == CORE_NEVER || t > at ? t : at;
+	if (part_exhausted(c, vm)) {
+		t = part_of(c, vm)->began + part_of(c, vm)->period;
+		at = at == CORE_NEVER || t > at ? t : at;
+	}
+	for (uint32_t p = vm->pool; p != CORE_NONE && c->pools[p].up != CORE_NONE;
+	     p = c->pools[p].up) {
+		if (!budget_exhausted(&c->pools[p].budget))
+			continue;
+		t = budget_ready_at(&c->pools[p].budget);
+		at = at == CORE_NEVER || t > at ? t : at;
+	}
+	return at;
 }
 
 static void set_timer(struct core *c, uint32_t id, uint64_t at)
@@ -226,6 +241,8 @@ static void look_at_vm(struct core *c, uint32_t id, uint64_t now, bool hold, uin
 
 	if (vm->pool != CORE_NONE)
 		budget_refresh(part_of(c, vm), now);
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
+		refill_pool(c, p, now);
 	if (hold && !vm->exhausted && core_limit_over(c, vm))
 		exhaust(c, id, now, n);
 	else if (!hold && vm->exhausted && !core_limit_over(c, vm))

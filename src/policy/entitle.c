@@ -100,7 +100,8 @@ static bool freeze(struct entitle_node *nodes, uint32_t first, double level)
 		if ((violation < 0 || node->given <= v) && (violation > 0 || node->given >= v))
 			continue;
 		any = node->frozen = true;
-		if (node->given >= node->demand)
+		node->full = node->given >= node->demand;
+		if (node->full)
 			node->given = node->used;
 	}
 	return any;
@@ -131,7 +132,7 @@ static void set_rates(struct entitle_node *nodes, const struct entitle_node *gro
 
 	for (uint32_t c = group->child; c != ENTITLE_NONE; c = nodes[c].next) {
 		left -= nodes[c].given;
-		slack &= nodes[c].frozen;
+		slack &= nodes[c].full;
 	}
 	if (slack)
 		level = level_of_last(nodes, group, left);
@@ -155,7 +156,7 @@ static void divide_group(struct entitle_node *nodes, const struct entitle_node *
 	for (uint32_t c = group->child; c != ENTITLE_NONE; c = nodes[c].next)
 		floors += nodes[c].floor;
 	for (uint32_t c = group->child; c != ENTITLE_NONE; c = nodes[c].next) {
-		nodes[c].frozen = false;
+		nodes[c].frozen = nodes[c].full = false;
 		if (floors > group->rate) /* admission was not asked: everyone a part */
 			nodes[c].floor *= group->rate / floors;
 	}

@@ -29,6 +29,7 @@ struct entitle_node {
 	uint32_t child;	 /* first child; set by entitle_link() */
 	uint32_t next;	 /* next sibling; set by entitle_link() */
 	bool frozen;	 /* scratch */
+	bool full;	 /* scratch: it has what it demands */
 
 	double shares;	    /* > 0 */
 	double reservation; /* >= 0 */

@@ -58,7 +58,7 @@ static int own_scenario(struct cluster *c, uint32_t host)
 {
 	const struct scenario *sc = c->scenario;
 	struct scenario *own;
-	int err = scenario_on_host(sc, host, &own);
+	int err = scenario_on_host(sc, host, NULL, &own);
 
 	if (err)
 		return err;

@@ -13,6 +13,8 @@
 
 #define DAY_STEPS    288 /* five minutes each */
 #define DAY_NS	     (24 * 3600e9)
+#define STEP_LEAST   1000.0 /* ns of the run: what follows a demand steps through it */
+#define LATEST	     0x1p62 /* ns: no run lasts so long */
 #define BUSY	     0.9999 /* of a vCPU: as busy as one gets that idles between bursts */
 #define DEMAND_LEAST 1e-4   /* of a vCPU: below it does nothing */
 
@@ -49,19 +51,34 @@ static double factor_at(const struct day_spec *day, double hour)
 	return factor;
 }
 
+/* CPUs that a value of 1 means, of the VM as it is now. */
+static double unit(const struct vm_spec *vm, const struct demand *d)
+{
+	switch (d->of) {
+	case DEMAND_OF_CPU:
+		return 1;
+	case DEMAND_OF_VCPUS:
+		return vm->vcpus;
+	case DEMAND_OF_STEADY:
+		return steady(vm);
+	}
+	return 0;
+}
+
 static int load_day(const struct scenario *s, const struct vm_spec *vm, struct failure *f,
 		    struct demand *d)
 {
-	d->cpus = calloc(DAY_STEPS, sizeof(*d->cpus));
-	if (!d->cpus)
+	d->values = calloc(DAY_STEPS, sizeof(*d->values));
+	if (!d->values)
 		return failure_errno(f, -ENOMEM, "%s", s->path);
 	d->n = DAY_STEPS;
+	d->of = DEMAND_OF_STEADY;
 	d->step = DAY_NS / DAY_STEPS / s->run.compress;
 	d->repeats = true;
 	for (uint32_t i = 0; i < DAY_STEPS; i++) {
 		double hour = fmod(s->run.hour + (i + 0.5) * 24 / DAY_STEPS, 24);
 
-		d->cpus[i] = (float)(steady(vm) * factor_at(&vm->day, hour));
+		d->values[i] = (float)factor_at(&vm->day, hour);
 	}
 	return 0;
 }
@@ -79,23 +96,31 @@ static int path_of(const struct scenario *s, const struct vm_spec *vm, char *ret
 static int load_trace(const struct scenario *s, const struct vm_spec *vm, uint32_t max_rows,
 		      struct failure *f, struct demand *d)
 {
-	double scale = vm->trace_scale * (vm->trace_unit == TRACE_PERCENT ? vm->vcpus / 100.0 : 1);
+	bool percent = vm->trace_unit == TRACE_PERCENT;
+	double most = vm_spec_active(vm) / (percent ? (double)vm->vcpus : 1);
 	char path[sizeof(s->path) + SCENARIO_TEXT];
 	struct failure why;
 	int err = path_of(s, vm, path, sizeof(path));
 
 	if (!err)
-		err = demand_read_csv(path, vm->trace_column, scale, vm_spec_active(vm), max_rows,
-				      &why, &d->cpus, &d->n);
+		err = demand_read_csv(path, vm->trace_column, vm->trace_scale / (percent ? 100 : 1),
+				      most, max_rows, &why, &d->values, &d->n);
 	else
 		failure_errno(&why, err, "%s", vm->trace);
 	if (err)
 		return failure_set(f, err, "%s (trace of vm %s, %s:%d)", why.text, vm->name,
 				   s->path, vm->line);
+	d->of = percent ? DEMAND_OF_VCPUS : DEMAND_OF_CPU;
 	d->step = (double)vm->trace_step / s->run.compress;
 	if (vm->trace_end == TRACE_STRETCH)
 		d->step = (double)(s->run.warmup + s->run.duration) / d->n;
 	d->repeats = vm->trace_end == TRACE_REPEAT;
+	if (d->step < STEP_LEAST)
+		return failure_set(
+			f, -EINVAL,
+			"%s:%d: vm %s: a row of its trace is %.3g ns of the run; expected "
+			"at least %g, by a longer trace_step or less compress",
+			s->path, vm->line, vm->name, d->step, STEP_LEAST);
 	return 0;
 }
 
@@ -110,7 +135,7 @@ static int check_demand(const struct scenario *s, const struct vm_spec *vm, cons
 	double most = 0;
 
 	for (uint32_t i = 0; i < d->n; i++)
-		most = fmax(most, d->cpus[i]);
+		most = fmax(most, d->values[i] * unit(vm, d));
 	if (most <= vm_spec_active(vm) * (1 + 1e-6) || is_open(vm))
 		return 0;
 	return failure_set(f, -EINVAL,
@@ -147,7 +172,7 @@ int demand_load(struct scenario *s, struct failure *f)
 void demand_unload(struct scenario *s)
 {
 	for (uint32_t i = 0; i < s->n_demands; i++)
-		free(s->demands[i].cpus);
+		free(s->demands[i].values);
 	free(s->demands);
 	s->demands = NULL;
 	s->n_demands = 0;
@@ -155,30 +180,39 @@ void demand_unload(struct scenario *s)
 
 /* CPUs in the step that has `t`, and when that ends; behind the last of a demand that doesn't
  * repeat none, for ever. */
-static double step_at(const struct demand *d, double t, double *ret_end)
+static double step_at(const struct vm_spec *vm, double t, double *ret_end)
 {
+	const struct demand *d = vm->wants;
 	double i = floor(t / d->step);
 
 	if (t >= (i + 1) * d->step) /* rounding: the step before has ended */
 		i++;
 	*ret_end = (i + 1) * d->step;
 	if (i < d->n || d->repeats)
-		return d->cpus[(uint64_t)i % d->n];
+		return d->values[(uint64_t)i % d->n] * unit(vm, d);
 	*ret_end = INFINITY;
 	return 0;
 }
 
 double demand_mean(const struct vm_spec *vm, uint64_t from, uint64_t to)
 {
-	double sum = 0, at = (double)u64_max(from, vm->start), end;
+	double sum = 0, first = 0, at = (double)u64_max(from, vm->start), end;
+	const struct demand *d = vm->wants;
 
 	if (to <= from || at >= (double)to)
 		return to <= from ? steady(vm) : 0;
-	if (!vm->wants)
+	if (!d)
 		return steady(vm) * ((double)to - at) / (double)(to - from);
-	while (at < (double)to) {
-		double cpus = step_at(vm->wants, at, &end);
+	for (uint32_t i = 0; at < (double)to; i++) {
+		double cpus, rounds = 0;
 
+		if (i == 1)
+			first = sum;
+		if (i == d->n + 1) /* a whole round has been seen: all others are like it */
+			rounds = floor(((double)to - at) / (d->n * d->step));
+		sum += rounds * (sum - first);
+		at += rounds * d->n * d->step;
+		cpus = step_at(vm, at, &end);
 		end = fmin(end, (double)to);
 		sum += cpus * (end - at);
 		at = end;
@@ -202,20 +236,25 @@ static double rate(const struct vm_spec *vm, double cpus)
 
 uint64_t demand_pass(const struct vm_spec *vm, uint64_t from, double amount)
 {
-	double at = (double)from, end;
+	const struct demand *d = vm->wants;
+	double at = (double)from, first = amount, end, r;
 
-	/* One round without arrivals is followed by others. */
-	for (uint32_t barren = 0; barren <= vm->wants->n; barren++) {
-		double r = rate(vm, step_at(vm->wants, at, &end));
+	for (uint64_t i = 0; at < LATEST; i++) {
+		if (i == 1)
+			first = amount;
+		if (i == d->n + UINT64_C(1)) { /* a whole round has been seen */
+			double round = first - amount, rounds = floor(amount / round);
 
-		if (r > 0 && r * (end - at) >= amount)
+			if (!(round > 0))
+				break;
+			amount = fmax(0, amount - rounds * round);
+			at += rounds * d->n * d->step;
+		}
+		r = rate(vm, step_at(vm, at, &end));
+		if (r > 0 && r * (end - at) >= amount && at + amount / r < LATEST)
 			return (uint64_t)(at + amount / r);
-		if (!isfinite(end))
-			break;
 		amount -= r * (end - at);
 		at = end;
-		if (r > 0)
-			barren = 0;
 	}
 	return TIMER_NEVER;
 }

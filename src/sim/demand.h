@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Demand that changes: what a VM wants over the time of a run, in CPUs of all its vCPUs together,
- * the same within each step. From a column of a CSV file (trace) or by the time of day.
+ * Demand that changes: what a VM wants over the time of a run, all its vCPUs together, the same
+ * within each step. From a column of a CSV file (trace) or by the time of day.
  *
  * Whatever arrives does so at a rate that follows the demand: demand_pass() finds the time by which
  * a given number of arrivals, which need not be whole, has come. With an exponential number of mean
@@ -14,11 +14,19 @@
 
 #define DEMAND_STEPS 4000000 /* of all VMs of a scenario together */
 
+/* What a demand's values are of: a VM that changes wants another amount then. */
+enum demand_of {
+	DEMAND_OF_CPU,
+	DEMAND_OF_VCPUS,  /* all that the VM has */
+	DEMAND_OF_STEADY, /* what its keys load, demand or arrival say */
+};
+
 struct demand {
-	float *cpus; /* of each step */
+	float *values; /* of each step */
+	enum demand_of of;
 	uint32_t n;
 	double step;  /* ns of the run */
-	bool repeats; /* 0 CPUs behind the last step otherwise */
+	bool repeats; /* 0 behind the last step otherwise */
 };
 
 /* Reads the traces of all VMs, and reckons their days; what was loaded before is let go. 0, or

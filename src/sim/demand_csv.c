@@ -26,8 +26,9 @@ struct column {
 	int line;
 	uint32_t index; /* of the wanted field; UINT32_MAX: to be found in the header */
 	uint32_t field; /* of the one that comes next */
-	bool any;	/* a row has been seen */
-	bool found;	/* this row has the column */
+	bool by_name;
+	bool any;   /* a row has been seen */
+	bool found; /* this row has the column */
 	float *values;
 	uint32_t n, room;
 };
@@ -85,7 +86,9 @@ static void on_field(void *field, size_t size, void *data)
 
 	if (c->err)
 		return;
-	if (!c->any && c->index == UINT32_MAX && strlen(text) == size && !strcmp(text, c->name)) {
+	if (!c->any && c->by_name && strlen(text) == size && !strcmp(text, c->name)) {
+		if (c->found)
+			complain(c, text, "one column of this name; give its number");
 		c->index = c->field;
 		c->found = true;
 	} else if (c->field == c->index) {
@@ -144,6 +147,11 @@ static void read_lines(struct column *c, FILE *file, struct csv_parser *p, char 
 					     c->path, c->line, (unsigned)LINE_BYTES);
 			return;
 		}
+		if (mark + len == 0 || (line[mark + len - 1] != '\n' && !feof(file))) {
+			c->err = failure_set(c->f, -EINVAL, "%s:%d: a zero byte; expected CSV",
+					     c->path, c->line);
+			return;
+		}
 		if (csv_parse(p, line + mark, len, on_field, on_row, c) != len && !c->err)
 			c->err = failure_set(c->f, -EINVAL, "%s:%d: %s", c->path, c->line,
 					     csv_strerror(csv_error(p)));
@@ -193,7 +201,8 @@ int demand_read_csv(const char *path, const char *column, double scale, double m
 			   .most = most,
 			   .max_rows = max_rows,
 			   .f = f,
-			   .index = index_of(column)};
+			   .index = index_of(column),
+			   .by_name = index_of(column) == UINT32_MAX};
 	_cleanup_(close_file) FILE *file = NULL;
 	_cleanup_(free_ptr) char *line = malloc(LINE_BYTES);
 	struct csv_parser p;

@@ -8,6 +8,7 @@
  */
 #include "sim/engine_internal.h"
 
+#include "sim/memory.h"
 #include "sim/scenario_changes.h"
 
 #include <errno.h>
@@ -42,6 +43,7 @@ static void reset_guest(struct sim *s, uint32_t vcpu)
 	g->alarm = g->until = TIMER_NEVER;
 	g->phase = 0;
 	g->ticking = 0;
+	memory_forget(s, vcpu);
 	timer_set(&s->timers, vcpu, TIMER_NEVER);
 }
 
@@ -198,6 +200,7 @@ void engine_change(struct sim *s)
 		p = try_all(s);
 	} while (p.done && p.refused);
 	l->refusals += p.refused;
+	memory_divide(s);
 	timer_set(&s->timers, engine_change_timer(s),
 		  l->done < l->n ? l->at[l->done] : TIMER_NEVER);
 }
@@ -206,6 +209,7 @@ int engine_change_start(struct sim *s, struct failure *f)
 {
 	const struct scenario *sc = s->scenario;
 	struct life *l = sc->n_changes ? calloc(1, sizeof(*l)) : NULL;
+	struct scenario *first = NULL;
 	int err = 0;
 
 	if (!sc->n_changes)
@@ -220,13 +224,23 @@ int engine_change_start(struct sim *s, struct failure *f)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < sc->n_groups; i++)
 		l->groups[i] = &sc->groups[i];
+	err = scenario_before(sc, &first);
 	for (; l->n < sc->n_changes && !err; l->n += !err) {
-		err = scenario_after(sc, l->n + 1, f, &l->after[l->n]);
+		err = scenario_after(l->n ? l->after[l->n - 1] : first, &sc->changes[l->n], f,
+				     &l->after[l->n]);
 		l->at[l->n] = sc->changes[l->n].at;
 	}
+	scenario_free(first);
 	if (!err)
 		timer_set(&s->timers, engine_change_timer(s), l->at[0]);
 	return err;
+}
+
+size_t engine_change_bytes(const struct scenario *sc)
+{
+	return sc->n_changes *
+	       (sizeof(*sc) + sc->n_vms * sizeof(*sc->vms) + sc->n_groups * sizeof(*sc->groups) +
+		sc->n_hosts * sizeof(*sc->hosts));
 }
 
 void engine_change_end(struct sim *s)

@@ -40,6 +40,7 @@ void engine_set_guest(struct sim *s, struct sim_vm *vm, const struct vm_spec *sp
 int engine_change_start(struct sim *s, struct failure *f);
 void engine_change(struct sim *s);
 void engine_change_end(struct sim *s);
+size_t engine_change_bytes(const struct scenario *sc);
 
 /* What is beside the engine sees of the core. */
 static inline uint32_t engine_vms(const struct sim *s)

@@ -40,7 +40,8 @@ size_t sim_bytes(const struct scenario *sc)
 	size_t bytes;
 
 	shape_of(sc, &shape);
-	bytes = core_bytes(&shape) + sizeof(struct sim) + memory_bytes(sc);
+	bytes = core_bytes(&shape) + sizeof(struct sim) + memory_bytes(sc) +
+		engine_change_bytes(sc);
 	bytes += timers_bytes(shape.vcpus + shape.cpus + shape.vms + shape.groups + 1);
 	bytes += shape.vcpus * (sizeof(struct guest) + sizeof(uint32_t));
 	bytes += shape.cpus * sizeof(struct sim_cpu) + shape.vms * sizeof(struct sim_vm);
@@ -138,7 +139,7 @@ void engine_set_guest(struct sim *s, struct sim_vm *vm, const struct vm_spec *sp
 	double load = vm_spec_load(spec);
 
 	vm->spec = spec;
-	vm->idle = (uint64_t)((double)spec->burst * (1 - load) / load);
+	vm->idle = load > 0 ? (uint64_t)((double)spec->burst * (1 - load) / load) : 0;
 	set_ticks(vm);
 	for (uint32_t i = vm->first; i < vm->first + vm->room; i++)
 		s->guests[i].pace = vm->pace & 0x1ffff;
@@ -195,6 +196,11 @@ static int refuse(const struct sim *s, int err, const struct core_refusal *r, st
 		return failure_set(f, err,
 				   "%s: not admitted: %s reserves %.3g CPUs, its limit is %.3g",
 				   path, name, r->wanted, r->available);
+	if (r->vm == CORE_NONE)
+		return failure_set(f, err,
+				   "%s: not admitted: offline takes all CPUs of a node or cell; "
+				   "leave one",
+				   path);
 	return failure_set(
 		f, err,
 		"%s: not admitted: no node or cell can hold %s; give it fewer vCPUs or a "

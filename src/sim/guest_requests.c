@@ -43,7 +43,8 @@ static void requests_begin(struct sim *s, uint32_t vcpu)
 
 	s->guests[vcpu].phase = IDLE;
 	if (vcpu != first_of(s, vcpu)) { /* a new one where all others serve is the listener */
-		bool listens = s->now && r->listener == CORE_NONE;
+		bool listens = s->now && r->listener == CORE_NONE &&
+			       vcpu - first_of(s, vcpu) < vm_spec_active(spec);
 
 		if (listens)
 			r->listener = vcpu;
@@ -71,7 +72,7 @@ static uint64_t take(struct sim *s, uint32_t vcpu)
 static uint32_t idle_one(const struct sim *s, uint32_t vcpu)
 {
 	const struct vm_spec *spec = guest_spec(s, vcpu);
-	uint32_t first = first_of(s, vcpu), n = spec->active ? spec->active : spec->vcpus;
+	uint32_t first = first_of(s, vcpu), n = vm_spec_active(spec);
 
 	for (uint32_t v = first; v < first + n; v++) {
 		if (s->guests[v].phase == IDLE)
@@ -114,6 +115,8 @@ uint64_t requests_queued(const struct sim *s, uint32_t vm)
 	const struct vm_spec *spec = s->vms[vm].spec;
 	uint64_t n = 0, random = r->random, at;
 
+	if (!s->vms[vm].n)
+		return 0;
 	for (uint32_t i = 0; i < s->vms[vm].n; i++)
 		n += s->guests[s->vms[vm].first + i].phase == SERVES;
 	for (at = r->next; at <= s->now && n < COUNTED; n++) {

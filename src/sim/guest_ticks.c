@@ -42,6 +42,7 @@ static void ticks_begin(struct sim *s, uint32_t vcpu)
 	 */
 	tick_start(&t->tick, spec->tick_policy, period,
 		   spec->tick_by_run ? 0 : random_next(&s->guests[vcpu].random) % period);
+	t->lag_base = 0;
 	t->process = idle_loop(s, vcpu);
 	t->late_from = TIMER_NEVER;
 	guest_first(s, vcpu, guest_start(s, vcpu));

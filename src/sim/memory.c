@@ -64,8 +64,11 @@ static double given_all(const struct sim *s, double part)
 {
 	double sum = 0;
 
-	for (uint32_t i = 0; i < engine_vms(s); i++)
-		sum += s->vms[i].absent ? 0 : given(s->vms[i].spec, part);
+	for (uint32_t i = 0; i < engine_vms(s); i++) {
+		const struct sim_vm *vm = &s->vms[i];
+
+		sum += vm->n && !vm->absent ? given(vm->spec, part) : 0;
+	}
 	return sum;
 }
 
@@ -153,6 +156,12 @@ static uint64_t to_come(const struct sim *s)
 uint64_t disk_busy(const struct sim *s)
 {
 	return s->memory->disk.busy - to_come(s);
+}
+
+void memory_forget(struct sim *s, uint32_t vcpu)
+{
+	if (s->memory)
+		s->memory->vcpus[vcpu].waits = false;
 }
 
 void memory_restart(struct sim *s)

@@ -43,6 +43,9 @@ size_t memory_bytes(const struct scenario *scenario);
 /* Divides the memory again: a VM has come or gone. */
 void memory_divide(struct sim *s);
 
+/* The vCPU is gone, or begins again: it waits for no page. */
+void memory_forget(struct sim *s, uint32_t vcpu);
+
 /* Called before guests' work is counted from 0 again. */
 void memory_restart(struct sim *s);
 

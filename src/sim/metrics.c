@@ -99,9 +99,10 @@ static void take_ticks(const struct sim *s, const struct sim_vm *vm, struct vm_r
 		p[PROCESS_ERROR] = (double)t->charged[i] * tick / truth - 1;
 		p[PROCESS_CORRECTED] = (double)t->charged[i] * tick * w / truth - 1;
 	}
-	r->values[METRIC_LAG] = ((double)s->now - (double)tick_guest_time(&t->tick) -
-				 (double)t->lag_base) /
-				1e9;
+	if (vm->n) /* a VM that is gone has no clock */
+		r->values[METRIC_LAG] = ((double)s->now - (double)tick_guest_time(&t->tick) -
+					 (double)t->lag_base) /
+					1e9;
 	r->values[METRIC_BEHIND] = ns_to_s(t->behind);
 	r->values[METRIC_CATCHUP] = ns_to_s(t->late_worst);
 	r->values[METRIC_BACKLOG] = (double)t->tick.worst;

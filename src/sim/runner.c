@@ -131,7 +131,7 @@ static int run_unit(struct crew *crew, uint32_t unit)
 		return unit % hosts(r) ? 0 : run_cluster(crew, unit, sc);
 	if (!sc->n_hosts)
 		return run_host(crew, unit, sc);
-	err = scenario_on_host(sc, unit % hosts(r), &own);
+	err = scenario_on_host(sc, unit % hosts(r), NULL, &own);
 	if (err)
 		return err;
 	err = run_host(crew, unit, own);
@@ -214,7 +214,7 @@ static int check_memory(const struct run *r, uint32_t jobs, struct failure *f)
 	return failure_set(
 		f, -ENOMEM,
 		"%s: would need %.1f GiB (%u jobs of %.1f, results %.1f), %.1f are free; use "
-		"fewer --jobs, hosts or VMs",
+		"fewer --jobs, hosts, VMs or changes",
 		r->scenario->path, (double)(largest * jobs + results) / 1073741824.0, jobs,
 		(double)largest / 1073741824.0, (double)results / 1073741824.0,
 		(double)have / 1073741824.0);

@@ -211,7 +211,8 @@ uint32_t scenario_hosts(const struct scenario *s)
 	return s->n_hosts ? s->n_hosts : s->host.hosts;
 }
 
-int scenario_on_host(const struct scenario *s, uint32_t host, struct scenario **ret)
+int scenario_on_host(const struct scenario *s, uint32_t host, struct failure *f,
+		     struct scenario **ret)
 {
 	const struct named_host *h = s->n_hosts ? &s->hosts[host] : NULL;
 	struct scenario *n;
@@ -220,8 +221,7 @@ int scenario_on_host(const struct scenario *s, uint32_t host, struct scenario **
 	if (err)
 		return err;
 	for (uint32_t i = 0; h && i < h->n_settings && !err; i++)
-		err = set_host(n, h->settings[i].key, h->settings[i].value, h->settings[i].line,
-			       NULL);
+		err = set_host(n, h->settings[i].key, h->settings[i].value, h->settings[i].line, f);
 	if (h)
 		strcpy(n->on_host, h->name);
 	for (uint32_t i = 0; h && i < n->n_vms; i++) {
@@ -229,7 +229,7 @@ int scenario_on_host(const struct scenario *s, uint32_t host, struct scenario **
 			n->vms[i].count = 0;
 	}
 	if (!err)
-		err = scenario_check_changes(n, NULL);
+		err = scenario_check_changes(n, f);
 	if (err) {
 		scenario_free(n);
 		return err;

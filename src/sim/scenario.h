@@ -264,7 +264,8 @@ uint32_t scenario_hosts(const struct scenario *s);
 
 /* The scenario as one host has it (index below scenario_hosts()): its own keys, and of VMs that are
  * elsewhere none. */
-int scenario_on_host(const struct scenario *s, uint32_t host, struct scenario **ret);
+int scenario_on_host(const struct scenario *s, uint32_t host, struct failure *f,
+		     struct scenario **ret);
 
 /* What each vCPU that has work wants, in CPUs (workload duty). */
 double vm_spec_load(const struct vm_spec *vm);

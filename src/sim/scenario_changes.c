@@ -36,7 +36,9 @@ int scenario_add_change(struct scenario *s, const char *text, int line, struct f
 	if (strlen(text) >= sizeof(c->set.name) ||
 	    key_set(SECTION_VM, &time, "start", text, NULL) || !time.start)
 		return failure_set(f, -EINVAL,
-				   "[at %.40s]: expected a time above 0, such as [at 20s]", text);
+				   "[at %.40s]: expected a time above 0 and up to 1e+06s, such as "
+				   "[at 20s]",
+				   text);
 	if (s->n_changes && time.start <= s->changes[s->n_changes - 1].at)
 		return failure_set(
 			f, time.start == s->changes[s->n_changes - 1].at ? -EEXIST : -EINVAL,
@@ -89,10 +91,30 @@ static int check_key(struct scenario *s, const struct setting *set, struct failu
 			   section, key);
 }
 
-/* A change of another host's keys is none of this one's business. */
-static bool is_elsewhere(struct scenario *s, const char *section)
+/* A change of another host's keys is none of this one's business, nor is one of all hosts' where it
+ * has its own. */
+static bool is_elsewhere(struct scenario *s, const char *section, const char *key)
 {
-	return s->on_host[0] && scenario_find_host(s, section) && strcmp(section, s->on_host);
+	const struct named_host *own = s->on_host[0] ? scenario_find_host(s, s->on_host) : NULL;
+
+	if (!own)
+		return false;
+	if (strcmp(section, "host"))
+		return scenario_find_host(s, section) && strcmp(section, s->on_host);
+	for (uint32_t i = 0; i < own->n_settings; i++) {
+		if (!strcmp(own->settings[i].key, key))
+			return true;
+	}
+	return false;
+}
+
+/* A named host's own key is the host's, and stays its own. */
+static int apply_own(struct scenario *n, const struct setting *set, struct failure *f)
+{
+	struct named_host *own = scenario_find_host(n, n->on_host);
+	int err = scenario_set_host(n, own, set->key, set->value, set->line, f);
+
+	return err ? err : scenario_apply(n, "host", set->key, set->value, set->line, f);
 }
 
 static int apply_change(struct scenario *n, const struct change *c, struct failure *f)
@@ -101,16 +123,16 @@ static int apply_change(struct scenario *n, const struct change *c, struct failu
 
 	for (uint32_t i = 0; i < c->set.n_settings && !err; i++) {
 		const struct setting *set = &c->set.settings[i];
-		const char *section = set->section;
 		struct failure why;
 
-		if (is_elsewhere(n, section))
+		if (is_elsewhere(n, set->section, set->key))
 			continue;
-		if (n->on_host[0] && !strcmp(section, n->on_host))
-			section = "host";
 		err = check_key(n, set, &why);
-		if (!err)
-			err = scenario_apply(n, section, set->key, set->value, set->line, &why);
+		if (!err && n->on_host[0] && !strcmp(set->section, n->on_host))
+			err = apply_own(n, set, &why);
+		else if (!err)
+			err = scenario_apply(n, set->section, set->key, set->value, set->line,
+					     &why);
 		if (err)
 			failure_set(f, err, "%s:%d: [at %s] %s", n->path, set->line, c->set.name,
 				    why.text);
@@ -118,13 +140,28 @@ static int apply_change(struct scenario *n, const struct change *c, struct failu
 	return err;
 }
 
-int scenario_after(const struct scenario *s, uint32_t n, struct failure *f, struct scenario **ret)
+int scenario_before(const struct scenario *s, struct scenario **ret)
 {
 	struct scenario *copy = NULL;
 	int err = scenario_copy(s, &copy);
 
-	for (uint32_t i = 0; i < n && !err; i++)
-		err = apply_change(copy, &s->changes[i], f);
+	if (err)
+		return err;
+	scenario_forget_changes(copy);
+	copy->moment = true;
+	*ret = copy;
+	return 0;
+}
+
+int scenario_after(const struct scenario *before, const struct change *c, struct failure *f,
+		   struct scenario **ret)
+{
+	struct scenario *copy;
+	int err = scenario_copy(before, &copy);
+
+	if (err)
+		return err;
+	err = apply_change(copy, c, f);
 	if (err) {
 		scenario_free(copy);
 		return err;
@@ -133,8 +170,6 @@ int scenario_after(const struct scenario *s, uint32_t n, struct failure *f, stru
 		if (copy->vms[i].host[0] && strcmp(copy->vms[i].host, copy->on_host))
 			copy->vms[i].count = 0;
 	}
-	scenario_forget_changes(copy);
-	copy->moment = true;
 	*ret = copy;
 	return 0;
 }
@@ -215,9 +250,9 @@ int scenario_check_changes(struct scenario *s, struct failure *f)
 			"%s:%d: [at %s]: hosts that share VMs (place = yes) don't change", s->path,
 			s->changes[0].set.line, s->changes[0].set.name);
 	if (s->n_changes)
-		err = scenario_after(s, 0, f, &before);
+		err = scenario_before(s, &before);
 	for (uint32_t i = 0; i < s->n_changes && !err; i++) {
-		err = scenario_after(s, i + 1, f, &after);
+		err = scenario_after(before, &s->changes[i], f, &after);
 		if (err)
 			break;
 		err = check_change(s, i, before, after, f);

@@ -15,8 +15,11 @@ int scenario_add_change(struct scenario *s, const char *text, int line, struct f
 /* The change of a section [at TEXT] that was added, or NULL. */
 struct change *scenario_find_change(struct scenario *s, const char *text);
 
-/* The scenario as the first `n` changes leave it, without changes. -errno with file and line. */
-int scenario_after(const struct scenario *s, uint32_t n, struct failure *f, struct scenario **ret);
+/* The scenario before its first change, without changes, and as the next one leaves it. -errno with
+ * file and line. */
+int scenario_before(const struct scenario *s, struct scenario **ret);
+int scenario_after(const struct scenario *before, const struct change *c, struct failure *f,
+		   struct scenario **ret);
 
 /* Checks what each change leaves, and finds how much room each VM needs over all. */
 int scenario_check_changes(struct scenario *s, struct failure *f);

@@ -140,10 +140,12 @@ static int check_hosts(const struct scenario *s, struct failure *f)
 	if (s->n_hosts && s->host.hosts != 1)
 		return refuse_host(s, "hosts", "hosts", f,
 				   "hosts counts hosts alike; there are [host NAME] sections");
+	if (s->on_host[0]) /* it has one's keys already */
+		return check_host(s, f);
 	for (uint32_t i = 0; i < s->n_hosts && !err; i++) {
 		struct scenario *own;
 
-		err = scenario_on_host(s, i, &own);
+		err = scenario_on_host(s, i, f, &own);
 		if (err)
 			return err;
 		err = check_host(own, f);

@@ -164,9 +164,7 @@ static int new_group(struct parser *p, const char *name)
 
 	if (first)
 		return twice(p, "section group ", name, first->line);
-	g = scenario_find_vm(p->s, name)
-		    ? NULL
-		    : grow((void **)&p->s->groups, &p->s->n_groups, sizeof(*g));
+	g = is_taken(p, name) ? NULL : grow((void **)&p->s->groups, &p->s->n_groups, sizeof(*g));
 	if (!g)
 		return name_is_taken(p);
 	key_defaults(SECTION_GROUP, g);

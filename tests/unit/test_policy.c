@@ -124,6 +124,32 @@ static void water_filling_is_fluid(void **state)
 	}
 }
 
+/* Where all is reserved, in hundredths that only nearly add up, and all want more, everybody is served
+ * by what he reserves. */
+static void all_reserved(void **state)
+{
+	uint64_t rng = 11;
+
+	(void)state;
+	for (int round = 0; round < 2000; round++) {
+		struct entitle_node t[8] = {HOST};
+		int n = 2 + (int)(random_next(&rng) % 6), left = 100;
+
+		for (int i = 1; i < n; i++) {
+			int part = i < n - 1 ? (int)(random_next(&rng) % (uint64_t)left) : left;
+
+			t[i] = node(0, 1000, part / 100.0, NO_LIMIT, 1);
+			left -= i < n - 1 ? part : 0;
+		}
+		entitle_link(t, (uint32_t)n);
+		entitle_divide(t, (uint32_t)n, 1);
+		for (int i = 1; i < n; i++) {
+			near(t[i].given, t[i].reservation);
+			near(t[i].rate, t[i].reservation);
+		}
+	}
+}
+
 static void admission(void **state)
 {
 	struct entitle_node t[] = {HOST, node(0, 1, 1, NO_LIMIT, 0), node(1, 1, 0.6, NO_LIMIT, 0),
@@ -445,19 +471,13 @@ static void idle_ticks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(groups_share),
-		cmocka_unit_test(water_filling_is_fluid),
-		cmocka_unit_test(admission),
-		cmocka_unit_test(virtual_time),
-		cmocka_unit_test(domain_clock),
-		cmocka_unit_test(budgets),
-		cmocka_unit_test(skew),
-		cmocka_unit_test(pairing_heap),
-		cmocka_unit_test(tournament),
-		cmocka_unit_test(placement),
-		cmocka_unit_test(gap_of_five),
-		cmocka_unit_test(delivery),
-		cmocka_unit_test(resynchronization),
+		cmocka_unit_test(groups_share), cmocka_unit_test(water_filling_is_fluid),
+		cmocka_unit_test(all_reserved), cmocka_unit_test(admission),
+		cmocka_unit_test(virtual_time), cmocka_unit_test(domain_clock),
+		cmocka_unit_test(budgets),	cmocka_unit_test(skew),
+		cmocka_unit_test(pairing_heap), cmocka_unit_test(tournament),
+		cmocka_unit_test(placement),	cmocka_unit_test(gap_of_five),
+		cmocka_unit_test(delivery),	cmocka_unit_test(resynchronization),
 		cmocka_unit_test(idle_ticks),
 	};
 

@@ -54,6 +54,7 @@ static const struct {
 	{"[vm a]\ngroup = g\n", "t.ini:1: ", "there is no group g"},
 	{"[group g]\nparent = h\n[group h]\n[vm a]\n", "t.ini:1: ", "no group further up"},
 	{"[group g]\n[vm g]\n", "t.ini:2: ", "taken by a section of another kind"},
+	{"[host g]\n[group g]\n[vm a]\n", "t.ini:2: ", "taken by a section of another kind"},
 	{"[host]\ncpus = 0\n[vm a]\n", "t.ini:2: ", "whole number from 1"},
 	{"[host]\ncpus = 5\nnodes = 2\n[vm a]\n", "t.ini:3: ", "does not divide cpus = 5"},
 	{"[host]\nnodes = 2\ncpus = 5\n[vm a]\n", "t.ini:3: ", "does not divide cpus = 5"},

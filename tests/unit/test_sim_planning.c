@@ -67,6 +67,7 @@ static void bad_rows(void **state)
 		{"a,b\n1,2\n3,0x3\n", "b", "t.csv:3: column b: '0x3': expected"},
 		{"a,b\n1,2\n3,\n", "b", "t.csv:3: column b: '': expected"},
 		{"a,b\n1,2\n3,4;5\n", "b", "t.csv:3: column b: '4;5': expected"},
+		{"a,b,a\n1,2,3\n", "a", "t.csv:1: column a: 'a': expected one column of this"},
 		{"a\n1\n2\n3\n4\n5\n6\n", "a", "t.csv:7: traces of a scenario have at most"},
 	};
 	struct failure f;
@@ -81,6 +82,9 @@ static void bad_rows(void **state)
 		if (!strstr(f.text, rows[i].what))
 			fail_msg("%s\ngot '%s', expected '%s'", rows[i].text, f.text, rows[i].what);
 	}
+	write_csv("a\n1\0\n2\n", 7); /* not 12 */
+	assert_true(demand_read_csv(csv_path, "a", 0.02, 1, 5, &f, &values, &n) < 0);
+	assert_non_null(strstr(f.text, "t.csv:2: a zero byte"));
 	assert_true(demand_read_csv(folder, "1", 1, 1, 5, &f, &values, &n) < 0);
 	assert_non_null(strstr(f.text, "not a file"));
 	assert_true(demand_read_csv("/dev/zero", "1", 1, 1, 5, &f, &values, &n) < 0);
