@@ -52,16 +52,18 @@ static void set_speeds(struct core *c, uint32_t cpu, uint64_t now)
 /* Budgets: the VM's own, its part of its pool, and those of all pools above. */
 static void charge_budgets(struct core *c, struct core_vm *vm, uint64_t dt)
 {
+	bool beyond;
+
 	if (vm->budget.period)
 		vm->budget.left -= (int64_t)dt;
 	if (vm->pool == CORE_NONE)
 		return;
-	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
-		if (part_of(c, vm)->left <= 0)
-			c->pools[p].pot -= (int64_t)dt;
-		c->pools[p].budget.left -= (int64_t)dt;
-	}
+	beyond = part_of(c, vm)->left <= 0;
 	part_of(c, vm)->left -= (int64_t)dt;
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+		c->pools[p].budget.left -= (int64_t)dt;
+		c->pools[p].pot -= beyond ? (int64_t)dt : 0;
+	}
 }
 
 /* One vCPU more, or fewer, of the VM runs. */

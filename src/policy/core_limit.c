@@ -5,12 +5,19 @@
 #include "policy/core_dispatch.h"
 #include "policy/core_gang.h"
 
-/* Beyond its part a VM has what is left over in each of its pools. */
+#include <math.h>
+
+#define LOOKS 32 /* at a pool's pot in a period, at most, while it is empty */
+
+/* Uses up pots: its part is used up. */
+static bool beyond_part(const struct core *c, const struct core_vm *vm)
+{
+	return vm->pool != CORE_NONE && budget_exhausted(part_of(c, vm));
+}
+
 static bool part_exhausted(const struct core *c, const struct core_vm *vm)
 {
-	if (vm->pool == CORE_NONE || !budget_exhausted(part_of(c, vm)))
-		return false;
-	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+	for (uint32_t p = vm->pool; beyond_part(c, vm) && p != CORE_NONE; p = c->pools[p].up) {
 		if (c->pools[p].pot <= 0)
 			return true;
 	}
@@ -59,6 +66,60 @@ uint32_t core_limit_member(const struct core *c, uint32_t group, uint32_t node)
 	return at;
 }
 
+static void charge_members(struct core *c, uint32_t pool, uint64_t now)
+{
+	CORE_FOR_MEMBERS(c, pool, node)
+	charge_vm(c, &c->vms[core_vm_at(c, node)], now);
+}
+
+static double left_at(struct budget b, uint64_t now)
+{
+	budget_refresh(&b, now);
+	return b.left > 0 ? (double)b.left : 0;
+}
+
+/* What the VM will probably use of its part in the rest of the period: what it can, if it wants to
+ * run; or what it demands on average, but for the last moments, which nobody makes up for. */
+static double claim_of(const struct core *c, const struct core_vm *vm, double rest, uint64_t now)
+{
+	double step = (double)c->config.limit_period / LOOKS;
+	double later = c->tree[vm->node].demand * fmax(0, rest - step);
+	double left = left_at(*part_of(c, vm), now);
+
+	if (vm->budget.period)
+		left = fmin(left, left_at(vm->budget, now));
+	return fmin(left, fmax(vm->active * rest, later));
+}
+
+/* What all below a node of the tree will probably use of their parts. */
+static double claims_below(const struct core *c, uint32_t node, double rest, uint64_t now)
+{
+	double sum = 0, claims;
+
+	for (uint32_t i = c->tree[node].child; i != ENTITLE_NONE; i = c->tree[i].next) {
+		if (i > c->shape.groups) {
+			sum += claim_of(c, &c->vms[core_vm_at(c, i)], rest, now);
+			continue;
+		}
+		claims = claims_below(c, i, rest, now);
+		if (c->pools[i - 1].budget.period)
+			claims = fmin(claims, left_at(c->pools[i - 1].budget, now));
+		sum += claims;
+	}
+	return sum;
+}
+
+/* What a pool has left beyond its members' claims. These become less as the period goes on, and
+ * when somebody stops: nothing of the budget stays unused as long as anybody wants it. */
+static void fill_pot(struct core *c, uint32_t pool, uint64_t now)
+{
+	struct core_pool *p = &c->pools[pool];
+	double rest = (double)(p->budget.began + p->budget.period - now);
+
+	p->pot = p->budget.left - (int64_t)claims_below(c, pool + 1, rest, now);
+	p->pot_at = now + p->budget.period / LOOKS;
+}
+
 /* Begins the pool's period that `now` is in. What runs is charged to the old one first. */
 static void refill_pool(struct core *c, uint32_t pool, uint64_t now)
 {
@@ -66,11 +127,19 @@ static void refill_pool(struct core *c, uint32_t pool, uint64_t now)
 
 	if (!due(&p->budget, now))
 		return;
-	CORE_FOR_MEMBERS(c, pool, node)
-	charge_vm(c, &c->vms[core_vm_at(c, node)], now);
+	charge_members(c, pool, now);
 	budget_refresh(&p->budget, now);
-	p->pot = (int64_t)p->budget.quota -
-		 (int64_t)(c->tree[pool + 1].given * (double)p->budget.period);
+	fill_pot(c, pool, now);
+}
+
+static void look_at_pots(struct core *c, const struct core_vm *vm, uint64_t now)
+{
+	for (uint32_t p = vm->pool; beyond_part(c, vm) && p != CORE_NONE; p = c->pools[p].up) {
+		if (c->pools[p].pot > 0 || now < c->pools[p].pot_at)
+			continue;
+		charge_members(c, p, now);
+		fill_pot(c, p, now);
+	}
 }
 
 void core_limit_refill(struct core *c, uint32_t id, uint64_t now)
@@ -86,6 +155,7 @@ void core_limit_refill(struct core *c, uint32_t id, uint64_t now)
 		budget_refresh(part_of(c, vm), now);
 	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
 		refill_pool(c, p, now);
+	look_at_pots(c, vm, now);
 }
 
 static uint64_t sooner(uint64_t until, const struct budget *b, uint32_t running, uint64_t now)
@@ -113,7 +183,7 @@ static uint64_t until_of(const struct core *c, const struct core_vm *vm, uint64_
 
 		until = sooner(until, &pot, c->pools[p].running, now);
 		pot.left = c->pools[p].pot;
-		if (budget_exhausted(part_of(c, vm)))
+		if (beyond_part(c, vm))
 			until = sooner(until, &pot, c->pools[p].running, now);
 	}
 	return until;
@@ -205,16 +275,31 @@ static void replenish(struct core *c, uint32_t id, uint64_t now)
 		core_mark_domain(c, vm->domain);
 }
 
+/* When a VM whose part is used up may have something again: with the next period, or when a pot
+ * that is empty is looked at. */
+static uint64_t part_ready_at(const struct core *c, const struct core_vm *vm, uint64_t now)
+{
+	uint64_t end = part_of(c, vm)->began + part_of(c, vm)->period, at = now;
+
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+		if (budget_exhausted(&c->pools[p].budget))
+			return end;
+		if (c->pools[p].pot <= 0 && c->pools[p].pot_at > at)
+			at = c->pools[p].pot_at;
+	}
+	return at < end ? at : end;
+}
+
 /* When all that holds the VM back has something left again: its own budgets and those of its pools,
  * of which one may have been used up while another one held it. */
-static uint64_t ready_at(const struct core *c, const struct core_vm *vm)
+static uint64_t ready_at(const struct core *c, const struct core_vm *vm, uint64_t now)
 {
 	uint64_t at = CORE_NEVER, t;
 
 	if (budget_exhausted(&vm->budget))
 		at = budget_ready_at(&vm->budget);
 	if (part_exhausted(c, vm)) {
-		t = part_of(c, vm)->began + part_of(c, vm)->period;
+		t = part_ready_at(c, vm, now);
 		at = at == CORE_NEVER || t > at ? t : at;
 	}
 	for (uint32_t p = vm->pool; p != CORE_NONE && c->pools[p].up != CORE_NONE;
@@ -247,7 +332,7 @@ static void look_at_vm(struct core *c, uint32_t id, uint64_t now, bool hold, uin
 		exhaust(c, id, now, n);
 	else if (!hold && vm->exhausted && !core_limit_over(c, vm))
 		replenish(c, id, now);
-	set_timer(c, id, ready_at(c, vm));
+	set_timer(c, id, ready_at(c, vm, now));
 }
 
 /* A pool whose budget was used up, or has something left again. */

@@ -144,6 +144,7 @@ struct core_held {
 struct core_pool {
 	struct budget budget; /* period 0: not limited */
 	int64_t pot;	      /* ns that members may run beyond their parts */
+	uint64_t pot_at;      /* ns: when it is filled again, if it is empty */
 	uint32_t up;	      /* the next limited group above, or CORE_NONE */
 	uint32_t running;     /* vCPUs below it that run */
 	bool exhausted;
