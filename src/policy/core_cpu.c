@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "policy/core_cpu.h"
 
+#include "base/units.h"
 #include "policy/core_topology.h"
 
 void core_join(struct core *c, struct core_vcpu *v)
@@ -265,9 +266,13 @@ uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, 
 	uint64_t most = core_debt_most(c, vm, clock), fair = vtime;
 	uint64_t bound = dispatch_stretch(c->config.lag_bound, vm->stretch);
 
+	/* Not so much that it would go before somebody who waits once more: with little each, a slice
+	 * of theirs may be further ahead than the bound. */
+	if (d->waiting)
+		most = u64_max(most, tournament_least(&d->queues)->key);
 	if (vtime + bound < clock)
 		fair = clock - bound;
-	else if (vtime > most && !d->waiting)
+	else if (vtime > most)
 		fair = most;
 	else
 		return vtime;

@@ -153,19 +153,21 @@ static void changes(void **state)
 	struct scenario *s = parse("[host x]\n[host y]\n[vm a]\nhost = x\n[vm b]\n[at 1s]\n"
 				   "x.offline = none\na.count = 3\nb.vcpus = 2\n"
 				   "[variant v]\nb.vcpus = 3\n"),
-			*own, *after, *varied;
+			*own, *before, *after, *varied;
 	struct failure f = {""};
 
 	(void)state;
-	assert_int_equal(scenario_on_host(s, 1, &own), 0);
+	assert_int_equal(scenario_on_host(s, 1, &f, &own), 0);
 	assert_int_equal(scenario_vms_per_host(own), 1);
 	assert_int_equal(scenario_vcpus_per_host(own), 2);
-	assert_int_equal(scenario_after(own, 1, &f, &after), 0);
+	assert_int_equal(scenario_before(own, &before), 0);
+	assert_int_equal(scenario_after(before, &own->changes[0], &f, &after), 0);
+	scenario_free(before);
 	assert_int_equal(after->vms[0].count, 0);
 	assert_int_equal(after->vms[1].vcpus, 2);
 	scenario_free(after);
 	scenario_free(own);
-	assert_int_equal(scenario_on_host(s, 0, &own), 0);
+	assert_int_equal(scenario_on_host(s, 0, &f, &own), 0);
 	assert_int_equal(scenario_vms_per_host(own), 4);
 	scenario_free(own);
 	assert_int_equal(scenario_vary(s, 0, &f, &varied), 0);
