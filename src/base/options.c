@@ -176,7 +176,6 @@ static void make_grammar(const struct command *c, struct grammar *g)
 	struct option *l = g->longs;
 	char *s = g->shorts;
 
-	*g = (struct grammar){.command = c};
 	if (c->runs_command)
 		*s++ = '+';
 	*s++ = ':';
@@ -298,7 +297,7 @@ static int check_operands(const struct command *c, int n, char **words, struct f
 
 int options_parse(const struct command *c, int argc, char **argv, struct failure *f, bool *ret_help)
 {
-	struct grammar g;
+	struct grammar g = {.command = c};
 	int first, err;
 
 	make_grammar(c, &g);

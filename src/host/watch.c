@@ -62,7 +62,7 @@ static void drop(struct watch *w, struct process *p)
 
 struct watch *watch_free(struct watch *w)
 {
-	struct process *p, *next;
+	struct process *p = NULL, *next = NULL;
 
 	if (!w)
 		return NULL;
@@ -230,7 +230,7 @@ static void look_at(struct watch *w, pid_t pid, uint64_t now)
 
 static void end_round(struct watch *w)
 {
-	struct process *p, *next;
+	struct process *p = NULL, *next = NULL;
 
 	closedir(w->proc);
 	w->proc = NULL;
