@@ -50,7 +50,8 @@ static void set_speeds(struct core *c, uint32_t cpu, uint64_t now)
 		set_smt_speeds(c, cpu, now);
 }
 
-/* Budgets: the VM's own, its part of its pool, and those of all pools above. */
+/* Budgets: the VM's own, its part of its pool, and those of all pools above. What it runs beyond its
+ * part nobody else wanted: no debt. */
 static void charge_budgets(struct core *c, struct core_vm *vm, uint64_t dt)
 {
 	bool beyond;
@@ -60,7 +61,7 @@ static void charge_budgets(struct core *c, struct core_vm *vm, uint64_t dt)
 	if (vm->pool == CORE_NONE)
 		return;
 	beyond = part_of(c, vm)->left <= 0;
-	part_of(c, vm)->left -= (int64_t)dt;
+	part_of(c, vm)->left -= beyond ? 0 : (int64_t)dt;
 	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
 		c->pools[p].budget.left -= (int64_t)dt;
 		c->pools[p].pot -= beyond ? (int64_t)dt : 0;

@@ -279,7 +279,8 @@ static void replenish(struct core *c, uint32_t id, uint64_t now)
  * that is empty is looked at. */
 static uint64_t part_ready_at(const struct core *c, const struct core_vm *vm, uint64_t now)
 {
-	uint64_t end = part_of(c, vm)->began + part_of(c, vm)->period, at = now;
+	uint64_t end = part_of(c, vm)->began + part_of(c, vm)->period;
+	uint64_t at = now + 1; /* a timer that has gone off does so again at another time alone */
 
 	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
 		if (budget_exhausted(&c->pools[p].budget))
@@ -290,26 +291,23 @@ static uint64_t part_ready_at(const struct core *c, const struct core_vm *vm, ui
 	return at < end ? at : end;
 }
 
-/* When all that holds the VM back has something left again: its own budgets and those of its pools,
- * of which one may have been used up while another one held it. */
+/* When the VM's budgets have something left again. Pools that are marked exhausted have timers of
+ * their own. */
 static uint64_t ready_at(const struct core *c, const struct core_vm *vm, uint64_t now)
 {
-	uint64_t at = CORE_NEVER, t;
+	uint64_t at = 0, part;
 
 	if (budget_exhausted(&vm->budget))
 		at = budget_ready_at(&vm->budget);
-	if (part_exhausted(c, vm)) {
-		t = part_ready_at(c, vm, now);
-		at = at == CORE_NEVER || t > at ? t : at;
+	part = part_exhausted(c, vm) ? part_ready_at(c, vm, now) : 0;
+	at = part > at ? part : at;
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+		const struct budget *b = &c->pools[p].budget;
+
+		if (budget_exhausted(b) && !c->pools[p].exhausted && budget_ready_at(b) > at)
+			at = budget_ready_at(b);
 	}
-	for (uint32_t p = vm->pool; p != CORE_NONE && c->pools[p].up != CORE_NONE;
-	     p = c->pools[p].up) {
-		if (!budget_exhausted(&c->pools[p].budget))
-			continue;
-		t = budget_ready_at(&c->pools[p].budget);
-		at = at == CORE_NEVER || t > at ? t : at;
-	}
-	return at;
+	return at ? at : CORE_NEVER;
 }
 
 static void set_timer(struct core *c, uint32_t id, uint64_t at)
@@ -324,10 +322,7 @@ static void look_at_vm(struct core *c, uint32_t id, uint64_t now, bool hold, uin
 {
 	struct core_vm *vm = &c->vms[id];
 
-	if (vm->pool != CORE_NONE)
-		budget_refresh(part_of(c, vm), now);
-	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
-		refill_pool(c, p, now);
+	core_limit_refill(c, id, now);
 	if (hold && !vm->exhausted && core_limit_over(c, vm))
 		exhaust(c, id, now, n);
 	else if (!hold && vm->exhausted && !core_limit_over(c, vm))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What queueing theory has a closed form for, which each test works out itself: M/M/1, M/M/c//N,
- * gangs, two classes that share a processor, D/D/1, and faults that queue for a disk. The policy on
+ * gangs, two classes that share a processor, D/D/1, faults that queue for a disk, and limits that
+ * a member uses up. The policy on
  * hosts without a closed form: test_sim_fluid.c.
  */
 #include <math.h>
@@ -236,13 +237,58 @@ static void faults(void **state)
 	sim_text_end(&t);
 }
 
+/* Groups that hold a VM which always runs: whatever light members want, the group has its limit. */
+static void limits_used_up(void **state)
+{
+	static const double loads[] = {0.02, 0.1, 0.2, 0.4}, bursts[] = {0.5, 5, 20, 150, 600};
+
+	(void)state;
+	for (size_t i = 0; i < 20; i++) {
+		struct sim_text t = sim_text_run(
+			"t.ini",
+			"[host]\ncpus = 4\ncosched = none\n[run]\nwarmup = 2s\nduration = 60s\n"
+			"[group pool]\nlimit = 1\n[vm hog]\ngroup = pool\n[vm light]\n"
+			"group = pool\ncount = 3\nworkload = duty\nload = %g\nburst = %gms\n",
+			loads[i / 5], bursts[i % 5]);
+
+		sim_text_near("limit",
+			      sim_text_value(&t, "hog.cpu") + sim_text_value(&t, "light.cpu.sum"),
+			      1, PART);
+		sim_text_end(&t);
+	}
+}
+
+/* A group in a group: both have their limits, 0.3 and 1. */
+static void limits_in_limits(void **state)
+{
+	static const double bursts[] = {0.5, 5, 20, 150, 600};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bursts) / sizeof(bursts[0]); i++) {
+		struct sim_text t = sim_text_run(
+			"t.ini",
+			"[host]\ncpus = 8\ncosched = none\n[run]\nwarmup = 2s\nduration = 60s\n"
+			"[group outer]\nlimit = 1\n[group inner]\nlimit = 0.3\nparent = outer\n"
+			"[vm hog]\ngroup = outer\n[vm light]\ngroup = outer\nworkload = duty\n"
+			"load = 0.3\nburst = %gms\n[vm in]\ngroup = inner\n[vm dim]\n"
+			"group = inner\ncount = 3\nworkload = duty\nload = 0.1\nburst = %gms\n",
+			bursts[i], bursts[i]);
+		double inner = sim_text_value(&t, "in.cpu") + sim_text_value(&t, "dim.cpu.sum"),
+		       more = sim_text_value(&t, "hog.cpu") + sim_text_value(&t, "light.cpu");
+
+		sim_text_near("outer", inner + more, 1, PART);
+		sim_text_end(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(customers),   cmocka_unit_test(gangs),
-		cmocka_unit_test(two_classes), cmocka_unit_test(clockwork),
-		cmocka_unit_test(open_queue),  cmocka_unit_test(turns),
-		cmocka_unit_test(faults),
+		cmocka_unit_test(customers),	    cmocka_unit_test(gangs),
+		cmocka_unit_test(two_classes),	    cmocka_unit_test(clockwork),
+		cmocka_unit_test(open_queue),	    cmocka_unit_test(turns),
+		cmocka_unit_test(faults),	    cmocka_unit_test(limits_used_up),
+		cmocka_unit_test(limits_in_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,11 @@
  * the light ones leave to it, or the average over moments. DESCHED_FLUID_ONE=N shows host N. The
  * model is asked for both ends, and every VM has to lie between them, give or take 2 % of the host
  * or 3 % of the end.
+ *
+ * Hosts full of limited groups, with light VMs that work for longer than any period of the policy,
+ * are judged otherwise: with a CPU for each vCPU, the members of a group whose limit alone holds
+ * them back, at each moment that the model was asked about, have together what the limit says. And
+ * nobody waits for long, however many CPUs there are.
  */
 #include "base/units.h"
 #include "fluid.h"
@@ -45,16 +50,22 @@ struct vm {
 
 struct host {
 	int cpus, n_groups, n_vms, cosched;
+	bool wide; /* a CPU for each vCPU */
 	struct {
 		int parent;
 		double shares, reservation, limit;
+		bool full; /* it has its limit, always */
 	} groups[4];
 	struct vm vms[VMS_MAX];
 };
 
 enum { NONE, RELAXED, BALANCE, STRICT };
 static const char *const rows[] = {"none", "relaxed", "balance", "strict"};
-static bool show, changing;
+/* Parts of the limit by which a group that is always full may miss it: 99 of 100, and the worst, in
+ * a parent whose members want more than there is. */
+#define FULL	   0.01
+#define FULL_WORST 0.05
+static bool show, changing, pools;
 static unsigned long hosts, first;
 static uint64_t rng;
 static char text[8192];
@@ -90,6 +101,18 @@ static void draw_groups(struct host *h, double *spare)
 	}
 }
 
+/* Most groups have less than their members want. */
+static void draw_pools(struct host *h)
+{
+	h->wide = pick(2);
+	h->n_groups = 1 + pick(4);
+	for (int i = 0; i < h->n_groups; i++) {
+		h->groups[i].parent = i && pick(2) ? 1 + pick(i) : 0;
+		h->groups[i].shares = 100 * (1 + pick(20));
+		h->groups[i].limit = 0.25 * (1 + pick(8));
+	}
+}
+
 static void draw_vm(struct host *h, struct vm *vm, double *spare)
 {
 	static const int ways[] = {1, 1, 1, 2, 2, 3, 4, 6, 8, 16};
@@ -117,10 +140,15 @@ static void draw_host(struct host *h)
 	h->cpus = sizes[pick(8)];
 	h->cosched = pick(4);
 	spare = 0.9 * h->cpus;
-	draw_groups(h, &spare);
+	if (pools)
+		draw_pools(h);
+	else
+		draw_groups(h, &spare);
 	h->n_vms = 2 + pick(VMS_MAX - 2);
 	for (int i = 0; i < h->n_vms; i++)
 		draw_vm(h, &h->vms[i], &spare);
+	for (int i = 0; h->wide && i < h->n_vms; i++)
+		h->cpus += (int)h->vms[i].vcpus;
 }
 
 static void say_groups(const struct host *h)
@@ -147,7 +175,8 @@ static void say_vms(const struct host *h)
 		if (vm->group)
 			say("group=g%d\n", vm->group);
 		if (vm->load > 0)
-			say("workload=duty\nburst=%gms\nload=%g\n", 0.5 * (1 << pick(5)), vm->load);
+			say("workload=duty\nburst=%gms\nload=%g\n",
+			    0.5 * (1 << pick(pools ? 11 : 5)), vm->load);
 		if (vm->later)
 			say("count=0\n");
 	}
@@ -310,6 +339,12 @@ static double at_work(const struct vm *vm)
 	return n;
 }
 
+static void note_full(struct host *h, const struct fluid_node *t)
+{
+	for (int i = 0; i < h->n_groups; i++)
+		h->groups[i].full &= t[1 + i].given >= h->groups[i].limit * (1 - 1e-6);
+}
+
 /* Light VMs work at random: for a moment they want more than on average, and what a heavy one loses
  * then nobody can give back to it. What is left to it is the average over many moments. */
 static void look_at_moments(struct host *h)
@@ -317,10 +352,13 @@ static void look_at_moments(struct host *h)
 	double demand[VMS_MAX], sums[VMS_MAX] = {0};
 	struct fluid_node t[FLUID_NODES];
 
+	for (int i = 0; i < h->n_groups; i++)
+		h->groups[i].full = true;
 	for (int k = 0; k < MOMENTS; k++) {
 		for (int i = 0; i < h->n_vms; i++)
 			demand[i] = at_work(&h->vms[i]);
 		fluid_pour(t, tree_of(h, demand, t), h->cpus);
+		note_full(h, t);
 		for (int i = 0; i < h->n_vms; i++)
 			sums[i] += t[1 + h->n_groups + i].given / MOMENTS;
 	}
@@ -363,8 +401,8 @@ static void ask_model(struct host *h)
 }
 
 static struct {
-	unsigned vms, off;
-	double worst, delay;
+	unsigned vms, off, groups, missing;
+	double worst, delay, missed;
 } sum;
 
 /* What a gang may lose is in no fluid model: whoever fits goes first, and CPUs idle. Here it is
@@ -409,6 +447,48 @@ static void judge_vm(const struct host *h, const struct vm *vm, const double *m,
 			 text);
 }
 
+static bool is_below(const struct host *h, int group, int at)
+{
+	while (at && at != group)
+		at = h->groups[at - 1].parent;
+	return at == group;
+}
+
+/* Group i (from 1 on) is always full: its members have its limit together. */
+static void judge_group(const struct host *h, const struct result *r, int i, unsigned long seed)
+{
+	double limit = h->groups[i - 1].limit, cpu = 0;
+
+	for (int k = 0; k < h->n_vms; k++) {
+		if (is_below(h, i, h->vms[k].group))
+			cpu += r->vms[k].values[METRIC_CPU];
+	}
+	sum.groups++;
+	sum.missing += fabs(cpu / limit - 1) > FULL;
+	sum.missed = fmax(sum.missed, fabs(cpu / limit - 1));
+	if (show || fabs(cpu / limit - 1) > FULL)
+		printf("host %lu (%s), g%d has %.4f CPUs of %.4f\n", seed, rows[h->cosched], i, cpu,
+		       limit);
+}
+
+static void judge_groups(const struct host *h, const struct result *r, unsigned long seed)
+{
+	for (int i = 1; i <= h->n_groups && h->wide && is_fluid(h); i++) {
+		if (h->groups[i - 1].full)
+			judge_group(h, r, i, seed);
+	}
+	for (int i = 0; i < h->n_vms; i++) {
+		const double *m = r->vms[i].values;
+
+		if (!is_fluid(h) || h->vms[i].entitled / h->vms[i].vcpus < 0.05)
+			continue;
+		sum.delay = fmax(sum.delay, m[METRIC_DELAY]);
+		if (show || m[METRIC_DELAY] > LONGEST_WAIT)
+			printf("host %lu (%s), v%d waits for %.3f s\n", seed, rows[h->cosched], i,
+			       m[METRIC_DELAY]);
+	}
+}
+
 static void judge(const struct host *h, const struct result *r, unsigned long seed)
 {
 	for (int i = 0; i < h->n_vms; i++) {
@@ -439,7 +519,10 @@ static void run_text(struct host *h, unsigned long seed, unsigned from)
 	sim_run(s, (from + 30) * NS_PER_SEC);
 	assert_int_equal(result_take(s, &r), 0);
 	assert_true(r.host[HOST_VALID] == 1);
-	judge(h, &r, seed);
+	if (pools)
+		judge_groups(h, &r, seed);
+	else
+		judge(h, &r, seed);
 	result_free(&r);
 	sim_free(s);
 	scenario_free(sc);
@@ -449,7 +532,7 @@ static void run_one(unsigned long seed)
 {
 	struct host h;
 
-	rng = random_stream(changing ? 567 : 566, seed);
+	rng = random_stream(pools ? 568 : changing ? 567 : 566, seed);
 	draw_host(&h);
 	if (changing)
 		say_changing(&h);
@@ -482,15 +565,37 @@ static void fluid_after_changes(void **state)
 	fluid(state);
 }
 
-/* test_sim_fluid [HOSTS [FIRST [changes]]] */
+static void limited_groups(void **state)
+{
+	const char *one = getenv("DESCHED_FLUID_ONE");
+	unsigned long from = one ? strtoul(one, NULL, 10) : first, n = one ? 1 : hosts;
+
+	(void)state;
+	pools = true;
+	show = one;
+	for (unsigned long i = from; i < from + n; i++)
+		run_one(i);
+	printf("%u groups that are always full, %u off by more than 1 %%, the worst by %.2f %% of "
+	       "its limit; longest wait %.3f s\n",
+	       sum.groups, sum.missing, 100 * sum.missed, sum.delay);
+	assert_true(one || sum.groups >= hosts / 4);
+	assert_true(sum.missing <= sum.groups / 100);
+	assert_true(sum.missed <= FULL_WORST);
+	assert_true(sum.delay <= LONGEST_WAIT);
+}
+
+/* test_sim_fluid [HOSTS [FIRST [changes|pools]]] */
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(fluid)};
 	const struct CMUnitTest changes[] = {cmocka_unit_test(fluid_after_changes)};
+	const struct CMUnitTest limited[] = {cmocka_unit_test(limited_groups)};
 
 	hosts = argc > 1 ? strtoul(argv[1], NULL, 10) : 300;
 	first = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 	cmocka_set_message_output(CM_OUTPUT_STDOUT);
+	if (argc > 3 && !strcmp(argv[3], "pools"))
+		return cmocka_run_group_tests(limited, NULL, NULL);
 	return argc > 3 ? cmocka_run_group_tests(changes, NULL, NULL)
 			: cmocka_run_group_tests(tests, NULL, NULL);
 }
