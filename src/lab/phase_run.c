@@ -68,8 +68,6 @@ static int let_run(struct session *s, struct machine *one, uint64_t ns)
 		if (!one)
 			session_say(s, "%.0f s left", ns_to_s(end - now));
 		err = session_sleep(s, u64_min(NS_PER_SEC, end - now));
-		if (s->offcpu)
-			offcpu_drain(s->offcpu);
 	}
 	return err < 0 ? err : command(s, one, "stop");
 }
@@ -280,7 +278,7 @@ static int collect(struct session *s, const struct reading before[])
 		if (m->failure[0])
 			continue;
 		reading_window(&before[i], &after[i], &vm->host);
-		if (measure_fill(s, m, vm, &why))
+		if (measure_fill(s, m, vm, &why) && !vm->failure[0])
 			snprintf(vm->failure, sizeof(vm->failure), "%.250s", why.text);
 	}
 	return 0;

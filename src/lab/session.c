@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define DRAIN_NS	 (NS_PER_SEC / 2)
 #define ANSWER_NS	 (20 * NS_PER_SEC)
 #define ANSWER_NS_PER_VM (2 * NS_PER_SEC) /* they share a CPU */
 
@@ -37,11 +38,24 @@ static int take_signal(struct session *s)
 	return s->signal ? -EINTR : 0;
 }
 
+/* However long a guest is waited for, this host's trace is not overrun meanwhile. */
+static void drain_trace(struct session *s)
+{
+	uint64_t now = clock_mono();
+
+	if (!s->offcpu || now < s->drained + DRAIN_NS)
+		return;
+	s->drained = now;
+	offcpu_drain(s->offcpu);
+}
+
 int session_pump(struct session *s, uint64_t timeout_ns)
 {
+	uint64_t wait = s->offcpu ? u64_min(timeout_ns, DRAIN_NS) : timeout_ns;
+	struct timespec t = {(time_t)(wait / NS_PER_SEC), (long)(wait % NS_PER_SEC)};
 	struct pollfd fds[1 + 2 * LAB_VMS_MAX];
-	struct timespec t = {(time_t)(timeout_ns / NS_PER_SEC), (long)(timeout_ns % NS_PER_SEC)};
 
+	drain_trace(s);
 	fds[0] = (struct pollfd){.fd = s->signals, .events = POLLIN};
 	for (int i = 0; i < s->n; i++) {
 		const struct machine *m = &s->machines[i];

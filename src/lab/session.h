@@ -22,6 +22,7 @@ struct session {
 	cpu_set_t allowed, shared, other; /* may be used; by the machines; by the lab itself */
 	struct pages *pages;		  /* NULL: none */
 	struct offcpu *offcpu;		  /* NULL: truth is by work units */
+	uint64_t drained;		  /* mono ns: when its trace was, last */
 	int signals;			  /* a signalfd */
 	int signal;			  /* that was received, 0: none */
 	const char *phase;

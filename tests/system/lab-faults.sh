@@ -148,6 +148,7 @@ echo "done: a guest that dies in its first boot"
 
 # Starts a lab in the background and waits until it runs; $lab is its process.
 start_lab() {
+	: >"$dir/err" # that of the lab before may say that it runs
 	"$desched" lab --vms 2 --seconds 60 >"$dir/out" 2>"$dir/err" &
 	lab=$!
 	within 300 runs_or_ended

@@ -176,7 +176,8 @@ static void host_record_tells_clock_and_overhead(void **state)
 	assert_int_equal(page_read_host(&p.page, &b), 0);
 	assert_int_equal(b.valid, PAGE_VALID_MEMORY | PAGE_VALID_OVERHEAD);
 	assert_int_equal(b.mem_size, 256 * MIB);
-	assert_int_equal(b.updates, a.updates + 100);
+	/* A stamp that came late is written again, twice at most. */
+	assert_in_range(b.updates - a.updates, 100, 300);
 	assert_true(b.clock.mono > a.clock.mono && b.clock.mono <= clock_mono());
 	assert_true(b.overhead_ns > a.overhead_ns);
 	assert_true(b.overhead_ns - a.overhead_ns < clock_mono() - before); /* it has one CPU */
