@@ -12,12 +12,13 @@ static uint64_t due[VMS + 2]; /* the core's timers: one a VM, the host's; and th
 
 static void carry_out(struct core *c)
 {
-	const struct core_changes *todo = core_changes(c);
+	const struct core_changes *changes = core_changes(c);
 
-	for (uint32_t i = 0; i < todo->n_cpus; i++) /* a real host runs cpus[i].vcpu there, too */
-		due[VMS + 1] = todo->cpus[i].until;
-	for (uint32_t i = 0; i < todo->n_alarms; i++)
-		due[todo->alarms[i].timer] = todo->alarms[i].at;
+	for (uint32_t i = 0; i < changes->n_cpus;
+	     i++) /* a real host runs cpus[i].vcpu there, too */
+		due[VMS + 1] = changes->cpus[i].until;
+	for (uint32_t i = 0; i < changes->n_alarms; i++)
+		due[changes->alarms[i].timer] = changes->alarms[i].at;
 }
 
 static void play(struct core *c)

@@ -15,6 +15,7 @@
 #define POLICY_COSCHED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum cosched {
@@ -28,16 +29,14 @@ enum cosched {
 struct cosched_row {
 	const char *name;
 	const char *summary;
-	bool gang;    /* dispatched as one */
-	bool skew;    /* leaders are co-stopped */
-	bool spread;  /* siblings in different queues */
-	bool conserv; /* no CPU idles while somebody who may run on it is ready */
+	bool gang;   /* dispatched as one */
+	bool skew;   /* leaders are co-stopped */
+	bool spread; /* siblings in different queues */
 };
 
 extern const struct cosched_row cosched_rows[COSCHED_ROWS];
 
-/* The row's number, or -EINVAL. */
-int cosched_find(const char *name);
+const char *cosched_name(size_t i); /* NULL behind the last */
 
 /* The progress with which a vCPU comes back from idling, when its busy siblings' least progress is
  * `slowest` (UINT64_MAX: none is busy): not behind them, and ahead by no more than the bound. */

@@ -10,6 +10,11 @@ const struct workload_row *const workload_rows[] = {
 };
 const uint32_t n_workload_rows = sizeof(workload_rows) / sizeof(workload_rows[0]);
 
+const char *workload_name(size_t i)
+{
+	return i < n_workload_rows ? workload_rows[i]->name : NULL;
+}
+
 int workload_find(const char *name)
 {
 	for (uint32_t i = 0; i < n_workload_rows; i++) {

@@ -11,6 +11,7 @@
 #ifndef SIM_GUEST_H
 #define SIM_GUEST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct sim;
@@ -32,6 +33,7 @@ extern const struct workload_row workload_busy, workload_duty, workload_io, work
 
 extern const struct workload_row *const workload_rows[];
 extern const uint32_t n_workload_rows;
+const char *workload_name(size_t i); /* NULL behind the last */
 int workload_find(const char *name); /* -EINVAL if there is no such row */
 
 #endif

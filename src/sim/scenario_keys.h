@@ -4,6 +4,7 @@
 #ifndef SIM_SCENARIO_KEYS_H
 #define SIM_SCENARIO_KEYS_H
 
+#include "base/options.h"
 #include "sim/scenario.h"
 
 enum key_type {
@@ -13,7 +14,7 @@ enum key_type {
 	KEY_CPUS,      /* double, or "none" for ENTITLE_UNLIMITED */
 	KEY_SHARES,    /* double, or low, normal, high (per vCPU: negative) */
 	KEY_WORD,      /* char[SCENARIO_NAME] */
-	KEY_ONE_OF,    /* uint32_t by `find` */
+	KEY_ONE_OF,    /* uint32_t: which of `names` */
 	KEY_BUDGET,    /* vm_spec.quota and .period: "4ms/10ms" */
 	KEY_PROCESSES, /* vm_spec.processes: "A:0.4 B:0.2" */
 	KEY_BYTES,     /* uint64_t: "4GiB" */
@@ -28,8 +29,7 @@ struct key_row {
 	double min, max;
 	const char *standard; /* the default, as it would be typed */
 	const char *help;
-	int (*find)(const char *name);
-	const char *choices;
+	option_name_fn names; /* KEY_ONE_OF: what it may be; the first one's value is `min` */
 };
 
 struct key_table {

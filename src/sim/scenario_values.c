@@ -228,11 +228,11 @@ static int set_day(const struct key_row *row, struct day_spec *day, const char *
 
 static int set_one_of(const struct key_row *row, uint32_t *to, const char *value)
 {
-	int found = row->find(value);
+	int found = options_find(row->names, row->key, value, NULL);
 
 	if (found < 0)
 		return -EINVAL;
-	*to = (uint32_t)found;
+	*to = (uint32_t)row->min + (uint32_t)found;
 	return 0;
 }
 
@@ -304,7 +304,9 @@ void key_expected(const struct key_row *row, char *buf, size_t size)
 			 SCENARIO_NAME - 1);
 		break;
 	case KEY_ONE_OF:
-		snprintf(buf, size, "one of %s", row->choices);
+		for (size_t i = 0, n = 0; row->names(i) && n < size; i++)
+			n += (size_t)snprintf(buf + n, size - n, "%s%s", i ? ", " : "one of ",
+					      row->names(i));
 		break;
 	case KEY_BUDGET:
 		snprintf(buf, size, "CPU time / period, such as 4ms/10ms, the first no longer");

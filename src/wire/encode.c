@@ -5,11 +5,7 @@
 #include "base/units.h"
 #include "ledger/page_fields.h"
 #include "wire/schema.h"
-
-static json_t *integer(uint64_t value)
-{
-	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
+#include "wire/wire.h"
 
 static json_t *list_json(const struct snapshot *s, const struct members *m, const void *first,
 			 size_t n)
@@ -53,7 +49,7 @@ static json_t *vcpu_json(const struct snapshot *s, const struct ledger *l)
 	o = members_write(&schema_vcpu, s, l);
 	ns = json_object();
 	for (uint32_t state = 0; state < LEDGER_STATES; state++)
-		json_object_set_new(ns, ledger_state_name(state), integer(l->ns[state]));
+		json_object_set_new(ns, ledger_state_name(state), wire_count_json(l->ns[state]));
 	json_object_set_new(o, "state", json_string(ledger_state_name(l->state)));
 	json_object_set_new(o, "ns", ns);
 	return o;
@@ -67,7 +63,8 @@ static json_t *page_json(const struct snapshot *s, const struct snapshot_page *p
 		const void *at = (const char *)&p->host + page_fields[i].offset;
 
 		if (p->host.valid & page_fields[i].valid)
-			json_object_set_new(o, page_fields[i].name, integer(*(const uint64_t *)at));
+			json_object_set_new(o, page_fields[i].name,
+					    wire_count_json(*(const uint64_t *)at));
 	}
 	for (size_t i = 0; i < p->n_vcpus; i++)
 		json_array_append_new(vcpus, vcpu_json(s, &p->vcpus[i]));

@@ -47,12 +47,6 @@ static bool is_written(const struct member *row, const struct snapshot *s, const
 	return s->split || number_at(row, at) != 0;
 }
 
-/* No honest figure needs the 64th bit. */
-static json_t *count_json(uint64_t value)
-{
-	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
 /* NULL: it is not written. */
 static json_t *value_json(const struct member *row, const struct snapshot *s, const void *at)
 {
@@ -62,7 +56,7 @@ static json_t *value_json(const struct member *row, const struct snapshot *s, co
 	case MEMBER_SECONDS:
 		return json_real(ns_to_s(*(const uint64_t *)at));
 	case MEMBER_COUNT:
-		return count_json(*(const uint64_t *)at);
+		return wire_count_json(*(const uint64_t *)at);
 	case MEMBER_ID:
 		return wire_id_json(*(const uint64_t *)at);
 	case MEMBER_PID:

@@ -140,3 +140,8 @@ json_t *wire_id_json(uint64_t id)
 	snprintf(text, sizeof(text), "%" PRIu64, id);
 	return json_string(text);
 }
+
+json_t *wire_count_json(uint64_t count)
+{
+	return json_integer(count > INT64_MAX ? INT64_MAX : (json_int_t)count);
+}

@@ -27,5 +27,6 @@ bool wire_count(const json_t *value, uint64_t *ret); /* an integer from 0 on */
 bool wire_id(const json_t *value, uint64_t *ret);    /* an identifier */
 
 json_t *wire_id_json(uint64_t id);
+json_t *wire_count_json(uint64_t count); /* at most INT64_MAX: no honest figure is more */
 
 #endif
