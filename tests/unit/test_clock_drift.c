@@ -37,6 +37,8 @@ int fake_nanosleep(const struct timespec *ts, struct timespec *left);
 
 #include <cmocka.h>
 
+#include "chance.h"
+
 #define TICKS_PER_NS 2.1
 #define STAMP_NS     5e6
 #define POLL	     100e6
@@ -63,19 +65,6 @@ static struct {
 	struct page_reader reader;
 	struct hostclock clock;
 } w;
-
-static uint64_t random_state;
-
-static double uniform(void)
-{
-	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
-	return ((double)(random_state >> 11) + 0.5) * 0x1p-53;
-}
-
-static double exponential(double mean)
-{
-	return -mean * log(uniform());
-}
 
 /* ---- clocks ---- */
 

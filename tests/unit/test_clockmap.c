@@ -15,18 +15,7 @@
 
 #include <cmocka.h>
 
-static uint64_t random_state;
-
-static double uniform(void)
-{
-	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
-	return ((double)(random_state >> 11) + 0.5) * 0x1p-53;
-}
-
-static double exponential(double mean)
-{
-	return -mean * log(uniform());
-}
+#include "chance.h"
 
 /* The world: counter at 2.1 GHz, the guest's counter behind by 7e12 ticks, the host's clock 30 ppm
  * fast, the guest's 20 ppm slow, different epochs. Time t is in true ns. */

@@ -16,38 +16,10 @@
 
 #include "base/units.h"
 #include "sim/demand.h"
+#include "sim_folder.h"
 #include "sim_text.h"
 
 #define PART 0.01
-
-static char folder[] = "/tmp/test_sim_changes.XXXXXX";
-static char scenario_path[64], csv_path[64];
-
-static int make_folder(void **state)
-{
-	(void)state;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(scenario_path, sizeof(scenario_path), "%s/t.ini", folder);
-	snprintf(csv_path, sizeof(csv_path), "%s/t.csv", folder);
-	return 0;
-}
-
-static int remove_folder(void **state)
-{
-	(void)state;
-	unlink(csv_path);
-	return rmdir(folder);
-}
-
-static void write_csv(const char *text)
-{
-	FILE *f = fopen(csv_path, "w");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
 
 /* A VM that fills the memory has all of it until another comes, and after that has gone. */
 static void memory_divided(void **state)
@@ -100,7 +72,7 @@ static void check_demand(const char *keys, const char *change, double cpus)
 static void demand_follows(void **state)
 {
 	(void)state;
-	write_csv("50\n");
+	write_csv("50\n", strlen("50\n"));
 	check_demand("workload = duty\nload = 0.4\nburst = 1ms\nday = 0:0.5", "a.vcpus = 4",
 		     0.4 * 0.5 * 4);
 	check_demand("workload = duty\ndemand = 0.4\nburst = 1ms\nday = 0:0.5", "a.vcpus = 4",
@@ -214,7 +186,7 @@ static void refused(const char *text, const char *what)
 static void refusals(void **state)
 {
 	(void)state;
-	write_csv("50\n25\n");
+	write_csv("50\n25\n", strlen("50\n25\n"));
 	refused("[host]\ncpus = 8\n[host a]\ncpus = 2\n[host b]\n[vm x]\n[at 1s]\n"
 		"host.offline = 4-7\n",
 		"t.ini:7: [at 1s] [host] offline: expected CPUs from 0 to 1");
@@ -234,7 +206,7 @@ static void long_waits(void **state)
 	const struct vm_spec *vm;
 
 	(void)state;
-	write_csv("50\n25\n");
+	write_csv("50\n25\n", strlen("50\n25\n"));
 	t = sim_text_run(scenario_path,
 			 "[run]\ncompress = 1000\nduration = 1ms\n[vm x]\nworkload = duty\nburst = "
 			 "10000s\nrandom = no\ntrace = t.csv\ntrace_unit = percent\ntrace_step = "
@@ -248,7 +220,7 @@ static void long_waits(void **state)
 	sim_text_near("of seven", demand_mean(vm, 0, 7000), (4 * 0.5 + 3 * 0.25) / 7, 1e-9);
 	sim_text_end(&t);
 
-	write_csv("0\n0\n");
+	write_csv("0\n0\n", strlen("0\n0\n"));
 	t = sim_text_run(scenario_path, "[run]\nduration = 1s\n[vm x]\nworkload = duty\ntrace = "
 					"t.csv\ntrace_unit = percent\ntrace_step = 1ms\n");
 	assert_true(demand_pass(&t.scenario->vms[0], 0, 1) == UINT64_MAX);
@@ -265,5 +237,5 @@ int main(void)
 		cmocka_unit_test(long_waits),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, sim_folder_make, NULL);
 }

@@ -18,38 +18,10 @@
 #include "base/units.h"
 #include "sim/demand.h"
 #include "sim/random.h"
+#include "sim_folder.h"
 #include "sim_text.h"
 
 #define PART 0.01
-
-static char folder[] = "/tmp/test_sim_planning.XXXXXX";
-static char scenario_path[64], csv_path[64];
-
-static int make_folder(void **state)
-{
-	(void)state;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(scenario_path, sizeof(scenario_path), "%s/t.ini", folder);
-	snprintf(csv_path, sizeof(csv_path), "%s/t.csv", folder);
-	return 0;
-}
-
-static int remove_folder(void **state)
-{
-	(void)state;
-	unlink(csv_path);
-	return rmdir(folder);
-}
-
-static void write_csv(const char *text, size_t size)
-{
-	FILE *f = fopen(csv_path, "w");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(text, 1, size, f), size);
-	assert_int_equal(fclose(f), 0);
-}
 
 static void bad_rows(void **state)
 {
@@ -399,5 +371,5 @@ int main(void)
 		cmocka_unit_test(requests_move),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, sim_folder_make, NULL);
 }
