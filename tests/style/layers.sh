@@ -19,7 +19,7 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	daemon) echo base service ledger wire bpf policy guest daemon ;;
 	lab) echo base ledger wire bpf policy host lab ;;
 	recording) echo base ledger wire recording ;;
-	screen) echo base ledger wire guest recording screen ;;
+	screen) echo base ledger wire guest host recording screen ;;
 	doctor) echo base doctor ;;
 	correct) echo base ledger wire recording correct ;;
 	exporter) echo base service ledger wire exporter ;;
