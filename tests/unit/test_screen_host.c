@@ -440,6 +440,37 @@ static void columns_make_sense(void **state)
 	}
 }
 
+static bool is_kind_of(const struct subject *s, const struct row_kind *kind)
+{
+	for (size_t i = 0; s->kinds[i]; i++)
+		if (s->kinds[i] == kind)
+			return true;
+	return false;
+}
+
+/* Every kind says who it is, and is told from the others; the rows of a model are of these kinds. */
+static void kinds_make_sense(void **state)
+{
+	char letters[32] = "";
+	struct model m;
+
+	(void)state;
+	for (size_t s = 0; s < n_subjects; s++) {
+		assert_true(subjects[s]->kinds[0] != NULL);
+		for (size_t i = 0; subjects[s]->kinds[i]; i++) {
+			const struct row_kind *kind = subjects[s]->kinds[i];
+
+			assert_non_null(kind->status);
+			assert_null(strchr(letters, kind->letter));
+			letters[strlen(letters)] = kind->letter;
+		}
+	}
+	make(&(struct model_view){.threads = true}, &m);
+	for (size_t i = 0; i < m.n_rows; i++)
+		assert_true(is_kind_of(&subject_host, m.rows[i].kind));
+	model_done(&m);
+}
+
 /* ---- random hosts ---- */
 
 static void random_frame(struct host_frame *f, uint64_t elapsed)
@@ -518,6 +549,7 @@ int main(void)
 		cmocka_unit_test(tables_and_json),
 		cmocka_unit_test(settings_of_both_subjects),
 		cmocka_unit_test(columns_make_sense),
+		cmocka_unit_test(kinds_make_sense),
 		cmocka_unit_test(random_hosts_keep_the_sums),
 	};
 
