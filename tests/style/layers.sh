@@ -16,7 +16,7 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	sim) echo base ledger policy sim ;;
 	host) echo base ledger wire bpf policy host ;;
 	guest) echo base ledger wire bpf policy guest ;;
-	daemon) echo base service ledger wire bpf policy guest daemon ;;
+	vmdesched) echo base service ledger wire bpf policy guest vmdesched ;;
 	lab) echo base ledger wire bpf policy host lab ;;
 	recording) echo base ledger wire recording ;;
 	screen) echo base ledger wire guest recording screen ;;

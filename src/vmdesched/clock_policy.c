@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/clock_policy.h"
+#include "vmdesched/clock_policy.h"
 
 #include <stdlib.h>
 

@@ -9,11 +9,11 @@
  *
  * daemon_open() does all that needs privilege; daemon_run() gives it up first.
  */
-#ifndef DAEMON_DAEMON_H
-#define DAEMON_DAEMON_H
+#ifndef VMDESCHED_DAEMON_H
+#define VMDESCHED_DAEMON_H
 
 #include "base/failure.h"
-#include "daemon/settings.h"
+#include "vmdesched/settings.h"
 
 struct daemon;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/timekeeper.h"
+#include "vmdesched/timekeeper.h"
 
 #include "base/clock.h"
 #include "base/options.h"

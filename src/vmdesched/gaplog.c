@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/gaplog.h"
+#include "vmdesched/gaplog.h"
 
 #include "base/units.h"
 

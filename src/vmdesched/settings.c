@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/settings.h"
+#include "vmdesched/settings.h"
 
 #include "base/cleanup.h"
 #include "base/proc.h"

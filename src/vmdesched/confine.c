@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/confine.h"
+#include "vmdesched/confine.h"
 
 #include "base/units.h"
 #include "service/filter.h"

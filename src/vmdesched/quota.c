@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/quota.h"
+#include "vmdesched/quota.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
  * bytes for each CPU and second. While the source is silent there is no sample; the next one is as
  * long as that was.
  */
-#ifndef DAEMON_HISTORY_H
-#define DAEMON_HISTORY_H
+#ifndef VMDESCHED_HISTORY_H
+#define VMDESCHED_HISTORY_H
 
 #include "guest/account.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/status.h"
+#include "vmdesched/status.h"
 
 #include "base/units.h"
 

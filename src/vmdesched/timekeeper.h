@@ -5,11 +5,11 @@
  * it also knows pauses: times in which it did not come to be called. It sees as well, without any
  * host, that the guest was suspended, and that somebody else has set its clock.
  */
-#ifndef DAEMON_TIMEKEEPER_H
-#define DAEMON_TIMEKEEPER_H
+#ifndef VMDESCHED_TIMEKEEPER_H
+#define VMDESCHED_TIMEKEEPER_H
 
 #include "base/failure.h"
-#include "daemon/clock_policy.h"
+#include "vmdesched/clock_policy.h"
 #include "guest/hosttime.h"
 
 #include <jansson.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/backlog.h"
+#include "vmdesched/backlog.h"
 
 #include "base/clock.h"
 #include "base/units.h"

@@ -5,8 +5,8 @@
  * confine.c. Irrevocable, for all threads but the capabilities, which are the calling thread's and,
  * by a change of user, everybody's.
  */
-#ifndef DAEMON_CONFINE_H
-#define DAEMON_CONFINE_H
+#ifndef VMDESCHED_CONFINE_H
+#define VMDESCHED_CONFINE_H
 
 #include "base/failure.h"
 

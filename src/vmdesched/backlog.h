@@ -7,8 +7,8 @@
  *
  * Nothing happens where there is no such port, or where somebody else has it.
  */
-#ifndef DAEMON_BACKLOG_H
-#define DAEMON_BACKLOG_H
+#ifndef VMDESCHED_BACKLOG_H
+#define VMDESCHED_BACKLOG_H
 
 #include "base/failure.h"
 

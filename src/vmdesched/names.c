@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/names.h"
+#include "vmdesched/names.h"
 
 #include "base/units.h"
 

@@ -3,12 +3,12 @@
  * Prometheus' text format. Counters never run backwards while the daemon lives, so `true`, which
  * falls when a source tells late, is not among them: it is occupied less vmdesched.
  */
-#ifndef DAEMON_METRICS_H
-#define DAEMON_METRICS_H
+#ifndef VMDESCHED_METRICS_H
+#define VMDESCHED_METRICS_H
 
-#include "daemon/gaplog.h"
-#include "daemon/names.h"
-#include "daemon/timekeeper.h"
+#include "vmdesched/gaplog.h"
+#include "vmdesched/names.h"
+#include "vmdesched/timekeeper.h"
 #include "guest/agent.h"
 #include "service/server.h"
 

@@ -3,8 +3,8 @@
  * vmdesched.conf: sections of `key = value`, read with inih. Every key is a row of settings_rows[];
  * one that is no row, or a value out of its bounds, is refused with file and line.
  */
-#ifndef DAEMON_SETTINGS_H
-#define DAEMON_SETTINGS_H
+#ifndef VMDESCHED_SETTINGS_H
+#define VMDESCHED_SETTINGS_H
 
 #include "base/failure.h"
 #include "base/options.h"

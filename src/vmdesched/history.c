@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/history.h"
+#include "vmdesched/history.h"
 
 #include "base/units.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The figures in one line, for `systemctl status` and the journal: where they come from, and how
  * far they can be trusted. */
-#ifndef DAEMON_STATUS_H
-#define DAEMON_STATUS_H
+#ifndef VMDESCHED_STATUS_H
+#define VMDESCHED_STATUS_H
 
 #include <stdbool.h>
 #include <stdint.h>

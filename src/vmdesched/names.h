@@ -9,8 +9,8 @@
  * had a place, and after it was last seen. With the names that have lost their places all sum up
  * to the CPUs' busy time, exactly.
  */
-#ifndef DAEMON_NAMES_H
-#define DAEMON_NAMES_H
+#ifndef VMDESCHED_NAMES_H
+#define VMDESCHED_NAMES_H
 
 #include "guest/account.h"
 

@@ -13,8 +13,8 @@
  * a second stepped: forward only, and once, since a second step soon after would mean that we are
  * wrong about something.
  */
-#ifndef DAEMON_CLOCK_POLICY_H
-#define DAEMON_CLOCK_POLICY_H
+#ifndef VMDESCHED_CLOCK_POLICY_H
+#define VMDESCHED_CLOCK_POLICY_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,10 +7,10 @@
  *
  * A source that knows sums between two readings, not edges, says within how long they fell.
  */
-#ifndef DAEMON_GAPLOG_H
-#define DAEMON_GAPLOG_H
+#ifndef VMDESCHED_GAPLOG_H
+#define VMDESCHED_GAPLOG_H
 
-#include "daemon/quota.h"
+#include "vmdesched/quota.h"
 #include "guest/source.h"
 
 #include <jansson.h>

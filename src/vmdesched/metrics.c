@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/metrics.h"
+#include "vmdesched/metrics.h"
 
 #include "base/cleanup.h"
 #include "base/newfile.h"
