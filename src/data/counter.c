@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "correct/counter.h"
+#include "data/counter.h"
 
 #include "base/units.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "correct/encoding.h"
+#include "data/encoding.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -5,8 +5,8 @@
  * cuts the file, the frames before that are all there; the reader takes those and says why it
  * stopped. A file from elsewhere is hostile: lengths are bounded before anything is allocated.
  */
-#ifndef RECORDING_RECORDING_H
-#define RECORDING_RECORDING_H
+#ifndef DATA_RECORDING_H
+#define DATA_RECORDING_H
 
 #include "base/failure.h"
 

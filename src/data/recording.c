@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading a recording; writer.c writes it. The layout is in layout.h. */
-#include "recording/recording.h"
+/* Reading a recording; recording_writer.c writes it. The layout is in recording_layout.h. */
+#include "data/recording.h"
 
 #include "base/cleanup.h"
 #include "base/units.h"
-#include "recording/layout.h"
+#include "data/recording_layout.h"
 #include "wire/snapshot.h"
 #include "wire/wire.h"
 

@@ -3,8 +3,8 @@
  * Text as rows of fields, columns by their names, and numbers. Nothing is assumed of the text:
  * fields may be missing, thousands, or huge. times.h reads times.
  */
-#ifndef CORRECT_TABLE_H
-#define CORRECT_TABLE_H
+#ifndef DATA_TABLE_H
+#define DATA_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

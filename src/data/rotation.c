@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "recording/rotation.h"
+#include "data/rotation.h"
 
 #include "base/units.h"
 

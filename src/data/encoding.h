@@ -4,8 +4,8 @@
  * its mark or, without one, by the zeros in every other byte; what isn't UTF-8 otherwise is taken
  * byte by byte as Latin-1, which is right for the dates and figures of every 8-bit code page.
  */
-#ifndef CORRECT_ENCODING_H
-#define CORRECT_ENCODING_H
+#ifndef DATA_ENCODING_H
+#define DATA_ENCODING_H
 
 #include <stddef.h>
 

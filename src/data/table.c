@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "correct/table.h"
+#include "data/table.h"
 
 #include <csv.h>
 #include <ctype.h>

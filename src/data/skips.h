@@ -3,8 +3,8 @@
  * What of a file was not used, and why. A row here is a reason with its counter; reports, JSON and
  * refusals are made from the rows.
  */
-#ifndef CORRECT_SKIPS_H
-#define CORRECT_SKIPS_H
+#ifndef DATA_SKIPS_H
+#define DATA_SKIPS_H
 
 #include <stddef.h>
 #include <stdint.h>

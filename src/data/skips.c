@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "correct/skips.h"
+#include "data/skips.h"
 
 #include "base/text.h"
 

@@ -3,8 +3,8 @@
  * A directory of recordings, of which the oldest are removed: 20261120T120000Z.rec, by the time in
  * UTC at which each began. Nothing else in it is touched.
  */
-#ifndef RECORDING_ROTATION_H
-#define RECORDING_ROTATION_H
+#ifndef DATA_ROTATION_H
+#define DATA_ROTATION_H
 
 #include "base/failure.h"
 

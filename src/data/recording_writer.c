@@ -2,8 +2,8 @@
 #include "base/cleanup.h"
 #include "base/json_out.h"
 #include "base/units.h"
-#include "recording/layout.h"
-#include "recording/recording.h"
+#include "data/recording.h"
+#include "data/recording_layout.h"
 #include "wire/snapshot.h"
 
 #include <errno.h>

@@ -4,8 +4,8 @@
  * numbers of a date, a month's name, AM or PM, a zone. What is none of these is no time.
  */
 #include "base/units.h"
-#include "correct/table.h"
-#include "correct/times.h"
+#include "data/table.h"
+#include "data/times.h"
 
 #include <ctype.h>
 #include <errno.h>

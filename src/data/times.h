@@ -8,8 +8,8 @@
  * that an option names, or none. And where neither the text nor the file's head nor an option says
  * the zone, the times are local ones of an unknown zone, which usage.h passes on.
  */
-#ifndef CORRECT_TIMES_H
-#define CORRECT_TIMES_H
+#ifndef DATA_TIMES_H
+#define DATA_TIMES_H
 
 #include "base/failure.h"
 

@@ -7,8 +7,8 @@
  * sum frame   0 magic, 4 packed size, 8 JSON size, 12 sum of the packed bytes, 16 time, 24 elapsed,
  * 32 busy, 40 away, 48 session, 52 sum of bytes 0 to 51, then the packed bytes
  */
-#ifndef RECORDING_LAYOUT_H
-#define RECORDING_LAYOUT_H
+#ifndef DATA_RECORDING_LAYOUT_H
+#define DATA_RECORDING_LAYOUT_H
 
 #include <stddef.h>
 #include <stdint.h>

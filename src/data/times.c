@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "correct/times.h"
+#include "data/times.h"
 
 #include "base/units.h"
 

@@ -3,8 +3,8 @@
  * Names of Windows' performance counters, which esxtop uses too:
  * "\\MACHINE\Object(instance)\Counter", and what of them is of use here.
  */
-#ifndef CORRECT_COUNTER_H
-#define CORRECT_COUNTER_H
+#ifndef DATA_COUNTER_H
+#define DATA_COUNTER_H
 
 #include <stdbool.h>
 
