@@ -19,7 +19,7 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	vmdesched) echo base service ledger wire bpf policy guest vmdesched ;;
 	lab) echo base ledger wire bpf policy host lab ;;
 	data) echo base ledger wire data ;;
-	screen) echo base ledger wire guest data screen ;;
+	screen) echo base ledger wire guest host data screen ;;
 	doctor) echo base doctor ;;
 	correct) echo base ledger wire data correct ;;
 	exporter) echo base service ledger wire exporter ;;
