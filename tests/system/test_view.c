@@ -257,25 +257,13 @@ static double share_of_task(const char *top_output)
 	return share;
 }
 
-/* Their two seconds are not the same, in which the worker may have got more or less. */
-static bool two_tops_agree(double *ret_native, double *ret_seen)
-{
-	char out[96];
-
-	snprintf(out, sizeof(out), "%s.out", fake->path);
-	VIEW("top -b -n 2 -d 2 -p %d >%s & top -b -n 2 -d 2 -p %d >%s.native; wait", fake->task,
-	     out, fake->task, out);
-	*ret_seen = share_of_task(NATIVE("cat %s", out));
-	*ret_native = share_of_task(NATIVE("cat %s.native", out));
-	NATIVE("rm %s %s.native", out, out);
-	return *ret_native >= 5 && fabs(*ret_seen / *ret_native - 0.4) <= 0.05;
-}
-
+/* The two seconds of each are not quite the same, but the spinner has nearly all of one CPU in both
+ * (before_others.h). */
 static void top_shows_the_truth(void **state)
 {
+	double native, seen;
 	pid_t spinner;
-	double native = 0, seen = 0;
-	bool agree = false;
+	char out[96];
 
 	(void)state;
 	if (!installed("top"))
@@ -283,11 +271,15 @@ static void top_shows_the_truth(void **state)
 	spinner = start_spinning(1e9);
 	fake->task = spinner;
 	figures(0, 0.6, 0);
-	for (int i = 0; i < 5 && !agree; i++)
-		agree = two_tops_agree(&native, &seen);
+	snprintf(out, sizeof(out), "%s.out", fake->path);
+	VIEW("top -b -n 2 -d 2 -p %d >%s & top -b -n 2 -d 2 -p %d >%s.native; wait", fake->task,
+	     out, fake->task, out);
+	seen = share_of_task(NATIVE("cat %s", out));
+	native = share_of_task(NATIVE("cat %s.native", out));
+	NATIVE("rm %s %s.native", out, out);
 	end(spinner);
 	fake->task = worker;
-	if (!agree)
+	if (native < 5 || fabs(seen / native - 0.4) > 0.02)
 		fail_msg("top shows %.1f %% natively and %.1f %% in the view", native, seen);
 }
 
