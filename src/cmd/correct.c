@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
-#include "correct/table.h"
+#include "data/table.h"
 
 #include <errno.h>
 #include <inttypes.h>

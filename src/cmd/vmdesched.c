@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * vmdesched: the guest's agent as a daemon. What the command line says goes before what the
- * configuration says; the rest is daemon/daemon.h.
+ * configuration says; the rest is vmdesched/daemon.h.
  */
 #include "base/command.h"
 #include "base/units.h"
-#include "daemon/backlog.h"
-#include "daemon/confine.h"
-#include "daemon/daemon.h"
+#include "vmdesched/backlog.h"
+#include "vmdesched/confine.h"
+#include "vmdesched/daemon.h"
 #include "guest/source.h"
 #include "wire/protocol.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "correct/domstats.h"
 
-#include "correct/table.h"
+#include "data/table.h"
 
 #include <math.h>
 #include <stdio.h>

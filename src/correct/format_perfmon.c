@@ -5,8 +5,8 @@
  * first row only tells when it began. Rows are all or nothing: with one value of a sum missing the
  * sum would fall.
  */
-#include "correct/counter.h"
 #include "correct/reading.h"
+#include "data/counter.h"
 
 #include "base/units.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A recording of `desched record` (recording/recording.h), from either side. A guest's figures are
+ * A recording of `desched record` (data/recording.h), from either side. A guest's figures are
  * what its kernel billed to each process between two frames. A host's are the ledger page, a copy
  * of which is in every frame that was made with it: how long the vCPUs ran and were ready.
  *
@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/units.h"
-#include "recording/recording.h"
+#include "data/recording.h"
 #include "wire/snapshot.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
-#include "correct/encoding.h"
+#include "data/encoding.h"
 
 #include <errno.h>
 #include <fcntl.h>

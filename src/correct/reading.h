@@ -7,7 +7,7 @@
 #define CORRECT_READING_H
 
 #include "correct/formats.h"
-#include "correct/table.h"
+#include "data/table.h"
 
 struct reading {
 	const struct input *in;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the tables of sysstat have in common, whichever of its programs printed them. */
 #include "correct/formats.h"
-#include "correct/table.h"
+#include "data/table.h"
 
 #include "base/units.h"
 

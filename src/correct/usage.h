@@ -10,8 +10,8 @@
 #define CORRECT_USAGE_H
 
 #include "base/failure.h"
-#include "correct/skips.h"
-#include "correct/times.h"
+#include "data/skips.h"
+#include "data/times.h"
 
 #include <stdbool.h>
 #include <stddef.h>

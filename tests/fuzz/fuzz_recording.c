@@ -8,8 +8,8 @@
 
 #include "base/units.h"
 #include "correct/formats.h"
-#include "recording/layout.h"
-#include "recording/recording.h"
+#include "data/recording.h"
+#include "data/recording_layout.h"
 
 #include <errno.h>
 #include <string.h>

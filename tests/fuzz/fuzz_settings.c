@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "base/units.h"
-#include "daemon/settings.h"
+#include "vmdesched/settings.h"
 
 #include <errno.h>
 #include <string.h>

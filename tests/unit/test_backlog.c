@@ -4,8 +4,8 @@
  * tests/system/nested-ticks.sh; the port's other side is test_devices.c, test_ticker.c, test_rtc.c.
  */
 #include "base/proc.h"
-#include "daemon/backlog.h"
-#include "daemon/confine.h"
+#include "vmdesched/backlog.h"
+#include "vmdesched/confine.h"
 #include "guest/ioport.h"
 
 #include <errno.h>

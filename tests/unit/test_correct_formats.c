@@ -6,8 +6,8 @@
 #include "near.h"
 
 #include "base/units.h"
-#include "correct/table.h"
 #include "correct/usage.h"
+#include "data/table.h"
 
 #include <errno.h>
 #include <math.h>

@@ -9,7 +9,7 @@
 
 #include "base/units.h"
 #include "correct/correct.h"
-#include "recording/recording.h"
+#include "data/recording.h"
 
 #include <errno.h>
 #include <math.h>

@@ -7,7 +7,7 @@
 #include "near.h"
 
 #include "base/units.h"
-#include "correct/times.h"
+#include "data/times.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -6,12 +6,12 @@
  */
 #include "base/proc.h"
 #include "base/units.h"
-#include "daemon/confine.h"
-#include "daemon/gaplog.h"
-#include "daemon/history.h"
-#include "daemon/metrics.h"
-#include "daemon/settings.h"
-#include "daemon/status.h"
+#include "vmdesched/confine.h"
+#include "vmdesched/gaplog.h"
+#include "vmdesched/history.h"
+#include "vmdesched/metrics.h"
+#include "vmdesched/settings.h"
+#include "vmdesched/status.h"
 #include "scratch.h"
 #include "service/notify.h"
 

@@ -6,7 +6,7 @@
 #include "service/filter.h"
 
 #include "base/units.h"
-#include "daemon/confine.h"
+#include "vmdesched/confine.h"
 #include "vmm/sandbox.h"
 
 #include <errno.h>

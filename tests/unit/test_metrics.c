@@ -5,8 +5,8 @@
  */
 #include "base/proc.h"
 #include "base/units.h"
-#include "daemon/gaplog.h"
-#include "daemon/metrics.h"
+#include "vmdesched/gaplog.h"
+#include "vmdesched/metrics.h"
 #include "scratch.h"
 
 #include <errno.h>
