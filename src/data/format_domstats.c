@@ -3,24 +3,23 @@
  * CSV with columns that are named as in `virsh domstats`: time, domain (where there are several)
  * and maybe its UUID, and the counters of domstats.h.
  */
-#include "correct/domstats.h"
-#include "correct/reading.h"
+#include "data/domstats.h"
+#include "data/reading.h"
 
 #include "base/units.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define COLUMNS 16384
 
 struct csv {
 	struct reading g;
 	char delimiter;
 	size_t n; /* columns; 0: no head yet */
 	int date, time, domain, id;
-	double *counters[COLUMNS]; /* where a column's value belongs; NULL: it is of no use */
+	int *slots; /* [n] where a column's value belongs */
 	struct domstats stats;
 };
 
@@ -35,7 +34,8 @@ static int is(const struct input *in)
 	char line[1024];
 
 	input_line(in, line, sizeof(line));
-	return strpbrk(line, ",;\t|") && (strstr(line, "vcpu.") || strstr(line, "cpu.time"));
+	return strpbrk(line, ",;\t|") &&
+	       (strstr(line, "vcpu.") || strstr(line, "cpu.time") || strstr(line, "balloon."));
 }
 
 static int take_head(char **fields, size_t n, struct csv *c)
@@ -54,62 +54,73 @@ static int take_head(char **fields, size_t n, struct csv *c)
 		c->date = -1;
 	}
 	if (c->time < 0)
-		return failure_set(c->g.f, -EBADMSG, "%s: no column 'time' in its first line",
+		return failure_set(c->g.out->f, -EBADMSG, "%s: no column 'time' in its first line",
 				   c->g.in->path);
 	times_column_zone(&c->g.times, fields[c->time]);
-	for (size_t i = 0; i < n && i < COLUMNS; i++) {
-		c->counters[i] = domstats_counter(&c->stats, fields[i]);
-		any |= c->counters[i] != NULL;
+	c->slots = calloc(n, sizeof(*c->slots));
+	if (!c->slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		c->slots[i] = domstats_slot(&c->stats, fields[i]);
+		any |= c->slots[i] >= 0;
 	}
 	c->n = n;
 	return any ? 0
-		   : failure_set(c->g.f, -EBADMSG,
+		   : failure_set(c->g.out->f, -EBADMSG,
 				 "%s: no column 'vcpu.0.time' or 'cpu.time' in its first line",
 				 c->g.in->path);
 }
 
-static int take_sample(char **fields, size_t n, const struct instant *time, struct csv *c)
+static int take_sample(char **fields, size_t n, uint32_t vm, const struct instant *time,
+		       struct csv *c)
 {
-	domstats_clear(&c->stats);
-	for (size_t i = 0; i < n && i < COLUMNS; i++) {
-		if (!c->counters[i] || domstats_set(c->counters[i], fields[i]))
+	int err = domstats_begin(&c->stats, vm);
+
+	for (size_t i = 0; i < n && !err; i++) {
+		err = domstats_set(&c->stats, c->slots[i], fields[i]);
+		if (!c->stats.bad)
 			continue;
-		skips_count(&c->g.r->skips, SKIP_NUMBER, fields[i]);
+		skips_count(&c->g.out->file.skips, SKIP_NUMBER, fields[i]);
 		return 0;
 	}
-	return domstats_sample(&c->stats, time);
+	return err ? err : domstats_sample(&c->stats, time);
 }
 
 static int take_row(char **fields, size_t n, void *data)
 {
 	struct csv *c = data;
+	struct data_entity e = {DATA_KIND_VM, DATA_NONE, "the VM", ""};
 	struct instant time;
 	char text[128];
+	uint32_t vm;
 	int mine;
 
 	if (!c->n)
 		return take_head(fields, n, c);
 	if (n != c->n) {
 		if (!c->g.learning)
-			skips_count(&c->g.r->skips, SKIP_FIELDS, fields[0]);
+			skips_count(&c->g.out->file.skips, SKIP_FIELDS, fields[0]);
 		return 0;
 	}
-	mine = choice_take(&c->g.choice, c->id >= 0 ? fields[c->id] : "",
-			   c->domain >= 0 ? fields[c->domain] : "the VM");
+	if (c->domain >= 0)
+		e.name = fields[c->domain];
+	if (c->id >= 0)
+		e.id = fields[c->id];
+	mine = out_entity(c->g.out, &e, &vm);
 	if (mine <= 0)
 		return mine;
 	snprintf(text, sizeof(text), "%s%s%s", c->date >= 0 ? fields[c->date] : "",
 		 c->date >= 0 ? " " : "", fields[c->time]);
-	return reading_time(&c->g, text, &time) ? take_sample(fields, n, &time, c) : 0;
+	return reading_time(&c->g, text, NAN, &time) ? take_sample(fields, n, vm, &time, c) : 0;
 }
 
 static void begin(void *data)
 {
 	struct csv *c = data;
 
+	free(c->slots);
+	c->slots = NULL;
 	c->n = 0;
-	memset(c->counters, 0, sizeof(c->counters));
-	domstats_init(&c->stats, c->g.r);
 }
 
 static int pass(const struct input *in, void *data)
@@ -119,21 +130,27 @@ static int pass(const struct input *in, void *data)
 	return table_read(in->text, in->size, c->delimiter, 0, take_row, data);
 }
 
-static int read_domstats(const struct input *in, struct failure *f, struct usage *r)
+static int read_domstats(const struct input *in, struct out *out)
 {
-	struct csv *c = calloc(1, sizeof(*c));
+	struct csv c = {.n = 0};
 	char line[4096];
 	int err;
 
-	if (!c)
-		return -ENOMEM;
 	input_line(in, line, sizeof(line));
-	c->delimiter = table_delimiter(line, ",;\t|");
-	reading_init(&c->g, in, f, r);
-	err = reading_run(&c->g, DATES_UNKNOWN, begin, pass, c);
-	reading_done(&c->g);
-	free(c);
+	c.delimiter = table_delimiter(line, ",;\t|");
+	reading_init(&c.g, in, out);
+	domstats_init(&c.stats, out);
+	err = reading_run(&c.g, DATES_UNKNOWN, begin, pass, domstats_state_done, &c);
+	out_forget(out, domstats_state_done);
+	domstats_done(&c.stats);
+	free(c.slots);
 	return err;
 }
 
-const struct format format_domstats = {"domstats", true, is, read_domstats};
+const struct format format_domstats = {
+	.name = "domstats",
+	.what = "CSV with columns as in virsh domstats",
+	.host = true,
+	.is = is,
+	.read = read_domstats,
+};

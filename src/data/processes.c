@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "correct/processes.h"
+#include "data/processes.h"
 
 #include <errno.h>
 #include <math.h>
@@ -7,11 +7,6 @@
 #include <string.h>
 
 #define PAUSE 3 /* usual intervals: where more are missing, the value is about the last only */
-
-struct value {
-	double at, percent;
-	uint32_t who, run;
-};
 
 /* Room for one more of them. NULL: no memory. */
 static void *grow(void *list, size_t n, size_t *room, size_t size)
@@ -52,9 +47,9 @@ int processes_spoil(struct processes *p, double at)
 	return processes_time(p, at);
 }
 
-static int room_for_last(struct processes *p, uint32_t who)
+static int room_for_last(struct processes *p, uint32_t entity)
 {
-	while (who >= p->room_last) {
+	while (entity >= p->room_last) {
 		size_t before = p->room_last;
 		double *last = grow(p->last, before, &p->room_last, sizeof(*last));
 
@@ -67,31 +62,47 @@ static int room_for_last(struct processes *p, uint32_t who)
 	return 0;
 }
 
-int processes_value(struct processes *p, struct usage *r, uint32_t who, double at, double percent,
-		    bool once)
+/* Whether CPU time is to be taken: 1, 0 where it was counted instead, -ENOMEM. */
+static int check_cpu(struct processes *p, struct out *out, const struct process_value *v, bool once)
 {
-	struct value *values;
-
-	if (percent < 0) {
-		skips_count(&r->skips, SKIP_RANGE, NULL);
-		return processes_spoil(p, at);
+	if (v->value < 0) {
+		skips_count(&out->file.skips, SKIP_RANGE, NULL);
+		return processes_spoil(p, v->at);
 	}
-	if (room_for_last(p, who))
+	if (room_for_last(p, v->entity))
 		return -ENOMEM;
-	if (once && at == p->last[who]) {
-		skips_count(&r->skips, SKIP_DUPLICATE, NULL);
+	if (once && v->at == p->last[v->entity]) {
+		skips_count(&out->file.skips, SKIP_DUPLICATE, NULL);
 		return 0;
 	}
+	p->last[v->entity] = v->at;
+	return 1;
+}
+
+int processes_value(struct processes *p, struct out *out, const struct process_value *v, bool once)
+{
+	int take = v->quantity == DATA_CPU ? check_cpu(p, out, v, once) : 1;
+	struct process_value *values;
+
+	if (take <= 0)
+		return take;
 	values = grow(p->values, p->n, &p->room, sizeof(*values));
 	if (!values)
 		return -ENOMEM;
 	p->values = values;
-	p->last[who] = at;
-	values[p->n++] = (struct value){at, percent, who, r->run};
-	return processes_time(p, at);
+	values[p->n++] = *v;
+	return processes_time(p, v->at);
 }
 
-/* ---- pieces ---- */
+int processes_cut(struct processes *p, const struct input *in, struct out *out)
+{
+	if (!p->n || !in->size || strchr("\r\n", in->text[in->size - 1]))
+		return 0;
+	skips_count(&out->file.skips, SKIP_CUT, NULL);
+	return processes_spoil(p, p->values[p->n - 1].at);
+}
+
+/* ---- samples ---- */
 
 static int by_number(const void *a, const void *b)
 {
@@ -138,38 +149,33 @@ static double began(const struct processes *p, double at, double usual)
 	return time[-1];
 }
 
-/* A file whose last line has no end was cut off: the last interval may be without some rows. */
-static int spoil_cut(struct processes *p, const struct input *in, struct usage *r)
+static bool is_spoilt(const struct processes *p, const struct process_value *v)
 {
-	if (!p->n || !in->size || strchr("\r\n", in->text[in->size - 1]))
-		return 0;
-	skips_count(&r->skips, SKIP_CUT, NULL);
-	return processes_spoil(p, p->values[p->n - 1].at);
+	return v->quantity == DATA_CPU && p->n_spoilt &&
+	       bsearch(&v->at, p->spoilt, p->n_spoilt, sizeof(v->at), by_number);
 }
 
-int processes_to_pieces(struct processes *p, const struct input *in, struct usage *r)
+static int emit(const struct processes *p, const struct process_value *v, double usual,
+		struct out *out)
 {
-	uint32_t run = r->run;
-	double usual;
-	int err = spoil_cut(p, in, r);
+	const struct out_span span = {began(p, v->at, usual), v->at, v->run};
+	double length = data_quantities[v->quantity].level ? 1 : span.to - span.from;
 
-	if (err)
-		return err;
+	return out_sample(out, v->entity, v->quantity, &span, v->value * length);
+}
+
+int processes_to_samples(struct processes *p, struct out *out)
+{
+	double usual;
+	int err;
+
 	sort_times(p);
 	if (p->n_spoilt)
 		qsort(p->spoilt, p->n_spoilt, sizeof(*p->spoilt), by_number);
 	err = usual_interval(p, &usual);
-	for (size_t i = 0; i < p->n && p->n_times > 1 && !err; i++) {
-		const struct value *v = &p->values[i];
-		double from = began(p, v->at, usual);
-
-		if (p->n_spoilt &&
-		    bsearch(&v->at, p->spoilt, p->n_spoilt, sizeof(v->at), by_number))
-			continue;
-		r->run = v->run;
-		err = usage_add(r, v->who, from, v->at, v->percent / 100 * (v->at - from));
-	}
-	r->run = run;
+	for (size_t i = 0; i < p->n && p->n_times > 1 && !err; i++)
+		if (!is_spoilt(p, &p->values[i]))
+			err = emit(p, &p->values[i], usual, out);
 	return err;
 }
 

@@ -3,18 +3,20 @@
  * Any CSV with columns of time, process and %CPU of one CPU, in any order and among others. A row
  * called "total" or "_Total" that has no process's number is the whole machine.
  */
-#include "correct/processes.h"
-#include "correct/reading.h"
+#include "data/processes.h"
+#include "data/reading.h"
 
 #include "base/units.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 struct csv {
 	struct reading g;
 	struct processes p;
+	uint32_t machine;		     /* the entity: there is only one */
 	int date, time, pid, tid, cpu, name; /* columns; -1: there is none */
 	size_t n;			     /* columns; 0: no head yet */
 	char delimiter;
@@ -89,7 +91,7 @@ static int take_head(char **fields, size_t n, struct csv *c)
 	if (known(c) == 3)
 		return 0;
 	table_names(fields, n, names, sizeof(names));
-	return failure_set(c->g.f, -EBADMSG, "%s: no column for the %s (%s) among: %s",
+	return failure_set(c->g.out->f, -EBADMSG, "%s: no column for the %s (%s) among: %s",
 			   c->g.in->path,
 			   c->time < 0	? "time"
 			   : c->cpu < 0 ? "share"
@@ -118,12 +120,12 @@ static bool is_one_of(const char *name, const char *a, const char *b)
 	return !strcasecmp(name, a) || !strcasecmp(name, b);
 }
 
-/* Whose the row is; SKIP_N, or why it is nobody's. */
-static int who_of(char **fields, struct csv *c, enum skip *ret_why, uint32_t *ret)
+/* Whose the row is: 1, 0 where it isn't wanted or, with a reason in *ret_why, is nobody's. */
+static int entity_of(char **fields, struct csv *c, enum skip *ret_why, uint32_t *ret)
 {
 	const char *name = c->name >= 0 ? fields[c->name] : fields[c->pid];
+	struct data_entity e = {DATA_KIND_PROCESS, c->machine, name, ""};
 	bool pid = has_pid(fields, c);
-	char text[512];
 
 	*ret_why = SKIP_N;
 	if (c->tid >= 0 && c->pid >= 0 && !pid && !table_blank(fields[c->tid])) {
@@ -131,13 +133,12 @@ static int who_of(char **fields, struct csv *c, enum skip *ret_why, uint32_t *re
 		return 0;
 	}
 	if (!pid && is_one_of(name, "total", "_Total")) {
-		*ret = WHO_TOTAL;
-		return 0;
+		*ret = c->machine;
+		return 1;
 	}
-	if (c->pid < 0 || c->name < 0)
-		return usage_who(c->g.r, name, ret);
-	snprintf(text, sizeof(text), "%.440s (%.24s)", name, fields[c->pid]);
-	return usage_who(c->g.r, text, ret);
+	if (c->pid >= 0 && c->name >= 0)
+		e.id = fields[c->pid];
+	return out_entity(c->g.out, &e, ret);
 }
 
 /* What Windows calls idle time isn't a process's. */
@@ -151,27 +152,27 @@ static bool is_idle(char **fields, const struct csv *c)
 
 static int take_value(char **fields, double at, struct csv *c)
 {
-	struct usage *r = c->g.r;
+	struct out *out = c->g.out;
+	struct process_value v = {.at = at, .run = c->track.run & 0xffffff, .quantity = DATA_CPU};
 	double percent;
-	uint32_t who;
 	enum skip why;
-	int err;
+	int wanted;
 
 	if (is_idle(fields, c))
 		return 0;
 	if (table_figure(fields[c->cpu], true, &percent)) {
-		skips_count(&r->skips, table_blank(fields[c->cpu]) ? SKIP_BLANK : SKIP_NUMBER,
-			    fields[c->cpu]);
+		skips_count(&out->file.skips,
+			    table_blank(fields[c->cpu]) ? SKIP_BLANK : SKIP_NUMBER, fields[c->cpu]);
 		return processes_spoil(&c->p, at);
 	}
-	err = who_of(fields, c, &why, &who);
-	if (err || why != SKIP_N) {
-		if (!err)
-			skips_count(&r->skips, why, NULL);
-		return err;
-	}
-	return processes_value(&c->p, r, who, at, percent,
-			       who == WHO_TOTAL || (c->pid >= 0 && c->tid < 0));
+	wanted = entity_of(fields, c, &why, &v.entity);
+	if (why != SKIP_N)
+		skips_count(&out->file.skips, why, NULL);
+	if (wanted <= 0)
+		return wanted;
+	v.value = percent / 100;
+	return processes_value(&c->p, out, &v,
+			       v.entity == c->machine || (c->pid >= 0 && c->tid < 0));
 }
 
 /* The row's time, if it has any, on the clock of those before it. */
@@ -183,9 +184,9 @@ static bool find_time(char **fields, struct csv *c, double *ret)
 
 	snprintf(text, sizeof(text), "%s%s%s", c->date >= 0 ? fields[c->date] : "",
 		 c->date >= 0 ? " " : "", fields[c->time]);
-	if (!reading_time(&c->g, text, &time))
+	if (!reading_time(&c->g, text, NAN, &time))
 		return false;
-	usage_follow(c->g.r, &c->track, &time, &last, ret);
+	times_follow(&c->track, &time, &last, ret);
 	return true;
 }
 
@@ -201,7 +202,7 @@ static int take_row(char **fields, size_t n, void *data)
 	/* More fields than names: a comma within a number, or within a name without quotes. */
 	if (n < c->n || n > c->n + !fields[n - 1][0]) {
 		if (!c->g.learning)
-			skips_count(&c->g.r->skips, SKIP_FIELDS, fields[0]);
+			skips_count(&c->g.out->file.skips, SKIP_FIELDS, fields[0]);
 		return timed ? processes_spoil(&c->p, at) : 0;
 	}
 	return timed ? take_value(fields, at, c) : 0;
@@ -222,21 +223,31 @@ static int pass(const struct input *in, void *data)
 	return table_read(in->text, in->size, c->delimiter, 0, take_row, data);
 }
 
-static int read_csv(const struct input *in, struct failure *f, struct usage *r)
+static int read_csv(const struct input *in, struct out *out)
 {
+	const struct data_entity machine = {DATA_KIND_MACHINE, DATA_NONE, "", ""};
 	struct csv c = {.n = 0};
 	char line[4096];
-	int err;
+	int err = out_entity(out, &machine, &c.machine);
 
+	if (err <= 0 || !out_takes(out, DATA_CPU))
+		return err < 0 ? err : 0;
 	input_line(in, line, sizeof(line));
 	c.delimiter = table_delimiter(line, ",;\t|");
-	reading_init(&c.g, in, f, r);
-	err = reading_run(&c.g, DATES_UNKNOWN, begin, pass, &c);
+	reading_init(&c.g, in, out);
+	err = reading_run(&c.g, DATES_UNKNOWN, begin, pass, NULL, &c);
 	if (!err)
-		err = processes_to_pieces(&c.p, in, r);
+		err = processes_cut(&c.p, in, out);
+	if (!err)
+		err = processes_to_samples(&c.p, out);
 	processes_done(&c.p);
-	reading_done(&c.g);
 	return err;
 }
 
-const struct format format_processes = {"time,process,%cpu", false, is_csv, read_csv};
+const struct format format_processes = {
+	.name = "time,process,%cpu",
+	.what = "CSV with columns time,process,%cpu",
+	.guest = true,
+	.is = is_csv,
+	.read = read_csv,
+};

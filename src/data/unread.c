@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Files that many people have and that nothing here reads: a row says what it is and what to do. */
-#include "correct/formats.h"
+#include "data/format.h"
 
 #include "base/units.h"
 
