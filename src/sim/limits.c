@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/limits.h"
 
-#include "base/options.h"
+#include "base/rows.h"
 #include "base/units.h"
 
 #include <ctype.h>
@@ -107,7 +107,7 @@ static double no_such_function(struct reader *r)
 {
 	char names[64], text[96];
 
-	options_names(function_name, names, sizeof(names));
+	names_of(function_name, names, sizeof(names));
 	snprintf(text, sizeof(text), "%s before '('", names);
 	return fail(r, -EINVAL, text);
 }

@@ -4,7 +4,7 @@
 #ifndef SIM_SCENARIO_KEYS_H
 #define SIM_SCENARIO_KEYS_H
 
-#include "base/options.h"
+#include "base/rows.h"
 #include "sim/scenario.h"
 
 enum key_type {
@@ -29,7 +29,7 @@ struct key_row {
 	double min, max;
 	const char *standard; /* the default, as it would be typed */
 	const char *help;
-	option_name_fn names; /* KEY_ONE_OF: what it may be; the first one's value is `min` */
+	name_fn names; /* KEY_ONE_OF: what it may be; the first one's value is `min` */
 };
 
 struct key_table {

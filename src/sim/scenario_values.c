@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a key of each type accepts, and how it is stored. */
-#include "base/options.h"
+#include "base/rows.h"
+#include "base/quantity.h"
 #include "base/units.h"
 #include "sim/scenario_keys.h"
 
@@ -36,7 +37,7 @@ static int set_count(const struct key_row *row, uint32_t *to, const char *value)
 {
 	uint64_t v;
 
-	if (parse_uint(value, &v) || (double)v < row->min || (double)v > row->max)
+	if (quantity_count(value, &v) || (double)v < row->min || (double)v > row->max)
 		return -EINVAL;
 	*to = (uint32_t)v;
 	return 0;
@@ -228,7 +229,7 @@ static int set_day(const struct key_row *row, struct day_spec *day, const char *
 
 static int set_one_of(const struct key_row *row, uint32_t *to, const char *value)
 {
-	int found = options_find(row->names, row->key, value, NULL);
+	int found = names_find(row->names, row->key, value, NULL);
 
 	if (found < 0)
 		return -EINVAL;

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 allowed() { # allowed MODULE: what it may include, itself among it
 	case $1 in
 	base) echo base ;;
-	service) echo base service ;;
+	service) echo base ledger service ;;
 	ledger) echo base ledger ;;
 	wire) echo base ledger wire ;;
 	api) echo base ledger wire api ;;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "guest/gap_log.h"
+#include "guest/whole_gap.h"
 
 #include <stdio.h>
 
-void gap_log_end(struct gap_log *l, const struct source_config *config, unsigned cpu)
+void whole_gap_end(struct whole_gap *l, const struct source_config *config, unsigned cpu)
 {
 	uint64_t ns = l->end - l->start;
 
@@ -19,15 +19,15 @@ void gap_log_end(struct gap_log *l, const struct source_config *config, unsigned
 	l->end = 0;
 }
 
-void gap_log_add(struct gap_log *l, const struct source_config *config, unsigned cpu,
+void whole_gap_add(struct whole_gap *l, const struct source_config *config, unsigned cpu,
 		 const struct told_piece *piece)
 {
 	pid_t pid = piece->task ? piece->task->process->pid : -1;
 	uint64_t ns = piece->end - piece->start;
 
 	if (l->end != piece->start || l->state != piece->state) {
-		gap_log_end(l, config, cpu);
-		*l = (struct gap_log){.start = piece->start, .state = piece->state};
+		whole_gap_end(l, config, cpu);
+		*l = (struct whole_gap){.start = piece->start, .state = piece->state};
 	}
 	l->end = piece->end;
 	if (l->most && l->pid == pid) {

@@ -3,8 +3,8 @@
  * How often the log may be told of things that recur: QUOTA_BURST lines at once, then one in
  * QUOTA_REFILL. What is left out is counted, and the next line says how many that were.
  */
-#ifndef VMDESCHED_QUOTA_H
-#define VMDESCHED_QUOTA_H
+#ifndef SERVICE_QUOTA_H
+#define SERVICE_QUOTA_H
 
 #include "base/units.h"
 

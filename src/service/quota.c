@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vmdesched/quota.h"
+#include "service/quota.h"
 
 #include <inttypes.h>
 #include <stdio.h>

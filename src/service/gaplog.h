@@ -7,21 +7,37 @@
  *
  * A source that knows sums between two readings, not edges, says within how long they fell.
  */
-#ifndef VMDESCHED_GAPLOG_H
-#define VMDESCHED_GAPLOG_H
+#ifndef SERVICE_GAPLOG_H
+#define SERVICE_GAPLOG_H
 
-#include "vmdesched/quota.h"
-#include "guest/source.h"
+#include "service/quota.h"
 
+#include <desched/ledger.h>
 #include <jansson.h>
+#include <sys/types.h>
 
 #define GAPLOG_KEPT	64
-#define GAPLOG_LINE_MAX 320
+#define GAPLOG_LINE_MAX 640
+
+#define GAPLOG_NAME 64
+
+/* A vCPU didn't run for long. Where only a sum between two readings is known, `within` is their
+ * distance, and the gap, or several, fell into it. */
+struct gaplog_gap {
+	const char *vm; /* NULL: there is one */
+	unsigned vcpu;
+	uint32_t state;	  /* enum ledger_state */
+	uint64_t end;	  /* ns, CLOCK_MONOTONIC: the gap's end, or the later reading */
+	uint64_t ns;	  /* of it */
+	uint64_t within;  /* ns; equal to `ns` where the edges are known */
+	pid_t pid;	  /* who was on the CPU most of that time; 0: nobody, below: not known */
+	const char *name; /* that process's */
+};
 
 struct gaplog_entry {
 	uint64_t time; /* ns, CLOCK_REALTIME: when it began, or the interval that it fell into */
-	struct source_gap gap; /* its `name` is `name` */
-	char name[ACCOUNT_COMM_SIZE];
+	struct gaplog_gap gap; /* its names are these */
+	char vm[GAPLOG_NAME], name[GAPLOG_NAME];
 };
 
 struct gaplog {
@@ -33,29 +49,11 @@ struct gaplog {
 	struct quota quota;
 };
 
-/* Keeps the gap. `mono` and `real` are the clocks now. True when its line is to be written. */
-bool gaplog_add(struct gaplog *log, const struct source_gap *gap, uint64_t mono, uint64_t real);
+/* Keeps a copy of the gap. `mono` and `real` are the clocks now. True when its line is to be written. */
+bool gaplog_add(struct gaplog *log, const struct gaplog_gap *gap, uint64_t mono, uint64_t real);
 
 /* The last gap's line, without newline, names escaped; the hour is the local one. */
 void gaplog_line(const struct gaplog *log, const char *source, char ret[GAPLOG_LINE_MAX]);
-
-/*
- * Time that is unaccounted: a line when it began and one when it is over, with its sum over all
- * CPUs. Too little to be worth one (SILENCE_MIN) is left to the counters.
- */
-#define SILENCE_MIN	 (10 * NS_PER_MS)
-#define SILENCE_LINE_MAX 160
-
-struct silence {
-	uint64_t last;	 /* ns unaccounted, by the last sample */
-	uint64_t before; /* the same, when it began to grow */
-	uint64_t real;	 /* ns, CLOCK_REALTIME: when the last sample ended; 0: there is none */
-	uint64_t since;	 /* ns, CLOCK_REALTIME; 0: it does not grow */
-};
-
-/* A sample that ended at `real`. True where there is a line to be written. */
-bool silence_note(struct silence *s, const struct account *a, uint64_t real,
-		  char ret[SILENCE_LINE_MAX]);
 
 /* Schema desched-gaps/1: the kept ones, oldest first. NULL without memory. */
 json_t *gaplog_json(const struct gaplog *log);

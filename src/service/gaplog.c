@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vmdesched/gaplog.h"
+#include "service/gaplog.h"
 
 #include "base/units.h"
 
@@ -8,14 +8,16 @@
 #include <string.h>
 #include <time.h>
 
-bool gaplog_add(struct gaplog *log, const struct source_gap *gap, uint64_t mono, uint64_t real)
+bool gaplog_add(struct gaplog *log, const struct gaplog_gap *gap, uint64_t mono, uint64_t real)
 {
 	struct gaplog_entry *e = &log->kept[log->total++ % GAPLOG_KEPT];
 	uint64_t begin = u64_sub_floor(gap->end, u64_max(gap->ns, gap->within));
 
 	e->gap = *gap;
 	snprintf(e->name, sizeof(e->name), "%s", gap->name);
+	snprintf(e->vm, sizeof(e->vm), "%s", gap->vm ? gap->vm : "");
 	e->gap.name = e->name;
+	e->gap.vm = gap->vm ? e->vm : NULL;
 	e->time = real - u64_sub_floor(mono, begin);
 	log->total_ns += gap->ns;
 	log->longest_ns = u64_max(log->longest_ns, gap->ns);
@@ -59,13 +61,16 @@ static const char *verb(uint32_t state)
 void gaplog_line(const struct gaplog *log, const char *source, char ret[GAPLOG_LINE_MAX])
 {
 	const struct gaplog_entry *e = &log->kept[(log->total - 1) % GAPLOG_KEPT];
-	char name[4 * ACCOUNT_COMM_SIZE], who[sizeof(name) + 32], within[64] = "";
+	char name[4 * GAPLOG_NAME], who[sizeof(name) + 32], within[64] = "", vm[sizeof(who)] = "";
 	time_t seconds = (time_t)(e->time / NS_PER_SEC);
 	char hour[16] = "?", left_out[QUOTA_TEXT_MAX];
 	struct tm tm;
 
 	if (localtime_r(&seconds, &tm))
 		strftime(hour, sizeof(hour), "%H:%M:%S", &tm);
+	escape(e->vm, name, sizeof(name));
+	if (e->gap.vm)
+		snprintf(vm, sizeof(vm), " of %s", name);
 	escape(e->name, name, sizeof(name));
 	if (e->gap.pid > 0)
 		snprintf(who, sizeof(who), "process %s (%d)", name, e->gap.pid);
@@ -74,69 +79,31 @@ void gaplog_line(const struct gaplog *log, const char *source, char ret[GAPLOG_L
 	if (e->gap.within > e->gap.ns + e->gap.ns / 2)
 		snprintf(within, sizeof(within), " in the %.1f s", ns_to_s(e->gap.within));
 	snprintf(ret, GAPLOG_LINE_MAX,
-		 "vCPU %u was %s %" PRIu64 " ms%s %s %s, %.120s was running (source %s)%s",
-		 e->gap.cpu, verb(e->gap.state), e->gap.ns / NS_PER_MS, within,
+		 "vCPU %u%s was %s %" PRIu64 " ms%s %s %s, %s was running (source %s)%s",
+		 e->gap.vcpu, vm, verb(e->gap.state), e->gap.ns / NS_PER_MS, within,
 		 within[0] ? "from" : "at", hour, who, source, quota_text(log->left_out, left_out));
 }
 
-static uint64_t unaccounted_of(const struct account *a)
+/* Names as they are, or escaped where they aren't UTF-8. */
+static json_t *name_json(const char *name)
 {
-	uint64_t sum = 0;
+	json_t *o = json_string(name);
+	char escaped[4 * GAPLOG_NAME];
 
-	for (unsigned i = 0; i < a->n_cpus; i++)
-		sum += a->cpus[i].busy.unaccounted + a->cpus[i].idle.unaccounted;
-	return sum;
-}
-
-static void clock_text(uint64_t real, char ret[16])
-{
-	time_t seconds = (time_t)(real / NS_PER_SEC);
-	struct tm tm;
-
-	snprintf(ret, 16, "?");
-	if (localtime_r(&seconds, &tm))
-		strftime(ret, 16, "%H:%M:%S", &tm);
-}
-
-bool silence_note(struct silence *s, const struct account *a, uint64_t real,
-		  char ret[SILENCE_LINE_MAX])
-{
-	uint64_t now = unaccounted_of(a), last = s->last, began = s->real;
-	bool grows = began && now > last + SILENCE_MIN;
-	char from[16], to[16];
-
-	s->last = now;
-	s->real = real;
-	clock_text(s->since ? s->since : began, from);
-	clock_text(began, to);
-	if (grows && !s->since) {
-		s->since = began;
-		s->before = last;
-		snprintf(ret, SILENCE_LINE_MAX,
-			 "the host or hypervisor said nothing of the time from %s on: it is "
-			 "unaccounted",
-			 from);
-		return true;
-	}
-	if (grows || !s->since)
-		return false;
-	s->since = 0;
-	snprintf(ret, SILENCE_LINE_MAX,
-		 "%.2f s of CPU time are unaccounted between %s and %s: neither true nor away",
-		 ns_to_s(last - s->before), from, to);
-	return true;
+	escape(name, escaped, sizeof(escaped));
+	return o ? o : json_string(escaped);
 }
 
 static json_t *entry_json(const struct gaplog_entry *e)
 {
-	json_t *name = json_string(e->name);
-	char escaped[4 * ACCOUNT_COMM_SIZE];
+	json_t *o = json_pack("{s:f, s:i, s:s, s:f, s:f, s:i, s:o}", "time_s", ns_to_s(e->time),
+			      "cpu", (int)e->gap.vcpu, "state", ledger_state_name(e->gap.state),
+			      "seconds", ns_to_s(e->gap.ns), "within_s", ns_to_s(e->gap.within),
+			      "pid", (int)e->gap.pid, "name", name_json(e->name));
 
-	escape(e->name, escaped, sizeof(escaped));
-	return json_pack("{s:f, s:i, s:s, s:f, s:f, s:i, s:o}", "time_s", ns_to_s(e->time), "cpu",
-			 (int)e->gap.cpu, "state", ledger_state_name(e->gap.state), "seconds",
-			 ns_to_s(e->gap.ns), "within_s", ns_to_s(e->gap.within), "pid",
-			 (int)e->gap.pid, "name", name ? name : json_string(escaped));
+	if (e->gap.vm)
+		json_object_set_new(o, "vm", name_json(e->vm));
+	return o;
 }
 
 json_t *gaplog_json(const struct gaplog *log)
