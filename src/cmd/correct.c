@@ -27,13 +27,6 @@ static const char bias[] =
 	"MOST are\nright however the time was spread, if nobody was reported less than it had. "
 	"vmdesched in the\nguest has no such error.\n";
 
-static const char *date_order_name(size_t i)
-{
-	static const char *const names[] = {"dmy", "mdy"};
-
-	return i < ARRAY_SIZE(names) ? names[i] : NULL;
-}
-
 static struct {
 	const char *vm, *machine, *lag;
 	const char *guest_zone, *host_zone;
@@ -43,8 +36,8 @@ static struct {
 } options = {.max_lag = 60 * NS_PER_SEC,
 	     .hz = 64,
 	     .top = 20,
-	     .guest_dates = {.name = date_order_name},
-	     .host_dates = {.name = date_order_name}};
+	     .guest_dates = {.name = times_order_name},
+	     .host_dates = {.name = times_order_name}};
 
 static const struct option_row rows[] = {
 	{0, "vm", "NAME", OPTION_STRING, &options.vm, 0, 0,
@@ -235,18 +228,6 @@ static json_t *json_processes(const struct correction *c)
 	return list;
 }
 
-/* Each reason that counts, with its number. */
-static json_t *json_skips(const struct skips *s)
-{
-	json_t *o = json_object();
-
-	for (int i = 0; i < SKIP_N; i++)
-		if (s->n[i])
-			json_object_set_new(o, skip_key((enum skip)i),
-					    json_integer((json_int_t)s->n[i]));
-	return o;
-}
-
 static json_t *json_head(const struct job *j)
 {
 	const struct correction *c = &j->result;
@@ -278,8 +259,8 @@ static json_t *json_files(const struct job *j)
 	return json_pack("{s:I, s:I, s:o, s:o, s:s?, s:s?, s:s?, s:s?}", "skipped_guest",
 			 (json_int_t)skips_lost(&j->guest.file.skips), "skipped_host",
 			 (json_int_t)skips_lost(&j->host.file.skips), "skipped_guest_by",
-			 json_skips(&j->guest.file.skips), "skipped_host_by",
-			 json_skips(&j->host.file.skips), "damage_guest",
+			 skips_json(&j->guest.file.skips), "skipped_host_by",
+			 skips_json(&j->host.file.skips), "damage_guest",
 			 or_null(j->guest.file.damage), "damage_host", or_null(j->host.file.damage),
 			 "note_guest", or_null(j->guest.file.note), "note_host",
 			 or_null(j->host.file.note));
@@ -319,16 +300,6 @@ static int correct_files(const char *guest, const char *host, const struct corre
 	return err == -ENOMEM ? failure_set(f, err, "out of memory") : err;
 }
 
-/* The options about one file's times. False: the zone is none. */
-static bool parse_times(const char *zone, const struct option_choice *dates,
-			struct times_options *ret)
-{
-	ret->zoned = zone;
-	if (dates->value)
-		ret->order = dates->value[0] == 'd' ? DATES_DMY : DATES_MDY;
-	return !zone || !times_parse_zone(zone, &ret->zone);
-}
-
 static int run(char **files, int n, struct failure *f)
 {
 	struct correct_options o = {
@@ -342,8 +313,8 @@ static int run(char **files, int n, struct failure *f)
 	(void)n;
 	if (options.lag && (table_number(options.lag, &o.align.lag) || fabs(o.align.lag) > 1e11))
 		return command_usage(f, "--lag: '%s' given, expected seconds", options.lag);
-	if (!parse_times(options.guest_zone, &options.guest_dates, &sides[0].times) ||
-	    !parse_times(options.host_zone, &options.host_dates, &sides[1].times))
+	if (times_parse_options(options.guest_zone, options.guest_dates.value, &sides[0].times) ||
+	    times_parse_options(options.host_zone, options.host_dates.value, &sides[1].times))
 		return command_usage(f,
 				     "--guest-zone, --host-zone: an offset from UTC such as +02:00 "
 				     "is expected");

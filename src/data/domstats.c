@@ -108,6 +108,14 @@ static bool is_leaf(const char *text, const char *leaf, unsigned *ret)
 	       !strcasecmp(text + used, leaf);
 }
 
+/* CPU and ready time are judged together, and read for each other. */
+static bool is_read(const struct domstats *d, int row)
+{
+	if (row < ROW_OTHERS)
+		return out_takes(d->out, DATA_CPU) || out_takes(d->out, DATA_READY);
+	return out_takes(d->out, rows[row].quantity);
+}
+
 int domstats_slot(struct domstats *d, const char *name)
 {
 	for (int i = 0; i < ROWS; i++) {
@@ -117,7 +125,7 @@ int domstats_slot(struct domstats *d, const char *name)
 					  is_leaf(name + n, rows[i].leaf, &index)
 			    : !strcasecmp(name, rows[i].leaf);
 
-		if (is && !out_takes(d->out, rows[i].quantity))
+		if (is && !is_read(d, i))
 			return DOMSTATS_NONE;
 		d->cpu_time |= is && i < ROW_OTHERS;
 		if (is)

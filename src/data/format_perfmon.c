@@ -238,22 +238,24 @@ static int take_host_owner(struct pdh *p, const struct counter *counter,
 	return take_owner(p, &e, ret);
 }
 
+/* Whatever is wanted of vCPUs, they show that there is a VM. */
 static int take_host_column(struct pdh *p, const struct counter *counter, enum stage stage,
 			    struct column *c)
 {
 	struct counter_use u;
 	struct owner *owner;
+	bool takes;
 	int wanted;
 
-	if (!counter_host(counter, &u) || !out_takes(p->g.out, u.quantity))
+	if (!counter_host(counter, &u) || stage_of(&u) != stage)
 		return 0;
-	p->seen = true;
+	takes = out_takes(p->g.out, u.quantity);
+	if (!takes && stage != STAGE_VCPUS)
+		return 0;
 	if (!p->machine[0])
 		snprintf(p->machine, sizeof(p->machine), "%s", counter->machine);
-	if (stage_of(&u) != stage)
-		return 0;
 	wanted = take_host_owner(p, counter, &u, &owner);
-	return wanted > 0 ? take_part(p, owner, &u, c) : wanted;
+	return wanted > 0 && takes ? take_part(p, owner, &u, c) : wanted < 0 ? wanted : 0;
 }
 
 static int take_columns(char **fields, struct pdh *p, enum stage stage)

@@ -187,6 +187,25 @@ int times_parse_zone(const char *text, double *ret)
 	return 0;
 }
 
+const char *times_order_name(size_t i)
+{
+	static const char *const names[] = {"dmy", "mdy"};
+
+	return i < ARRAY_SIZE(names) ? names[i] : NULL;
+}
+
+int times_parse_options(const char *zone, const char *order, struct times_options *ret)
+{
+	struct times_options o = {.zoned = zone != NULL};
+
+	if (order)
+		o.order = !strcmp(order, times_order_name(0)) ? DATES_DMY : DATES_MDY;
+	if (zone && times_parse_zone(zone, &o.zone))
+		return -EINVAL;
+	*ret = o;
+	return 0;
+}
+
 /* ---- one after the other ---- */
 
 /* -1, 1: the clock went back or ahead by an hour, at a full hour, within its usual step. */

@@ -35,6 +35,12 @@ struct times_options {
 	double zone; /* seconds east of UTC */
 };
 
+/* "dmy", "mdy": the names of the orders, for an option; NULL behind the last. */
+const char *times_order_name(size_t i);
+/* What options say: `zone` as for times_parse_zone(), `order` one of those names; NULL: nothing.
+ * -EINVAL for the zone. */
+int times_parse_options(const char *zone, const char *order, struct times_options *ret);
+
 /* One time as it is written. */
 struct stamp {
 	bool dated, zoned, odd_zone; /* odd_zone: a zone with a name that several have */
