@@ -3,13 +3,14 @@
 #ifndef SCREEN_SCREEN_H
 #define SCREEN_SCREEN_H
 
-#include "recording/recording.h"
+#include "data/recording.h"
 #include "screen/feed.h"
 #include "screen/model.h"
 
 #include <signal.h>
 
 struct screen_config {
+	const struct subject *subject;
 	uint64_t delay;		     /* ns between frames */
 	uint64_t iterations;	     /* frames shown, then end; 0: until somebody quits */
 	volatile sig_atomic_t *stop; /* set by a signal: end */

@@ -18,10 +18,10 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	guest) echo base ledger wire bpf policy guest ;;
 	vmdesched) echo base service ledger wire bpf policy guest vmdesched ;;
 	lab) echo base ledger wire bpf policy host lab ;;
-	recording) echo base ledger wire recording ;;
-	screen) echo base ledger wire guest recording screen ;;
+	data) echo base ledger wire data ;;
+	screen) echo base ledger wire guest host data screen ;;
 	doctor) echo base doctor ;;
-	correct) echo base ledger wire recording correct ;;
+	correct) echo base ledger wire data correct ;;
 	exporter) echo base service ledger wire exporter ;;
 	view) echo base ledger wire bpf guest view ;;
 	vmm) echo base service ledger policy vmm ;;

@@ -114,12 +114,48 @@ sed -n 's/.*put_[a-z]*(o, "\([a-z_]*\)".*/\1/p; s/.*json_object_set_new(o, "\([a
 part desched-vm.1 Figures | sed 's/^\.Li /.It Li /; s/ ,$//' | items Li | sort -u >"$dir/page"
 same 'desched-vm.1, figures'
 
-# Each key's constant, then as a person calls it.
-sed -n '/ui_bindings\[\] = {/,/^};/p' src/screen/ui.c | sed -n "s/^\t{\('.'\|UI_KEY_[A-Z]*\),.*/\1/p" |
-	sed "s/^' '/Space/; s/^'\(.\)'/\1/; s/UI_KEY_LEFT/Left/; s/UI_KEY_RIGHT/Right/; s/UI_KEY_ESCAPE/Esc/" |
-	sort -u >"$dir/rows"
-part desched-top.1 SCREEN | sed 's/^\.Ic /.It Ic /' | items Ic | sort -u >"$dir/page"
+# Keys of the screen: each binding's constant, then as a person calls it; and those of columns, by which
+# rows are sorted.
+{
+	sed -n '/ui_bindings\[\] = {/,/^};/p' src/screen/ui.c | sed -n "s/^\t{\('.'\|UI_KEY_[A-Z]*\),.*/\1/p" |
+		sed "s/^' '/Space/; s/^'\(.\)'/\1/; s/UI_KEY_LEFT/Left/; s/UI_KEY_RIGHT/Right/; s/UI_KEY_ESCAPE/Esc/" |
+		sed 's/UI_KEY_ENTER/Enter/'
+	sed -n "s/.*\.key = '\(.\)'.*/\1/p" src/screen/guest.c src/screen/host.c
+} | sort -u >"$dir/rows"
+{
+	part desched-top.1 SCREEN | sed '/^\.Ss/,$d' | sed 's/^\.Ic /.It Ic /' | items Ic
+	part desched-top.1 Orders | sed -n 's/^\.It [a-z]* Ta \([a-z]\) Ta.*/\1/p'
+} | sort -u >"$dir/page"
 same 'desched-top.1, keys'
+
+# Orders, as -o takes and settings keep them; columns of a host with their headings.
+"$desched" --list top --sort >"$dir/rows"
+part desched-top.1 Orders | sed -n 's/^\.It \([a-z]*\) Ta.*/\1/p' | sort -u >"$dir/page"
+same 'desched-top.1, orders'
+sed -n '/ columns\[\] = {/,/^};/p' src/screen/host.c | sed -n 's/^\t{"\([a-z]*\)", "\(%[A-Z]*\)".*/\2|\1/p' >"$dir/rows"
+part desched-top.1 HOSTS | sed -n 's/^\.It \(%[A-Z]*\) Ta \([a-z]*\) Ta.*/\1|\2/p' >"$dir/page"
+same 'desched-top.1, columns of a host'
+# desched ledger has those of the states.
+grep -v '^%USED\|^%OVHD' "$dir/rows" >"$dir/states"
+part desched-ledger.1 Table | sed -n 's/^\.It \(%[A-Z]*\) Ta \([a-z]*\) Ta.*/\1|\2/p' >"$dir/page"
+mv "$dir/states" "$dir/rows"
+same 'desched-ledger.1, columns'
+
+# What the settings of each subject may say: its section, and the switches of its keys.
+for section in top host; do
+	case $section in
+	top) other=host ;;
+	host) other=guest ;;
+	esac
+	{
+		printf 'sort\ndelay\nreverse\n'
+		sed -n '/ui_bindings\[\] = {/,/^};/p' src/screen/ui.c | tr -d '\n\t' | sed 's/},{/}\n{/g' |
+			grep -v "only = &subject_$other" | sed -n 's/.*turns = {"\([a-z]*\)".*/\1/p'
+	} | sort -u >"$dir/rows"
+	part desched-top.1 FILES | sed -n "/^\.It Li \[$section\]/,/^\.It Li \[/p" | sed 's/^\.Li /.It Li /; s/ ,$//' |
+		items Li | grep -v '^\[' >"$dir/page"
+	same "desched-top.1, settings of [$section]"
+done
 
 # Keys of the configuration by section, and their defaults: the program's, the page's, the sample's. The
 # sample names a user and a group, which are nobody by default.

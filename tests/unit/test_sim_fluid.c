@@ -401,7 +401,7 @@ static void ask_model(struct host *h)
 }
 
 static struct {
-	unsigned vms, off, groups, missing;
+	unsigned vms, off, far, late, groups, missing;
 	double worst, delay, missed;
 } sum;
 
@@ -431,20 +431,19 @@ static void judge_vm(const struct host *h, const struct vm *vm, const double *m,
 		printf("%s: %gx, load %g, %.4f CPUs, expected %.4f to %.4f, longest wait %.3f "
 		       "s%s\n",
 		       who, vm->vcpus, vm->load, cpu, vm->low, vm->high, m[METRIC_DELAY],
-		       off ? ", OFF" : "");
+		       off ? by > 0.05 * h->cpus && by > 0.05 * vm->low ? ", FAR" : ", OFF" : "");
 	if (!is_limited(h, vm) && vm->entitled / vm->vcpus >= 0.05) {
 		sum.delay = fmax(sum.delay, m[METRIC_DELAY]);
+		sum.late += m[METRIC_DELAY] > LONGEST_WAIT;
 		if (m[METRIC_DELAY] > LONGEST_WAIT)
-			fail_msg("%s waits for %.3f s\n%s", who, m[METRIC_DELAY], text);
+			printf("%s waits for %.3f s\n", who, m[METRIC_DELAY]);
 	}
 	if (!is_fluid(h))
 		return;
 	sum.vms++;
 	sum.off += off;
 	sum.worst = fmax(sum.worst, by / h->cpus);
-	if (by > 0.05 * h->cpus && by > 0.05 * vm->low)
-		fail_msg("%s has %.4f CPUs, expected %.4f to %.4f\n%s", who, cpu, vm->low, vm->high,
-			 text);
+	sum.far += by > 0.05 * h->cpus && by > 0.05 * vm->low;
 }
 
 static bool is_below(const struct host *h, int group, int at)
@@ -548,15 +547,14 @@ static void fluid(void **state)
 
 	(void)state;
 	show = one;
-	sum.vms = sum.off = 0;
-	sum.worst = sum.delay = 0;
 	for (unsigned long i = from; i < from + n; i++)
 		run_one(i);
 	printf("%lu hosts, %u VMs, %u of them off by more than 2 %% of the host and 3 %% of their "
-	       "part, the worst by %.2f %% of the host; longest wait %.3f s\n",
-	       n, sum.vms, sum.off, 100 * sum.worst, sum.delay);
-	if (!one)
-		assert_true(sum.off <= sum.vms / 100);
+	       "part, %u by 5 %% of both, the worst by %.2f %% of the host; longest wait %.3f s\n",
+	       n, sum.vms, sum.off, sum.far, 100 * sum.worst, sum.delay);
+	assert_true(one || sum.off <= sum.vms / 100);
+	assert_int_equal(sum.far, 0);
+	assert_int_equal(sum.late, 0);
 }
 
 static void fluid_after_changes(void **state)
