@@ -39,7 +39,8 @@ static void take_section(struct parse *p, const char *line)
 	int err;
 
 	if (len >= sizeof(name) || line[1 + len] != ']') {
-		complain(p, -EINVAL, "expected [SECTION], a name of at most 47 characters");
+		complain(p, -EINVAL,
+			 "expected ']' after a section's name of at most 47 characters");
 		return;
 	}
 	memcpy(name, line + 1, len);
@@ -100,7 +101,11 @@ int inifile_parse(const char *name, const char *text, size_t size,
 			  .taker = taker,
 			  .data = data,
 			  .f = f};
-	int bad = ini_parse_stream(next_line, &p, on_key, &p);
+	int bad;
+
+	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) /* a byte order mark */
+		p.text += 3;
+	bad = ini_parse_stream(next_line, &p, on_key, &p);
 
 	if (p.err)
 		return p.err;

@@ -337,6 +337,8 @@ static int store_one_of(const struct row *row, const char *text, void *to)
 static void expect_name(const struct row *row, char *ret, size_t size)
 {
 	names_of(row->names, ret, size);
+	if (!ret[0])
+		snprintf(ret, size, "another name");
 }
 
 static void show_name(const struct row *row, const void *from, char *ret, size_t size)

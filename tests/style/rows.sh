@@ -82,7 +82,7 @@ while read -r section; do
 		esac
 	done <"$dir/want"
 done <"$dir/sections"
-sed -n '/^\[vm NAME\]/,$p' "$dir/keys" | grep -A1 '^  workload ' | sed -n 's/.*one of //p' | sed 's/, /\n/g' >"$dir/rows"
+sed -n '/^\[vm NAME\]/,$p' "$dir/keys" | grep -A1 '^  workload ' | sed '1d; s/^ *//; s/, /\n/g; s/ or /\n/' >"$dir/rows"
 part desched-scenario.5 'Section vm NAME' | sed '1,/^\.El/d' | items Cm >"$dir/page"
 same 'desched-scenario.5, workloads'
 

@@ -311,7 +311,8 @@ static const struct {
 	const char *why;
 } broken[] = {
 	{"[a]\nwhat\n", -EINVAL, "f:2: expected [SECTION] or KEY = VALUE"},
-	{"\n[a\n", -EINVAL, "f:2: expected [SECTION], a name of at most 47 characters"},
+	{"\n[a\n", -EINVAL,
+	 "f:2: expected ']' after a section's name of at most 47 characters"},
 	{"[a]\nx=1\n[moon]\ny=2\n", -ENOENT, "f:3: no such section"},
 	{"[a]\nbad=1\nx=2\n", -E2BIG, "f:2: too much"},
 };
