@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * desched record FILE: a snapshot an interval into a recording (src/recording/recording.h), which
+ * desched record FILE: a snapshot an interval into a recording (src/data/recording.h), which
  * `desched top --replay FILE` shows. Whatever ends it, the frames written by then are there.
  */
 #include "base/clock.h"
 #include "base/units.h"
 #include "cmd/commands.h"
+#include "data/recording.h"
+#include "data/rotation.h"
 #include "guest/source.h"
-#include "recording/recording.h"
-#include "recording/rotation.h"
 #include "screen/feed.h"
 #include "wire/protocol.h"
 #include "wire/snapshot.h"

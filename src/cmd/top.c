@@ -6,6 +6,7 @@
  * CPU, as top(1) has it.
  */
 #include "base/clock.h"
+#include "base/quantity.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "guest/source.h"
@@ -279,7 +280,7 @@ static int parse_pids(struct model_view *view, struct failure *f)
 		char number[16];
 
 		snprintf(number, sizeof(number), "%.*s", (int)length, at);
-		if (parse_uint(number, &pid) || !pid || pid > INT_MAX)
+		if (quantity_count(number, &pid) || !pid || pid > INT_MAX)
 			return failure_set(f, -EINVAL, "--pids: '%s' is no process id", number);
 		if (view->n_pids == MODEL_PIDS_MAX)
 			return failure_set(f, -EINVAL, "--pids takes %d at most", MODEL_PIDS_MAX);
@@ -294,7 +295,7 @@ static int check_user(const char *user, struct failure *f)
 {
 	uint64_t uid;
 
-	if (options.replay || getpwnam(user) || !parse_uint(user, &uid))
+	if (options.replay || getpwnam(user) || !quantity_count(user, &uid))
 		return 0;
 	return failure_set(f, -EINVAL, "no user '%s' here", user);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "correct/align.h"
 
-#include "correct/times.h"
+#include "data/times.h"
 
 #include <errno.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 #ifndef SCREEN_SCREEN_H
 #define SCREEN_SCREEN_H
 
-#include "recording/recording.h"
+#include "data/recording.h"
 #include "screen/feed.h"
 #include "screen/model.h"
 

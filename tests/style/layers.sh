@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 allowed() { # allowed MODULE: what it may include, itself among it
 	case $1 in
 	base) echo base ;;
-	service) echo base service ;;
+	service) echo base ledger service ;;
 	ledger) echo base ledger ;;
 	wire) echo base ledger wire ;;
 	api) echo base ledger wire api ;;
@@ -16,12 +16,12 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	sim) echo base ledger policy sim ;;
 	host) echo base ledger wire bpf policy host ;;
 	guest) echo base ledger wire bpf policy guest ;;
-	daemon) echo base service ledger wire bpf policy guest daemon ;;
+	vmdesched) echo base service ledger wire bpf policy guest vmdesched ;;
 	lab) echo base ledger wire bpf policy host lab ;;
-	recording) echo base ledger wire recording ;;
-	screen) echo base ledger wire guest host recording screen ;;
+	data) echo base ledger wire data ;;
+	screen) echo base ledger wire guest host data screen ;;
 	doctor) echo base doctor ;;
-	correct) echo base ledger wire recording correct ;;
+	correct) echo base ledger wire data correct ;;
 	exporter) echo base service ledger wire exporter ;;
 	view) echo base ledger wire bpf guest view ;;
 	vmm) echo base service ledger policy vmm ;;

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# rows.sh DESCHED: the tables of man pages have the rows that the programs have, and no others. What the
+# rows.sh DESCHED VMDESCHED: the tables of man pages have the rows that the programs have, and no others. What the
 # programs have comes from themselves, or from their tables in src/.
 set -eu
-desched=$1
+desched=$1 vmdesched=$2
 cd "$(dirname "$0")/../.."
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -82,7 +82,7 @@ while read -r section; do
 		esac
 	done <"$dir/want"
 done <"$dir/sections"
-sed -n '/^\[vm NAME\]/,$p' "$dir/keys" | grep -A1 '^  workload ' | sed -n 's/.*one of //p' | sed 's/, /\n/g' >"$dir/rows"
+sed -n '/^\[vm NAME\]/,$p' "$dir/keys" | grep -A1 '^  workload ' | sed '1d; s/^ *//; s/, /\n/g; s/ or /\n/' >"$dir/rows"
 part desched-scenario.5 'Section vm NAME' | sed '1,/^\.El/d' | items Cm >"$dir/page"
 same 'desched-scenario.5, workloads'
 
@@ -98,7 +98,10 @@ same 'desched-doctor.1, groups'
 part desched-stat.1 Figures | sed -n 's/^\.It \([a-z]*\) Ta.*/\1/p' >"$dir/page"
 same 'desched-stat.1, figures'
 
-table wire/protocol.c requests >"$dir/rows"
+{
+	table vmdesched/daemon.c requests
+	table service/service.c common
+} >"$dir/rows"
 part vmdesched.8 PROTOCOL | sed -n 's/^\.It Li {"get":"\([a-z]*\)"}/\1/p' >"$dir/page"
 same 'vmdesched.8, requests'
 
@@ -154,10 +157,28 @@ for section in top host; do
 	same "desched-top.1, settings of [$section]"
 done
 
-# Every key of the sample, which a test holds to the daemon's own list, by section.
-awk '/^\[/ {print $1} /^#?[a-z]+ =/ {sub(/^#/, ""); print $1}' packaging/vmdesched.conf >"$dir/rows"
+# Keys of the configuration by section, and their defaults: the program's, the page's, the sample's. The
+# sample names a user and a group, which are nobody by default.
+"$vmdesched" --check -c /dev/null >"$dir/keys"
+names() {
+	awk '/^\[/ {print $1} /^#?[a-z]+ =/ {sub(/^#/, ""); print $1}' "$1"
+}
+names "$dir/keys" >"$dir/rows"
 part vmdesched.8 CONFIGURATION | items Li >"$dir/page"
 same 'vmdesched.8, configuration'
+names packaging/vmdesched.conf >"$dir/page"
+same 'vmdesched.conf, keys'
+grep -v '^\(user\|group\) =\|^\[\|^$' "$dir/keys" | sed 's/ *= */=/' >"$dir/rows"
+sed -n 's/^#\([a-z]* =.*\)/\1/p' packaging/vmdesched.conf | sed 's/ *= */=/' >"$dir/page"
+same 'vmdesched.conf, defaults'
+while IFS='=' read -r key default; do
+	case $key=$default in
+	*= | source=* | page=* | socket=*) continue ;; # empty; described with the options
+	esac
+	part vmdesched.8 CONFIGURATION | awk -v key="$key" '$1 == ".It" {on = $3 == key} on' | tr '\n' ' ' |
+		grep -q -e "by default,\{0,1\} \(\.Pa \)\{0,1\}$default\>" -e "\.Cm $default (the default)" ||
+		complain "vmdesched.8, configuration: $key is $default by default"
+done <"$dir/rows"
 
 # What exit statuses mean in general is in desched(1) alone.
 for page in docs/desched-*.1 docs/vmdesched*.8; do

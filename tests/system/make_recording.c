@@ -4,7 +4,7 @@
  * 3 seconds apart from 2026-11-20 12:00:00 UTC on; for tests and for looking at the screen.
  */
 #include "base/units.h"
-#include "recording/recording.h"
+#include "data/recording.h"
 #include "wire/snapshot.h"
 
 #include <stdio.h>

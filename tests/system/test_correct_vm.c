@@ -14,8 +14,8 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "data/recording.h"
 #include "lab/pages.h"
-#include "recording/recording.h"
 
 #include <math.h>
 #include <sched.h>

@@ -9,7 +9,7 @@
 
 #include "base/units.h"
 #include "correct/correct.h"
-#include "recording/recording.h"
+#include "data/recording.h"
 
 #include <errno.h>
 #include <math.h>
@@ -98,8 +98,8 @@ static void test_guest(void **state)
 	put(FRAME_2, 1);
 	finish();
 	assert_int_equal(usage_read(path, &guest_side, &f, &u), 0);
-	assert_string_equal(u.format, "desched record");
-	assert_true(u.dated && u.measured && !u.per_cpu_share);
+	assert_string_equal(u.file.format, "desched record");
+	assert_true(u.file.dated && u.file.measured && !u.per_cpu_share);
 	assert_int_equal(u.cpus, 2);
 	has(&u, NULL, 1.28, 1);
 	has(&u, "postgres (100)", 0.75, 1);
@@ -172,7 +172,7 @@ static void test_cut_off(void **state)
 	finish();
 	assert_int_equal(usage_read(path, &guest_side, &f, &u), 0);
 	has(&u, "a (7)", 3, 1);
-	assert_non_null(strstr(u.damage, "frame 3"));
+	assert_non_null(strstr(u.file.damage, "frame 3"));
 	usage_done(&u);
 	unlink(path);
 }
@@ -211,7 +211,7 @@ static void test_host(void **state)
 	finish();
 	assert_int_equal(usage_read(path, &host_side, &f, &u), 0);
 	assert_int_equal(u.cpus, 2);
-	assert_int_equal(skips_lost(&u.skips), 1);
+	assert_int_equal(skips_lost(&u.file.skips), 1);
 	assert_int_equal(u.n, 4);
 	assert_int_equal(u.pieces[0].who, WHO_TOTAL);
 	assert_near(u.pieces[0].from, BEGIN, 1e-6);

@@ -7,7 +7,7 @@
 #include "near.h"
 
 #include "base/units.h"
-#include "correct/times.h"
+#include "data/times.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -128,7 +128,7 @@ static int settle(const char *const *texts, enum date_order usual, enum date_ord
 	times_init(&t, &none);
 	for (; *texts; texts++)
 		times_learn(&t, *texts);
-	err = times_settle(&t, usual, "file", "guest", &f);
+	err = times_settle(&t, usual, "file", "guest-", &f);
 	*ret = t.order;
 	return err;
 }

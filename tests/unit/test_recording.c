@@ -5,8 +5,8 @@
  * layout of the bytes is held to docs/desched-recording.5 by hand here.
  */
 #include "base/units.h"
-#include "recording/recording.h"
-#include "recording/rotation.h"
+#include "data/recording.h"
+#include "data/rotation.h"
 
 #include <errno.h>
 #include <fcntl.h>
