@@ -78,7 +78,7 @@ static int run(char **operands, int n, struct failure *f);
 const struct command command_top = {
 	.name = "top",
 	.operands = "",
-	.summary = "Processes of this virtual machine: reported, true and descheduled CPU.",
+	.summary = "CPU of processes: reported, true, descheduled; with --host, this host's VMs.",
 	.examples = "  desched top\n"
 		    "  desched top --host\n"
 		    "  desched top --replay monday.rec\n"
