@@ -2,7 +2,7 @@
 /*
  * desched data as a program (its path is the first argument; the second is its man page): the table,
  * CSV and JSON of a small file, dates that stand above the rows, what it refuses.
- * test_data_world.c has what is read.
+ * test_data_guests.c and test_data_hosts.c have what is read.
  */
 #include "data/data.h"
 
