@@ -354,9 +354,9 @@ static uint64_t elapsed(const struct frame *f)
 	return f->guest.elapsed;
 }
 
-static uint64_t time_of(const struct frame *f)
+static uint64_t lag(const struct frame *f)
 {
-	return f->guest.time;
+	return f->guest.lag;
 }
 
 static bool is_news(const struct frame *shown, const struct frame *now)
@@ -390,7 +390,7 @@ const struct subject subject_guest = {
 	.n_columns = ARRAY_SIZE(columns),
 	.kinds = kinds,
 	.elapsed = elapsed,
-	.time = time_of,
+	.lag = lag,
 	.is_news = is_news,
 	.done = done,
 	.make = make,

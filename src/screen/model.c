@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "screen/model.h"
 
-#include "screen/subject.h"
-
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-int model_make(const struct frame *from, const struct frame *to, const struct model_view *view,
-	       struct model *ret)
-{
-	return to->subject->make(from, to, view, ret);
-}
 
 void model_done(struct model *m)
 {

@@ -101,10 +101,6 @@ struct model {
 	};
 };
 
-/* `from` NULL: since what tells of it began. -ESTALE where nobody knows what happened between the
- * two; -ENOMEM. */
-int model_make(const struct frame *from, const struct frame *to, const struct model_view *view,
-	       struct model *ret);
 void model_done(struct model *m);
 
 /* `ns` of the interval, in percent of one CPU. */

@@ -98,7 +98,7 @@ static bool is_silent(struct session *s, const struct frame *frame)
 		return false;
 	failure_set(&s->notice, 0,
 		    "waiting: the source has said nothing for %.1f s; this is from before",
-		    ns_to_s(frame->guest.lag));
+		    ns_to_s(frame_lag(frame)));
 	return true;
 }
 

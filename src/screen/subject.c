@@ -18,9 +18,9 @@ uint64_t frame_elapsed(const struct frame *f)
 	return f->subject->elapsed(f);
 }
 
-uint64_t frame_time(const struct frame *f)
+uint64_t frame_lag(const struct frame *f)
 {
-	return f->subject->time(f);
+	return f->subject->lag(f);
 }
 
 bool frame_is_news(const struct frame *shown, const struct frame *now)
@@ -33,6 +33,12 @@ void frame_done(struct frame *f)
 	if (f->subject)
 		f->subject->done(f);
 	f->subject = NULL;
+}
+
+int model_make(const struct frame *from, const struct frame *to, const struct model_view *view,
+	       struct model *ret)
+{
+	return to->subject->make(from, to, view, ret);
 }
 
 /* ---- notes ---- */

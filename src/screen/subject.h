@@ -98,9 +98,9 @@ struct subject {
 	size_t n_columns;
 	const struct row_kind *const *kinds; /* a NULL behind the last */
 
-	/* Frames: see screen/frame.h. */
+	/* What is done with its frames: frame_elapsed() and so on. */
 	uint64_t (*elapsed)(const struct frame *f);
-	uint64_t (*time)(const struct frame *f);
+	uint64_t (*lag)(const struct frame *f);
 	bool (*is_news)(const struct frame *shown, const struct frame *now);
 	void (*done)(struct frame *f);
 
@@ -121,6 +121,20 @@ extern const struct subject subject_guest, subject_host;
 
 extern const struct subject *const subjects[];
 extern const size_t n_subjects;
+
+/* ns since what tells of it began; ns by which it ends before it was taken. */
+uint64_t frame_elapsed(const struct frame *f);
+uint64_t frame_lag(const struct frame *f);
+
+/* `now` says more than `shown`, a frame of the same feed. */
+bool frame_is_news(const struct frame *shown, const struct frame *now);
+
+void frame_done(struct frame *f); /* harmless on one without subject */
+
+/* The model of an interval. `from` NULL: since what tells of it began. -ESTALE where nobody knows
+ * what happened between the two; -ENOMEM. */
+int model_make(const struct frame *from, const struct frame *to, const struct model_view *view,
+	       struct model *ret);
 
 /* The column that this order is of; NULL for none. */
 const struct column *subject_column(const struct subject *s, const char *name);

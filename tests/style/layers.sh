@@ -48,6 +48,14 @@ for module in src/*/; do
 		done
 	done
 done
+# Files of the screen form no circle: tsort finds one where there is one.
+for file in src/screen/*.[ch]; do
+	unit=$(basename "${file%.[ch]}")
+	sed -n 's|^#include "screen/\([a-z_]*\)\.h"|\1|p' "$file" | grep -vx "$unit" | sed "s/^/$unit /" || true
+done | tsort >/dev/null || {
+	echo "layers: files of src/screen include each other in a circle" >&2
+	status=1
+}
 # uthash ends the process where there is no memory, unless it is included by base/hash.h.
 ! grep -ln '#include <uthash.h>' src/*/*.[ch] | grep -v '^src/base/hash.h$' >&2 || status=1
 exit $status

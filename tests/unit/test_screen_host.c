@@ -17,10 +17,8 @@
  * `gone` ended before the first frame. Live VMs are tests/system/test_top_host.c's affair.
  */
 #include "base/units.h"
-#include "screen/guest.h"
 #include "screen/host.h"
 #include "screen/layout.h"
-#include "screen/saved.h"
 #include "screen/table.h"
 
 #include <jansson.h>
@@ -32,7 +30,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -377,69 +374,6 @@ static void tables_and_json(void **state)
 	model_done(&m);
 }
 
-/* Each subject's settings stay when another's are kept. */
-static void settings_of_both_subjects(void **state)
-{
-	char dir[] = "/tmp/test-screen-host.XXXXXX", path[64];
-	struct saved host = {.view = {.sort = subject_column(&subject_host, "ready")}};
-	struct saved guest = {.view = {.sort = subject_column(&subject_guest, "pid"), .tree = true},
-			      .delay = NS_PER_SEC};
-	struct saved back = {.view = {.threads = true}};
-	struct failure f = {""};
-
-	(void)state;
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/top.ini", dir);
-	assert_int_equal(saved_store(path, &subject_host, &host, &f), 0);
-	assert_int_equal(saved_store(path, &subject_guest, &guest, &f), 0);
-	assert_int_equal(saved_load(path, &subject_host, &f, &back), 0);
-	assert_ptr_equal(back.view.sort, host.view.sort);
-	assert_false(back.view.threads);
-	assert_int_equal(saved_load(path, &subject_guest, &f, &back), 0);
-	assert_ptr_equal(back.view.sort, guest.view.sort);
-	assert_true(back.view.tree);
-	assert_int_equal(back.delay, NS_PER_SEC);
-	unlink(path);
-	rmdir(dir);
-}
-
-/* ---- the tables of all subjects ---- */
-
-static bool is_bound_key(const struct subject *s, int key)
-{
-	struct ui ui = {.subject = s};
-
-	for (int replay = 0; replay < 2; replay++) {
-		ui.replay = replay;
-		for (size_t i = 0; i < n_ui_bindings; i++)
-			if (ui_bindings[i].key == key && ui_is_bound(&ui, &ui_bindings[i]))
-				return true;
-	}
-	return false;
-}
-
-/* A key does one thing, a name means one column, and every figure can be sorted by. */
-static void columns_make_sense(void **state)
-{
-	(void)state;
-	for (size_t s = 0; s < n_subjects; s++) {
-		const struct subject *subject = subjects[s];
-
-		assert_non_null(subject_column(subject, subject->sort));
-		for (size_t i = 0; i < subject->n_columns; i++) {
-			const struct column *c = &subject->columns[i];
-
-			assert_true(!c->key || (c->name && !is_bound_key(subject, c->key)));
-			assert_true(!c->json || c->name);
-			assert_true(c->unit == UNIT_BAR || c->value);
-			assert_true(c->unit != UNIT_PERCENT || column_is_order(c));
-			assert_ptr_equal(c->name ? subject_column(subject, c->name) : c, c);
-			for (size_t j = 0; j < i; j++)
-				assert_true(!c->key || subject->columns[j].key != c->key);
-		}
-	}
-}
-
 /* ---- random hosts ---- */
 
 static void random_frame(struct host_frame *f, uint64_t elapsed)
@@ -500,6 +434,9 @@ static void random_hosts_keep_the_sums(void **state)
 		random_frame(&from, 1);
 		random_frame(&to, NS_PER_SEC + 1);
 		assert_int_equal(host_model(&from, &to, &ui.view, &m), 0);
+		for (size_t r = 0; r < m.n_rows; r++)
+			assert_true(m.rows[r].kind == subject_host.kinds[0] ||
+				    m.rows[r].kind == subject_host.kinds[1]);
 		check_sums(&m);
 		free(draw(&ui, &m, (int)(random() % 180), (int)(random() % 50)));
 		model_done(&m);
@@ -516,8 +453,6 @@ int main(void)
 		cmocka_unit_test(folds_and_filters),
 		cmocka_unit_test(the_screen_at_80x24),
 		cmocka_unit_test(tables_and_json),
-		cmocka_unit_test(settings_of_both_subjects),
-		cmocka_unit_test(columns_make_sense),
 		cmocka_unit_test(random_hosts_keep_the_sums),
 	};
 
