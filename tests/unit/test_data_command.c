@@ -36,6 +36,7 @@ static int setup(void **state)
 	put("month", SAR("01/25/26"));
 	put("day", SAR("25/01/2026"));
 	put("unclear", SAR("05/01/2026"));
+	put("short", SAR("05/01/26"));
 	put("two", SAR("05/01/2026") "\n" SAR("05/02/2026"));
 	put("days", SAR("30/01/2026") "\n" SAR("05/02/2026"));
 	put("other", "hello\n");
@@ -131,6 +132,7 @@ static void test_banners(void **state)
 		{"unclear", "from 86390 s to 86400 s, without dates\n"},
 		{"unclear", "the date '05/01/2026' above its times may be of two days and isn't "
 			    "used; --dates dmy or --dates mdy says which"},
+		{"short", "the date '05/01/26' above"},
 		{"--dates dmy unclear", "from 2026-01-05 23:59:50 to 2026-01-06 00:00:00"},
 		{"--dates mdy unclear", "from 2026-05-01 23:59:50 to 2026-05-02 00:00:00"},
 		{"--zone +02:00 clear", "from 2026-01-05 21:59:50 to 2026-01-05 22:00:00 UTC"},
