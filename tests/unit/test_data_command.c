@@ -6,54 +6,16 @@
  */
 #include "data/data.h"
 
+#include "command_folder.h"
+
 #include <jansson.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-static const char *desched, *page;
-static char dir[] = "/tmp/test-data-XXXXXX";
-static char output[1 << 16];
-
-static void put(const char *name, const char *text)
-{
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
-}
+static const char *page;
 
 static int data(const char *arguments)
 {
-	char line[512];
-	size_t n;
-	FILE *p;
-	int status;
-
-	snprintf(line, sizeof(line), "cd %s && %s data %s 2>&1", dir, desched, arguments);
-	p = popen(line, "r");
-	assert_non_null(p);
-	n = fread(output, 1, sizeof(output) - 1, p);
-	output[n] = '\0';
-	status = pclose(p);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void says(const char *text)
-{
-	if (!strstr(output, text))
-		fail_msg("'%s' is not in: %s", text, output);
+	return run_command("data", arguments);
 }
 
 #define SAR(date)                                                                                  \
@@ -74,20 +36,12 @@ static int setup(void **state)
 	put("month", SAR("01/25/26"));
 	put("day", SAR("25/01/2026"));
 	put("unclear", SAR("05/01/2026"));
+	put("short", SAR("05/01/26"));
 	put("two", SAR("05/01/2026") "\n" SAR("05/02/2026"));
 	put("days", SAR("30/01/2026") "\n" SAR("05/02/2026"));
 	put("other", "hello\n");
 	put("empty", "time,process,%cpu\n");
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	char line[64];
-
-	(void)state;
-	snprintf(line, sizeof(line), "rm -r %s", dir);
-	return system(line);
 }
 
 static void test_table(void **state)
@@ -178,6 +132,7 @@ static void test_banners(void **state)
 		{"unclear", "from 86390 s to 86400 s, without dates\n"},
 		{"unclear", "the date '05/01/2026' above its times may be of two days and isn't "
 			    "used; --dates dmy or --dates mdy says which"},
+		{"short", "the date '05/01/26' above"},
 		{"--dates dmy unclear", "from 2026-01-05 23:59:50 to 2026-01-06 00:00:00"},
 		{"--dates mdy unclear", "from 2026-05-01 23:59:50 to 2026-05-02 00:00:00"},
 		{"--zone +02:00 clear", "from 2026-01-05 21:59:50 to 2026-01-05 22:00:00 UTC"},
