@@ -7,9 +7,7 @@
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H
 
-#include "base/quantity.h"
 #include "base/rows.h"
-#include "base/units.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,11 +27,9 @@
 extern const struct row_type option_flag, option_string, option_text, option_choice, option_list,
 	option_output;
 
-typedef name_fn option_name_fn;
-
 struct option_choice {
 	const char *value; /* a name, or NULL: not given */
-	option_name_fn name;
+	name_fn name;
 };
 
 #define OPTION_LIST_MAX 64
@@ -69,8 +65,8 @@ struct command {
 	int n_rows;
 	/* Options end at the first operand, which is a command with options of its own. */
 	bool runs_command;
-	int least, most;	     /* how many operands; most 0: any number */
-	option_name_fn operand_name; /* what operands may be called, for completion; NULL: files */
+	int least, most;      /* how many operands; most 0: any number */
+	name_fn operand_name; /* what operands may be called, for completion; NULL: files */
 	/* See base/command.h. */
 	int (*run)(char **operands, int n, struct failure *f);
 };
@@ -91,11 +87,5 @@ void options_help(const struct command *c, const char *program);
  * option what its value may be; with "-" what operands may be. "<file>" stands for any file.
  */
 void options_list(const struct command *c, const char *word);
-
-/* Names that these had. */
-#define options_names		names_of
-#define options_find		names_find
-#define parse_uint		quantity_count
-#define parse_seconds(text, to) quantity_time(text, NS_PER_SEC, NULL, to)
 
 #endif

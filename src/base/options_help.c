@@ -96,7 +96,7 @@ void options_help(const struct command *c, const char *program)
 
 /* ---- completion ---- */
 
-static void list_names(option_name_fn name)
+static void list_names(name_fn name)
 {
 	for (size_t i = 0; name(i); i++)
 		puts(name(i));

@@ -296,16 +296,12 @@ static int put_vcpus(struct domstats *d, const struct out_span *span, int row)
 	int err = 0;
 
 	for (size_t i = 0; i * ROWS < d->n_now && err >= 0; i++) {
-		struct data_entity e = {DATA_KIND_VCPU, d->entity, "", ""};
 		struct change c = change_of_slot(d, i * ROWS + (size_t)row, span->to - span->from);
 		uint32_t vcpu;
-		char name[24];
 
 		if (!c.any)
 			continue;
-		snprintf(name, sizeof(name), "%zu", i);
-		e.name = name;
-		err = out_entity(d->out, &e, &vcpu);
+		err = out_vcpu(d->out, d->entity, i, &vcpu);
 		if (err > 0)
 			err = out_sample(d->out, vcpu, rows[row].quantity, span, c.sum);
 	}

@@ -21,16 +21,6 @@ static int is(const struct input *in)
 	return in->text[strspn(in->text, " \r\n\t")] == '{';
 }
 
-/* What states come to. */
-static const struct {
-	uint32_t state;
-	enum data_quantity quantity;
-} quantities[] = {
-	{LEDGER_RUN, DATA_CPU},		  {LEDGER_READY, DATA_READY},
-	{LEDGER_COSTOP, DATA_COSTOP},	  {LEDGER_LIMITED, DATA_LIMITED},
-	{LEDGER_SWAPWAIT, DATA_SWAPWAIT},
-};
-
 /* Seconds of one state of one vCPU. */
 static double seconds_in(const json_t *vcpu, uint32_t state)
 {
@@ -68,20 +58,15 @@ static double sum_states(const json_t *vcpus)
 static int take_vcpu(const json_t *vcpu, uint32_t vm, size_t index, const struct out_span *span,
 		     struct out *out)
 {
-	struct data_entity e = {DATA_KIND_VCPU, vm, "", ""};
 	uint32_t entity;
-	char name[24];
-	int err;
+	int err = out_vcpu(out, vm, index, &entity);
 
-	snprintf(name, sizeof(name), "%zu", index);
-	e.name = name;
-	err = out_entity(out, &e, &entity);
 	if (err <= 0)
 		return err;
 	err = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(quantities) && !err; i++)
-		err = out_sample(out, entity, quantities[i].quantity, span,
-				 seconds_in(vcpu, quantities[i].state));
+	for (size_t i = 0; i < OUT_STATES && !err; i++)
+		err = out_sample(out, entity, out_ledger_states[i].quantity, span,
+				 seconds_in(vcpu, out_ledger_states[i].state));
 	return err;
 }
 
@@ -95,9 +80,9 @@ static int take_vm(const json_t *vm, uint32_t entity, const struct out_span *spa
 		skips_count(&out->file.skips, SKIP_ZEROS, NULL);
 		return 0;
 	}
-	for (i = 0; i < ARRAY_SIZE(quantities) && !err; i++)
-		err = out_sample(out, entity, quantities[i].quantity, span,
-				 sum_state(vcpus, quantities[i].state));
+	for (i = 0; i < OUT_STATES && !err; i++)
+		err = out_sample(out, entity, out_ledger_states[i].quantity, span,
+				 sum_state(vcpus, out_ledger_states[i].state));
 	json_array_foreach(vcpus, i, v) err = err ? err : take_vcpu(v, entity, i, span, out);
 	if (n > out_own_cpus(out, entity) && n < 8192)
 		out_set_cpus(out, entity, (unsigned)n);

@@ -102,8 +102,14 @@ static int take_head(char **fields, size_t n, struct csv *c)
 			   names);
 }
 
-static bool is_head(char **fields, size_t n)
+/* The head again, as where files were put together. Rows have a number for the share, names aren't
+ * numbers, and comparing names is slow. */
+static bool is_head(char **fields, size_t n, const struct csv *c)
 {
+	double unused;
+
+	if ((size_t)c->cpu < n && !table_figure(fields[c->cpu], true, &unused))
+		return false;
 	return table_column(fields, n, time_names) >= 0 && table_column(fields, n, cpu_names) >= 0;
 }
 
@@ -196,7 +202,7 @@ static int take_row(char **fields, size_t n, void *data)
 	bool timed = n > (size_t)(c->time > c->date ? c->time : c->date);
 	double at;
 
-	if (!c->n || is_head(fields, n))
+	if (!c->n || is_head(fields, n, c))
 		return take_head(fields, n, c);
 	timed = timed && find_time(fields, c, &at);
 	/* More fields than names: a comma within a number, or within a name without quotes. */

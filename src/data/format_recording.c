@@ -182,20 +182,10 @@ static int take_guest(struct guest *g, const struct snapshot *frame)
 
 /* ---- a host's ---- */
 
-/* What states come to. */
-static const struct {
-	int state;
-	enum data_quantity quantity;
-} quantities[] = {
-	{LEDGER_RUN, DATA_CPU},		  {LEDGER_READY, DATA_READY},
-	{LEDGER_COSTOP, DATA_COSTOP},	  {LEDGER_LIMITED, DATA_LIMITED},
-	{LEDGER_SWAPWAIT, DATA_SWAPWAIT},
-};
-
 struct sums {
 	double at;    /* seconds of the host's clock */
 	double start; /* of its ledger */
-	double seconds[ARRAY_SIZE(quantities)];
+	double seconds[OUT_STATES];
 };
 
 struct host {
@@ -207,7 +197,7 @@ struct host {
 	double time;  /* seconds: where the first page stands */
 	double first; /* seconds of the host's clock */
 	struct sums last;
-	uint64_t (*vcpus)[ARRAY_SIZE(quantities)]; /* [n_vcpus] ns by the last page */
+	uint64_t (*vcpus)[OUT_STATES]; /* [n_vcpus] ns by the last page */
 	size_t n_vcpus;
 };
 
@@ -220,8 +210,8 @@ static bool sum_page(const struct snapshot_page *page, struct sums *now)
 
 		if (!l->at)
 			return false;
-		for (size_t k = 0; k < ARRAY_SIZE(quantities); k++)
-			now->seconds[k] += ns_to_s(l->ns[quantities[k].state]);
+		for (size_t k = 0; k < OUT_STATES; k++)
+			now->seconds[k] += ns_to_s(l->ns[out_ledger_states[k].state]);
 		now->start += ns_to_s(l->start);
 	}
 	now->at = page->n_vcpus ? ns_to_s(page->vcpus[0].at) : 0;
@@ -239,21 +229,16 @@ static void begin(struct host *h, const struct sums *now, const struct snapshot 
 
 static int put_vcpu(struct host *h, const struct ledger *l, size_t i, const struct out_span *span)
 {
-	struct data_entity e = {DATA_KIND_VCPU, h->vm, "", ""};
 	uint32_t entity;
-	char name[24];
-	int err;
+	int err = out_vcpu(h->out, h->vm, i, &entity);
 
-	snprintf(name, sizeof(name), "%zu", i);
-	e.name = name;
-	err = out_entity(h->out, &e, &entity);
 	if (err <= 0)
 		return err;
 	err = 0;
-	for (size_t k = 0; k < ARRAY_SIZE(quantities) && !err; k++)
+	for (size_t k = 0; k < OUT_STATES && !err; k++)
 		err = out_sample(
-			h->out, entity, quantities[k].quantity, span,
-			ns_to_s(u64_sub_floor(l->ns[quantities[k].state], h->vcpus[i][k])));
+			h->out, entity, out_ledger_states[k].quantity, span,
+			ns_to_s(u64_sub_floor(l->ns[out_ledger_states[k].state], h->vcpus[i][k])));
 	return err;
 }
 
@@ -269,8 +254,8 @@ static int keep_vcpus(struct host *h, const struct snapshot_page *page)
 	}
 	h->n_vcpus = page->n_vcpus;
 	for (size_t i = 0; i < h->n_vcpus; i++)
-		for (size_t k = 0; k < ARRAY_SIZE(quantities); k++)
-			h->vcpus[i][k] = page->vcpus[i].ns[quantities[k].state];
+		for (size_t k = 0; k < OUT_STATES; k++)
+			h->vcpus[i][k] = page->vcpus[i].ns[out_ledger_states[k].state];
 	return 0;
 }
 
@@ -280,8 +265,8 @@ static int put_page(struct host *h, const struct snapshot_page *page, const stru
 				      h->run};
 	int err = 0;
 
-	for (size_t k = 0; k < ARRAY_SIZE(quantities) && !err; k++)
-		err = out_sample(h->out, h->vm, quantities[k].quantity, &span,
+	for (size_t k = 0; k < OUT_STATES && !err; k++)
+		err = out_sample(h->out, h->vm, out_ledger_states[k].quantity, &span,
 				 now->seconds[k] - h->last.seconds[k]);
 	for (size_t i = 0; i < page->n_vcpus && i < h->n_vcpus && !err; i++)
 		err = put_vcpu(h, &page->vcpus[i], i, &span);

@@ -5,6 +5,8 @@
 #include "base/hash.h"
 #include "base/units.h"
 
+#include <desched/ledger.h>
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +19,12 @@
 #define TIME_MAX     1e11 /* seconds: three thousand years */
 #define VALUE_MAX    1e18
 #define SECONDS_MAX  1e12
+
+const struct out_ledger_state out_ledger_states[OUT_STATES] = {
+	{LEDGER_RUN, DATA_CPU},		  {LEDGER_READY, DATA_READY},
+	{LEDGER_COSTOP, DATA_COSTOP},	  {LEDGER_LIMITED, DATA_LIMITED},
+	{LEDGER_SWAPWAIT, DATA_SWAPWAIT},
+};
 
 struct out_entity {
 	uint32_t number;
@@ -147,6 +155,16 @@ int out_entity(struct out *o, const struct data_entity *e, uint32_t *ret)
 	wanted = announce(o, x, e);
 	*ret = x->number;
 	return wanted;
+}
+
+int out_vcpu(struct out *o, uint32_t vm, size_t index, uint32_t *ret)
+{
+	struct data_entity e = {DATA_KIND_VCPU, vm, "", ""};
+	char name[24];
+
+	snprintf(name, sizeof(name), "%zu", index);
+	e.name = name;
+	return out_entity(o, &e, ret);
 }
 
 void out_set_cpus(struct out *o, uint32_t entity, unsigned n)

@@ -21,6 +21,15 @@ struct out {
 	size_t key_size;
 };
 
+/* What the states of a vCPU's ledger come to. */
+struct out_ledger_state {
+	uint32_t state; /* LEDGER_RUN, ... */
+	enum data_quantity quantity;
+};
+
+#define OUT_STATES 5
+extern const struct out_ledger_state out_ledger_states[OUT_STATES];
+
 /* An interval of an owner. */
 struct out_span {
 	double from, to;
@@ -34,6 +43,9 @@ void out_done(struct out *o);
 /* The number of an entity, which is announced when it is new. 1: it is wanted; 0: it isn't, nor
  * are its parts; -ENOMEM, -E2BIG, or what the sink said. */
 int out_entity(struct out *o, const struct data_entity *e, uint32_t *ret);
+
+/* As that, for vCPU number `index` of a VM. */
+int out_vcpu(struct out *o, uint32_t vm, size_t index, uint32_t *ret);
 
 /* The same of one that may be there already: 1 and its number, 0: it isn't, -ENOMEM. */
 int out_find(struct out *o, const struct data_entity *e, uint32_t *ret);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 void reading_init(struct reading *g, const struct input *in, struct out *out)
 {
@@ -62,9 +63,10 @@ static void note_unclear(struct reading *g)
 
 	if (!file->note[0])
 		snprintf(file->note, sizeof(file->note),
-			 "the date '%.10s' above its times may be of two days and isn't used; "
+			 "the date '%.*s' above its times may be of two days and isn't used; "
 			 "--%sdates dmy or --%sdates mdy says which",
-			 g->heads.example, prefix(g), prefix(g));
+			 (int)strcspn(g->heads.example, " "), g->heads.example, prefix(g),
+			 prefix(g));
 }
 
 bool reading_time(struct reading *g, const char *text, double day, struct instant *ret)

@@ -2,7 +2,7 @@
 #include "screen/saved.h"
 
 #include "base/cleanup.h"
-#include "base/options.h"
+#include "base/quantity.h"
 #include "base/units.h"
 #include "screen/ui.h"
 
@@ -91,7 +91,8 @@ static int take(struct saved *s, const struct subject *subject, const char *key,
 		return subject_find_order(subject, value, f, &s->view.sort);
 	if (strcmp(key, "delay") != 0)
 		return take_switch(s, subject, key, value, f);
-	if (parse_seconds(value, &delay) || delay < DELAY_MIN || delay > DELAY_MAX)
+	if (quantity_time(value, NS_PER_SEC, NULL, &delay) || delay < DELAY_MIN ||
+	    delay > DELAY_MAX)
 		return failure_set(f, -EINVAL, "delay is 0.05 to 86400 seconds, not '%.40s'",
 				   value);
 	s->delay = delay;

@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "correct/correct.h"
 #include "data/recording.h"
+#include "data/summary.h"
 
 #include <errno.h>
 #include <math.h>
@@ -226,6 +227,52 @@ static void test_host(void **state)
 	unlink(path);
 }
 
+/* What the only series of this kind and name comes to. */
+static double total(const struct summary *s, enum data_kind kind, const char *name,
+		    enum data_quantity quantity)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->entities[i].e.kind == kind && !strcmp(s->entities[i].e.name, name) &&
+		    s->entities[i].series[quantity])
+			return s->entities[i].series[quantity]->sum;
+	return -1;
+}
+
+#define BOTH(elapsed, busy, run, ready)                                                            \
+	"{'schema':'desched-agent/1','source':'page','elapsed_s':" elapsed ","                     \
+	"'totals':{'true_s':" busy ",'descheduled_s':" busy "},'cpus':[{}],"                       \
+	"'processes':[{'pid':7,'id':1,'name':'a','true_s':" busy ",'descheduled_s':" busy "}],"    \
+	"'page':{'vcpus':[{'start':0,'at':" elapsed "000000000,'state':'run','ns':{'run':" run     \
+	"000000000,'ready':" ready "000000000}}]}}"
+
+/* All that a recording has: the guest, and its VM as the host saw it. */
+static void test_both_sides(void **state)
+{
+	struct summary s = {.n = 0};
+	const struct data_sink sink = summary_sink(&s);
+	const struct data_options o = {.side = DATA_ANY};
+	struct data_file file;
+
+	(void)state;
+	begin();
+	put(BOTH("10", "2", "6", "4"), 0);
+	put(BOTH("20", "5", "9", "11"), 10);
+	finish();
+	assert_int_equal(data_read(path, &o, &sink, &f, &file), 0);
+	assert_string_equal(file.format, "desched record");
+	/* Twice 3 s, half of which it was away. */
+	assert_near(total(&s, DATA_KIND_MACHINE, "", DATA_CPU), 6, 1e-9);
+	assert_near(total(&s, DATA_KIND_MACHINE, "", DATA_DESCHEDULED), 3, 1e-9);
+	assert_near(total(&s, DATA_KIND_PROCESS, "a", DATA_CPU), 6, 1e-9);
+	assert_near(total(&s, DATA_KIND_PROCESS, "a", DATA_DESCHEDULED), 3, 1e-9);
+	assert_near(total(&s, DATA_KIND_VM, "", DATA_CPU), 3, 1e-9);
+	assert_near(total(&s, DATA_KIND_VM, "", DATA_READY), 7, 1e-9);
+	assert_near(total(&s, DATA_KIND_VCPU, "0", DATA_CPU), 3, 1e-9);
+	assert_near(total(&s, DATA_KIND_VCPU, "0", DATA_READY), 7, 1e-9);
+	summary_done(&s);
+	unlink(path);
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -292,7 +339,7 @@ int main(void)
 		cmocka_unit_test(test_guest),	   cmocka_unit_test(test_clock_is_set),
 		cmocka_unit_test(test_agent_anew), cmocka_unit_test(test_cut_off),
 		cmocka_unit_test(test_host),	   cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_corrected),
+		cmocka_unit_test(test_both_sides), cmocka_unit_test(test_corrected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
