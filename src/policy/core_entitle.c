@@ -116,10 +116,10 @@ void core_active(struct core *c, uint32_t id, uint64_t now, int change)
 	if (!change)
 		return;
 	vm->active += (uint32_t)change;
-	if (vm->active == 1 && change > 0)
-		vm->busy_since = now;
 	if (c->uniform)
 		return;
+	if (vm->active == 1 && change > 0)
+		vm->busy_since = now;
 	restretch(c, vm, now);
 }
 
@@ -254,6 +254,8 @@ static void begin_to_look(struct core *c, uint64_t now)
 					       .idle = ns[LEDGER_HALT] + ns[LEDGER_SWAPWAIT] +
 						       ns[LEDGER_WAIT]};
 	}
+	for (uint32_t i = 0; i < c->n_vms; i++)
+		c->vms[i].busy_since = c->vms[i].active_at;
 	c->span = 0;
 	c->divided = now;
 }
