@@ -357,6 +357,18 @@ void core_exchange(struct core *c, uint32_t cpu, uint32_t next, uint32_t to, uin
 	put_on(c, cpu, next, now);
 }
 
+void core_displace(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
+{
+	struct core_domain *d = domain_of(c, cpu);
+	uint32_t old = c->cpus[cpu].current;
+
+	take_off(c, cpu, now, LEDGER_READY);
+	core_domain_settle(d, now);
+	d->waiting++;
+	queue(c, cpu, old);
+	put_on(c, cpu, vcpu, now);
+}
+
 void core_succeed(struct core *c, uint32_t cpu, uint32_t next, uint64_t now,
 		  enum ledger_state state)
 {

@@ -33,6 +33,8 @@ void core_dequeue(struct core *c, uint32_t vcpu, uint64_t now);
 /* Runs `next`, which is queued somewhere in the domain, and queues what ran here at the CPU `to`.
  * The CPU is never idle, and as many wait as before. */
 void core_exchange(struct core *c, uint32_t cpu, uint32_t next, uint32_t to, uint64_t now);
+/* Runs a vCPU that is in no queue instead of what runs, which is queued here. */
+void core_displace(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now);
 /* What runs blocks, and `next`, which is queued, takes over: the CPU is never idle. */
 void core_succeed(struct core *c, uint32_t cpu, uint32_t next, uint64_t now,
 		  enum ledger_state state);

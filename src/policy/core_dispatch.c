@@ -191,8 +191,8 @@ static uint32_t preemptible(const struct core *c, uint32_t vcpu, uint32_t at, ui
 void core_ready(struct core *c, uint32_t vcpu, uint64_t now, bool woken)
 {
 	struct core_vcpu *v = &c->vcpus[vcpu];
-	bool idle = c->domains[c->cpus[v->cpu].domain].idle;
-	uint32_t cpu = idle ? core_idle_near(c, v->cpu) : CORE_NONE, victim;
+	const struct core_domain *d = domain_of(c, v->cpu);
+	uint32_t cpu = d->idle ? core_idle_near(c, v->cpu) : CORE_NONE, victim;
 
 	core_join(c, v);
 	if (cpu != CORE_NONE) {
@@ -203,6 +203,10 @@ void core_ready(struct core *c, uint32_t vcpu, uint64_t now, bool woken)
 	victim = woken ? preemptible(c, vcpu, cpu, now) : CORE_NONE;
 	if (victim == CORE_NONE) {
 		core_enqueue(c, cpu, vcpu, now);
+		return;
+	}
+	if (d->gangs == CORE_NONE && c->cpus[victim].gang == CORE_NONE) {
+		core_displace(c, victim, vcpu, now);
 		return;
 	}
 	core_preempt(c, victim, now);

@@ -117,10 +117,10 @@ void core_active(struct core *c, uint32_t id, uint64_t now, int change)
 	if (!change)
 		return;
 	vm->active += (uint32_t)change;
-	if (vm->active == 1 && change > 0)
-		vm->busy_since = now;
 	if (c->uniform)
 		return;
+	if (vm->active == 1 && change > 0)
+		vm->busy_since = now;
 	restretch(c, vm, now);
 }
 
@@ -276,8 +276,10 @@ void core_unseen(struct core *c, uint32_t id, uint64_t now)
 
 static void begin_to_look(struct core *c, uint64_t now)
 {
-	for (uint32_t i = 0; i < c->n_vms; i++)
+	for (uint32_t i = 0; i < c->n_vms; i++) {
+		c->vms[i].busy_since = c->vms[i].active_at;
 		core_unseen(c, i, now);
+	}
 	c->span = 0;
 	c->divided = now;
 }

@@ -89,16 +89,12 @@ void core_expect_cpu(const struct core *c, uint32_t cpu)
 void core_expect_vcpu(const struct core *c, uint32_t vcpu, bool all)
 {
 	const struct core_vcpu *v = &c->vcpus[vcpu];
-	const char *vm;
-
 	__builtin_prefetch(v);
 	__builtin_prefetch((const char *)v + LINE);
 	__builtin_prefetch(&c->vcpu_links[vcpu]);
 	if (!all || v->vm == CORE_NONE)
 		return;
-	vm = (const char *)&c->vms[v->vm];
-	__builtin_prefetch(vm);
-	__builtin_prefetch(vm + 2 * (size_t)LINE);
+	__builtin_prefetch(&c->vms[v->vm]);
 	__builtin_prefetch(&c->cpus[v->cpu]);
 }
 

@@ -63,36 +63,37 @@ struct core_vcpu {
 } __attribute__((aligned(LINE)));
 
 struct core_vm {
-	uint32_t first;	  /* vCPUs first .. first + n - 1 */
-	uint32_t n;	  /* 0: not there */
+	uint32_t n;	  /* vCPUs; 0: not there */
 	uint32_t active;  /* vCPUs that want to run */
 	uint32_t running; /* vCPUs that run */
 	uint32_t domain;
-	uint32_t node;	  /* in the tree of entitlements */
-	uint64_t stretch; /* of each active vCPU */
-	uint64_t rate;	  /* 1/2^32 CPU */
-	uint32_t weight;  /* in the clock, of each active vCPU */
-	uint8_t cosched;  /* enum cosched */
-	bool realtime;	  /* budget is a guarantee too */
-	bool metered;	  /* has a budget, or is in a pool */
-	bool exhausted;
-	bool gang_on;
-	bool gang_woken;
-	bool gang_ordered;
+	uint64_t stretch;   /* of each active vCPU */
+	uint32_t weight;    /* in the clock, of each active vCPU */
+	uint32_t pool;	    /* CORE_NONE: in none */
+	uint16_t costopped; /* vCPUs */
+	uint8_t cosched;    /* enum cosched */
 	uint8_t marks;	    /* enum core_mark */
+	bool realtime;	    /* budget is a guarantee too */
+	bool metered;	    /* has a budget, or is in a pool */
+	bool exhausted;
+	bool gang_on : 1;
+	bool gang_woken : 1;
+	bool gang_ordered : 1;
 	uint64_t active_ns; /* time integral of `active` up to active_at */
 	uint64_t active_at;
-	uint32_t costopped;
-	uint32_t migrations; /* between domains */
-	struct budget budget;
-	uint32_t pool;	     /* CORE_NONE: in none */
+	uint64_t idle_ns; /* for which no vCPU was active */
+	/* From here on what events of most VMs do not need. */
+	uint64_t busy_since; /* ns: when its first vCPU became active (not where VMs are alike) */
+	uint32_t first;	     /* vCPUs first .. first + n - 1 */
 	uint32_t room;	     /* vCPUs that it may have */
+	uint32_t node;	     /* in the tree of entitlements */
+	uint32_t migrations; /* between domains */
+	uint64_t rate;	     /* 1/2^32 CPU */
+	struct budget budget;
 	uint64_t skew_at;    /* CORE_NEVER, or when core_timer() is to be called */
 	uint64_t limit_at;   /* likewise */
 	uint64_t skew_worst; /* ns: largest lead of a running vCPU over a busy sibling */
 	uint64_t costops;
-	uint64_t busy_since; /* ns: when its first vCPU became active */
-	uint64_t idle_ns;    /* for which no vCPU was active */
 	uint64_t balance_seen;
 	double promised;    /* CPUs: its rate in its domain */
 	uint64_t vtime;	    /* of an SMP VM as a whole: the average of its vCPUs */
@@ -102,10 +103,12 @@ struct core_vm {
 	uint64_t remote_ns;
 } __attribute__((aligned(LINE)));
 
+_Static_assert(offsetof(struct core_vm, busy_since) == LINE, "an event needs one line of a VM");
+
 struct core_cpu {
 	uint32_t current; /* vCPU, or CORE_NONE */
-	uint32_t gang;	  /* VM whose gang holds the CPU, or CORE_NONE */
 	uint32_t queue;	  /* pheap of vCPUs */
+	uint32_t gang;	  /* VM whose gang holds the CPU, or CORE_NONE */
 	uint32_t domain;
 	uint32_t speed; /* of `current`, in 1/65536 */
 	uint32_t last;	/* vCPU that ran last */
