@@ -27,13 +27,6 @@ static const char bias[] =
 	"MOST are\nright however the time was spread, if nobody was reported less than it had. "
 	"vmdesched in the\nguest has no such error.\n";
 
-static const char *date_order_name(size_t i)
-{
-	static const char *const names[] = {"dmy", "mdy"};
-
-	return i < ARRAY_SIZE(names) ? names[i] : NULL;
-}
-
 static struct {
 	const char *vm, *machine, *lag;
 	const char *guest_zone, *host_zone;
@@ -43,8 +36,8 @@ static struct {
 } options = {.max_lag = 60 * NS_PER_SEC,
 	     .hz = 64,
 	     .top = 20,
-	     .guest_dates = {.name = date_order_name},
-	     .host_dates = {.name = date_order_name}};
+	     .guest_dates = {.name = times_order_name},
+	     .host_dates = {.name = times_order_name}};
 
 static const struct option_row rows[] = {
 	{0, "vm", "NAME", OPTION_STRING, &options.vm, 0, 0,
@@ -113,8 +106,9 @@ static void print_head(const struct job *j)
 {
 	const struct correction *c = &j->result;
 
-	printf("guest: %s, host: %s; %.1f s in common, %zu intervals, %u vCPU%s\n", j->guest.format,
-	       j->host.format, c->seconds, c->cells, c->cpus, c->cpus == 1 ? "" : "s");
+	printf("guest: %s, host: %s; %.1f s in common, %zu intervals, %u vCPU%s\n",
+	       j->guest.file.format, j->host.file.format, c->seconds, c->cells, c->cpus,
+	       c->cpus == 1 ? "" : "s");
 	if (c->by_correlation)
 		printf("the host's times are moved by %.1f s, where the two correlate best "
 		       "(%.2f)\n",
@@ -144,14 +138,14 @@ static void print_head(const struct job *j)
 /* What of a file was not used, and what it lacks. */
 static void print_file_warnings(const char *side, const struct usage *u)
 {
-	bool lost = skips_lost(&u->skips) > 0;
+	bool lost = skips_lost(&u->file.skips) > 0;
 	char skipped[300];
 
-	if (u->damage[0])
-		printf("warning: the %s's file: %s\n", side, u->damage);
-	if (u->note[0])
-		printf("note: the %s's file: %s\n", side, u->note);
-	skips_describe(&u->skips, skipped, sizeof(skipped));
+	if (u->file.damage[0])
+		printf("warning: the %s's file: %s\n", side, u->file.damage);
+	if (u->file.note[0])
+		printf("note: the %s's file: %s\n", side, u->file.note);
+	skips_describe(&u->file.skips, skipped, sizeof(skipped));
 	if (skipped[0])
 		printf("%s: the %s's file: left out: %s\n", lost ? "warning" : "note", side,
 		       skipped);
@@ -234,25 +228,13 @@ static json_t *json_processes(const struct correction *c)
 	return list;
 }
 
-/* Each reason that counts, with its number. */
-static json_t *json_skips(const struct skips *s)
-{
-	json_t *o = json_object();
-
-	for (int i = 0; i < SKIP_N; i++)
-		if (s->n[i])
-			json_object_set_new(o, skip_key((enum skip)i),
-					    json_integer((json_int_t)s->n[i]));
-	return o;
-}
-
 static json_t *json_head(const struct job *j)
 {
 	const struct correction *c = &j->result;
 
 	return json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:o, s:b, s:i, s:i, s:b}", "schema",
-			 "desched-correct/1", "guest_format", j->guest.format, "host_format",
-			 j->host.format, "seconds", c->seconds, "lag_seconds", c->lag,
+			 "desched-correct/1", "guest_format", j->guest.file.format, "host_format",
+			 j->host.file.format, "seconds", c->seconds, "lag_seconds", c->lag,
 			 "zone_seconds", c->zone, "correlation", known(c->correlation),
 			 "aligned_by_correlation", (int)c->by_correlation, "vcpus", (int)c->cpus,
 			 "intervals", (int)c->cells, "reported_by_processes", (int)c->by_processes);
@@ -275,12 +257,13 @@ static const char *or_null(const char *text)
 static json_t *json_files(const struct job *j)
 {
 	return json_pack("{s:I, s:I, s:o, s:o, s:s?, s:s?, s:s?, s:s?}", "skipped_guest",
-			 (json_int_t)skips_lost(&j->guest.skips), "skipped_host",
-			 (json_int_t)skips_lost(&j->host.skips), "skipped_guest_by",
-			 json_skips(&j->guest.skips), "skipped_host_by", json_skips(&j->host.skips),
-			 "damage_guest", or_null(j->guest.damage), "damage_host",
-			 or_null(j->host.damage), "note_guest", or_null(j->guest.note), "note_host",
-			 or_null(j->host.note));
+			 (json_int_t)skips_lost(&j->guest.file.skips), "skipped_host",
+			 (json_int_t)skips_lost(&j->host.file.skips), "skipped_guest_by",
+			 skips_json(&j->guest.file.skips), "skipped_host_by",
+			 skips_json(&j->host.file.skips), "damage_guest",
+			 or_null(j->guest.file.damage), "damage_host", or_null(j->host.file.damage),
+			 "note_guest", or_null(j->guest.file.note), "note_host",
+			 or_null(j->host.file.note));
 }
 
 static int print_json(const struct job *j, struct failure *f)
@@ -317,30 +300,21 @@ static int correct_files(const char *guest, const char *host, const struct corre
 	return err == -ENOMEM ? failure_set(f, err, "out of memory") : err;
 }
 
-/* The options about one file's times. False: the zone is none. */
-static bool parse_times(const char *zone, const struct option_choice *dates,
-			struct times_options *ret)
-{
-	ret->zoned = zone;
-	if (dates->value)
-		ret->order = dates->value[0] == 'd' ? DATES_DMY : DATES_MDY;
-	return !zone || !times_parse_zone(zone, &ret->zone);
-}
-
 static int run(char **files, int n, struct failure *f)
 {
 	struct correct_options o = {
 		.cpus = (unsigned)options.cpus,
 		.sampled_hz = (double)options.hz,
 		.align = {.max_lag = ns_to_s(options.max_lag), .fixed = options.lag}};
-	struct source sides[2] = {{.host = false, .chosen = options.machine},
-				  {.host = true, .chosen = options.vm}};
+	struct source sides[2] = {
+		{.host = false, .chosen = options.machine, .cpus = (unsigned)options.cpus},
+		{.host = true, .chosen = options.vm}};
 
 	(void)n;
 	if (options.lag && (table_number(options.lag, &o.align.lag) || fabs(o.align.lag) > 1e11))
 		return command_usage(f, "--lag: '%s' given, expected seconds", options.lag);
-	if (!parse_times(options.guest_zone, &options.guest_dates, &sides[0].times) ||
-	    !parse_times(options.host_zone, &options.host_dates, &sides[1].times))
+	if (times_parse_options(options.guest_zone, options.guest_dates.value, &sides[0].times) ||
+	    times_parse_options(options.host_zone, options.host_dates.value, &sides[1].times))
 		return command_usage(f,
 				     "--guest-zone, --host-zone: an offset from UTC such as +02:00 "
 				     "is expected");

@@ -237,7 +237,7 @@ static int correct_processes(const struct usage *guest, const double *sums,
 		p->name = guest->names[i];
 		p->reported = sums[i];
 		p->corrected = c->w * p->reported;
-		find_interval(c, guest->measured ? 0 : o->sampled_hz, p);
+		find_interval(c, guest->file.measured ? 0 : o->sampled_hz, p);
 		find_bounds(c, p);
 		c->n++;
 	}
@@ -305,8 +305,9 @@ static int make_curves(struct usage *guest, struct usage *host, struct failure *
 static int prepare(struct usage *guest, struct usage *host, const struct correct_options *o,
 		   struct failure *f, struct work *w, struct correction *c)
 {
-	const struct align_dates dates = {
-		.dated = guest->dated && host->dated, .guest = guest->zone, .host = host->zone};
+	const struct align_dates dates = {.dated = guest->file.dated && host->file.dated,
+					  .guest = guest->file.zone,
+					  .host = host->file.zone};
 	int err;
 
 	c->cpus = o->cpus ? o->cpus : guest->cpus ? guest->cpus : host->cpus ? host->cpus : 1;

@@ -159,8 +159,8 @@ static size_t bad_intervals(const struct claim *claims, size_t n, struct claim *
 static void count(struct usage *r, const struct claim *claims, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		r->skips.n[SKIP_DUPLICATE] += claims[i].twice;
-		r->skips.n[SKIP_CLOCK] += claims[i].bad && !isnan(claims[i].p.cpu);
+		r->file.skips.n[SKIP_DUPLICATE] += claims[i].twice;
+		r->file.skips.n[SKIP_CLOCK] += claims[i].bad && !isnan(claims[i].p.cpu);
 	}
 }
 
@@ -181,10 +181,8 @@ static void drop(struct usage *r, const struct claim *claims, size_t n, const st
 
 static bool is_settled(const struct usage *r)
 {
-	if (r->run)
-		return false;
 	for (size_t i = 0; i < r->n; i++)
-		if (isnan(r->pieces[i].cpu))
+		if (isnan(r->pieces[i].cpu) || r->pieces[i].run != r->pieces[0].run)
 			return false;
 	return true;
 }

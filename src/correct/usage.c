@@ -16,8 +16,6 @@
 #define NAME_SIZE  128
 #define NAMES_MAX  65536
 #define PIECES_MAX (16 * MIB)
-#define TIME_MAX   1e11 /* seconds: three thousand years */
-#define CPU_MAX	   1e12
 #define SLACK	   1.05 /* rounding, and a tick or two: so much more than all CPUs can be */
 #define SLACK_S	   0.02
 #define GLITCHES   3 /* one of so many intervals may be impossible */
@@ -116,26 +114,8 @@ int usage_who(struct usage *r, const char *name, uint32_t *ret)
 	return 0;
 }
 
-enum follow usage_follow(struct usage *r, struct track *k, const struct instant *i,
-			 double *ret_last, double *ret_at)
-{
-	enum follow follow = times_follow(k, i, ret_last, ret_at);
-
-	r->run += follow == FOLLOW_BACK;
-	return follow;
-}
-
 int usage_add(struct usage *r, uint32_t who, double from, double to, double cpu)
 {
-	/* Written so that a NaN fails. */
-	bool timed = from >= -TIME_MAX && from < to && to <= TIME_MAX;
-
-	if (!(timed && cpu >= 0 && cpu <= CPU_MAX)) {
-		skips_count(&r->skips, cpu < 0 ? SKIP_BACKWARDS : SKIP_RANGE, NULL);
-		cpu = NAN;
-	}
-	if (!timed)
-		return 0;
 	if (r->n >= PIECES_MAX)
 		return -E2BIG;
 	if (r->n == r->room) {
@@ -201,7 +181,7 @@ int usage_check(struct usage *r, unsigned cpus, const char *side, struct failure
 		const struct piece *p = &r->pieces[i];
 
 		all[i] = p->from;
-		if (!impossible(p, cpus, r->blur))
+		if (!impossible(p, cpus, r->file.blur))
 			continue;
 		bad[n_bad++] = p->from;
 		most = fmax(most, p->cpu / (p->to - p->from));
@@ -215,7 +195,7 @@ int usage_check(struct usage *r, unsigned cpus, const char *side, struct failure
 				   "VM, and the number of its vCPUs (--cpus)?",
 				   n_bad, n_all, side, 100 * most, cpus, cpus == 1 ? "" : "s");
 	drop_intervals(r, bad, n_bad);
-	r->skips.n[SKIP_TOO_MUCH] += n_bad;
+	r->file.skips.n[SKIP_TOO_MUCH] += n_bad;
 	return 0;
 }
 

@@ -10,8 +10,7 @@
 #define CORRECT_USAGE_H
 
 #include "base/failure.h"
-#include "data/skips.h"
-#include "data/times.h"
+#include "data/data.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,15 +37,8 @@ struct usage {
 	struct known_name *by_name;
 	uint32_t run;	    /* of the pieces that are added now */
 	unsigned cpus;	    /* of the machine; 0: the file does not say */
-	bool dated;	    /* times are those of the epoch, but for the zone */
-	enum zone zone;	    /* where they have dates: how their zone is known */
 	bool per_cpu_share; /* totals are averages over the CPUs, to be multiplied by `cpus` */
-	bool measured;	    /* the figures are no samples */
-	double blur;	    /* seconds by which the times of its counters may be off */
-	struct skips skips; /* what could not be used */
-	char damage[160];   /* why the file was not read to its end, "" when it was */
-	char note[160];	    /* what the file lacks, and what is taken in its place; "" */
-	const char *format;
+	struct data_file file;
 };
 
 void usage_init(struct usage *r);
@@ -56,11 +48,7 @@ void usage_done(struct usage *r);
  * and cut. -ENOMEM, -E2BIG. */
 int usage_who(struct usage *r, const char *name, uint32_t *ret);
 
-/* times_follow(), for files: where the clock goes back a new run begins. */
-enum follow usage_follow(struct usage *r, struct track *k, const struct instant *i,
-			 double *ret_last, double *ret_at);
-
-/* Adds a piece; one that makes no sense is counted, and spoils its interval. -ENOMEM. */
+/* Adds a piece; a NaN spoils its interval. -ENOMEM, -E2BIG. */
 int usage_add(struct usage *r, uint32_t who, double from, double to, double cpu);
 
 /*
@@ -80,10 +68,11 @@ struct source {
 	bool host; /* a host's file, not a guest's */
 	const char
 		*chosen; /* the VM of a host's file, the machine of a guest's; NULL: the only one */
+	unsigned cpus;	 /* of a guest, whatever its file says; 0: as it says */
 	struct times_options times;
 };
 
-/* A file in any of the formats of formats.h. */
+/* What of a file (data/data.h) is about the one that is chosen. */
 int usage_read(const char *path, const struct source *source, struct failure *f, struct usage *ret);
 
 /* As that, from memory; `path` is what failures call it. */

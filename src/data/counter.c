@@ -130,7 +130,7 @@ static enum counter_kind process_kind(const struct counter *c, bool v2)
 	return v2 ? COUNTER_PROCESS_V2 : COUNTER_PROCESS;
 }
 
-enum counter_kind counter_guest_kind(const struct counter *c)
+static enum counter_kind cpu_kind(const struct counter *c)
 {
 	bool total = !strcasecmp(c->instance, "_Total");
 
@@ -150,6 +150,93 @@ enum counter_kind counter_guest_kind(const struct counter *c)
 	default:
 		return COUNTER_OTHER;
 	}
+}
+
+/* A counter that isn't CPU time, or one of a host. */
+struct figure {
+	const char *object, *name;
+	enum counter_kind kind;
+	enum data_kind part;
+	enum data_quantity quantity;
+	double scale;
+};
+
+static const struct figure guest_figures[] = {
+	{"Memory", "Available Bytes", COUNTER_FIGURE, DATA_KIND_MACHINE, DATA_MEMORY_AVAILABLE, 1},
+	{"Memory", "Available KBytes", COUNTER_FIGURE, DATA_KIND_MACHINE, DATA_MEMORY_AVAILABLE,
+	 KIB},
+	{"Memory", "Available MBytes", COUNTER_FIGURE, DATA_KIND_MACHINE, DATA_MEMORY_AVAILABLE,
+	 MIB},
+	{"Process", "Working Set", COUNTER_FIGURE, DATA_KIND_PROCESS, DATA_MEMORY_USED, 1},
+	{"Process V2", "Working Set", COUNTER_FIGURE, DATA_KIND_PROCESS, DATA_MEMORY_USED, 1},
+	{"PhysicalDisk", "Disk Read Bytes/sec", COUNTER_FIGURE, DATA_KIND_DISK, DATA_DISK_READ, 1},
+	{"PhysicalDisk", "Disk Write Bytes/sec", COUNTER_FIGURE, DATA_KIND_DISK, DATA_DISK_WRITTEN,
+	 1},
+	{"PhysicalDisk", "Disk Reads/sec", COUNTER_FIGURE, DATA_KIND_DISK, DATA_DISK_READS, 1},
+	{"PhysicalDisk", "Disk Writes/sec", COUNTER_FIGURE, DATA_KIND_DISK, DATA_DISK_WRITES, 1},
+	{"Network Interface", "Bytes Received/sec", COUNTER_FIGURE, DATA_KIND_INTERFACE,
+	 DATA_NET_RECEIVED, 1},
+	{"Network Interface", "Bytes Sent/sec", COUNTER_FIGURE, DATA_KIND_INTERFACE, DATA_NET_SENT,
+	 1},
+};
+
+static const struct figure *find_figure(const struct figure *rows, size_t n,
+					const struct counter *c)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcasecmp(c->object, rows[i].object) && !strcasecmp(c->name, rows[i].name))
+			return &rows[i];
+	return NULL;
+}
+
+static enum data_kind part_of(enum counter_kind kind)
+{
+	switch (kind) {
+	case COUNTER_CPU:
+	case COUNTER_CPU_INFO:
+		return DATA_KIND_CPU;
+	case COUNTER_PROCESS:
+	case COUNTER_PROCESS_V2:
+		return DATA_KIND_PROCESS;
+	default:
+		return DATA_KIND_MACHINE;
+	}
+}
+
+/* "name:pid" of Process V2. */
+static void name_part(const struct counter *c, struct counter_use *u)
+{
+	const char *end = c->instance + strlen(c->instance);
+	const char *colon = strcasecmp(c->object, "Process") ? strrchr(c->instance, ':') : NULL;
+
+	if (u->part == DATA_KIND_MACHINE || !strcasecmp(c->instance, "_Total"))
+		return;
+	if (u->part != DATA_KIND_PROCESS || !colon || !colon[1])
+		colon = end;
+	copy(u->name, c->instance, colon);
+	copy(u->id, colon < end ? colon + 1 : end, end);
+}
+
+bool counter_guest(const struct counter *c, struct counter_use *ret)
+{
+	enum counter_kind kind = cpu_kind(c);
+	const struct figure *f;
+
+	*ret = (struct counter_use){.kind = kind, .quantity = DATA_CPU, .scale = 0.01};
+	ret->part = part_of(kind);
+	if (kind == COUNTER_OTHER) {
+		f = find_figure(guest_figures, ARRAY_SIZE(guest_figures), c);
+		if (!f)
+			return false;
+		ret->kind = f->kind;
+		ret->part = f->part;
+		ret->quantity = f->quantity;
+		ret->scale = f->scale;
+	}
+	name_part(c, ret);
+	/* What processes have in sum isn't the machine's. */
+	return ret->kind != COUNTER_FIGURE || ret->part != DATA_KIND_PROCESS ||
+	       (ret->name[0] && strcasecmp(ret->name, "Idle") != 0);
 }
 
 /* ---- a host's ---- */
@@ -172,8 +259,7 @@ static bool is_vcpu(const char *p, const char **ret_rest)
 
 /* "1234:NAME:5678:vmx-vcpu-0:NAME": both names are the same, which tells a ':' in one from those
  * between the parts. */
-static bool parse_vcpu(const char *instance, char ret_group[COUNTER_PART],
-		       char ret_vm[COUNTER_PART])
+static bool parse_vcpu(const char *instance, struct counter_use *u)
 {
 	const char *name = strchr(instance, ':'), *rest, *end = NULL;
 
@@ -190,24 +276,112 @@ static bool parse_vcpu(const char *instance, char ret_group[COUNTER_PART],
 	}
 	if (!end)
 		return false;
-	copy(ret_group, instance, name - 1);
-	copy(ret_vm, name, end);
+	copy(u->group, instance, name - 1);
+	copy(u->vm, name, end);
+	end = strstr(end, "vcpu-") + 5;
+	copy(u->name, end, end + strspn(end, "0123456789"));
 	return true;
 }
 
-enum counter_kind counter_host_kind(const struct counter *c, char ret_group[COUNTER_PART],
-				    char ret_vm[COUNTER_PART])
-{
-	bool ready = !strcmp(c->name, "% Ready");
-	const char *name = strchr(c->instance, ':');
+#define MBIT (1e6 / 8)
 
-	if (!strcmp(c->object, "Vcpu") && (ready || !strcmp(c->name, "% Run")) &&
-	    parse_vcpu(c->instance, ret_group, ret_vm))
-		return ready ? COUNTER_READY : COUNTER_RUN;
-	if (!strcmp(c->object, "Group Cpu") && (ready || !strcmp(c->name, "% Used")) && name) {
-		copy(ret_group, c->instance, name);
-		copy(ret_vm, name + 1, name + strlen(name));
-		return ready ? COUNTER_GROUP_READY : COUNTER_GROUP_USED;
+static const struct figure host_figures[] = {
+	{"Vcpu", "% Run", COUNTER_VCPU, DATA_KIND_VCPU, DATA_CPU, 0.01},
+	{"Vcpu", "% Ready", COUNTER_VCPU, DATA_KIND_VCPU, DATA_READY, 0.01},
+	{"Vcpu", "% CoStop", COUNTER_VCPU, DATA_KIND_VCPU, DATA_COSTOP, 0.01},
+	{"Vcpu", "% Max Limited", COUNTER_VCPU, DATA_KIND_VCPU, DATA_LIMITED, 0.01},
+	{"Vcpu", "% Swap Wait", COUNTER_VCPU, DATA_KIND_VCPU, DATA_SWAPWAIT, 0.01},
+	{"Group Cpu", "% Used", COUNTER_GROUP, DATA_KIND_GROUP, DATA_CPU, 0.01},
+	{"Group Cpu", "% Ready", COUNTER_GROUP, DATA_KIND_GROUP, DATA_READY, 0.01},
+	{"Group Cpu", "% CoStop", COUNTER_GROUP, DATA_KIND_GROUP, DATA_COSTOP, 0.01},
+	{"Group Cpu", "% Max Limited", COUNTER_GROUP, DATA_KIND_GROUP, DATA_LIMITED, 0.01},
+	{"Group Cpu", "% Swap Wait", COUNTER_GROUP, DATA_KIND_GROUP, DATA_SWAPWAIT, 0.01},
+	{"Physical Cpu", "% Util Time", COUNTER_HOST_CPU, DATA_KIND_CPU, DATA_CPU, 0.01},
+	{"Group Memory", "Memory Size MBytes", COUNTER_FIGURE, DATA_KIND_GROUP, DATA_MEMORY_SIZE,
+	 MIB},
+	{"Group Memory", "Memory Granted Size MBytes", COUNTER_FIGURE, DATA_KIND_GROUP,
+	 DATA_MEMORY_GRANTED, MIB},
+	{"Group Memory", "Memory Consumed Size MBytes", COUNTER_FIGURE, DATA_KIND_GROUP,
+	 DATA_MEMORY_USED, MIB},
+	{"Group Memory", "Touched MBytes", COUNTER_FIGURE, DATA_KIND_GROUP, DATA_MEMORY_ACTIVE,
+	 MIB},
+	{"Group Memory", "Memctl MBytes", COUNTER_FIGURE, DATA_KIND_GROUP, DATA_MEMORY_BALLOONED,
+	 MIB},
+	{"Group Memory", "Swapped MBytes", COUNTER_FIGURE, DATA_KIND_GROUP, DATA_MEMORY_SWAPPED,
+	 MIB},
+	{"Virtual Disk", "MBytes Read/sec", COUNTER_FIGURE, DATA_KIND_DISK, DATA_DISK_READ, MIB},
+	{"Virtual Disk", "MBytes Written/sec", COUNTER_FIGURE, DATA_KIND_DISK, DATA_DISK_WRITTEN,
+	 MIB},
+	{"Virtual Disk", "Reads/sec", COUNTER_FIGURE, DATA_KIND_DISK, DATA_DISK_READS, 1},
+	{"Virtual Disk", "Writes/sec", COUNTER_FIGURE, DATA_KIND_DISK, DATA_DISK_WRITES, 1},
+	{"Network Port", "MBits Received/sec", COUNTER_FIGURE, DATA_KIND_INTERFACE,
+	 DATA_NET_RECEIVED, MBIT},
+	{"Network Port", "MBits Transmitted/sec", COUNTER_FIGURE, DATA_KIND_INTERFACE,
+	 DATA_NET_SENT, MBIT},
+};
+
+/* "vSwitch0:67108876:2110:web1.eth0", whose VM is web1. */
+static void port_names(const char *instance, struct counter_use *u)
+{
+	const char *vm = instance, *end;
+
+	for (int i = 0; vm && i < 3; i++) {
+		vm = strchr(vm, ':');
+		vm = vm ? vm + 1 : NULL;
 	}
-	return COUNTER_OTHER;
+	copy(u->name, instance, instance + strlen(instance));
+	if (!vm)
+		return;
+	end = strrchr(vm, '.');
+	if (!end || strncmp(end, ".eth", 4) != 0)
+		end = vm + strlen(vm);
+	copy(u->vm, vm, end);
+}
+
+/* "web1:scsi0:0" is a disk of the VM, "web1" all that it has. */
+static void disk_names(const char *instance, struct counter_use *u)
+{
+	const char *end = instance + strlen(instance), *last = strrchr(instance, ':');
+	const char *disk = last ? memrchr(instance, ':', (size_t)(last - instance)) : NULL;
+
+	if (!disk)
+		disk = end;
+	copy(u->vm, instance, disk);
+	copy(u->name, disk < end ? disk + 1 : end, end);
+}
+
+static bool group_names(const char *instance, struct counter_use *u)
+{
+	const char *name = strchr(instance, ':');
+
+	if (!name)
+		return false;
+	copy(u->group, instance, name);
+	copy(u->vm, name + 1, name + strlen(name));
+	return true;
+}
+
+bool counter_host(const struct counter *c, struct counter_use *ret)
+{
+	const struct figure *f = find_figure(host_figures, ARRAY_SIZE(host_figures), c);
+
+	if (!f)
+		return false;
+	*ret = (struct counter_use){
+		.kind = f->kind, .part = f->part, .quantity = f->quantity, .scale = f->scale};
+	switch (f->part) {
+	case DATA_KIND_VCPU:
+		return parse_vcpu(c->instance, ret);
+	case DATA_KIND_GROUP:
+		return group_names(c->instance, ret);
+	case DATA_KIND_INTERFACE:
+		port_names(c->instance, ret);
+		return true;
+	case DATA_KIND_DISK:
+		disk_names(c->instance, ret);
+		return true;
+	default:
+		copy(ret->name, c->instance, c->instance + strlen(c->instance));
+		return is_number(c->instance);
+	}
 }

@@ -6,6 +6,8 @@
 #ifndef DATA_COUNTER_H
 #define DATA_COUNTER_H
 
+#include "data/data.h"
+
 #include <stdbool.h>
 
 #define COUNTER_PART 256
@@ -20,6 +22,7 @@ bool counter_parse(const char *path, struct counter *ret);
 
 enum counter_kind {
 	COUNTER_OTHER,
+	COUNTER_FIGURE, /* of anything but CPU time */
 	/* In a guest: the time of processors, in percent of all of them or of one. */
 	COUNTER_TOTAL,	    /* Processor(_Total) */
 	COUNTER_CPU,	    /* Processor(0) */
@@ -29,18 +32,30 @@ enum counter_kind {
 	COUNTER_PROCESS_V2, /* Process V2(name:pid) */
 	COUNTER_IDLE,	    /* of processes: idle time and the sum with it, which is never 0 */
 	/* On a host. */
-	COUNTER_RUN,
-	COUNTER_READY,
-	COUNTER_GROUP_USED, /* of all worlds of a VM that isn't shown vCPU by vCPU */
-	COUNTER_GROUP_READY,
+	COUNTER_VCPU,
+	COUNTER_GROUP, /* of all worlds of a VM that isn't shown vCPU by vCPU */
+	COUNTER_HOST_CPU,
+	COUNTER_KINDS,
 };
 
-/* By names in English and some other languages, or by the numbers that stand for them in all. */
-enum counter_kind counter_guest_kind(const struct counter *c);
+/* What a counter is of. */
+struct counter_use {
+	enum counter_kind kind;
+	enum data_kind part; /* whose it is: the machine's, the VM's or a part's */
+	enum data_quantity quantity;
+	double scale; /* to the quantity's unit: of a second, unless it is a level */
+	char group
+		[COUNTER_PART]; /* a host's: the number of the VM's group, "" where it isn't said */
+	char vm[COUNTER_PART];	/* the VM's name; "" for the host's own */
+	char name[COUNTER_PART]; /* of the part; "": of the machine or VM as a whole */
+	char id[COUNTER_PART];
+};
 
-/* Of the worlds of a VM only vCPUs count. Where the counter is a VM's, its group's number and its
- * name, which may hold ':' itself. */
-enum counter_kind counter_host_kind(const struct counter *c, char ret_group[COUNTER_PART],
-				    char ret_vm[COUNTER_PART]);
+/* By names in English and, for CPU time, in some other languages, or by the numbers that stand for
+ * them in all. False: it is of no use. */
+bool counter_guest(const struct counter *c, struct counter_use *ret);
+
+/* Of the worlds of a VM only vCPUs count. Names of VMs may hold ':' themselves. */
+bool counter_host(const struct counter *c, struct counter_use *ret);
 
 #endif

@@ -58,7 +58,12 @@ void skips_describe(const struct skips *s, char *ret, size_t size)
 		snprintf(ret + used, size - used, " (the first: '%s')", s->example);
 }
 
-const char *skip_key(enum skip why)
+json_t *skips_json(const struct skips *s)
 {
-	return rows[why].key;
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < SKIP_N; i++)
+		if (s->n[i])
+			json_object_set_new(o, rows[i].key, json_integer((json_int_t)s->n[i]));
+	return o;
 }

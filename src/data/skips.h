@@ -6,6 +6,7 @@
 #ifndef DATA_SKIPS_H
 #define DATA_SKIPS_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,7 +47,7 @@ uint64_t skips_lost(const struct skips *s);
  */
 void skips_describe(const struct skips *s, char *ret, size_t size);
 
-/* The key of a reason in JSON. */
-const char *skip_key(enum skip why);
+/* Each reason that counts, with its number. NULL: no memory. */
+json_t *skips_json(const struct skips *s);
 
 #endif

@@ -117,15 +117,15 @@ static enum date_order find_order(const struct times *t, enum date_order usual)
 	return DATES_UNKNOWN;
 }
 
-int times_settle(struct times *t, enum date_order usual, const char *path, const char *side,
+int times_settle(struct times *t, enum date_order usual, const char *path, const char *prefix,
 		 struct failure *f)
 {
 	t->order = t->given.order ? t->given.order : find_order(t, usual);
 	if (t->odd_zone && !t->given.zoned)
 		return failure_set(f, -EINVAL,
 				   "%s: the zone of '%s' may be one of several; give "
-				   "--%s-zone +HH:MM",
-				   path, t->example, side);
+				   "--%szone +HH:MM",
+				   path, t->example, prefix);
 	if (!t->open || t->order)
 		return 0;
 	if (t->no_dmy)
@@ -134,9 +134,9 @@ int times_settle(struct times *t, enum date_order usual, const char *path, const
 				   "it is second (such as '%s')",
 				   path, t->example);
 	return failure_set(f, -EINVAL,
-			   "%s: nothing tells the day from the month in '%s'; give --%s-dates dmy "
-			   "or --%s-dates mdy",
-			   path, t->example, side, side);
+			   "%s: nothing tells the day from the month in '%s'; give --%sdates dmy "
+			   "or --%sdates mdy",
+			   path, t->example, prefix, prefix);
 }
 
 /* ---- reading ---- */
@@ -155,10 +155,24 @@ int times_read(const struct times *t, const char *text, struct instant *ret)
 			    : s.dated ? t->offset
 				      : 0),
 		.dated = s.dated,
+		.wraps = !s.dated,
 		.local = !stated && !s.count,
 		.zone = stated ? ZONE_STATED : t->zone,
 	};
 	return 0;
+}
+
+bool times_of_day(const char *text)
+{
+	struct stamp s;
+
+	return !stamp_parse(text, &s) && !s.dated && !s.count;
+}
+
+void times_on_day(const struct times *t, double day, struct instant *i)
+{
+	i->at += day - (i->local ? t->offset : 0);
+	i->dated = true;
 }
 
 int times_parse_zone(const char *text, double *ret)
@@ -170,6 +184,25 @@ int times_parse_zone(const char *text, double *ret)
 	if (stamp_parse(clock, &s) || !s.zoned || s.clock > 0 || s.dated)
 		return -EINVAL;
 	*ret = s.zone;
+	return 0;
+}
+
+const char *times_order_name(size_t i)
+{
+	static const char *const names[] = {"dmy", "mdy"};
+
+	return i < ARRAY_SIZE(names) ? names[i] : NULL;
+}
+
+int times_parse_options(const char *zone, const char *order, struct times_options *ret)
+{
+	struct times_options o = {.zoned = zone != NULL};
+
+	if (order)
+		o.order = !strcmp(order, times_order_name(0)) ? DATES_DMY : DATES_MDY;
+	if (zone && times_parse_zone(zone, &o.zone))
+		return -EINVAL;
+	*ret = o;
 	return 0;
 }
 
@@ -196,7 +229,7 @@ enum follow times_follow(struct track *k, const struct instant *i, double *ret_l
 	double at = i->at + k->shift, last = k->last;
 	bool any = k->any;
 
-	if (any && !i->dated && at < last - DAY / 2) {
+	if (any && i->wraps && at < last - DAY / 2) {
 		double days = DAY * ceil((last - DAY / 2 - at) / DAY);
 
 		k->shift += days;
@@ -216,5 +249,6 @@ enum follow times_follow(struct track *k, const struct instant *i, double *ret_l
 	if (any && at == last)
 		return FOLLOW_SAME;
 	k->last = at;
+	k->run += any && at < last;
 	return !any ? FOLLOW_FIRST : at > last ? FOLLOW_NEXT : FOLLOW_BACK;
 }

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define TIMES_DATED_FROM 1e8 /* smaller numbers are seconds of some clock that starts at 0 */
 
@@ -33,6 +34,12 @@ struct times_options {
 	bool zoned;
 	double zone; /* seconds east of UTC */
 };
+
+/* "dmy", "mdy": the names of the orders, for an option; NULL behind the last. */
+const char *times_order_name(size_t i);
+/* What options say: `zone` as for times_parse_zone(), `order` one of those names; NULL: nothing.
+ * -EINVAL for the zone. */
+int times_parse_options(const char *zone, const char *order, struct times_options *ret);
 
 /* One time as it is written. */
 struct stamp {
@@ -62,6 +69,7 @@ struct times {
 struct instant {
 	double at; /* seconds */
 	bool dated;
+	bool wraps; /* a time of day, which begins again at midnight, even where its date is known */
 	bool local; /* a wall clock's: summer time moves it */
 	enum zone zone;
 };
@@ -73,11 +81,16 @@ void times_head_zone(struct times *t, double offset);
  * none. */
 void times_column_zone(struct times *t, const char *name);
 void times_learn(struct times *t, const char *text);
-/* After the last one. `usual` is what the format writes. -EINVAL with the option that decides;
- * `side` is "guest" or "host". */
-int times_settle(struct times *t, enum date_order usual, const char *path, const char *side,
+/* After the last one. `usual` is what the format writes. -EINVAL with the option that decides, whose
+ * name begins with `prefix`: "guest-", "host-" or "". */
+int times_settle(struct times *t, enum date_order usual, const char *path, const char *prefix,
 		 struct failure *f);
 int times_read(const struct times *t, const char *text, struct instant *ret);
+
+/* Whether it is a clock without a date, whose date may stand in the file's head. */
+bool times_of_day(const char *text);
+/* Puts such a time on a day; `day` is its midnight, as if the clock showed UTC. */
+void times_on_day(const struct times *t, double day, struct instant *i);
 
 /* "+02:00", "-0530", "UTC": seconds east of UTC. -EINVAL. */
 int times_parse_zone(const char *text, double *ret);
@@ -92,6 +105,7 @@ enum follow {
 };
 
 struct track {
+	uint32_t run; /* how often the clock has gone back */
 	bool any;
 	double last, step, shift;
 };

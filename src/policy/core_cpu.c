@@ -281,7 +281,7 @@ uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, 
 	/* Not so much that it would go before somebody who waits once more: with little each, a slice
 	 * of theirs may be further ahead than the bound. */
 	if (d->waiting)
-		most = u64_max(most, tournament_least(&d->queues)->key);
+		most = u64_max(most, tournament_least(&d->queues));
 	if (vtime + bound < clock)
 		fair = clock - bound;
 	else if (vtime > most)

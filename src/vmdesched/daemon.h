@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmdesched as a service: the agent, and what asks it. One thread, one loop:
+ * vmdesched as a service (service/service.h): the agent, and what asks it. One thread, one loop:
  *
  *     10 times a second  the agent takes what has come
  *     once a second      a sample of the history, a look at the clock
@@ -13,13 +13,13 @@
 #define VMDESCHED_DAEMON_H
 
 #include "base/failure.h"
-#include "vmdesched/settings.h"
+#include "vmdesched/keys.h"
 
 struct daemon;
 
-/* `config` is the file that SIGHUP reads again, NULL for none; it outlives the daemon. */
-int daemon_open(const struct settings *settings, const char *config, struct failure *f,
-		struct daemon **ret);
+/* `source` is what SIGHUP reads again; it outlives the daemon. */
+int daemon_open(const struct settings *settings, const struct settings_source *source,
+		struct failure *f, struct daemon **ret);
 
 /* Until SIGTERM or SIGINT. */
 int daemon_run(struct daemon *d, struct failure *f);

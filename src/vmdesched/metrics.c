@@ -2,21 +2,20 @@
 #include "vmdesched/metrics.h"
 
 #include "base/cleanup.h"
-#include "base/newfile.h"
 #include "base/units.h"
+#include "service/prometheus.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef double (*value_fn)(const struct metrics_input *in);
-
 #define VALUE(name, expression)                                                                    \
-	static double name(const struct metrics_input *in)                                         \
+	static double name(const void *of)                                                         \
 	{                                                                                          \
+		const struct metrics_input *in = of;                                               \
+                                                                                                   \
 		return (double)(expression);                                                       \
 	}
 
@@ -53,13 +52,9 @@ VALUE(suspends, in->clock->suspends)
 VALUE(suspend_seconds, ns_to_s(in->clock->suspend_ns))
 VALUE(sets, in->clock->sets)
 VALUE(set_seconds, ns_to_s(in->clock->set_ns))
-VALUE(textfile_failures, in->textfile_failures)
 
 /* Figures of the whole machine. */
-static const struct {
-	const char *name, *type, *help;
-	value_fn value;
-} singles[] = {
+static const struct prometheus_row singles[] = {
 	{"desched_elapsed_seconds_total", "counter", "time that the figures cover", elapsed},
 	{"desched_kernel_subtracts", "gauge", "1: this kernel subtracts steal itself", subtracts},
 	{"desched_source_stale", "gauge", "1: the source has stopped telling", stale},
@@ -100,34 +95,7 @@ static const struct {
 	{"desched_suspended_seconds_total", "counter", "for how long in all", suspend_seconds},
 	{"desched_clock_sets_total", "counter", "times that others set the clock", sets},
 	{"desched_clock_set_seconds_total", "counter", "by how much in all", set_seconds},
-	{"desched_textfile_failures_total", "counter", "writings of the textfile that failed",
-	 textfile_failures},
 };
-
-static void put_head(FILE *to, const char *name, const char *type, const char *help)
-{
-	fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-/* A label's value. Control bytes, and all beyond ASCII where it isn't UTF-8, become \\xNN, as does
- * the backslash itself: two names never become the same label, for which a collector would refuse
- * all. */
-static void put_label(FILE *to, const char *text)
-{
-	json_t *utf8 = json_string(text);
-
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '"')
-			fputs("\\\"", to);
-		else if (c < ' ' || c == '\\' || c == 127 || (c & 0x80 && !utf8))
-			fprintf(to, "\\\\x%02x", c);
-		else
-			fputc(c, to);
-	}
-	json_decref(utf8);
-}
 
 struct figure {
 	const char *name, *help;
@@ -176,6 +144,12 @@ static struct figures figures_of(const struct snapshot_cpu *c, bool idle)
 	return f;
 }
 
+static void put_time(FILE *to, const char *metric, const char *label, const char *value,
+		     uint64_t ns)
+{
+	prometheus_sample(to, metric, &(struct prometheus_label){label, value}, 1, 9, ns_to_s(ns));
+}
+
 static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, bool idle)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(cpu_figures); i++) {
@@ -183,21 +157,15 @@ static void put_cpus(FILE *to, const struct snapshot *s, const char *prefix, boo
 		char name[64];
 
 		snprintf(name, sizeof(name), "desched_%s%s", prefix, f->name + strlen("desched_"));
-		put_head(to, name, "counter", idle ? "the same while idle" : f->help);
+		prometheus_head(to, name, "counter", idle ? "the same while idle" : f->help);
 		for (size_t k = 0; k < s->n_cpus; k++) {
 			struct figures of = figures_of(&s->cpus[k], idle);
+			char cpu[16];
 
-			fprintf(to, "%s{cpu=\"%u\"} %.9g\n", name, s->cpus[k].cpu,
-				ns_to_s(f->value(&of)));
+			snprintf(cpu, sizeof(cpu), "%u", s->cpus[k].cpu);
+			put_time(to, name, "cpu", cpu, f->value(&of));
 		}
 	}
-}
-
-static void put_name(FILE *to, const char *metric, const char *name, uint64_t ns)
-{
-	fprintf(to, "%s{name=\"", metric);
-	put_label(to, name);
-	fprintf(to, "\"} %.9g\n", ns_to_s(ns));
 }
 
 static void put_names(FILE *to, const struct names *n)
@@ -217,9 +185,9 @@ static void put_names(FILE *to, const struct names *n)
 	const struct names_entry *e;
 
 	for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
-		put_head(to, rows[r].metric, "counter", rows[r].help);
+		prometheus_head(to, rows[r].metric, "counter", rows[r].help);
 		for (size_t i = 0; (e = names_get(n, i)); i++)
-			put_name(to, rows[r].metric, e->name,
+			put_time(to, rows[r].metric, "name", e->name,
 				 *(const uint64_t *)((const char *)e + rows[r].at));
 	}
 }
@@ -249,12 +217,9 @@ static int put_cgroups(FILE *to, const struct snapshot *s, uint64_t max)
 	for (size_t i = 0; n && i < ARRAY_SIZE(cgroup_figures); i++) {
 		const struct figure *f = &cgroup_figures[i];
 
-		put_head(to, f->name, "counter", f->help);
-		for (size_t k = 0; k < n; k++) {
-			fprintf(to, "%s{cgroup=\"", f->name);
-			put_label(to, list[k]->path);
-			fprintf(to, "\"} %.9g\n", ns_to_s(f->value(&list[k]->own)));
-		}
+		prometheus_head(to, f->name, "counter", f->help);
+		for (size_t k = 0; k < n; k++)
+			put_time(to, f->name, "cgroup", list[k]->path, f->value(&list[k]->own));
 	}
 	return 0;
 }
@@ -262,57 +227,29 @@ static int put_cgroups(FILE *to, const struct snapshot *s, uint64_t max)
 /* Only where there is a host's clock to lag behind. */
 static void put_lag(FILE *to, const struct metrics_input *in)
 {
-	put_head(to, "desched_clock_lag_seconds", "gauge", "the host's time less this clock's");
+	prometheus_head(to, "desched_clock_lag_seconds", "gauge",
+			"the host's time less this clock's");
 	fprintf(to, "desched_clock_lag_seconds %.9f\n", lag(in));
-	put_head(to, "desched_clock_error_seconds", "gauge", "by how much that may be wrong");
+	prometheus_head(to, "desched_clock_error_seconds", "gauge",
+			"by how much that may be wrong");
 	fprintf(to, "desched_clock_error_seconds %.9f\n", clock_error(in));
 }
 
-static const struct {
-	const char *event;
-	size_t offset; /* in struct server_counters */
-} client_events[] = {
-	{"accepted", offsetof(struct server_counters, accepted)},
-	{"answered", offsetof(struct server_counters, answered)},
-	{"refused", offsetof(struct server_counters, refused)},
-	{"dropped_idle", offsetof(struct server_counters, dropped_idle)},
-	{"dropped_late", offsetof(struct server_counters, dropped_late)},
-	{"dropped_slow", offsetof(struct server_counters, dropped_slow)},
-	{"dropped_long", offsetof(struct server_counters, dropped_long)},
-	{"failed", offsetof(struct server_counters, failed)},
-	{"paused", offsetof(struct server_counters, pauses)},
-};
-
-static void put_clients(FILE *to, const struct server_counters *c)
-{
-	static const char name[] = "desched_client_events_total";
-
-	put_head(to, name, "counter", "what clients of the socket did, or had done to them");
-	for (size_t i = 0; i < ARRAY_SIZE(client_events); i++) {
-		const void *at = (const char *)c + client_events[i].offset;
-
-		fprintf(to, "%s{event=\"%s\"} %" PRIu64 "\n", name, client_events[i].event,
-			*(const uint64_t *)at);
-	}
-}
-
-static int put_all(FILE *to, const struct metrics_input *in)
+int metrics_put(FILE *to, const struct metrics_input *in)
 {
 	const struct snapshot *s = in->snapshot;
+	const struct prometheus_label info[] = {{"version", DESCHED_VERSION},
+						{"source", s->source},
+						{"steal_clock", s->steal_clock}};
 
-	put_head(to, "desched_info", "gauge", "where the figures come from");
-	fprintf(to, "desched_info{version=\"%s\",source=\"%s\",steal_clock=\"%s\"} 1\n",
-		DESCHED_VERSION, s->source, s->steal_clock);
-	for (size_t i = 0; i < ARRAY_SIZE(singles); i++) {
-		put_head(to, singles[i].name, singles[i].type, singles[i].help);
-		fprintf(to, "%s %.17g\n", singles[i].name, singles[i].value(in));
-	}
+	prometheus_head(to, "desched_info", "gauge", "where the figures come from");
+	prometheus_sample(to, "desched_info", info, ARRAY_SIZE(info), 9, 1);
+	prometheus_rows(to, singles, ARRAY_SIZE(singles), in);
 	if (in->clock->known)
 		put_lag(to, in);
-	put_clients(to, in->clients);
 	if (!s->clock.stale) {
-		put_head(to, "desched_source_clock_error_seconds", "gauge",
-			 "by how much the host's clock may be off for the source");
+		prometheus_head(to, "desched_source_clock_error_seconds", "gauge",
+				"by how much the host's clock may be off for the source");
 		fprintf(to, "desched_source_clock_error_seconds %.9f\n", ns_to_s(s->clock.error));
 	}
 	put_cpus(to, s, "", false);
@@ -320,31 +257,4 @@ static int put_all(FILE *to, const struct metrics_input *in)
 	if (in->names)
 		put_names(to, in->names);
 	return put_cgroups(to, s, in->cgroups);
-}
-
-int metrics_text(const struct metrics_input *in, char **ret)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *to = open_memstream(&text, &size);
-	int err;
-
-	if (!to)
-		return -ENOMEM;
-	err = put_all(to, in);
-	if (fclose(to) && !err)
-		err = -ENOMEM;
-	if (err) {
-		free(text);
-		return err;
-	}
-	*ret = text;
-	return 0;
-}
-
-/* Node_exporter may read it, whatever our umask is. It is as good as old when the machine comes up
- * again: not worth waiting for a disk. */
-int metrics_write_file(const char *path, const char *text)
-{
-	return newfile_write(path, text, strlen(text), 0644, 0);
 }

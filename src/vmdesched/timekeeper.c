@@ -2,7 +2,7 @@
 #include "vmdesched/timekeeper.h"
 
 #include "base/clock.h"
-#include "base/options.h"
+#include "base/rows.h"
 #include "base/units.h"
 
 #include <errno.h>
@@ -37,7 +37,7 @@ static const struct {
 } modes[] = {
 	{"off", CLOCK_WATCH}, {"watch", CLOCK_WATCH}, {"feed", CLOCK_FEED}, {"set", CLOCK_SET}};
 
-static const char *mode_name(size_t i)
+const char *timekeeper_mode_name(size_t i)
 {
 	return i < ARRAY_SIZE(modes) ? modes[i].name : NULL;
 }
@@ -68,7 +68,7 @@ int timekeeper_open(struct timekeeper *t, const char *mode, const char *chrony_p
 		    const char *page_path, struct failure *f)
 {
 	struct failure why;
-	int found = options_find(mode_name, "clock mode", mode, f);
+	int found = names_find(timekeeper_mode_name, "clock mode", mode, f);
 
 	if (found < 0)
 		return found;

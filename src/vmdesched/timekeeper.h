@@ -9,8 +9,8 @@
 #define VMDESCHED_TIMEKEEPER_H
 
 #include "base/failure.h"
-#include "vmdesched/clock_policy.h"
 #include "guest/hosttime.h"
+#include "vmdesched/clock_policy.h"
 
 #include <jansson.h>
 
@@ -33,7 +33,10 @@ struct timekeeper {
 	int64_t ahead;	/* ns, of the clock before CLOCK_BOOTTIME; our own steps are in it */
 };
 
-/* `mode`: a name of modes[]; -EINVAL for anything else. Without host time only pauses
+/* What a mode may be called; NULL behind the last. */
+const char *timekeeper_mode_name(size_t i);
+
+/* `mode`: one of these names; -EINVAL for anything else. Without host time only pauses
  * are known, which is no failure. `chrony_path` outlives it. */
 int timekeeper_open(struct timekeeper *t, const char *mode, const char *chrony_path,
 		    const char *page_path, struct failure *f);

@@ -7,7 +7,7 @@
 #include "fuzz.h"
 
 #include "base/units.h"
-#include "correct/formats.h"
+#include "correct/usage.h"
 #include "data/recording.h"
 #include "data/recording_layout.h"
 
@@ -56,10 +56,11 @@ static void read_all(const char *path)
 
 static void correct_it(const char *path, bool host)
 {
+	const struct source side = {.host = host};
 	struct failure f = {.text = ""};
 	struct usage u;
 
-	if (usage_read_recording(path, host, &f, &u)) {
+	if (usage_read(path, &side, &f, &u)) {
 		CHECK(f.text[0] && !strchr(f.text, '\n'));
 		return;
 	}

@@ -67,6 +67,9 @@ END
 for i in 1 2 3 4 5 6; do
 	echo "web;60;2026-11-20 12:0$i:00 UTC;-1;60.00;0.00;2.00;0.00;0.00;38.00" >>guest.csv
 done
+for file in esxtop.csv virsh.txt pidstat.txt perfmon.csv; do
+	cp "$tests/fuzz/seeds/data/$file" .
+done
 cp "$tests/fuzz/seeds/correct/"* . 2>/dev/null || :
 
 for command in $("$programs/torture-desched" --list); do
@@ -79,6 +82,11 @@ fail_each desched doctor --root /
 fail_each desched stat --socket "$work/none"
 fail_each desched correct guest.csv guest.csv
 fail_each desched correct --json guest.csv guest.csv
+for file in guest.csv esxtop.csv virsh.txt pidstat.txt perfmon.csv; do
+	fail_each desched data "$file"
+	fail_each desched data --csv "$file"
+	fail_each desched data --json "$file"
+done
 fail_each desched-lab sim 16
 fail_each desched-lab sim --json 16
 fail_each desched-lab sim --keys

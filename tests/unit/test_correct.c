@@ -36,8 +36,8 @@ static void pair_init(struct pair *p)
 	memset(p, 0, sizeof(*p));
 	usage_init(&p->guest);
 	usage_init(&p->host);
-	p->guest.dated = p->host.dated = true;
-	p->guest.zone = p->host.zone = ZONE_STATED;
+	p->guest.file.dated = p->host.file.dated = true;
+	p->guest.file.zone = p->host.file.zone = ZONE_STATED;
 	p->guest.cpus = 1;
 }
 
@@ -363,7 +363,7 @@ static void test_lag_without_dates(void **state)
 
 	(void)state;
 	wave(&p, 0, 5, 300, 1);
-	p.host.dated = false;
+	p.host.file.dated = false;
 	assert_int_equal(go(&p, &plain), 0);
 	assert_near(p.c.lag, DATED - 5, 0.5);
 	assert_near(p.c.w, 0.5, 0.01);
@@ -381,7 +381,7 @@ static void test_lag_in_a_day(void **state)
 		struct pair p;
 
 		pair_init(&p);
-		p.host.dated = false;
+		p.host.file.dated = false;
 		for (int i = 0; i < 86400; i += 2) {
 			double busy = unit(&seed);
 
@@ -429,7 +429,7 @@ static void test_lag_by_luck(void **state)
 		assert_false(p.c.by_correlation);
 		assert_near(p.c.lag, 0, 0);
 		correction_done(&p.c);
-		p.host.dated = false;
+		p.host.file.dated = false;
 		assert_int_equal(go(&p, &plain), -ERANGE);
 		pair_done(&p);
 	}
@@ -488,7 +488,7 @@ static void test_refusals(void **state)
 	steady(&p, 14, DATED, 0.8, 0.4);
 	refused(&p, "not reliable under 15 s");
 	steady(&p, 100, 0, 0.8, 0.4);
-	p.host.dated = false;
+	p.host.file.dated = false;
 	refused(&p, "too even");
 	steady(&p, 100, DATED, 0.8, 1.4);
 	refused(&p, "cannot be");
@@ -525,8 +525,8 @@ static void test_impossible_intervals(void **state)
 	p.guest.pieces[10].cpu = 113.3;
 	p.host.pieces[20].cpu = 1.2;
 	assert_int_equal(go(&p, &plain), 0);
-	assert_int_equal(p.guest.skips.n[SKIP_TOO_MUCH], 1);
-	assert_int_equal(p.host.skips.n[SKIP_TOO_MUCH], 1);
+	assert_int_equal(p.guest.file.skips.n[SKIP_TOO_MUCH], 1);
+	assert_int_equal(p.host.file.skips.n[SKIP_TOO_MUCH], 1);
 	assert_near(p.c.seconds, 98, 1e-6);
 	assert_near(p.c.w, 0.5, 1e-9);
 	pair_done(&p);
@@ -552,8 +552,8 @@ static void test_zones(void **state)
 		struct pair p;
 
 		wave(&p, 3600 * rows[i].zone + 2, DATED, 400, 5);
-		p.guest.zone = rows[i].guest;
-		p.host.zone = rows[i].host;
+		p.guest.file.zone = rows[i].guest;
+		p.host.file.zone = rows[i].host;
 		assert_int_equal(go(&p, &plain), 0);
 		assert_near(p.c.lag, 3600 * rows[i].zone + 2, 0.5);
 		assert_near(p.c.zone, 3600 * rows[i].zone, 1e-6);
@@ -562,10 +562,10 @@ static void test_zones(void **state)
 	}
 	/* An even load of hours fits several zones. */
 	steady(&p_even, 7200, DATED, 0.8, 0.4);
-	p_even.guest.zone = ZONE_UNKNOWN;
+	p_even.guest.file.zone = ZONE_UNKNOWN;
 	refused(&p_even, "--guest-zone");
 	steady(&p_even, 600, DATED, 0.8, 0.4);
-	p_even.guest.zone = ZONE_UNKNOWN; /* only one zone lays them on each other */
+	p_even.guest.file.zone = ZONE_UNKNOWN; /* only one zone lays them on each other */
 	assert_int_equal(go(&p_even, &plain), 0);
 	pair_done(&p_even);
 }

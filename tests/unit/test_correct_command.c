@@ -5,54 +5,14 @@
  */
 #include "near.h"
 
+#include "command_folder.h"
+
 #include <jansson.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static const char *desched;
-static char dir[] = "/tmp/test-correct-XXXXXX";
-static char output[1 << 16];
-
-static void put(const char *name, const char *text)
-{
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
-}
 
 static int correct(const char *arguments)
 {
-	char line[512];
-	size_t n;
-	FILE *p;
-	int status;
-
-	snprintf(line, sizeof(line), "cd %s && %s correct %s 2>&1", dir, desched, arguments);
-	p = popen(line, "r");
-	assert_non_null(p);
-	n = fread(output, 1, sizeof(output) - 1, p);
-	output[n] = '\0';
-	status = pclose(p);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void says(const char *text)
-{
-	if (!strstr(output, text))
-		fail_msg("'%s' is not in: %s", text, output);
+	return run_command("correct", arguments);
 }
 
 static int setup(void **state)
@@ -66,15 +26,6 @@ static int setup(void **state)
 	put("half", "time,vcpu.0.time\n1700000000,0\n1700000100,88000000000\n");
 	put("other", "time,vcpu.0.time\n1600000000,0\n1600000300,264000000000\n");
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	char line[64];
-
-	(void)state;
-	snprintf(line, sizeof(line), "rm -r %s", dir);
-	return system(line);
 }
 
 static void test_table(void **state)

@@ -75,13 +75,13 @@ static void test_sadf(void **state)
 	      "# hostname;interval;timestamp;proc/s;cswch/s\n"
 	      "vm;10;2019-04-18 13:20:10 UTC;3.56;68409.30\n",
 	      &r);
-	assert_string_equal(r.format, "sadf -d");
+	assert_string_equal(r.file.format, "sadf -d");
 	assert_int_equal(r.n, 1);
 	assert_int_equal(r.cpus, 2);
-	assert_true(r.dated && r.per_cpu_share);
-	/* 1555593610 by date(1); busy is 30 %, neither idle nor waiting nor stolen. */
-	is_piece(&r, 0, WHO_TOTAL, 1555593600, 1555593610, 3.0);
-	assert_int_equal(skips_lost(&r.skips), 1);
+	assert_true(r.file.dated && !r.per_cpu_share);
+	/* 1555593610 by date(1); busy are 30 % of two CPUs, neither idle nor waiting nor stolen. */
+	is_piece(&r, 0, WHO_TOTAL, 1555593600, 1555593610, 6.0);
+	assert_int_equal(skips_lost(&r.file.skips), 1);
 	usage_done(&r);
 }
 
@@ -110,19 +110,28 @@ static void test_sar_text(void **state)
 	      "11:59:50 PM          CPU    i000/s\n"
 	      "12:00:00 AM          all   999.20\n",
 	      &r);
-	assert_string_equal(r.format, "sar -u");
+	assert_string_equal(r.file.format, "sar -u");
 	assert_int_equal(r.cpus, 2);
-	assert_true(r.per_cpu_share);
-	assert_false(r.dated);
+	assert_false(r.per_cpu_share);
+	assert_true(r.file.dated); /* by the banner: there is no 24th month */
+	assert_int_equal(r.file.zone, ZONE_UNKNOWN);
 	assert_int_equal(r.n, 2);
-	is_piece(&r, 0, WHO_TOTAL, 86390, 86400, 3);
-	is_piece(&r, 1, WHO_TOTAL, 86400, 86420, 16);
+	/* 1301011190 by date(1) is 23:59:50 of that day. */
+	is_piece(&r, 0, WHO_TOTAL, 1301011190, 1301011200, 6);
+	is_piece(&r, 1, WHO_TOTAL, 1301011200, 1301011220, 32);
 	usage_done(&r);
 	guest("Linux 6.1.0 (vm) \t03/24/11 \t_x86_64_\t(8 CPU)\n\n"
 	      "17:00:59        CPU     %user     %nice   %system   %iowait    %steal     %idle\n"
 	      "17:01:09        all      5.00      0.00     20.00      0.00      0.00     75.00\n",
 	      &r);
 	assert_int_equal(r.cpus, 8);
+	is_piece(&r, 0, WHO_TOTAL, 1300986059, 1300986069, 20);
+	usage_done(&r);
+	/* Without the number of CPUs the mean is all that is known. */
+	guest("17:00:59        CPU     %user     %nice   %system   %iowait    %steal     %idle\n"
+	      "17:01:09        all      5.00      0.00     20.00      0.00      0.00     75.00\n",
+	      &r);
+	assert_true(r.per_cpu_share && !r.file.dated && !r.cpus);
 	is_piece(&r, 0, WHO_TOTAL, 61259, 61269, 2.5);
 	usage_done(&r);
 }
@@ -140,9 +149,9 @@ static void test_pidstat(void **state)
 	      "# Time        UID       PID    %usr %system  %guest   %wait    %CPU   CPU  Command\n"
 	      "1795319780      0         1    0.98    0.98    0.00    0.00    100     0  init\n",
 	      &r);
-	assert_string_equal(r.format, "pidstat");
+	assert_string_equal(r.file.format, "pidstat");
 	assert_int_equal(r.cpus, 4);
-	assert_true(r.dated);
+	assert_true(r.file.dated);
 	assert_int_equal(r.n, 3);
 	is_piece(&r, 0, WHO_FIRST, 1795319770, 1795319775, 2.5);
 	is_piece(&r, 1, WHO_FIRST + 1, 1795319770, 1795319775, 1.0);
@@ -161,14 +170,14 @@ static void test_processes(void **state)
 	guest("timestamp;process;%CPU\n23:59:50;total;80\n23:59:50;\"a;b\";30\n"
 	      "00:00:00;total;60\n00:00:00;\"a;b\";nan\n",
 	      &r);
-	assert_string_equal(r.format, "time,process,%cpu");
-	assert_false(r.dated);
+	assert_string_equal(r.file.format, "time,process,%cpu");
+	assert_false(r.file.dated);
 	/* One value is missing at midnight: nobody's is taken. */
 	assert_int_equal(r.n, 2);
 	is_piece(&r, 0, WHO_TOTAL, 86380, 86390, 8);
 	is_piece(&r, 1, WHO_FIRST, 86380, 86390, 3);
 	assert_string_equal(r.names[WHO_FIRST], "a;b");
-	assert_int_equal(skips_lost(&r.skips), 1);
+	assert_int_equal(skips_lost(&r.file.skips), 1);
 	usage_done(&r);
 	/* With one time only nothing tells how long the interval was. */
 	refused("time,process,%cpu\n100,a,50\n", false, NULL, "no two times");
@@ -191,12 +200,12 @@ static void test_perfmon(void **state)
 	      "\"03/26/2015 "
 	      "22:42:15.000\",\"90\",\"30\",\"60\",\"61\",\"80\",\"200\",\"120\",\"7\"\n",
 	      &r);
-	assert_string_equal(r.format, "perfmon CSV");
+	assert_string_equal(r.file.format, "perfmon CSV");
 	assert_int_equal(r.cpus, 2);
-	assert_true(r.per_cpu_share);
+	assert_false(r.per_cpu_share);
 	assert_int_equal(r.n, 2); /* the better of the two totals */
 	/* 1427409720 by date(1). */
-	is_piece(&r, 0, WHO_TOTAL, 1427409720, 1427409735, 9);
+	is_piece(&r, 0, WHO_TOTAL, 1427409720, 1427409735, 18);
 	is_piece(&r, 1, WHO_FIRST, 1427409720, 1427409735, 18);
 	assert_string_equal(r.names[WHO_FIRST], "sql(1)\\x");
 	usage_done(&r);
@@ -224,7 +233,7 @@ static void test_esxtop(void **state)
 	assert_int_equal(r.n, 2);
 	is_piece(&r, 0, WHO_TOTAL, 1427409720, 1427409740, 20);
 	is_piece(&r, 1, WHO_READY, 1427409720, 1427409740, 3);
-	assert_int_equal(skips_lost(&r.skips), 1); /* the second row of the same time */
+	assert_int_equal(skips_lost(&r.file.skips), 1); /* the second row of the same time */
 	usage_done(&r);
 	refused(text, true, NULL, "choose one with --vm: web1, db");
 	refused(text, true, "web", "no VM 'web'; it has: web1, db");
@@ -264,15 +273,15 @@ static void test_ledger(void **state)
 	host(LEDGER("interval", "1.5", "0.5", "0.75") LEDGER("interval", "2", "1", "0")
 		     LEDGER("total", "3.5", "1.5", "0.75") "{\"cut\": ",
 	     NULL, &r);
-	assert_string_equal(r.format, "desched ledger");
+	assert_string_equal(r.file.format, "desched ledger");
 	assert_int_equal(r.cpus, 2);
-	assert_false(r.dated);
+	assert_false(r.file.dated);
 	assert_int_equal(r.n, 4);
 	is_piece(&r, 0, WHO_TOTAL, 0, 1.5, 0.75);
 	is_piece(&r, 1, WHO_READY, 0, 1.5, 0.75);
 	is_piece(&r, 2, WHO_TOTAL, 1.5, 3.5, 1.25);
 	is_piece(&r, 3, WHO_READY, 1.5, 3.5, 0);
-	assert_int_equal(skips_lost(&r.skips), 1);
+	assert_int_equal(skips_lost(&r.file.skips), 1);
 	usage_done(&r);
 	refused(LEDGER("interval", "1", "1", "1"), true, "vm2", "no VM 'vm2'; it has: vm1");
 }
@@ -288,7 +297,7 @@ static void test_ledger_dates(void **state)
 	     "{\"kind\":\"interval\",\"time_s\":1699996414,\"seconds\":4,\"vms\":[{\"name\":\"a\","
 	     "\"vcpus\":[{\"seconds\":{\"run\":2}}]}]}\n",
 	     NULL, &r);
-	assert_true(r.dated);
+	assert_true(r.file.dated);
 	is_piece(&r, 0, WHO_TOTAL, 1700000006, 1700000010, 1);
 	is_piece(&r, 2, WHO_TOTAL, 1700000010, 1700000014, 2);
 	usage_done(&r);
@@ -307,14 +316,14 @@ static void test_domstats(void **state)
 	     "1700000020,web1,0,0,0,9\n" /* started again */
 	     "1700000030,web1,1000000000,1000000000,500000000,9\n",
 	     "web1", &r);
-	assert_string_equal(r.format, "domstats");
+	assert_string_equal(r.file.format, "domstats");
 	assert_int_equal(r.cpus, 2);
 	assert_int_equal(r.n, 4);
 	is_piece(&r, 0, WHO_TOTAL, 1700000000, 1700000010, 4);
 	is_piece(&r, 1, WHO_READY, 1700000000, 1700000010, 2);
 	is_piece(&r, 2, WHO_TOTAL, 1700000020, 1700000030, 2);
 	is_piece(&r, 3, WHO_READY, 1700000020, 1700000030, 0.5);
-	assert_int_equal(skips_lost(&r.skips), 1);
+	assert_int_equal(skips_lost(&r.file.skips), 1);
 	usage_done(&r);
 	/* Without vCPUs the process's time has to do. */
 	host("timestamp;cpu.time\n0;0\n10;5000000000\n", NULL, &r);

@@ -149,8 +149,8 @@ static void judge(const struct file *guest, const struct file *host, const struc
 				       &u[i]);
 	if (!ret->err)
 		ret->err = correct(&u[0], &u[1], &o, &ret->f, &c);
-	ret->guest = u[0].skips;
-	ret->host = u[1].skips;
+	ret->guest = u[0].file.skips;
+	ret->host = u[1].file.skips;
 	if (!ret->err) {
 		ret->w = c.w;
 		ret->cells = c.cells;
@@ -319,7 +319,7 @@ static void test_blur(void **state)
 			 START + i * STEP, 7 + i * STEP + i % 2);
 	assert_int_equal(usage_parse(text, strlen(text), &plain[1], "host", &f, &u), 0);
 	assert_int_equal(usage_check(&u, 1, "host", &f), 0);
-	assert_int_equal(skips_lost(&u.skips), 0);
+	assert_int_equal(skips_lost(&u.file.skips), 0);
 	for (size_t i = 0; i < u.n; i++)
 		sum += u.pieces[i].cpu;
 	assert_near(sum, 200, 1e-6);

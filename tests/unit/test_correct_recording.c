@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "correct/correct.h"
 #include "data/recording.h"
+#include "data/summary.h"
 
 #include <errno.h>
 #include <math.h>
@@ -98,8 +99,8 @@ static void test_guest(void **state)
 	put(FRAME_2, 1);
 	finish();
 	assert_int_equal(usage_read(path, &guest_side, &f, &u), 0);
-	assert_string_equal(u.format, "desched record");
-	assert_true(u.dated && u.measured && !u.per_cpu_share);
+	assert_string_equal(u.file.format, "desched record");
+	assert_true(u.file.dated && u.file.measured && !u.per_cpu_share);
 	assert_int_equal(u.cpus, 2);
 	has(&u, NULL, 1.28, 1);
 	has(&u, "postgres (100)", 0.75, 1);
@@ -172,7 +173,7 @@ static void test_cut_off(void **state)
 	finish();
 	assert_int_equal(usage_read(path, &guest_side, &f, &u), 0);
 	has(&u, "a (7)", 3, 1);
-	assert_non_null(strstr(u.damage, "frame 3"));
+	assert_non_null(strstr(u.file.damage, "frame 3"));
 	usage_done(&u);
 	unlink(path);
 }
@@ -211,7 +212,7 @@ static void test_host(void **state)
 	finish();
 	assert_int_equal(usage_read(path, &host_side, &f, &u), 0);
 	assert_int_equal(u.cpus, 2);
-	assert_int_equal(skips_lost(&u.skips), 1);
+	assert_int_equal(skips_lost(&u.file.skips), 1);
 	assert_int_equal(u.n, 4);
 	assert_int_equal(u.pieces[0].who, WHO_TOTAL);
 	assert_near(u.pieces[0].from, BEGIN, 1e-6);
@@ -223,6 +224,52 @@ static void test_host(void **state)
 	assert_near(u.pieces[2].to, BEGIN + 22, 1e-6);
 	assert_near(u.pieces[2].cpu, 0.5, 1e-6);
 	usage_done(&u);
+	unlink(path);
+}
+
+/* What the only series of this kind and name comes to. */
+static double total(const struct summary *s, enum data_kind kind, const char *name,
+		    enum data_quantity quantity)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->entities[i].e.kind == kind && !strcmp(s->entities[i].e.name, name) &&
+		    s->entities[i].series[quantity])
+			return s->entities[i].series[quantity]->sum;
+	return -1;
+}
+
+#define BOTH(elapsed, busy, run, ready)                                                            \
+	"{'schema':'desched-agent/1','source':'page','elapsed_s':" elapsed ","                     \
+	"'totals':{'true_s':" busy ",'descheduled_s':" busy "},'cpus':[{}],"                       \
+	"'processes':[{'pid':7,'id':1,'name':'a','true_s':" busy ",'descheduled_s':" busy "}],"    \
+	"'page':{'vcpus':[{'start':0,'at':" elapsed "000000000,'state':'run','ns':{'run':" run     \
+	"000000000,'ready':" ready "000000000}}]}}"
+
+/* All that a recording has: the guest, and its VM as the host saw it. */
+static void test_both_sides(void **state)
+{
+	struct summary s = {.n = 0};
+	const struct data_sink sink = summary_sink(&s);
+	const struct data_options o = {.side = DATA_ANY};
+	struct data_file file;
+
+	(void)state;
+	begin();
+	put(BOTH("10", "2", "6", "4"), 0);
+	put(BOTH("20", "5", "9", "11"), 10);
+	finish();
+	assert_int_equal(data_read(path, &o, &sink, &f, &file), 0);
+	assert_string_equal(file.format, "desched record");
+	/* Twice 3 s, half of which it was away. */
+	assert_near(total(&s, DATA_KIND_MACHINE, "", DATA_CPU), 6, 1e-9);
+	assert_near(total(&s, DATA_KIND_MACHINE, "", DATA_DESCHEDULED), 3, 1e-9);
+	assert_near(total(&s, DATA_KIND_PROCESS, "a", DATA_CPU), 6, 1e-9);
+	assert_near(total(&s, DATA_KIND_PROCESS, "a", DATA_DESCHEDULED), 3, 1e-9);
+	assert_near(total(&s, DATA_KIND_VM, "", DATA_CPU), 3, 1e-9);
+	assert_near(total(&s, DATA_KIND_VM, "", DATA_READY), 7, 1e-9);
+	assert_near(total(&s, DATA_KIND_VCPU, "0", DATA_CPU), 3, 1e-9);
+	assert_near(total(&s, DATA_KIND_VCPU, "0", DATA_READY), 7, 1e-9);
+	summary_done(&s);
 	unlink(path);
 }
 
@@ -292,7 +339,7 @@ int main(void)
 		cmocka_unit_test(test_guest),	   cmocka_unit_test(test_clock_is_set),
 		cmocka_unit_test(test_agent_anew), cmocka_unit_test(test_cut_off),
 		cmocka_unit_test(test_host),	   cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_corrected),
+		cmocka_unit_test(test_both_sides), cmocka_unit_test(test_corrected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

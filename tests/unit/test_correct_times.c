@@ -128,7 +128,7 @@ static int settle(const char *const *texts, enum date_order usual, enum date_ord
 	times_init(&t, &none);
 	for (; *texts; texts++)
 		times_learn(&t, *texts);
-	err = times_settle(&t, usual, "file", "guest", &f);
+	err = times_settle(&t, usual, "file", "guest-", &f);
 	*ret = t.order;
 	return err;
 }

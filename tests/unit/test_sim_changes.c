@@ -191,7 +191,7 @@ static void refusals(void **state)
 		"host.offline = 4-7\n",
 		"t.ini:7: [at 1s] [host] offline: expected CPUs from 0 to 1");
 	refused("[host]\ncpus = 2\noffline = 0-1\n[vm x]\n", "offline takes all CPUs");
-	refused("[vm x]\n[at 1000001s]\nx.count = 2\n", "up to 1e+06s");
+	refused("[vm x]\n[at 1000001s]\nx.count = 2\n", "up to 1000000s");
 	refused("[run]\ncompress = 1e6\n[vm x]\nworkload = duty\ntrace = t.csv\n"
 		"trace_unit = percent\ntrace_step = 1ms\n",
 		"expected at least 1000, by a longer trace_step");
