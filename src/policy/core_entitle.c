@@ -11,7 +11,6 @@
 #define DEMAND_PERIODS	     25	  /* entitle_periods after which what was seen counts a third */
 #define ALWAYS		     0.98 /* of the time */
 #define RATE_MOST	     64.0 /* CPUs a vCPU */
-#define RATE_BUSY	     2.0  /* of one that always wants to run */
 #define RATE_ONE	     4294967296.0
 
 /* Virtual time measures what is owed by the rate: with a higher rate, what was little is much. A
@@ -198,12 +197,11 @@ static void divide_domain(struct core *c, uint32_t domain)
 	}
 }
 
-/* What the VM is served by: who pauses makes up for it while it runs; who always wants to run has
- * little use for more than its vCPUs, but for moments in which more of those who pause run than on
- * average. */
+/* What the VM is served by: who always wants to run has no use for more than its vCPUs, and would
+ * only ever fall behind; who pauses makes up for it while it runs. */
 static double usable(const struct core *c, const struct core_vm *vm)
 {
-	double most = c->tree[vm->node].demand > ALWAYS * vm->n ? RATE_BUSY : RATE_MOST;
+	double most = c->tree[vm->node].demand > ALWAYS * vm->n ? 1 : RATE_MOST;
 
 	return fmin(vm->promised, most * vm->n);
 }

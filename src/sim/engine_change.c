@@ -88,10 +88,8 @@ static int come(struct sim *s, uint32_t id, const struct vm_spec *want)
 
 static int go(struct sim *s, uint32_t id)
 {
-	int err;
+	int err = core_vm_remove(s->core, s->now, id);
 
-	settle_vm(s, &s->vms[id]);
-	err = core_vm_remove(s->core, s->now, id);
 	if (!err)
 		follow(s, &s->vms[id], NULL, 0);
 	return err;

@@ -45,7 +45,8 @@ static int store_shares(const struct row *row, const char *text, void *to)
 
 static void expect_shares(const struct row *row, char *ret, size_t size)
 {
-	snprintf(ret, size, "low, normal, high or a number from %.12g to %.12g", row->min, row->max);
+	snprintf(ret, size, "low, normal, high or a number from %.12g to %.12g", row->min,
+		 row->max);
 }
 
 const struct row_type key_shares = {store_shares, expect_shares, NULL, sizeof(double)};
@@ -72,6 +73,10 @@ static int store_budget(const struct row *row, const char *text, void *to)
 	const char *end;
 	uint64_t quota, period;
 
+	if (!strcmp(text, "none")) {
+		vm->quota = vm->period = 0;
+		return 0;
+	}
 	if (quantity_time(text, 0, &end, &quota) || *end != '/' ||
 	    quantity_time(end + 1, 0, NULL, &period))
 		return -EINVAL;
@@ -85,7 +90,7 @@ static int store_budget(const struct row *row, const char *text, void *to)
 static void expect_budget(const struct row *row, char *ret, size_t size)
 {
 	(void)row;
-	snprintf(ret, size, "CPU time / period, such as 4ms/10ms, the first no longer");
+	snprintf(ret, size, "CPU time / period, such as 4ms/10ms, the first no longer; or none");
 }
 
 const struct row_type key_budget = {store_budget, expect_budget, NULL, sizeof(uint64_t)};

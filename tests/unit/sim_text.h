@@ -6,6 +6,7 @@
 #include "sim/runner.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,10 +18,12 @@ struct sim_text {
 static inline struct sim_text sim_text_run(const char *path, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+static uint64_t sim_text_seed = 1; /* of all that run from now on */
+
 /* `path` is where the file would be: traces are relative to it. */
 static inline struct sim_text sim_text_run(const char *path, const char *format, ...)
 {
-	struct run_options o = {.seed = 1, .jobs = 1};
+	struct run_options o = {.seed = sim_text_seed, .jobs = 1};
 	struct sim_text t = {0};
 	struct failure f = {""};
 	char text[8192];

@@ -213,6 +213,26 @@ static struct core_vm_figures vm_of(const struct live *l, uint32_t vm)
 	return f;
 }
 
+/* Under balance no two vCPUs of a VM run or wait at the same CPU, whoever comes in between. */
+static void siblings_apart(void **state)
+{
+	static const struct core_site sites[] = {{0, 0, N}, {0, 0, N}, {0, 0, N}};
+	struct core_vm_spec spec = {.vcpus = 3, .shares = 3000, .limit = ENTITLE_UNLIMITED};
+	struct live l = begin(sites, 3, 1);
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		spec.vcpus = 1 + i;
+		spec.cosched = i < 2 ? COSCHED_BALANCE : COSCHED_NONE;
+		come(&l, i, &spec);
+	}
+	for (uint64_t at = 0; at < 2000 * MS; at += MS) {
+		live_until(&l, at);
+		assert_int_not_equal(cpu_of(l.core, THREADS), cpu_of(l.core, THREADS + 1));
+	}
+	core_free(l.core);
+}
+
 /* Half of two CPUs, whatever a VM becomes in between: what it owes goes along. */
 static void nothing_gained_by_changes(void **state)
 {
@@ -336,10 +356,15 @@ static void reserved_elsewhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(distant_siblings), cmocka_unit_test(odd_caches),
-		cmocka_unit_test(refused),	    cmocka_unit_test(nothing_gained_by_changes),
-		cmocka_unit_test(newcomer_is_seen), cmocka_unit_test(growth_is_seen),
-		cmocka_unit_test(gang_is_seen),	    cmocka_unit_test(reserved_elsewhere),
+		cmocka_unit_test(distant_siblings),
+		cmocka_unit_test(odd_caches),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(siblings_apart),
+		cmocka_unit_test(nothing_gained_by_changes),
+		cmocka_unit_test(newcomer_is_seen),
+		cmocka_unit_test(growth_is_seen),
+		cmocka_unit_test(gang_is_seen),
+		cmocka_unit_test(reserved_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

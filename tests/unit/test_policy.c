@@ -67,6 +67,20 @@ static void groups_share(void **state)
 	near(t[4].rate / t[1].rate, 2); /* by its shares when it wakes */
 }
 
+/* Who has as much as it demands, and has used less of it lately, leaves the rest to the others. */
+static void unused_is_left(void **state)
+{
+	struct entitle_node t[] = {HOST, node(0, 100, 0, NO_LIMIT, 0.4),
+				   node(0, 100, 0, NO_LIMIT, 1)};
+
+	(void)state;
+	t[1].used = 0.2;
+	entitle_link(t, 3);
+	entitle_divide(t, 3, 1);
+	near(t[1].given, 0.2);
+	near(t[2].given, 0.8);
+}
+
 /* The fluid level by bisection: independent of the freezing in entitle.c. */
 static double level_of(const struct entitle_node *t, int n, double capacity)
 {
@@ -471,13 +485,21 @@ static void idle_ticks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(groups_share), cmocka_unit_test(water_filling_is_fluid),
-		cmocka_unit_test(all_reserved), cmocka_unit_test(admission),
-		cmocka_unit_test(virtual_time), cmocka_unit_test(domain_clock),
-		cmocka_unit_test(budgets),	cmocka_unit_test(skew),
-		cmocka_unit_test(pairing_heap), cmocka_unit_test(tournament),
-		cmocka_unit_test(placement),	cmocka_unit_test(gap_of_five),
-		cmocka_unit_test(delivery),	cmocka_unit_test(resynchronization),
+		cmocka_unit_test(groups_share),
+		cmocka_unit_test(unused_is_left),
+		cmocka_unit_test(water_filling_is_fluid),
+		cmocka_unit_test(all_reserved),
+		cmocka_unit_test(admission),
+		cmocka_unit_test(virtual_time),
+		cmocka_unit_test(domain_clock),
+		cmocka_unit_test(budgets),
+		cmocka_unit_test(skew),
+		cmocka_unit_test(pairing_heap),
+		cmocka_unit_test(tournament),
+		cmocka_unit_test(placement),
+		cmocka_unit_test(gap_of_five),
+		cmocka_unit_test(delivery),
+		cmocka_unit_test(resynchronization),
 		cmocka_unit_test(idle_ticks),
 	};
 

@@ -227,6 +227,23 @@ static void long_waits(void **state)
 	sim_text_end(&t);
 }
 
+/* A budget is taken away, or given way to a limit: 0.9 CPUs before, then half of one
+ * that two share, or 0.2. */
+static void budget_ends(void **state)
+{
+	const char *text =
+		"[run]\nwarmup = 10s\nduration = 20s\n[vm a]\nbudget = 9ms/10ms\n[vm b]\n"
+		"[at 5s]\na.budget = none\n%s";
+	struct sim_text t = sim_text_run("t.ini", text, "");
+
+	(void)state;
+	sim_text_near("equal", sim_text_value(&t, "a.cpu"), 0.5, PART);
+	sim_text_end(&t);
+	t = sim_text_run("t.ini", text, "a.limit = 0.2\n");
+	sim_text_near("limited", sim_text_value(&t, "a.cpu"), 0.2, PART);
+	sim_text_end(&t);
+}
+
 /* Threads that were at a barrier when their VM went don't count when it comes again, smaller: two
  * threads with 100 ms each on one CPU are through five times a second. */
 static void barrier_forgotten(void **state)
@@ -253,6 +270,7 @@ int main(void)
 		cmocka_unit_test(at_one_time),	  cmocka_unit_test(own_keys),
 		cmocka_unit_test(refusals),	  cmocka_unit_test(nothing_left),
 		cmocka_unit_test(long_waits),	  cmocka_unit_test(barrier_forgotten),
+		cmocka_unit_test(budget_ends),
 	};
 
 	return cmocka_run_group_tests(tests, sim_folder_make, NULL);
