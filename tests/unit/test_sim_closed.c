@@ -122,8 +122,8 @@ static void slowdowns(const struct classes *k, double *ret)
 	}
 }
 
-/* The limit of short slices is processor sharing: slices here are a quarter of the shortest work.
- */
+/* The limit of short slices is processor sharing: slices here are a quarter of the shortest
+ * work. */
 static void two_classes(void **state)
 {
 	static const struct classes rows[] = {
