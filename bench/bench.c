@@ -152,8 +152,8 @@ static int bench_steady(struct result *r)
 	return 3;
 }
 
-/* 100,000 switches a second: every 5 ms, 250 bytes go to and fro between two processes of one CPU.
- */
+/* 100,000 switches a second: every 5 ms, 250 bytes go to and fro between two processes of one
+ * CPU. */
 static void pass_in_bursts(int to, int from)
 {
 	struct timespec due;

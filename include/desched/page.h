@@ -150,8 +150,8 @@ struct page_reader {
  */
 int page_attach(const volatile void *base, size_t size, struct page_reader *ret);
 
-/* True when the writer has begun a new session since page_attach(): attach again, drop all deltas.
- */
+/* True when the writer has begun a new session since page_attach(): attach again, drop all
+ * deltas. */
 bool page_session_changed(const struct page_reader *r);
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The ledger page, where VMDesched's port says that it is; read by the reader that all guests have.
- */
+/* The ledger page, where VMDesched's port says that it is; read by the reader that all guests
+ * have. */
 #include "tickos.h"
 
 #include <desched/page.h>

@@ -122,10 +122,12 @@ struct user {
 void user_work(uint64_t *units);
 extern struct user users[CPUS_MAX];
 
-/* report.c */
+/* print.c */
 void print(const char *text);
 void print_number(uint64_t n);
 void print_field(const char *name, uint64_t n);
+
+/* report.c */
 void report(const struct cpu *c);
 
 /* ledger.c */

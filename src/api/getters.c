@@ -139,8 +139,8 @@ static uint64_t speed(const struct desched_snapshot *s)
 	return s->page.clock.ticks_hz ? s->page.clock.ticks_hz : s->speed_hz;
 }
 
-/* How a figure comes about: what the guest knows, or what the host's page tells under a valid bit.
- */
+/* How a figure comes about: what the guest knows, or what the host's page tells under a valid
+ * bit. */
 static const struct {
 	uint64_t (*guest)(const struct desched_snapshot *s);
 	uint64_t valid;	  /* of page_fields[] */

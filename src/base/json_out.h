@@ -27,8 +27,7 @@ int json_out_commit(json_t *o, size_t flags, struct newfile *to, const char *pat
 int json_out_write(json_t *o, size_t flags, const char *path, struct failure *f);
 
 /* A name that a process or a file chose: any bytes, those that aren't part of a character of UTF-8
- * as
- * '?'. NULL without memory. */
+ * as '?'. NULL without memory. */
 json_t *json_out_name(const char *name);
 
 /* Whether an allocation of jansson's has failed since this was asked last: it parses on behind a

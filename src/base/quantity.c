@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIME_MAX   1e18
-#define SIZE_LIMIT 0x1p63
-
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -92,9 +89,16 @@ static const struct unit *unit_at(const char *text, const struct unit *units, si
 	return NULL;
 }
 
-/* A number and one of the units: its value in the smallest. */
-static int amount(const char *text, const struct unit *units, size_t n, uint64_t bare,
-		  const char **ret_end, double *ret)
+static const struct quantity {
+	const struct unit *units;
+	size_t n;
+	double max; /* in the smallest unit */
+} any_time = {times, ARRAY_SIZE(times), 1e18},
+  any_size = {sizes, ARRAY_SIZE(sizes), 0x1p63 - 0x1p10};
+
+/* A number and one of the units. */
+static int amount(const char *text, const struct quantity *q, uint64_t bare, const char **ret_end,
+		  uint64_t *ret)
 {
 	const char *end;
 	const struct unit *unit;
@@ -102,44 +106,28 @@ static int amount(const char *text, const struct unit *units, size_t n, uint64_t
 
 	if (quantity_number(text, &end, &v))
 		return -EINVAL;
-	unit = unit_at(end, units, n);
+	unit = unit_at(end, q->units, q->n);
 	if (unit)
 		end += strlen(unit->name);
 	else if (!bare || isalpha((unsigned char)*end))
 		return -EINVAL;
-	if (!ret_end && *end)
-		return -EINVAL;
-	if (ret_end)
-		*ret_end = end;
-	*ret = v * (double)(unit ? unit->factor : bare);
-	return 0;
-}
-
-int quantity_time(const char *text, uint64_t bare, const char **ret_end, uint64_t *ret_ns)
-{
-	const char *end;
-	double v;
-
-	if (amount(text, times, ARRAY_SIZE(times), bare, ret_end ? &end : NULL, &v) || v > TIME_MAX)
-		return -EINVAL;
-	if (ret_end)
-		*ret_end = end;
-	*ret_ns = (uint64_t)llround(v);
-	return 0;
-}
-
-int quantity_bytes(const char *text, uint64_t bare, const char **ret_end, uint64_t *ret)
-{
-	const char *end;
-	double v;
-
-	if (amount(text, sizes, ARRAY_SIZE(sizes), bare, ret_end ? &end : NULL, &v) ||
-	    v >= SIZE_LIMIT)
+	v *= (double)(unit ? unit->factor : bare);
+	if (v > q->max || (!ret_end && *end))
 		return -EINVAL;
 	if (ret_end)
 		*ret_end = end;
 	*ret = (uint64_t)llround(v);
 	return 0;
+}
+
+int quantity_time(const char *text, uint64_t bare, const char **ret_end, uint64_t *ret_ns)
+{
+	return amount(text, &any_time, bare, ret_end, ret_ns);
+}
+
+int quantity_bytes(const char *text, uint64_t bare, const char **ret_end, uint64_t *ret)
+{
+	return amount(text, &any_size, bare, ret_end, ret);
 }
 
 int quantity_fraction(const char *text, const char **ret_end, double *ret)
@@ -160,13 +148,13 @@ int quantity_fraction(const char *text, const char **ret_end, double *ret)
 	return 0;
 }
 
-static const char *text_of(uint64_t v, const struct unit *units, size_t n, char ret[QUANTITY_TEXT])
+static const char *text_of(uint64_t v, const struct quantity *q, char ret[QUANTITY_TEXT])
 {
-	const struct unit *best = &units[0];
+	const struct unit *best = &q->units[0];
 
-	for (size_t i = 0; i < n; i++) {
-		if (units[i].shown && v && v % units[i].factor == 0)
-			best = &units[i];
+	for (size_t i = 0; i < q->n; i++) {
+		if (q->units[i].shown && v && v % q->units[i].factor == 0)
+			best = &q->units[i];
 	}
 	snprintf(ret, QUANTITY_TEXT, "%" PRIu64 "%s", v / best->factor, best->name);
 	return ret;
@@ -174,10 +162,10 @@ static const char *text_of(uint64_t v, const struct unit *units, size_t n, char 
 
 const char *quantity_time_text(uint64_t ns, char ret[QUANTITY_TEXT])
 {
-	return ns ? text_of(ns, times, ARRAY_SIZE(times), ret) : strcpy(ret, "0s");
+	return ns ? text_of(ns, &any_time, ret) : strcpy(ret, "0s");
 }
 
 const char *quantity_bytes_text(uint64_t bytes, char ret[QUANTITY_TEXT])
 {
-	return text_of(bytes, sizes, ARRAY_SIZE(sizes), ret);
+	return text_of(bytes, &any_size, ret);
 }

@@ -210,13 +210,16 @@ static void show_number(const struct row *row, const void *from, char *ret, size
 const struct row_type row_number = {store_number, expect_number, show_number, sizeof(double)};
 const struct row_type row_fraction = {store_fraction, expect_fraction, show_number, sizeof(double)};
 
-/* ---- times ---- */
+/* ---- times and sizes ---- */
 
-static int read_time(const struct row *row, const char *text, uint64_t bare, uint64_t *ret)
+typedef int (*quantity_fn)(const char *text, uint64_t bare, const char **ret_end, uint64_t *ret);
+
+static int read_amount(const struct row *row, quantity_fn quantity, uint64_t bare, const char *text,
+		       uint64_t *ret)
 {
 	uint64_t v;
 
-	if (quantity_time(text, bare, NULL, &v) || !is_within(row, (double)v))
+	if (quantity(text, bare, NULL, &v) || !is_within(row, (double)v))
 		return -EINVAL;
 	*ret = v;
 	return 0;
@@ -224,12 +227,12 @@ static int read_time(const struct row *row, const char *text, uint64_t bare, uin
 
 static int store_seconds(const struct row *row, const char *text, void *to)
 {
-	return read_time(row, text, NS_PER_SEC, to);
+	return read_amount(row, quantity_time, NS_PER_SEC, text, to);
 }
 
 static int store_time(const struct row *row, const char *text, void *to)
 {
-	return read_time(row, text, 0, to);
+	return read_amount(row, quantity_time, 0, text, to);
 }
 
 static void expect_seconds(const struct row *row, char *ret, size_t size)
@@ -251,28 +254,16 @@ static void show_seconds(const struct row *row, const void *from, char *ret, siz
 const struct row_type row_seconds = {store_seconds, expect_seconds, show_seconds, sizeof(uint64_t)};
 const struct row_type row_time = {store_time, expect_time, show_seconds, sizeof(uint64_t)};
 
-/* ---- sizes ---- */
-
-static int read_bytes(const struct row *row, const char *text, uint64_t bare, uint64_t *ret)
-{
-	uint64_t v;
-
-	if (quantity_bytes(text, bare, NULL, &v) || !is_within(row, (double)v))
-		return -EINVAL;
-	*ret = v;
-	return 0;
-}
-
 static int store_bytes(const struct row *row, const char *text, void *to)
 {
-	return read_bytes(row, text, 0, to);
+	return read_amount(row, quantity_bytes, 0, text, to);
 }
 
 static int store_mib(const struct row *row, const char *text, void *to)
 {
 	uint64_t v;
 
-	if (read_bytes(row, text, MIB, &v) || v % MIB)
+	if (read_amount(row, quantity_bytes, MIB, text, &v) || v % MIB)
 		return -EINVAL;
 	*(uint64_t *)to = v;
 	return 0;

@@ -62,8 +62,8 @@ static __always_inline __u64 steal_xen(__u32 cpu)
 	return runstate.time[1] + runstate.time[3];
 }
 
-/* As the kernel's vmware_steal_clock(): ticks * multiplier >> shift, without overflow in between.
- */
+/* As the kernel's vmware_steal_clock(): ticks * multiplier >> shift, without overflow in
+ * between. */
 static __always_inline __u64 steal_vmware(__u32 cpu)
 {
 	__u64 ticks = 0;

@@ -11,8 +11,8 @@
 /* Puts the task into a group and takes it out of the one that it was in; NULL: out. */
 void cgroup_enter(struct account_task *t, struct account_cgroup *c);
 
-/* The group of that path, made if need be; "(other)" when there are too many, NULL without memory.
- */
+/* The group of that path, made if need be; "(other)" when there are too many, NULL without
+ * memory. */
 struct account_cgroup *cgroup_get(struct account *a, const char *path);
 void cgroup_free_all(struct account *a);
 

@@ -47,8 +47,8 @@ uint64_t agent_time(const struct agent *agent);
 const struct account *agent_account(const struct agent *agent);
 
 /* -ENOMEM. The snapshot is the caller's: snapshot_done(). It is complete up to agent_time(), which
- * is before the present while the source is silent: nothing in it ever falls from one to the next.
- */
+ * is before the present while the source is silent: nothing in it ever falls from one to the
+ * next. */
 int agent_snapshot(struct agent *agent, struct snapshot *ret);
 
 #endif

@@ -31,8 +31,8 @@ int sampler_open(unsigned n_cpus, uint64_t mean, uint64_t seed, struct failure *
 		 struct sampler **ret);
 struct sampler *sampler_close(struct sampler *s);
 
-/* Moves up to `max` samples out; returns how many. Samples that nobody took are counted and lost.
- */
+/* Moves up to `max` samples out; returns how many. Samples that nobody took are counted and
+ * lost. */
 size_t sampler_take(struct sampler *s, struct sample *samples, size_t max);
 uint64_t sampler_lost(struct sampler *s);
 

@@ -19,8 +19,8 @@ struct switches;
 int switches_open(struct failure *f, struct switches **ret);
 struct switches *switches_close(struct switches *s);
 
-/* The best steal clock that this kernel has and that a hypervisor feeds; SWITCHES_STEAL_NONE else.
- */
+/* The best steal clock that this kernel has and that a hypervisor feeds; SWITCHES_STEAL_NONE
+ * else. */
 enum switches_steal switches_steal_row(const struct switches *s);
 const char *switches_steal_name(enum switches_steal row);
 

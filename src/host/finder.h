@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Looks for vCPU threads in process vm->pid and puts them into `vm`. -ENOENT where there are none.
- */
+/* Looks for vCPU threads in process vm->pid and puts them into `vm`. -ENOENT where there are
+ * none. */
 struct host_finder {
 	const char *name;
 	int (*find)(struct host_vm *vm, struct failure *f);

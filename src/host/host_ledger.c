@@ -123,16 +123,14 @@ int host_ledger_add(struct host_ledger *h, const struct host_vm *vm, struct fail
 	return 0;
 }
 
-static struct entry *entry_of(const struct host_ledger *h, int id)
+static bool has_entry(const struct host_ledger *h, int id)
 {
-	if (id < 0 || id >= VMS_MAX || !h->entries[id].vm)
-		return NULL;
-	return (struct entry *)&h->entries[id];
+	return id >= 0 && id < VMS_MAX && h->entries[id].vm;
 }
 
 void host_ledger_remove(struct host_ledger *h, int id)
 {
-	struct entry *e = entry_of(h, id);
+	struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
 
 	if (!e)
 		return;
@@ -148,7 +146,7 @@ int host_ledger_poll(struct host_ledger *h, host_gap_fn fn, void *data)
 
 int host_ledger_read(struct host_ledger *h, int id, uint32_t vcpu, struct ledger *ret)
 {
-	struct entry *e = entry_of(h, id);
+	struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
 	int err;
 
 	if (!e || vcpu >= e->n_vcpus)
@@ -164,14 +162,14 @@ int host_ledger_read(struct host_ledger *h, int id, uint32_t vcpu, struct ledger
 
 bool host_ledger_ended(const struct host_ledger *h, int id, uint32_t vcpu)
 {
-	const struct entry *e = entry_of(h, id);
+	const struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
 
 	return e && vcpu < e->n_vcpus && e->ended[vcpu];
 }
 
 uint64_t host_ledger_since(const struct host_ledger *h, int id, uint32_t vcpu)
 {
-	const struct entry *e = entry_of(h, id);
+	const struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
 
 	if (!e || vcpu >= e->n_vcpus || !h->source->since)
 		return 0;
@@ -180,7 +178,7 @@ uint64_t host_ledger_since(const struct host_ledger *h, int id, uint32_t vcpu)
 
 uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcpu)
 {
-	const struct entry *e = entry_of(h, id);
+	const struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
 
 	if (!e || vcpu >= e->n_vcpus || !h->source->gaps_lost)
 		return 0;
@@ -189,7 +187,7 @@ uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcp
 
 int host_ledger_overhead(struct host_ledger *h, int id, uint64_t *ret_ns)
 {
-	struct entry *e = entry_of(h, id);
+	struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
 	uint64_t ns;
 	int err;
 

@@ -267,8 +267,8 @@ static int enter_threads(struct bpf_source *s, struct bpf_vm *v, const struct ho
 	return err;
 }
 
-/* The process comes last: the programs look it up first, so all its threads count from one instant.
- */
+/* The process comes last: the programs look it up first, so all its threads count from one
+ * instant. */
 static int enter_all(struct bpf_source *s, struct bpf_vm *v, const struct host_vm *vm)
 {
 	int err = enter_threads(s, v, vm);

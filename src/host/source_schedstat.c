@@ -25,8 +25,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* The descriptor stays open: a reading after the thread's end is -ESRCH, whoever has its id then.
- */
+/* The descriptor stays open: a reading after the thread's end is -ESRCH, whoever has its id
+ * then. */
 struct polled {
 	int fd;
 	uint64_t run, ready; /* ns: as last read */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside src/host: src/bpf/vcpu.bpf.c loaded and attached, its arrays mapped, its hashes at hand.
- */
+/* Inside src/host: src/bpf/vcpu.bpf.c loaded and attached, its arrays mapped, its hashes at
+ * hand. */
 #ifndef HOST_VCPU_PROGRAMS_H
 #define HOST_VCPU_PROGRAMS_H
 

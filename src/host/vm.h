@@ -32,8 +32,8 @@ struct host_vm {
 	const char *found_by;	 /* the finder's name: "qmp", "kvm-fd", "names" */
 };
 
-/* The VM in process `pid`. -ENOENT where no finder sees one, -ESRCH for no such process, -EACCES.
- */
+/* The VM in process `pid`. -ENOENT where no finder sees one, -ESRCH for no such process,
+ * -EACCES. */
 int host_find_pid(pid_t pid, struct failure *f, struct host_vm *ret);
 
 /* As above, asking the monitor on a connected QMP socket (greeting not yet read). Each of the two

@@ -117,8 +117,8 @@ struct join *join_free(struct join *j)
 	return NULL;
 }
 
-/* Cuts *v to what lies behind everything that was put into `q`. Returns the time that was cut off.
- */
+/* Cuts *v to what lies behind everything that was put into `q`. Returns the time that was cut
+ * off. */
 static uint64_t cut_front(struct queue *q, struct interval *v)
 {
 	uint64_t start = u64_max(v->start, q->last_end);

@@ -72,8 +72,8 @@ void join_until(struct join *j, uint64_t until);
 /* There is no room for another gap: join_gap() would give it to nobody. */
 bool join_gaps_full(const struct join *j);
 
-/* The run that is finished next, which may have begun before the last join_until(). False for none.
- */
+/* The run that is finished next, which may have begun before the last join_until(). False for
+ * none. */
 bool join_first_run(const struct join *j, uint64_t *ret_start, uint64_t *ret_owner);
 
 const struct join_counters *join_counters(const struct join *j);

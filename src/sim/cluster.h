@@ -19,8 +19,8 @@ static inline bool cluster_wanted(const struct scenario *s)
 	return s->cluster.place;
 }
 
-/* 0; -ENOMEM; -ENOSPC or what sim_new() says, with the reason in `f`. Waits are measured on demand.
- */
+/* 0; -ENOMEM; -ENOSPC or what sim_new() says, with the reason in `f`. Waits are measured on
+ * demand. */
 int cluster_new(const struct scenario *scenario, uint64_t seed, struct failure *f,
 		struct cluster **ret);
 struct cluster *cluster_free(struct cluster *c); /* NULL accepted; returns NULL */

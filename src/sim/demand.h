@@ -39,8 +39,8 @@ void demand_unload(struct scenario *s);
 int demand_read_csv(const char *path, const char *column, double scale, double most,
 		    uint32_t max_rows, struct failure *f, float **ret, uint32_t *ret_n);
 
-/* The CPUs that the VM wants on average between two times of the run (ns), whatever its workload.
- */
+/* The CPUs that the VM wants on average between two times of the run (ns), whatever its
+ * workload. */
 double demand_mean(const struct vm_spec *vm, uint64_t from, uint64_t to);
 
 /* When `amount` arrivals of a VM have come after `from`: bursts of one of its vCPUs, which idles

@@ -109,8 +109,8 @@ int sim_new(const struct scenario *scenario, uint64_t seed, uint32_t host, struc
 	    struct sim **ret);
 struct sim *sim_free(struct sim *s); /* NULL accepted; returns NULL */
 
-/* The core has the VM from now on, idle, with what it reserves: 0, or what core_vm_add() refuses.
- */
+/* The core has the VM from now on, idle, with what it reserves: 0, or what core_vm_add()
+ * refuses. */
 int sim_vm_come(struct sim *s, uint32_t vm);
 
 /* Runs to `end` ns, events at `end` excluded. */

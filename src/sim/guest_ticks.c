@@ -38,8 +38,8 @@ static void ticks_begin(struct sim *s, uint32_t vcpu)
 	struct tick_guest *t = ticks_of(s, vcpu);
 	uint64_t period = NS_PER_SEC / spec->tick_hz;
 
-	/* Guests do not tick in step with the host or with each other, but by their own run time.
-	 */
+	/* Guests do not tick in step with the host or with each other, but by their own run
+	 * time. */
 	tick_start(&t->tick, spec->tick_policy, period,
 		   spec->tick_by_run ? 0 : random_next(&s->guests[vcpu].random) % period);
 	t->lag_base = 0;

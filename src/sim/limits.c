@@ -224,8 +224,8 @@ static int comparison(struct reader *r)
 	return NONE;
 }
 
-/* What is no number, or infinite, keeps no condition: it was divided by zero, or there are no data.
- */
+/* What is no number, or infinite, keeps no condition: it was divided by zero, or there are no
+ * data. */
 static bool holds(int how, double left, double right, double tolerance)
 {
 	if (!isfinite(left) || !isfinite(right) || !isfinite(tolerance))

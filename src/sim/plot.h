@@ -13,8 +13,8 @@
 
 struct plot;
 
-/* Keeps `window` ns of timelines, from `from` ns after now on. The bars count what the ledgers do.
- */
+/* Keeps `window` ns of timelines, from `from` ns after now on. The bars count what the ledgers
+ * do. */
 int plot_new(struct sim *s, uint64_t from, uint64_t window, struct plot **ret);
 void plot_state(struct plot *p, uint32_t vcpu, uint64_t now, enum ledger_state state);
 void plot_terminal(struct plot *p, struct sim *s, FILE *out);

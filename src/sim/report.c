@@ -76,8 +76,8 @@ static const struct result *refused_or_first(const struct run *r, uint32_t v, ui
 	return first;
 }
 
-/* What only some scenarios have: "NAME FIGURE ..." in a line of its own, where the first is not 0.
- */
+/* What only some scenarios have: "NAME FIGURE ..." in a line of its own, where the first is not
+ * 0. */
 struct extra {
 	const char *metrics[4];
 };

@@ -299,9 +299,8 @@ static void start_guard(struct run *r)
 	guard(r);
 }
 
-/* Reparented at once: the command that the caller becomes has no children that it did not start.
- * No signal that is meant for the caller, such as that of Ctrl-C, hits them before they ignore it.
- */
+/* Reparented at once: the command that the caller becomes has no children that it did not start. No
+ * signal that is meant for the caller, such as that of Ctrl-C, hits them before they ignore it. */
 static int start_all(struct run *r, struct failure *f)
 {
 	sigset_t all, before;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The members of schema desched-agent/2, a row each (schema.c); encode.c and decode.c go by them.
- */
+/* The members of schema desched-agent/2, a row each (schema.c); encode.c and decode.c go by
+ * them. */
 #ifndef WIRE_SCHEMA_H
 #define WIRE_SCHEMA_H
 

@@ -102,8 +102,8 @@ static inline void *fake_mixed_vcpu(void *data)
 	return NULL;
 }
 
-/* Holds the lock for a while, then lets go and interrupts the idle guest while it holds it again.
- */
+/* Holds the lock for a while, then lets go and interrupts the idle guest while it holds it
+ * again. */
 static inline void *fake_main_loop(void *data)
 {
 	(void)data;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* guest_session: a program for VMware's guest API in a guest. "SESSION id elapsed stolen" a second.
- */
+/* guest_session: a program for VMware's guest API in a guest. "SESSION id elapsed stolen" a
+ * second. */
 #include "../unit/vmGuestLib.h"
 
 #include <inttypes.h>

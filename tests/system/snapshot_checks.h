@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What holds of any two snapshots of one vmdesched, whatever has happened to its guest in between.
- */
+/* What holds of any two snapshots of one vmdesched, whatever has happened to its guest in
+ * between. */
 #ifndef SNAPSHOT_CHECKS_H
 #define SNAPSHOT_CHECKS_H
 

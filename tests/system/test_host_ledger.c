@@ -202,8 +202,8 @@ static void check_gaps(const struct ledger *l)
 				 s == LEDGER_RUN || s == LEDGER_HALT ? 0 : l->ns[s]);
 }
 
-/* Everything at one instant, or as long as `width` says: this process may be descheduled as well.
- */
+/* Everything at one instant, or as long as `width` says: this process may be descheduled as
+ * well. */
 struct reading {
 	struct ledger bpf, polled;
 	uint64_t overhead, polled_overhead;

@@ -263,8 +263,8 @@ static void what_was_stolen_is_found(void **state)
 			    "vmware steal clock");
 	found = found_between(&a, &b, b.before - a.after);
 	his = of_process(b.json, pid, &after) - of_process(a.json, pid, &before);
-	/* Others had the CPU, too, while the snapshots were taken: as often as it was taken away.
-	 */
+	/* Others had the CPU, too, while the snapshots were taken: as often as it was taken
+	 * away. */
 	share = (after - before) /
 		(number(b.json, NULL, "elapsed_s") - number(a.json, NULL, "elapsed_s"));
 	print_message("of the busy process, which was on the CPU %.1f %% of the time: %.3f s\n",

@@ -148,8 +148,8 @@ static void reset_is_the_end(void **state)
 }
 
 /* A user who may open /dev/kvm by his group, and has no capability: all else is as for root. In a
- * mount namespace of its own, where the device has that group; without the group there is one line.
- */
+ * mount namespace of its own, where the device has that group; without the group there is one
+ * line. */
 static void nobody_runs_it(void **state)
 {
 	static const char enter[] =

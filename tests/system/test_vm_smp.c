@@ -530,8 +530,8 @@ static int set_up(void **state)
 
 	(void)state;
 	before_others();
-	/* So that a report and what the host's kernel says are of one instant, if that is allowed.
-	 */
+	/* So that a report and what the host's kernel says are of one instant, if that is
+	 * allowed. */
 	sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &p);
 	signal(SIGPIPE, SIG_IGN);
 	return mkdtemp(directory) ? 0 : -1;

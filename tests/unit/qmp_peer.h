@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A scripted QMP peer on a socket pair, for tests: a script is a function in a thread of its own.
- */
+/* A scripted QMP peer on a socket pair, for tests: a script is a function in a thread of its
+ * own. */
 #ifndef UNIT_QMP_PEER_H
 #define UNIT_QMP_PEER_H
 

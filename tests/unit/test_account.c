@@ -172,8 +172,8 @@ static void a_task_whose_switch_in_was_not_told_has_its_own_word(void **state)
 	account_free(a);
 }
 
-/* No record is missing, but a switch: what was before it is of the task that was told to be there.
- */
+/* No record is missing, but a switch: what was before it is of the task that was told to be
+ * there. */
 static void a_switch_that_the_kernel_keeps_to_itself(void **state)
 {
 	struct account *a = open_account(1);

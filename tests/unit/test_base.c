@@ -49,8 +49,8 @@ static void test_muldiv_beyond_64_bits(void **state)
 	" S 17 2 3 4 5 6 7 8 9 10 11 12 -13 14 20 0 1 0 1400 15 16 17 18 19 20 21 22 23 24 25 26 " \
 	"27 28 29 17 3 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
 
-/* The parser takes times from columns 14 to 17, 22 and the CPU from column 39, as proc(5) counts.
- */
+/* The parser takes times from columns 14 to 17, 22 and the CPU from column 39, as proc(5)
+ * counts. */
 static void check_stat_tail(const struct proc_stat *s, const char *comm)
 {
 	uint64_t tick = NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);

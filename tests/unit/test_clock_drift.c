@@ -399,8 +399,8 @@ static void many_preempted_writers(void **state)
 	check(&world, 120, "the host is away, both gain");
 }
 
-/* One switch inside a gap may be the host's fault; what three within 10 s all show is the clock's.
- */
+/* One switch inside a gap may be the host's fault; what three within 10 s all show is the
+ * clock's. */
 static void three_strikes_widen_the_error(void **state)
 {
 	const struct world world = {none, none, QUIET};

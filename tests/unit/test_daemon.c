@@ -279,8 +279,8 @@ static void history_holds_the_last_ten_minutes(void **state)
 	account_free(a);
 }
 
-/* The source was silent for 3 s: no sample then, a longer one after that, and what is unaccounted.
- */
+/* The source was silent for 3 s: no sample then, a longer one after that, and what is
+ * unaccounted. */
 static void history_waits_for_a_silent_source(void **state)
 {
 	struct account *a;

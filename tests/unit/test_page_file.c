@@ -170,8 +170,8 @@ static void options_of_qemu(void **state)
 	DEVICES("qemu\0-object\0memory-backend-file,id=m,share=on,mem-path=/dev/shm/a,size=1M\0"
 		"-device\0ivshmem-plain,memdev=m",
 		"m=/dev/shm/a");
-	/* commas in values, options after their use, two dashes, the type as a key, the last counts
-	 */
+	/* commas in values, options after their use, two dashes, the type as a key, the last
+	 * counts */
 	DEVICES("qemu\0--device\0driver=ivshmem-plain,id=d,memdev=n,memdev=m\0"
 		"--object\0qom-type=memory-backend-file,id=m,share=yes,mem-path=/a,,b,,",
 		"d=/a,b,");

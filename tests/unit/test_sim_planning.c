@@ -91,8 +91,8 @@ static void columns(void **state)
 	}
 }
 
-/* The CPUs that a VM of two vCPUs, whose demand is a trace of 20, 50 and 90, has from..to seconds.
- */
+/* The CPUs that a VM of two vCPUs, whose demand is a trace of 20, 50 and 90, has from..to
+ * seconds. */
 static void check_trace(const char *keys, const char *run, double from, double to, double cpus)
 {
 	static const char csv[] = "cpu\n20\n50\n90\n";

@@ -101,8 +101,8 @@ static void as_json(void **state)
 	json_decref(o);
 }
 
-/* Source `self` says so wherever its figures are read: in the table, beside a single one, in JSON.
- */
+/* Source `self` says so wherever its figures are read: in the table, beside a single one, in
+ * JSON. */
 static void an_estimate_is_called_one(void **state)
 {
 	static char estimate[8192];

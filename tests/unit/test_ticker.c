@@ -234,8 +234,8 @@ static void one_for_each_asking(void **state)
 	assert_int_equal(h.live, 1); /* the time in VMDesched was none here */
 }
 
-/* One tick that was asked for and could not be delivered is not delivered to somebody else later.
- */
+/* One tick that was asked for and could not be delivered is not delivered to somebody else
+ * later. */
 static void asking_is_for_now(void **state)
 {
 	struct history h;
