@@ -3,11 +3,11 @@
  * How fast the simulator is, and what it needs, from 10 to 100,000 vCPUs: one host with a CPU for
  * each four vCPUs, each of which works for an exponential time (mean 10 ms) and sleeps as long;
  * then the same vCPUs on hosts of 50 CPUs, one after the other. An event is one timer of the
- * engine; rates are by CPU time of one thread, since the machine may be shared. `curve VMS SECONDS`
- * instead plays the workload of peer.cpp (hosts of 8 CPUs and 20 VMs) for as many virtual seconds
- * and counts its events: ends of bursts and sleeps. `curve VMS SECONDS whole` does so on hosts that
- * let a burst run to its end: no slices, no wake credit, and for exponential bursts the same
- * throughput. What scheduling costs is the difference.
+ * engine; rates are by CPU time of one thread, since the machine may be shared. `curve VCPUS` plays
+ * one such host. `curve VMS SECONDS` plays the workload of peer.cpp (hosts of 8 CPUs and 20 VMs)
+ * for as many virtual seconds and counts its events: ends of bursts and sleeps. `curve VMS SECONDS
+ * whole` does so on hosts that let a burst run to its end: no slices, no wake credit, and for
+ * exponential bursts the same throughput. What scheduling costs is the difference.
  */
 #include "base/clock.h"
 #include "base/units.h"
@@ -111,6 +111,11 @@ int main(int argc, char **argv)
 {
 	static const unsigned sizes[] = {10, 64, 100, 1000, 10000, 100000};
 
+	if (argc == 2) {
+		one_host((unsigned)atoi(argv[1]));
+		printf("\n");
+		return 0;
+	}
 	if (argc > 2) {
 		as_peer((unsigned)atoi(argv[1]), atof(argv[2]), argc > 3);
 		return 0;

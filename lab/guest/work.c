@@ -4,7 +4,7 @@
  * until init says stop, then stays alive in pause(), so that its figures in /proc can still be
  * read. FD is memory that holds its struct work_slot, shared with init.
  */
-#include "base/options.h"
+#include "base/quantity.h"
 #include "kinds.h"
 
 #include <limits.h>
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 	struct sched_param param = {0};
 	uint64_t unit_ns, fd;
 
-	if (argc != 4 || parse_uint(argv[2], &unit_ns) || parse_uint(argv[3], &fd) ||
+	if (argc != 4 || quantity_count(argv[2], &unit_ns) || quantity_count(argv[3], &fd) ||
 	    fd > INT_MAX) {
 		fprintf(stderr, "usage: work KIND UNIT_NS FD\n");
 		return 2;

@@ -3,154 +3,103 @@
 
 #include "base/units.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int parse_uint(const char *text, uint64_t *ret)
-{
-	char *end;
-	unsigned long long v;
+/* ---- what only a command line has ---- */
 
-	if (!isdigit((unsigned char)text[0]))
-		return -EINVAL;
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (errno || *end)
-		return -EINVAL;
-	*ret = v;
+static int store_flag(const struct row *row, const char *text, void *to)
+{
+	(void)row;
+	(void)text;
+	*(bool *)to = true;
 	return 0;
 }
 
-int parse_seconds(const char *text, uint64_t *ret_ns)
+static int store_text(const struct row *row, const char *text, void *to)
 {
-	char *end;
-	double v;
-
-	if (!isdigit((unsigned char)text[0]) && text[0] != '.')
-		return -EINVAL;
-	if (strpbrk(text, "xXeEpP"))
-		return -EINVAL;
-	v = strtod(text, &end);
-	if (*end || end == text || !isfinite(v) || v > 1e9)
-		return -EINVAL;
-	*ret_ns = (uint64_t)llround(v * 1e9);
-	return 0;
-}
-
-/* Bounds of a row in the unit that a person types. */
-static int bounds_failure(const struct option_row *row, const char *what, const char *value,
-			  struct failure *f)
-{
-	double unit = row->type == OPTION_SECONDS ? 1e9 : 1;
-	const char *kind = row->type == OPTION_SECONDS ? "seconds" : "a whole number";
-
-	if (row->max)
-		return failure_set(f, -EINVAL, "%s: '%s' given, expected %s from %.12g to %.12g",
-				   what, value, kind, (double)row->min / unit,
-				   (double)row->max / unit);
-	return failure_set(f, -EINVAL, "%s: '%s' given, expected %s, at least %.12g", what, value,
-			   kind, (double)row->min / unit);
-}
-
-#define NAMES_MAX 16
-
-void options_names(option_name_fn name, char *ret, size_t size)
-{
-	size_t n = 0, used = 0;
-
-	ret[0] = '\0';
-	while (name(n))
-		n++;
-	for (size_t i = 0; n <= NAMES_MAX && name(i) && used < size; i++)
-		used += (size_t)snprintf(ret + used, size - used, "%s%s",
-					 !i	       ? ""
-					 : name(i + 1) ? ", "
-						       : " or ",
-					 name(i));
-}
-
-int options_find(option_name_fn name, const char *what, const char *value, struct failure *f)
-{
-	char names[256];
-
-	for (size_t i = 0; name(i); i++)
-		if (!strcmp(name(i), value))
-			return (int)i;
-	options_names(name, names, sizeof(names));
-	return failure_set(f, -EINVAL, "%s: '%s' given, expected %s", what, value,
-			   names[0] ? names : "another name; see --help");
-}
-
-static int store_choice(struct option_choice *choice, const char *what, const char *value,
-			struct failure *f)
-{
-	int found = options_find(choice->name, what, value, f);
-
-	if (found >= 0)
-		choice->value = choice->name((size_t)found);
-	return found < 0 ? found : 0;
-}
-
-static int store_listed(struct option_list *list, const char *what, const char *value,
-			struct failure *f)
-{
-	if (list->n == OPTION_LIST_MAX)
-		return failure_set(f, -EINVAL, "%s: given more than %d times", what,
-				   OPTION_LIST_MAX);
-	list->at[list->n++] = value;
-	return 0;
-}
-
-static int store_number(const struct option_row *row, const char *what, const char *value,
-			struct failure *f)
-{
-	uint64_t v;
-	int err = row->type == OPTION_SECONDS ? parse_seconds(value, &v) : parse_uint(value, &v);
-
-	if (err || v < row->min || (row->max && v > row->max))
-		return bounds_failure(row, what, value, f);
-	*(uint64_t *)row->dest = v;
+	(void)row;
+	*(const char **)to = text;
 	return 0;
 }
 
 /* Of a file, a socket, a user: there is none without letters. */
-static bool is_name(enum option_type type)
+static int store_string(const struct row *row, const char *text, void *to)
 {
-	return type == OPTION_STRING || type == OPTION_LIST || type == OPTION_OUTPUT;
+	return text[0] ? store_text(row, text, to) : -EINVAL;
 }
 
-int options_store(const struct option_row *row, const char *what, const char *value,
-		  struct failure *f)
+static int store_choice(const struct row *row, const char *text, void *to)
 {
-	if (value && !value[0] && is_name(row->type))
-		return failure_set(f, -EINVAL, "%s: nothing given, expected %s", what,
-				   row->argument);
-	switch (row->type) {
-	case OPTION_FLAG:
-		*(bool *)row->dest = true;
-		return 0;
-	case OPTION_STRING:
-	case OPTION_TEXT:
-		*(const char **)row->dest = value;
-		return 0;
-	case OPTION_CHOICE:
-		return store_choice(row->dest, what, value, f);
-	case OPTION_LIST:
-		return store_listed(row->dest, what, value, f);
-	case OPTION_OUTPUT:
-		*(struct option_output *)row->dest = (struct option_output){true, value};
-		return 0;
-	case OPTION_UINT:
-	case OPTION_SECONDS:
-		break;
-	}
-	return store_number(row, what, value, f);
+	struct option_choice *choice = to;
+	int found = names_find(row->names, row->name, text, NULL);
+
+	if (found >= 0)
+		choice->value = row->names((size_t)found);
+	return found < 0 ? found : 0;
+}
+
+static void expect_choice(const struct row *row, char *ret, size_t size)
+{
+	names_of(row->names, ret, size);
+	if (!ret[0])
+		snprintf(ret, size, "another name; see --help");
+}
+
+static int store_listed(const struct row *row, const char *text, void *to)
+{
+	struct option_list *list = to;
+
+	(void)row;
+	if (!text[0])
+		return -EINVAL;
+	if (list->n == OPTION_LIST_MAX)
+		return -E2BIG;
+	list->at[list->n++] = text;
+	return 0;
+}
+
+static int store_output(const struct row *row, const char *text, void *to)
+{
+	(void)row;
+	if (text && !text[0])
+		return -EINVAL;
+	*(struct option_output *)to = (struct option_output){true, text};
+	return 0;
+}
+
+static void expect_string(const struct row *row, char *ret, size_t size)
+{
+	snprintf(ret, size, "%s", row->help); /* what the help calls it */
+}
+
+const struct row_type option_flag = {store_flag, expect_string, NULL, sizeof(bool)};
+const struct row_type option_string = {store_string, expect_string, NULL, sizeof(char *)};
+const struct row_type option_text = {store_text, expect_string, NULL, sizeof(char *)};
+const struct row_type option_choice = {store_choice, expect_choice, NULL,
+				       sizeof(struct option_choice)};
+const struct row_type option_list = {store_listed, expect_string, NULL, sizeof(struct option_list)};
+const struct row_type option_output = {store_output, expect_string, NULL,
+				       sizeof(struct option_output)};
+
+static int store_option(const struct option_row *o, const char *what, const char *value,
+			struct failure *f)
+{
+	const struct option_choice *choice = o->dest;
+	const struct row row = {.name = what,
+				.type = o->type,
+				.min = (double)o->min,
+				.max = (double)o->max,
+				.help = o->argument,
+				.names = o->type == OPTION_CHOICE ? choice->name : NULL};
+	int err = row_read(&row, what, value, o->dest, f);
+
+	return err == -E2BIG ? failure_set(f, -EINVAL, "%s: given more than %d times", what,
+					   OPTION_LIST_MAX)
+			     : err;
 }
 
 /* ---- getopt_long(3) over the rows ---- */
@@ -267,7 +216,7 @@ static int pass(const struct grammar *g, int argc, char **argv, bool store, stru
 		if (!row)
 			return refuse(g, got, argv[optind - 1], f);
 		call_row(row, got, what);
-		err = options_store(row, what, optarg, f);
+		err = store_option(row, what, optarg, f);
 		if (err)
 			return err;
 	}

@@ -7,29 +7,29 @@
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H
 
-#include "base/failure.h"
+#include "base/rows.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum option_type {
-	OPTION_FLAG,	/* bool *, set to true */
-	OPTION_STRING,	/* const char **, points into argv; never empty */
-	OPTION_TEXT,	/* the same, which may be empty */
-	OPTION_UINT,	/* uint64_t *, decimal, within [min, max] */
-	OPTION_SECONDS, /* uint64_t * nanoseconds, typed as seconds, within [min, max] ns */
-	OPTION_CHOICE,	/* struct option_choice *, one of its names */
-	OPTION_LIST,	/* struct option_list *, a string each time */
-	OPTION_OUTPUT,	/* struct option_output *, with "=FILE" or without */
-};
+/* What an option's value may be: types of base/rows.h, and those that only a command line has. */
+#define OPTION_FLAG    (&option_flag)	/* bool *, set to true */
+#define OPTION_STRING  (&option_string) /* const char **, points into argv; never empty */
+#define OPTION_TEXT    (&option_text)	/* the same, which may be empty */
+#define OPTION_CHOICE  (&option_choice) /* struct option_choice *, one of its names */
+#define OPTION_LIST    (&option_list)	/* struct option_list *, a string each time */
+#define OPTION_OUTPUT  (&option_output) /* struct option_output *, with "=FILE" or without */
+#define OPTION_UINT    (&row_count)	/* uint64_t *, within [min, max] */
+#define OPTION_SECONDS (&row_seconds)	/* uint64_t * nanoseconds, within [min, max] ns */
+#define OPTION_MIB     (&row_mib)	/* uint64_t * bytes, within [min, max] bytes */
 
-/* The name of the i-th of a table's rows; NULL behind the last. */
-typedef const char *(*option_name_fn)(size_t i);
+extern const struct row_type option_flag, option_string, option_text, option_choice, option_list,
+	option_output;
 
 struct option_choice {
 	const char *value; /* a name, or NULL: not given */
-	option_name_fn name;
+	name_fn name;
 };
 
 #define OPTION_LIST_MAX 64
@@ -44,13 +44,13 @@ struct option_output {
 	const char *file; /* NULL: standard output */
 };
 
-/* What `dest` holds before parsing is the default, and help shows it: a number, unless it is 0 or
+/* A row of base/rows.h whose value goes to `dest`. What `dest` holds before parsing is the default, and help shows it: a number, unless it is 0 or
  * UINT64_MAX; a string or a choice, unless it is NULL or "". */
 struct option_row {
 	char letter;	      /* 'n' for -n, 0 for none */
 	const char *name;     /* "vms" for --vms, NULL for none */
 	const char *argument; /* "N" in the help; NULL exactly for flags */
-	enum option_type type;
+	const struct row_type *type;
 	void *dest;
 	uint64_t min, max; /* for numbers; max 0: no bound */
 	const char *help;  /* without the default that `dest` holds, and without choices */
@@ -65,8 +65,8 @@ struct command {
 	int n_rows;
 	/* Options end at the first operand, which is a command with options of its own. */
 	bool runs_command;
-	int least, most;	     /* how many operands; most 0: any number */
-	option_name_fn operand_name; /* what operands may be called, for completion; NULL: files */
+	int least, most;      /* how many operands; most 0: any number */
+	name_fn operand_name; /* what operands may be called, for completion; NULL: files */
 	/* See base/command.h. */
 	int (*run)(char **operands, int n, struct failure *f);
 };
@@ -79,11 +79,6 @@ struct command {
 int options_parse(const struct command *c, int argc, char **argv, struct failure *f,
 		  bool *ret_help);
 
-/* Stores a string or number into the row's destination; `what` is what a failure calls it. -EINVAL
- * for what is no such value or out of its bounds. */
-int options_store(const struct option_row *row, const char *what, const char *value,
-		  struct failure *f);
-
 /* Prints usage, options and examples to standard output, for a program called `program`. */
 void options_help(const struct command *c, const char *program);
 
@@ -92,18 +87,5 @@ void options_help(const struct command *c, const char *program);
  * option what its value may be; with "-" what operands may be. "<file>" stands for any file.
  */
 void options_list(const struct command *c, const char *word);
-
-/* "a, b or c" of all names; "" when they are too many for a line. */
-void options_names(option_name_fn name, char *ret, size_t size);
-
-/* Which of the names it is, or -EINVAL with a line in `f` that has them all; `what` is what that
- * calls the value. */
-int options_find(option_name_fn name, const char *what, const char *value, struct failure *f);
-
-/* A decimal number of seconds, such as "0.25", as nanoseconds. -EINVAL for anything else. */
-int parse_seconds(const char *text, uint64_t *ret_ns);
-
-/* A decimal number without sign. -EINVAL for anything else. */
-int parse_uint(const char *text, uint64_t *ret);
 
 #endif

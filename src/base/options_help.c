@@ -15,10 +15,12 @@
 static void default_number(const struct option_row *row, char *ret, size_t size)
 {
 	uint64_t v = *(const uint64_t *)row->dest;
+	char text[64];
 
-	if (v && v != UINT64_MAX)
-		snprintf(ret, size, " (%.15g)",
-			 row->type == OPTION_SECONDS ? ns_to_s(v) : (double)v);
+	if (!v || v == UINT64_MAX)
+		return;
+	row->type->show(NULL, row->dest, text, sizeof(text));
+	snprintf(ret, size, " (%s)", text);
 }
 
 static void default_string(const char *value, char *ret, size_t size)
@@ -32,7 +34,7 @@ static void default_choice(const struct option_choice *choice, char *ret, size_t
 	char names[256];
 	size_t used;
 
-	options_names(choice->name, names, sizeof(names));
+	names_of(choice->name, names, sizeof(names));
 	used = (size_t)snprintf(ret, size, "%s%s", names[0] ? ": " : "", names);
 	default_string(choice->value, ret + used, size - used);
 }
@@ -43,7 +45,7 @@ static void describe(const struct option_row *row, char *ret, size_t size)
 	ret[0] = '\0';
 	if (!row->dest)
 		return;
-	if (row->type == OPTION_UINT || row->type == OPTION_SECONDS)
+	if (row->type->show)
 		default_number(row, ret, size);
 	else if (row->type == OPTION_STRING)
 		default_string(*(const char **)row->dest, ret, size);
@@ -94,7 +96,7 @@ void options_help(const struct command *c, const char *program)
 
 /* ---- completion ---- */
 
-static void list_names(option_name_fn name)
+static void list_names(name_fn name)
 {
 	for (size_t i = 0; name(i); i++)
 		puts(name(i));

@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "host/measure.h"
+#include "screen/host.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -74,16 +75,6 @@ const struct command command_ledger = {
 	.run = run,
 };
 
-/* In the order of esxtop's columns. */
-static const struct {
-	enum ledger_state state;
-	const char *heading;
-} columns[] = {
-	{LEDGER_RUN, "%RUN"},	    {LEDGER_READY, "%RDY"},	 {LEDGER_COSTOP, "%CSTP"},
-	{LEDGER_LIMITED, "%MLMTD"}, {LEDGER_SWAPWAIT, "%SWPWT"}, {LEDGER_HALT, "%IDLE"},
-	{LEDGER_WAIT, "%WAIT"},
-};
-
 /* With a copy of what it needs of its VM, which may be gone by the time of the report. */
 struct long_gap {
 	struct gap gap;
@@ -98,6 +89,10 @@ static struct {
 } longest;
 
 static FILE *out; /* the report that is being written, in memory */
+
+/* The states as `desched top --host` has them, in the order of esxtop's columns. */
+static const struct column *columns;
+static size_t n_columns;
 
 static void name_of_thread(uint32_t tid, char *ret, size_t size)
 {
@@ -162,10 +157,10 @@ static void print_ledger(const char *name, const char *below, const char *vcpu,
 {
 	print_name(name);
 	fprintf(out, " %5s", vcpu);
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+	for (size_t i = 0; i < n_columns; i++)
 		fprintf(out, " %7.2f", percent(l->ns[columns[i].state], ledger_wall(l)));
 	fprintf(out, "\n%-16s %5s", below, "s");
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+	for (size_t i = 0; i < n_columns; i++)
 		fprintf(out, " %7.3f", ns_to_s(l->ns[columns[i].state]));
 	fputc('\n', out);
 }
@@ -282,8 +277,8 @@ static void print_head(const struct measurement *m, enum measure_reading from, d
 		fprintf(out, ", %u not measured", m->n_unseen + m->more_unseen);
 	fprintf(out, c.gaps_lost ? ", %" PRIu64 " gaps lost\n" : "\n", c.gaps_lost);
 	fprintf(out, "%-16s %5s", "VM", "VCPU");
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-		fprintf(out, " %7s", columns[i].heading);
+	for (size_t i = 0; i < n_columns; i++)
+		fprintf(out, " %7s", columns[i].title);
 	fputc('\n', out);
 }
 
@@ -307,7 +302,7 @@ static json_t *json_states(const struct ledger *l)
 {
 	json_t *seconds = json_object();
 
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+	for (size_t i = 0; i < n_columns; i++)
 		json_object_set_new(seconds, ledger_state_name(columns[i].state),
 				    json_real(ns_to_s(l->ns[columns[i].state])));
 	return seconds;
@@ -547,6 +542,7 @@ static int run(char **operands, int n, struct failure *f)
 					    .gap = options.gaps ? take_gap : NULL};
 	int err;
 
+	columns = host_state_columns(&n_columns);
 	command_catch_signals();
 	err = measure_open(&setup, f, &m);
 	if (err)

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct row {
+static const struct command_row {
 	const char *name, *program;
 	const struct command *command; /* NULL: another program holds it */
 } rows[] = {
@@ -21,7 +21,7 @@ static const struct row {
 	/* clang-format on */
 };
 
-static const struct row *find(const char *name)
+static const struct command_row *find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (!strcmp(name, rows[i].name))
@@ -29,7 +29,7 @@ static const struct row *find(const char *name)
 	return NULL;
 }
 
-static bool is_first_of_program(const struct row *row)
+static bool is_first_of_program(const struct command_row *row)
 {
 	return row == rows || strcmp(row->program, row[-1].program) != 0;
 }
@@ -42,10 +42,10 @@ static void summaries(void)
 			printf("  %-10s %s\n", rows[i].name, rows[i].command->summary);
 }
 
-static void print_absent(const struct row *first)
+static void print_absent(const struct command_row *first)
 {
 	printf("  ");
-	for (const struct row *r = first;
+	for (const struct command_row *r = first;
 	     r < rows + ARRAY_SIZE(rows) && !strcmp(r->program, first->program); r++)
 		printf("%s%s", r == first ? "" : ", ", r->name);
 	printf(": install the package %s\n", first->program);
@@ -82,7 +82,7 @@ static int unknown(const char *name)
 }
 
 /* Becomes the program that holds the command, with the same words. */
-static int hand_over(const struct row *row, char **argv)
+static int hand_over(const struct command_row *row, char **argv)
 {
 	struct failure f;
 
@@ -93,7 +93,7 @@ static int hand_over(const struct row *row, char **argv)
 /* What desched itself is asked: words[0] may be the name of a command. `argv` has all the words. */
 static int help(char **words, char **argv)
 {
-	const struct row *row = words[0] ? find(words[0]) : NULL;
+	const struct command_row *row = words[0] ? find(words[0]) : NULL;
 
 	if (!words[0])
 		return usage();
@@ -108,7 +108,7 @@ static int help(char **words, char **argv)
 /* `desched --list [COMMAND [OPTION]]`: the words that shell completion offers. */
 static int list(char **words, char **argv)
 {
-	const struct row *row = words[0] ? find(words[0]) : NULL;
+	const struct command_row *row = words[0] ? find(words[0]) : NULL;
 
 	for (size_t i = 0; !words[0] && i < ARRAY_SIZE(rows); i++)
 		if (rows[i].command || companion_is_there(rows[i].program))
@@ -141,7 +141,7 @@ static int own(char **argv)
 
 int main(int argc, char **argv)
 {
-	const struct row *row = argc > 1 ? find(argv[1]) : NULL;
+	const struct command_row *row = argc > 1 ? find(argv[1]) : NULL;
 
 	if (argc < 2) {
 		fprintf(stderr, "desched: expected a command; 'desched --help' lists them\n");

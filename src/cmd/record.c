@@ -92,25 +92,26 @@ static bool is_new(struct session *s, const struct snapshot *now)
  * anew. What cannot be written ends the recording. */
 static int record_frame(struct session *s, struct failure *f)
 {
-	struct snapshot now;
+	struct frame frame;
+	struct snapshot *now = &frame.guest;
 	int err = 0;
 
-	if (feed_take(&s->feed, f, &now)) {
+	if (feed_take(&s->feed, f, &frame)) {
 		if (!s->missing++)
 			fprintf(stderr, "desched record: waiting; a frame is missing: %s\n",
 				f->text);
 		return 0;
 	}
 	if (!options.commands)
-		drop_commands(&now);
-	if (is_new(s, &now)) {
-		err = recording_add(s->writer, &now, f);
+		drop_commands(now);
+	if (is_new(s, now)) {
+		err = recording_add(s->writer, now, f);
 		s->frames += !err;
 		s->in_file += !err;
 	} else {
 		s->empty++;
 	}
-	snapshot_done(&now);
+	frame_done(&frame);
 	return err;
 }
 
@@ -183,7 +184,7 @@ static int record_to(const char *path, struct failure *f)
 {
 	struct asked config = {options.source.value, options.page, options.socket};
 	struct session s = {.frames = 0};
-	int err = feed_open(&config, f, &s.feed);
+	int err = feed_open(&subject_guest, &config, f, &s.feed);
 
 	if (err)
 		return err;

@@ -11,7 +11,7 @@
 
 #define FLAGS (JSON_INDENT(1) | JSON_REAL_PRECISION(9))
 
-static uint64_t memory = 64, cpus = 1;
+static uint64_t memory = 64 * MIB, cpus = 1;
 static struct option_choice policy = {"desched", tick_policy_name};
 static struct option_output json;
 static struct vmm_config config = {.append = ""};
@@ -26,7 +26,8 @@ static const struct option_row rows[] = {
 	 "the guest may not write to its disk"},
 	{0, "no-reboot", NULL, OPTION_FLAG, &config.no_reboot, 0, 0,
 	 "end where the guest resets the machine"},
-	{0, "memory", "MIB", OPTION_UINT, &memory, 4, 3072, "guest memory in MiB"},
+	{0, "memory", "SIZE", OPTION_MIB, &memory, 4 * MIB, 3072 * MIB,
+	 "guest memory, in MiB or with a unit"},
 	{0, "cpus", "N", OPTION_UINT, &cpus, 1, VMM_CPUS_MAX, "virtual CPUs"},
 	{0, "tick-policy", "P", OPTION_CHOICE, &policy, 0, 0,
 	 "how ticks are delivered that came due while the guest was away"},
@@ -106,7 +107,7 @@ static int run(char **operands, int n, struct failure *f)
 		return command_usage(
 			f, "--json: standard output is the guest's; expected --json=FILE");
 	config.policy = (enum tick_policy)tick_find(policy.value);
-	config.memory = memory * MIB;
+	config.memory = memory;
 	config.cpus = (unsigned)cpus;
 	config.notice = notice;
 	err = open_json(&to, f);

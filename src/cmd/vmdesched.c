@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * vmdesched: the guest's agent as a daemon. What the command line says goes before what the
- * configuration says; the rest is daemon/daemon.h.
+ * configuration says; the rest is vmdesched/daemon.h.
  */
 #include "base/command.h"
 #include "base/units.h"
-#include "daemon/backlog.h"
-#include "daemon/confine.h"
-#include "daemon/daemon.h"
 #include "guest/source.h"
+#include "vmdesched/allowed.h"
+#include "vmdesched/backlog.h"
+#include "vmdesched/daemon.h"
 #include "wire/protocol.h"
 
 #include <cap-ng.h>
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 static struct {
 	struct option_choice source;
 	const char *config, *socket, *page;
-	bool ticks, version;
+	bool check, ticks, version;
 } options = {.source = {NULL, source_name}};
 
 static const struct option_row rows[] = {
@@ -31,6 +29,8 @@ static const struct option_row rows[] = {
 	 "where to answer (" PROTOCOL_SOCKET ")"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
 	 "map this file as the ledger page (the ivshmem device)"},
+	{0, "check", NULL, OPTION_FLAG, &options.check, 0, 0,
+	 "read the configuration, show the settings that follow from it, and end"},
 	{0, "ticks", NULL, OPTION_FLAG, &options.ticks, 0, 0,
 	 "be VMDesched to a monitor that keeps ticks, and nothing else"},
 	{'V', "version", NULL, OPTION_FLAG, &options.version, 0, 0, "show the version"},
@@ -49,68 +49,54 @@ static const struct command command = {
 	.run = run,
 };
 
-static int override(char *to, const char *name, const char *value, struct failure *f)
-{
-	if (!value)
-		return 0;
-	if (strlen(value) >= SETTINGS_STRING)
-		return failure_set(f, -EINVAL, "--%s: longer than %d bytes", name,
-				   SETTINGS_STRING - 1);
-	snprintf(to, SETTINGS_STRING, "%s", value);
-	return 0;
-}
-
-/* Only a file that was asked for must be there. */
-static int make_settings(struct settings *s, const char **ret_config, struct failure *f)
-{
-	const char *config = options.config ? options.config : SETTINGS_FILE;
-	int err;
-
-	settings_default(s);
-	err = settings_load(config, f, s);
-	if (err == -ENOENT && !options.config) {
-		config = NULL;
-		err = 0;
-	}
-	if (!err)
-		err = override(s->source, "source", options.source.value, f);
-	if (!err)
-		err = override(s->socket, "socket", options.socket, f);
-	if (!err)
-		err = override(s->page, "page", options.page, f);
-	if (!err)
-		*ret_config = config;
-	return err;
-}
-
 static int take_ticks(const struct settings *s, struct failure *f)
 {
 	bool set_clock = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_TIME);
+	struct confine keep;
 	int err = backlog_open(f);
 
+	allowed_backlog(set_clock, &keep);
 	if (!err)
-		err = confine_privileges(s->user, set_clock, f);
-	if (!err && s->seccomp)
-		err = confine_backlog_calls(set_clock, f);
+		err = confine_privileges(s->service.user, keep.capabilities, keep.n_capabilities,
+					 f);
+	if (!err && s->service.seccomp)
+		err = confine_system_calls(keep.lists, keep.n_lists, f);
 	return err ? err : backlog_run(set_clock, f);
 }
 
-static int serve(struct failure *f)
+static int serve(const struct settings *settings, const struct settings_source *source,
+		 struct failure *f)
 {
-	struct settings settings;
-	const char *config;
 	struct daemon *d;
-	int err = make_settings(&settings, &config, f);
+	int err = daemon_open(settings, source, f, &d);
 
-	if (!err && options.ticks)
-		return take_ticks(&settings, f);
-	if (!err)
-		err = daemon_open(&settings, config, f, &d);
 	if (err)
 		return err;
 	err = daemon_run(d, f);
 	daemon_close(d);
 	return err;
+}
+
+/* Only a file that was asked for must be there. */
+static int run_daemon(struct failure *f)
+{
+	const struct settings_override overrides[] = {
+		{"vmdesched", "source", "--source", options.source.value},
+		{"vmdesched", "socket", "--socket", options.socket},
+		{"vmdesched", "page", "--page", options.page},
+	};
+	const struct settings_source source = {options.config ? options.config : SETTINGS_FILE,
+					       !options.config, overrides, ARRAY_SIZE(overrides)};
+	struct settings settings;
+	int err = settings_read(&vmdesched_settings, &source, f, &settings);
+
+	if (err)
+		return err;
+	if (options.check) {
+		settings_print(&vmdesched_settings, &settings, stdout);
+		return 0;
+	}
+	return options.ticks ? take_ticks(&settings, f) : serve(&settings, &source, f);
 }
 
 static int run(char **operands, int n, struct failure *f)
@@ -121,7 +107,7 @@ static int run(char **operands, int n, struct failure *f)
 		printf("vmdesched %s\n", DESCHED_VERSION);
 		return 0;
 	}
-	return serve(f);
+	return run_daemon(f);
 }
 
 int main(int argc, char **argv)

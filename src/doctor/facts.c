@@ -2,7 +2,7 @@
 #include "doctor/facts.h"
 
 #include "base/cleanup.h"
-#include "base/options.h"
+#include "base/quantity.h"
 #include "base/units.h"
 
 #include <ctype.h>
@@ -189,7 +189,7 @@ int fact_memory(const struct tree *t, const char *key, uint64_t *ret_bytes)
 	if (fact_field(text, key, value, sizeof(value)))
 		return -ENOENT;
 	value[strcspn(value, " ")] = '\0';
-	if (parse_uint(value, &kb) || kb > UINT64_MAX / KIB)
+	if (quantity_count(value, &kb) || kb > UINT64_MAX / KIB)
 		return -EBADMSG;
 	*ret_bytes = kb * KIB;
 	return 0;

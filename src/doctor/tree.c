@@ -2,7 +2,7 @@
 #include "doctor/tree.h"
 
 #include "base/cleanup.h"
-#include "base/options.h"
+#include "base/quantity.h"
 #include "base/proc.h"
 
 #include <errno.h>
@@ -123,7 +123,7 @@ int tree_uint(const struct tree *t, uint64_t *ret, const char *format, ...)
 	err = read_line(t, line, sizeof(line), path);
 	if (err)
 		return err;
-	return parse_uint(line, ret) ? -EBADMSG : 0;
+	return quantity_count(line, ret) ? -EBADMSG : 0;
 }
 
 bool tree_has(const struct tree *t, const char *format, ...)

@@ -2,7 +2,7 @@
 #include "guest/agent.h"
 
 #include "base/clock.h"
-#include "base/options.h"
+#include "base/rows.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "guest/account_snapshot.h"
@@ -191,7 +191,7 @@ static int choose_source(struct agent *agent, const char *name, struct failure *
 			 why.text);
 	}
 	if (err == -EINVAL) {
-		options_names(source_name, all.text, sizeof(all.text));
+		names_of(source_name, all.text, sizeof(all.text));
 		return failure_set(f, err, "no source '%s'; expected %s", name, all.text);
 	}
 	return failure_set(f, err, "%s", all.text);

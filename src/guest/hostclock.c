@@ -12,6 +12,7 @@
 #define SYNC_STAMPS	32
 #define SILENT_NS	(2 * NS_PER_SEC)
 #define SLEPT_NS	(10 * NS_PER_MS) /* less is the noise of two readings */
+#define FUTURE_NS	NS_PER_SEC
 #define PAIR_NS		(20 * NS_PER_MS)
 #define TRIES		8
 #define INTERVAL_MAX	(20 * NS_PER_MS) /* stamps that come less often aren't waited for */
@@ -209,12 +210,15 @@ bool hostclock_known(const struct hostclock *c, unsigned cpu)
 	return hostclock_error(c, cpu) != CLOCKMAP_UNKNOWN;
 }
 
+/* Far behind the last stamp, which a host that was held up between its gaps and their stamp has yet
+ * to write, and behind our own time. */
 bool hostclock_is_future(struct hostclock *c, uint64_t host_ns)
 {
 	struct page_host host;
 
 	/* We may have been away for long since we looked at it. */
-	if (host_ns > c->map.last_mono + NS_PER_SEC)
+	if (host_ns > c->map.last_mono + FUTURE_NS)
 		hostclock_look(c, &host);
-	return host_ns > c->map.last_mono + NS_PER_SEC;
+	return host_ns > c->map.last_mono + FUTURE_NS &&
+	       clockmap_to_guest(&c->map, host_ns) > clock_mono() + FUTURE_NS;
 }

@@ -75,7 +75,8 @@ bool hostclock_known(const struct hostclock *c, unsigned cpu);
 /* ns; CLOCKMAP_UNKNOWN where it isn't known. */
 uint64_t hostclock_error(const struct hostclock *c, unsigned cpu);
 
-/* The host's time is so far ahead that it can't be; looks at its clock again if need be. */
+/* The host's time is so far ahead, by its clock and by ours, that it can't be; looks at its clock
+ * again if need be. */
 bool hostclock_is_future(struct hostclock *c, uint64_t host_ns);
 
 /* The map of the host's clock: the way that it takes, a time on both clocks in ns, and its errors.

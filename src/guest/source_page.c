@@ -19,7 +19,7 @@
 #include "guest/source.h"
 
 #include "base/units.h"
-#include "guest/gap_log.h"
+#include "guest/whole_gap.h"
 #include "guest/hostclock.h"
 #include "guest/ivshmem.h"
 #include "guest/told.h"
@@ -47,7 +47,7 @@ struct page_cpu {
 	struct ledger next; /* pages without gaps: the one that is to be charged */
 	bool based;	    /* `last` is one of this session */
 	bool fresh;	    /* `next` is new */
-	struct gap_log log;
+	struct whole_gap log;
 	struct gap last_gap; /* that was read, host clock */
 	uint64_t last_end;   /* ns, guest clock: its end */
 	uint64_t known;	     /* ns, guest clock: what is read from now on began behind this */
@@ -80,7 +80,7 @@ static void on_piece(const struct told_piece *piece, void *data)
 {
 	struct page_cpu *c = data;
 
-	gap_log_add(&c->log, c->source->context->config, c->index, piece);
+	whole_gap_add(&c->log, c->source->context->config, c->index, piece);
 }
 
 static int attach(struct page_source *s, struct failure *f)
@@ -154,7 +154,7 @@ static void source_page_close(void *source)
 
 	for (unsigned i = 0; s->cpus && i < s->context->account->n_cpus; i++) {
 		told_close(&s->cpus[i].told);
-		gap_log_end(&s->cpus[i].log, s->context->config, i);
+		whole_gap_end(&s->cpus[i].log, s->context->config, i);
 		window_free(&s->cpus[i].runs, s->context->account);
 	}
 	free(s->cpus);
@@ -348,7 +348,7 @@ static void settle_cpu(struct page_cpu *c, uint64_t until)
 	told_settle(&c->told, until);
 	hostclock_contradict(&c->source->clock, c->index, told_deepest(&c->told));
 	if (c->log.end < until && c->told.piece.start != c->log.end)
-		gap_log_end(&c->log, c->source->context->config, c->index);
+		whole_gap_end(&c->log, c->source->context->config, c->index);
 }
 
 static void settle_gaps(struct page_source *s)

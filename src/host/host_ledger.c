@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/host_ledger.h"
 
-#include "base/options.h"
+#include "base/rows.h"
 #include "base/units.h"
 #include "host/source.h"
 
@@ -50,7 +50,7 @@ static int open_source(struct host_ledger *h, const char *name, struct failure *
 	}
 	if (err)
 		return err;
-	options_names(host_source_name, names, sizeof(names));
+	names_of(host_source_name, names, sizeof(names));
 	return failure_set(f, -EINVAL, "no source '%s'; expected %s", name, names);
 }
 

@@ -2,7 +2,7 @@
 #include "host/measure.h"
 
 #include "base/clock.h"
-#include "base/options.h"
+#include "base/quantity.h"
 #include "base/units.h"
 
 #include <ctype.h>
@@ -358,7 +358,7 @@ static int add_process(struct measurement *m, const char *text, struct failure *
 	uint64_t pid;
 	int err;
 
-	if (parse_uint(text, &pid) || !pid || pid > INT_MAX)
+	if (quantity_count(text, &pid) || !pid || pid > INT_MAX)
 		return failure_set(f, -EINVAL, "'%s' is no process id", text);
 	if (find_live(m, (pid_t)pid))
 		return 0; /* given twice, or found by its name */

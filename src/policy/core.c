@@ -163,7 +163,7 @@ static void expire_gang(struct core *c, uint32_t id, uint64_t now)
 		return;
 	vm->gang_woken = false;
 	core_gang_forgive(c, id, now);
-	rival = tournament_least(&d->queues)->key;
+	rival = tournament_least(&d->queues);
 	if (d->gangs != CORE_NONE && c->gang_links[d->gangs].key < rival)
 		rival = c->gang_links[d->gangs].key;
 	if (rival < core_gang_key(c, vm) ||

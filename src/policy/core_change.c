@@ -53,7 +53,7 @@ static void init_vcpus(struct core *c, uint32_t id, uint32_t from, uint32_t to, 
 					.worst = v->worst,
 					.moves = v->moves,
 					.ledger = kept};
-		c->uses[i].ran = c->uses[i].idled = 0;
+		core_unseen_vcpu(c, i, now);
 	}
 }
 
@@ -89,6 +89,7 @@ static void init_vm(struct core *c, uint32_t id, uint32_t first, uint32_t room,
 		c->gangs[id] = (struct core_gang){.vtime = DISPATCH_BASE};
 	init_vcpus(c, id, first, first + room, now);
 	core_set_scheme(c, id, spec, now);
+	core_unseen(c, id, now);
 	if (id >= c->n_vms)
 		c->n_vms = id + 1;
 	if (first + room > c->n_vcpus)
@@ -178,7 +179,6 @@ static void change_account(struct core *c, struct core_vm *vm, bool was_gang, ui
 	if (was_gang == vm_gang(vm) || !core_shape_smp(&c->shape))
 		return;
 	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
-		c->uses[i] = (struct core_use){0};
 		sum += (dispatch_enter(c->vcpus[i].vtime, clock) - DISPATCH_BASE) / vm->n;
 		if (was_gang)
 			c->vcpus[i].vtime = gang_of(c, vm)->vtime;
@@ -187,6 +187,7 @@ static void change_account(struct core *c, struct core_vm *vm, bool was_gang, ui
 		vm->vtime = gang_of(c, vm)->vtime;
 	else
 		gang_of(c, vm)->vtime = dispatch_enter(DISPATCH_BASE + sum, clock);
+	core_unseen(c, (uint32_t)(vm - c->vms), now);
 }
 
 /* Deadlines are no virtual times. */

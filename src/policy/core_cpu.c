@@ -259,18 +259,29 @@ void core_place(struct core *c, struct core_vcpu *v, uint64_t now)
 		v->vtime = most;
 }
 
+/* What a vCPU is owed it gets by the part of a CPU that it isn't entitled to: the less there is, the
+ * less it could ever catch up with. */
+static uint64_t lag_most(const struct core *c, const struct core_vm *vm)
+{
+	uint64_t rest = vm->stretch > DISPATCH_STRETCH_ONE
+				? UINT64_C(65536) - (DISPATCH_STRETCH_ONE << 16) / vm->stretch
+				: 0;
+
+	return u64_max(c->config.slice, (c->config.lag_bound * rest) >> 16);
+}
+
 uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, uint64_t weight,
 		      uint64_t now)
 {
 	struct core_domain *d = &c->domains[vm->domain];
 	uint64_t clock = core_clock(d, now);
 	uint64_t most = core_debt_most(c, vm, clock), fair = vtime;
-	uint64_t bound = dispatch_stretch(c->config.lag_bound, vm->stretch);
+	uint64_t bound = dispatch_stretch(lag_most(c, vm), vm->stretch);
 
 	/* Not so much that it would go before somebody who waits once more: with little each, a slice
 	 * of theirs may be further ahead than the bound. */
 	if (d->waiting)
-		most = u64_max(most, tournament_least(&d->queues)->key);
+		most = u64_max(most, tournament_least(&d->queues));
 	if (vtime + bound < clock)
 		fair = clock - bound;
 	else if (vtime > most)

@@ -40,9 +40,9 @@ void core_succeed(struct core *c, uint32_t cpu, uint32_t next, uint64_t now,
 /* What runs may do so for another slice. */
 void core_prolong(struct core *c, uint32_t cpu, uint64_t now);
 
-/* What runs is owed no more than config.lag_bound, and owes no more than debt_bound: it cannot be
- * served faster, or nobody else could use what it was served, and others would pay for what they
- * never got. Returns its virtual time as it is then. */
+/* What runs is owed no more than the part of config.lag_bound that it could catch up with, and a
+ * slice; it owes no more than debt_bound, as nobody else could use what it was served: others would
+ * pay for what they never got. Returns its virtual time as it is then. */
 uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, uint64_t weight,
 		      uint64_t now);
 

@@ -41,10 +41,10 @@ uint32_t core_best(const struct core *c, uint32_t cpu, uint64_t rival)
 {
 	const struct core_cpu *p = &c->cpus[cpu];
 	const struct core_domain *d = &c->domains[p->domain];
-	const struct tournament_entry *least = tournament_least(&d->queues);
-	uint32_t best = CORE_NONE, from = d->first + least->id, other;
+	uint64_t least = tournament_least(&d->queues);
+	uint32_t best = CORE_NONE, from = d->first + tournament_winner(&d->queues), other;
 
-	if (least->key == TOURNAMENT_NEVER)
+	if (least == TOURNAMENT_NEVER)
 		return CORE_NONE;
 	if (p->queue != CORE_NONE && c->vcpu_links[p->queue].key <= rival) {
 		best = p->queue;
@@ -53,8 +53,8 @@ uint32_t core_best(const struct core *c, uint32_t cpu, uint64_t rival)
 	if (from == cpu)
 		return best;
 	other = c->cpus[from].queue;
-	if (rival == UINT64_MAX || dispatch_behind(least->key, rival, pull(c, from, cpu),
-						   c->vms[c->vcpus[other].vm].stretch))
+	if (rival == UINT64_MAX ||
+	    dispatch_behind(least, rival, pull(c, from, cpu), c->vms[c->vcpus[other].vm].stretch))
 		return other;
 	return best;
 }
@@ -140,7 +140,7 @@ void core_refill_domain(struct core *c, uint32_t domain, uint64_t now)
 {
 	const struct core_domain *d = &c->domains[domain];
 
-	core_gang_start(c, domain, tournament_least(&d->queues)->key, true, now);
+	core_gang_start(c, domain, tournament_least(&d->queues), true, now);
 
 	for (uint32_t i = d->first; i < d->first + d->n && d->idle; i++) {
 		uint32_t v;

@@ -11,6 +11,7 @@
 #define DEMAND_PERIODS	     25	  /* entitle_periods after which what was seen counts a third */
 #define ALWAYS		     0.98 /* of the time */
 #define RATE_MOST	     64.0 /* CPUs a vCPU */
+#define RATE_BUSY	     2.0  /* of one that always wants to run */
 #define RATE_ONE	     4294967296.0
 
 /* Virtual time measures what is owed by the rate: with a higher rate, what was little is much. A
@@ -135,14 +136,26 @@ static double demand_lately(const struct core *c, struct core_use *u, uint64_t r
 	return u->ran + u->idled > 0 ? u->ran / (u->ran + u->idled) : active;
 }
 
+static uint64_t idle_of(const uint64_t *ns)
+{
+	return ns[LEDGER_HALT] + ns[LEDGER_SWAPWAIT] + ns[LEDGER_WAIT];
+}
+
+/* For how long the gang has held CPUs. */
+static uint64_t gang_ns(const struct core *c, const struct core_vm *vm, uint64_t now)
+{
+	const struct core_gang *g = gang_of(c, vm);
+
+	return g->ns + (vm->gang_on ? now - g->began : 0);
+}
+
 static double demand_of_vcpu(struct core *c, uint32_t vcpu, uint64_t now)
 {
 	struct core_vcpu *v = &c->vcpus[vcpu];
 	const uint64_t *ns = v->ledger.ns;
 
 	ledger_advance(&v->ledger, now);
-	return demand_lately(c, &c->uses[vcpu], ns[LEDGER_RUN],
-			     ns[LEDGER_HALT] + ns[LEDGER_SWAPWAIT] + ns[LEDGER_WAIT], v->wants);
+	return demand_lately(c, &c->uses[vcpu], ns[LEDGER_RUN], idle_of(ns), v->wants);
 }
 
 /* What the VM could use, in CPUs. */
@@ -151,12 +164,9 @@ static double demand_of(struct core *c, struct core_vm *vm, uint64_t now)
 	double sum = 0;
 
 	core_active(c, (uint32_t)(vm - c->vms), now, 0);
-	if (vm_gang(vm)) {
-		uint64_t on = vm->gang_on ? now - gang_of(c, vm)->began : 0;
-
-		sum = vm->n * demand_lately(c, &c->uses[vm->first], gang_of(c, vm)->ns + on,
+	if (vm_gang(vm))
+		sum = vm->n * demand_lately(c, &c->uses[vm->first], gang_ns(c, vm, now),
 					    vm->idle_ns, vm->active);
-	}
 	for (uint32_t i = vm->first; !vm_gang(vm) && i < vm->first + vm->n; i++)
 		sum += demand_of_vcpu(c, i, now);
 	return fmax(sum, drawn(c, vm, now));
@@ -188,11 +198,12 @@ static void divide_domain(struct core *c, uint32_t domain)
 	}
 }
 
-/* What the VM is served by: who always wants to run has no use for more than its vCPUs, and would
- * only ever fall behind; who pauses makes up for it while it runs. */
+/* What the VM is served by: who pauses makes up for it while it runs; who always wants to run has
+ * little use for more than its vCPUs, but for moments in which more of those who pause run than on
+ * average. */
 static double usable(const struct core *c, const struct core_vm *vm)
 {
-	double most = c->tree[vm->node].demand > ALWAYS * vm->n ? 1 : RATE_MOST;
+	double most = c->tree[vm->node].demand > ALWAYS * vm->n ? RATE_BUSY : RATE_MOST;
 
 	return fmin(vm->promised, most * vm->n);
 }
@@ -242,18 +253,31 @@ static bool all_alike(const struct core *c)
 	return true;
 }
 
-/* From now on what has been seen of demands counts; before, nobody has looked. */
+void core_unseen_vcpu(struct core *c, uint32_t vcpu, uint64_t now)
+{
+	struct core_vcpu *v = &c->vcpus[vcpu];
+	const uint64_t *ns = v->ledger.ns;
+
+	ledger_advance(&v->ledger, now);
+	c->uses[vcpu] = (struct core_use){.run = ns[LEDGER_RUN], .idle = idle_of(ns)};
+}
+
+void core_unseen(struct core *c, uint32_t id, uint64_t now)
+{
+	struct core_vm *vm = &c->vms[id];
+
+	core_active(c, id, now, 0);
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++)
+		core_unseen_vcpu(c, i, now);
+	if (vm_gang(vm))
+		c->uses[vm->first] = (struct core_use){.run = gang_ns(c, vm, now),
+						       .idle = vm->idle_ns};
+}
+
 static void begin_to_look(struct core *c, uint64_t now)
 {
-	for (uint32_t i = 0; i < c->n_vcpus; i++) {
-		struct core_vcpu *v = &c->vcpus[i];
-		const uint64_t *ns = v->ledger.ns;
-
-		ledger_advance(&v->ledger, now);
-		c->uses[i] = (struct core_use){.run = ns[LEDGER_RUN],
-					       .idle = ns[LEDGER_HALT] + ns[LEDGER_SWAPWAIT] +
-						       ns[LEDGER_WAIT]};
-	}
+	for (uint32_t i = 0; i < c->n_vms; i++)
+		core_unseen(c, i, now);
 	c->span = 0;
 	c->divided = now;
 }

@@ -36,7 +36,8 @@ const struct core_config core_defaults = {
 	part((c)->gangs, core_shape_smp(s) ? (s)->vms : 0);                                        \
 	part((c)->held, core_shape_smp(s) ? (s)->cpus : 0);                                        \
 	part((c)->vcpu_links, (s)->vcpus);                                                         \
-	part((c)->queue_nodes, 2 * (s)->cpus);                                                     \
+	part((c)->queue_keys, 2 * (s)->cpus);                                                      \
+	part((c)->queue_ids, 2 * (s)->cpus);                                                       \
 	part((c)->gang_links, (s)->vms);                                                           \
 	part((c)->near, (s)->cpus);                                                                \
 	part((c)->whole, (s)->cpus / 64 + 1);                                                      \

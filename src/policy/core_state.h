@@ -190,11 +190,12 @@ struct core {
 	struct entitle_node *parts; /* one a VM: of a domain */
 	struct entitle_node *tree;  /* 0: the host, then groups, then VMs */
 	struct pheap_node *vcpu_links, *gang_links;
-	struct tournament_entry *queue_nodes; /* memory of domains' `queues` */
-	struct core_near *near;		      /* one a CPU */
-	uint64_t *idle;			      /* bit per CPU */
-	uint64_t *whole;		      /* likewise: idle, and so is its sibling, if any */
-	bool threads;			      /* some CPUs have siblings */
+	uint64_t *queue_keys;	/* memory of domains' `queues` */
+	uint32_t *queue_ids;	/* likewise */
+	struct core_near *near; /* one a CPU */
+	uint64_t *idle;		/* bit per CPU */
+	uint64_t *whole;	/* likewise: idle, and so is its sibling, if any */
+	bool threads;		/* some CPUs have siblings */
 	bool started;
 	bool look;	   /* some domain has a mark */
 	uint32_t *scratch; /* one per CPU: CPUs that a gang takes */

@@ -101,7 +101,8 @@ void core_topology_init(struct core *c, const struct core_site *sites)
 		}
 		d->idle = d->online = d->n;
 		sum_capacity(c, d);
-		d->queues = (struct tournament){&c->queue_nodes[2 * d->first], d->n};
+		d->queues = (struct tournament){&c->queue_keys[2 * d->first],
+						&c->queue_ids[2 * d->first], d->n};
 		tournament_init(&d->queues);
 	}
 }

@@ -9,60 +9,84 @@
 #ifndef POLICY_TOURNAMENT_H
 #define POLICY_TOURNAMENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define TOURNAMENT_NEVER UINT64_MAX /* the key of what does not take part */
 #define TOURNAMENT_NEAR	 1024	    /* nodes before this one are in the nearest cache anyway */
 
-struct tournament_entry {
-	uint64_t key;
-	uint32_t id;
-};
-
+/* Nodes are 2n: 1 is the root, 2i and 2i + 1 are below i. The memory is the caller's. */
 struct tournament {
-	struct tournament_entry *node; /* the caller's: 2n; 1 is the root, 2i and 2i + 1 below i */
+	uint64_t *key; /* of a node's winner */
+	uint32_t *id;
 	uint32_t n;
 };
 
-/* Nobody takes part; `node` and `n` are set. */
+/* Nobody takes part; all else is set. */
 static inline void tournament_init(struct tournament *t)
 {
-	for (uint32_t i = 0; i < 2 * t->n; i++)
-		t->node[i] = (struct tournament_entry){TOURNAMENT_NEVER, i < t->n ? 0 : i - t->n};
+	for (uint32_t i = 0; i < 2 * t->n; i++) {
+		t->key[i] = TOURNAMENT_NEVER;
+		t->id[i] = i < t->n ? 0 : i - t->n;
+	}
 }
 
-static inline const struct tournament_entry *tournament_least(const struct tournament *t)
+/* The least key, and whose it is. */
+static inline uint64_t tournament_least(const struct tournament *t)
 {
-	return &t->node[1];
+	return t->key[1];
+}
+
+static inline uint32_t tournament_winner(const struct tournament *t)
+{
+	return t->id[1];
 }
 
 static inline uint64_t tournament_key(const struct tournament *t, uint32_t id)
 {
-	return t->node[t->n + id].key;
+	return t->key[t->n + id];
 }
 
-static inline unsigned __int128 tournament_rank(struct tournament_entry e)
+struct tournament_entry {
+	uint64_t key;
+	uint64_t id;
+};
+
+/* Whoever of `e` and the winner of node `i` comes first. No branch: nobody can predict it. */
+static inline struct tournament_entry tournament_play(const struct tournament *t, uint64_t i,
+						      struct tournament_entry e)
 {
-	return (unsigned __int128)e.key << 64 | e.id;
+	uint64_t key = t->key[i], id = t->id[i];
+	bool before = ((unsigned __int128)key << 64 | id) < ((unsigned __int128)e.key << 64 | e.id);
+
+	return (struct tournament_entry){before ? key : e.key, before ? id : e.id};
+}
+
+static inline void tournament_put(const struct tournament *t, uint64_t i, struct tournament_entry e)
+{
+	t->key[i] = e.key;
+	t->id[i] = (uint32_t)e.id;
 }
 
 static inline void tournament_set(struct tournament *t, uint32_t id, uint64_t key)
 {
 	struct tournament_entry winner = {key, id};
-	uint32_t i = t->n + id;
+	uint64_t i = (uint64_t)t->n + id;
 
-	if (t->node[i].key == key)
+	if (t->key[i] == key)
 		return;
-	t->node[i] = winner;
-	while (i > 1) {
-		struct tournament_entry other = t->node[i ^ 1];
-
-		winner = tournament_rank(other) < tournament_rank(winner) ? other : winner;
+	tournament_put(t, i, winner);
+	while (i >= 2 * TOURNAMENT_NEAR) {
+		winner = tournament_play(t, i ^ 1, winner);
 		i /= 2;
-		if (i >= TOURNAMENT_NEAR && t->node[i].key == winner.key &&
-		    t->node[i].id == winner.id)
+		if (t->key[i] == winner.key && t->id[i] == winner.id)
 			return;
-		t->node[i] = winner;
+		tournament_put(t, i, winner);
+	}
+	while (i > 1) {
+		winner = tournament_play(t, i ^ 1, winner);
+		i /= 2;
+		tournament_put(t, i, winner);
 	}
 }
 

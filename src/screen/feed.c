@@ -12,10 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct feed_ops *const feeds[] = {&feed_vmdesched, &feed_agent, &feed_proc};
+static const struct feed_ops *const feeds[] = {&feed_vmdesched, &feed_agent, &feed_proc,
+					       &feed_host};
 
-static bool wanted(enum asked_whose whose, const struct feed_ops *ops)
+static bool wanted(const struct subject *subject, enum asked_whose whose,
+		   const struct feed_ops *ops)
 {
+	if (ops->subject != subject || subject == &subject_host)
+		return ops->subject == subject;
 	return whose == ASKED_ANY || ops == (whose == ASKED_OWN ? &feed_agent : &feed_vmdesched);
 }
 
@@ -31,11 +35,12 @@ static const char *missing(void)
 		       : NULL;
 }
 
-int feed_open(const struct asked *config, struct failure *f, struct feed *ret)
+int feed_open(const struct subject *subject, const struct asked *config, struct failure *f,
+	      struct feed *ret)
 {
 	struct feed feed = {.ops = NULL};
-	enum asked_whose whose;
-	int err = asked_whose(config, f, &whose);
+	enum asked_whose whose = ASKED_ANY;
+	int err = subject == &subject_guest ? asked_whose(config, f, &whose) : 0;
 
 	if (err)
 		return err;
@@ -43,7 +48,7 @@ int feed_open(const struct asked *config, struct failure *f, struct feed *ret)
 		size_t used = strlen(feed.why);
 		struct failure why = {.text = ""};
 
-		if (!wanted(whose, feeds[i]))
+		if (!wanted(subject, whose, feeds[i]))
 			continue;
 		err = feeds[i]->open(config, &why, &feed.feed);
 		if (!err)
@@ -60,6 +65,8 @@ int feed_open(const struct asked *config, struct failure *f, struct feed *ret)
 		return failure_errno(f, -ENOMEM, "processes");
 	}
 	feed.missing = feed.ops == &feed_proc ? missing() : NULL;
+	if (feed.ops->limits)
+		feed.ops->limits(feed.feed, feed.why, sizeof(feed.why));
 	*ret = feed;
 	return 0;
 }
@@ -72,17 +79,20 @@ void feed_close(struct feed *feed)
 	*feed = (struct feed){.ops = NULL};
 }
 
-int feed_take(struct feed *feed, struct failure *f, struct snapshot *ret)
+int feed_take(struct feed *feed, struct failure *f, struct frame *ret)
 {
 	uint64_t now = clock_real();
-	struct snapshot s;
-	int err = feed->ops->take(feed->feed, f, &s);
+	struct frame frame;
+	int err = feed->ops->take(feed->feed, f, &frame);
 
 	if (err)
 		return err;
-	annotate(feed->annotator, &s);
-	s.time = now;
-	*ret = s;
+	frame.subject = feed->ops->subject;
+	if (frame.subject == &subject_guest) {
+		annotate(feed->annotator, &frame.guest);
+		frame.guest.time = now;
+	}
+	*ret = frame;
 	return 0;
 }
 
@@ -95,7 +105,8 @@ void feed_wait(struct feed *feed, uint64_t until, int fd, const volatile sig_ato
 		fds[1].fd = ops->fd(feed->feed);
 	for (uint64_t now = clock_mono(); !*stop && !fds[0].revents && now < until;
 	     now = clock_mono()) {
-		uint64_t left = u64_min(until - now, AGENT_POLL_NS);
+		uint64_t step = ops && ops->interval ? ops->interval(feed->feed) : AGENT_POLL_NS;
+		uint64_t left = u64_min(until - now, step);
 
 		int n = poll(fds, 2, (int)(left / NS_PER_MS) + 1);
 

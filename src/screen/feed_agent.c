@@ -14,9 +14,9 @@ static void close_agent(void *feed)
 	agent_close(feed);
 }
 
-static int take(void *feed, struct failure *f, struct snapshot *ret)
+static int take(void *feed, struct failure *f, struct frame *ret)
 {
-	int err = agent_snapshot(feed, ret);
+	int err = agent_snapshot(feed, &ret->guest);
 
 	return err ? failure_errno(f, err, "a snapshot") : 0;
 }
@@ -33,6 +33,7 @@ static int fd_of(void *feed)
 
 const struct feed_ops feed_agent = {
 	.name = "own agent",
+	.subject = &subject_guest,
 	.open = open_agent,
 	.close = close_agent,
 	.take = take,

@@ -239,7 +239,7 @@ static int add_all(struct proc_feed *p, struct snapshot *s)
 	return add_cpus(p, s);
 }
 
-static int take(void *feed, struct failure *f, struct snapshot *ret)
+static int take(void *feed, struct failure *f, struct frame *ret)
 {
 	struct proc_feed *p = feed;
 	uint64_t before = p->last, implausible = p->implausible;
@@ -263,12 +263,13 @@ static int take(void *feed, struct failure *f, struct snapshot *ret)
 	s.complete = p->implausible == implausible;
 	s.counters.implausible = p->implausible;
 	s.elapsed = p->last - p->start;
-	*ret = s;
+	ret->guest = s;
 	return 0;
 }
 
 const struct feed_ops feed_proc = {
 	.name = "/proc only",
+	.subject = &subject_guest,
 	.open = open_proc,
 	.close = close_proc,
 	.take = take,

@@ -44,7 +44,7 @@ int feed_ask(const char *path, const char *what, struct failure *f, json_t **ret
 	return 0;
 }
 
-static int take(void *feed, struct failure *f, struct snapshot *ret)
+static int take(void *feed, struct failure *f, struct frame *ret)
 {
 	struct failure why = {.text = ""};
 	json_t *o = NULL;
@@ -52,7 +52,7 @@ static int take(void *feed, struct failure *f, struct snapshot *ret)
 
 	if (err)
 		return err;
-	err = snapshot_decode(o, &why, ret);
+	err = snapshot_decode(o, &why, &ret->guest);
 	json_decref(o);
 	return err ? failure_set(f, err, "vmdesched at %s: %s", (const char *)feed, why.text) : 0;
 }
@@ -65,7 +65,7 @@ static int history(void *feed, struct failure *f, json_t **ret)
 static int open_socket(const struct asked *config, struct failure *f, void **ret)
 {
 	char *path = strdup(asked_socket(config));
-	struct snapshot first;
+	struct frame first;
 	int err;
 
 	if (!path)
@@ -75,13 +75,14 @@ static int open_socket(const struct asked *config, struct failure *f, void **ret
 		free(path);
 		return err;
 	}
-	snapshot_done(&first);
+	snapshot_done(&first.guest);
 	*ret = path;
 	return 0;
 }
 
 const struct feed_ops feed_vmdesched = {
 	.name = "vmdesched",
+	.subject = &subject_guest,
 	.open = open_socket,
 	.close = free,
 	.take = take,

@@ -5,7 +5,7 @@
  *
  *     title        source, CPUs, interval; time
  *     totals       busy = true + vmdesched
- *     history      vmdesched in each interval, in a recording all of it with the place shown
+ *     history      what was away in each interval, in a recording all of it with the place shown
  *     bars         one a CPU, by ledger state, and the legend
  *     notes        what is not as it should be, or cannot be shown
  *     table        names of columns, rows
@@ -16,35 +16,7 @@
 #define SCREEN_LAYOUT_H
 
 #include "screen/canvas.h"
-#include "screen/model.h"
-#include "screen/ui.h"
-
-#define LAYOUT_HITS_MAX	 64
-#define LAYOUT_NOTES_MAX 6
-
-struct scene {
-	const struct model *model; /* NULL: nothing yet */
-	const struct ui *ui;
-	const char *origin;	   /* "vmdesched", "a recording": who tells */
-	const char *notice;	   /* of now, NULL for none */
-	const char *standing_note; /* of all the time, NULL for none */
-	const double *history;	   /* percent of one CPU, oldest first */
-	size_t n_history;
-	size_t frame, n_frames; /* of a recording: this one, from 0, of so many; 0 live */
-};
-
-struct hit {
-	int y, x, height, width;
-	int key; /* that a click there stands for */
-};
-
-struct layout {
-	struct hit hits[LAYOUT_HITS_MAX];
-	int n_hits;
-	int table_y;	     /* the first row's line */
-	size_t page;	     /* rows that have room */
-	struct hit timeline; /* of a recording: its history; 0 wide for none */
-};
+#include "screen/scene.h"
 
 /* Draws all of the canvas. The model of the scene has been followed (ui_follow()). */
 void layout_draw(const struct scene *scene, struct canvas *canvas, struct layout *ret);

@@ -1,96 +1,70 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of processes, threads or cgroups: a column is a row of `columns`. */
+/* The table: rows of the model in the columns of its subject, each drawn by its unit. */
 #include "base/units.h"
+#include "screen/layout_bar.h"
 #include "screen/layout_parts.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#define SHARE_WIDTH 12
+#define COLUMNS_MAX 32
 
 struct place {
-	const struct scene *scene;
+	const struct model *model;
 	const struct model_row *row;
+	const struct column *column;
 	uint64_t whole; /* ns that fill a bar of this table */
 };
 
-static void draw_number(struct pen *p, const struct place *at, uint64_t ns)
-{
-	double percent = model_percent(at->scene->model, ns);
+/* ---- by unit ---- */
 
-	if (p->style == STYLE_NORMAL && percent < 0.05)
+static void draw_id(struct pen *p, const struct place *at, const struct value *v)
+{
+	(void)at;
+	pen_right(p, "%llu", (unsigned long long)v->n);
+}
+
+static void draw_percent(struct pen *p, const struct place *at, const struct value *v)
+{
+	double percent = model_percent(at->model, v->n);
+
+	if (percent >= 0.05 && at->column->style)
+		p->style = at->column->style;
+	else if (p->style == STYLE_NORMAL && percent < 0.05)
 		p->style = STYLE_DIM;
 	pen_right(p, "%.1f", percent);
 }
 
-static void draw_pid(struct pen *p, const struct place *at)
+/* Three digits and a unit: 1.5M, 12M, 340M. */
+static void draw_bytes(struct pen *p, const struct place *at, const struct value *v)
 {
-	const struct model_row *row = at->row;
+	static const char units[] = "KMGTP";
+	double value = (double)v->n / KIB;
+	int unit = 0;
 
-	if (row->kind == ROW_GROUP)
-		pen_right(p, "%zu", row->members);
-	else if (row->pid)
-		pen_right(p, "%d", row->tid ? row->tid : row->pid);
-	else
-		pen_right(p, "-");
+	(void)at;
+	for (; value >= 999.5 && units[unit + 1]; unit++)
+		value /= 1024;
+	pen_right(p, value < 9.95 && unit ? "%.1f%c" : "%.0f%c", value, units[unit]);
 }
 
-static void draw_user(struct pen *p, const struct place *at)
+static void draw_text(struct pen *p, const struct place *at, const struct value *v)
 {
-	pen_text(p, at->row->user ? at->row->user : at->row->kind == ROW_GROUP ? "" : "-");
+	if (at->column->style)
+		p->style = at->column->style;
+	pen_text(p, v->text);
 }
 
-static void draw_reported(struct pen *p, const struct place *at)
+static void draw_letter(struct pen *p, const struct place *at, const struct value *v)
 {
-	if (at->row->kind == ROW_VMDESCHED)
-		pen_right(p, "-");
-	else
-		draw_number(p, at, snapshot_reported(at->scene->model->frame, &at->row->own));
+	(void)at;
+	pen_char(p, (uint32_t)v->n, 1);
 }
 
-static void draw_true(struct pen *p, const struct place *at)
-{
-	if (at->scene->model->frame->split || at->row->kind == ROW_VMDESCHED)
-		draw_number(p, at, at->row->own.truth);
-	else
-		pen_right(p, "?");
-}
-
-static void draw_away(struct pen *p, const struct place *at)
-{
-	uint64_t away = figures_away(&at->row->own);
-
-	if (at->row->kind == ROW_VMDESCHED)
-		pen_right(p, "-");
-	else if (!at->scene->model->frame->split)
-		pen_right(p, "?");
-	else {
-		if (model_percent(at->scene->model, away) >= 0.05)
-			p->style = STYLE_AWAY;
-		draw_number(p, at, away);
-	}
-}
-
-static void draw_unknown(struct pen *p, const struct place *at)
-{
-	if (at->row->kind == ROW_VMDESCHED)
-		pen_right(p, "-");
-	else
-		draw_number(p, at, at->row->own.unaccounted);
-}
-
-static void draw_share(struct pen *p, const struct place *at)
+static void draw_bar(struct pen *p, const struct place *at, const struct value *v)
 {
 	uint64_t ns[MODEL_PARTS] = {0};
 
-	if (at->row->kind == ROW_VMDESCHED) {
-		ns[LEDGER_READY] = at->row->own.truth;
-	} else {
-		ns[LEDGER_RUN] = at->row->own.truth;
-		ns[LEDGER_READY] = at->row->own.descheduled;
-		ns[LEDGER_WAIT] = at->row->own.wait;
-		ns[MODEL_UNKNOWN] = at->row->own.unaccounted;
-	}
+	(void)v;
+	at->model->subject->parts(at->row, ns);
+	ns[LEDGER_HALT] = 0;
 	layout_bar(p, p->end - p->x, ns, at->whole);
 }
 
@@ -109,135 +83,136 @@ static void draw_branches(struct pen *p, const struct model_row *row)
 	p->style = style;
 }
 
-static void draw_name(struct pen *p, const struct place *at)
+static void draw_name(struct pen *p, const struct place *at, const struct value *v)
 {
 	const struct model_row *row = at->row;
 
 	draw_branches(p, row);
-	pen_text(p, at->scene->ui->view.command && row->command ? row->command : row->name);
-}
-
-static void draw_state(struct pen *p, const struct place *at)
-{
-	if (at->row->state)
-		pen_char(p, (unsigned char)at->row->state, 1);
-}
-
-/* Three digits and a unit: 1.5M, 12M, 340M. */
-static void draw_memory(struct pen *p, const struct place *at)
-{
-	static const char units[] = "KMGTP";
-	double value = (double)at->row->rss / KIB;
-	int unit = 0;
-
-	for (; value >= 999.5 && units[unit + 1]; unit++)
-		value /= 1024;
-	if (at->row->rss)
-		pen_right(p, value < 9.95 && unit ? "%.1f%c" : "%.0f%c", value, units[unit]);
-	else
-		pen_right(p, "-");
-}
-
-static void draw_cgroup(struct pen *p, const struct place *at)
-{
+	pen_text(p, at->model->view.command && row->command ? row->command : v->text);
 	p->style = STYLE_DIM;
-	pen_text(p, at->row->cgroup ? at->row->cgroup : "-");
+	if (row->ended)
+		pen_text(p, " (ended)");
+	if (row->hidden)
+		pen_printf(p, " +%zu", row->hidden);
 }
 
-struct column {
-	const char *name;
-	const char *group_name; /* where rows are cgroups; NULL: the same */
-	int width;		/* 0: what is left, shared among those */
-	int needs;		/* columns that the terminal must have */
+static const struct {
 	bool right;
-	int key; /* that sorts by it */
-	enum model_sort sort;
-	void (*draw)(struct pen *p, const struct place *at);
+	void (*draw)(struct pen *p, const struct place *at, const struct value *v);
+} units[UNITS] = {
+	[UNIT_ID] = {true, draw_id},	      [UNIT_PERCENT] = {true, draw_percent},
+	[UNIT_BYTES] = {true, draw_bytes},    [UNIT_TEXT] = {false, draw_text},
+	[UNIT_LETTER] = {false, draw_letter}, [UNIT_BAR] = {false, draw_bar},
+	[UNIT_NAME] = {false, draw_name},
 };
 
-static const struct column columns[] = {
-	{"PID", "PROCS", 7, 0, true, 'p', SORT_PID, draw_pid},
-	{"USER", NULL, 8, 60, false, 'u', SORT_USER, draw_user},
-	{"%REPORTED", NULL, 9, 0, true, 'r', SORT_REPORTED, draw_reported},
-	{"%TRUE", NULL, 7, 0, true, 't', SORT_TRUE, draw_true},
-	{"%DESCHED", NULL, 8, 0, true, 'd', SORT_DESCHEDULED, draw_away},
-	{"%UNKNOWN", NULL, 8, 0, true, 0, MODEL_SORTS, draw_unknown},
-	{"MEM", NULL, 5, 92, true, 0, MODEL_SORTS, draw_memory},
-	{"S", "", 1, 92, false, 0, MODEL_SORTS, draw_state},
-	{"SHARE", NULL, SHARE_WIDTH, 76, false, 0, MODEL_SORTS, draw_share},
-	{"COMMAND", "CGROUP", 0, 0, false, 'n', SORT_NAME, draw_name},
-	{"CGROUP", "", 0, 110, false, 0, MODEL_SORTS, draw_cgroup},
-};
+static void put(struct pen *p, const struct column *c, const char *text)
+{
+	if (units[c->unit].right)
+		pen_right(p, "%s", text);
+	else
+		pen_text(p, text);
+}
 
-/* Where each column stands: `x` and `width`, 0 wide if it is not there. */
+static void draw_cell(struct pen *p, const struct place *at)
+{
+	const struct column *c = at->column;
+	struct value v = {.is = VALUE_KNOWN};
+
+	if (c->value)
+		v = c->value(c, at->model, at->row);
+	if (v.is == VALUE_KNOWN)
+		units[c->unit].draw(p, at, &v);
+	else if (v.is != VALUE_EMPTY) {
+		if (c->unit == UNIT_TEXT && c->style)
+			p->style = c->style;
+		put(p, c, v.is == VALUE_NONE ? "-" : "?");
+	}
+}
+
+/* ---- columns ---- */
+
+/* Where a column stands; 0 wide if it is not there. */
 struct slot {
 	int x, width;
 };
 
+static bool has_something(const struct column *c, const struct model *m)
+{
+	for (size_t i = 0; m && i < m->n_rows; i++)
+		if (model_percent(m, c->value(c, m, &m->rows[i]).n) >= 0.05)
+			return true;
+	return false;
+}
+
 static bool is_there(const struct column *c, const struct scene *s, int width)
 {
-	if (c->draw == draw_unknown && !(s->model && layout_has_unknown(s->model)))
+	if (c->there && !(s->model && c->there(s->model)))
 		return false;
-	return width >= c->needs && !(s->ui->view.groups && c->draw == draw_cgroup);
+	return width >= c->needs || (c->wanted && has_something(c, s->model));
 }
 
 static void place_columns(const struct scene *s, int width, struct slot slots[])
 {
+	const struct subject *subject = s->ui->subject;
 	int left = width, sharing = 0, x = 0;
+	struct slot *last = NULL;
+	bool there[COLUMNS_MAX];
 
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
-		if (!is_there(&columns[i], s, width))
-			continue;
-		left -= columns[i].width + 1;
-		sharing += !columns[i].width;
+	for (size_t i = 0; i < subject->n_columns; i++) {
+		const struct column *c = &subject->columns[i];
+
+		there[i] = is_there(c, s, width);
+		left -= there[i] ? c->width + 1 : 0;
+		sharing += there[i] && !c->width;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
-		int wide = columns[i].width ? columns[i].width : left / sharing;
+	for (size_t i = 0; i < subject->n_columns; i++) {
+		int own = subject->columns[i].width, wide = own ? own : left / sharing;
 
-		slots[i] = (struct slot){x, is_there(&columns[i], s, width) && wide > 0 ? wide : 0};
+		slots[i] = (struct slot){x, there[i] && wide > 0 ? wide : 0};
 		x += slots[i].width ? slots[i].width + 1 : 0;
+		last = slots[i].width ? &slots[i] : last;
 	}
-	slots[ARRAY_SIZE(columns) - 1].width += slots[ARRAY_SIZE(columns) - 1].width ? 1 : 0;
+	if (last == &slots[subject->n_columns - 1])
+		last->width++;
 }
 
 static void draw_heading(const struct scene *s, struct canvas *c, int y, const struct slot slots[],
 			 struct layout *l)
 {
+	const struct subject *subject = s->ui->subject;
+	const struct column *sort = subject_sort(subject, &s->ui->view);
 	struct pen line = pen_at(c, y, 0, c->width, STYLE_HEAD);
 
 	pen_char(&line, ' ', c->width);
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
-		const struct column *column = &columns[i];
-		bool chosen = column->sort == s->ui->view.sort;
-		const char *name = s->ui->view.groups && column->group_name ? column->group_name
-									    : column->name;
+	for (size_t i = 0; i < subject->n_columns; i++) {
+		const struct column *column = &subject->columns[i];
 		struct pen p = pen_at(c, y, slots[i].x, slots[i].width,
-				      chosen ? STYLE_HEAD_KEY : STYLE_HEAD);
+				      column == sort ? STYLE_HEAD_KEY : STYLE_HEAD);
 
-		if (column->right)
-			pen_right(&p, "%s", name);
-		else
-			pen_text(&p, name);
-		if (column->key)
-			layout_add_hit(l, y, slots[i].x, p.end - slots[i].x, column->key);
+		put(&p, column,
+		    s->ui->view.groups && column->group_title ? column->group_title
+							      : column->title);
+		if (column_is_order(column))
+			layout_add_hit(l, y, slots[i].x, p.end - slots[i].x,
+				       UI_KEY_COLUMN + (int)i);
 	}
 }
 
-static enum style row_style(const struct model_row *row)
-{
-	if (row->kind == ROW_VMDESCHED)
-		return STYLE_AWAY;
-	return row->kind == ROW_EXITED ? STYLE_DIM : STYLE_NORMAL;
-}
+/* ---- rows ---- */
 
-static void draw_row(const struct place *at, struct canvas *c, int y, const struct slot slots[],
+static void draw_row(struct place *at, struct canvas *c, int y, const struct slot slots[],
 		     bool selected)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
-		struct pen p = pen_at(c, y, slots[i].x, slots[i].width, row_style(at->row));
+	const struct subject *subject = at->model->subject;
 
+	for (size_t i = 0; i < subject->n_columns; i++) {
+		enum style style = at->row->ended ? STYLE_DIM : at->row->kind->style;
+		struct pen p = pen_at(c, y, slots[i].x, slots[i].width, style);
+
+		at->column = &subject->columns[i];
 		if (slots[i].width)
-			columns[i].draw(&p, at);
+			draw_cell(&p, at);
 	}
 	for (int x = 0; selected && x < c->width; x++)
 		canvas_at(c, y, x)->selected = true;
@@ -248,16 +223,22 @@ static uint64_t full_bar(const struct model *m)
 {
 	uint64_t most = m->elapsed;
 
-	for (size_t i = 0; i < m->n_rows; i++)
-		most = u64_max(most, figures_occupied(&m->rows[i].own));
+	for (size_t i = 0; i < m->n_rows; i++) {
+		uint64_t ns[MODEL_PARTS] = {0}, sum = 0;
+
+		m->subject->parts(&m->rows[i], ns);
+		for (int s = 0; s < MODEL_PARTS; s++)
+			sum += s == LEDGER_HALT ? 0 : ns[s];
+		most = u64_max(most, sum);
+	}
 	return most;
 }
 
 void layout_table(const struct scene *s, struct canvas *c, int y, int end, struct layout *l)
 {
-	struct slot slots[ARRAY_SIZE(columns)];
+	struct slot slots[COLUMNS_MAX];
 	const struct model *m = s->model;
-	struct place at = {.scene = s};
+	struct place at = {.model = m};
 
 	if (y >= end)
 		return;

@@ -1,72 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The model: what an interval between two frames holds, as rows in the order in which they are
- * shown. A pure function of the frames and of the view that somebody has chosen.
- *
- * For every row, and for the whole,
- *
- *     occupied = truth + away + unaccounted        (wire/figures.h)
- *
- * and without a filter the rows of processes and (exited) sum up to `busy`. The row `vmdesched`
- * holds the away time of all as if it were CPU time of its own, so that the column of true time
- * sums up to what the guest's kernel reports.
+ * The model: what an interval between two frames holds, as a tree of rows in the order in which they
+ * are shown. A pure function of the frames and of the view that somebody has chosen. What rows there
+ * are, and what is in their columns, is the subject's (screen/subject.h): processes of a guest, VMs
+ * of a host.
  */
 #ifndef SCREEN_MODEL_H
 #define SCREEN_MODEL_H
 
-#include "wire/snapshot.h"
+#include "screen/frame.h"
 
-enum model_sort {
-	SORT_REPORTED,
-	SORT_TRUE,
-	SORT_DESCHEDULED,
-	SORT_PID,
-	SORT_USER,
-	SORT_NAME,
-	MODEL_SORTS,
-};
+struct column;
+struct row_kind;
 
 #define MODEL_FILTER_SIZE 64
 #define MODEL_PIDS_MAX	  64
+#define MODEL_FOLDED_MAX  64
 
-/* The name of an order, as `desched top -o` takes it and settings keep it: "reported". NULL at the
- * end. */
-const char *model_sort_name(size_t sort);
+/* What a row is, so that it is found again in the next model. */
+struct model_mark {
+	const struct row_kind *kind;
+	pid_t pid, tid;
+	char name[64];
+};
 
 struct model_view {
-	enum model_sort sort;
+	const struct column *sort; /* NULL: as the subject has it */
 	bool reverse;
 	bool tree;	/* processes below their parents; with `groups`, below their cgroups */
 	bool groups;	/* a row for each cgroup */
-	bool threads;	/* threads below their processes */
+	bool threads;	/* threads below their processes, vCPUs below their VMs */
 	bool busy_only; /* leave out who used no CPU */
 	bool command;	/* command lines in place of names */
-	char filter[MODEL_FILTER_SIZE]; /* part of a name, user, cgroup or pid, in any case */
+	char filter[MODEL_FILTER_SIZE]; /* part of a name, user, cgroup, UUID or pid, in any case */
 	char user[MODEL_FILTER_SIZE];	/* only this one's; "" for all */
 	pid_t pids[MODEL_PIDS_MAX];	/* only these, if there are any */
 	size_t n_pids;
-};
-
-enum row_kind {
-	ROW_VMDESCHED, /* always the first */
-	ROW_GROUP,
-	ROW_PROCESS,
-	ROW_THREAD,
-	ROW_EXITED, /* processes that were gone by the second frame */
+	struct model_mark folded[MODEL_FOLDED_MAX]; /* what is below them is not shown */
+	size_t n_folded;
 };
 
 #define ROW_DEPTH_MAX 16 /* deeper ones are drawn at this depth */
 
 struct model_row {
-	enum row_kind kind;
-	pid_t pid, tid;		   /* 0: none; of a thread, both */
-	const char *name;	   /* of a group, its path; these point into the second frame */
-	const char *user, *cgroup; /* NULL: not known */
-	const char *command;	   /* NULL: not known, or none */
-	char state;		   /* 0: not known */
-	uint64_t rss;		   /* bytes */
-	struct figures own;
-	size_t members; /* of a group: processes */
+	const struct row_kind *kind;
+	pid_t pid, tid;	  /* 0: none; of a thread, both */
+	const char *name; /* of a group, its path; these point into the second frame */
+	const char *user; /* these: NULL where not known, or there is none */
+	const char *cgroup;
+	const char *command;
+	const char *uuid;
+	char state;   /* 0: not known */
+	uint64_t rss; /* bytes */
+	bool ended;   /* by the second frame */
+	union {
+		struct figures own; /* of a guest's: occupied = truth + away + unaccounted */
+		struct {	    /* of a host's: the states sum up to the time it was there */
+			uint64_t ns[LEDGER_STATES];
+			uint64_t overhead;
+		} host;
+	};
+	size_t members; /* of a group: processes; of a VM: vCPUs */
+	size_t hidden;	/* rows below it that a fold hides */
 	unsigned depth; /* in a tree */
 	bool last;	/* no sibling follows */
 	uint32_t rails; /* bit d: a sibling of this row's ancestor at depth d follows below */
@@ -76,34 +71,57 @@ struct model_row {
 #define MODEL_UNKNOWN LEDGER_STATES /* behind the states of a ledger: time that is unaccounted */
 #define MODEL_PARTS   (LEDGER_STATES + 1)
 
-struct model_cpu {
-	unsigned cpu;
+struct model_bar {
+	char name[16];
 	uint64_t ns[MODEL_PARTS];
+	uint64_t whole; /* ns that fill it */
 };
 
 struct model {
-	const struct snapshot *frame; /* the second one */
-	uint64_t elapsed;	      /* ns between the two */
-	struct figures busy, idle;    /* idle: only its away time is known */
-	struct model_cpu *cpus;
-	size_t n_cpus;
+	const struct subject *subject;
+	struct model_view view; /* that it was made by */
+	uint64_t time;		/* ns of CLOCK_REALTIME, of the second frame; 0: not known */
+	uint64_t elapsed;	/* ns between the two */
+	struct model_bar *bars;
+	size_t n_bars;
 	struct model_row *rows;
 	size_t n_rows;
-	size_t n_processes, n_matching; /* all; those that the filter lets through */
-	bool other;			/* another session began in the interval */
+	size_t n_all, n_matching; /* processes or VMs; those that the filter lets through */
+	bool other;		  /* another session began in the interval */
+	union {
+		struct { /* of a guest */
+			const struct snapshot *frame;
+			struct figures busy, idle; /* idle: only its away time is known */
+		};
+		struct { /* of a host */
+			const struct host_frame *host;
+			uint64_t ns[LEDGER_STATES], overhead; /* of all VMs, whatever is shown */
+			size_t n_vcpus;
+		};
+	};
 };
 
-/* `from` NULL, or of an agent that was there before the one of `to`: since that one was started.
- * -ESTALE where `to` is of another session that had begun before `from`: nobody knows what happened
- * between the two. -ENOMEM. */
-int model_make(const struct snapshot *from, const struct snapshot *to,
-	       const struct model_view *view, struct model *ret);
 void model_done(struct model *m);
 
 /* `ns` of the interval, in percent of one CPU. */
 double model_percent(const struct model *m, uint64_t ns);
 
-/* Of a CPU's ledger, what is neither running nor idle. */
+/* Of a bar, what is neither running nor idle nor unknown. */
 uint64_t model_away(const uint64_t ns[LEDGER_STATES]);
+
+/* The sum of all bars. */
+struct model_bar model_sum(const struct model *m);
+
+struct model_mark model_mark_of(const struct model_row *row);
+bool model_is_marked(const struct model_mark *mark, const struct model_row *row);
+
+/* ---- for those that make rows ---- */
+
+/* The filter, user and pids of the view let it through. */
+bool model_matches(const struct model_row *row, const struct model_view *view);
+bool model_is_filtered(const struct model_view *view);
+
+/* A row at the end, below none. There must be room. */
+struct model_row *model_add_row(struct model *m, const struct row_kind *kind, const char *name);
 
 #endif

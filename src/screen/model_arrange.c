@@ -3,59 +3,21 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "screen/subject.h"
 
 #include <errno.h>
 #include <string.h>
 
 struct arranger {
+	const struct model *model;
 	const struct model_row *rows;
-	const struct snapshot *frame;
-	const struct model_view *view;
+	const struct column *sort;
+	bool reverse;
 };
-
-const char *model_sort_name(size_t sort)
-{
-	static const char *const names[MODEL_SORTS] = {
-		[SORT_REPORTED] = "reported",
-		[SORT_TRUE] = "true",
-		[SORT_DESCHEDULED] = "descheduled",
-		[SORT_PID] = "pid",
-		[SORT_USER] = "user",
-		[SORT_NAME] = "name",
-	};
-
-	return sort < MODEL_SORTS ? names[sort] : NULL;
-}
 
 static int compare_numbers(uint64_t a, uint64_t b)
 {
 	return a < b ? -1 : a > b;
-}
-
-static int compare_texts(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "");
-}
-
-/* Figures: the largest first. The rest: upwards. */
-static int compare_keys(const struct arranger *r, const struct model_row *a,
-			const struct model_row *b)
-{
-	switch (r->view->sort) {
-	case SORT_TRUE:
-		return compare_numbers(b->own.truth, a->own.truth);
-	case SORT_DESCHEDULED:
-		return compare_numbers(figures_away(&b->own), figures_away(&a->own));
-	case SORT_PID:
-		return 0;
-	case SORT_USER:
-		return compare_texts(a->user, b->user);
-	case SORT_NAME:
-		return compare_texts(a->name, b->name);
-	default:
-		return compare_numbers(snapshot_reported(r->frame, &b->own),
-				       snapshot_reported(r->frame, &a->own));
-	}
 }
 
 /* By parent, so that siblings stand together; then by the key; then as nobody else can decide. */
@@ -68,13 +30,13 @@ static int compare(const void *x, const void *y, void *data)
 
 	if (a->parent != b->parent)
 		return compare_numbers(a->parent, b->parent);
-	c = compare_keys(r, a, b);
+	c = column_compare(r->sort, r->model, a, b);
 	if (!c)
 		c = a->pid < b->pid ? -1 : a->pid > b->pid;
 	if (!c)
 		c = a->tid < b->tid ? -1 : a->tid > b->tid;
 	if (c)
-		return r->view->reverse ? -c : c;
+		return r->reverse ? -c : c;
 	return compare_numbers(i, j);
 }
 
@@ -158,10 +120,9 @@ static size_t find_children(const struct model_row *rows, const size_t *order, s
 	return roots;
 }
 
-int model_arrange(struct model_row *rows, size_t n, const struct snapshot *frame,
-		  const struct model_view *view)
+int model_arrange(const struct model *m, struct model_row *rows, size_t n)
 {
-	struct arranger arranger = {rows, frame, view};
+	struct arranger arranger = {m, rows, subject_sort(m->subject, &m->view), m->view.reverse};
 	_cleanup_(free_ptr) size_t *numbers = calloc(5 * n + 1, sizeof(*numbers));
 	_cleanup_(free_ptr) struct model_row *placed = calloc(n + 1, sizeof(*placed));
 	size_t *order = numbers, *first, *count, roots;
@@ -182,5 +143,44 @@ int model_arrange(struct model_row *rows, size_t n, const struct snapshot *frame
 	while (p.n_stack)
 		place_next(&p);
 	memcpy(rows, placed, n * sizeof(*rows));
+	return 0;
+}
+
+static bool is_folded(const struct model *m, const struct model_row *row)
+{
+	for (size_t i = 0; i < m->view.n_folded; i++)
+		if (model_is_marked(&m->view.folded[i], row))
+			return true;
+	return false;
+}
+
+/* The first row behind `at` that is not below it. */
+static size_t end_of(const struct model *m, size_t at)
+{
+	size_t end = at + 1;
+
+	while (end < m->n_rows && m->rows[end].depth > m->rows[at].depth)
+		end++;
+	return end;
+}
+
+int model_fold(struct model *m)
+{
+	_cleanup_(free_ptr) size_t *place = calloc(m->n_rows + 1, sizeof(*place));
+	size_t n = 0;
+
+	if (!place)
+		return -ENOMEM;
+	for (size_t i = 0, next; i < m->n_rows; i = next) {
+		struct model_row *to = &m->rows[n];
+
+		next = is_folded(m, &m->rows[i]) ? end_of(m, i) : i + 1;
+		*to = m->rows[i];
+		to->hidden = next - i - 1;
+		if (to->parent != SIZE_MAX)
+			to->parent = place[to->parent];
+		place[i] = n++;
+	}
+	m->n_rows = n;
 	return 0;
 }

@@ -6,11 +6,14 @@
 #include "screen/model.h"
 
 /*
- * Puts rows[0..n), whose `parent` may point anywhere among them, into order and fills in depth,
- * last, rails and the new places of parents. Parents may make circles, which are opened somewhere:
- * every row is there exactly once afterwards. -ENOMEM: nothing has changed.
+ * Puts rows[0..n) of the model, whose `parent` may point anywhere among them, into order and fills
+ * in depth, last, rails and the new places of parents. Parents may make circles, which are opened
+ * somewhere: every row is there exactly once afterwards. -ENOMEM: nothing has changed.
  */
-int model_arrange(struct model_row *rows, size_t n, const struct snapshot *frame,
-		  const struct model_view *view);
+int model_arrange(const struct model *m, struct model_row *rows, size_t n);
+
+/* Takes out what is below rows that are folded, and counts it there. -ENOMEM: nothing has changed.
+ */
+int model_fold(struct model *m);
 
 #endif

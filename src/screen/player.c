@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "screen/player.h"
 
-#include "base/options.h"
+#include "base/quantity.h"
 #include "base/units.h"
 
 #include <errno.h>
@@ -69,11 +69,11 @@ int player_find(const uint64_t *times, size_t n, size_t at, const char *text, si
 	if (!n)
 		return -EINVAL;
 	if (text[0] == '#') {
-		if (parse_uint(text + 1, &number) || !number)
+		if (quantity_count(text + 1, &number) || !number)
 			return -EINVAL;
 		*ret = u64_min(number, n) - 1;
 	} else if (text[0] == '+' || text[0] == '-') {
-		if (parse_seconds(text + 1, &number))
+		if (quantity_time(text + 1, NS_PER_SEC, NULL, &number))
 			return -EINVAL;
 		*ret = last_until(times, n,
 				  text[0] == '+' ? times[at] + number

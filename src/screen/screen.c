@@ -22,7 +22,7 @@
 struct session {
 	const struct screen_config *config;
 	struct ui ui;
-	struct snapshot frames[2]; /* before, and now */
+	struct frame frames[2]; /* before, and now */
 	bool has[2];
 	struct model model; /* of these */
 	bool has_model;
@@ -43,7 +43,7 @@ struct session {
 static void drop_frame(struct session *s, int which)
 {
 	if (s->has[which])
-		snapshot_done(&s->frames[which]);
+		frame_done(&s->frames[which]);
 	s->has[which] = false;
 }
 
@@ -56,7 +56,8 @@ static void drop_model(struct session *s)
 
 static void make_model(struct session *s)
 {
-	bool since_start = s->config->recording || s->frames[1].elapsed >= WORTH_A_LOOK;
+	bool since_start = s->config->recording ||
+			   (s->has[1] && frame_elapsed(&s->frames[1]) >= WORTH_A_LOOK);
 	int err;
 
 	drop_model(s);
@@ -71,7 +72,7 @@ static void make_model(struct session *s)
 }
 
 /* The frame becomes the one that is shown, and what was shown the one before it. */
-static void push_frame(struct session *s, const struct snapshot *frame)
+static void push_frame(struct session *s, const struct frame *frame)
 {
 	drop_model(s);
 	drop_frame(s, 0);
@@ -83,34 +84,28 @@ static void push_frame(struct session *s, const struct snapshot *frame)
 
 static void remember(struct session *s)
 {
-	double away;
-
 	if (!s->has_model || !s->has[0])
 		return;
-	away = model_percent(&s->model, figures_away(&s->model.busy));
 	if (s->n_history == HISTORY_MAX)
 		memmove(s->history, s->history + 1, --s->n_history * sizeof(*s->history));
-	s->history[s->n_history++] = away;
+	s->history[s->n_history++] = s->model.subject->past(&s->model);
 }
 
 /* The source has told nothing since the frame that is shown: that stays. */
-static bool is_silent(struct session *s, const struct snapshot *frame)
+static bool is_silent(struct session *s, const struct frame *frame)
 {
-	const struct snapshot *shown = &s->frames[1];
-
-	if (!s->has[1] || !snapshot_goes_on(shown->session, shown->elapsed, frame) ||
-	    frame->elapsed > shown->elapsed)
+	if (!s->has[1] || frame_is_news(&s->frames[1], frame))
 		return false;
 	failure_set(&s->notice, 0,
 		    "waiting: the source has said nothing for %.1f s; this is from before",
-		    ns_to_s(frame->lag));
+		    ns_to_s(frame_lag(frame)));
 	return true;
 }
 
 static void take_live(struct session *s)
 {
 	struct failure why = {.text = ""};
-	struct snapshot frame;
+	struct frame frame;
 	int err = feed_take(s->config->feed, &why, &frame);
 
 	s->notice.text[0] = '\0';
@@ -119,7 +114,7 @@ static void take_live(struct session *s)
 		return;
 	}
 	if (is_silent(s, &frame)) {
-		snapshot_done(&frame);
+		frame_done(&frame);
 		return;
 	}
 	push_frame(s, &frame);
@@ -131,16 +126,16 @@ static void take_live(struct session *s)
 /* A frame that cannot be read is stepped over with a notice. */
 static void show_recorded(struct session *s, size_t at)
 {
-	struct snapshot frame;
+	struct frame frame = {.subject = s->config->subject};
 
 	s->notice.text[0] = '\0';
 	s->at = at;
 	drop_model(s);
 	drop_frame(s, 0);
 	drop_frame(s, 1);
-	if (at && !recording_snapshot(s->config->recording, at - 1, &s->notice, &frame))
+	if (at && !recording_snapshot(s->config->recording, at - 1, &s->notice, &frame.guest))
 		push_frame(s, &frame);
-	if (recording_snapshot(s->config->recording, at, &s->notice, &frame))
+	if (recording_snapshot(s->config->recording, at, &s->notice, &frame.guest))
 		drop_frame(s, 1);
 	else
 		push_frame(s, &frame);
@@ -215,7 +210,7 @@ static void save(struct session *s)
 	const struct saved saved = {s->ui.view, s->ui.delay};
 	const char *path = s->config->settings;
 
-	if (!saved_store(path ? path : "", &saved, &s->notice))
+	if (!saved_store(path ? path : "", s->config->subject, &saved, &s->notice))
 		failure_set(&s->notice, 0, "kept in %.400s", path);
 }
 
@@ -377,7 +372,9 @@ static void take_history(struct session *s)
 
 static int prepare(struct session *s, struct failure *f)
 {
-	s->ui = (struct ui){.replay = s->config->recording, .view = s->config->view};
+	s->ui = (struct ui){.subject = s->config->subject,
+			    .replay = s->config->recording,
+			    .view = s->config->view};
 	s->ui.delay = s->config->delay;
 	s->ui.paused = s->ui.replay;
 	if (s->config->recording)
@@ -392,6 +389,8 @@ static int prepare(struct session *s, struct failure *f)
 		snprintf(s->note, sizeof(s->note),
 			 "%%TRUE is not known: run as root, or start vmdesched (%.400s)",
 			 s->config->feed->why);
+	else if (s->config->feed->ops->limits)
+		snprintf(s->note, sizeof(s->note), "%.500s", s->config->feed->why);
 	return 0;
 }
 

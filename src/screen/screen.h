@@ -10,6 +10,7 @@
 #include <signal.h>
 
 struct screen_config {
+	const struct subject *subject;
 	uint64_t delay;		     /* ns between frames */
 	uint64_t iterations;	     /* frames shown, then end; 0: until somebody quits */
 	volatile sig_atomic_t *stop; /* set by a signal: end */

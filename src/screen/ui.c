@@ -3,6 +3,7 @@
 
 #include "base/units.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,80 +48,45 @@ static enum ui_action drop_filter(struct ui *ui)
 	return UI_NOTHING;
 }
 
-/* The same key once more turns the order round. */
-static enum ui_action sort_by(struct ui *ui, enum model_sort sort)
+/* The same order once more is turned round. */
+static enum ui_action sort_by(struct ui *ui, const struct column *c)
 {
-	ui->view.reverse = ui->view.sort == sort && !ui->view.reverse;
-	ui->view.sort = sort;
+	const struct column *before = subject_sort(ui->subject, &ui->view);
+
+	ui->view.reverse = before == c && !ui->view.reverse;
+	ui->view.sort = c;
 	return UI_NOTHING;
-}
-
-static enum ui_action sort_reported(struct ui *ui)
-{
-	return sort_by(ui, SORT_REPORTED);
-}
-
-static enum ui_action sort_true(struct ui *ui)
-{
-	return sort_by(ui, SORT_TRUE);
-}
-
-static enum ui_action sort_descheduled(struct ui *ui)
-{
-	return sort_by(ui, SORT_DESCHEDULED);
-}
-
-static enum ui_action sort_pid(struct ui *ui)
-{
-	return sort_by(ui, SORT_PID);
-}
-
-static enum ui_action sort_user(struct ui *ui)
-{
-	return sort_by(ui, SORT_USER);
-}
-
-static enum ui_action sort_name(struct ui *ui)
-{
-	return sort_by(ui, SORT_NAME);
 }
 
 static enum ui_action sort_next(struct ui *ui)
 {
+	const struct column *first = ui->subject->columns;
+	size_t at = (size_t)(subject_sort(ui->subject, &ui->view) - first);
+
+	do
+		at = (at + 1) % ui->subject->n_columns;
+	while (!column_is_order(&first[at]));
 	ui->view.reverse = false;
-	ui->view.sort = (ui->view.sort + 1) % MODEL_SORTS;
+	ui->view.sort = &first[at];
 	return UI_NOTHING;
 }
 
-static enum ui_action toggle(bool *what)
+/* The row that is chosen, or what is below it, is hidden or shown. */
+static enum ui_action fold(struct ui *ui)
 {
-	*what = !*what;
+	struct model_view *view = &ui->view;
+
+	for (size_t i = 0; i < view->n_folded; i++) {
+		if (memcmp(&view->folded[i], &ui->mark, sizeof(ui->mark)) != 0)
+			continue;
+		view->folded[i] = view->folded[--view->n_folded];
+		return UI_NOTHING;
+	}
+	if (view->n_folded == MODEL_FOLDED_MAX) /* the oldest one is unfolded */
+		memmove(view->folded, view->folded + 1, --view->n_folded * sizeof(*view->folded));
+	if (ui->mark.kind)
+		view->folded[view->n_folded++] = ui->mark;
 	return UI_NOTHING;
-}
-
-static enum ui_action toggle_tree(struct ui *ui)
-{
-	return toggle(&ui->view.tree);
-}
-
-static enum ui_action toggle_groups(struct ui *ui)
-{
-	return toggle(&ui->view.groups);
-}
-
-static enum ui_action toggle_threads(struct ui *ui)
-{
-	return toggle(&ui->view.threads);
-}
-
-static enum ui_action toggle_busy(struct ui *ui)
-{
-	return toggle(&ui->view.busy_only);
-}
-
-static enum ui_action toggle_command(struct ui *ui)
-{
-	return toggle(&ui->view.command);
 }
 
 static enum ui_action save(struct ui *ui)
@@ -131,7 +97,8 @@ static enum ui_action save(struct ui *ui)
 
 static enum ui_action toggle_pause(struct ui *ui)
 {
-	return toggle(&ui->paused);
+	ui->paused = !ui->paused;
+	return UI_NOTHING;
 }
 
 static enum ui_action slower(struct ui *ui)
@@ -173,63 +140,70 @@ static enum ui_action leap_back(struct ui *ui)
 	return step(ui, -10);
 }
 
+#define VIEW(member) offsetof(struct model_view, member)
+
 const struct ui_binding ui_bindings[] = {
-	{'?', "?", "Help", NULL, IN_BOTH, toggle_help},
-	{'q', "q", "Quit", NULL, IN_BOTH, quit},
-	{' ', "Space", "Play", "play, or stop", IN_REPLAY, toggle_pause},
-	{' ', "Space", "Pause", "hold the screen as it is, or go on", IN_LIVE, toggle_pause},
+	{'?', "?", "Help", .run = toggle_help},
+	{'q', "q", "Quit", .run = quit},
+	{' ', "Space", "Play", "play, or stop", .when = IN_REPLAY, .run = toggle_pause},
+	{' ', "Space", "Pause", "hold the screen as it is, or go on", .when = IN_LIVE,
+	 .run = toggle_pause},
 	{UI_KEY_LEFT, "<-", NULL, "one frame back, or on with ->; ten with [ and ]; or click above",
-	 IN_REPLAY, step_back},
-	{UI_KEY_RIGHT, "->", "Step", NULL, IN_REPLAY, step_on},
-	{'[', "[", NULL, NULL, IN_REPLAY, leap_back},
-	{']', "]", NULL, NULL, IN_REPLAY, leap_on},
+	 .when = IN_REPLAY, .run = step_back},
+	{UI_KEY_RIGHT, "->", "Step", .when = IN_REPLAY, .run = step_on},
+	{'[', "[", .when = IN_REPLAY, .run = leap_back},
+	{']', "]", .when = IN_REPLAY, .run = leap_on},
 	{'g', "g", "Go to", "go to a time (12:01:07), by seconds (+30, -30), to a frame (#12)",
-	 IN_REPLAY, ask_seek},
-	{'/', "/", "Filter", "show what has this in name, user, cgroup or pid; Esc drops it",
-	 IN_BOTH, ask_filter},
-	{UI_KEY_ESCAPE, "Esc", NULL, NULL, IN_BOTH, drop_filter},
-	{'s', "s", "Sort", "sort by the next column; or click on a column's name", IN_BOTH,
-	 sort_next},
-	{'r', "r t d", NULL, "sort by reported, true, descheduled time; again: turned round",
-	 IN_BOTH, sort_reported},
-	{'t', "t", NULL, NULL, IN_BOTH, sort_true},
-	{'d', "d", NULL, NULL, IN_BOTH, sort_descheduled},
-	{'p', "p u n", NULL, "sort by process id, user, name", IN_BOTH, sort_pid},
-	{'u', "u", NULL, NULL, IN_BOTH, sort_user},
-	{'n', "n", NULL, NULL, IN_BOTH, sort_name},
-	{'T', "T", "Tree", "processes below their parents, or below their cgroups (G)", IN_BOTH,
-	 toggle_tree},
-	{'G', "G", "Groups", NULL, IN_BOTH, toggle_groups},
-	{'H', "H", "Threads", "threads below their processes", IN_BOTH, toggle_threads},
+	 .when = IN_REPLAY, .run = ask_seek},
+	{'/', "/", "Filter", "show what has this in name, user, cgroup, UUID, pid; Esc drops it",
+	 .run = ask_filter},
+	{UI_KEY_ESCAPE, "Esc", .run = drop_filter},
+	{'s', "s", "Sort", "sort by the next column, or click on one; again turns it round",
+	 .run = sort_next},
+	{'T', "T", "Tree", "processes below their parents, or below their cgroups (G)",
+	 .turns = {"tree", VIEW(tree)}, .only = &subject_guest},
+	{'G', "G", "Groups", .turns = {"groups", VIEW(groups)}, .only = &subject_guest},
+	{'H', "H", "Threads", "threads below their processes", .turns = {"threads", VIEW(threads)},
+	 .only = &subject_guest},
+	{'H', "H", "vCPUs", "vCPUs below their VMs", .turns = {"vcpus", VIEW(threads)},
+	 .only = &subject_host},
+	{UI_KEY_ENTER, "Enter", NULL, "hide what is below a row, or show it again", .run = fold},
 	{'c', "c W", NULL, "command lines in place of names; W keeps it all for the next time",
-	 IN_BOTH, toggle_command},
-	{'W', "W", NULL, NULL, IN_BOTH, save},
-	{'B', "B", "Busy", "leave out who used no CPU", IN_BOTH, toggle_busy},
-	{'+', "+ -", NULL, "twice or half as long between frames", IN_BOTH, slower},
-	{'-', "-", NULL, NULL, IN_BOTH, faster},
+	 .turns = {"command", VIEW(command)}, .only = &subject_guest},
+	{'W', "W", NULL, "keep order, delay and switches for the next time", .run = save,
+	 .only = &subject_host},
+	{'W', "W", .run = save},
+	{'B', "B", "Busy", "leave out who used no CPU", .turns = {"busy", VIEW(busy_only)}},
+	{'+', "+ -", NULL, "twice or half as long between frames", .run = slower},
+	{'-', "-", .run = faster},
 };
 const size_t n_ui_bindings = ARRAY_SIZE(ui_bindings);
+
+bool ui_is_bound(const struct ui *ui, const struct ui_binding *b)
+{
+	return b->when != (ui->replay ? IN_LIVE : IN_REPLAY) &&
+	       (!b->only || b->only == ui->subject);
+}
+
+static bool *switch_of(struct ui *ui, const struct ui_binding *b)
+{
+	return (bool *)((char *)&ui->view + b->turns.at);
+}
+
+bool ui_is_on(const struct ui *ui, const struct ui_binding *b)
+{
+	if (!b->run)
+		return *(const bool *)((const char *)&ui->view + b->turns.at);
+	return (b->run == ask_filter && ui->view.filter[0]) ||
+	       (b->run == toggle_pause && ui->paused && !ui->replay);
+}
 
 /* ---- choosing a row ---- */
 
 static void set_mark(struct ui *ui, const struct model *m)
 {
-	const struct model_row *row;
-
-	if (!m || ui->selected >= m->n_rows)
-		return;
-	row = &m->rows[ui->selected];
-	ui->mark = (struct ui_mark){.kind = row->kind, .pid = row->pid, .tid = row->tid};
-	snprintf(ui->mark.name, sizeof(ui->mark.name), "%s", row->name);
-}
-
-static bool is_marked(const struct ui *ui, const struct model_row *row)
-{
-	const struct ui_mark *mark = &ui->mark;
-
-	if (row->kind != mark->kind || row->pid != mark->pid || row->tid != mark->tid)
-		return false;
-	return row->pid || !strncmp(row->name, mark->name, sizeof(mark->name) - 1);
+	if (m && ui->selected < m->n_rows)
+		ui->mark = model_mark_of(&m->rows[ui->selected]);
 }
 
 static void scroll(struct ui *ui, size_t n_rows, size_t page)
@@ -248,7 +222,7 @@ static void scroll(struct ui *ui, size_t n_rows, size_t page)
 void ui_follow(struct ui *ui, const struct model *m, size_t page)
 {
 	for (size_t i = 0; i < m->n_rows; i++) {
-		if (!is_marked(ui, &m->rows[i]))
+		if (!model_is_marked(&ui->mark, &m->rows[i]))
 			continue;
 		ui->selected = i;
 		break;
@@ -315,9 +289,16 @@ static enum ui_action run_binding(struct ui *ui, int key)
 	for (size_t i = 0; i < n_ui_bindings; i++) {
 		const struct ui_binding *b = &ui_bindings[i];
 
-		if (b->key == key && b->when != (ui->replay ? IN_LIVE : IN_REPLAY))
+		if (b->key != key || !ui_is_bound(ui, b))
+			continue;
+		if (b->run)
 			return b->run(ui);
+		*switch_of(ui, b) = !*switch_of(ui, b);
+		return UI_NOTHING;
 	}
+	for (size_t i = 0; i < ui->subject->n_columns; i++)
+		if (ui->subject->columns[i].key == key)
+			return sort_by(ui, &ui->subject->columns[i]);
 	return UI_NOTHING;
 }
 
@@ -327,6 +308,14 @@ static enum ui_action click(struct ui *ui, int key, const struct model *m, size_
 		ui->paused = true;
 		ui->step = key - UI_KEY_FRAME;
 		return UI_GOTO;
+	}
+	if (key < UI_KEY_ROW) {
+		size_t column = (size_t)(key - UI_KEY_COLUMN);
+
+		return column < ui->subject->n_columns &&
+				       column_is_order(&ui->subject->columns[column])
+			       ? sort_by(ui, &ui->subject->columns[column])
+			       : UI_NOTHING;
 	}
 	if (m && (size_t)(key - UI_KEY_ROW) < m->n_rows) {
 		ui->selected = (size_t)(key - UI_KEY_ROW);
@@ -344,7 +333,7 @@ enum ui_action ui_key(struct ui *ui, int key, const struct model *m, size_t page
 		ui->help = false;
 		return key == 'q' ? UI_QUIT : UI_NOTHING;
 	}
-	if (key >= UI_KEY_ROW)
+	if (key >= UI_KEY_COLUMN)
 		return click(ui, key, m, page);
 	if (ui->prompt)
 		return type(ui, key);

@@ -4,12 +4,13 @@
  * after, and what the program has to do.
  *
  * Keys are characters, or enum ui_key for those that are none. `ui_bindings` is the one table of
- * them: help screen and key bar are made from it.
+ * them, but for those that sort, which the subject's columns have: help screen, key bar and saved
+ * settings are made from these.
  */
 #ifndef SCREEN_UI_H
 #define SCREEN_UI_H
 
-#include "screen/model.h"
+#include "screen/subject.h"
 
 enum ui_key {
 	UI_KEY_NONE = 0,
@@ -24,8 +25,9 @@ enum ui_key {
 	UI_KEY_HOME,
 	UI_KEY_END,
 	UI_KEY_BACKSPACE,
-	UI_KEY_ROW,		/* a click: + place of the row among the model's */
-	UI_KEY_FRAME = 0x400000 /* a click on the history of a recording: + frame */
+	UI_KEY_COLUMN = 0x210000, /* a click: + place of the column among the subject's */
+	UI_KEY_ROW = 0x220000,	  /* a click: + place of the row among the model's */
+	UI_KEY_FRAME = 0x400000	  /* a click on the history of a recording: + frame */
 };
 
 enum ui_prompt { PROMPT_NONE, PROMPT_FILTER, PROMPT_SEEK };
@@ -39,14 +41,8 @@ enum ui_action {
 	UI_SAVE, /* the settings */
 };
 
-/* What a row is, so that it is found again in the next model. */
-struct ui_mark {
-	enum row_kind kind;
-	pid_t pid, tid;
-	char name[64];
-};
-
 struct ui {
+	const struct subject *subject;
 	struct model_view view;
 	bool replay;
 	bool paused;
@@ -55,9 +51,15 @@ struct ui {
 	enum ui_prompt prompt;
 	char text[MODEL_FILTER_SIZE]; /* that is being typed */
 	char filter_before[MODEL_FILTER_SIZE];
-	struct ui_mark mark;
+	struct model_mark mark;
 	size_t selected, top; /* places among the model's rows: chosen, and shown first */
 	long step;
+};
+
+/* A key that turns something of the view on or off, and what settings call that. */
+struct ui_switch {
+	const char *setting; /* NULL: none of them */
+	size_t at;	     /* of a bool in struct model_view */
 };
 
 struct ui_binding {
@@ -66,11 +68,17 @@ struct ui_binding {
 	const char *label; /* in the key bar; NULL: not there */
 	const char *help;
 	enum { IN_BOTH, IN_LIVE, IN_REPLAY } when;
-	enum ui_action (*run)(struct ui *ui);
+	enum ui_action (*run)(struct ui *ui); /* NULL: it is a switch */
+	struct ui_switch turns;
+	const struct subject *only; /* NULL: any */
 };
 
 extern const struct ui_binding ui_bindings[];
 extern const size_t n_ui_bindings;
+
+/* Whether the key does something here; whether what it switches is on. */
+bool ui_is_bound(const struct ui *ui, const struct ui_binding *b);
+bool ui_is_on(const struct ui *ui, const struct ui_binding *b);
 
 /* The next frames' row that was chosen, at its new place, within `page` rows from `top`. */
 void ui_follow(struct ui *ui, const struct model *m, size_t page);

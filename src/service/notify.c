@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "service/notify.h"
 
+#include "base/quantity.h"
+#include "base/units.h"
+
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,6 +13,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* $WATCHDOG_USEC, where it is meant for this process. */
+static uint64_t find_watchdog(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	uint64_t us = 0, id = (uint64_t)getpid();
+
+	if (!usec || quantity_count(usec, &us) || (pid && quantity_count(pid, &id)))
+		us = 0;
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+	return id == (uint64_t)getpid() && us < UINT64_MAX / NS_PER_US ? us * NS_PER_US : 0;
+}
+
 void notify_open(struct notify *n)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -17,6 +33,7 @@ void notify_open(struct notify *n)
 	size_t size = path ? strlen(path) : 0;
 
 	n->fd = -1;
+	n->watchdog = find_watchdog();
 	if (size < 2 || size >= sizeof(address.sun_path) || !strchr("/@", path[0]))
 		return;
 	memcpy(address.sun_path, path, size);

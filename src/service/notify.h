@@ -6,11 +6,14 @@
 #ifndef SERVICE_NOTIFY_H
 #define SERVICE_NOTIFY_H
 
+#include <stdint.h>
+
 struct notify {
-	int fd; /* -1: nobody listens */
+	int fd;		   /* -1: nobody listens */
+	uint64_t watchdog; /* ns within which it wants "WATCHDOG=1"; 0: it doesn't */
 };
 
-/* Connects, while we still may; takes the variable out of the environment. */
+/* Connects, while we still may; takes the variables out of the environment. */
 void notify_open(struct notify *n);
 void notify_close(struct notify *n);
 

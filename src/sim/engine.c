@@ -315,18 +315,18 @@ static void prefetch(const struct sim *s, uint32_t timer, bool deep)
  * with: they are among those who won all but the last rounds of the tournament. */
 static void look_ahead(const struct sim *s)
 {
-	const struct tournament_entry *node = s->timers.queue.node;
+	const uint32_t *winner = s->timers.queue.id;
 	uint32_t second;
 
 	if (s->n_vcpus < LARGE)
 		return;
-	second = node[node[2].id == node[1].id ? 3 : 2].id;
+	second = winner[winner[2] == winner[1] ? 3 : 2];
 	if (second < s->n_vcpus) /* a vCPU that wakes looks whom others run */
 		core_expect_rivals(s->core, second);
 	for (uint32_t i = 4; i < 8; i++)
-		prefetch(s, node[i].id, true);
+		prefetch(s, winner[i], true);
 	for (uint32_t i = 16; i < 32; i++)
-		prefetch(s, node[i].id, false);
+		prefetch(s, winner[i], false);
 }
 
 void sim_run(struct sim *s, uint64_t end)

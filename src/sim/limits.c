@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/limits.h"
 
-#include "base/options.h"
+#include "base/quantity.h"
+#include "base/rows.h"
 #include "base/units.h"
 
 #include <ctype.h>
@@ -107,7 +108,7 @@ static double no_such_function(struct reader *r)
 {
 	char names[64], text[96];
 
-	options_names(function_name, names, sizeof(names));
+	names_of(function_name, names, sizeof(names));
 	snprintf(text, sizeof(text), "%s before '('", names);
 	return fail(r, -EINVAL, text);
 }
@@ -157,7 +158,6 @@ static double name_or_call(struct reader *r)
 static double factor(struct reader *r)
 {
 	double v;
-	char *end;
 
 	blanks(r);
 	if (++r->depth > DEPTH_MAX)
@@ -169,10 +169,8 @@ static double factor(struct reader *r)
 	} else if (accept(r, "-")) {
 		v = -factor(r);
 	} else if (isdigit((unsigned char)*r->at) || *r->at == '.') {
-		v = strtod(r->at, &end);
-		if (end == r->at)
-			fail(r, -EINVAL, "a number");
-		r->at = end;
+		if (quantity_number(r->at, &r->at, &v))
+			v = fail(r, -EINVAL, "a number");
 	} else if (isalpha((unsigned char)*r->at)) {
 		v = name_or_call(r);
 	} else {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/scenario_changes.h"
 
+#include "base/quantity.h"
 #include "base/units.h"
 #include "sim/guest.h"
 #include "sim/scenario_keys.h"
@@ -10,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHANGES_MAX 1000
+#define CHANGES_MAX   1000
+#define CHANGE_LATEST (1000000 * NS_PER_SEC)
 
 /* What can change while a guest runs. */
 static const char *const vm_keys[] = {"count",	     "vcpus",  "group",	 "shares",
@@ -30,22 +32,22 @@ static bool is_in(const char *key, const char *const *keys, size_t n)
 
 int scenario_add_change(struct scenario *s, const char *text, int line, struct failure *f)
 {
-	struct vm_spec time;
 	struct change *c;
+	uint64_t at;
 
-	if (strlen(text) >= sizeof(c->set.name) ||
-	    key_set(SECTION_VM, &time, "start", text, NULL) || !time.start)
-		return failure_set(f, -EINVAL,
-				   "[at %.40s]: expected a time above 0 and up to 1e+06s, such as "
-				   "[at 20s]",
-				   text);
-	if (s->n_changes && time.start <= s->changes[s->n_changes - 1].at)
+	if (strlen(text) >= sizeof(c->set.name) || quantity_time(text, 0, NULL, &at) || !at ||
+	    at > CHANGE_LATEST)
 		return failure_set(
-			f, time.start == s->changes[s->n_changes - 1].at ? -EEXIST : -EINVAL,
-			"[at %s] comes after [at %s] in line %d; changes stand in the "
-			"order of their times",
-			text, s->changes[s->n_changes - 1].set.name,
-			s->changes[s->n_changes - 1].set.line);
+			f, -EINVAL,
+			"[at %.40s]: expected a time above 0 and up to 1000000s, such as "
+			"[at 20s]",
+			text);
+	if (s->n_changes && at <= s->changes[s->n_changes - 1].at)
+		return failure_set(f, at == s->changes[s->n_changes - 1].at ? -EEXIST : -EINVAL,
+				   "[at %s] comes after [at %s] in line %d; changes stand in the "
+				   "order of their times",
+				   text, s->changes[s->n_changes - 1].set.name,
+				   s->changes[s->n_changes - 1].set.line);
 	c = s->n_changes < CHANGES_MAX
 		    ? realloc(s->changes, (s->n_changes + 1) * sizeof(*s->changes))
 		    : NULL;
@@ -53,7 +55,7 @@ int scenario_add_change(struct scenario *s, const char *text, int line, struct f
 		return failure_set(f, -E2BIG, "more than %d changes", CHANGES_MAX);
 	s->changes = c;
 	c += s->n_changes++;
-	*c = (struct change){.at = time.start, .set.line = line};
+	*c = (struct change){.at = at, .set.line = line};
 	strcpy(c->set.name, text);
 	return 0;
 }

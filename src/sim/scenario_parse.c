@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scenario files are read with inih, line by line, so that a complaint can name its line. Sections:
+ * Scenario files are read by base/inifile.h, so that a complaint names its line. Sections:
  * [host], [run], [group NAME], [vm NAME], [variant NAME] with keys "SECTION.KEY", and [limits] with
  * conditions. Files are hostile: sizes, names and counts are bounded here, values in
  * scenario_keys.c.
  */
 #include "sim/scenario.h"
 
+#include "base/inifile.h"
 #include "base/units.h"
 #include "sim/engine.h"
 #include "sim/limits.h"
@@ -14,71 +15,25 @@
 #include "sim/scenario_keys.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_MAX_LENGTH 190 /* what inih takes, less what it needs itself */
-#define NAME_MAX_LENGTH 48
-#define MANY		4096 /* sections of a kind */
+#define MANY 4096 /* sections of a kind */
 
 struct parser {
 	struct scenario *s;
 	struct failure *f;
-	const char *text, *end;
 	int line;
-	int err;
 	int host_line, run_line, limits_line; /* 0: no such section yet */
 	int key_lines[SCENARIO_KEYS];	      /* of this section's keys, by row; 0: not yet */
 };
 
-static void open_section(struct parser *p, const char *line);
-
-/* Records the first complaint. Returns 0, with which inih's handlers report an error. */
-static int complain(struct parser *p, int err, const char *what)
-{
-	if (!p->err)
-		p->err = failure_set(p->f, err, "%s:%d: %s", p->s->path, p->line, what);
-	return 0;
-}
-
 static int twice(struct parser *p, const char *what, const char *name, int first)
 {
-	char text[160];
-
-	snprintf(text, sizeof(text),
-		 "%s%.60s is given twice, the first time in line %d; take one out", what, name,
-		 first);
-	return complain(p, -EEXIST, text);
-}
-
-/* inih's reader: one line at a time, without its indentation, which inih would take for a sign that
- * the line before goes on; nothing more after a complaint. */
-static char *next_line(char *buf, int size, void *data)
-{
-	struct parser *p = data;
-	size_t len, blanks;
-	const char *stop;
-
-	if (p->err || p->text == p->end)
-		return NULL;
-	p->line++;
-	stop = memchr(p->text, '\n', (size_t)(p->end - p->text));
-	len = (size_t)((stop ? stop : p->end) - p->text);
-	if (len > LINE_MAX_LENGTH || len + 2 > (size_t)size || memchr(p->text, 0, len)) {
-		complain(p, -EINVAL, "a line of more than 190 characters, or with a zero byte");
-		return NULL;
-	}
-	memcpy(buf, p->text, len);
-	buf[len] = '\n';
-	buf[len + 1] = 0;
-	blanks = strspn(buf, " \t\r\v\f");
-	memmove(buf, buf + blanks, len + 2 - blanks);
-	p->text += len + (stop ? 1 : 0);
-	if (buf[0] == '[')
-		open_section(p, buf);
-	return p->err ? NULL : buf;
+	return failure_set(p->f, -EEXIST,
+			   "%s%.60s is given twice, the first time in line %d; take one out", what,
+			   name, first);
 }
 
 /* Appends one zeroed element to an array. */
@@ -114,9 +69,9 @@ static struct variant *find_variant(struct scenario *s, const char *name)
 
 static int name_is_taken(struct parser *p)
 {
-	return complain(p, -EINVAL,
-			"this name is taken by a section of another kind, or there are too many "
-			"sections");
+	return failure_set(p->f, -EINVAL,
+			   "this name is taken by a section of another kind, or there are too many "
+			   "sections");
 }
 
 static bool is_taken(struct parser *p, const char *name)
@@ -125,7 +80,7 @@ static bool is_taken(struct parser *p, const char *name)
 	       scenario_find_host(p->s, name);
 }
 
-/* Each makes the section of this name: 0 after a complaint. */
+/* Each makes the section of this name. */
 static int new_host(struct parser *p, const char *name)
 {
 	const struct named_host *first = scenario_find_host(p->s, name);
@@ -138,7 +93,7 @@ static int new_host(struct parser *p, const char *name)
 		return name_is_taken(p);
 	strcpy(h->name, name);
 	h->line = p->line;
-	return 1;
+	return 0;
 }
 
 static int new_vm(struct parser *p, const char *name)
@@ -154,7 +109,7 @@ static int new_vm(struct parser *p, const char *name)
 	key_defaults(SECTION_VM, vm);
 	strcpy(vm->name, name);
 	vm->line = p->line;
-	return 1;
+	return 0;
 }
 
 static int new_group(struct parser *p, const char *name)
@@ -170,7 +125,7 @@ static int new_group(struct parser *p, const char *name)
 	key_defaults(SECTION_GROUP, g);
 	strcpy(g->name, name);
 	g->line = p->line;
-	return 1;
+	return 0;
 }
 
 static int new_variant(struct parser *p, const char *name)
@@ -185,15 +140,12 @@ static int new_variant(struct parser *p, const char *name)
 		return name_is_taken(p);
 	strcpy(v->name, name);
 	v->line = p->line;
-	return 1;
+	return 0;
 }
 
 static int new_change(struct parser *p, const char *time)
 {
-	struct failure why;
-	int err = scenario_add_change(p->s, time, p->line, &why);
-
-	return err ? complain(p, err, why.text) : 1;
+	return scenario_add_change(p->s, time, p->line, p->f);
 }
 
 /* The section of which there is one. */
@@ -202,7 +154,7 @@ static int only_section(struct parser *p, const char *name, int *line)
 	if (*line)
 		return twice(p, "section ", name, *line);
 	*line = p->line;
-	return 1;
+	return 0;
 }
 
 static int add_setting(struct parser *p, struct variant *v, const char *key, const char *value)
@@ -212,9 +164,9 @@ static int add_setting(struct parser *p, struct variant *v, const char *key, con
 
 	if (!v || !dot || dot == key || (size_t)(dot - key) >= SCENARIO_NAME ||
 	    strlen(dot + 1) >= SCENARIO_NAME || strlen(value) >= sizeof(set->value))
-		return complain(p, -EINVAL,
-				"expected SECTION.KEY = VALUE, such as "
-				"host.cpus = 4");
+		return failure_set(p->f, -EINVAL,
+				   "expected SECTION.KEY = VALUE, such as "
+				   "host.cpus = 4");
 	for (uint32_t i = 0; i < v->n_settings; i++) {
 		set = &v->settings[i];
 		if (!strcmp(set->key, dot + 1) &&
@@ -223,43 +175,40 @@ static int add_setting(struct parser *p, struct variant *v, const char *key, con
 	}
 	set = grow((void **)&v->settings, &v->n_settings, sizeof(*set));
 	if (!set)
-		return complain(p, -E2BIG, "too many keys in a variant");
+		return failure_set(p->f, -E2BIG, "too many keys in a variant");
 	memcpy(set->section, key, (size_t)(dot - key));
 	strcpy(set->key, dot + 1);
 	strcpy(set->value, value);
 	set->line = p->line;
-	return 1;
+	return 0;
 }
 
 static int add_limit(struct parser *p, const char *label, const char *condition)
 {
-	struct failure why;
 	struct limit *l;
 
 	if (strlen(condition) >= sizeof(l->condition))
-		return complain(p, -EINVAL, "a condition of more than 190 characters");
-	if (limit_parse(condition, &why))
-		return complain(p, -EINVAL, why.text);
+		return failure_set(p->f, -EINVAL, "a condition of more than 190 characters");
+	if (limit_parse(condition, p->f))
+		return -EINVAL;
 	for (uint32_t i = 0; i < p->s->n_limits; i++) {
 		if (!strcmp(p->s->limits[i].label, label))
 			return twice(p, "limit ", label, p->s->limits[i].line);
 	}
 	l = grow((void **)&p->s->limits, &p->s->n_limits, sizeof(*l));
 	if (!l)
-		return complain(p, -E2BIG, "too many limits");
+		return failure_set(p->f, -E2BIG, "too many limits");
 	strcpy(l->label, label);
 	strcpy(l->condition, condition);
 	l->line = p->line;
-	return 1;
+	return 0;
 }
 
 static int both_loads(struct parser *p, int other)
 {
-	char text[96];
-
-	snprintf(text, sizeof(text),
-		 "load and demand (the other in line %d) say the same; take one out", other);
-	return complain(p, -EINVAL, text);
+	return failure_set(p->f, -EINVAL,
+			   "load and demand (the other in line %d) say the same; take one out",
+			   other);
 }
 
 /* `host` is NULL where the section isn't a host with a name. */
@@ -267,7 +216,6 @@ static int set_key(struct parser *p, enum key_section section, void *base, struc
 		   const char *key, const char *value)
 {
 	int row = key_find(section, key), err;
-	struct failure why;
 
 	if (row >= 0 && p->key_lines[row])
 		return twice(p, "", key, p->key_lines[row]);
@@ -277,14 +225,14 @@ static int set_key(struct parser *p, enum key_section section, void *base, struc
 		if (other)
 			return both_loads(p, other);
 	}
-	err = host ? scenario_set_host(p->s, host, key, value, p->line, &why)
-		   : key_set(section, base, key, value, &why);
+	err = host ? scenario_set_host(p->s, host, key, value, p->line, p->f)
+		   : key_set(section, base, key, value, p->f);
 	if (err)
-		return complain(p, err, why.text);
+		return err;
 	p->key_lines[row] = p->line;
 	if (section == SECTION_HOST && !host)
 		p->s->host_lines[row] = p->line;
-	return 1;
+	return 0;
 }
 
 static const struct {
@@ -312,39 +260,28 @@ static int make_section(struct parser *p, const char *name)
 		if (!strncmp(name, named_sections[i].kind, len) && good_name(name + len))
 			return named_sections[i].make(p, name + len);
 	}
-	return complain(
-		p, -EINVAL,
+	return failure_set(
+		p->f, -EINVAL,
 		"expected [host], [host NAME], [cluster], [run], [limits], [group NAME], "
 		"[vm NAME], [variant NAME] or [at TIME], a name of letters, digits, - and _");
 }
 
-/* A line "[vm NAME]": one without keys is a VM, group or variant as well. inih itself doesn't
- * report sections. */
-static void open_section(struct parser *p, const char *line)
-{
-	size_t len = strcspn(line + 1, "]\n");
-	char name[NAME_MAX_LENGTH];
-
-	if (len >= sizeof(name) || line[1 + len] != ']') {
-		complain(p, -EINVAL, "expected ']' after a name of at most 47 characters");
-		return;
-	}
-	memcpy(name, line + 1, len);
-	name[len] = 0;
-	memset(p->key_lines, 0, sizeof(p->key_lines));
-	make_section(p, name);
-}
-
-/* inih's handler: one key of a section that open_section() has seen. Returns 1 if it was good. */
-static int on_key(void *data, const char *section, const char *key, const char *value)
+/* A section without keys is a VM, group or variant as well. */
+static int on_section(const char *name, int line, void *data, struct failure *f)
 {
 	struct parser *p = data;
+
+	p->line = line;
+	p->f = f;
+	memset(p->key_lines, 0, sizeof(p->key_lines));
+	return make_section(p, name);
+}
+
+/* A key of a section that on_section() has seen. */
+static int take_key(struct parser *p, const char *section, const char *key, const char *value)
+{
 	const char *name = strchr(section, ' ');
 
-	if (p->err)
-		return 0;
-	if (strlen(key) >= NAME_MAX_LENGTH)
-		return complain(p, -EINVAL, "a name of more than 47 characters");
 	if (!strcmp(section, "host"))
 		return set_key(p, SECTION_HOST, &p->s->host, NULL, key, value);
 	if (!strcmp(section, "run"))
@@ -354,11 +291,9 @@ static int on_key(void *data, const char *section, const char *key, const char *
 	if (!strcmp(section, "limits"))
 		return add_limit(p, key, value);
 	if (!name)
-		return complain(p, -EINVAL, "a key before the first section");
+		return failure_set(p->f, -EINVAL, "a key before the first section");
 	if (!strncmp(section, "at ", 3))
 		return add_setting(p, &scenario_find_change(p->s, name + 1)->set, key, value);
-	if (!good_name(name + 1))
-		return complain(p, -EINVAL, "a section's name is of letters, digits, - and _");
 	if (!strncmp(section, "host ", 5))
 		return set_key(p, SECTION_HOST, NULL, scenario_find_host(p->s, name + 1), key,
 			       value);
@@ -367,9 +302,17 @@ static int on_key(void *data, const char *section, const char *key, const char *
 	if (!strncmp(section, "group ", 6))
 		return set_key(p, SECTION_GROUP, scenario_find_group(p->s, name + 1), NULL, key,
 			       value);
-	if (!strncmp(section, "variant ", 8))
-		return add_setting(p, find_variant(p->s, name + 1), key, value);
-	return complain(p, -EINVAL, "there is no such kind of section");
+	return add_setting(p, find_variant(p->s, name + 1), key, value);
+}
+
+static int on_key(const char *section, const char *key, const char *value, int line, void *data,
+		  struct failure *f)
+{
+	struct parser *p = data;
+
+	p->line = line;
+	p->f = f;
+	return take_key(p, section, key, value);
 }
 
 /* Keeps the comment at the top, without its marks. */
@@ -411,8 +354,9 @@ static void set_name(struct scenario *s, const char *path)
 int scenario_parse(const char *text, size_t size, const char *path, struct failure *f,
 		   struct scenario **ret)
 {
-	struct parser p = {.f = f, .text = text, .end = text + size};
-	int bad;
+	static const struct inifile_taker taker = {on_section, on_key};
+	struct parser p = {.f = f};
+	int err;
 
 	if (size > SCENARIO_FILE_MAX)
 		return failure_set(f, -EFBIG, "%s: %zu bytes; a scenario has at most 1 MiB", path,
@@ -425,17 +369,14 @@ int scenario_parse(const char *text, size_t size, const char *path, struct failu
 	key_defaults(SECTION_RUN, &p.s->run);
 	key_defaults(SECTION_CLUSTER, &p.s->cluster);
 	p.s->host.core.entitle_period = core_defaults.entitle_period;
-	p.err = keep_head(p.s, text, size);
-	bad = ini_parse_stream(next_line, &p, on_key, &p);
-	if (!p.err && bad) {
-		p.line = bad;
-		complain(&p, -EINVAL, "expected [SECTION] or KEY = VALUE");
-	}
-	if (!p.err)
-		p.err = scenario_check(p.s, f);
-	if (p.err) {
+	err = keep_head(p.s, text, size);
+	if (!err)
+		err = inifile_parse(p.s->path, text, size, &taker, &p, f);
+	if (!err)
+		err = scenario_check(p.s, f);
+	if (err) {
 		scenario_free(p.s);
-		return p.err;
+		return err;
 	}
 	*ret = p.s;
 	return 0;

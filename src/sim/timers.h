@@ -21,15 +21,16 @@ struct timers {
 
 static inline size_t timers_bytes(uint32_t count)
 {
-	return 2 * (size_t)count * sizeof(struct tournament_entry);
+	return 2 * (size_t)count * (sizeof(uint64_t) + sizeof(uint32_t));
 }
 
 /* All off; -ENOMEM. */
 static inline int timers_init(struct timers *t, uint32_t count)
 {
 	t->queue.n = count;
-	t->queue.node = lines_alloc(2 * (size_t)count, sizeof(struct tournament_entry));
-	if (!t->queue.node)
+	t->queue.key = lines_alloc(2 * (size_t)count, sizeof(uint64_t));
+	t->queue.id = lines_alloc(2 * (size_t)count, sizeof(uint32_t));
+	if (!t->queue.key || !t->queue.id)
 		return -ENOMEM;
 	tournament_init(&t->queue);
 	return 0;
@@ -37,7 +38,8 @@ static inline int timers_init(struct timers *t, uint32_t count)
 
 static inline void timers_free(struct timers *t)
 {
-	free(t->queue.node);
+	free(t->queue.key);
+	free(t->queue.id);
 }
 
 /* Sets a timer, on or off before; TIMER_NEVER turns it off. */
@@ -55,10 +57,8 @@ static inline uint64_t timer_at(const struct timers *t, uint32_t timer)
 /* When the next one goes off, TIMER_NEVER if none is on, and which. */
 static inline uint64_t timers_next(const struct timers *t, uint32_t *ret_timer)
 {
-	const struct tournament_entry *e = tournament_least(&t->queue);
-
-	*ret_timer = e->id;
-	return e->key;
+	*ret_timer = tournament_winner(&t->queue);
+	return tournament_least(&t->queue);
 }
 
 #endif

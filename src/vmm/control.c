@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmm/control.h"
 
-#include "base/options.h"
+#include "base/quantity.h"
+#include "base/rows.h"
 #include "base/units.h"
 #include "vmm/counters.h"
 #include "vmm/threads.h"
@@ -25,12 +26,11 @@ static int forget(struct machine *m, const char *rest)
 
 static int set_balloon(struct machine *m, const char *text)
 {
-	uint64_t mib;
-	int err = parse_uint(text, &mib);
+	uint64_t size;
+	int err = quantity_bytes(text, MIB, NULL, &size);
 
 	if (!err)
-		balloon_ask(&m->board.balloon,
-			    mib < m->board.memory.size / MIB ? mib * MIB : m->board.memory.size);
+		balloon_ask(&m->board.balloon, u64_min(size, m->board.memory.size));
 	return err;
 }
 
@@ -47,7 +47,7 @@ static const struct {
 	{"figures", nothing},
 	{"forget", forget},
 	{"policy NAME", set_policy},
-	{"balloon MIB", set_balloon},
+	{"balloon SIZE", set_balloon},
 };
 
 static const char *request_usage(size_t i)
@@ -59,7 +59,7 @@ static json_t *refusal(void)
 {
 	char usages[128];
 
-	options_names(request_usage, usages, sizeof(usages));
+	names_of(request_usage, usages, sizeof(usages));
 	return json_pack("{ss+}", "error", usages, " was expected");
 }
 

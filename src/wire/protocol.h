@@ -9,27 +9,11 @@
  *     {"get":"version"}    -> {"version":"..."}
  *     anything else        -> {"error":"..."}
  *
- * The bytes come from any local process and are hostile.
+ * service/requests.h reads requests, for vmdesched/daemon.c to answer.
  */
 #ifndef WIRE_PROTOCOL_H
 #define WIRE_PROTOCOL_H
 
-#include "base/failure.h"
-
-#include <stddef.h>
-
-#define PROTOCOL_SOCKET	  "/run/vmdesched.sock"
-#define PROTOCOL_LINE_MAX 4096
-
-enum protocol_request {
-	PROTOCOL_SNAPSHOT,
-	PROTOCOL_HISTORY,
-	PROTOCOL_GAPS,
-	PROTOCOL_METRICS,
-	PROTOCOL_VERSION,
-};
-
-/* `line` is without its newline and may hold any bytes. */
-int protocol_parse(const char *line, size_t size, struct failure *f, enum protocol_request *ret);
+#define PROTOCOL_SOCKET "/run/vmdesched.sock"
 
 #endif

@@ -7,6 +7,7 @@
 #include "fuzz.h"
 
 #include "base/units.h"
+#include "screen/guest.h"
 #include "screen/layout.h"
 #include "screen/player.h"
 
@@ -47,13 +48,13 @@ static void check_model(const struct model *m, const struct ui *ui)
 {
 	size_t processes = 0;
 
-	CHECK(m->n_rows >= 1 && m->rows[0].kind == ROW_VMDESCHED);
+	CHECK(m->n_rows >= 1 && m->rows[0].kind == &row_vmdesched);
 	CHECK(m->busy.truth + m->rows[0].own.truth == figures_occupied(&m->busy));
 	for (size_t i = 0; i < m->n_rows; i++) {
-		processes += m->rows[i].kind == ROW_PROCESS;
+		processes += m->rows[i].kind == &row_process;
 		CHECK(m->rows[i].parent == SIZE_MAX || m->rows[i].parent < i);
 	}
-	if (!ui->view.busy_only && (!ui->view.groups || ui->view.tree))
+	if (!ui->view.n_folded && !ui->view.busy_only && (!ui->view.groups || ui->view.tree))
 		CHECK(processes == m->n_matching);
 }
 
@@ -84,7 +85,10 @@ static void press(struct ui *ui, const struct model *m, const uint8_t *keys, siz
 	size_t at;
 
 	for (size_t i = 0; i < n; i++) {
-		int key = keys[i] < 0xe0 ? keys[i] : UI_KEY_UP + keys[i] % 16;
+		int key = keys[i] < 0xe0   ? keys[i]
+			  : keys[i] < 0xec ? UI_KEY_UP + keys[i] - 0xe0
+			  : keys[i] < 0xf6 ? UI_KEY_COLUMN + keys[i] - 0xec
+					   : UI_KEY_ROW + keys[i] - 0xf6;
 
 		if (ui_key(ui, key, m, i % 30) == UI_SEEK)
 			player_find(times, 2, i % 2, ui->text, &at);
@@ -96,10 +100,10 @@ static void run(struct ui *ui, const struct snapshot *from, const struct snapsho
 {
 	struct model m;
 
-	CHECK(model_make(from, to, &ui->view, &m) == 0);
+	CHECK(guest_model(from, to, &ui->view, &m) == 0);
 	press(ui, &m, head + 2, head_size - 2);
 	model_done(&m);
-	CHECK(model_make(from, to, &ui->view, &m) == 0);
+	CHECK(guest_model(from, to, &ui->view, &m) == 0);
 	check_model(&m, ui);
 	ui_follow(ui, &m, head[1] % 80);
 	show(ui, &m, head);
@@ -119,7 +123,8 @@ static bool parse(const uint8_t *line, size_t size, struct snapshot *ret)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, data + size};
-	struct ui ui = {.delay = NS_PER_SEC + size % 2, .replay = size % 3 == 0};
+	struct ui ui = {
+		.subject = &subject_guest, .delay = NS_PER_SEC + size % 2, .replay = size % 3 == 0};
 	const uint8_t *head, *line;
 	size_t head_size, line_size;
 	struct snapshot from, to;

@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "base/units.h"
-#include "daemon/settings.h"
+#include "vmdesched/keys.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,15 +13,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct failure f = {.text = ""};
 	struct settings s, before;
 
-	settings_default(&s);
+	settings_default(&vmdesched_settings, &s);
 	before = s;
-	if (settings_parse("fuzz", (const char *)data, size, &f, &s)) {
+	if (settings_parse(&vmdesched_settings, "fuzz", (const char *)data, size, &f, &s)) {
 		CHECK(!memcmp(&s, &before, sizeof(s)));
 		CHECK(f.text[0]);
 		return 0;
 	}
-	CHECK(s.interval >= NS_PER_SEC && s.interval <= 3600 * NS_PER_SEC);
+	CHECK(s.service.interval >= NS_PER_SEC && s.service.interval <= 3600 * NS_PER_SEC);
 	CHECK(s.gap_ns <= 3600 * NS_PER_SEC && s.processes <= 1000);
-	CHECK(memchr(s.socket, '\0', sizeof(s.socket)));
+	CHECK(memchr(s.service.socket, '\0', sizeof(s.service.socket)));
 	return 0;
 }

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 allowed() { # allowed MODULE: what it may include, itself among it
 	case $1 in
 	base) echo base ;;
-	service) echo base service ;;
+	service) echo base ledger service ;;
 	ledger) echo base ledger ;;
 	wire) echo base ledger wire ;;
 	api) echo base ledger wire api ;;
@@ -16,10 +16,10 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	sim) echo base ledger policy sim ;;
 	host) echo base ledger wire bpf policy host ;;
 	guest) echo base ledger wire bpf policy guest ;;
-	daemon) echo base service ledger wire bpf policy guest daemon ;;
+	vmdesched) echo base service ledger wire bpf policy guest vmdesched ;;
 	lab) echo base ledger wire bpf policy host lab ;;
 	data) echo base ledger wire data ;;
-	screen) echo base ledger wire guest data screen ;;
+	screen) echo base ledger wire guest host data screen ;;
 	doctor) echo base doctor ;;
 	correct) echo base ledger wire data correct ;;
 	exporter) echo base service ledger wire exporter ;;
@@ -48,6 +48,14 @@ for module in src/*/; do
 		done
 	done
 done
+# Files of the screen form no circle: tsort finds one where there is one.
+for file in src/screen/*.[ch]; do
+	unit=$(basename "${file%.[ch]}")
+	sed -n 's|^#include "screen/\([a-z_]*\)\.h"|\1|p' "$file" | grep -vx "$unit" | sed "s/^/$unit /" || true
+done | tsort >/dev/null || {
+	echo "layers: files of src/screen include each other in a circle" >&2
+	status=1
+}
 # uthash ends the process where there is no memory, unless it is included by base/hash.h.
 ! grep -ln '#include <uthash.h>' src/*/*.[ch] | grep -v '^src/base/hash.h$' >&2 || status=1
 exit $status

@@ -17,9 +17,9 @@ for metric in $(grep -ho '\bdesched_[a-z_]*' $rules docs/guide-prometheus.md | s
 		status=1
 	fi
 done
-for metric in $(grep -o '"desched_[a-z_]*[" ]' src/daemon/metrics.c | grep -o 'desched_[a-z_]*[a-z]' | sort -u); do
+for metric in $(grep -ho '"desched_[a-z_]*[" ]' src/vmdesched/metrics.c src/service/service.c | grep -o 'desched_[a-z_]*[a-z]' | sort -u); do
 	if ! echo "$known" | grep -qx "$metric"; then
-		echo "prometheus: $metric of src/daemon/metrics.c is not in docs/vmdesched-exporter.8" >&2
+		echo "prometheus: $metric of the daemon is not in docs/vmdesched-exporter.8" >&2
 		status=1
 	fi
 done

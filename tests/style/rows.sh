@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# rows.sh DESCHED: the tables of man pages have the rows that the programs have, and no others. What the
+# rows.sh DESCHED VMDESCHED: the tables of man pages have the rows that the programs have, and no others. What the
 # programs have comes from themselves, or from their tables in src/.
 set -eu
-desched=$1
+desched=$1 vmdesched=$2
 cd "$(dirname "$0")/../.."
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -82,7 +82,7 @@ while read -r section; do
 		esac
 	done <"$dir/want"
 done <"$dir/sections"
-sed -n '/^\[vm NAME\]/,$p' "$dir/keys" | grep -A1 '^  workload ' | sed -n 's/.*one of //p' | sed 's/, /\n/g' >"$dir/rows"
+sed -n '/^\[vm NAME\]/,$p' "$dir/keys" | grep -A1 '^  workload ' | sed '1d; s/^ *//; s/, /\n/g; s/ or /\n/' >"$dir/rows"
 part desched-scenario.5 'Section vm NAME' | sed '1,/^\.El/d' | items Cm >"$dir/page"
 same 'desched-scenario.5, workloads'
 
@@ -98,7 +98,10 @@ same 'desched-doctor.1, groups'
 part desched-stat.1 Figures | sed -n 's/^\.It \([a-z]*\) Ta.*/\1/p' >"$dir/page"
 same 'desched-stat.1, figures'
 
-table wire/protocol.c requests >"$dir/rows"
+{
+	table vmdesched/daemon.c requests
+	table service/service.c common
+} >"$dir/rows"
 part vmdesched.8 PROTOCOL | sed -n 's/^\.It Li {"get":"\([a-z]*\)"}/\1/p' >"$dir/page"
 same 'vmdesched.8, requests'
 
@@ -111,17 +114,71 @@ sed -n 's/.*put_[a-z]*(o, "\([a-z_]*\)".*/\1/p; s/.*json_object_set_new(o, "\([a
 part desched-vm.1 Figures | sed 's/^\.Li /.It Li /; s/ ,$//' | items Li | sort -u >"$dir/page"
 same 'desched-vm.1, figures'
 
-# Each key's constant, then as a person calls it.
-sed -n '/ui_bindings\[\] = {/,/^};/p' src/screen/ui.c | sed -n "s/^\t{\('.'\|UI_KEY_[A-Z]*\),.*/\1/p" |
-	sed "s/^' '/Space/; s/^'\(.\)'/\1/; s/UI_KEY_LEFT/Left/; s/UI_KEY_RIGHT/Right/; s/UI_KEY_ESCAPE/Esc/" |
-	sort -u >"$dir/rows"
-part desched-top.1 SCREEN | sed 's/^\.Ic /.It Ic /' | items Ic | sort -u >"$dir/page"
+# Keys of the screen: each binding's constant, then as a person calls it; and those of columns, by which
+# rows are sorted.
+{
+	sed -n '/ui_bindings\[\] = {/,/^};/p' src/screen/ui.c | sed -n "s/^\t{\('.'\|UI_KEY_[A-Z]*\),.*/\1/p" |
+		sed "s/^' '/Space/; s/^'\(.\)'/\1/; s/UI_KEY_LEFT/Left/; s/UI_KEY_RIGHT/Right/; s/UI_KEY_ESCAPE/Esc/" |
+		sed 's/UI_KEY_ENTER/Enter/'
+	sed -n "s/.*\.key = '\(.\)'.*/\1/p" src/screen/guest.c src/screen/host.c
+} | sort -u >"$dir/rows"
+{
+	part desched-top.1 SCREEN | sed '/^\.Ss/,$d' | sed 's/^\.Ic /.It Ic /' | items Ic
+	part desched-top.1 Orders | sed -n 's/^\.It [a-z]* Ta \([a-z]\) Ta.*/\1/p'
+} | sort -u >"$dir/page"
 same 'desched-top.1, keys'
 
-# Every key of the sample, which a test holds to the daemon's own list, by section.
-awk '/^\[/ {print $1} /^#?[a-z]+ =/ {sub(/^#/, ""); print $1}' packaging/vmdesched.conf >"$dir/rows"
+# Orders, as -o takes and settings keep them; columns of a host with their headings.
+"$desched" --list top --sort >"$dir/rows"
+part desched-top.1 Orders | sed -n 's/^\.It \([a-z]*\) Ta.*/\1/p' | sort -u >"$dir/page"
+same 'desched-top.1, orders'
+sed -n '/ columns\[\] = {/,/^};/p' src/screen/host.c | sed -n 's/^\t{"\([a-z]*\)", "\(%[A-Z]*\)".*/\2|\1/p' >"$dir/rows"
+part desched-top.1 HOSTS | sed -n 's/^\.It \(%[A-Z]*\) Ta \([a-z]*\) Ta.*/\1|\2/p' >"$dir/page"
+same 'desched-top.1, columns of a host'
+# desched ledger has those of the states.
+grep -v '^%USED\|^%OVHD' "$dir/rows" >"$dir/states"
+part desched-ledger.1 Table | sed -n 's/^\.It \(%[A-Z]*\) Ta \([a-z]*\) Ta.*/\1|\2/p' >"$dir/page"
+mv "$dir/states" "$dir/rows"
+same 'desched-ledger.1, columns'
+
+# What the settings of each subject may say: its section, and the switches of its keys.
+for section in top host; do
+	case $section in
+	top) other=host ;;
+	host) other=guest ;;
+	esac
+	{
+		printf 'sort\ndelay\nreverse\n'
+		sed -n '/ui_bindings\[\] = {/,/^};/p' src/screen/ui.c | tr -d '\n\t' | sed 's/},{/}\n{/g' |
+			grep -v "only = &subject_$other" | sed -n 's/.*turns = {"\([a-z]*\)".*/\1/p'
+	} | sort -u >"$dir/rows"
+	part desched-top.1 FILES | sed -n "/^\.It Li \[$section\]/,/^\.It Li \[/p" | sed 's/^\.Li /.It Li /; s/ ,$//' |
+		items Li | grep -v '^\[' >"$dir/page"
+	same "desched-top.1, settings of [$section]"
+done
+
+# Keys of the configuration by section, and their defaults: the program's, the page's, the sample's. The
+# sample names a user and a group, which are nobody by default.
+"$vmdesched" --check -c /dev/null >"$dir/keys"
+names() {
+	awk '/^\[/ {print $1} /^#?[a-z]+ =/ {sub(/^#/, ""); print $1}' "$1"
+}
+names "$dir/keys" >"$dir/rows"
 part vmdesched.8 CONFIGURATION | items Li >"$dir/page"
 same 'vmdesched.8, configuration'
+names packaging/vmdesched.conf >"$dir/page"
+same 'vmdesched.conf, keys'
+grep -v '^\(user\|group\) =\|^\[\|^$' "$dir/keys" | sed 's/ *= */=/' >"$dir/rows"
+sed -n 's/^#\([a-z]* =.*\)/\1/p' packaging/vmdesched.conf | sed 's/ *= */=/' >"$dir/page"
+same 'vmdesched.conf, defaults'
+while IFS='=' read -r key default; do
+	case $key=$default in
+	*= | source=* | page=* | socket=*) continue ;; # empty; described with the options
+	esac
+	part vmdesched.8 CONFIGURATION | awk -v key="$key" '$1 == ".It" {on = $3 == key} on' | tr '\n' ' ' |
+		grep -q -e "by default,\{0,1\} \(\.Pa \)\{0,1\}$default\>" -e "\.Cm $default (the default)" ||
+		complain "vmdesched.8, configuration: $key is $default by default"
+done <"$dir/rows"
 
 # What exit statuses mean in general is in desched(1) alone.
 for page in docs/desched-*.1 docs/vmdesched*.8; do

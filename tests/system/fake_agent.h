@@ -23,7 +23,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Shared with the agent's process; the test writes, but for `client`. */
+/* When the task's time was last asked for, and what that was. */
+struct fake_asked {
+	uint64_t at, run; /* ns */
+};
+
+/* Shared with the agent's process; the test writes, but for `client` and `asked`. */
 struct fake {
 	char path[64];
 	pid_t pid;		 /* of the agent */
@@ -32,7 +37,8 @@ struct fake {
 	_Atomic double share;	 /* and, beside that, of all its time: 0 .. 1 */
 	_Atomic double children; /* s that its children did not have */
 	_Atomic double vmdesched;
-	_Atomic pid_t client; /* who asked last */
+	_Atomic pid_t client;	    /* who asked last */
+	struct fake_asked asked[2]; /* the last time, the time before; read when nobody asks */
 };
 
 static inline struct fake *fake_new(const char *name)
@@ -51,13 +57,15 @@ static inline json_t *fake_amounts(double reported, double less)
 	return json_pack("{s:f, s:f}", "reported_s", reported, "true_s", reported - less);
 }
 
-static inline json_t *fake_process(const struct fake *f)
+static inline json_t *fake_process(struct fake *f)
 {
 	uint64_t run = 0, delay;
 	double less;
 	json_t *o;
 
 	proc_read_schedstat(f->task, 0, &run, &delay);
+	f->asked[1] = f->asked[0];
+	f->asked[0] = (struct fake_asked){clock_mono(), run};
 	less = f->less + f->share * ns_to_s(run);
 	o = fake_amounts(ns_to_s(run), less);
 	json_object_set_new(o, "pid", json_integer(f->task));
@@ -65,7 +73,7 @@ static inline json_t *fake_process(const struct fake *f)
 	return o;
 }
 
-static inline void fake_answer(const struct fake *f, uint64_t begin, FILE *to)
+static inline void fake_answer(struct fake *f, uint64_t begin, FILE *to)
 {
 	json_t *o = json_pack("{s:s, s:f, s:{s:f}, s:[{s:i}], s:[o]}", "schema", "desched-agent/1",
 			      "elapsed_s", ns_to_s(clock_mono() - begin), "totals", "vmdesched_s",

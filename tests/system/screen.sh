@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# screen.sh DESCHED VMDESCHED MAKE_RECORDING: the screen in a real terminal (tmux's), driven by keys.
+# screen.sh DESCHED VMDESCHED MAKE_RECORDING LIKE_VM: the screen in a real terminal (tmux's), driven by keys.
 # A recording needs nothing; what is live needs root and BPF and is left out without. 77 without tmux.
 # shellcheck disable=SC2317 # functions that are called by others and by the trap
 set -eu
 make_recording=$3
+like_vm=$4
 command -v tmux >/dev/null || {
 	echo "skipped: no tmux"
 	exit 77
@@ -18,6 +19,7 @@ socket=$dir/vmdesched.sock
 daemon=
 spinner=
 recorder=
+vms=
 export TZ=UTC LC_ALL=C.UTF-8 TMUX_TMPDIR="$dir" TERM=screen-256color XDG_CONFIG_HOME="$dir/config"
 unset TMUX NO_COLOR
 status=0
@@ -32,6 +34,9 @@ cleanup() {
 	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
 	[ -z "$recorder" ] || kill "$recorder" 2>/dev/null || true
 	[ -z "$spinner" ] || kill "$spinner" 2>/dev/null || true
+	for vm in $vms; do
+		kill "$vm" 2>/dev/null || true
+	done
 	rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -281,6 +286,47 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	keys q
 	gone 'q Quit'
 fi
+
+# ---- a host: VMs come and go under the screen, whose names are hostile or the same ----
+rows=100
+"$like_vm" -name "evil$$$(printf '\033]0;x\007\342\200\256')" &
+vms="$vms $!"
+start "$desched" top --host -d 0.5
+see "^ *$! .* evil$$?]0;x??*\$"
+see '├─vCPU [01]$'
+see '^ *PID  *%USED  *%RUN  *%RDY .*%IDLE  *%WAIT  *%OVHD  *VM$'
+"$like_vm" -name "web$$" &
+web=$!
+vms="$vms $web"
+see "^ *$web .* web$$\$"
+keys / w e b "$$" Enter # whatever else runs on this machine
+see "'web$$': 1 of "
+gone "evil$$"
+see '└─vCPU [01]$'
+# The chosen row is still the one that is hidden now, so the first is.
+keys Home Enter
+see " web$$ +2\$"
+gone 'vCPU [01]$'
+keys Enter
+see 'vCPU 1$'
+keys H
+gone 'vCPU [01]$'
+keys r W
+see 'kept in '
+keys '?'
+see 'vCPUs below their VMs'
+keys x
+kill "$web"
+see "web$$ (ended)"
+gone "web$$ (ended)"
+keys q
+see 'ENDED 0'
+grep -A1 '^\[host\]$' "$dir/config/desched/top.ini" | grep -q '^sort = ready$' ||
+	complain "the host's order was not kept"
+rm -f "$dir/config/desched/top.ini"
+# Nobody needs privilege for it; what is less then is said.
+expect 0 'only run and ready' as_nobody "$desched" top --host -b -n 1 -d 0.3
+grep -q " evil$$?]0;x??$" "$dir/out" || complain "nobody is not shown the VM: $(cat "$dir/out")"
 
 # ---- live, with BPF; there is room for all that is busy on this machine ----
 rows=400

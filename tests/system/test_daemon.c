@@ -323,8 +323,9 @@ static void a_bad_configuration_is_refused(void **state)
 	expect_refused(*state, "uzer = me\n", "conf:5: there is no 'uzer'");
 	expect_refused(*state, "[vmdesched]\nuser = no-such-user\n", "no-such-user");
 	expect_refused(*state, "[clock]\nmode = set\n", "CAP_SYS_TIME");
-	expect_refused(*state, "[clock]\nmode = never\n", "never");
-	expect_refused(*state, "[vmdesched]\nsource = moon\n", "no source 'moon'");
+	expect_refused(*state, "[clock]\nmode = never\n", "conf:6: mode: 'never' given, expected ");
+	expect_refused(*state, "[vmdesched]\nsource = moon\n",
+		       "conf:6: source: 'moon' given, expected auto, steal, page or self");
 	expect_refused(*state, "[vmdesched]\nsocket = /nonexistent/s\n", "/nonexistent/s");
 }
 

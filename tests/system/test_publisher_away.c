@@ -234,7 +234,9 @@ static void stopped_and_continued(void **state)
 	kill(t.publisher, SIGCONT);
 	until_complete();
 	assert_true(t.last.elapsed >= elapsed + 3 * NS_PER_SEC);
-	print_message("stopped for 3 s: %.3f s are unaccounted\n", ns_to_s(unaccounted() - before));
+	print_message("stopped for 3 s: %.3f s are unaccounted, %llu gaps lost, %.6f s late\n",
+		      ns_to_s(unaccounted() - before),
+		      (unsigned long long)t.last.counters.lost_gaps, ns_to_s(t.last.counters.late));
 	assert_true(unaccounted() - before <= (uint64_t)t.n_cpus * 100 * NS_PER_MS);
 }
 

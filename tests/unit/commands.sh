@@ -55,6 +55,13 @@ expect 2 1 "$desched" vm --tick-policy nonsense
 expect 2 1 "$desched" lab --source nonsense
 expect 2 1 "$desched" vm --json
 expect 2 1 "$desched" top -b -u "no such user"
+# What is of the other screen is refused, before anything is opened.
+expect 2 1 "$desched" top --host --replay none.rec
+expect 2 1 "$desched" top --host --user root
+expect 2 1 "$desched" top --host --source steal
+expect 2 1 "$desched" top --source bpf
+expect 2 1 "$desched" top --host --sort reported
+expect 2 1 "$desched" top -b --sort used
 expect 2 1 "$desched" record
 expect 2 1 "$desched" correct one
 expect 2 1 "$desched" correct one two three
@@ -122,7 +129,8 @@ offers ledger desched le
 offers ticks desched help ti
 offers --tick-policy desched vm --tick
 offers "delay desched discard" desched vm --tick-policy d
-offers "auto page self steal" desched top -s ""
+offers "auto bpf page schedstat self steal" desched top -s ""
+offers "ready reported" desched top -o re
 offers "catchup delay desched discard merge" desched vm --tick-policy ""
 offers a-file desched vm --kernel a-
 offers a-file desched correct a-

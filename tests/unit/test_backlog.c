@@ -4,9 +4,9 @@
  * tests/system/nested-ticks.sh; the port's other side is test_devices.c, test_ticker.c, test_rtc.c.
  */
 #include "base/proc.h"
-#include "daemon/backlog.h"
-#include "daemon/confine.h"
 #include "guest/ioport.h"
+#include "vmdesched/allowed.h"
+#include "vmdesched/backlog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,14 +56,16 @@ static int all_is_refused(void)
 static int confined(void)
 {
 	char text[4096], *caps;
+	struct confine keep;
 	struct failure f;
 
-	if (confine_privileges("", false, &f))
+	allowed_backlog(false, &keep);
+	if (confine_privileges("", keep.capabilities, keep.n_capabilities, &f))
 		return 1;
 	if (file_read("/proc/self/status", text, sizeof(text)) < 0 ||
 	    !(caps = strstr(text, "CapPrm:")) || strncmp(caps + 8, "0000000000000000", 16) != 0)
 		return 2;
-	return confine_backlog_calls(false, &f) ? 7 : all_is_refused();
+	return confine_system_calls(keep.lists, keep.n_lists, &f) ? 7 : all_is_refused();
 }
 
 static void it_may_wait_and_no_more(void **state)

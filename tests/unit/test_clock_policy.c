@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/clock_policy.h against a simulated guest whose clock stands still in pauses, is caught up
+ * vmdesched/clock_policy.h against a simulated guest whose clock stands still in pauses, is caught up
  * by its hypervisor or not, and drifts. The rule that is never broken: the clock is not turned back
  * and not driven past the host's.
  */
 #include "base/units.h"
-#include "daemon/clock_policy.h"
+#include "vmdesched/clock_policy.h"
 
 #include "random.h"
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The core by itself, without the simulator: hosts whose CPUs are numbered as real ones are. What
- * it decides over time is in test_sim_fluid.c, test_sim_random.c and tests/sim.
+ * The core by itself, without the simulator: hosts whose CPUs are numbered as real ones are, and
+ * VMs that come and change. What it decides over time is in test_sim_fluid.c, test_sim_random.c and
+ * tests/sim.
  */
 #include "policy/core.h"
+
+#include "near.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -125,12 +128,218 @@ static void refused(void **state)
 	}
 }
 
+#define MS	UINT64_C(1000000)
+#define THREADS 4 /* vCPUs that a VM of a `struct live` has room for */
+
+/* A core that is driven by what it asks for. */
+struct live {
+	struct core *core;
+	struct core_decision cpus[4];
+	uint64_t alarms[5];
+	uint64_t now;
+};
+
+static struct live begin(const struct core_site *sites, uint32_t cpus, uint32_t domains)
+{
+	struct core_shape shape = {
+		.cpus = cpus, .domains = domains, .sites = sites, .vms = 4, .vcpus = 4 * THREADS};
+	struct live l = {0};
+
+	assert_int_equal(core_new(&core_defaults, &shape, &l.core), 0);
+	for (uint32_t i = 0; i < 4; i++)
+		l.cpus[i] = (struct core_decision){.vcpu = N, .until = CORE_NEVER};
+	for (uint32_t i = 0; i < 5; i++)
+		l.alarms[i] = CORE_NEVER;
+	assert_int_equal(core_start(l.core, 0, NULL), 0);
+	return l;
+}
+
+/* Hands on what is due, until nothing is before `end`. */
+static void live_until(struct live *l, uint64_t end)
+{
+	for (;;) {
+		const struct core_changes *ch = core_changes(l->core);
+		uint64_t *at = &l->alarms[0];
+
+		for (uint32_t i = 0; i < ch->n_cpus; i++)
+			l->cpus[ch->cpus[i].cpu] = ch->cpus[i];
+		for (uint32_t i = 0; i < ch->n_alarms; i++)
+			l->alarms[ch->alarms[i].timer] = ch->alarms[i].at;
+		for (uint32_t i = 1; i < 5; i++)
+			at = l->alarms[i] < *at ? &l->alarms[i] : at;
+		for (uint32_t i = 0; i < 4; i++)
+			at = l->cpus[i].until < *at ? &l->cpus[i].until : at;
+		if (*at >= end)
+			break;
+		l->now = *at;
+		*at = CORE_NEVER;
+		if (at >= l->alarms && at < l->alarms + 5)
+			core_timer(l->core, l->now, (uint32_t)(at - l->alarms));
+		else
+			for (uint32_t i = 0; i < 4; i++)
+				if (at == &l->cpus[i].until)
+					core_expire(l->core, l->now, i);
+	}
+	l->now = end;
+}
+
+/* A VM comes, and all its vCPUs want to run from now on. */
+static void come(struct live *l, uint32_t vm, const struct core_vm_spec *spec)
+{
+	assert_int_equal(core_vm_add(l->core, l->now, vm, vm * THREADS, THREADS, spec, NULL), 0);
+	for (uint32_t i = 0; i < spec->vcpus; i++)
+		core_wake(l->core, l->now, vm * THREADS + i);
+}
+
+static double ran(struct live *l, uint32_t vm)
+{
+	uint64_t sum = 0;
+
+	core_settle(l->core, l->now);
+	for (uint32_t i = 0; i < THREADS; i++) {
+		struct core_vcpu_figures v;
+
+		core_read_vcpu(l->core, vm * THREADS + i, &v);
+		sum += v.ledger->ns[LEDGER_RUN];
+	}
+	return (double)sum / 1e9;
+}
+
+static struct core_vm_figures vm_of(const struct live *l, uint32_t vm)
+{
+	struct core_vm_figures f;
+
+	core_read_vm(l->core, vm, &f);
+	return f;
+}
+
+/* Half of two CPUs, whatever a VM becomes in between: what it owes goes along. */
+static void nothing_gained_by_changes(void **state)
+{
+	static const struct core_site sites[] = {{0, 0, N}, {0, 0, N}};
+	static const enum cosched others[] = {COSCHED_NONE, COSCHED_RELAXED, COSCHED_BALANCE};
+	struct core_vm_spec spec = {.vcpus = 2, .shares = 2000, .limit = ENTITLE_UNLIMITED};
+
+	(void)state;
+	for (size_t k = 0; k < 3; k++) {
+		struct live l = begin(sites, 2, 1);
+		struct core_vm_spec other = spec, gang = spec;
+
+		other.cosched = others[k];
+		gang.cosched = COSCHED_STRICT;
+		come(&l, 0, &spec);
+		come(&l, 1, &spec);
+		for (uint64_t at = 7 * MS; at < 4000 * MS; at += 7 * MS) {
+			live_until(&l, at);
+			assert_int_equal(core_vm_change(l.core, at, 0,
+							at / 7 / MS % 2 ? &gang : &other, NULL),
+					 0);
+		}
+		live_until(&l, 4000 * MS);
+		assert_near(ran(&l, 0), 4, 0.08);
+		core_free(l.core);
+	}
+}
+
+/* Whoever comes is taken for what it is at once, however long it was away, or nobody has looked at
+ * demands (one VM alone): two CPUs by shares of 1 to 3. */
+static void newcomer_is_seen(void **state)
+{
+	static const struct core_site sites[] = {{0, 0, N}, {0, 0, N}};
+
+	(void)state;
+	for (uint32_t k = 0; k < COSCHED_ROWS; k++) {
+		struct core_vm_spec spec = {.vcpus = 1, .shares = 1000, .limit = ENTITLE_UNLIMITED};
+		struct live l = begin(sites, 2, 1);
+
+		come(&l, 0, &spec);
+		spec.vcpus = 2;
+		spec.shares = 3000;
+		spec.cosched = (enum cosched)k;
+		for (uint64_t at = 50000 * MS; at < 200000 * MS; at += 100000 * MS) {
+			live_until(&l, at);
+			come(&l, 1, &spec);
+			live_until(&l, at + 100 * MS);
+			assert_near(vm_of(&l, 0).entitled, 0.5, 0.01);
+			assert_near(vm_of(&l, 1).entitled, 1.5, 0.01);
+			live_until(&l, at + 10000 * MS);
+			assert_int_equal(core_vm_remove(l.core, l.now, 1), 0);
+		}
+		core_free(l.core);
+	}
+}
+
+/* So are vCPUs that a VM gets later. */
+static void growth_is_seen(void **state)
+{
+	static const struct core_site sites[] = {{0, 0, N}, {0, 0, N}};
+	struct core_vm_spec spec = {.vcpus = 1, .shares = 1000, .limit = ENTITLE_UNLIMITED};
+	struct live l = begin(sites, 2, 1);
+
+	(void)state;
+	come(&l, 0, &spec);
+	spec.shares = 3000;
+	come(&l, 1, &spec);
+	live_until(&l, 50000 * MS);
+	assert_near(vm_of(&l, 0).entitled, 1, 0.01);
+	spec.vcpus = 2;
+	assert_int_equal(core_vm_change(l.core, l.now, 1, &spec, NULL), 0);
+	core_wake(l.core, l.now, THREADS + 1);
+	live_until(&l, 50100 * MS);
+	assert_near(vm_of(&l, 0).entitled, 0.5, 0.01);
+	core_free(l.core);
+}
+
+/* And a gang, which needs as many CPUs as it has vCPUs, though one of them was idle so far. */
+static void gang_is_seen(void **state)
+{
+	static const struct core_site sites[] = {{0, 0, N}, {0, 0, N}};
+	struct core_vm_spec spec = {.vcpus = 1, .shares = 1000, .limit = ENTITLE_UNLIMITED};
+	struct live l = begin(sites, 2, 1);
+
+	(void)state;
+	come(&l, 0, &spec);
+	spec.vcpus = 2;
+	spec.shares = 3000;
+	assert_int_equal(core_vm_add(l.core, 0, 1, THREADS, THREADS, &spec, NULL), 0);
+	core_wake(l.core, 0, THREADS + 1);
+	live_until(&l, 50000 * MS);
+	assert_near(vm_of(&l, 0).entitled, 1, 0.01);
+	spec.cosched = COSCHED_STRICT;
+	assert_int_equal(core_vm_change(l.core, l.now, 1, &spec, NULL), 0);
+	live_until(&l, 50100 * MS);
+	assert_near(vm_of(&l, 0).entitled, 0.5, 0.01);
+	core_free(l.core);
+}
+
+/* The node that is least loaded has no more to promise: a VM that reserves goes to the other one. */
+static void reserved_elsewhere(void **state)
+{
+	static const struct core_site sites[] = {{0, 0, N}, {1, 1, N}};
+	struct core_vm_spec spec = {.vcpus = 1, .shares = 1000, .limit = ENTITLE_UNLIMITED};
+	struct live l = begin(sites, 2, 2);
+
+	(void)state;
+	come(&l, 0, &spec);
+	spec.reservation = 0.9;
+	come(&l, 1, &spec);
+	spec.reservation = 0;
+	come(&l, 2, &spec);
+	spec.reservation = 0.5;
+	come(&l, 3, &spec);
+	assert_int_equal(vm_of(&l, 1).domain, 1);
+	assert_int_equal(vm_of(&l, 2).domain, 0);
+	assert_int_equal(vm_of(&l, 3).domain, 0);
+	core_free(l.core);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(distant_siblings),
-		cmocka_unit_test(odd_caches),
-		cmocka_unit_test(refused),
+		cmocka_unit_test(distant_siblings), cmocka_unit_test(odd_caches),
+		cmocka_unit_test(refused),	    cmocka_unit_test(nothing_gained_by_changes),
+		cmocka_unit_test(newcomer_is_seen), cmocka_unit_test(growth_is_seen),
+		cmocka_unit_test(gang_is_seen),	    cmocka_unit_test(reserved_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

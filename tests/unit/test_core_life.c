@@ -2,19 +2,21 @@
 /*
  * Random histories of one host on which everything changes while it runs: VMs, groups and CPUs
  * come, change and go, at any moment, in any state. The core is embedded as a stranger would do it,
- * by core.h alone; what each vCPU does is followed from outside, by what is told of states and by
+ * by core.h; what each vCPU does is followed from outside, by what is told of states and by
  * what is decided for CPUs, and added up independently of the ledgers. After each event:
  *
  *  - a vCPU runs on one CPU at most, and one that runs is there, on a CPU that is there
  *  - what was told and what was decided agree
  *  - no CPU idles while a vCPU of its domain is READY (none, balance)
  *  - what was refused has changed nothing
+ *  - what the core keeps in two places agrees (core_check.h, the one look inside)
  *
  * and at the end each ledger is what was told, to the nanosecond, and sums up to the time. What VMs
  * are given after a change is in test_sim_life.c. test_core_life [HISTORIES [FIRST]]
  */
 #include "policy/core.h"
 
+#include "core_check.h"
 #include "sim/random.h"
 
 #include <errno.h>
@@ -139,6 +141,10 @@ static void check_conservation(const struct host *h)
 
 static void check(const struct host *h)
 {
+	const char *wrong = core_check(h->core);
+
+	if (wrong)
+		fail_msg("at %.6f s: %s", (double)h->now / 1e9, wrong);
 	check_cpus(h);
 	check_vcpus(h);
 	if (h->conserves)

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * src/daemon: the configuration, the log of gaps and the history with clocks of the test's own, and
+ * src/vmdesched: the configuration, the log of gaps and the history with clocks of the test's own, and
  * what a confined process can still do. Metrics: test_metrics.c; the daemon as a whole:
  * tests/system/test_daemon.c.
  */
 #include "base/proc.h"
 #include "base/units.h"
-#include "daemon/confine.h"
-#include "daemon/gaplog.h"
-#include "daemon/history.h"
-#include "daemon/metrics.h"
-#include "daemon/settings.h"
-#include "daemon/status.h"
 #include "scratch.h"
+#include "service/gaplog.h"
 #include "service/notify.h"
+#include "vmdesched/allowed.h"
+#include "vmdesched/cpu_history.h"
+#include "vmdesched/keys.h"
+#include "vmdesched/silence.h"
+#include "vmdesched/status.h"
+#include "vmdesched/timekeeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,8 +34,8 @@
 
 static int parse(const char *text, struct failure *f, struct settings *s)
 {
-	settings_default(s);
-	return settings_parse("x.conf", text, strlen(text), f, s);
+	settings_default(&vmdesched_settings, s);
+	return settings_parse(&vmdesched_settings, "x.conf", text, strlen(text), f, s);
 }
 
 static void a_configuration_is_read(void **state)
@@ -47,11 +48,11 @@ static void a_configuration_is_read(void **state)
 			       "[gaps]\n \tthreshold = 0.25\n[metrics]\nprocesses=7\n",
 			       &f, &s),
 			 0);
-	assert_string_equal(s.user, "nobody");
-	assert_false(s.seccomp);
+	assert_string_equal(s.service.user, "nobody");
+	assert_false(s.service.seccomp);
 	assert_int_equal(s.gap_ns, 250 * NS_PER_MS);
 	assert_int_equal(s.processes, 7);
-	assert_string_equal(s.socket, "/run/vmdesched.sock");
+	assert_string_equal(s.service.socket, "/run/vmdesched.sock");
 }
 
 static void refused(const char *text, const char *why)
@@ -59,7 +60,7 @@ static void refused(const char *text, const char *why)
 	struct failure f = {.text = ""};
 	struct settings s, before;
 
-	settings_default(&before);
+	settings_default(&vmdesched_settings, &before);
 	assert_int_equal(parse(text, &f, &s), -EINVAL);
 	if (!strstr(f.text, why) || strchr(f.text, '\n'))
 		fail_msg("'%s' does not say '%s'", f.text, why);
@@ -95,21 +96,25 @@ static void a_sample_with_every_key_is_a_configuration(void **state)
 	(void)state;
 	assert_true(file_read(SAMPLE, text, sizeof(text)) > 0);
 	assert_int_equal(parse(text, &f, &s), 0);
-	for (int i = 0; i < settings_n_rows; i++) {
-		char line[64];
+	for (size_t i = 0; i < vmdesched_settings.n; i++) {
+		const struct row_section *section = &vmdesched_settings.sections[i];
 
-		snprintf(line, sizeof(line), "%s =", settings_rows[i].key);
-		if (!strstr(text, line))
-			fail_msg("the sample does not have %s", settings_rows[i].key);
+		for (size_t k = 0; k < section->n; k++) {
+			char line[64];
+
+			snprintf(line, sizeof(line), "%s =", section->rows[k].name);
+			if (!strstr(text, line))
+				fail_msg("the sample does not have %s", section->rows[k].name);
+		}
 	}
 	/* What stands behind a '#' is the default: taken as it stands, it changes nothing. */
 	for (p = text; *p; p++)
 		if (*p == '#' && p[1] != ' ')
 			*p = ' ';
-	settings_default(&defaults);
+	settings_default(&vmdesched_settings, &defaults);
 	assert_int_equal(parse(text, &f, &s), 0);
-	strcpy(defaults.user, s.user);
-	strcpy(defaults.group, s.group);
+	strcpy(defaults.service.user, s.service.user);
+	strcpy(defaults.service.group, s.service.group);
 	assert_memory_equal(&s, &defaults, sizeof(s));
 }
 
@@ -118,15 +123,15 @@ static void sighup_applies_some_keys(void **state)
 	struct settings old, new;
 
 	(void)state;
-	settings_default(&old);
-	settings_default(&new);
+	settings_default(&vmdesched_settings, &old);
+	settings_default(&vmdesched_settings, &new);
 	new.gap_ns = 5;
-	strcpy(new.textfile, "/x");
-	strcpy(new.socket, "/elsewhere");
-	assert_int_equal(settings_reload(&old, &new), 1);
+	strcpy(new.service.textfile, "/x");
+	strcpy(new.service.socket, "/elsewhere");
+	assert_int_equal(settings_reload(&vmdesched_settings, &old, &new), 1);
 	assert_int_equal(old.gap_ns, 5);
-	assert_string_equal(old.textfile, "/x");
-	assert_string_equal(old.socket, "/run/vmdesched.sock");
+	assert_string_equal(old.service.textfile, "/x");
+	assert_string_equal(old.service.socket, "/run/vmdesched.sock");
 }
 
 /* The machine was started at 12:00:00 UTC by both clocks: CLOCK_MONOTONIC is 0 then. */
@@ -135,7 +140,7 @@ static void sighup_applies_some_keys(void **state)
 static bool add(struct gaplog *log, uint64_t end_s, uint64_t ms, uint64_t within_ms,
 		const char *name)
 {
-	struct source_gap gap = {.cpu = 1,
+	struct gaplog_gap gap = {.vcpu = 1,
 				 .state = LEDGER_READY,
 				 .end = end_s * NS_PER_SEC,
 				 .ns = ms * NS_PER_MS,
@@ -253,12 +258,12 @@ static void history_holds_the_last_ten_minutes(void **state)
 
 	(void)state;
 	assert_int_equal(account_new(2, 0, NULL, NULL, &a), 0);
-	assert_int_equal(history_new(2, &h), 0);
+	assert_int_equal(history_new(&cpu_history_shape, 2, &h), 0);
 	for (uint64_t i = 0; i <= 700; i++) {
 		a->cpus[0].busy.occupied += i * NS_PER_MS;
 		a->cpus[0].busy.away[LEDGER_READY] += i * NS_PER_MS / 10;
 		a->cpus[1].idle.occupied += NS_PER_SEC;
-		history_add(h, a, i * NS_PER_SEC, NOON + i * NS_PER_SEC);
+		history_add(h, cpu_history_sums, a, i * NS_PER_SEC, NOON + i * NS_PER_SEC);
 	}
 	o = history_json(h);
 	assert_int_equal(json_array_size(json_object_get(o, "time_s")), 600);
@@ -284,15 +289,15 @@ static void history_waits_for_a_silent_source(void **state)
 
 	(void)state;
 	assert_int_equal(account_new(1, 0, NULL, NULL, &a), 0);
-	assert_int_equal(history_new(1, &h), 0);
-	history_add(h, a, NS_PER_SEC, NOON);
+	assert_int_equal(history_new(&cpu_history_shape, 1, &h), 0);
+	history_add(h, cpu_history_sums, a, NS_PER_SEC, NOON);
 	for (int i = 0; i < 3; i++)
-		history_add(h, a, NS_PER_SEC, NOON);
+		history_add(h, cpu_history_sums, a, NS_PER_SEC, NOON);
 	a->cpus[0].busy.occupied += 2 * NS_PER_SEC;
 	a->cpus[0].busy.unaccounted += NS_PER_SEC / 2;
 	a->cpus[0].idle.occupied += 2 * NS_PER_SEC;
 	a->cpus[0].idle.unaccounted += NS_PER_SEC / 4;
-	history_add(h, a, 5 * NS_PER_SEC, NOON + 4 * NS_PER_SEC);
+	history_add(h, cpu_history_sums, a, 5 * NS_PER_SEC, NOON + 4 * NS_PER_SEC);
 	o = history_json(h);
 	assert_int_equal(json_array_size(json_object_get(o, "time_s")), 1);
 	assert_float_equal(figure(o, "seconds", 0), 4, 1e-9);
@@ -342,14 +347,14 @@ static void a_configuration_is_a_file(void **state)
 	(void)state;
 	snprintf(path, sizeof(path), "%s/fifo.conf", scratch_dir("test-metrics"));
 	assert_int_equal(mkfifo(path, 0600), 0);
-	settings_default(&s);
+	settings_default(&vmdesched_settings, &s);
 	alarm(20);
-	assert_int_equal(settings_load(path, &f, &s), -EINVAL);
+	assert_int_equal(settings_load(&vmdesched_settings, path, &f, &s), -EINVAL);
 	alarm(0);
 	assert_non_null(strstr(f.text, path));
-	assert_int_equal(settings_load(scratch.dir, &f, &s), -EINVAL);
-	assert_int_equal(settings_load("/dev/null", &f, &s), 0);
-	assert_int_equal(settings_load("/nonexistent/conf", &f, &s), -ENOENT);
+	assert_int_equal(settings_load(&vmdesched_settings, scratch.dir, &f, &s), -EINVAL);
+	assert_int_equal(settings_load(&vmdesched_settings, "/dev/null", &f, &s), 0);
+	assert_int_equal(settings_load(&vmdesched_settings, "/nonexistent/conf", &f, &s), -ENOENT);
 }
 
 /* A host whose clock is a quarter of a second ahead of ours. */
@@ -486,10 +491,12 @@ static void systemd_is_told(void **state)
 static int confined(void)
 {
 	struct failure f;
+	struct confine keep;
 	char text[4096], *caps;
 	int fd;
 
-	if (confine_privileges("", false, &f) || confine_system_calls(false, &f))
+	allowed_daemon(false, &keep);
+	if (confine_daemon("", true, &keep, &f))
 		return 1;
 	if (file_read("/proc/self/status", text, sizeof(text)) < 0)
 		return 2;

@@ -71,15 +71,15 @@ static void a_snapshot_is_taken(void **state)
 		"{\"schema\":\"desched-agent/1\",\"elapsed_s\":5,\"totals\":{},\"cpus\":[{}],"
 		"\"processes\":[{\"pid\":1,\"name\":\"init\",\"true_s\":2}]}\n");
 	struct failure f = {.text = ""};
-	struct snapshot frame;
+	struct frame frame;
 	void *feed;
 
 	(void)state;
 	assert_int_equal(feed_vmdesched.open(config(), &f, &feed), 0);
 	assert_int_equal(feed_vmdesched.take(feed, &f, &frame), 0);
-	assert_int_equal(frame.elapsed, 5 * NS_PER_SEC);
-	assert_int_equal(frame.processes[0].own.truth, 2 * NS_PER_SEC);
-	snapshot_done(&frame);
+	assert_int_equal(frame.guest.elapsed, 5 * NS_PER_SEC);
+	assert_int_equal(frame.guest.processes[0].own.truth, 2 * NS_PER_SEC);
+	snapshot_done(&frame.guest);
 	end(child);
 	/* The daemon is gone: that is said, and the feed is as good as before when it is back. */
 	assert_int_equal(feed_vmdesched.take(feed, &f, &frame), -ENOENT);
@@ -87,7 +87,7 @@ static void a_snapshot_is_taken(void **state)
 	child = serve(
 		"{\"schema\":\"desched-agent/1\",\"totals\":{},\"cpus\":[{}],\"processes\":[]}\n");
 	assert_int_equal(feed_vmdesched.take(feed, &f, &frame), 0);
-	snapshot_done(&frame);
+	snapshot_done(&frame.guest);
 	end(child);
 	feed_vmdesched.close(feed);
 }
@@ -146,7 +146,8 @@ static void proc_tells_everybody(void **state)
 	struct feed feed = {.ops = &feed_proc};
 	const struct snapshot_process *own;
 	struct failure f = {.text = ""};
-	struct snapshot frame;
+	struct frame taken;
+	const struct snapshot *frame = &taken.guest;
 
 	(void)state;
 	while (own_time() < 200 * NS_PER_MS)
@@ -155,11 +156,11 @@ static void proc_tells_everybody(void **state)
 			 0); /* the last byte is no character: whoever shows it sees to that */
 	assert_int_equal(feed_proc.open(&nothing, &f, &feed.feed), 0);
 	feed.annotator = annotator_new();
-	assert_int_equal(feed_take(&feed, &f, &frame), 0);
-	assert_false(frame.split);
-	assert_true(frame.n_cpus >= 1);
-	assert_true(frame.cpus[0].ledger[LEDGER_RUN] > 0);
-	own = find(&frame, getpid());
+	assert_int_equal(feed_take(&feed, &f, &taken), 0);
+	assert_false(frame->split);
+	assert_true(frame->n_cpus >= 1);
+	assert_true(frame->cpus[0].ledger[LEDGER_RUN] > 0);
+	own = find(frame, getpid());
 	assert_non_null(own);
 	assert_string_equal(own->name, "caf\xc3\xa9\x1b\xe9");
 	assert_int_equal(own->parent, getppid());
@@ -168,7 +169,7 @@ static void proc_tells_everybody(void **state)
 	/* Some ticks of a hundredth of a second may be missing. */
 	assert_true(own->own.truth >= 150 * NS_PER_MS);
 	assert_true(own->own.truth <= own_time() + 20 * NS_PER_MS);
-	snapshot_done(&frame);
+	frame_done(&taken);
 	feed_close(&feed);
 }
 
@@ -182,7 +183,7 @@ static void a_source_that_is_not_there(void **state)
 	struct feed feed;
 
 	(void)state;
-	assert_true(feed_open(&c, &f, &feed) < 0);
+	assert_true(feed_open(&subject_guest, &c, &f, &feed) < 0);
 	assert_null(strstr(f.text, path));
 	end(child);
 }
@@ -209,7 +210,7 @@ static void what_is_named_is_used_or_refused(void **state)
 		struct failure f = {.text = ""};
 		struct feed feed;
 
-		assert_true(feed_open(&cases[i].asked, &f, &feed) < 0);
+		assert_true(feed_open(&subject_guest, &cases[i].asked, &f, &feed) < 0);
 		if (!strstr(f.text, cases[i].complaint))
 			fail_msg("case %zu: %s", i, f.text);
 	}

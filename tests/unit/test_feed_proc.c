@@ -48,15 +48,16 @@ struct reading {
 static struct reading take(void *feed)
 {
 	struct failure f = {""};
-	struct snapshot frame;
+	struct frame taken;
+	const struct snapshot *frame = &taken.guest;
 	struct reading r;
 
-	if (feed_proc.take(feed, &f, &frame))
+	if (feed_proc.take(feed, &f, &taken))
 		fail_msg("%s", f.text);
-	assert_int_equal(frame.n_processes, 1);
-	r = (struct reading){frame.busy.truth, frame.cpus[0].ledger[LEDGER_RUN],
-			     frame.processes[0].own.truth, frame.complete};
-	snapshot_done(&frame);
+	assert_int_equal(frame->n_processes, 1);
+	r = (struct reading){frame->busy.truth, frame->cpus[0].ledger[LEDGER_RUN],
+			     frame->processes[0].own.truth, frame->complete};
+	snapshot_done(&taken.guest);
 	return r;
 }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * src/daemon: what processes of a name had, the metrics' text and the file that has it. The rest of
+ * src/vmdesched: what processes of a name had, the metrics' text and the file that has it. The rest of
  * the daemon is test_daemon.c's.
  */
 #include "base/proc.h"
 #include "base/units.h"
-#include "daemon/gaplog.h"
-#include "daemon/metrics.h"
 #include "scratch.h"
+#include "service/gaplog.h"
+#include "service/prometheus.h"
+#include "vmdesched/metrics.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -153,6 +154,11 @@ static void names_are_bounded(void **state)
 	end_world(&w);
 }
 
+static int put(FILE *to, void *data)
+{
+	return metrics_put(to, data);
+}
+
 static char *text_of(struct world *w, uint64_t cgroups)
 {
 	struct snapshot_cgroup groups[] = {
@@ -176,16 +182,14 @@ static char *text_of(struct world *w, uint64_t cgroups)
 				   .cpus = &cpu,
 				   .cgroups = groups,
 				   .n_cgroups = 3};
-	const struct server_counters clients = {.accepted = 31, .dropped_slow = 7};
-	const struct metrics_input in = {.snapshot = &s,
-					 .gaps = &gaps,
-					 .clock = &clock,
-					 .clients = &clients,
-					 .names = w->names,
-					 .cgroups = cgroups};
+	struct metrics_input in = {.snapshot = &s,
+				   .gaps = &gaps,
+				   .clock = &clock,
+				   .names = w->names,
+				   .cgroups = cgroups};
 	char *text;
 
-	assert_int_equal(metrics_text(&in, &text), 0);
+	assert_int_equal(prometheus_text(put, &in, &text), 0);
 	return text;
 }
 
@@ -204,7 +208,6 @@ static void metrics_are_escaped_and_bounded(void **state)
 	text = text_of(&w, 1);
 	assert_non_null(strstr(text, "\ndesched_gaps_total 3\n"));
 	assert_non_null(strstr(text, "\ndesched_cpu_descheduled_seconds_total{cpu=\"0\"} 1\n"));
-	assert_non_null(strstr(text, "_client_events_total{event=\"dropped_slow\"} 7\n"));
 	assert_non_null(strstr(text, "\ndesched_process_occupied_seconds_total{name=\"(other)\"} "
 				     "0.25\n"));
 	assert_non_null(strstr(text, "\ndesched_process_occupied_seconds_total{"
@@ -258,23 +261,23 @@ static void a_textfile_is_whole_or_not_there(void **state)
 	(void)state;
 	snprintf(path, sizeof(path), "%s/d.prom", scratch_dir("test-metrics"));
 	snprintf(new, sizeof(new), "%s.new", path);
-	assert_int_equal(metrics_write_file(path, "one\n"), 0);
-	assert_int_equal(metrics_write_file(path, "two\n"), 0);
+	assert_int_equal(prometheus_write_file(path, "one\n"), 0);
+	assert_int_equal(prometheus_write_file(path, "two\n"), 0);
 	assert_int_equal(file_read(path, text, sizeof(text)), 4);
 	assert_string_equal(text, "two\n");
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0644);
 	/* Whatever waits at names near it is neither opened nor followed. */
 	assert_int_equal(symlink("/etc/passwd", new), 0);
-	assert_int_equal(metrics_write_file(path, "three\n"), 0);
+	assert_int_equal(prometheus_write_file(path, "three\n"), 0);
 	assert_int_equal(file_read(path, text, sizeof(text)), 6);
 	assert_int_equal(lstat(new, &st), 0);
 	assert_true(S_ISLNK(st.st_mode));
 	unlink(path);
 	assert_int_equal(mkfifo(path, 0666), 0);
-	assert_int_equal(metrics_write_file(path, "four\n"), 0);
+	assert_int_equal(prometheus_write_file(path, "four\n"), 0);
 	assert_int_equal(file_read(path, text, sizeof(text)), 5);
-	assert_int_equal(metrics_write_file("/nonexistent/d.prom", "x"), -ENOENT);
+	assert_int_equal(prometheus_write_file("/nonexistent/d.prom", "x"), -ENOENT);
 	unlink(new);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What people type and what they are told: numbers, command lines, help, one-line failures.
- * Siblings: test_base.c (clocks, /proc).
+ * What people type and what they are told: command lines, help, one-line failures. Siblings:
+ * test_rows.c (values), test_base.c (clocks, /proc).
  */
 #include "base/failure.h"
 #include "base/options.h"
@@ -16,72 +16,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-/* ---- numbers ---- */
-
-static const struct {
-	const char *text;
-	int expected;
-	uint64_t value;
-} uints[] =
-	{
-		{"0", 0, 0},
-		{"42", 0, 42},
-		{"007", 0, 7},
-		{"18446744073709551615", 0, UINT64_MAX},
-		{"18446744073709551616", -EINVAL, 0},
-		{"", -EINVAL, 0},
-		{"-1", -EINVAL, 0},
-		{"+1", -EINVAL, 0},
-		{" 1", -EINVAL, 0},
-		{"1 ", -EINVAL, 0},
-		{"1.0", -EINVAL, 0},
-		{"0x10", -EINVAL, 0},
-		{"ten", -EINVAL, 0},
-},
-  seconds[] = {
-	  {"0", 0, 0},
-	  {"1", 0, 1000000000},
-	  {"0.25", 0, 250000000},
-	  {".5", 0, 500000000},
-	  {"2.", 0, 2000000000},
-	  {"0.000000001", 0, 1},
-	  {"1000000000", 0, 1000000000000000000},
-	  {"1000000001", -EINVAL, 0},
-	  {"", -EINVAL, 0},
-	  {".", -EINVAL, 0},
-	  {"-1", -EINVAL, 0},
-	  {"+1", -EINVAL, 0},
-	  {" 1", -EINVAL, 0},
-	  {"1s", -EINVAL, 0},
-	  {"1,5", -EINVAL, 0},
-	  {"0x1", -EINVAL, 0},
-	  {"inf", -EINVAL, 0},
-	  {"nan", -EINVAL, 0},
-	  {"1e400", -EINVAL, 0},
-};
-
-static void test_parse_uint(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(uints); i++) {
-		uint64_t v = 0;
-
-		assert_int_equal(parse_uint(uints[i].text, &v), uints[i].expected);
-		assert_int_equal(v, uints[i].value);
-	}
-}
-
-static void test_parse_seconds(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(seconds); i++) {
-		uint64_t v = 0;
-
-		assert_int_equal(parse_seconds(seconds[i].text, &v), seconds[i].expected);
-		assert_int_equal(v, seconds[i].value);
-	}
-}
 
 /* ---- command lines ---- */
 
@@ -459,8 +393,6 @@ static void test_failure_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse_uint),
-		cmocka_unit_test(test_parse_seconds),
 		cmocka_unit_test(test_options_fill_their_destinations),
 		cmocka_unit_test(test_options_say_what_is_wrong),
 		cmocka_unit_test(test_options_may_follow_operands),

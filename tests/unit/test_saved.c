@@ -59,23 +59,25 @@ static void where_it_is(void **state)
 
 static void what_is_kept_comes_back(void **state)
 {
-	struct saved kept = {.view = {.sort = SORT_DESCHEDULED, .tree = true, .command = true},
+	struct saved kept = {.view = {.sort = subject_column(&subject_guest, "descheduled"),
+				      .tree = true,
+				      .command = true},
 			     .delay = 250 * NS_PER_MS};
 	struct saved back = {.view = {.groups = true, .busy_only = true}};
 	struct failure f = {""};
 
 	(void)state;
-	assert_int_equal(saved_load(path, &f, &back), 0); /* there is none */
+	assert_int_equal(saved_load(path, &subject_guest, &f, &back), 0); /* there is none */
 	assert_true(back.view.groups);
-	assert_int_equal(saved_store(path, &kept, &f), 0);
-	assert_int_equal(saved_store(path, &kept, &f), 0); /* over the first */
-	assert_int_equal(saved_load(path, &f, &back), 0);
-	assert_int_equal(back.view.sort, SORT_DESCHEDULED);
+	assert_int_equal(saved_store(path, &subject_guest, &kept, &f), 0);
+	assert_int_equal(saved_store(path, &subject_guest, &kept, &f), 0); /* over the first */
+	assert_int_equal(saved_load(path, &subject_guest, &f, &back), 0);
+	assert_ptr_equal(back.view.sort, kept.view.sort);
 	assert_true(back.view.tree && back.view.command);
 	assert_false(back.view.groups || back.view.busy_only || back.view.reverse);
 	assert_int_equal(back.delay, 250 * NS_PER_MS);
-	assert_int_equal(saved_store("/proc/none/top.ini", &kept, &f), -ENOENT);
-	assert_int_equal(saved_store("", &kept, &f), -ENOENT);
+	assert_int_equal(saved_store("/proc/none/top.ini", &subject_guest, &kept, &f), -ENOENT);
+	assert_int_equal(saved_store("", &subject_guest, &kept, &f), -ENOENT);
 }
 
 static void what_is_wrong_is_named(void **state)
@@ -83,7 +85,8 @@ static void what_is_wrong_is_named(void **state)
 	static const struct {
 		const char *text, *why;
 	} bad[] = {
-		{"[top]\nsort = size\n", "line 2: no order 'size'; there are reported, true"},
+		{"[top]\nsort = size\n",
+		 "line 2: no order 'size'; there are pid, user, reported, true"},
 		{"[top]\ntree = maybe\n", "line 2: tree is yes or no, not 'maybe'"},
 		{"[top]\n\ncolour = red\n", "line 3: no such key: colour"},
 		{"[bottom]\ntree = yes\n", "line 2: no such section: [bottom]"},
@@ -100,7 +103,7 @@ static void what_is_wrong_is_named(void **state)
 		assert_non_null(file);
 		fputs(bad[i].text, file);
 		fclose(file);
-		assert_int_equal(saved_load(path, &f, &s), -EINVAL);
+		assert_int_equal(saved_load(path, &subject_guest, &f, &s), -EINVAL);
 		if (!strstr(f.text, bad[i].why) || !strstr(f.text, path))
 			fail_msg("'%s', not '%s'", f.text, bad[i].why);
 		assert_true(s.view.threads && !s.view.tree && !s.delay);

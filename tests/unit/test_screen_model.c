@@ -5,7 +5,7 @@
  * says. What it looks like is test_screen_layout.c's affair.
  */
 #include "base/units.h"
-#include "screen/model.h"
+#include "screen/guest.h"
 
 #include <errno.h>
 #include <math.h>
@@ -40,7 +40,6 @@ static int drop_frames(void **state)
 /* "kind:pid:tid:depth:name" of all rows, one after the other. */
 static void assert_rows(const struct model *m, const char *expected)
 {
-	static const char kinds[] = "VGPTX";
 	char text[2048] = "";
 
 	for (size_t i = 0; i < m->n_rows; i++) {
@@ -48,7 +47,7 @@ static void assert_rows(const struct model *m, const char *expected)
 		size_t used = strlen(text);
 
 		snprintf(text + used, sizeof(text) - used, "%s%c%d/%d^%u%s", i ? " " : "",
-			 kinds[r->kind], r->pid, r->tid, r->depth, r->last ? "." : "");
+			 r->kind->letter, r->pid, r->tid, r->depth, r->last ? "." : "");
 	}
 	assert_string_equal(text, expected);
 }
@@ -76,7 +75,7 @@ static void an_interval_is_the_difference(void **state)
 	struct model m;
 
 	(void)state;
-	assert_int_equal(model_make(&first, &second, &view, &m), 0);
+	assert_int_equal(guest_model(&first, &second, &view, &m), 0);
 	assert_int_equal(m.elapsed, NS_PER_SEC);
 	assert_figures(&m.busy, 85, 38, 5);
 	assert_figures(&m.idle, 0, 2, 0);
@@ -88,43 +87,42 @@ static void an_interval_is_the_difference(void **state)
 	/* pid 300 is another process than before: nothing is subtracted. */
 	assert_figures(&row_of(&m, 300, 0)->own, 4, 2, 0);
 	/* What pid 300 was before, and whoever else is gone, had the rest. */
-	assert_int_equal(m.rows[m.n_rows - 2].kind, ROW_EXITED);
+	assert_ptr_equal(m.rows[m.n_rows - 2].kind, &row_exited);
 	assert_figures(&m.rows[m.n_rows - 2].own, 1, 0, 0);
-	assert_int_equal(m.rows[0].kind, ROW_VMDESCHED);
+	assert_ptr_equal(m.rows[0].kind, &row_vmdesched);
 	assert_figures(&m.rows[0].own, 43, 0, 0);
-	assert_int_equal(m.cpus[0].ns[LEDGER_RUN], 600 * NS_PER_MS);
-	assert_int_equal(m.cpus[1].ns[LEDGER_COSTOP], 50 * NS_PER_MS);
-	assert_int_equal(model_away(m.cpus[1].ns), 150 * NS_PER_MS);
+	assert_int_equal(m.bars[0].ns[LEDGER_RUN], 600 * NS_PER_MS);
+	assert_int_equal(m.bars[1].ns[LEDGER_COSTOP], 50 * NS_PER_MS);
+	assert_int_equal(model_away(m.bars[1].ns), 150 * NS_PER_MS);
 	assert_true(fabs(model_percent(&m, figures_occupied(&m.busy)) - 128) < 1e-6);
 	model_done(&m);
 }
 
 static void rows_are_in_order(void **state)
 {
-	struct model_view view = {.sort = SORT_REPORTED};
+	struct model_view view = {.sort = NULL};
 	struct model m;
 	const struct {
-		enum model_sort sort;
+		const char *sort;
 		bool reverse;
 		const char *rows;
 	} cases[] = {
-		{SORT_REPORTED, false,
+		{"reported", false, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
+		{"reported", true, "V0/0^0. P1/0^0 X0/0^0 P300/0^0 P101/0^0 P200/0^0 P100/0^0."},
+		{"true", false, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
+		{"descheduled", false,
 		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
-		{SORT_REPORTED, true, "V0/0^0. P1/0^0 X0/0^0 P300/0^0 P101/0^0 P200/0^0 P100/0^0."},
-		{SORT_TRUE, false, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
-		{SORT_DESCHEDULED, false,
-		 "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0 P1/0^0."},
-		{SORT_PID, false, "V0/0^0. X0/0^0 P1/0^0 P100/0^0 P101/0^0 P200/0^0 P300/0^0."},
-		{SORT_USER, false, "V0/0^0. X0/0^0 P100/0^0 P101/0^0 P1/0^0 P300/0^0 P200/0^0."},
+		{"pid", false, "V0/0^0. X0/0^0 P1/0^0 P100/0^0 P101/0^0 P200/0^0 P300/0^0."},
+		{"user", false, "V0/0^0. X0/0^0 P100/0^0 P101/0^0 P1/0^0 P300/0^0 P200/0^0."},
 		/* ESC sorts before brackets, and those before letters */
-		{SORT_NAME, false, "V0/0^0. P300/0^0 X0/0^0 P200/0^0 P100/0^0 P1/0^0 P101/0^0."},
+		{"name", false, "V0/0^0. P300/0^0 X0/0^0 P200/0^0 P100/0^0 P1/0^0 P101/0^0."},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		view.sort = cases[i].sort;
+		view.sort = subject_column(&subject_guest, cases[i].sort);
 		view.reverse = cases[i].reverse;
-		assert_int_equal(model_make(&first, &second, &view, &m), 0);
+		assert_int_equal(guest_model(&first, &second, &view, &m), 0);
 		assert_rows(&m, cases[i].rows);
 		model_done(&m);
 	}
@@ -136,14 +134,14 @@ static void trees_threads_and_groups(void **state)
 	struct model m;
 
 	(void)state;
-	assert_int_equal(model_make(&first, &second, &view, &m), 0);
+	assert_int_equal(guest_model(&first, &second, &view, &m), 0);
 	assert_rows(&m, "V0/0^0. X0/0^0 P1/0^0. P100/0^1 P101/0^2. P200/0^1 T200/201^2 "
 			"T200/200^2. P300/0^1.");
 	assert_int_equal(m.rows[4].rails, 1u << 1); /* 101: a sibling of 100 follows below */
 	assert_int_equal(m.rows[4].parent, 3);
 	model_done(&m);
 	view = (struct model_view){.groups = true};
-	assert_int_equal(model_make(&first, &second, &view, &m), 0);
+	assert_int_equal(guest_model(&first, &second, &view, &m), 0);
 	assert_rows(&m, "V0/0^0. G0/0^0 G0/0^0 G0/0^0 X0/0^0 G0/0^0.");
 	assert_string_equal(m.rows[1].name, "/db");
 	assert_int_equal(m.rows[1].members, 2);
@@ -153,7 +151,7 @@ static void trees_threads_and_groups(void **state)
 	assert_null(m.rows[4].user);
 	model_done(&m);
 	view.tree = true;
-	assert_int_equal(model_make(&first, &second, &view, &m), 0);
+	assert_int_equal(guest_model(&first, &second, &view, &m), 0);
 	assert_rows(&m, "V0/0^0. G0/0^0 P100/0^1 P101/0^1. G0/0^0 P200/0^1. G0/0^0 P300/0^1. "
 			"X0/0^0 G0/0^0. P1/0^1.");
 	model_done(&m);
@@ -168,28 +166,28 @@ static void filters(void **state)
 		{"post", 2},   {"POSTGRES", 2}, {"/db", 2},	      {"30", 1},
 		{"tomcat", 1}, {"red", 1},	{"no such thing", 0},
 	};
-	struct model_view view = {.sort = SORT_REPORTED};
+	struct model_view view = {.sort = NULL};
 	struct model m;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		snprintf(view.filter, sizeof(view.filter), "%s", cases[i].filter);
-		assert_int_equal(model_make(&first, &second, &view, &m), 0);
+		assert_int_equal(guest_model(&first, &second, &view, &m), 0);
 		assert_int_equal(m.n_matching, cases[i].matching);
 		assert_int_equal(m.n_rows, 1 + cases[i].matching); /* and vmdesched, for all */
 		assert_figures(&m.rows[0].own, 43, 0, 0);
 		model_done(&m);
 	}
 	view = (struct model_view){.busy_only = true};
-	assert_int_equal(model_make(&first, &second, &view, &m), 0);
+	assert_int_equal(guest_model(&first, &second, &view, &m), 0);
 	assert_rows(&m, "V0/0^0. P100/0^0 P200/0^0 P101/0^0 P300/0^0 X0/0^0.");
 	model_done(&m);
 	view = (struct model_view){.user = "postgres"};
-	assert_int_equal(model_make(&first, &second, &view, &m), 0);
+	assert_int_equal(guest_model(&first, &second, &view, &m), 0);
 	assert_rows(&m, "V0/0^0. P100/0^0 P101/0^0.");
 	model_done(&m);
 	view = (struct model_view){.pids = {300, 101}, .n_pids = 2};
-	assert_int_equal(model_make(&first, &second, &view, &m), 0);
+	assert_int_equal(guest_model(&first, &second, &view, &m), 0);
 	assert_rows(&m, "V0/0^0. P101/0^0 P300/0^0.");
 	model_done(&m);
 }
@@ -197,15 +195,15 @@ static void filters(void **state)
 /* Another agent's figures have nothing to do with these: they count from its start. */
 static void an_agent_that_was_started_anew(void **state)
 {
-	struct model_view view = {.sort = SORT_REPORTED};
+	struct model_view view = {.sort = NULL};
 	struct model m;
 
 	(void)state;
-	assert_int_equal(model_make(&second, &first, &view, &m), 0);
+	assert_int_equal(guest_model(&second, &first, &view, &m), 0);
 	assert_int_equal(m.elapsed, 10 * NS_PER_SEC);
 	assert_figures(&m.busy, 600, 250, 50);
 	model_done(&m);
-	assert_int_equal(model_make(NULL, &first, &view, &m), 0);
+	assert_int_equal(guest_model(NULL, &first, &view, &m), 0);
 	assert_figures(&m.busy, 600, 250, 50);
 	model_done(&m);
 }
@@ -229,7 +227,7 @@ static const struct {
 
 static void a_delta_across_sessions(void **state)
 {
-	struct model_view view = {.sort = SORT_REPORTED};
+	struct model_view view = {.sort = NULL};
 	struct model m;
 
 	(void)state;
@@ -241,7 +239,7 @@ static void a_delta_across_sessions(void **state)
 		to.sessions[0].id = sessions[i].seen;
 		to.n_sessions = 1;
 		to.elapsed = sessions[i].elapsed * NS_PER_SEC;
-		assert_int_equal(model_make(&from, &to, &view, &m), sessions[i].err);
+		assert_int_equal(guest_model(&from, &to, &view, &m), sessions[i].err);
 		if (sessions[i].err)
 			continue;
 		assert_int_equal(m.elapsed, sessions[i].interval * NS_PER_SEC);
@@ -253,7 +251,7 @@ static void a_delta_across_sessions(void **state)
 /* 0.2 s of postgres and 0.1 s of an idle CPU are not known: neither true nor away. */
 static void what_is_unaccounted_stays_apart(void **state)
 {
-	struct model_view view = {.sort = SORT_REPORTED};
+	struct model_view view = {.sort = NULL};
 	struct snapshot to = second;
 	struct snapshot_process *p;
 	struct model m;
@@ -268,7 +266,7 @@ static void what_is_unaccounted_stays_apart(void **state)
 	to.processes = p;
 	to.busy.unaccounted = 200 * NS_PER_MS;
 	to.idle.unaccounted = 100 * NS_PER_MS;
-	assert_int_equal(model_make(&first, &to, &view, &m), 0);
+	assert_int_equal(guest_model(&first, &to, &view, &m), 0);
 	assert_figures(&m.rows[1].own, 50, 25, 0);
 	assert_int_equal(m.rows[1].own.unaccounted, 200 * NS_PER_MS);
 	assert_int_equal(snapshot_reported(&to, &m.rows[1].own), 950 * NS_PER_MS);
@@ -334,7 +332,10 @@ static void random_frame(struct snapshot *f, struct snapshot_process *p,
 
 static struct model_view random_view(void)
 {
-	return (struct model_view){.sort = (enum model_sort)(random() % MODEL_SORTS),
+	static const char *const orders[] = {"reported", "true", "descheduled", "pid",
+					     "user",	 "name", "memory"};
+
+	return (struct model_view){.sort = subject_column(&subject_guest, orders[random() % 7]),
 				   .reverse = random() % 2,
 				   .tree = random() % 2,
 				   .groups = random() % 2,
@@ -345,11 +346,11 @@ static struct model_view random_view(void)
 static void check_sums(const struct model *m, bool grouped_only)
 {
 	struct figures sum = {0};
-	uint64_t dust = 4 * m->n_processes; /* that (exited) leaves out */
+	uint64_t dust = 4 * m->n_all; /* that (exited) leaves out */
 
 	for (size_t i = 1; i < m->n_rows; i++)
-		if (m->rows[i].kind == (grouped_only ? ROW_GROUP : ROW_PROCESS) ||
-		    m->rows[i].kind == ROW_EXITED)
+		if (m->rows[i].kind == (grouped_only ? &row_group : &row_process) ||
+		    m->rows[i].kind == &row_exited)
 			figures_add(&sum, &m->rows[i].own);
 	assert_true(figures_occupied(&m->busy) - figures_occupied(&sum) <= dust);
 	assert_int_equal(m->rows[0].own.truth, figures_away(&m->busy));
@@ -378,8 +379,8 @@ static void check_each_once(const struct model *m, const struct snapshot *f,
 	size_t times[RANDOM_PROCESSES + 1] = {0}, threads = 0;
 
 	for (size_t i = 0; i < m->n_rows; i++) {
-		times[m->rows[i].kind == ROW_PROCESS ? m->rows[i].pid : 0]++;
-		threads += m->rows[i].kind == ROW_THREAD;
+		times[m->rows[i].kind == &row_process ? m->rows[i].pid : 0]++;
+		threads += m->rows[i].kind == &row_thread;
 	}
 	for (size_t i = 0; i < f->n_processes && !(view->groups && !view->tree); i++)
 		assert_int_equal(times[i + 1],
@@ -388,25 +389,29 @@ static void check_each_once(const struct model *m, const struct snapshot *f,
 		assert_int_equal(threads, f->n_threads);
 }
 
-static uint64_t key_of(const struct model *m, const struct model_row *r, enum model_sort sort)
+static uint64_t key_of(const struct model *m, const struct model_row *r, const char *order)
 {
-	return sort == SORT_TRUE	  ? r->own.truth
-	       : sort == SORT_DESCHEDULED ? figures_away(&r->own)
-					  : snapshot_reported(m->frame, &r->own);
+	return !strcmp(order, "true")	       ? r->own.truth
+	       : !strcmp(order, "descheduled") ? figures_away(&r->own)
+					       : snapshot_reported(m->frame, &r->own);
 }
 
 /* Siblings that follow each other are in the order that was asked for. */
 static void check_order(const struct model *m, const struct model_view *view)
 {
-	for (size_t i = 2; i < m->n_rows && view->sort <= SORT_DESCHEDULED; i++) {
-		const struct model_row *b = &m->rows[i];
-		uint64_t key = key_of(m, b, view->sort), before = key;
+	const char *order = view->sort->name;
+	bool figures = !strcmp(order, "reported") || !strcmp(order, "true") ||
+		       !strcmp(order, "descheduled");
 
-		if (b->kind == ROW_EXITED)
+	for (size_t i = 2; i < m->n_rows && figures; i++) {
+		const struct model_row *b = &m->rows[i];
+		uint64_t key = key_of(m, b, order), before = key;
+
+		if (b->kind == &row_exited)
 			continue;
 		for (size_t j = i - 1; j > 0 && m->rows[j].depth >= b->depth; j--)
 			if (m->rows[j].depth == b->depth) {
-				before = key_of(m, &m->rows[j], view->sort);
+				before = key_of(m, &m->rows[j], order);
 				break;
 			}
 		assert_true(view->reverse ? before <= key : before >= key);
@@ -426,7 +431,7 @@ static void random_models_keep_the_sums(void **state)
 		struct model m;
 
 		random_frame(&frame, processes, threads);
-		assert_int_equal(model_make(NULL, &frame, &view, &m), 0);
+		assert_int_equal(guest_model(NULL, &frame, &view, &m), 0);
 		check_sums(&m, view.groups && !view.tree);
 		check_tree(&m);
 		check_each_once(&m, &frame, &view);

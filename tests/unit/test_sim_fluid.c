@@ -33,6 +33,7 @@
 
 #define VMS_MAX 16
 #define MOMENTS 100
+#define BURST	10 /* ms, of a VM that does not say */
 
 /* s: nobody who is entitled to 5 % of a CPU a vCPU, and is not limited, wants to run for longer
  * than this without running. Gangs that need all CPUs at once are what takes longest. */
@@ -41,6 +42,7 @@
 struct vm {
 	bool later;					/* it comes when the host changes */
 	double vcpus, shares, reservation, limit, load; /* load 0: always busy */
+	double burst;					/* ms */
 	int group;
 	double low, high; /* CPUs, by the model */
 	double entitled;  /* CPUs, if it alone wanted more */
@@ -163,10 +165,10 @@ static void say_groups(const struct host *h)
 	}
 }
 
-static void say_vms(const struct host *h)
+static void say_vms(struct host *h)
 {
 	for (int i = 0; i < h->n_vms; i++) {
-		const struct vm *vm = &h->vms[i];
+		struct vm *vm = &h->vms[i];
 
 		say("[vm v%d]\nvcpus=%g\nshares=%g\nreservation=%.9g\n", i, vm->vcpus, vm->shares,
 		    vm->reservation);
@@ -174,15 +176,15 @@ static void say_vms(const struct host *h)
 			say("limit=%g\n", vm->limit);
 		if (vm->group)
 			say("group=g%d\n", vm->group);
+		vm->burst = vm->load > 0 ? 0.5 * (1 << pick(pools ? 11 : 5)) : BURST;
 		if (vm->load > 0)
-			say("workload=duty\nburst=%gms\nload=%g\n",
-			    0.5 * (1 << pick(pools ? 11 : 5)), vm->load);
+			say("workload=duty\nburst=%gms\nload=%g\n", vm->burst, vm->load);
 		if (vm->later)
 			say("count=0\n");
 	}
 }
 
-static void say_host(const struct host *h)
+static void say_host(struct host *h)
 {
 	used = 0;
 	say("[host]\ncpus=%d\ncosched=%s\n", h->cpus, rows[h->cosched]);
@@ -266,6 +268,8 @@ static void say_changing(struct host *h)
 		say("offline=%d\n", pick(h->cpus));
 	say_groups(&was);
 	say_vms(&was);
+	for (int i = 0; i < h->n_vms; i++)
+		h->vms[i].burst = was.vms[i].burst;
 	say("[vm guest]\nvcpus=%d\n[at 5s]\nguest.count=0\n", h->cpus);
 	if (more)
 		say("host.offline=%d\n", pick(h->cpus + 1));
@@ -400,8 +404,65 @@ static void ask_model(struct host *h)
 	look_at_moments(h);
 }
 
+/* One step of the host's life as a liquid, which is poured again whenever a thread begins or ends to
+ * work, at times as random as they can be. Returns how long it takes, in ms. */
+static double step(const struct host *h, double *working, double *given)
+{
+	struct fluid_node t[FLUID_NODES];
+	double begins[VMS_MAX], ends[VMS_MAX], all = 0, at;
+	int i;
+
+	fluid_pour(t, tree_of(h, working, t), h->cpus);
+	for (i = 0; i < h->n_vms; i++) {
+		const struct vm *vm = &h->vms[i];
+		bool light = vm->load > 0;
+
+		given[i] = t[1 + h->n_groups + i].given;
+		begins[i] = light ? (vm->vcpus - working[i]) * vm->load / (1 - vm->load) / vm->burst
+				  : 0;
+		ends[i] = light ? given[i] / vm->burst : 0;
+		all += begins[i] + ends[i];
+	}
+	at = random_unit(&rng) * all;
+	for (i = 0; i < h->n_vms && at >= begins[i] + ends[i]; i++)
+		at -= begins[i] + ends[i];
+	if (i < h->n_vms)
+		working[i] += at < begins[i] ? 1 : -1;
+	return all > 0 ? -log(1 - random_unit(&rng)) / all : 1;
+}
+
+/* The two ends for a host on which somebody is far from them: where many pause in turns, averages
+ * are no bounds. Limits hold for periods of 100 ms: who works for less isn't slowed by its limit. */
+static void ask_again(struct host *h)
+{
+	struct host free = *h;
+	double working[2][VMS_MAX], given[VMS_MAX], sums[2][VMS_MAX] = {{0}}, span[2] = {0};
+
+	for (int i = 0; i < h->n_vms; i++) {
+		working[0][i] = working[1][i] = h->vms[i].load > 0 ? 0 : h->vms[i].vcpus;
+		free.vms[i].limit = h->vms[i].load > 0 ? FLUID_NONE : h->vms[i].limit;
+	}
+	for (int k = 0; k < 2; k++) {
+		while (span[k] < 30000) {
+			double dt = step(k ? &free : h, working[k], given);
+
+			span[k] += dt;
+			for (int i = 0; i < h->n_vms; i++)
+				sums[k][i] += given[i] * dt;
+		}
+	}
+	for (int k = 0; k < 2; k++) {
+		for (int i = 0; i < h->n_vms; i++) {
+			double had = fmin(sums[k][i] / span[k], h->vms[i].limit);
+
+			h->vms[i].low = fmin(h->vms[i].low, had);
+			h->vms[i].high = fmax(h->vms[i].high, had);
+		}
+	}
+}
+
 static struct {
-	unsigned vms, off, groups, missing;
+	unsigned vms, off, far, late, groups, missing;
 	double worst, delay, missed;
 } sum;
 
@@ -422,29 +483,40 @@ static bool is_limited(const struct host *h, const struct vm *vm)
 	return vm->limit < vm->vcpus;
 }
 
+static double off_by(const struct vm *vm, double cpu)
+{
+	return fmax(0, fmax(vm->low - cpu, cpu - vm->high));
+}
+
+static bool is_far(const struct host *h, const struct vm *vm, double cpu)
+{
+	return off_by(vm, cpu) > 0.05 * h->cpus && off_by(vm, cpu) > 0.05 * vm->low;
+}
+
 static void judge_vm(const struct host *h, const struct vm *vm, const double *m, const char *who)
 {
-	double cpu = m[METRIC_CPU], by = fmax(0, fmax(vm->low - cpu, cpu - vm->high));
+	double cpu = m[METRIC_CPU], by = off_by(vm, cpu);
 	bool off = by > 0.02 * h->cpus && by > 0.03 * vm->low;
 
 	if (show || (off && is_fluid(h)))
 		printf("%s: %gx, load %g, %.4f CPUs, expected %.4f to %.4f, longest wait %.3f "
 		       "s%s\n",
 		       who, vm->vcpus, vm->load, cpu, vm->low, vm->high, m[METRIC_DELAY],
-		       off ? ", OFF" : "");
+		       is_far(h, vm, cpu) ? ", FAR"
+		       : off		  ? ", OFF"
+					  : "");
 	if (!is_limited(h, vm) && vm->entitled / vm->vcpus >= 0.05) {
 		sum.delay = fmax(sum.delay, m[METRIC_DELAY]);
+		sum.late += m[METRIC_DELAY] > LONGEST_WAIT;
 		if (m[METRIC_DELAY] > LONGEST_WAIT)
-			fail_msg("%s waits for %.3f s\n%s", who, m[METRIC_DELAY], text);
+			printf("%s waits for %.3f s\n", who, m[METRIC_DELAY]);
 	}
 	if (!is_fluid(h))
 		return;
 	sum.vms++;
 	sum.off += off;
 	sum.worst = fmax(sum.worst, by / h->cpus);
-	if (by > 0.05 * h->cpus && by > 0.05 * vm->low)
-		fail_msg("%s has %.4f CPUs, expected %.4f to %.4f\n%s", who, cpu, vm->low, vm->high,
-			 text);
+	sum.far += is_far(h, vm, cpu);
 }
 
 static bool is_below(const struct host *h, int group, int at)
@@ -489,8 +561,14 @@ static void judge_groups(const struct host *h, const struct result *r, unsigned 
 	}
 }
 
-static void judge(const struct host *h, const struct result *r, unsigned long seed)
+static void judge(struct host *h, const struct result *r, unsigned long seed)
 {
+	bool far = false;
+
+	for (int i = 0; i < h->n_vms && is_fluid(h); i++)
+		far |= is_far(h, &h->vms[i], r->vms[i].values[METRIC_CPU]);
+	if (far)
+		ask_again(h);
 	for (int i = 0; i < h->n_vms; i++) {
 		char who[64];
 
@@ -548,15 +626,14 @@ static void fluid(void **state)
 
 	(void)state;
 	show = one;
-	sum.vms = sum.off = 0;
-	sum.worst = sum.delay = 0;
 	for (unsigned long i = from; i < from + n; i++)
 		run_one(i);
 	printf("%lu hosts, %u VMs, %u of them off by more than 2 %% of the host and 3 %% of their "
-	       "part, the worst by %.2f %% of the host; longest wait %.3f s\n",
-	       n, sum.vms, sum.off, 100 * sum.worst, sum.delay);
-	if (!one)
-		assert_true(sum.off <= sum.vms / 100);
+	       "part, %u by 5 %% of both, the worst by %.2f %% of the host; longest wait %.3f s\n",
+	       n, sum.vms, sum.off, sum.far, 100 * sum.worst, sum.delay);
+	assert_true(one || sum.off <= sum.vms / 100);
+	assert_int_equal(sum.far, 0);
+	assert_int_equal(sum.late, 0);
 }
 
 static void fluid_after_changes(void **state)

@@ -142,7 +142,7 @@ static void a_round_has_figures_of_one_instant(void **state)
 	struct world *w = *state;
 
 	for (int i = 1; i <= 5; i++) {
-		look_at_all(w, TOP, 700 * NS_PER_MS);
+		look_at_all(w, TOP, 70 * NS_PER_MS);
 		assert_int_equal(fetches, i);
 	}
 	/* Two rounds behind each other, as top begins with. */
@@ -159,7 +159,7 @@ static void a_round_ends_with_a_pause_or_another_reader(void **state)
 	time_now += 2 * NS_PER_SEC;
 	look(w, TOP, 12);
 	assert_int_equal(fetches, 2);
-	time_now += 100 * NS_PER_MS;
+	time_now += 50 * NS_PER_MS;
 	look(w, ANOTHER, 11);
 	assert_int_equal(fetches, 3);
 	/* Many readers with one file each: none has figures of long ago. */
@@ -168,6 +168,21 @@ static void a_round_ends_with_a_pause_or_another_reader(void **state)
 		look(w, 2000 + i, 12);
 	}
 	assert_int_equal(fetches, 103);
+}
+
+/* top reads the machine's file once more before the pause between its first two looks, which makes
+ * a round without new figures: those of before the pause are not shown behind it. */
+static void the_second_look_of_top_has_figures_of_its_own(void **state)
+{
+	struct world *w = *state;
+
+	look(w, TOP, 11);
+	look(w, TOP, 12);
+	look(w, TOP, 12);
+	assert_int_equal(fetches, 1);
+	time_now += 150 * NS_PER_MS;
+	look(w, TOP, 11);
+	assert_int_equal(fetches, 2);
 }
 
 /* Six seconds' worth at once, and a sixth of the time in the long run. */
@@ -220,6 +235,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_round_ends_with_a_pause_or_another_reader, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(the_second_look_of_top_has_figures_of_its_own,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(fetching_takes_a_sixth_of_the_time_at_most, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_corrected_is_counted, setup, teardown),

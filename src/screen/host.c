@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* What a screen about a host is made of: columns, kinds of rows, what stands above the table. The
+ * rows themselves are host_rows.c's. */
+#include "screen/host.h"
+
+#include "base/json_out.h"
+#include "base/text.h"
+#include "base/units.h"
+
+#include <inttypes.h>
+
+/* ---- columns ---- */
+
+static struct value known(uint64_t n)
+{
+	return (struct value){VALUE_KNOWN, n, NULL};
+}
+
+static const struct value none = {.is = VALUE_NONE};
+
+static struct value pid_of(const struct column *c, const struct model *m,
+			   const struct model_row *row)
+{
+	(void)c;
+	(void)m;
+	return known((uint64_t)(row->tid ? row->tid : row->pid));
+}
+
+static struct value used_of(const struct column *c, const struct model *m,
+			    const struct model_row *row)
+{
+	(void)c;
+	(void)m;
+	return known(row->host.ns[LEDGER_RUN] + row->host.overhead);
+}
+
+static struct value state_of(const struct column *c, const struct model *m,
+			     const struct model_row *row)
+{
+	(void)m;
+	return known(row->host.ns[c->state]);
+}
+
+static struct value overhead_of(const struct column *c, const struct model *m,
+				const struct model_row *row)
+{
+	(void)c;
+	(void)m;
+	return row->kind == &row_vcpu ? none : known(row->host.overhead);
+}
+
+static struct value memory_of(const struct column *c, const struct model *m,
+			      const struct model_row *row)
+{
+	(void)c;
+	(void)m;
+	return row->rss ? known(row->rss) : none;
+}
+
+static struct value name_of(const struct column *c, const struct model *m,
+			    const struct model_row *row)
+{
+	(void)c;
+	(void)m;
+	return (struct value){VALUE_KNOWN, 0, row->name};
+}
+
+/* The states in the order of esxtop's, with its names. */
+static const struct column columns[] = {
+	{"pid", "PID", NULL, UNIT_ID, .width = 7, .key = 'p', .table = 8, .value = pid_of},
+	{"used", "%USED", NULL, UNIT_PERCENT, .width = 6, .key = 'u', .table = 7, .json = true,
+	 .help = "run and overhead, in percent of one CPU; of a VM all its vCPUs'",
+	 .value = used_of},
+	{"run", "%RUN", NULL, UNIT_PERCENT, .width = 6, .table = 7, .json = true,
+	 .state = LEDGER_RUN, .value = state_of},
+	{"ready", "%RDY", NULL, UNIT_PERCENT, .width = 6, .key = 'r', .table = 7, .json = true,
+	 .style = STYLE_AWAY, .state = LEDGER_READY, .value = state_of},
+	{"costop", "%CSTP", NULL, UNIT_PERCENT, .width = 6, .needs = 108, .wanted = true,
+	 .table = 7, .json = true, .style = STYLE_AWAY, .state = LEDGER_COSTOP, .value = state_of},
+	{"limited", "%MLMTD", NULL, UNIT_PERCENT, .width = 6, .needs = 108, .wanted = true,
+	 .table = 7, .json = true, .style = STYLE_AWAY, .state = LEDGER_LIMITED, .value = state_of},
+	{"swapwait", "%SWPWT", NULL, UNIT_PERCENT, .width = 6, .needs = 108, .wanted = true,
+	 .table = 7, .json = true, .style = STYLE_AWAY, .state = LEDGER_SWAPWAIT,
+	 .value = state_of},
+	{"halt", "%IDLE", NULL, UNIT_PERCENT, .width = 6, .key = 'i', .table = 7, .json = true,
+	 .help = "idle: the guests had nothing to do", .state = LEDGER_HALT, .value = state_of},
+	{"wait", "%WAIT", NULL, UNIT_PERCENT, .width = 6, .key = 'w', .table = 7, .json = true,
+	 .state = LEDGER_WAIT, .value = state_of},
+	{"overhead", "%OVHD", NULL, UNIT_PERCENT, .width = 6, .key = 'o', .table = 7, .json = true,
+	 .help = "overhead: CPU time of the VM's other threads, emulation and I/O",
+	 .value = overhead_of},
+	{"memory", "MEM", NULL, UNIT_BYTES, .width = 5, .needs = 86, .key = 'm', .json = true,
+	 .value = memory_of},
+	{NULL, "SHARE", NULL, UNIT_BAR, .width = 12, .needs = 122},
+	{"name", "VM", NULL, UNIT_NAME, .key = 'n', .table = 1, .json = true, .value = name_of},
+};
+
+const struct column *host_state_columns(size_t *ret_n)
+{
+	const struct column *first = NULL;
+
+	*ret_n = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
+		if (columns[i].value != state_of)
+			continue;
+		first = first ? first : &columns[i];
+		++*ret_n;
+	}
+	return first;
+}
+
+/* ---- kinds of rows ---- */
+
+static void status_vm(const struct model_row *row, struct pen *p)
+{
+	pen_printf(p, "%d ", row->pid);
+	pen_text(p, row->name);
+	pen_printf(p, ", %zu vCPU%s", row->members, row->members == 1 ? "" : "s");
+	if (row->uuid)
+		pen_text(p, ", ");
+	pen_text(p, row->uuid ? row->uuid : "");
+	pen_text(p, row->ended ? ", ended in this interval" : "");
+}
+
+static void status_vcpu(const struct model_row *row, struct pen *p)
+{
+	pen_printf(p, "%d thread %d, ", row->pid, row->tid);
+	pen_text(p, row->name);
+	pen_text(p, row->ended ? ", ended" : "");
+}
+
+static void put_vm(const struct model_row *row, json_t *o)
+{
+	json_object_set_new(o, "pid", json_integer(row->pid));
+	json_object_set_new(o, "uuid", row->uuid ? json_out_name(row->uuid) : json_null());
+	json_object_set_new(o, "ended", json_boolean(row->ended));
+}
+
+static void put_vcpu(const struct model_row *row, json_t *o)
+{
+	json_object_set_new(o, "index", json_integer((json_int_t)row->members));
+	json_object_set_new(o, "tid", json_integer(row->tid));
+	json_object_set_new(o, "ended", json_boolean(row->ended));
+}
+
+const struct row_kind row_vm = {'M', STYLE_NORMAL, status_vm, put_vm, "vcpus"};
+const struct row_kind row_vcpu = {'C', STYLE_NORMAL, status_vcpu, put_vcpu, NULL};
+
+static const struct row_kind *const kinds[] = {&row_vm, &row_vcpu, NULL};
+
+static void parts(const struct model_row *row, uint64_t ret[MODEL_PARTS])
+{
+	for (int s = 0; s < LEDGER_STATES; s++)
+		ret[s] = row->host.ns[s];
+}
+
+/* ---- above the table ---- */
+
+static uint64_t descheduled(const uint64_t ns[LEDGER_STATES])
+{
+	uint64_t sum = 0;
+
+	for (uint32_t s = 0; s < LEDGER_STATES; s++)
+		sum += ledger_state_descheduled(s) ? ns[s] : 0;
+	return sum;
+}
+
+static void title(const struct model *m, struct pen *p)
+{
+	pen_printf(p, ", source %s   %zu VM%s   %.1f s", m->host->source, m->n_all,
+		   m->n_all == 1 ? "" : "s", ns_to_s(m->elapsed));
+}
+
+static void totals(const struct model *m, struct pen *p)
+{
+	pen_text(p, "run ");
+	p->style = STYLE_RUN;
+	pen_printf(p, "%.1f %%", model_percent(m, m->ns[LEDGER_RUN]));
+	p->style = STYLE_NORMAL;
+	pen_text(p, " + descheduled ");
+	p->style = STYLE_AWAY;
+	pen_printf(p, "%.1f %%", model_percent(m, descheduled(m->ns)));
+	p->style = STYLE_NORMAL;
+	pen_printf(p, " + wait %.1f %% + idle %.1f %%", model_percent(m, m->ns[LEDGER_WAIT]),
+		   model_percent(m, m->ns[LEDGER_HALT]));
+	p->style = STYLE_DIM;
+	pen_text(p, "   ");
+	pen_right(p, "overhead %.1f %%", model_percent(m, m->overhead));
+}
+
+static void notes(const struct model *m, struct notes *n)
+{
+	const struct host_frame *f = m->host;
+
+	if (!f->n_vms)
+		notes_add(n, STYLE_DIM,
+			  "no VM found: no process has KVM vCPUs, or threads called like vCPUs");
+	if (f->n_unseen)
+		notes_add(n, STYLE_ALARM, "%u VM%s not measured: %s: %s", f->n_unseen,
+			  f->n_unseen == 1 ? "" : "s", f->unseen, f->why);
+	if (f->gaps_lost)
+		notes_add(n, STYLE_DIM, "%" PRIu64 " gaps were lost; their time is counted",
+			  f->gaps_lost);
+}
+
+static double past(const struct model *m)
+{
+	return model_percent(m, descheduled(m->ns));
+}
+
+/* ---- tables and JSON ---- */
+
+static void print_head(const struct model *m, const char *until, FILE *to)
+{
+	const struct host_frame *f = m->host;
+
+	fprintf(to, "desched top - this host, source %s, %zu VM%s, %.1f s%s\n", f->source, m->n_all,
+		m->n_all == 1 ? "" : "s", ns_to_s(m->elapsed), until);
+	fprintf(to,
+		"%zu vCPU%s: run %.1f %%, descheduled %.1f %%, wait %.1f %%, idle %.1f %%; "
+		"overhead "
+		"%.1f %%\n",
+		m->n_vcpus, m->n_vcpus == 1 ? "" : "s", model_percent(m, m->ns[LEDGER_RUN]),
+		model_percent(m, descheduled(m->ns)), model_percent(m, m->ns[LEDGER_WAIT]),
+		model_percent(m, m->ns[LEDGER_HALT]), model_percent(m, m->overhead));
+	if (!f->n_unseen)
+		return;
+	fprintf(to, "%u not measured: ", f->n_unseen);
+	text_put(f->unseen, to);
+	fprintf(to, ": %s\n", f->why);
+}
+
+static void put_head(const struct model *m, json_t *o)
+{
+	json_object_set_new(o, "source", json_string(m->host->source));
+	json_object_set_new(o, "time_s", json_real(ns_to_s(m->time)));
+	json_object_set_new(o, "seconds", json_real(ns_to_s(m->elapsed)));
+	json_object_set_new(o, "gaps_lost", json_integer((json_int_t)m->host->gaps_lost));
+	json_object_set_new(o, "not_measured", json_integer(m->host->n_unseen));
+}
+
+/* ---- the subject ---- */
+
+static uint64_t elapsed(const struct frame *f)
+{
+	return f->host.elapsed;
+}
+
+/* It is measured when it is taken. */
+static uint64_t lag(const struct frame *f)
+{
+	(void)f;
+	return 0;
+}
+
+static bool is_news(const struct frame *shown, const struct frame *now)
+{
+	(void)shown;
+	(void)now;
+	return true;
+}
+
+static void done(struct frame *f)
+{
+	host_frame_done(&f->host);
+}
+
+static int make(const struct frame *from, const struct frame *to, const struct model_view *view,
+		struct model *ret)
+{
+	return host_model(from ? &from->host : NULL, &to->host, view, ret);
+}
+
+const struct subject subject_host = {
+	.name = "host",
+	.one = "VM",
+	.several = "VMs",
+	.history = "desched.",
+	.sort = "used",
+	.schema = "desched-top-host/1",
+	.list = "vms",
+	.columns = columns,
+	.n_columns = ARRAY_SIZE(columns),
+	.kinds = kinds,
+	.elapsed = elapsed,
+	.lag = lag,
+	.is_news = is_news,
+	.done = done,
+	.make = make,
+	.parts = parts,
+	.past = past,
+	.title = title,
+	.totals = totals,
+	.notes = notes,
+	.print_head = print_head,
+	.put_head = put_head,
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#include "screen/host_frame.h"
+
+#include <stdlib.h>
+
+struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus)
+{
+	struct host_frame_vm *vm = &f->vms[f->n_vms];
+
+	*vm = (struct host_frame_vm){.n_vcpus = n_vcpus};
+	vm->vcpus = calloc(n_vcpus + 1, sizeof(*vm->vcpus));
+	if (!vm->vcpus)
+		return NULL;
+	f->n_vms++;
+	return vm;
+}
+
+void host_frame_done(struct host_frame *f)
+{
+	for (size_t i = 0; i < f->n_vms; i++)
+		free(f->vms[i].vcpus);
+	free(f->vms);
+	*f = (struct host_frame){.vms = NULL};
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A daemon, but for what it is there for. What all of them do alike is here: settings from a file
+ * that SIGHUP reads again, a loop, a socket for requests of one line, Prometheus' metrics there and
+ * in a textfile, what systemd is told, the log on standard error, the privileges given up before
+ * the first request, and an orderly end by SIGTERM or SIGINT. What one of them does is its `struct
+ * service_ops`: rows, and a few functions that all get its `data`.
+ *
+ *     service_open()   reads nothing, opens all that wants privilege
+ *     service_run()    gives privileges up, serves until it is told to end
+ */
+#ifndef SERVICE_SERVICE_H
+#define SERVICE_SERVICE_H
+
+#include "service/confine.h"
+#include "service/loop.h"
+#include "service/requests.h"
+#include "service/server.h"
+#include "service/settings.h"
+
+#include <stdbool.h>
+
+#define SERVICE_LINE 256
+
+struct service;
+
+struct service_timer {
+	uint64_t interval; /* ns; due at the beginning, and then in these rounds */
+	void (*fire)(uint64_t now, void *data);
+};
+
+struct service_ops {
+	const char *name;		       /* what lines of the log begin with */
+	const struct settings_table *settings; /* the struct begins with struct service_settings */
+	const struct request_row *requests;    /* beside "metrics" and "version" */
+	size_t n_requests;
+	const struct service_timer *timers;
+	size_t n_timers;
+
+	/* Opens what the daemon needs, with all privileges; the loop is there. NULL: nothing. */
+	int (*open)(struct service *s, void *data, struct failure *f);
+	/* What it keeps of them. NULL: nothing beside what this needs itself. */
+	void (*keep)(const void *data, struct confine *ret);
+	/* Settings that SIGHUP applies have changed. May be NULL. */
+	void (*apply)(void *data);
+	/* What the journal begins with, behind "answering on PATH". */
+	void (*hello)(const void *data, char ret[SERVICE_LINE]);
+	/* For `systemctl status`, and the last line of the log. */
+	void (*status)(const void *data, char ret[SERVICE_LINE]);
+	/* Writes the daemon's metrics, by service/prometheus.h. -errno. May be NULL. */
+	int (*metrics)(FILE *to, void *data);
+};
+
+/* `settings` has been read (settings_read()) and is the daemon's; SIGHUP reads `source` again. All
+ * arguments outlive the service. On failure nothing is open; what ops->open() has opened is the
+ * daemon's to close in any case. */
+int service_open(const struct service_ops *ops, void *data, void *settings,
+		 const struct settings_source *source, struct failure *f, struct service **ret);
+
+/* Until SIGTERM or SIGINT. */
+int service_run(struct service *s, struct failure *f);
+struct service *service_close(struct service *s); /* NULL accepted; returns NULL */
+
+/* For watches and timers of its own. */
+struct loop *service_loop(struct service *s);
+
+/* A line of the log; of what may happen again and again only so many (service/quota.h). */
+void service_say(const struct service *s, const char *text);
+void service_say_event(struct service *s, const char *text);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "service/settings.h"
+
+#include "base/cleanup.h"
+#include "base/inifile.h"
+#include "base/units.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_MAX (64 * KIB)
+
+#define AT(field) offsetof(struct service_settings, field)
+
+const struct row settings_common[SETTINGS_COMMON_N] = {
+	SETTINGS_PATH("user", struct service_settings, user, "",
+		      "become this user when all is open; empty: stay who we are"),
+	SETTINGS_PATH("group", struct service_settings, group, "",
+		      "who may ask on the socket beside its owner"),
+	{"seccomp", &row_flag, AT(seccomp), 0, 0, "yes", "refuse system calls that it doesn't use",
+	 NULL, 0},
+};
+
+const struct row settings_metrics[SETTINGS_METRICS_N] = {
+	SETTINGS_PATH("textfile", struct service_settings, textfile, "",
+		      "write the metrics to this file; empty: don't"),
+	{"interval", &row_seconds, AT(interval), NS_PER_SEC, 3600 * NS_PER_SEC, "15",
+	 "time between two writings", NULL, 0},
+};
+
+struct parse {
+	const struct settings_table *table;
+	void *settings;
+};
+
+/* The row of a key and where its value is; NULL: there is none. */
+static const struct row *find(const struct settings_table *t, const char *section, const char *key,
+			      size_t *ret_at)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		const struct row_section *s = &t->sections[i];
+		const struct row *row = strcmp(s->name, section) ? NULL
+								 : rows_find(s->rows, s->n, key);
+
+		if (row) {
+			*ret_at = s->offset + row->offset;
+			return row;
+		}
+	}
+	return NULL;
+}
+
+static int take_key(const char *section, const char *key, const char *value, int line, void *data,
+		    struct failure *f)
+{
+	const struct parse *p = data;
+	size_t at;
+	const struct row *row = find(p->table, section, key, &at);
+
+	(void)line;
+	if (row)
+		return row_read(row, key, value, (char *)p->settings + at, f);
+	return failure_set(f, -EINVAL, "there is no '%.64s' in section [%.64s]; %s has the list",
+			   key, section, p->table->manual);
+}
+
+void settings_default(const struct settings_table *t, void *s)
+{
+	memset(s, 0, t->size); /* padding, too: it may be compared */
+	for (size_t i = 0; i < t->n; i++)
+		rows_default(t->sections[i].rows, t->sections[i].n,
+			     (char *)s + t->sections[i].offset);
+}
+
+int settings_parse(const struct settings_table *t, const char *name, const char *text, size_t size,
+		   struct failure *f, void *s)
+{
+	static const struct inifile_taker taker = {NULL, take_key};
+	_cleanup_(free_ptr) void *new = malloc(t->size);
+	struct parse p = {t, new};
+	int err;
+
+	if (!new)
+		return failure_errno(f, -ENOMEM, "%s", name);
+	memcpy(new, s, t->size);
+	err = inifile_parse(name, text, size, &taker, &p, f);
+	if (!err)
+		memcpy(s, new, t->size);
+	return err;
+}
+
+int settings_load(const struct settings_table *t, const char *path, struct failure *f, void *s)
+{
+	_cleanup_(free_ptr) char *text = NULL;
+	size_t size;
+	int err = inifile_load(path, FILE_MAX, f, &text, &size);
+
+	return err ? err : settings_parse(t, path, text, size, f, s);
+}
+
+int settings_read(const struct settings_table *t, const struct settings_source *source,
+		  struct failure *f, void *s)
+{
+	_cleanup_(free_ptr) void *new = malloc(t->size);
+	int err;
+
+	if (!new)
+		return failure_errno(f, -ENOMEM, "%s", source->path);
+	settings_default(t, new);
+	err = settings_load(t, source->path, f, new);
+	if (err == -ENOENT && source->optional)
+		err = 0;
+	for (size_t i = 0; i < source->n_overrides && !err; i++) {
+		const struct settings_override *o = &source->overrides[i];
+		size_t at;
+		const struct row *row = find(t, o->section, o->key, &at);
+
+		if (o->value)
+			err = row_read(row, o->what, o->value, (char *)new + at, f);
+	}
+	if (!err)
+		memcpy(s, new, t->size);
+	return err;
+}
+
+int settings_reload(const struct settings_table *t, void *s, const void *from)
+{
+	int differ = 0;
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct row_section *section = &t->sections[i];
+
+		for (size_t k = 0; k < section->n; k++) {
+			size_t at = section->offset + section->rows[k].offset;
+			size_t size = row_size(&section->rows[k]);
+
+			/* What lies behind a text's end is zero: settings_default(), row_read(). */
+			if (section->reload)
+				memcpy((char *)s + at, (const char *)from + at, size);
+			else
+				differ += memcmp((const char *)s + at, (const char *)from + at,
+						 size) != 0;
+		}
+	}
+	return differ;
+}
+
+void settings_print(const struct settings_table *t, const void *s, FILE *to)
+{
+	const char *last = "";
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct row_section *section = &t->sections[i];
+
+		if (strcmp(last, section->name))
+			fprintf(to, "%s[%s]\n", last[0] ? "\n" : "", section->name);
+		last = section->name;
+		for (size_t k = 0; k < section->n; k++) {
+			const struct row *row = &section->rows[k];
+			char value[SETTINGS_STRING];
+
+			row->type->show(row, (const char *)s + section->offset + row->offset, value,
+					sizeof(value));
+			fprintf(to, "%s =%s%s\n", row->name, value[0] ? " " : "", value);
+		}
+	}
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a core keeps in two places agrees: counts, heaps and clocks are worked out again from what
+ * each vCPU, VM and CPU says of itself. For tests that let a core live, between two events.
+ */
+#ifndef TEST_CORE_CHECK_H
+#define TEST_CORE_CHECK_H
+
+#include "policy/core.h"
+
+/* NULL, or what does not agree. */
+const char *core_check(const struct core *c);
+
+#endif
