@@ -21,12 +21,12 @@ static void copy(char ret[COUNTER_PART], const char *from, const char *end)
  * one; without a machine one "\" is in front of the object itself. */
 static const char *find_object(const char *path, const char *name, struct counter *ret)
 {
-	const char *from = path + strspn(path, "\\"), *bracket = strchr(from, '(');
-	const char *end = memchr(from, '\\', (size_t)(name - from));
+	const char *from = path + strspn(path, "\\"), *bracket = strchr(from, '('), *end;
 
 	ret->machine[0] = '\0';
-	if (from == path)
+	if (from == path || from > name)
 		return NULL;
+	end = memchr(from, '\\', (size_t)(name - from));
 	if (!end || (bracket && bracket < end && from - path < 2))
 		return from;
 	copy(ret->machine, from, end);

@@ -9,8 +9,10 @@
 #include "data/counter.h"
 #include "data/reading.h"
 
-#define PDH_SUMS (DATA_SWAPWAIT + 1) /* quantities that are added up over vCPUs */
+/* Quantities that are added up over vCPUs: those of CPU time, which are the first. */
+#define PDH_SUMS (DATA_SWAPWAIT + 1)
 
+/* A machine or a VM, and what its columns come to in one row. */
 /* A machine or a VM, and what its columns come to in one row. */
 struct pdh_owner {
 	uint32_t entity;
@@ -25,6 +27,7 @@ struct pdh_owner {
 	bool usable;
 };
 
+/* A column of the file, and its value in the present row. */
 struct pdh_column {
 	struct pdh_owner *owner; /* NULL: it is of no use */
 	uint32_t entity;
@@ -34,6 +37,7 @@ struct pdh_column {
 	double scale, value; /* NaN: blank */
 };
 
+/* A file that is being read. */
 struct pdh {
 	struct reading g;
 	bool host; /* esxtop */

@@ -15,7 +15,7 @@ const struct data_quantity_row data_quantities[DATA_QUANTITIES] = {
 	[DATA_DESCHEDULED] = {"descheduled", "s", false,
 			      "part of cpu in which the vCPU wasn't running"},
 	[DATA_MEMORY_SIZE] = {"memory_size", "bytes", true, "memory that it is configured with"},
-	[DATA_MEMORY_GRANTED] = {"memory_granted", "bytes", true, "memory that it was ever given"},
+	[DATA_MEMORY_GRANTED] = {"memory_granted", "bytes", true, "memory that it has been given"},
 	[DATA_MEMORY_USED] = {"memory_used", "bytes", true, "memory in use, or resident"},
 	[DATA_MEMORY_ACTIVE] = {"memory_active", "bytes", true, "memory touched lately"},
 	[DATA_MEMORY_AVAILABLE] = {"memory_available", "bytes", true,
