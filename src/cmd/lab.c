@@ -4,7 +4,7 @@
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "guest/source.h"
-#include "lab/report.h"
+#include "lab/lab_report.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -110,7 +110,7 @@ static void print_table(const struct lab_result *r)
 	FILE *out = to_stderr ? stderr : stdout;
 	const char *no_colour = getenv("NO_COLOR");
 
-	report_table(r, isatty(fileno(out)) && !(no_colour && no_colour[0]), out);
+	lab_report_table(r, isatty(fileno(out)) && !(no_colour && no_colour[0]), out);
 	fflush(out);
 }
 
@@ -120,9 +120,9 @@ static int write_files(const struct lab_result *r, const char *failure, struct f
 	int err = 0;
 
 	if (options.keep)
-		err = report_keep(r, failure, options.keep, f);
+		err = lab_report_keep(r, failure, options.keep, f);
 	if (!err && json.wanted)
-		err = report_json_write(r, failure, json.file ? json.file : "-", f);
+		err = lab_report_json_write(r, failure, json.file ? json.file : "-", f);
 	return err;
 }
 

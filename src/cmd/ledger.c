@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
+#include "host/find.h"
 #include "host/measure.h"
 #include "screen/host.h"
 

@@ -5,7 +5,8 @@
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "sim/plot.h"
-#include "sim/report.h"
+#include "sim/scenario_keys.h"
+#include "sim/sim_report.h"
 #include "sim/trace.h"
 
 #include <dirent.h>
@@ -262,7 +263,7 @@ static int print(const struct run *r, struct failure *f)
 		return json_out_print(sim_report_json(r), JSON_FORMAT, stdout, "standard output",
 				      f);
 	else if (o.test)
-		report_limits(r, r->broken ? stderr : stdout);
+		sim_report_limits(r, r->broken ? stderr : stdout);
 	else if (!o.plot)
 		err = sim_report_table(r, stdout);
 	return err ? failure_errno(f, err, "the table") : 0;

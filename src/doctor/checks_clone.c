@@ -51,14 +51,15 @@ static enum verdict look_reset(struct exam *e)
 	int keys = count_host_keys(e);
 
 	if (keys)
-		return bad(e,
-			   "the next boot makes one, but %d SSH host key%s of the machine before "
-			   "%s there",
-			   keys, keys == 1 ? "" : "s", keys == 1 ? "is" : "are");
+		return exam_bad(
+			e,
+			"the next boot makes one, but %d SSH host key%s of the machine before "
+			"%s there",
+			keys, keys == 1 ? "" : "s", keys == 1 ? "is" : "are");
 	if (!tree_line(e->tree, dbus, sizeof(dbus), "/var/lib/dbus/machine-id") &&
 	    is_machine_id(dbus))
-		return bad(e, "the next boot makes one, but /var/lib/dbus/machine-id has one");
-	return good(e, "empty: the next boot makes one");
+		return exam_bad(e, "the next boot makes one, but /var/lib/dbus/machine-id has one");
+	return exam_good(e, "empty: the next boot makes one");
 }
 
 static enum verdict look_machine_id(struct exam *e)
@@ -68,13 +69,13 @@ static enum verdict look_machine_id(struct exam *e)
 	if (is_to_be_made(e))
 		return look_reset(e);
 	if (tree_line(e->tree, id, sizeof(id), "/etc/machine-id"))
-		return cannot_tell(e, "no /etc/machine-id");
+		return exam_cannot_tell(e, "no /etc/machine-id");
 	if (!is_machine_id(id))
-		return bad(e, "/etc/machine-id is not 32 hex digits");
+		return exam_bad(e, "/etc/machine-id is not 32 hex digits");
 	if (!tree_line(e->tree, dbus, sizeof(dbus), "/var/lib/dbus/machine-id") &&
 	    strcmp(id, dbus) != 0)
-		return bad(e, "/var/lib/dbus/machine-id is another one");
-	return good(e, "%.8s...", id);
+		return exam_bad(e, "/var/lib/dbus/machine-id is another one");
+	return exam_good(e, "%.8s...", id);
 }
 
 static enum verdict look_host_keys(struct exam *e)
@@ -84,9 +85,9 @@ static enum verdict look_host_keys(struct exam *e)
 	int seen = 0;
 
 	if (tree_changed(e->tree, &id, "/etc/machine-id"))
-		return cannot_tell(e, "no /etc/machine-id");
+		return exam_cannot_tell(e, "no /etc/machine-id");
 	if (tree_names(e->tree, "/etc/ssh", &files))
-		return not_here(e, "no /etc/ssh");
+		return exam_not_here(e, "no /etc/ssh");
 	for (int i = 0; i < files.n; i++) {
 		const char *name = files.list[i]->d_name;
 
@@ -94,14 +95,15 @@ static enum verdict look_host_keys(struct exam *e)
 			continue;
 		seen++;
 		if (is_to_be_made(e))
-			add_found(e, "%s is there before the machine-id", name);
+			exam_add(e, "%s is there before the machine-id", name);
 		else if (key / DAY_SECONDS < id / DAY_SECONDS - 1)
-			add_found(e, "%s is %" PRId64 " days older than the machine-id", name,
-				  (id - key) / DAY_SECONDS);
+			exam_add(e, "%s is %" PRId64 " days older than the machine-id", name,
+				 (id - key) / DAY_SECONDS);
 	}
 	if (!seen)
-		return not_here(e, "no SSH host key");
-	return e->found[0] ? VERDICT_BAD : good(e, "%d, made with the machine-id or later", seen);
+		return exam_not_here(e, "no SSH host key");
+	return e->found[0] ? VERDICT_BAD
+			   : exam_good(e, "%d, made with the machine-id or later", seen);
 }
 
 static bool in_address(char c)
@@ -140,7 +142,7 @@ static bool find_macs(struct exam *e, const char *dir)
 
 		if (tree_read(e->tree, text, sizeof(text), "%s/%s", dir, name) > 0 &&
 		    holds_mac(text))
-			add_found(e, "%s/%s", dir, name);
+			exam_add(e, "%s/%s", dir, name);
 	}
 	return true;
 }
@@ -160,8 +162,8 @@ static enum verdict look_macs(struct exam *e)
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
 		seen += find_macs(e, dirs[i]);
 	if (!seen)
-		return cannot_tell(e, "no network configuration in /etc that is known here");
-	return e->found[0] ? VERDICT_BAD : good(e, "no hardware address in files");
+		return exam_cannot_tell(e, "no network configuration in /etc that is known here");
+	return e->found[0] ? VERDICT_BAD : exam_good(e, "no hardware address in files");
 }
 
 static enum verdict look_fstab(struct exam *e)
@@ -169,16 +171,16 @@ static enum verdict look_fstab(struct exam *e)
 	char text[FILE_SIZE];
 
 	if (tree_read(e->tree, text, sizeof(text), "/etc/fstab") < 0)
-		return cannot_tell(e, "no /etc/fstab");
+		return exam_cannot_tell(e, "no /etc/fstab");
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		line += strspn(line, " \t");
 		line[strcspn(line, " \t")] = '\0';
 		if (!strncmp(line, "/dev/sd", 7) || !strncmp(line, "/dev/hd", 7) ||
 		    !strncmp(line, "/dev/vd", 7) || !strncmp(line, "/dev/xvd", 8) ||
 		    strstr(line, "/by-path/") || strstr(line, "/by-id/"))
-			add_found(e, "%s", line);
+			exam_add(e, "%s", line);
 	}
-	return e->found[0] ? VERDICT_BAD : good(e, "no name that depends on the hardware");
+	return e->found[0] ? VERDICT_BAD : exam_good(e, "no name that depends on the hardware");
 }
 
 static enum verdict look_initramfs(struct exam *e)
@@ -187,12 +189,12 @@ static enum verdict look_initramfs(struct exam *e)
 	const char *p;
 
 	if (tree_read(e->tree, text, sizeof(text), "/etc/initramfs-tools/initramfs.conf") < 0)
-		return cannot_tell(e, "no /etc/initramfs-tools/initramfs.conf");
+		return exam_cannot_tell(e, "no /etc/initramfs-tools/initramfs.conf");
 	p = strstr(text, "\nMODULES=");
 	if (!p)
-		return good(e, "MODULES is not set: most");
+		return exam_good(e, "MODULES is not set: most");
 	p += strlen("\nMODULES=");
-	return judge(e, strncmp(p, "dep", 3) != 0, "MODULES=%.*s", (int)strcspn(p, "\n"), p);
+	return exam_judge(e, strncmp(p, "dep", 3) != 0, "MODULES=%.*s", (int)strcspn(p, "\n"), p);
 }
 
 static enum verdict look_hostname(struct exam *e)
@@ -201,11 +203,11 @@ static enum verdict look_hostname(struct exam *e)
 	char name[128];
 
 	if (tree_line(e->tree, name, sizeof(name), "/etc/hostname"))
-		return cannot_tell(e, "no name in /etc/hostname");
+		return exam_cannot_tell(e, "no name in /etc/hostname");
 	for (size_t i = 0; i < ARRAY_SIZE(generic); i++)
 		if (!strncasecmp(name, generic[i], strlen(generic[i])))
-			return bad(e, "the machine is called %s", name);
-	return good(e, "%s", name);
+			return exam_bad(e, "the machine is called %s", name);
+	return exam_good(e, "%s", name);
 }
 
 static enum verdict look_random(struct exam *e)
@@ -214,12 +216,12 @@ static enum verdict look_random(struct exam *e)
 	int err = tree_line(e->tree, name, sizeof(name), "/sys/class/misc/hw_random/rng_current");
 
 	if (!err && strcmp(name, "none") != 0)
-		return good(e, "%s", name);
+		return exam_good(e, "%s", name);
 	if (!fact_flags(e->tree, flags) && fact_flag(flags, "rdrand", strlen("rdrand")))
-		return good(e, "rdrand");
+		return exam_good(e, "rdrand");
 	if (!tree_has(e->tree, "/sys/class") || fact_flags(e->tree, flags))
-		return cannot_tell(e, "no /sys/class, or no x86 CPU in /proc/cpuinfo");
-	return bad(e, "neither virtio-rng nor rdrand");
+		return exam_cannot_tell(e, "no /sys/class, or no x86 CPU in /proc/cpuinfo");
+	return exam_bad(e, "neither virtio-rng nor rdrand");
 }
 
 static const struct check rows[] = {

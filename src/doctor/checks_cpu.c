@@ -40,10 +40,11 @@ static enum verdict look_too_many(struct exam *e)
 	double load;
 
 	if (fact_cpus(e->tree, &cpus) || read_load(e, &load))
-		return cannot_tell(e, "no CPUs in /proc/stat, or no /proc/loadavg");
+		return exam_cannot_tell(e, "no CPUs in /proc/stat, or no /proc/loadavg");
 	if (!long_enough(e))
-		return cannot_tell(e, "no hour since boot: the load says nothing yet");
-	return judge(e, cpus <= 2 || load >= cpus / 4.0, "%u vCPUs for a load of %.2f", cpus, load);
+		return exam_cannot_tell(e, "no hour since boot: the load says nothing yet");
+	return exam_judge(e, cpus <= 2 || load >= cpus / 4.0, "%u vCPUs for a load of %.2f", cpus,
+			  load);
 }
 
 static enum verdict look_too_few(struct exam *e)
@@ -52,9 +53,9 @@ static enum verdict look_too_few(struct exam *e)
 	double load;
 
 	if (fact_cpus(e->tree, &cpus) || read_load(e, &load))
-		return cannot_tell(e, "no CPUs in /proc/stat, or no /proc/loadavg");
-	return judge(e, load <= 2.0 * cpus, "%u vCPU%s for a load of %.2f", cpus,
-		     cpus == 1 ? "" : "s", load);
+		return exam_cannot_tell(e, "no CPUs in /proc/stat, or no /proc/loadavg");
+	return exam_judge(e, load <= 2.0 * cpus, "%u vCPU%s for a load of %.2f", cpus,
+			  cpus == 1 ? "" : "s", load);
 }
 
 static enum verdict look_steal_share(struct exam *e)
@@ -65,14 +66,14 @@ static enum verdict look_steal_share(struct exam *e)
 
 	if (tree_read(e->tree, text, sizeof(text), "/proc/stat") < 0 ||
 	    proc_parse_cpu(text, -1, &c))
-		return cannot_tell(e, "no steal column in /proc/stat");
+		return exam_cannot_tell(e, "no steal column in /proc/stat");
 	busy = ns_to_s(c.busy_ns);
 	steal = ns_to_s(c.steal_ns);
 	all = busy + steal + ns_to_s(c.idle_ns);
 	if (all < 60)
-		return cannot_tell(e, "no minute of CPU time so far");
-	return judge(e, steal / all <= STEAL_MAX, "%.1f %% stolen since boot, %.1f %% busy",
-		     100 * steal / all, 100 * busy / all);
+		return exam_cannot_tell(e, "no minute of CPU time so far");
+	return exam_judge(e, steal / all <= STEAL_MAX, "%.1f %% stolen since boot, %.1f %% busy",
+			  100 * steal / all, 100 * busy / all);
 }
 
 static enum verdict look_offline(struct exam *e)
@@ -81,10 +82,10 @@ static enum verdict look_offline(struct exam *e)
 	int err = tree_line(e->tree, list, sizeof(list), "/sys/devices/system/cpu/offline");
 
 	if (err == -ENODATA)
-		return good(e, "all vCPUs are online");
+		return exam_good(e, "all vCPUs are online");
 	if (err)
-		return cannot_tell(e, "no /sys/devices/system/cpu/offline");
-	return bad(e, "offline: %s", list);
+		return exam_cannot_tell(e, "no /sys/devices/system/cpu/offline");
+	return exam_bad(e, "offline: %s", list);
 }
 
 static enum verdict look_model(struct exam *e)
@@ -94,13 +95,13 @@ static enum verdict look_model(struct exam *e)
 	char text[8192], model[128];
 
 	if (tree_read(e->tree, text, sizeof(text), "/proc/cpuinfo") < 0)
-		return cannot_tell(e, "no /proc/cpuinfo");
+		return exam_cannot_tell(e, "no /proc/cpuinfo");
 	if (fact_field(text, "model name", model, sizeof(model)))
-		return not_here(e, "no x86 CPU in /proc/cpuinfo");
+		return exam_not_here(e, "no x86 CPU in /proc/cpuinfo");
 	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
 		if (!strncmp(model, plain[i], strlen(plain[i])))
-			return bad(e, "%s", model);
-	return good(e, "%s", model);
+			return exam_bad(e, "%s", model);
+	return exam_good(e, "%s", model);
 }
 
 static enum verdict look_mitigations(struct exam *e)
@@ -111,7 +112,7 @@ static enum verdict look_mitigations(struct exam *e)
 	int seen = 0;
 
 	if (tree_names(e->tree, dir, &files))
-		return cannot_tell(e, "no %s", dir);
+		return exam_cannot_tell(e, "no %s", dir);
 	for (int i = 0; i < files.n; i++) {
 		const char *name = files.list[i]->d_name;
 
@@ -119,11 +120,11 @@ static enum verdict look_mitigations(struct exam *e)
 			continue;
 		seen++;
 		if (!strncmp(line, "Vulnerable", strlen("Vulnerable")))
-			add_found(e, "%s", name);
+			exam_add(e, "%s", name);
 	}
 	if (!seen)
-		return cannot_tell(e, "%s is empty", dir);
-	return e->found[0] ? VERDICT_BAD : good(e, "%d known, none open", seen);
+		return exam_cannot_tell(e, "%s is empty", dir);
+	return e->found[0] ? VERDICT_BAD : exam_good(e, "%d known, none open", seen);
 }
 
 static const struct check rows[] = {
@@ -161,7 +162,7 @@ static const struct check rows[] = {
 	{.id = "cpu-hidden",
 	 .title = "The CPU says that it is virtual",
 	 .severity = SEVERITY_WARNING,
-	 .look = look_flags,
+	 .look = exam_flags,
 	 .what = "hypervisor",
 	 .why = "Without the flag the kernel looks for no steal clock, no paravirtual clock and no "
 		"paravirtual locks.",
@@ -178,7 +179,7 @@ static const struct check rows[] = {
 	{.id = "cpu-instructions",
 	 .title = "The usual instructions are there",
 	 .severity = SEVERITY_WARNING,
-	 .look = look_flags,
+	 .look = exam_flags,
 	 .what = "sse4_2 popcnt aes cx16",
 	 .why = "Without aes every TLS or disk-encryption byte costs ten times as much; today's "
 		"distributions begin to need the others.",
@@ -187,7 +188,7 @@ static const struct check rows[] = {
 	{.id = "cpu-tsc",
 	 .title = "The counter is constant and never stops",
 	 .severity = SEVERITY_WARNING,
-	 .look = look_flags,
+	 .look = exam_flags,
 	 .what = "constant_tsc nonstop_tsc rdtscp",
 	 .why = "Otherwise reading the clock goes through the kernel, on old kernels through "
 		"CPUID, and each CPUID is an exit.",
@@ -196,7 +197,7 @@ static const struct check rows[] = {
 	{.id = "cpu-timer",
 	 .title = "Timers and interrupts need few exits",
 	 .severity = SEVERITY_NOTE,
-	 .look = look_flags,
+	 .look = exam_flags,
 	 .what = "x2apic tsc_deadline_timer",
 	 .why = "Without them each timer and each interrupt between vCPUs goes through an emulated "
 		"page of registers.",
@@ -205,7 +206,7 @@ static const struct check rows[] = {
 	{.id = "cpu-pcid",
 	 .title = "Address spaces can be switched without losing the TLB",
 	 .severity = SEVERITY_NOTE,
-	 .look = look_flags,
+	 .look = exam_flags,
 	 .what = "pcid",
 	 .why = "With page-table isolation every system call flushes the TLB without it, and under "
 		"nested paging a miss costs up to 24 memory reads.",

@@ -32,15 +32,15 @@ static enum verdict each_disk(struct exam *e, look_at_disk look, const char *fin
 	int seen = 0;
 
 	if (tree_names(e->tree, "/sys/block", &disks))
-		return cannot_tell(e, "no /sys/block");
+		return exam_cannot_tell(e, "no /sys/block");
 	for (int i = 0; i < disks.n; i++) {
 		if (is_disk(disks.list[i]->d_name))
 			seen += look(e, disks.list[i]->d_name);
 	}
 	if (e->found[0])
 		return VERDICT_BAD;
-	return seen ? good(e, "%d disk%s: %s", seen, seen == 1 ? "" : "s", fine)
-		    : not_here(e, "no disk that has this");
+	return seen ? exam_good(e, "%d disk%s: %s", seen, seen == 1 ? "" : "s", fine)
+		    : exam_not_here(e, "no disk that has this");
 }
 
 static int disk_number(struct exam *e, const char *disk)
@@ -50,7 +50,7 @@ static int disk_number(struct exam *e, const char *disk)
 	if (tree_uint(e->tree, &v, "/sys/block/%s/%s", disk, e->check->where))
 		return 0;
 	if (v < e->check->min)
-		add_found(e, "%s: %" PRIu64, disk, v);
+		exam_add(e, "%s: %" PRIu64, disk, v);
 	return 1;
 }
 
@@ -67,14 +67,14 @@ static int disk_driver(struct exam *e, const char *disk)
 	char vendor[64], model[64];
 
 	if (!strncmp(disk, "hd", 2))
-		add_found(e, "%s: IDE", disk);
+		exam_add(e, "%s: IDE", disk);
 	if (tree_line(e->tree, vendor, sizeof(vendor), "/sys/block/%s/device/vendor", disk) ||
 	    strcmp(vendor, "ATA") != 0 ||
 	    tree_line(e->tree, model, sizeof(model), "/sys/block/%s/device/model", disk))
 		return 1;
 	for (size_t i = 0; i < ARRAY_SIZE(emulated); i++)
 		if (!strncmp(model, emulated[i], strlen(emulated[i])))
-			add_found(e, "%s: emulated %s", disk, model);
+			exam_add(e, "%s: emulated %s", disk, model);
 	return 1;
 }
 
@@ -96,7 +96,7 @@ static int disk_scheduler(struct exam *e, const char *disk)
 	name = name ? name + 1 : line;
 	len = (int)strcspn(name, "] ");
 	if (strncmp(name, "none", 4) != 0 && strncmp(name, "noop", 4) != 0)
-		add_found(e, "%s: %.*s", disk, len, name);
+		exam_add(e, "%s: %.*s", disk, len, name);
 	return 1;
 }
 
@@ -123,7 +123,7 @@ static int disk_partitions(struct exam *e, const char *disk)
 			continue;
 		seen = 1;
 		if (start % (ALIGNMENT / SECTOR))
-			add_found(e, "%s starts at sector %" PRIu64, part, start);
+			exam_add(e, "%s starts at sector %" PRIu64, part, start);
 	}
 	return seen;
 }
@@ -141,7 +141,7 @@ static int nvme_disk(struct exam *e, const char *disk)
 	    tree_uint(e->tree, &v, "/sys/module/nvme_core/parameters/io_timeout"))
 		return 0;
 	if (v < e->check->min && !e->found[0])
-		add_found(e, "nvme_core.io_timeout is %" PRIu64 " s", v);
+		exam_add(e, "nvme_core.io_timeout is %" PRIu64 " s", v);
 	return 1;
 }
 
@@ -149,7 +149,7 @@ static int nvme_disk(struct exam *e, const char *disk)
 static enum verdict look_nvme_timeout(struct exam *e)
 {
 	if (!tree_has(e->tree, "/sys/module"))
-		return cannot_tell(e, "no /sys/module");
+		return exam_cannot_tell(e, "no /sys/module");
 	return each_disk(e, nvme_disk, "180 s or more");
 }
 

@@ -12,8 +12,9 @@ static enum verdict look_config(struct exam *e)
 	char value[FACT_CONFIG_SIZE];
 
 	if (fact_config(e->tree, e->check->what, value))
-		return cannot_tell(e, "no kernel configuration in /proc, /boot or /lib/modules");
-	return judge(e, value[0] == 'y', "%s=%s", e->check->what, value);
+		return exam_cannot_tell(e,
+					"no kernel configuration in /proc, /boot or /lib/modules");
+	return exam_judge(e, value[0] == 'y', "%s=%s", e->check->what, value);
 }
 
 /* The generic way works on CPUs in nohz_full= only; everywhere else it samples, too. */
@@ -24,16 +25,17 @@ static enum verdict look_split(struct exam *e)
 
 	if (fact_config(e->tree, "CONFIG_VIRT_CPU_ACCOUNTING_NATIVE", native) ||
 	    fact_config(e->tree, "CONFIG_VIRT_CPU_ACCOUNTING_GEN", generic))
-		return cannot_tell(e, "no kernel configuration in /proc, /boot or /lib/modules");
+		return exam_cannot_tell(e,
+					"no kernel configuration in /proc, /boot or /lib/modules");
 	if (native[0] == 'y')
-		return good(e, "CONFIG_VIRT_CPU_ACCOUNTING_NATIVE=y");
+		return exam_good(e, "CONFIG_VIRT_CPU_ACCOUNTING_NATIVE=y");
 	if (generic[0] != 'y')
-		return bad(e, "CONFIG_TICK_CPU_ACCOUNTING");
+		return exam_bad(e, "CONFIG_TICK_CPU_ACCOUNTING");
 	if (tree_read(e->tree, cmdline, sizeof(cmdline), "/proc/cmdline") < 0)
-		return cannot_tell(e, "no /proc/cmdline");
+		return exam_cannot_tell(e, "no /proc/cmdline");
 	on = fact_parameter(cmdline, "nohz_full=", strlen("nohz_full="));
-	return judge(e, on,
-		     "CONFIG_VIRT_CPU_ACCOUNTING_GEN=y %s nohz_full=", on ? "with" : "without");
+	return exam_judge(
+		e, on, "CONFIG_VIRT_CPU_ACCOUNTING_GEN=y %s nohz_full=", on ? "with" : "without");
 }
 
 static enum verdict look_tick_rate(struct exam *e)
@@ -42,11 +44,12 @@ static enum verdict look_tick_rate(struct exam *e)
 	unsigned long hz;
 
 	if (fact_config(e->tree, "CONFIG_HZ", value))
-		return cannot_tell(e, "no kernel configuration in /proc, /boot or /lib/modules");
+		return exam_cannot_tell(e,
+					"no kernel configuration in /proc, /boot or /lib/modules");
 	hz = strtoul(value, NULL, 10);
 	if (!hz || hz > 100000)
-		return cannot_tell(e, "CONFIG_HZ is not a rate");
-	return judge(e, hz <= 250, "%lu ticks a second and CPU", hz);
+		return exam_cannot_tell(e, "CONFIG_HZ is not a rate");
+	return exam_judge(e, hz <= 250, "%lu ticks a second and CPU", hz);
 }
 
 static enum verdict look_clocksource(struct exam *e)
@@ -56,19 +59,19 @@ static enum verdict look_clocksource(struct exam *e)
 
 	if (tree_line(e->tree, name, sizeof(name),
 		      "/sys/devices/system/clocksource/clocksource0/current_clocksource"))
-		return cannot_tell(e, "no current_clocksource in /sys");
+		return exam_cannot_tell(e, "no current_clocksource in /sys");
 	for (size_t i = 0; i < ARRAY_SIZE(slow); i++)
 		if (!strcmp(name, slow[i]))
-			return bad(e, "the clock is %s", name);
-	return good(e, "the clock is %s", name);
+			return exam_bad(e, "the clock is %s", name);
+	return exam_good(e, "the clock is %s", name);
 }
 
 static enum verdict look_sched_info(struct exam *e)
 {
 	if (!tree_has(e->tree, "/proc/1"))
-		return cannot_tell(e, "no processes in /proc");
-	return judge(e, tree_has(e->tree, "/proc/1/schedstat"), "/proc/PID/schedstat %s",
-		     tree_has(e->tree, "/proc/1/schedstat") ? "is there" : "is missing");
+		return exam_cannot_tell(e, "no processes in /proc");
+	return exam_judge(e, tree_has(e->tree, "/proc/1/schedstat"), "/proc/PID/schedstat %s",
+			  tree_has(e->tree, "/proc/1/schedstat") ? "is there" : "is missing");
 }
 
 static const struct check rows[] = {
@@ -121,7 +124,7 @@ static const struct check rows[] = {
 	{.id = "cmdline-clock",
 	 .title = "No clock is forced on the command line",
 	 .severity = SEVERITY_WARNING,
-	 .look = look_parameters,
+	 .look = exam_parameters,
 	 .what = "notsc clocksource= nohz=off highres=off divider= nolapic_timer lpj= noapic "
 		 "nolapic acpi=off",
 	 .why = "Left from the time of lost ticks, these words keep today's kernels from the clock "
@@ -133,7 +136,7 @@ static const struct check rows[] = {
 	{.id = "cmdline-paravirt",
 	 .title = "Help from the hypervisor is not switched off",
 	 .severity = SEVERITY_WARNING,
-	 .look = look_parameters,
+	 .look = exam_parameters,
 	 .what = "no-steal-acc no-kvmclock no-kvmclock-vsyscall nopv nopvspin no-kvmapf xen_nopv "
 		 "xen_nopvspin hv_nopvspin no-vmw-sched-clock",
 	 .why = "They hide the steal clock, or let a vCPU spin for a lock whose holder is "
@@ -144,7 +147,7 @@ static const struct check rows[] = {
 	{.id = "cmdline-idle",
 	 .title = "Idle vCPUs halt",
 	 .severity = SEVERITY_SERIOUS,
-	 .look = look_parameters,
+	 .look = exam_parameters,
 	 .what = "idle=poll nohlt no-hlt",
 	 .why = "A guest that polls when idle takes its whole share of every CPU from its "
 		"neighbours, like one stuck in a loop.",
@@ -153,7 +156,7 @@ static const struct check rows[] = {
 	{.id = "softlockup-panic",
 	 .title = "A long gap does not panic the kernel (soft lockup)",
 	 .severity = SEVERITY_SERIOUS,
-	 .look = look_number,
+	 .look = exam_number,
 	 .where = "/proc/sys/kernel/softlockup_panic",
 	 .what = "kernel.softlockup_panic",
 	 .why = "The watchdog cannot tell a loop from a vCPU that was descheduled, paused or "
@@ -163,7 +166,7 @@ static const struct check rows[] = {
 	{.id = "hung-task-panic",
 	 .title = "Slow storage does not panic the kernel (hung task)",
 	 .severity = SEVERITY_SERIOUS,
-	 .look = look_number,
+	 .look = exam_number,
 	 .where = "/proc/sys/kernel/hung_task_panic",
 	 .what = "kernel.hung_task_panic",
 	 .why = "A storage failover that the disk timeout would survive kills the machine.",
@@ -172,7 +175,7 @@ static const struct check rows[] = {
 	{.id = "nmi-watchdog",
 	 .title = "No watchdog by performance counter",
 	 .severity = SEVERITY_NOTE,
-	 .look = look_number,
+	 .look = exam_number,
 	 .where = "/proc/sys/kernel/nmi_watchdog",
 	 .what = "kernel.nmi_watchdog",
 	 .why = "A guest's performance counters are emulated: each overflow is exits, and a gap "

@@ -33,16 +33,16 @@ static enum verdict look_balloon(struct exam *e)
 	enum hypervisor h;
 
 	if (err && !fact_hypervisor(e->tree, &h) && h == HYPERVISOR_NONE)
-		return not_here(e, "no hypervisor");
+		return exam_not_here(e, "no hypervisor");
 	if (err && !tree_has(e->tree, "/sys/bus"))
-		return cannot_tell(e, "no /sys/bus");
+		return exam_cannot_tell(e, "no /sys/bus");
 	if (err)
-		return bad(e, "no balloon device");
+		return exam_bad(e, "no balloon device");
 	if (!strncmp(name, "virtio", strlen("virtio")) &&
 	    (fact_driver(e->tree, "/sys/bus/virtio/devices", name, "", driver) ||
 	     strcmp(driver, "virtio_balloon") != 0))
-		return bad(e, "%s has no driver", name);
-	return good(e, "%s", name);
+		return exam_bad(e, "%s has no driver", name);
+	return exam_good(e, "%s", name);
 }
 
 /* The feature that stands at place `min` of the virtio balloon's features. */
@@ -51,14 +51,14 @@ static enum verdict look_balloon_feature(struct exam *e)
 	char name[64], bits[128];
 
 	if (!tree_has(e->tree, "/sys/bus"))
-		return cannot_tell(e, "no /sys/bus");
+		return exam_cannot_tell(e, "no /sys/bus");
 	if (fact_virtio(e->tree, BALLOON_DEVICE, name, sizeof(name)))
-		return not_here(e, "no virtio balloon");
+		return exam_not_here(e, "no virtio balloon");
 	if (tree_line(e->tree, bits, sizeof(bits), "/sys/bus/virtio/devices/%s/features", name) ||
 	    strlen(bits) <= e->check->min)
-		return cannot_tell(e, "%s has no list of features", name);
-	return judge(e, bits[e->check->min] == '1', "%s: %s is %s", name, e->check->what,
-		     bits[e->check->min] == '1' ? "on" : "off");
+		return exam_cannot_tell(e, "%s has no list of features", name);
+	return exam_judge(e, bits[e->check->min] == '1', "%s: %s is %s", name, e->check->what,
+			  bits[e->check->min] == '1' ? "on" : "off");
 }
 
 static enum verdict look_swap_balloon(struct exam *e)
@@ -69,12 +69,13 @@ static enum verdict look_swap_balloon(struct exam *e)
 	if (!tree_has(e->tree, "/sys/bus") || fact_memory(e->tree, "MemTotal", &total) ||
 	    fact_memory(e->tree, "MemAvailable", &available) ||
 	    fact_memory(e->tree, "SwapFree", &swap) || !total)
-		return cannot_tell(e, "no /sys/bus, or figures are missing in /proc/meminfo");
+		return exam_cannot_tell(e, "no /sys/bus, or figures are missing in /proc/meminfo");
 	if (find_balloon(e, name, sizeof(name)))
-		return not_here(e, "no balloon");
-	return judge(e, (double)available + (double)swap >= BALLOON_MAX * (double)total,
-		     "%" PRIu64 " MiB of memory, %" PRIu64 " available, %" PRIu64 " of swap free",
-		     total / MIB, available / MIB, swap / MIB);
+		return exam_not_here(e, "no balloon");
+	return exam_judge(e, (double)available + (double)swap >= BALLOON_MAX * (double)total,
+			  "%" PRIu64 " MiB of memory, %" PRIu64 " available, %" PRIu64
+			  " of swap free",
+			  total / MIB, available / MIB, swap / MIB);
 }
 
 static enum verdict look_swap(struct exam *e)
@@ -82,8 +83,8 @@ static enum verdict look_swap(struct exam *e)
 	uint64_t swap;
 
 	if (fact_memory(e->tree, "SwapTotal", &swap))
-		return cannot_tell(e, "no SwapTotal in /proc/meminfo");
-	return judge(e, swap, "%" PRIu64 " MiB of swap", swap / MIB);
+		return exam_cannot_tell(e, "no SwapTotal in /proc/meminfo");
+	return exam_judge(e, swap, "%" PRIu64 " MiB of swap", swap / MIB);
 }
 
 static enum verdict look_overcommit(struct exam *e)
@@ -91,8 +92,8 @@ static enum verdict look_overcommit(struct exam *e)
 	uint64_t v;
 
 	if (tree_uint(e->tree, &v, "/proc/sys/vm/overcommit_memory") || v > 2)
-		return cannot_tell(e, "no mode from 0 to 2 in /proc/sys/vm/overcommit_memory");
-	return judge(e, v != 1, "vm.overcommit_memory is %" PRIu64, v);
+		return exam_cannot_tell(e, "no mode from 0 to 2 in /proc/sys/vm/overcommit_memory");
+	return exam_judge(e, v != 1, "vm.overcommit_memory is %" PRIu64, v);
 }
 
 static enum verdict look_huge_pages(struct exam *e)
@@ -101,16 +102,16 @@ static enum verdict look_huge_pages(struct exam *e)
 
 	if (fact_memory(e->tree, "MemTotal", &total) || fact_memory(e->tree, "Hugetlb", &huge) ||
 	    !total)
-		return cannot_tell(e, "no MemTotal or Hugetlb in /proc/meminfo");
+		return exam_cannot_tell(e, "no MemTotal or Hugetlb in /proc/meminfo");
 	/* These two count pages, not kB; only whether they are equal matters. */
 	if (fact_memory(e->tree, "HugePages_Total", &used) ||
 	    fact_memory(e->tree, "HugePages_Free", &unused))
-		return cannot_tell(e, "no HugePages_Total or HugePages_Free in /proc/meminfo");
+		return exam_cannot_tell(e, "no HugePages_Total or HugePages_Free in /proc/meminfo");
 	if (!huge)
-		return good(e, "none reserved");
-	return judge(e, huge <= total / 2 && unused < used,
-		     "%" PRIu64 " of %" PRIu64 " MiB reserved%s", huge / MIB, total / MIB,
-		     unused < used ? "" : ", none in use");
+		return exam_good(e, "none reserved");
+	return exam_judge(e, huge <= total / 2 && unused < used,
+			  "%" PRIu64 " of %" PRIu64 " MiB reserved%s", huge / MIB, total / MIB,
+			  unused < used ? "" : ", none in use");
 }
 
 static enum verdict look_thp(struct exam *e)
@@ -118,8 +119,8 @@ static enum verdict look_thp(struct exam *e)
 	char line[128];
 
 	if (tree_line(e->tree, line, sizeof(line), "/sys/kernel/mm/transparent_hugepage/enabled"))
-		return cannot_tell(e, "no /sys/kernel/mm/transparent_hugepage/enabled");
-	return judge(e, !strstr(line, "[never]"), "%s", line);
+		return exam_cannot_tell(e, "no /sys/kernel/mm/transparent_hugepage/enabled");
+	return exam_judge(e, !strstr(line, "[never]"), "%s", line);
 }
 
 static const struct check rows[] = {
@@ -152,7 +153,7 @@ static const struct check rows[] = {
 	{.id = "swappiness",
 	 .title = "Programs are not swapped out for file caches",
 	 .severity = SEVERITY_NOTE,
-	 .look = look_number,
+	 .look = exam_number,
 	 .where = "/proc/sys/vm/swappiness",
 	 .what = "vm.swappiness",
 	 .max = 60,
@@ -204,7 +205,7 @@ static const struct check rows[] = {
 	{.id = "guest-ksm",
 	 .title = "Page sharing is left to the host",
 	 .severity = SEVERITY_NOTE,
-	 .look = look_number,
+	 .look = exam_number,
 	 .where = "/sys/kernel/mm/ksm/run",
 	 .what = "ksm/run",
 	 .why = "Scanning in every guest costs CPU, and finds nothing that the host would not find "

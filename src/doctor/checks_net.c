@@ -18,7 +18,7 @@ static enum verdict look_driver(struct exam *e)
 	int seen = 0;
 
 	if (tree_names(e->tree, class_net, &nics))
-		return cannot_tell(e, "no %s", class_net);
+		return exam_cannot_tell(e, "no %s", class_net);
 	for (int i = 0; i < nics.n; i++) {
 		const char *nic = nics.list[i]->d_name;
 		char driver[FACT_DRIVER_SIZE];
@@ -28,11 +28,11 @@ static enum verdict look_driver(struct exam *e)
 		seen++;
 		for (size_t d = 0; d < ARRAY_SIZE(emulated); d++)
 			if (!strcmp(driver, emulated[d]))
-				add_found(e, "%s: %s", nic, driver);
+				exam_add(e, "%s: %s", nic, driver);
 	}
 	if (!seen)
-		return not_here(e, "no network device that has a driver");
-	return e->found[0] ? VERDICT_BAD : good(e, "%d, none emulated", seen);
+		return exam_not_here(e, "no network device that has a driver");
+	return e->found[0] ? VERDICT_BAD : exam_good(e, "%d, none emulated", seen);
 }
 
 /* How many receive queues a device has; 0: not known. */
@@ -57,7 +57,7 @@ static enum verdict look_queues(struct exam *e)
 	int seen = 0;
 
 	if (tree_names(e->tree, class_net, &nics) || fact_cpus(e->tree, &cpus))
-		return cannot_tell(e, "no %s, or no CPUs in /proc/stat", class_net);
+		return exam_cannot_tell(e, "no %s, or no CPUs in /proc/stat", class_net);
 	for (int i = 0; i < nics.n; i++) {
 		const char *nic = nics.list[i]->d_name;
 		unsigned n = receive_queues(e, nic);
@@ -67,11 +67,11 @@ static enum verdict look_queues(struct exam *e)
 			continue;
 		seen++;
 		if (n == 1 && cpus > 2)
-			add_found(e, "%s: 1 queue for %u vCPUs", nic, cpus);
+			exam_add(e, "%s: 1 queue for %u vCPUs", nic, cpus);
 	}
 	if (!seen)
-		return not_here(e, "no network device that has queues");
-	return e->found[0] ? VERDICT_BAD : good(e, "enough for %u vCPUs", cpus);
+		return exam_not_here(e, "no network device that has queues");
+	return e->found[0] ? VERDICT_BAD : exam_good(e, "enough for %u vCPUs", cpus);
 }
 
 static enum verdict look_congestion(struct exam *e)
@@ -80,11 +80,11 @@ static enum verdict look_congestion(struct exam *e)
 	char name[64];
 
 	if (tree_line(e->tree, name, sizeof(name), "/proc/sys/net/ipv4/tcp_congestion_control"))
-		return cannot_tell(e, "no /proc/sys/net/ipv4/tcp_congestion_control");
+		return exam_cannot_tell(e, "no /proc/sys/net/ipv4/tcp_congestion_control");
 	for (size_t i = 0; i < ARRAY_SIZE(by_loss); i++)
 		if (!strcmp(name, by_loss[i]))
-			return bad(e, "%s goes by losses only", name);
-	return good(e, "%s", name);
+			return exam_bad(e, "%s goes by losses only", name);
+	return exam_good(e, "%s", name);
 }
 
 static const struct check rows[] = {

@@ -62,12 +62,12 @@ static enum verdict look_cron(struct exam *e)
 	add_crontabs(e, "/var/spool/cron/crontabs", &day);
 	add_crontabs(e, "/var/spool/cron", &day);
 	if (!day.any)
-		return cannot_tell(e, "no crontab");
+		return exam_cannot_tell(e, "no crontab");
 	for (int i = 1; i < DAY_MINUTES; i++)
 		worst = day.starts[i] > day.starts[worst] ? i : worst;
 	if (day.starts[worst] < COINCIDING)
-		return good(e, "no two jobs start at the same minute");
-	return bad(e, "%u jobs start at %02d:%02d", day.starts[worst], worst / 60, worst % 60);
+		return exam_good(e, "no two jobs start at the same minute");
+	return exam_bad(e, "%u jobs start at %02d:%02d", day.starts[worst], worst / 60, worst % 60);
 }
 
 /* ---- timers ---- */
@@ -103,7 +103,7 @@ static enum verdict look_timers(struct exam *e)
 	int seen = 0;
 
 	if (!text || tree_names(e->tree, "/etc/systemd/system/timers.target.wants", &timers))
-		return cannot_tell(e, "no /etc/systemd/system/timers.target.wants");
+		return exam_cannot_tell(e, "no /etc/systemd/system/timers.target.wants");
 	for (int i = 0; i < timers.n; i++) {
 		const char *name = timers.list[i]->d_name;
 
@@ -111,9 +111,9 @@ static enum verdict look_timers(struct exam *e)
 			continue;
 		seen++;
 		if (schedule_timer_fixed(text))
-			add_found(e, "%s", name);
+			exam_add(e, "%s", name);
 	}
-	return e->found[0] ? VERDICT_BAD : good(e, "%d timers, none at a fixed time", seen);
+	return e->found[0] ? VERDICT_BAD : exam_good(e, "%d timers, none at a fixed time", seen);
 }
 
 /* ---- the clock ---- */
@@ -126,8 +126,8 @@ static enum verdict look_sync(struct exam *e)
 	unsigned n;
 
 	if (fact_processes(e->tree, daemons, &n))
-		return cannot_tell(e, "no processes in /proc");
-	return judge(e, n, n ? "a time daemon runs" : "no time daemon runs");
+		return exam_cannot_tell(e, "no processes in /proc");
+	return exam_judge(e, n, n ? "a time daemon runs" : "no time daemon runs");
 }
 
 static enum verdict look_sync_twice(struct exam *e)
@@ -138,12 +138,12 @@ static enum verdict look_sync_twice(struct exam *e)
 		const char *const one[] = {daemons[i], NULL};
 
 		if (fact_processes(e->tree, one, &n))
-			return cannot_tell(e, "no processes in /proc");
+			return exam_cannot_tell(e, "no processes in /proc");
 		running += n > 0;
 	}
 	if (!running)
-		return not_here(e, "no time daemon runs");
-	return judge(e, running == 1, "%u time daemon%s", running, running == 1 ? "" : "s");
+		return exam_not_here(e, "no time daemon runs");
+	return exam_judge(e, running == 1, "%u time daemon%s", running, running == 1 ? "" : "s");
 }
 
 /* The configurations of chrony, one after the other. -ENOENT: there is none. */
@@ -191,12 +191,12 @@ static enum verdict look_chrony_step(struct exam *e)
 	const char *rest;
 
 	if (!tree_has(e->tree, "/etc"))
-		return cannot_tell(e, "no /etc");
+		return exam_cannot_tell(e, "no /etc");
 	if (read_chrony(e, text, sizeof(text)))
-		return not_here(e, "no chrony.conf");
+		return exam_not_here(e, "no chrony.conf");
 	if (!has_directive(text, "makestep ", &rest))
-		return bad(e, "no makestep in chrony.conf");
-	return good(e, "makestep%.*s", (int)strcspn(rest, "\n"), rest - 1);
+		return exam_bad(e, "no makestep in chrony.conf");
+	return exam_good(e, "makestep%.*s", (int)strcspn(rest, "\n"), rest - 1);
 }
 
 static enum verdict look_chrony_ptp(struct exam *e)
@@ -206,22 +206,22 @@ static enum verdict look_chrony_ptp(struct exam *e)
 	const char *rest;
 
 	if (!tree_has(e->tree, "/etc") || !tree_has(e->tree, "/sys/class"))
-		return cannot_tell(e, "no /etc or no /sys/class");
+		return exam_cannot_tell(e, "no /etc or no /sys/class");
 	if (read_chrony(e, text, sizeof(text)))
-		return not_here(e, "no chrony.conf");
+		return exam_not_here(e, "no chrony.conf");
 	if (has_directive(text, "refclock PHC ", &rest))
-		return good(e, "chrony reads%.*s", (int)strcspn(rest, " \n") + 1, rest - 1);
+		return exam_good(e, "chrony reads%.*s", (int)strcspn(rest, " \n") + 1, rest - 1);
 	if (tree_names(e->tree, "/sys/class/ptp", &clocks))
-		return not_here(e, "no PTP clock");
+		return exam_not_here(e, "no PTP clock");
 	for (int i = 0; i < clocks.n; i++) {
 		const char *clock = clocks.list[i]->d_name;
 
 		if (!tree_line(e->tree, name, sizeof(name), "/sys/class/ptp/%s/clock_name",
 			       clock) &&
 		    (strstr(name, "KVM") || strstr(name, "hyperv")))
-			return bad(e, "/dev/%s (%s) is not used", clock, name);
+			return exam_bad(e, "/dev/%s (%s) is not used", clock, name);
 	}
-	return not_here(e, "no PTP clock of the hypervisor");
+	return exam_not_here(e, "no PTP clock of the hypervisor");
 }
 
 static enum verdict look_ntpd_panic(struct exam *e)
@@ -232,14 +232,14 @@ static enum verdict look_ntpd_panic(struct exam *e)
 	ssize_t n = -ENOENT;
 
 	if (!tree_has(e->tree, "/etc"))
-		return cannot_tell(e, "no /etc");
+		return exam_cannot_tell(e, "no /etc");
 	for (size_t i = 0; n < 0 && i < ARRAY_SIZE(files); i++)
 		n = tree_read(e->tree, text, sizeof(text), "%s", files[i]);
 	if (n < 0)
-		return not_here(e, "no ntp.conf");
-	return judge(e, has_directive(text, "tinker panic 0", &rest), "%s",
-		     has_directive(text, "tinker panic 0", &rest) ? "tinker panic 0"
-								  : "no 'tinker panic 0'");
+		return exam_not_here(e, "no ntp.conf");
+	return exam_judge(e, has_directive(text, "tinker panic 0", &rest), "%s",
+			  has_directive(text, "tinker panic 0", &rest) ? "tinker panic 0"
+								       : "no 'tinker panic 0'");
 }
 
 static const struct check rows[] = {

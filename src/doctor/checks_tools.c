@@ -20,9 +20,10 @@ static enum verdict look_hypervisor(struct exam *e)
 	enum hypervisor h;
 
 	if (fact_hypervisor(e->tree, &h))
-		return cannot_tell(e, "neither DMI nor clock sources in the tree");
-	return judge(e, h != HYPERVISOR_NONE, "%s",
-		     h ? hypervisor_name(h) : "no hypervisor seen: these checks are for guests");
+		return exam_cannot_tell(e, "neither DMI nor clock sources in the tree");
+	return exam_judge(e, h != HYPERVISOR_NONE, "%s",
+			  h ? hypervisor_name(h)
+			    : "no hypervisor seen: these checks are for guests");
 }
 
 static enum verdict look_agent(struct exam *e)
@@ -32,10 +33,10 @@ static enum verdict look_agent(struct exam *e)
 	unsigned n;
 
 	if (fact_processes(e->tree, names, &n))
-		return cannot_tell(e, "no processes in /proc");
+		return exam_cannot_tell(e, "no processes in /proc");
 	if (!n && !fact_hypervisor(e->tree, &h) && h == HYPERVISOR_NONE)
-		return not_here(e, "no hypervisor");
-	return judge(e, n, n ? "vmdesched runs" : "vmdesched does not run");
+		return exam_not_here(e, "no hypervisor");
+	return exam_judge(e, n, n ? "vmdesched runs" : "vmdesched does not run");
 }
 
 /* The process of each hypervisor's own tools. */
@@ -54,15 +55,16 @@ static enum verdict look_guest_tools(struct exam *e)
 	unsigned n;
 
 	if (fact_hypervisor(e->tree, &h))
-		return cannot_tell(e, "the hypervisor is not known");
+		return exam_cannot_tell(e, "the hypervisor is not known");
 	if (!tools[h][0])
-		return not_here(e, "no hypervisor");
+		return exam_not_here(e, "no hypervisor");
 	if (fact_processes(e->tree, tools[h], &n))
-		return cannot_tell(e, "no processes in /proc");
+		return exam_cannot_tell(e, "no processes in /proc");
 	if (!n && fact_bare(e->tree))
-		return not_here(e, "a monitor without SMBIOS and virtio-serial: it has no agent");
-	return judge(e, n, "%s: %s %s", hypervisor_name(h), tools[h][0],
-		     n ? "or its like runs" : "does not run");
+		return exam_not_here(e,
+				     "a monitor without SMBIOS and virtio-serial: it has no agent");
+	return exam_judge(e, n, "%s: %s %s", hypervisor_name(h), tools[h][0],
+			  n ? "or its like runs" : "does not run");
 }
 
 static enum verdict look_guest_channel(struct exam *e)
@@ -72,22 +74,23 @@ static enum verdict look_guest_channel(struct exam *e)
 	char name[128];
 
 	if (fact_hypervisor(e->tree, &h))
-		return cannot_tell(e, "the hypervisor is not known");
+		return exam_cannot_tell(e, "the hypervisor is not known");
 	if (h != HYPERVISOR_KVM && h != HYPERVISOR_QEMU)
-		return not_here(e, "%s has a channel of its own", hypervisor_name(h));
+		return exam_not_here(e, "%s has a channel of its own", hypervisor_name(h));
 	if (fact_bare(e->tree))
-		return not_here(e, "a monitor without SMBIOS and virtio-serial: it has no agent");
+		return exam_not_here(e,
+				     "a monitor without SMBIOS and virtio-serial: it has no agent");
 	if (tree_names(e->tree, "/sys/class/virtio-ports", &ports))
-		return bad(e, "no virtio-serial port");
+		return exam_bad(e, "no virtio-serial port");
 	for (int i = 0; i < ports.n; i++) {
 		const char *port = ports.list[i]->d_name;
 
 		if (!tree_line(e->tree, name, sizeof(name), "/sys/class/virtio-ports/%s/name",
 			       port) &&
 		    !strcmp(name, "org.qemu.guest_agent.0"))
-			return good(e, "%s is %s", port, name);
+			return exam_good(e, "%s is %s", port, name);
 	}
-	return bad(e, "no port is called org.qemu.guest_agent.0");
+	return exam_bad(e, "no port is called org.qemu.guest_agent.0");
 }
 
 static enum verdict look_bpf(struct exam *e)
@@ -98,13 +101,13 @@ static enum verdict look_bpf(struct exam *e)
 
 	if (tree_line(e->tree, release, sizeof(release), "/proc/sys/kernel/osrelease") ||
 	    sscanf(release, "%u.%u", &major, &minor) != 2)
-		return cannot_tell(e, "no kernel version in /proc/sys/kernel/osrelease");
+		return exam_cannot_tell(e, "no kernel version in /proc/sys/kernel/osrelease");
 	if (!tree_has(e->tree, "/sys/kernel"))
-		return cannot_tell(e, "no /sys/kernel");
+		return exam_cannot_tell(e, "no /sys/kernel");
 	btf = tree_has(e->tree, "/sys/kernel/btf/vmlinux");
 	recent = major > 5 || (major == 5 && minor >= 18);
-	return judge(e, btf && recent, "Linux %u.%u %s type information", major, minor,
-		     btf ? "with" : "without");
+	return exam_judge(e, btf && recent, "Linux %u.%u %s type information", major, minor,
+			  btf ? "with" : "without");
 }
 
 static bool steal_promised(const struct exam *e)
@@ -119,18 +122,18 @@ static enum verdict look_steal_clock(struct exam *e)
 	struct proc_cpu c;
 
 	if (tree_read(e->tree, text, sizeof(text), "/proc/stat") < 0)
-		return cannot_tell(e, "no /proc/stat");
+		return exam_cannot_tell(e, "no /proc/stat");
 	if (proc_parse_cpu(text, -1, &c))
-		return cannot_tell(e, "no steal column in /proc/stat");
+		return exam_cannot_tell(e, "no steal column in /proc/stat");
 	if (c.steal_ns)
-		return good(e, "steal of %.1f s was counted", ns_to_s(c.steal_ns));
+		return exam_good(e, "steal of %.1f s was counted", ns_to_s(c.steal_ns));
 	if (steal_promised(e))
-		return good(e, "offered by KVM, nothing stolen so far");
+		return exam_good(e, "offered by KVM, nothing stolen so far");
 	if (fact_hypervisor(e->tree, &h) || h == HYPERVISOR_KVM || h == HYPERVISOR_XEN)
-		return cannot_tell(e, "nothing stolen so far");
+		return exam_cannot_tell(e, "nothing stolen so far");
 	if (h == HYPERVISOR_NONE)
-		return not_here(e, "no hypervisor");
-	return bad(e, "%s shows none", hypervisor_name(h));
+		return exam_not_here(e, "no hypervisor");
+	return exam_bad(e, "%s shows none", hypervisor_name(h));
 }
 
 /* How the device's memory begins, which can be mapped but not read. */
@@ -162,13 +165,14 @@ static enum verdict look_at_page(struct exam *e, const char *device)
 	int err = first_word(e->tree, device, &word);
 
 	if (err == -EACCES || err == -EPERM)
-		return cannot_tell(e, "ivshmem device %s; only root sees what is in it", device);
+		return exam_cannot_tell(e, "ivshmem device %s; only root sees what is in it",
+					device);
 	if (err)
-		return cannot_tell(e, "ivshmem device %s, whose memory can't be read", device);
+		return exam_cannot_tell(e, "ivshmem device %s, whose memory can't be read", device);
 	if (word == PAGE_MAGIC)
-		return good(e, "ivshmem device %s", device);
-	return bad(e, "ivshmem device %s has %s", device,
-		   word ? "something else in it" : "no page in it: its host writes none");
+		return exam_good(e, "ivshmem device %s", device);
+	return exam_bad(e, "ivshmem device %s has %s", device,
+			word ? "something else in it" : "no page in it: its host writes none");
 }
 
 static enum verdict look_ledger_page(struct exam *e)
@@ -180,9 +184,9 @@ static enum verdict look_ledger_page(struct exam *e)
 	bool known = !fact_hypervisor(e->tree, &h);
 
 	if (known && h != HYPERVISOR_KVM && h != HYPERVISOR_QEMU)
-		return not_here(e, "%s has no such device", hypervisor_name(h));
+		return exam_not_here(e, "%s has no such device", hypervisor_name(h));
 	if (tree_names(e->tree, "/sys/bus/pci/devices", &devices))
-		return cannot_tell(e, "no /sys/bus/pci/devices");
+		return exam_cannot_tell(e, "no /sys/bus/pci/devices");
 	for (int i = 0; i < devices.n; i++) {
 		const char *name = devices.list[i]->d_name;
 
@@ -198,10 +202,10 @@ static enum verdict look_ledger_page(struct exam *e)
 	if (found != VERDICT_NOT_HERE)
 		return found;
 	if (!devices.n)
-		return not_here(e, "no PCI device");
+		return exam_not_here(e, "no PCI device");
 	if (known && fact_bare(e->tree))
-		return not_here(e, "a monitor without SMBIOS: it has no such device");
-	return bad(e, "no ivshmem device");
+		return exam_not_here(e, "a monitor without SMBIOS: it has no such device");
+	return exam_bad(e, "no ivshmem device");
 }
 
 static enum verdict look_virtio(struct exam *e)
@@ -210,16 +214,16 @@ static enum verdict look_virtio(struct exam *e)
 	char driver[FACT_DRIVER_SIZE];
 
 	if (!tree_has(e->tree, "/sys/bus"))
-		return cannot_tell(e, "no /sys/bus");
+		return exam_cannot_tell(e, "no /sys/bus");
 	if (tree_names(e->tree, "/sys/bus/virtio/devices", &devices) || !devices.n)
-		return not_here(e, "no virtio device");
+		return exam_not_here(e, "no virtio device");
 	for (int i = 0; i < devices.n; i++) {
 		const char *name = devices.list[i]->d_name;
 
 		if (fact_driver(e->tree, "/sys/bus/virtio/devices", name, "", driver))
-			add_found(e, "%s has no driver", name);
+			exam_add(e, "%s has no driver", name);
 	}
-	return e->found[0] ? VERDICT_BAD : good(e, "%d devices, all with a driver", devices.n);
+	return e->found[0] ? VERDICT_BAD : exam_good(e, "%d devices, all with a driver", devices.n);
 }
 
 static const struct check rows[] = {

@@ -2,48 +2,11 @@
 #include "guest/account.h"
 
 #include "base/units.h"
-#include "guest/account_cgroup.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-uint64_t amounts_descheduled(const struct amounts *a)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t s = 0; s < LEDGER_STATES; s++)
-		sum += ledger_state_descheduled(s) ? a->away[s] : 0;
-	return sum;
-}
-
-uint64_t amounts_away(const struct amounts *a)
-{
-	uint64_t sum = 0;
-
-	for (int s = 0; s < LEDGER_STATES; s++)
-		sum += a->away[s];
-	return sum;
-}
-
-uint64_t amounts_true(const struct amounts *a)
-{
-	return u64_sub_floor(a->occupied, amounts_away(a) + a->unaccounted);
-}
-
-void amounts_add(struct amounts *into, const struct amounts *from)
-{
-	into->occupied += from->occupied;
-	for (int s = 0; s < LEDGER_STATES; s++)
-		into->away[s] += from->away[s];
-	into->unaccounted += from->unaccounted;
-}
-
-static uint64_t *amounts_in(struct amounts *a, uint32_t state)
-{
-	return state == ACCOUNT_UNKNOWN ? &a->unaccounted : &a->away[state];
-}
 
 struct account_process *account_find_process(struct account *a, pid_t pid)
 {
@@ -104,7 +67,7 @@ static void bury_task(struct account *a, struct account_task *t)
 	struct account_process *p = t->process;
 
 	unhash_task(a, t);
-	cgroup_enter(t, NULL);
+	account_cgroup_enter(&t->cgroup, NULL);
 	free(t);
 	if (--p->n_tasks == 0)
 		bury_process(a, p);
@@ -173,7 +136,9 @@ static struct account_cgroup *cgroup_of_parent(struct account *a, const struct a
 
 	if (!t)
 		t = account_find_task(a, p->parent);
-	return t && t->cgroup ? t->cgroup : cgroup_get(a, CGROUP_ROOT);
+	return t && t->cgroup
+		       ? t->cgroup
+		       : account_cgroup_get(&a->cgroups, &a->counters.cgroups_folded, CGROUP_ROOT);
 }
 
 /* `p` is NULL where there was no memory for it. */
@@ -201,7 +166,7 @@ static struct account_task *new_task(struct account *a, pid_t tid, struct accoun
 	p->n_tasks++;
 	p->n_live++;
 	t->process = p;
-	cgroup_enter(t, home);
+	account_cgroup_enter(&t->cgroup, home);
 	set_comm(t->comm, comm);
 	return t;
 }
@@ -303,7 +268,7 @@ struct account *account_free(struct account *a)
 		HASH_DEL(a->processes, p);
 		free(p);
 	}
-	cgroup_free_all(a);
+	account_cgroup_free_all(&a->cgroups);
 	free_pseudo_task(a->idle);
 	free_pseudo_task(a->lost);
 	free_pseudo_task(a->other);
@@ -479,6 +444,23 @@ void account_exec(struct account *a, unsigned cpu, uint64_t time, pid_t tid, pid
 		c->current = t;
 	}
 	account_rename(a, tid, comm);
+}
+
+void account_move(struct account *a, pid_t tid, bool all, const char *path)
+{
+	struct account_task *t = account_find_task(a, tid), *other;
+	struct account_cgroup *c = t ? account_cgroup_get(&a->cgroups, &a->counters.cgroups_folded,
+							  path)
+				     : NULL;
+
+	if (!c)
+		return;
+	account_cgroup_enter(&t->cgroup, c);
+	if (!all || t->process->n_live < 2)
+		return;
+	for (other = a->tasks; other; other = other->hh.next)
+		if (other->process == t->process)
+			account_cgroup_enter(&other->cgroup, c);
 }
 
 void account_sweep(struct account *a, bool (*alive)(pid_t tid))

@@ -21,7 +21,8 @@
 #ifndef GUEST_ACCOUNT_H
 #define GUEST_ACCOUNT_H
 
-#include "base/hash.h"
+#include "guest/account_cgroup.h"
+#include "guest/amounts.h"
 
 #include <desched/ledger.h>
 #include <stdbool.h>
@@ -29,24 +30,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define ACCOUNT_COMM_SIZE   64
-#define ACCOUNT_CGROUPS_MAX 1024u  /* beyond: the oldest that is empty goes to "(other)" */
-#define ACCOUNT_TASKS_MAX   65536u /* beyond: charged to `other`, and counted */
-
-struct amounts {
-	uint64_t occupied;	      /* ns on the guest's CPU, whether that ran or not */
-	uint64_t away[LEDGER_STATES]; /* of that, ns in which the vCPU was in this state */
-	uint64_t unaccounted;	      /* of that, ns of which the source knows nothing */
-};
-
-#define ACCOUNT_UNKNOWN LEDGER_STATES /* in place of a state: unaccounted */
-
-/* away in the four descheduled states; in all states; occupied less that and what is
- * unaccounted. */
-uint64_t amounts_descheduled(const struct amounts *a);
-uint64_t amounts_away(const struct amounts *a);
-uint64_t amounts_true(const struct amounts *a);
-void amounts_add(struct amounts *into, const struct amounts *from);
+#define ACCOUNT_COMM_SIZE 64
+#define ACCOUNT_TASKS_MAX 65536u /* beyond: charged to `other`, and counted */
 
 struct account_process {
 	pid_t pid;
@@ -60,14 +45,6 @@ struct account_process {
 	uint32_t n_live;
 	bool hashed;  /* false once another process has its pid */
 	size_t index; /* the reader's own use: its place in a copy */
-	UT_hash_handle hh;
-};
-
-/* A control group, by its path as proc_read_cgroup() has it. */
-struct account_cgroup {
-	char *path; /* as its owner named it: any bytes but 0 and newline */
-	struct amounts amounts;
-	uint32_t n_tasks; /* in it now, with those that are gone and still pinned */
 	UT_hash_handle hh;
 };
 
@@ -170,7 +147,7 @@ void account_cut(struct account *a, uint64_t time);
  * at once. */
 void account_book(struct account *a, struct account_task *task, unsigned cpu, uint64_t ns);
 
-/* Of what was booked, `ns` in which the vCPU was in `state`, or ACCOUNT_UNKNOWN. Never more than
+/* Of what was booked, `ns` in which the vCPU was in `state`, or AMOUNTS_UNKNOWN. Never more than
  * the task has there as true: the rest is refused and counted. Returns what was taken. */
 uint64_t account_charge(struct account *a, struct account_task *task, unsigned cpu, uint32_t state,
 			uint64_t ns);

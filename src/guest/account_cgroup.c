@@ -11,31 +11,31 @@
 
 #define OTHER "(other)"
 
-void cgroup_enter(struct account_task *t, struct account_cgroup *c)
+void account_cgroup_enter(struct account_cgroup **at, struct account_cgroup *c)
 {
-	if (t->cgroup)
-		t->cgroup->n_tasks--;
-	t->cgroup = c;
+	if (*at)
+		(*at)->n_tasks--;
+	*at = c;
 	if (c)
 		c->n_tasks++;
 }
 
-static struct account_cgroup *find(const struct account *a, const char *path)
+static struct account_cgroup *find(struct account_cgroup *groups, const char *path)
 {
 	struct account_cgroup *c;
 
-	HASH_FIND_STR(a->cgroups, path, c);
+	HASH_FIND_STR(groups, path, c);
 	return c;
 }
 
-static struct account_cgroup *make(struct account *a, const char *path)
+static struct account_cgroup *make(struct account_cgroup **groups, const char *path)
 {
 	struct account_cgroup *c = calloc(1, sizeof(*c));
 
 	if (c)
 		c->path = strdup(path);
 	if (c && c->path)
-		HASH_ADD_KEYPTR(hh, a->cgroups, c->path, strlen(c->path), c);
+		HASH_ADD_KEYPTR(hh, *groups, c->path, strlen(c->path), c);
 	if (c && c->hh.tbl)
 		return c;
 	if (c)
@@ -44,16 +44,16 @@ static struct account_cgroup *make(struct account *a, const char *path)
 	return NULL;
 }
 
-static void drop(struct account *a, struct account_cgroup *c)
+static void drop(struct account_cgroup **groups, struct account_cgroup *c)
 {
-	HASH_DEL(a->cgroups, c);
+	HASH_DEL(*groups, c);
 	free(c->path);
 	free(c);
 }
 
-static struct account_cgroup *oldest_empty(const struct account *a)
+static struct account_cgroup *oldest_empty(struct account_cgroup *groups)
 {
-	struct account_cgroup *c = a->cgroups;
+	struct account_cgroup *c = groups;
 
 	while (c && (c->n_tasks || !strcmp(c->path, OTHER)))
 		c = c->hh.next;
@@ -61,48 +61,36 @@ static struct account_cgroup *oldest_empty(const struct account *a)
 }
 
 /* Makes room for one more; "(other)" where all have tasks. */
-static struct account_cgroup *fold(struct account *a, const char *path)
+static struct account_cgroup *fold(struct account_cgroup **groups, uint64_t *folded,
+				   const char *path)
 {
-	struct account_cgroup *other = find(a, OTHER), *old = oldest_empty(a);
+	struct account_cgroup *other = find(*groups, OTHER), *old = oldest_empty(*groups);
 
 	if (!other)
-		other = make(a, OTHER);
-	a->counters.cgroups_folded++;
+		other = make(groups, OTHER);
+	(*folded)++;
 	if (!other || !old)
 		return other;
 	amounts_add(&other->amounts, &old->amounts);
-	drop(a, old);
-	return make(a, path);
+	drop(groups, old);
+	return make(groups, path);
 }
 
-struct account_cgroup *cgroup_get(struct account *a, const char *path)
+struct account_cgroup *account_cgroup_get(struct account_cgroup **groups, uint64_t *folded,
+					  const char *path)
 {
-	struct account_cgroup *c = find(a, path);
+	struct account_cgroup *c = find(*groups, path);
 
 	if (c)
 		return c;
-	return HASH_COUNT(a->cgroups) < ACCOUNT_CGROUPS_MAX ? make(a, path) : fold(a, path);
+	return HASH_COUNT(*groups) < ACCOUNT_CGROUPS_MAX ? make(groups, path)
+							 : fold(groups, folded, path);
 }
 
-void account_move(struct account *a, pid_t tid, bool all, const char *path)
-{
-	struct account_task *t = account_find_task(a, tid), *other;
-	struct account_cgroup *c = t ? cgroup_get(a, path) : NULL;
-
-	if (!c)
-		return;
-	cgroup_enter(t, c);
-	if (!all || t->process->n_live < 2)
-		return;
-	for (other = a->tasks; other; other = other->hh.next)
-		if (other->process == t->process)
-			cgroup_enter(other, c);
-}
-
-void cgroup_free_all(struct account *a)
+void account_cgroup_free_all(struct account_cgroup **groups)
 {
 	struct account_cgroup *c, *next;
 
-	HASH_ITER (hh, a->cgroups, c, next)
-		drop(a, c);
+	HASH_ITER (hh, *groups, c, next)
+		drop(groups, c);
 }

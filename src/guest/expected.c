@@ -10,13 +10,13 @@
 void expected_open(struct expected *e)
 {
 	*e = (struct expected){.mapping = {.base = NULL}};
-	if (page_map(NULL, NULL, &e->mapping))
+	if (guest_page_map(NULL, NULL, &e->mapping))
 		e->mapping.base = NULL;
 }
 
 void expected_close(struct expected *e)
 {
-	page_unmap(&e->mapping);
+	guest_page_unmap(&e->mapping);
 }
 
 bool expected_has_come(struct expected *e, uint64_t now)

@@ -6,15 +6,15 @@
 #ifndef GUEST_EXPECTED_H
 #define GUEST_EXPECTED_H
 
-#include "guest/ivshmem.h"
+#include "guest/guest_page.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct expected {
-	struct page_mapping mapping; /* base NULL: nothing is expected */
-	uint64_t updates;	     /* the host record's heartbeat, when it was looked at last */
-	uint64_t next;		     /* ns: not looked at before */
+	struct guest_page mapping; /* base NULL: nothing is expected */
+	uint64_t updates;	   /* the host record's heartbeat, when it was looked at last */
+	uint64_t next;		   /* ns: not looked at before */
 };
 
 /* No failure: where there is no such memory nothing is expected. */

@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "guest/guest_page.h"
 #include "guest/hostclock.h"
-#include "guest/ivshmem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #define TRIES	 8 /* readings, of which the tightest counts */
 
 struct page_clock_reader {
-	struct page_mapping mapping;
+	struct guest_page mapping;
 	struct page_reader reader;
 	struct hostclock clock;
 	struct page_clock stamp; /* the last one */
@@ -48,14 +48,14 @@ static void page_clock_close(void *of)
 	struct page_clock_reader *p = of;
 
 	hostclock_close(&p->clock);
-	page_unmap(&p->mapping);
+	guest_page_unmap(&p->mapping);
 	free(p);
 }
 
 static int page_clock_open(const char *path, struct failure *f, void **ret)
 {
 	struct page_clock_reader *p = calloc(1, sizeof(*p));
-	int err = p ? page_map(path, f, &p->mapping) : -ENOMEM;
+	int err = p ? guest_page_map(path, f, &p->mapping) : -ENOMEM;
 
 	if (!err && (err = page_attach(p->mapping.base, p->mapping.size, &p->reader)))
 		failure_set(f, err, "host time: there is no ledger page in that memory");

@@ -74,7 +74,7 @@ static int ask(uint64_t size)
 	return same ? 0 : -ENODEV;
 }
 
-int port_page_map(struct failure *f, struct page_mapping *ret)
+int port_page_map(struct failure *f, struct guest_page *ret)
 {
 	_cleanup_(close_fd) int fd = -1;
 	uint64_t size = 0;
@@ -91,6 +91,6 @@ int port_page_map(struct failure *f, struct page_mapping *ret)
 	base = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, VMDESCHED_LEDGER_AT);
 	if (base == MAP_FAILED)
 		return failure_errno(f, -errno, "mapping the ledger page from /dev/mem");
-	*ret = (struct page_mapping){.base = base, .size = size};
+	*ret = (struct guest_page){.base = base, .size = size};
 	return 0;
 }

@@ -8,12 +8,19 @@
 #ifndef GUEST_PORT_PAGE_H
 #define GUEST_PORT_PAGE_H
 
-#include "guest/ivshmem.h"
+#include "base/failure.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
+/* A page that this machine has, mapped. */
+struct guest_page {
+	void *base;
+	size_t size;
+};
+
 /* -ENODEV where there is none, -EPERM and the like where it may not be had. */
-int port_page_map(struct failure *f, struct page_mapping *ret);
+int port_page_map(struct failure *f, struct guest_page *ret);
 
 /* What /sys and /proc below `root` say: 0 and the range's size if the port may be asked, -ENODEV.
  * For port_page_map() and tests. */

@@ -13,7 +13,7 @@
 
 #include "base/failure.h"
 #include "guest/account.h"
-#include "guest/ivshmem.h"
+#include "guest/guest_page.h"
 #include "guest/switches.h"
 #include "wire/snapshot.h"
 
@@ -48,7 +48,7 @@ struct source_context {
 	const struct source_config *config;
 	struct account *account;
 	struct switches *switches;
-	const struct page_mapping *page; /* mapped already, and outlives the source; NULL: not */
+	const struct guest_page *page; /* mapped already, and outlives the source; NULL: not */
 };
 
 #define SOURCE_CLOCK_STALE UINT64_MAX
@@ -82,7 +82,7 @@ struct source_ops {
 	void (*close)(void *source);
 
 	/* A run ended. The source books it, charges of it what the vCPU was away, or
-	 * ACCOUNT_UNKNOWN where it can't know that, and releases its task. */
+	 * AMOUNTS_UNKNOWN where it can't know that, and releases its task. */
 	void (*run)(void *source, const struct account_run *run);
 
 	/* A reading of a CPU's steal clock: at a switch (after `run`), or for a snapshot. May be

@@ -19,10 +19,10 @@
 #include "guest/source.h"
 
 #include "base/units.h"
-#include "guest/whole_gap.h"
+#include "guest/guest_page.h"
 #include "guest/hostclock.h"
-#include "guest/ivshmem.h"
 #include "guest/told.h"
+#include "guest/whole_gap.h"
 #include "guest/window.h"
 
 #include <desched/page.h>
@@ -59,7 +59,7 @@ struct page_cpu {
 
 struct page_source {
 	const struct source_context *context;
-	struct page_mapping mapping;
+	struct guest_page mapping;
 	struct page_reader reader;
 	struct hostclock clock;
 	struct page_cpu *cpus;
@@ -160,7 +160,7 @@ static void source_page_close(void *source)
 	free(s->cpus);
 	hostclock_close(&s->clock);
 	if (!s->context->page)
-		page_unmap(&s->mapping);
+		guest_page_unmap(&s->mapping);
 	free(s);
 }
 
@@ -192,7 +192,7 @@ static int open_page(struct page_source *s, struct failure *f)
 	if (s->context->page)
 		s->mapping = *s->context->page;
 	else
-		err = page_map(s->context->config->page_path, f, &s->mapping);
+		err = guest_page_map(s->context->config->page_path, f, &s->mapping);
 	if (!err)
 		err = attach(s, f);
 	if (err)
@@ -387,7 +387,7 @@ static void charge_sums(struct page_source *s, struct page_cpu *c, const struct 
 		left -= ns;
 	}
 	if (!known)
-		window_charge(&c->runs, a, c->index, ACCOUNT_UNKNOWN, c->runs.total);
+		window_charge(&c->runs, a, c->index, AMOUNTS_UNKNOWN, c->runs.total);
 	window_clear(&c->runs, a);
 	c->based = now;
 	if (now)

@@ -131,7 +131,7 @@ static void leave_unaccounted(struct steal *s, unsigned cpu)
 	s->unseen_ns += c->carry;
 	c->carry = 0;
 	window_book(&c->runs, a, cpu);
-	window_charge(&c->runs, a, cpu, ACCOUNT_UNKNOWN, c->runs.total);
+	window_charge(&c->runs, a, cpu, AMOUNTS_UNKNOWN, c->runs.total);
 	window_clear(&c->runs, a);
 }
 

@@ -75,9 +75,9 @@ static void on_piece(uint64_t owner, uint64_t start, uint64_t end, uint32_t stat
 
 	if (task)
 		t->charge[state] += end - start;
-	else if (state != ACCOUNT_UNKNOWN)
+	else if (state != AMOUNTS_UNKNOWN)
 		t->unseen_ns += end - start;
-	if (state == ACCOUNT_UNKNOWN)
+	if (state == AMOUNTS_UNKNOWN)
 		return;
 	look_inside(t, &(struct told_piece){start, end, state, task}, owner & CUT);
 	remember_piece(t, &(struct told_piece){start, end, state, task});
@@ -89,7 +89,7 @@ static void book(struct told *t, struct account_task *task, uint64_t start, uint
 
 	if (end > from)
 		account_book(t->account, task, t->cpu, end - from);
-	for (uint32_t state = 0; state <= ACCOUNT_UNKNOWN; state++)
+	for (uint32_t state = 0; state <= AMOUNTS_UNKNOWN; state++)
 		if (t->charge[state])
 			t->unseen_ns += t->charge[state] - account_charge(t->account, task, t->cpu,
 									  state, t->charge[state]);
@@ -101,7 +101,7 @@ static void book(struct told *t, struct account_task *task, uint64_t start, uint
 static void leave_unaccounted(struct told *t, struct account_task *task, uint64_t ns)
 {
 	account_book(t->account, task, t->cpu, ns);
-	account_charge(t->account, task, t->cpu, ACCOUNT_UNKNOWN, ns);
+	account_charge(t->account, task, t->cpu, AMOUNTS_UNKNOWN, ns);
 }
 
 static void on_done(uint64_t owner, uint64_t start, uint64_t end, void *data)
@@ -167,7 +167,7 @@ static bool give_up(struct told *t, uint64_t until)
 {
 	if (until <= known_until(t))
 		return true;
-	if (!put_in(t, known_until(t), until, ACCOUNT_UNKNOWN))
+	if (!put_in(t, known_until(t), until, AMOUNTS_UNKNOWN))
 		return false;
 	t->given = until;
 	return true;

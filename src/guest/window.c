@@ -44,7 +44,7 @@ int window_add(struct window *w, struct account *a, const struct account_run *ru
 	}
 	if (w->n == w->room && grow(w)) {
 		account_book(a, run->task, run->cpu, ns);
-		account_charge(a, run->task, run->cpu, ACCOUNT_UNKNOWN, ns);
+		account_charge(a, run->task, run->cpu, AMOUNTS_UNKNOWN, ns);
 		account_release(a, run->task);
 		return -ENOMEM;
 	}

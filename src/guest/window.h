@@ -27,7 +27,7 @@ int window_add(struct window *w, struct account *a, const struct account_run *ru
 /* Books all runs, once before anything is charged: what they were is known now. */
 void window_book(const struct window *w, struct account *a, unsigned cpu);
 
-/* Charges `ns` in `state`, or ACCOUNT_UNKNOWN, over all runs, exactly, the remainder to the
+/* Charges `ns` in `state`, or AMOUNTS_UNKNOWN, over all runs, exactly, the remainder to the
  * longest; returns what could be charged (less than ns only when there were not that many ns of
  * runs). */
 uint64_t window_charge(struct window *w, struct account *a, unsigned cpu, uint32_t state,

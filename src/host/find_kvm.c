@@ -106,7 +106,7 @@ static int put_known(struct search *s)
 
 		if (!s->fds[i].tid)
 			continue;
-		vcpu_of_thread(s->vm->pid, s->fds[i].tid, &index);
+		host_vcpu_of_thread(s->vm->pid, s->fds[i].tid, &index);
 		err = host_vm_put(s->vm, s->fds[i].tid, index);
 		if (err && err != -EEXIST)
 			return err;
@@ -121,7 +121,7 @@ static int put_named(pid_t tid, void *data)
 	uint32_t index;
 	int err;
 
-	if (s->vm->n_vcpus >= s->n || vcpu_of_thread(s->vm->pid, tid, &index))
+	if (s->vm->n_vcpus >= s->n || host_vcpu_of_thread(s->vm->pid, tid, &index))
 		return 0;
 	err = host_vm_put(s->vm, tid, index);
 	return err == -EEXIST ? 0 : err;
@@ -161,4 +161,4 @@ static int find(struct host_vm *vm, struct failure *f)
 	return err;
 }
 
-const struct host_finder finder_kvm = {"kvm-fd", find};
+const struct host_finder host_finder_kvm = {"kvm-fd", find};

@@ -42,7 +42,7 @@ static int match(const char *name, const char *before, const char *behind, uint3
 	return 0;
 }
 
-int vcpu_of_name(const char *name, uint32_t *ret_index)
+int host_vcpu_of_name(const char *name, uint32_t *ret_index)
 {
 	if (!strcmp(name, all_vcpus)) {
 		*ret_index = 0;
@@ -55,7 +55,7 @@ int vcpu_of_name(const char *name, uint32_t *ret_index)
 	return -ENOENT;
 }
 
-int vcpu_of_thread(pid_t pid, pid_t tid, uint32_t *ret_index)
+int host_vcpu_of_thread(pid_t pid, pid_t tid, uint32_t *ret_index)
 {
 	char path[64], name[PROC_COMM_SIZE];
 	ssize_t n;
@@ -66,7 +66,7 @@ int vcpu_of_thread(pid_t pid, pid_t tid, uint32_t *ret_index)
 		return (int)n;
 	if (n > 0 && name[n - 1] == '\n')
 		name[n - 1] = '\0';
-	return vcpu_of_name(name, ret_index);
+	return host_vcpu_of_name(name, ret_index);
 }
 
 static int look_at(pid_t tid, void *data)
@@ -75,7 +75,7 @@ static int look_at(pid_t tid, void *data)
 	uint32_t index;
 	int err;
 
-	if (vcpu_of_thread(vm->pid, tid, &index))
+	if (host_vcpu_of_thread(vm->pid, tid, &index))
 		return 0;
 	err = host_vm_put(vm, tid, index);
 	return err == -EEXIST ? 0 : err; /* two threads of one name: the older one has it */
@@ -90,4 +90,4 @@ static int find(struct host_vm *vm, struct failure *f)
 	return proc_each_id(path, look_at, vm);
 }
 
-const struct host_finder finder_names = {"names", find};
+const struct host_finder host_finder_names = {"names", find};

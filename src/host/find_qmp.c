@@ -4,6 +4,7 @@
  * one thread, which then stands for all of them.
  */
 #include "base/cleanup.h"
+#include "host/find.h"
 #include "host/finder.h"
 #include "host/qmp.h"
 

@@ -16,9 +16,9 @@
 #define HOST_HOST_LEDGER_H
 
 #include "base/failure.h"
-#include "host/vm.h"
+#include "host/host_gaps.h"
+#include "host/host_vm.h"
 
-#include <desched/gap.h>
 #include <desched/ledger.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,7 +52,6 @@ void host_ledger_remove(struct host_ledger *h, int id);
  * 100 ms. -EAGAIN when gaps that ended up to the last reading are still on their way (a CPU of the
  * host stopped while it wrote one): call again before you rely on them.
  */
-typedef void (*host_gap_fn)(int id, const struct gap *gap, void *data);
 int host_ledger_poll(struct host_ledger *h, host_gap_fn fn, void *data);
 
 /*
@@ -79,16 +78,6 @@ uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcp
  * schedstat: a difference of two figures with clock-tick resolution (10 ms). Never runs back. */
 int host_ledger_overhead(struct host_ledger *h, int id, uint64_t *ret_ns);
 
-struct host_ledger_counters {
-	uint64_t gaps;	     /* handed out */
-	uint64_t gaps_lost;  /* not recorded since the buffer was full; their time is in ns[] */
-	uint64_t kvm_exits;  /* of the added vCPUs, where the kernel has kvm tracepoints */
-	uint64_t bpf_runs;   /* runs of the BPF programs, where statistics are on */
-	uint64_t bpf_ns;     /* their time */
-	uint64_t bpf_missed; /* switches of vCPUs that the kernel did not report, and runs of our
-			      * programs that it skipped: from such a one to the next, a vCPU's
-			      * time stays with the state before */
-};
 void host_ledger_counters(struct host_ledger *h, struct host_ledger_counters *ret);
 
 #endif

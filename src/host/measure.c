@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/measure.h"
+#include "host/find.h"
 
 #include "base/clock.h"
 #include "base/quantity.h"

@@ -85,7 +85,7 @@ static void judge(const char *object, struct page_device *d)
 
 	option_value(object, "qom-type", "qom-type", type, sizeof(type));
 	option_value(object, "qom-type", "share", share, sizeof(share));
-	printable_copy(type, kind, sizeof(kind));
+	host_printable(type, kind, sizeof(kind));
 	if (strcmp(type, "memory-backend-file") != 0) {
 		snprintf(d->why, sizeof(d->why),
 			 "its memory is a %s; give it a memory-backend-file", kind);
@@ -113,7 +113,7 @@ static void take_device(const struct words *w, const char *device, struct list *
 	option_value(device, "driver", "memdev", memory, sizeof(memory));
 	if (option_value(device, "driver", "id", id, sizeof(id)))
 		strcpy(id, memory);
-	printable_copy(id, d->name, sizeof(d->name));
+	host_printable(id, d->name, sizeof(d->name));
 	object = object_of_id(w, memory);
 	if (object)
 		judge(object, d);

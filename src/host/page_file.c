@@ -255,7 +255,7 @@ static bool try_device(pid_t pid, const struct page_device *d, size_t need, size
 	int err;
 
 	strcpy(v->device, d->name);
-	printable_copy(d->file, v->file, sizeof(v->file));
+	host_printable(d->file, v->file, sizeof(v->file));
 	snprintf(v->why, sizeof(v->why), "%s", d->why);
 	if (v->why[0])
 		return false;

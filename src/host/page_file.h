@@ -11,8 +11,8 @@
 #ifndef HOST_PAGE_FILE_H
 #define HOST_PAGE_FILE_H
 
+#include "host/host_vm.h"
 #include "host/page_device.h"
-#include "host/vm.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -154,7 +154,7 @@ static int refused(const char *command, const json_t *error, struct failure *f)
 	const char *text = json_string_value(json_object_get(error, "desc"));
 	char words[256];
 
-	printable_copy(text ? text : "no reason given", words, sizeof(words));
+	host_printable(text ? text : "no reason given", words, sizeof(words));
 	return failure_set(f, -EREMOTEIO, "QMP, %s: refused: %s", command, words);
 }
 

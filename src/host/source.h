@@ -3,7 +3,11 @@
 #ifndef HOST_SOURCE_H
 #define HOST_SOURCE_H
 
-#include "host/host_ledger.h"
+#include "host/host_gaps.h"
+#include "host/host_vm.h"
+
+#include <desched/ledger.h>
+#include <stdbool.h>
 
 struct host_source {
 	const char *name;

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "host/find.h"
 #include "host/finder.h"
 #include "host/words.h"
 

@@ -10,7 +10,7 @@
 #ifndef HOST_WATCH_H
 #define HOST_WATCH_H
 
-#include "host/vm.h"
+#include "host/host_vm.h"
 
 #include <stdbool.h>
 #include <stdint.h>

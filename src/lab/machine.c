@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lab/machine.h"
+#include "host/find.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

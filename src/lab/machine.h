@@ -11,7 +11,7 @@
 #define LAB_MACHINE_H
 
 #include "base/failure.h"
-#include "host/vm.h"
+#include "host/host_vm.h"
 #include "lab/control.h"
 
 #include <sched.h>

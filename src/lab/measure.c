@@ -28,7 +28,7 @@ static bool read_ledger(const struct session *s, const struct machine *m, struct
 	return true;
 }
 
-int reading_take(const struct session *s, const struct machine *m, struct failure *f,
+int measure_take(const struct session *s, const struct machine *m, struct failure *f,
 		 struct reading *ret)
 {
 	struct reading r = {.at = clock_mono()};
@@ -43,7 +43,7 @@ int reading_take(const struct session *s, const struct machine *m, struct failur
 	return 0;
 }
 
-void reading_window(const struct reading *a, const struct reading *b, struct lab_host *ret)
+void measure_window(const struct reading *a, const struct reading *b, struct lab_host *ret)
 {
 	struct lab_host h = {0};
 

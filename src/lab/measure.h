@@ -14,11 +14,11 @@ struct reading {
 	struct ledger ledger;
 };
 
-int reading_take(const struct session *s, const struct machine *m, struct failure *f,
+int measure_take(const struct session *s, const struct machine *m, struct failure *f,
 		 struct reading *ret);
 
 /* What lies between two readings of the same machine. */
-void reading_window(const struct reading *a, const struct reading *b, struct lab_host *ret);
+void measure_window(const struct reading *a, const struct reading *b, struct lab_host *ret);
 
 /* Steal that this host itself has suffered on the shared CPUs, ns since boot. */
 uint64_t measure_host_steal(const struct session *s);

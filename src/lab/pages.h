@@ -8,7 +8,7 @@
 
 #include "base/failure.h"
 #include "host/host_ledger.h"
-#include "host/vm.h"
+#include "host/host_vm.h"
 
 #include <stddef.h>
 

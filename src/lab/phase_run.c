@@ -27,7 +27,7 @@ static void read_one(struct session *s, int index, struct reading r[])
 	struct machine *m = &s->machines[index];
 	struct failure why;
 
-	if (m->failure[0] || !reading_take(s, m, &why, &r[index]))
+	if (m->failure[0] || !measure_take(s, m, &why, &r[index]))
 		return;
 	machine_read_console(m); /* its end is the better story */
 	machine_fail(m, "%.200s", why.text);
@@ -93,7 +93,7 @@ static int run_alone(struct session *s, int n, uint64_t ns, struct failure *f,
 	if (!err)
 		err = control_parse_report(m->line, f, ret_report);
 	if (!err)
-		reading_window(&before[0], &after[0], ret_window);
+		measure_window(&before[0], &after[0], ret_window);
 	return err;
 }
 
@@ -277,7 +277,7 @@ static int collect(struct session *s, const struct reading before[])
 		note_failure(m, vm);
 		if (m->failure[0])
 			continue;
-		reading_window(&before[i], &after[i], &vm->host);
+		measure_window(&before[i], &after[i], &vm->host);
 		if (measure_fill(s, m, vm, &why) && !vm->failure[0])
 			snprintf(vm->failure, sizeof(vm->failure), "%.250s", why.text);
 	}

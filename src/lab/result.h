@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a lab has measured: plain data, filled by measure.c, judged by summary.c, shown by
- * report_table.c and report_json.c. Times are nanoseconds over the measured window; errors are
+ * lab_report_table.c and lab_report_json.c. Times are nanoseconds over the measured window; errors are
  * fractions (0.03 is 3 %), signed, NAN where there is nothing to compare.
  */
 #ifndef LAB_RESULT_H

@@ -7,10 +7,11 @@
 #define LAB_SESSION_H
 
 #include "lab/control.h"
-#include "lab/lab.h"
+#include "lab/lab_options.h"
 #include "lab/machine.h"
 #include "lab/offcpu.h"
 #include "lab/pages.h"
+#include "lab/result.h"
 
 struct session {
 	const struct lab_options *options;

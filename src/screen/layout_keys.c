@@ -64,6 +64,6 @@ void layout_keys(const struct scene *s, struct canvas *c, int y, struct layout *
 		pen_text(&p, b->shown);
 		p.style = ui_is_on(s->ui, b) ? STYLE_HEAD_KEY : STYLE_BUTTON;
 		pen_printf(&p, " %s ", b->label);
-		layout_add_hit(l, y, x, p.x - x, b->key);
+		scene_add_hit(l, y, x, p.x - x, b->key);
 	}
 }

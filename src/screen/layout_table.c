@@ -194,8 +194,7 @@ static void draw_heading(const struct scene *s, struct canvas *c, int y, const s
 		    s->ui->view.groups && column->group_title ? column->group_title
 							      : column->title);
 		if (column_is_order(column))
-			layout_add_hit(l, y, slots[i].x, p.end - slots[i].x,
-				       UI_KEY_COLUMN + (int)i);
+			scene_add_hit(l, y, slots[i].x, p.end - slots[i].x, UI_KEY_COLUMN + (int)i);
 	}
 }
 

@@ -33,6 +33,6 @@ struct layout {
 };
 
 /* One line high; those that have no room are left out. */
-void layout_add_hit(struct layout *l, int y, int x, int width, int key);
+void scene_add_hit(struct layout *l, int y, int x, int width, int key);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "sim/cluster_internal.h"
 #include "sim/engine_internal.h"
+#include "sim/workload.h"
 
 #include <errno.h>
 #include <stdlib.h>

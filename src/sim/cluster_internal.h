@@ -4,7 +4,6 @@
 #define SIM_CLUSTER_INTERNAL_H
 
 #include "policy/place.h"
-#include "sim/cluster.h"
 #include "sim/moves.h"
 
 /* Of one VM on one host. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Results: what a VM did on all hosts is one VM's, and is told by the host where it is. */
+#include "sim/cluster.h"
 #include "sim/cluster_internal.h"
 
 #include "base/units.h"
+#include "sim/waits.h"
 
 #include <errno.h>
 #include <math.h>

@@ -2,8 +2,8 @@
 #include "sim/demand.h"
 
 #include "base/units.h"
-#include "sim/guest.h"
 #include "sim/timers.h"
+#include "sim/workload.h"
 
 #include <errno.h>
 #include <math.h>

@@ -10,7 +10,8 @@
 #ifndef SIM_DEMAND_H
 #define SIM_DEMAND_H
 
-#include "sim/scenario.h"
+#include "base/failure.h"
+#include "sim/spec.h"
 
 #define DEMAND_STEPS 4000000 /* of all VMs of a scenario together */
 

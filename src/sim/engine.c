@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "sim/engine.h"
 #include "sim/engine_internal.h"
 
 #include "base/units.h"
 #include "sim/memory.h"
+#include "sim/workload.h"
 
 #include <string.h>
 

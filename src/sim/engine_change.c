@@ -6,10 +6,12 @@
  * more can be done. What is refused then stays as it was, is counted, and tried again with the next
  * change.
  */
+#include "sim/engine.h"
 #include "sim/engine_internal.h"
 
 #include "sim/memory.h"
 #include "sim/scenario_changes.h"
+#include "sim/workload.h"
 
 #include <errno.h>
 #include <stdlib.h>

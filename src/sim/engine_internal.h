@@ -3,7 +3,8 @@
 #ifndef SIM_ENGINE_INTERNAL_H
 #define SIM_ENGINE_INTERNAL_H
 
-#include "sim/engine.h"
+#include "base/failure.h"
+#include "sim/sim.h"
 
 /* Timers, in this order: one a vCPU (end of sleep, idle tick), one a CPU (end of the guest's need
  * or of the slice), one for the host, one for changes, and one a VM (skew, limit) where some VM has
@@ -41,48 +42,6 @@ int engine_change_start(struct sim *s, struct failure *f);
 void engine_change(struct sim *s);
 void engine_change_end(struct sim *s);
 size_t engine_change_bytes(const struct scenario *sc);
-
-/* What is beside the engine sees of the core. */
-static inline uint32_t engine_vms(const struct sim *s)
-{
-	return s->n_vms;
-}
-
-static inline uint32_t engine_vcpus(const struct sim *s)
-{
-	return s->n_vcpus;
-}
-
-static inline uint32_t engine_vm_of(const struct sim *s, uint32_t vcpu)
-{
-	return s->guests[vcpu].vm;
-}
-
-/* vCPUs first .. end - 1. */
-static inline uint32_t engine_first(const struct sim *s, uint32_t vm)
-{
-	return s->vms[vm].first;
-}
-
-static inline uint32_t engine_end(const struct sim *s, uint32_t vm)
-{
-	return s->vms[vm].first + s->vms[vm].n;
-}
-
-static inline const struct ledger *engine_ledger(const struct sim *s, uint32_t vcpu)
-{
-	struct core_vcpu_figures f;
-
-	core_read_vcpu(s->core, vcpu, &f);
-	return f.ledger;
-}
-
-static inline bool engine_wants(const struct sim *s, uint32_t vcpu)
-{
-	enum ledger_state state = core_state_of(s->core, vcpu);
-
-	return state != LEDGER_HALT && state != LEDGER_SWAPWAIT && state != LEDGER_WAIT;
-}
 
 /* Carries out what the core has decided. */
 void engine_sync(struct sim *s);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* From a scenario to a host that is about to begin. */
+#include "sim/engine.h"
 #include "sim/engine_internal.h"
 
 #include "base/units.h"
 #include "sim/memory.h"
 #include "sim/random.h"
 #include "sim/scenario_changes.h"
+#include "sim/workload.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 #include "sim/memory.h"
 
 #include "base/units.h"
-#include "sim/engine_internal.h"
 #include "sim/random.h"
+#include "sim/scenario.h"
 
 #include <errno.h>
 #include <math.h>
@@ -153,7 +153,7 @@ static uint64_t to_come(const struct sim *s)
 	return sum;
 }
 
-uint64_t disk_busy(const struct sim *s)
+uint64_t memory_disk_busy(const struct sim *s)
 {
 	return s->memory->disk.busy - to_come(s);
 }
@@ -180,7 +180,7 @@ void memory_restart(struct sim *s)
 	m->disk.waits = m->disk.requests = m->all_faults = 0;
 }
 
-uint64_t disk_submit(struct sim *s, uint64_t bytes, bool fixed)
+uint64_t memory_disk_submit(struct sim *s, uint64_t bytes, bool fixed)
 {
 	const struct host_spec *h = &s->scenario->host;
 	struct disk *d = &s->memory->disk;
@@ -202,7 +202,7 @@ uint64_t disk_submit(struct sim *s, uint64_t bytes, bool fixed)
 
 void memory_fault(struct sim *s, uint32_t vcpu)
 {
-	uint64_t there = disk_submit(s, PAGE_BYTES, guest_spec(s, vcpu)->fixed);
+	uint64_t there = memory_disk_submit(s, PAGE_BYTES, guest_spec(s, vcpu)->fixed);
 
 	s->memory->faults[engine_vm_of(s, vcpu)]++;
 	s->memory->all_faults++;

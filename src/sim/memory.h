@@ -11,7 +11,7 @@
 #ifndef SIM_MEMORY_H
 #define SIM_MEMORY_H
 
-#include "sim/engine.h"
+#include "sim/sim.h"
 
 struct disk {
 	uint64_t free[DISK_WIDTH]; /* ns: when each of its places has done all that it was given */
@@ -55,9 +55,9 @@ void memory_fault(struct sim *s, uint32_t vcpu);
 void memory_resume(struct sim *s, uint32_t vcpu);
 
 /* ns: when the disk has served a request of `bytes` that it gets now. */
-uint64_t disk_submit(struct sim *s, uint64_t bytes, bool fixed);
+uint64_t memory_disk_submit(struct sim *s, uint64_t bytes, bool fixed);
 /* ns of its service up to now. */
-uint64_t disk_busy(const struct sim *s);
+uint64_t memory_disk_busy(const struct sim *s);
 
 /* ns of work until the vCPU's next fault, and whether it waits for one. */
 static inline uint64_t memory_left(const struct sim *s, uint32_t vcpu)

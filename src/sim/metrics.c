@@ -153,7 +153,7 @@ static void take_requests(const struct sim *s, uint32_t id, struct vm_result *r)
 
 	take_quantiles(q, r, METRIC_RESPONSE_P50);
 	r->values[METRIC_RESPONSE] = q->n ? ns_to_s(q->sum) / (double)q->n : 0;
-	r->values[METRIC_QUEUE] = (double)requests_queued(s, id);
+	r->values[METRIC_QUEUE] = (double)workload_requests_queued(s, id);
 	r->served = q->n;
 }
 
@@ -222,7 +222,7 @@ static void take_memory(const struct sim *s, double wall, struct result *r)
 	if (!m)
 		return;
 	r->host[HOST_FAULTS] = (double)m->all_faults / wall;
-	r->host[HOST_DISK] = ns_to_s(disk_busy(s)) / wall / h->disk_width;
+	r->host[HOST_DISK] = ns_to_s(memory_disk_busy(s)) / wall / h->disk_width;
 	if (m->disk.requests)
 		r->host[HOST_DISK_WAIT] = ns_to_s(m->disk.waits) / (double)m->disk.requests;
 	if (h->memory)

@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "sim/engine_internal.h"
 #include "sim/memory.h"
+#include "sim/workload.h"
 
 #include <errno.h>
 #include <math.h>

@@ -4,7 +4,6 @@
 
 #include "base/cleanup.h"
 #include "sim/demand.h"
-#include "sim/scenario_changes.h"
 #include "sim/scenario_keys.h"
 
 #include <errno.h>
@@ -79,10 +78,10 @@ struct scenario *scenario_free(struct scenario *s)
 static int set_host(struct scenario *s, const char *key, const char *value, int line,
 		    struct failure *f)
 {
-	int err = key_set(SECTION_HOST, &s->host, key, value, f);
+	int err = scenario_key_set(SECTION_HOST, &s->host, key, value, f);
 
 	if (!err)
-		s->host_lines[key_find(SECTION_HOST, key)] = line;
+		s->host_lines[scenario_key_find(SECTION_HOST, key)] = line;
 	return err;
 }
 
@@ -92,15 +91,16 @@ int scenario_apply(struct scenario *s, const char *section, const char *key, con
 	if (!strcmp(section, "host"))
 		return set_host(s, key, value, line, f);
 	if (!strcmp(section, "run"))
-		return key_set(SECTION_RUN, &s->run, key, value, f);
+		return scenario_key_set(SECTION_RUN, &s->run, key, value, f);
 	if (!strcmp(section, "cluster"))
-		return key_set(SECTION_CLUSTER, &s->cluster, key, value, f);
+		return scenario_key_set(SECTION_CLUSTER, &s->cluster, key, value, f);
 	if (scenario_find_vm(s, section))
-		return key_set(SECTION_VM, scenario_find_vm(s, section), key, value, f);
+		return scenario_key_set(SECTION_VM, scenario_find_vm(s, section), key, value, f);
 	if (scenario_find_host(s, section))
 		return scenario_set_host(s, scenario_find_host(s, section), key, value, line, f);
 	if (scenario_find_group(s, section))
-		return key_set(SECTION_GROUP, scenario_find_group(s, section), key, value, f);
+		return scenario_key_set(SECTION_GROUP, scenario_find_group(s, section), key, value,
+					f);
 	return failure_set(f, -ENOENT, "no VM, group or host is called '%s'", section);
 }
 
@@ -182,7 +182,7 @@ int scenario_set_host(struct scenario *s, struct named_host *h, const char *key,
 		      int line, struct failure *f)
 {
 	struct host_spec scratch = s->host;
-	int err = key_set(SECTION_HOST, &scratch, key, value, f);
+	int err = scenario_key_set(SECTION_HOST, &scratch, key, value, f);
 	struct setting *set = NULL;
 
 	if (err)
@@ -209,33 +209,6 @@ int scenario_set_host(struct scenario *s, struct named_host *h, const char *key,
 uint32_t scenario_hosts(const struct scenario *s)
 {
 	return s->n_hosts ? s->n_hosts : s->host.hosts;
-}
-
-int scenario_on_host(const struct scenario *s, uint32_t host, struct failure *f,
-		     struct scenario **ret)
-{
-	const struct named_host *h = s->n_hosts ? &s->hosts[host] : NULL;
-	struct scenario *n;
-	int err = scenario_copy(s, &n);
-
-	if (err)
-		return err;
-	for (uint32_t i = 0; h && i < h->n_settings && !err; i++)
-		err = set_host(n, h->settings[i].key, h->settings[i].value, h->settings[i].line, f);
-	if (h)
-		strcpy(n->on_host, h->name);
-	for (uint32_t i = 0; h && i < n->n_vms; i++) {
-		if (n->vms[i].host[0] && strcmp(n->vms[i].host, h->name))
-			n->vms[i].count = 0;
-	}
-	if (!err)
-		err = scenario_check_changes(n, f);
-	if (err) {
-		scenario_free(n);
-		return err;
-	}
-	*ret = n;
-	return 0;
 }
 
 int scenario_vary(const struct scenario *s, uint32_t variant, struct failure *f,
@@ -277,16 +250,6 @@ int scenario_set(struct scenario *s, const char *text, struct failure *f)
 				   text);
 	err = scenario_apply(s, section, key, text + used, 0, &why);
 	return err ? failure_set(f, err, "--set %s: %s", text, why.text) : 0;
-}
-
-double vm_spec_load(const struct vm_spec *vm)
-{
-	return vm->demand > 0 ? vm->demand / vm_spec_active(vm) : vm->load;
-}
-
-uint32_t vm_spec_active(const struct vm_spec *vm)
-{
-	return vm->active ? vm->active : vm->vcpus;
 }
 
 uint32_t scenario_vms_per_host(const struct scenario *s)

@@ -3,8 +3,8 @@
 
 #include "base/quantity.h"
 #include "base/units.h"
-#include "sim/guest.h"
 #include "sim/scenario_keys.h"
+#include "sim/workload.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -3,6 +3,7 @@
 #include "sim/engine.h"
 #include "sim/scenario_changes.h"
 #include "sim/scenario_keys.h"
+#include "sim/workload.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,8 +15,8 @@
 static int refuse_host(const struct scenario *s, const char *one, const char *other,
 		       struct failure *f, const char *what)
 {
-	int a = s->host_lines[key_find(SECTION_HOST, one)],
-	    b = s->host_lines[key_find(SECTION_HOST, other)], line = a > b ? a : b;
+	int a = s->host_lines[scenario_key_find(SECTION_HOST, one)],
+	    b = s->host_lines[scenario_key_find(SECTION_HOST, other)], line = a > b ? a : b;
 
 	if (!line)
 		return failure_set(f, -EINVAL, "%s: [host] %s", s->path, what);

@@ -2,7 +2,7 @@
 #include "sim/scenario_keys.h"
 
 #include "base/units.h"
-#include "sim/guest.h"
+#include "sim/workload.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -227,7 +227,7 @@ _Static_assert(ARRAY_SIZE(host_rows) <= SCENARIO_KEYS && ARRAY_SIZE(run_rows) <=
 		       ARRAY_SIZE(vm_rows) <= SCENARIO_KEYS,
 	       "SCENARIO_KEYS");
 
-const struct row_section key_tables[SECTIONS] = {
+const struct row_section scenario_key_tables[SECTIONS] = {
 	[SECTION_HOST] = {"host", host_rows, ARRAY_SIZE(host_rows), 0, false},
 	[SECTION_RUN] = {"run", run_rows, ARRAY_SIZE(run_rows), 0, false},
 	[SECTION_CLUSTER] = {"cluster", cluster_rows, ARRAY_SIZE(cluster_rows), 0, false},
@@ -235,18 +235,18 @@ const struct row_section key_tables[SECTIONS] = {
 	[SECTION_VM] = {"vm NAME", vm_rows, ARRAY_SIZE(vm_rows), 0, false},
 };
 
-int key_find(enum key_section section, const char *key)
+int scenario_key_find(enum key_section section, const char *key)
 {
-	const struct row_section *t = &key_tables[section];
+	const struct row_section *t = &scenario_key_tables[section];
 	const struct row *row = rows_find(t->rows, t->n, key);
 
 	return row ? (int)(row - t->rows) : -ENOENT;
 }
 
-int key_set(enum key_section section, void *base, const char *key, const char *value,
-	    struct failure *f)
+int scenario_key_set(enum key_section section, void *base, const char *key, const char *value,
+		     struct failure *f)
 {
-	const struct row_section *t = &key_tables[section];
+	const struct row_section *t = &scenario_key_tables[section];
 	const struct row *row = rows_find(t->rows, t->n, key);
 
 	if (!row)
@@ -257,9 +257,9 @@ int key_set(enum key_section section, void *base, const char *key, const char *v
 	return row_read(row, key, value, (char *)base + row->offset, f);
 }
 
-void key_defaults(enum key_section section, void *base)
+void scenario_key_defaults(enum key_section section, void *base)
 {
-	const struct row_section *t = &key_tables[section];
+	const struct row_section *t = &scenario_key_tables[section];
 
 	rows_default(t->rows, t->n, base);
 	if (section == SECTION_VM) {
@@ -273,7 +273,7 @@ void scenario_list_keys(void)
 	char want[256];
 
 	for (int s = 0; s < SECTIONS; s++) {
-		const struct row_section *t = &key_tables[s];
+		const struct row_section *t = &scenario_key_tables[s];
 
 		printf("[%s]\n", t->name);
 		for (size_t i = 0; i < t->n; i++) {

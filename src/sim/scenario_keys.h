@@ -5,7 +5,7 @@
 #define SIM_SCENARIO_KEYS_H
 
 #include "base/rows.h"
-#include "sim/scenario.h"
+#include "sim/spec.h"
 
 /* Types of base/rows.h that only scenarios have. */
 extern const struct row_type key_cpus;	    /* double, or "none" for ENTITLE_UNLIMITED */
@@ -25,17 +25,20 @@ enum key_section {
 };
 
 /* "host", "run", "cluster", "group NAME", "vm NAME"; offsets are in their structs of scenario.h. */
-extern const struct row_section key_tables[SECTIONS];
+extern const struct row_section scenario_key_tables[SECTIONS];
 
 /* Index of the key's row, for the lines that a scenario keeps; -ENOENT. */
-int key_find(enum key_section section, const char *key);
+int scenario_key_find(enum key_section section, const char *key);
 
 /* Sets one key of `base`. -ENOENT for an unknown key, -EINVAL for a bad value; the failure's text
  * is without file and line. */
-int key_set(enum key_section section, void *base, const char *key, const char *value,
-	    struct failure *f);
+int scenario_key_set(enum key_section section, void *base, const char *key, const char *value,
+		     struct failure *f);
 
 /* Sets all keys to their defaults. */
-void key_defaults(enum key_section section, void *base);
+void scenario_key_defaults(enum key_section section, void *base);
+
+/* Prints all keys with bounds, defaults and help: what the man page's table is made from. */
+void scenario_list_keys(void);
 
 #endif

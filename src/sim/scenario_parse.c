@@ -106,7 +106,7 @@ static int new_vm(struct parser *p, const char *name)
 	vm = is_taken(p, name) ? NULL : grow((void **)&p->s->vms, &p->s->n_vms, sizeof(*vm));
 	if (!vm)
 		return name_is_taken(p);
-	key_defaults(SECTION_VM, vm);
+	scenario_key_defaults(SECTION_VM, vm);
 	strcpy(vm->name, name);
 	vm->line = p->line;
 	return 0;
@@ -122,7 +122,7 @@ static int new_group(struct parser *p, const char *name)
 	g = is_taken(p, name) ? NULL : grow((void **)&p->s->groups, &p->s->n_groups, sizeof(*g));
 	if (!g)
 		return name_is_taken(p);
-	key_defaults(SECTION_GROUP, g);
+	scenario_key_defaults(SECTION_GROUP, g);
 	strcpy(g->name, name);
 	g->line = p->line;
 	return 0;
@@ -215,18 +215,19 @@ static int both_loads(struct parser *p, int other)
 static int set_key(struct parser *p, enum key_section section, void *base, struct named_host *host,
 		   const char *key, const char *value)
 {
-	int row = key_find(section, key), err;
+	int row = scenario_key_find(section, key), err;
 
 	if (row >= 0 && p->key_lines[row])
 		return twice(p, "", key, p->key_lines[row]);
 	if (section == SECTION_VM && (!strcmp(key, "load") || !strcmp(key, "demand"))) {
-		int other = p->key_lines[key_find(section, key[0] == 'l' ? "demand" : "load")];
+		int other =
+			p->key_lines[scenario_key_find(section, key[0] == 'l' ? "demand" : "load")];
 
 		if (other)
 			return both_loads(p, other);
 	}
 	err = host ? scenario_set_host(p->s, host, key, value, p->line, p->f)
-		   : key_set(section, base, key, value, p->f);
+		   : scenario_key_set(section, base, key, value, p->f);
 	if (err)
 		return err;
 	p->key_lines[row] = p->line;
@@ -365,9 +366,9 @@ int scenario_parse(const char *text, size_t size, const char *path, struct failu
 	if (!p.s)
 		return -ENOMEM;
 	set_name(p.s, path);
-	key_defaults(SECTION_HOST, &p.s->host);
-	key_defaults(SECTION_RUN, &p.s->run);
-	key_defaults(SECTION_CLUSTER, &p.s->cluster);
+	scenario_key_defaults(SECTION_HOST, &p.s->host);
+	scenario_key_defaults(SECTION_RUN, &p.s->run);
+	scenario_key_defaults(SECTION_CLUSTER, &p.s->cluster);
 	p.s->host.core.entitle_period = core_defaults.entitle_period;
 	err = keep_head(p.s, text, size);
 	if (!err)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "ticks/ticks.h"
+#include "host/find.h"
 
 #include "base/clock.h"
 #include "base/units.h"
 #include "host/host_ledger.h"
-#include "ticks/vm.h"
+#include "ticks/ticks_vm.h"
 
 #include <errno.h>
 #include <math.h>

@@ -25,7 +25,7 @@ static void charge(unsigned cpu, uint64_t ns)
 {
 	window_book(&windows[cpu], account, cpu);
 	CHECK(window_charge(&windows[cpu], account, cpu, LEDGER_READY, ns) <= ns);
-	CHECK(window_charge(&windows[cpu], account, cpu, ACCOUNT_UNKNOWN, ns / 2) <= ns / 2);
+	CHECK(window_charge(&windows[cpu], account, cpu, AMOUNTS_UNKNOWN, ns / 2) <= ns / 2);
 	window_clear(&windows[cpu], account);
 }
 

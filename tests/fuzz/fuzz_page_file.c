@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(strlen(devices[i].file) < sizeof(devices[i].file));
 		CHECK(is_printable(devices[i].name) && is_printable(devices[i].why));
 	}
-	vm_name_of_words(&w, name, sizeof(name));
+	host_vm_name(&w, name, sizeof(name));
 	CHECK(is_printable(name));
 	free(devices);
 	free(w.text);

@@ -8,7 +8,7 @@
 
 #include "fuzz.h"
 
-#include "host/vm.h"
+#include "host/find.h"
 
 #include <fcntl.h>
 

@@ -41,7 +41,7 @@ static struct reading read_guest(struct guests *g)
 	struct reading r;
 	struct failure f;
 
-	if (reading_take(&g->session, &g->session.machines[0], &f, &r))
+	if (measure_take(&g->session, &g->session.machines[0], &f, &r))
 		guests_die("%s", f.text);
 	return r;
 }
@@ -83,7 +83,7 @@ static struct lab_host let_run(struct guests *g, int n, double seconds, bool com
 	a = read_guest(g);
 	length = work(g, seconds);
 	b = read_guest(g);
-	reading_window(&a, &b, &window);
+	measure_window(&a, &b, &window);
 	if (xen)
 		window = (struct lab_host){.window = length, .run = length};
 	if (compete && !xen)

@@ -8,6 +8,7 @@
  *
  *     test_correct_vm DESCHED VMDESCHED WORK SOURCE-DIR SECONDS
  */
+#include "host/find.h"
 #include "near.h"
 #include "tcg_guest.h"
 

@@ -10,6 +10,7 @@
  *
  *     test_guest_events VMDESCHED GUEST-ASK SOURCE-DIR [short]
  */
+#include "host/find.h"
 #include "near.h"
 #include "snapshot_checks.h"
 #include "tcg_guest.h"

@@ -8,6 +8,7 @@
  *
  *     test_guest_moves VMDESCHED GUEST-ASK GUEST-SESSION SOURCE-DIR
  */
+#include "host/find.h"
 #include "near.h"
 #include "snapshot_checks.h"
 #include "tcg_guest.h"

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "before_others.h"
+#include "host/find.h"
 #include "host/host_ledger.h"
 
 #include <errno.h>

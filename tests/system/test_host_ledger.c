@@ -11,6 +11,7 @@
 #include "base/proc.h"
 #include "before_others.h"
 #include "fake_vm.h"
+#include "host/find.h"
 #include "host/host_ledger.h"
 
 #include <inttypes.h>

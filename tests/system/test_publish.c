@@ -7,6 +7,7 @@
  */
 #include "before_others.h"
 #include "fake_vm.h"
+#include "host/find.h"
 #include "host/publish.h"
 
 #include <setjmp.h>

@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "before_others.h"
 #include "guest/agent.h"
+#include "host/find.h"
 #include "host/publish.h"
 #include "needs_bpf.h"
 

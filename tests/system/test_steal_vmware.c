@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
-#include "host/vm.h"
+#include "host/find.h"
 #include "lab/cpus.h"
 
 #include <inttypes.h>

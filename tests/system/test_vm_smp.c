@@ -9,7 +9,7 @@
  * Exits with 77 where there is no /dev/kvm.
  */
 #include "before_others.h"
-#include "ticks/report.h"
+#include "ticks/ticks_report.h"
 
 #include <dirent.h>
 #include <jansson.h>

@@ -215,7 +215,7 @@ static void nobody_is_charged_more_than_it_had(void **state)
 	account_cut(a, 1100);
 	t = account_find_task(a, 80);
 	assert_int_equal(account_charge(a, t, 0, LEDGER_READY, 70), 70);
-	assert_int_equal(account_charge(a, t, 0, ACCOUNT_UNKNOWN, 10), 10);
+	assert_int_equal(account_charge(a, t, 0, AMOUNTS_UNKNOWN, 10), 10);
 	assert_int_equal(account_charge(a, t, 0, LEDGER_WAIT, 50), 20);
 	assert_int_equal(a->counters.overcharged_ns, 30);
 	assert_int_equal(amounts_true(&t->own), 0);
@@ -391,7 +391,7 @@ static void a_child_is_in_its_parents_group(void **state)
 	account_switch(a, 0, 1000, 0, false, 71, 71);
 	account_switch(a, 0, 1100, 71, false, 70, 70);
 	account_charge(a, account_find_task(a, 71), 0, LEDGER_READY, 40);
-	account_charge(a, account_find_task(a, 71), 0, ACCOUNT_UNKNOWN, 3);
+	account_charge(a, account_find_task(a, 71), 0, AMOUNTS_UNKNOWN, 3);
 	account_move(a, 71, false, "/system/x");
 	account_switch(a, 0, 1110, 70, false, 71, 71);
 	account_switch(a, 0, 1117, 71, true, 0, 0);

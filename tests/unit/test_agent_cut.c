@@ -132,15 +132,15 @@ static const struct source_ops truth = {.name = "truth",
 
 static uint8_t page[1 << 16] __attribute__((aligned(4096)));
 
-int page_map(const char *path, struct failure *f, struct page_mapping *ret)
+int guest_page_map(const char *path, struct failure *f, struct guest_page *ret)
 {
 	(void)path;
 	(void)f;
-	*ret = (struct page_mapping){page, sizeof(page)};
+	*ret = (struct guest_page){page, sizeof(page)};
 	return 0;
 }
 
-void page_unmap(struct page_mapping *m)
+void guest_page_unmap(struct guest_page *m)
 {
 	m->base = NULL;
 }

@@ -3,7 +3,7 @@
  * host_find_qmp(): what it makes of the monitor's list of vCPUs. The protocol is test_qmp.c, the
  * other finders are in test_host.c.
  */
-#include "host/vm.h"
+#include "host/find.h"
 #include "qmp_peer.h"
 
 #include <errno.h>

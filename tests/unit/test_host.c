@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "bpf/vcpu_state.h"
 #include "host/anchor.h"
+#include "host/find.h"
 #include "host/finder.h"
 #include "host/host_ledger.h"
 #include "host/publish.h"
@@ -64,7 +65,7 @@ static void thread_names(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		uint32_t index = 77;
-		int err = vcpu_of_name(rows[i].name, &index);
+		int err = host_vcpu_of_name(rows[i].name, &index);
 
 		assert_int_equal(err, rows[i].index < 0 ? -ENOENT : 0);
 		assert_int_equal(index, rows[i].index < 0 ? 77 : rows[i].index);
@@ -105,8 +106,8 @@ static void vm_names(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char name[64] = "unset";
-		int err = vm_name_of_words(&(struct words){(char *)rows[i].words, rows[i].size},
-					   name, sizeof(name));
+		int err = host_vm_name(&(struct words){(char *)rows[i].words, rows[i].size}, name,
+				       sizeof(name));
 
 		assert_int_equal(err, rows[i].name ? 0 : -ENOENT);
 		assert_string_equal(name, rows[i].name ? rows[i].name : "unset");
@@ -118,9 +119,9 @@ static void long_names_are_cut_at_a_character(void **state)
 	char name[8];
 
 	(void)state;
-	printable_copy("abcdefghij", name, sizeof(name));
+	host_printable("abcdefghij", name, sizeof(name));
 	assert_string_equal(name, "abcdefg");
-	printable_copy("abcdef\xc3\xbc", name, sizeof(name));
+	host_printable("abcdef\xc3\xbc", name, sizeof(name));
 	assert_string_equal(name, "abcdef");
 }
 

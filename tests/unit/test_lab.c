@@ -10,8 +10,8 @@
 #include "lab/cpus.h"
 #include "lab/kvm_probe.h"
 #include "lab/lab.h"
+#include "lab/lab_report.h"
 #include "lab/parts.h"
-#include "lab/report.h"
 
 #include <errno.h>
 #include <math.h>
@@ -314,7 +314,7 @@ static void json_has_what_the_schema_promises(void **state)
 	(void)state;
 	fill_result(&r, vms);
 	lab_summarize(&r);
-	o = report_json(&r, "vm2: QEMU was killed");
+	o = lab_report_json(&r, "vm2: QEMU was killed");
 	assert_string_equal(json_string_value(json_object_get(o, "schema")), "desched-lab/1");
 	assert_string_equal(json_string_value(json_object_get(o, "source")), "page");
 	assert_string_equal(json_string_value(json_object_get(o, "accel")), "tcg");
@@ -353,7 +353,7 @@ static void the_table_fits_a_terminal(void **state)
 	(void)state;
 	fill_result(&r, vms);
 	lab_summarize(&r);
-	report_table(&r, false, out);
+	lab_report_table(&r, false, out);
 	fclose(out);
 	assert_null(strchr(text, '\033'));
 	assert_non_null(strstr(text, "+200.0 %"));

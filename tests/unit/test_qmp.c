@@ -4,6 +4,7 @@
  * answers is test_find_qmp.c.
  */
 #include "base/clock.h"
+#include "host/find.h"
 #include "qmp_peer.h"
 
 #include <errno.h>

@@ -6,8 +6,8 @@
  */
 #include "base/units.h"
 #include "sim/random.h"
-#include "sim/report.h"
 #include "sim/scenario_changes.h"
+#include "sim/sim_report.h"
 #include "sim/trace.h"
 
 #include <math.h>
@@ -97,7 +97,8 @@ static const struct {
 	{"[host h]\nhosts = 2\n[vm a]\n", "t.ini:2: ", "is one host"},
 	{"[host]\nnodes = 2\ncpus = 2\n[host h]\ncpus = 5\n[vm a]\n",
 	 "t.ini:5: ", "nodes = 2 does not divide cpus = 5"},
-	{"[host h]\ncpus = x\n[vm a]\n", "t.ini:2: ", "cpus: 'x' given, expected a whole number from 1"},
+	{"[host h]\ncpus = x\n[vm a]\n",
+	 "t.ini:2: ", "cpus: 'x' given, expected a whole number from 1"},
 	{"[vm a]\nload = 0.5\ndemand = 0.5\n", "t.ini:3: ", "(the other in line 2)"},
 	{"[vm a]\ndemand = 0.5\nload = 0.5\n", "t.ini:3: ", "(the other in line 2)"},
 	{"[vm a]\nvcpus = 2\ndemand = 2\n", "t.ini:1: ", "demand = 2 is 1 of each vCPU"},

@@ -6,7 +6,7 @@
  */
 #include "base/units.h"
 #include "sim/plot.h"
-#include "sim/report.h"
+#include "sim/sim_report.h"
 #include "sim/trace.h"
 
 #include <math.h>

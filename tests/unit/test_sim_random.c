@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "sim/metrics.h"
 #include "sim/random.h"
+#include "sim/workload.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

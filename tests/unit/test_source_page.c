@@ -12,13 +12,13 @@
 /* The source's clocks, before it is compiled in here. */
 static uint64_t now_ns, slept_ns;
 
-#define clock_mono	fake_mono
-#define clock_ticks	fake_ticks
-#define clock_slept	fake_slept
-#define clock_read_pair fake_read_pair
-#define nanosleep	fake_nanosleep
-#define page_map	fake_map
-#define page_unmap	fake_unmap
+#define clock_mono	 fake_mono
+#define clock_ticks	 fake_ticks
+#define clock_slept	 fake_slept
+#define clock_read_pair	 fake_read_pair
+#define nanosleep	 fake_nanosleep
+#define guest_page_map	 fake_map
+#define guest_page_unmap fake_unmap
 
 #include <stdint.h>
 #include <time.h>
@@ -278,15 +278,15 @@ int fake_nanosleep(const struct timespec *ts, struct timespec *left)
 	return 0;
 }
 
-int fake_map(const char *path, struct failure *f, struct page_mapping *ret)
+int fake_map(const char *path, struct failure *f, struct guest_page *ret)
 {
 	(void)path;
 	(void)f;
-	*ret = (struct page_mapping){.base = w.page, .size = sizeof(w.page)};
+	*ret = (struct guest_page){.base = w.page, .size = sizeof(w.page)};
 	return 0;
 }
 
-void fake_unmap(struct page_mapping *m)
+void fake_unmap(struct guest_page *m)
 {
 	(void)m;
 }

@@ -10,19 +10,19 @@
  * free lock goes to a spinning thread that runs; without one, to whoever comes first. An operation
  * is one time that the lock was held.
  */
-#include "sim/guest_internal.h"
+#include "sim/workload_internal.h"
 
 enum { WORKS, SPINS, HOLDS, SLEEPS };
 
 static void smp_begin(struct sim *s, uint32_t vcpu)
 {
-	guest_first(s, vcpu, guest_start(s, vcpu));
+	workload_first(s, vcpu, workload_start(s, vcpu));
 }
 
 static uint64_t stretch_of_work(struct sim *s, uint32_t vcpu)
 {
 	s->guests[vcpu].phase = WORKS;
-	return guest_draw(s, vcpu, guest_spec(s, vcpu)->burst);
+	return workload_draw(s, vcpu, guest_spec(s, vcpu)->burst);
 }
 
 static void smp_timer(struct sim *s, uint32_t vcpu)
@@ -96,7 +96,7 @@ static void acquire(struct sim *s, uint32_t vcpu)
 {
 	guest_vm(s, vcpu)->owner = vcpu;
 	s->guests[vcpu].phase = HOLDS;
-	guest_work(s, vcpu, guest_draw(s, vcpu, guest_spec(s, vcpu)->hold));
+	guest_work(s, vcpu, workload_draw(s, vcpu, guest_spec(s, vcpu)->hold));
 }
 
 /* Hands the lock on to the next spinning thread that runs. */

@@ -4,7 +4,7 @@
  * its interrupt is served and its data processed in `burst` of CPU time, and the next request of
  * the stream is issued. Only the first vCPU does this. What a backup does, with one stream.
  */
-#include "sim/guest_internal.h"
+#include "sim/workload_internal.h"
 
 #include "sim/memory.h"
 
@@ -30,7 +30,8 @@ static void io_begin(struct sim *s, uint32_t vcpu)
 		return;
 	}
 	for (uint32_t i = 0; i < vm->spec->streams; i++)
-		vm->pending[i] = guest_start(s, vcpu) + guest_draw(s, vcpu, vm->spec->service);
+		vm->pending[i] = workload_start(s, vcpu) +
+				 workload_draw(s, vcpu, vm->spec->service);
 	guest_rest(s, vcpu, vm->pending[first_stream(vm)]);
 }
 
@@ -38,7 +39,7 @@ static void io_begin(struct sim *s, uint32_t vcpu)
 static uint64_t take(struct sim *s, uint32_t vcpu, uint32_t stream)
 {
 	s->guests[vcpu].phase = stream & 0xfff;
-	return guest_draw(s, vcpu, guest_vm(s, vcpu)->spec->burst);
+	return workload_draw(s, vcpu, guest_vm(s, vcpu)->spec->burst);
 }
 
 static void io_timer(struct sim *s, uint32_t vcpu)
@@ -52,8 +53,8 @@ static uint64_t issue(struct sim *s, uint32_t vcpu)
 	const struct vm_spec *spec = guest_spec(s, vcpu);
 
 	if (spec->device == DEVICE_HOST)
-		return disk_submit(s, spec->io_size, spec->fixed);
-	return s->now + guest_draw(s, vcpu, spec->service);
+		return memory_disk_submit(s, spec->io_size, spec->fixed);
+	return s->now + workload_draw(s, vcpu, spec->service);
 }
 
 static void io_done(struct sim *s, uint32_t vcpu)

@@ -3,11 +3,11 @@
  * One `desched vm` with the test guest, as a process beside us: what it reports over its serial
  * line, what its monitor says on the control socket, and what the host's kernel says of its vCPU.
  */
-#ifndef TICKS_VM_H
-#define TICKS_VM_H
+#ifndef TICKS_TICKS_VM_H
+#define TICKS_TICKS_VM_H
 
 #include "base/failure.h"
-#include "ticks/report.h"
+#include "ticks/ticks_report.h"
 
 #include <jansson.h>
 #include <stddef.h>

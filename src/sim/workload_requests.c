@@ -10,7 +10,7 @@
  * has finished takes it if it is there, and sleeps otherwise. One idle vCPU, the listener, sleeps
  * until then, the others until they become the listener.
  */
-#include "sim/guest_internal.h"
+#include "sim/workload_internal.h"
 
 #include "sim/demand.h"
 
@@ -27,7 +27,7 @@ static uint64_t draw(const struct vm_spec *spec, uint64_t *random, uint64_t mean
 static uint64_t next_after(const struct vm_spec *spec, uint64_t *random, uint64_t at)
 {
 	if (spec->wants)
-		return demand_pass(spec, at, guest_arrivals(spec, random));
+		return demand_pass(spec, at, workload_arrivals(spec, random));
 	return at + draw(spec, random, spec->arrival);
 }
 
@@ -52,7 +52,7 @@ static void requests_begin(struct sim *s, uint32_t vcpu)
 		return;
 	}
 	r->random = s->guests[vcpu].random;
-	r->next = next_after(spec, &r->random, guest_start(s, vcpu));
+	r->next = next_after(spec, &r->random, workload_start(s, vcpu));
 	r->listener = vcpu;
 	guest_rest(s, vcpu, r->next);
 }
@@ -109,7 +109,7 @@ static void requests_done(struct sim *s, uint32_t vcpu)
 	guest_sleep(s, vcpu, listens ? r->next : TIMER_NEVER, LEDGER_HALT);
 }
 
-uint64_t requests_queued(const struct sim *s, uint32_t vm)
+uint64_t workload_requests_queued(const struct sim *s, uint32_t vm)
 {
 	const struct requests *r = s->vms[vm].requests;
 	const struct vm_spec *spec = s->vms[vm].spec;

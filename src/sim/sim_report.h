@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a run came to: a table for people, JSON for programs. */
-#ifndef SIM_REPORT_H
-#define SIM_REPORT_H
+#ifndef SIM_SIM_REPORT_H
+#define SIM_SIM_REPORT_H
 
 #include "sim/runner.h"
 
@@ -11,7 +11,7 @@
 int sim_report_table(const struct run *r, FILE *out); /* -ENOMEM */
 
 /* One line per broken limit, and one in all: for `make test`. */
-void report_limits(const struct run *r, FILE *out);
+void sim_report_limits(const struct run *r, FILE *out);
 
 /* A new reference; NULL without memory. Everything in it is reproducible but "seconds",
  * "cpu_seconds" and "events_per_second". */

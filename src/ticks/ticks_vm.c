@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "ticks/vm.h"
+#include "ticks/ticks_vm.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -8,8 +8,8 @@
  * `alarm` at guest->alarm while it runs. A row answers with guest_work(), guest_sleep() or
  * guest_wake() from engine.h.
  */
-#ifndef SIM_GUEST_H
-#define SIM_GUEST_H
+#ifndef SIM_WORKLOAD_H
+#define SIM_WORKLOAD_H
 
 #include <stddef.h>
 #include <stdint.h>

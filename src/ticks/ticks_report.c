@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "ticks/report.h"
+#include "ticks/ticks_report.h"
 
 #include "base/units.h"
 

@@ -6,31 +6,10 @@
  * Rows are tried in order of trust: what the monitor itself says, KVM vCPU file descriptors, thread
  * names.
  */
-#ifndef HOST_VM_H
-#define HOST_VM_H
+#ifndef HOST_FIND_H
+#define HOST_FIND_H
 
-#include "base/failure.h"
-
-#include <stdint.h>
-#include <sys/types.h>
-
-#define HOST_VCPUS_MAX 1024
-
-struct host_vcpu {
-	pid_t tid;
-	uint32_t index; /* the guest's number of it, from 0 */
-};
-
-struct host_vm {
-	char name[64]; /* printable; from -name or --id where the command line has it, else "pid
-			  PID" */
-	char uuid[40]; /* from -uuid where the command line has it, else empty */
-	pid_t pid;
-	uint64_t start_ns; /* when the process started, since boot: with its id, its identity */
-	uint32_t n_vcpus;
-	struct host_vcpu *vcpus; /* in order of index; owned, freed by host_vm_done() */
-	const char *found_by;	 /* the finder's name: "qmp", "kvm-fd", "names" */
-};
+#include "host/host_vm.h"
 
 /* The VM in process `pid`. -ENOENT where no finder sees one, -ESRCH for no such process,
  * -EACCES. */
@@ -49,8 +28,5 @@ int host_find_qmp_on(struct qmp *q, pid_t pid, uint64_t timeout_ns, struct failu
 
 /* Every VM that the caller may see. *ret is an array of *ret_n, freed by host_vms_free(). */
 int host_find_all(struct host_vm **ret, size_t *ret_n);
-
-void host_vm_done(struct host_vm *vm);
-void host_vms_free(struct host_vm *vms, size_t n);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sim/guest.h"
+#include "sim/workload.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What came out, as a table for people and as JSON. */
 #include "base/units.h"
-#include "ticks/report.h"
 #include "ticks/ticks.h"
+#include "ticks/ticks_report.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sim/report.h"
+#include "sim/sim_report.h"
 
 #include "base/units.h"
 #include "sim/names.h"
@@ -178,7 +178,7 @@ int sim_report_table(const struct run *r, FILE *out)
 	fputc('\n', out);
 	for (uint32_t i = 0; i < r->n_reports; i++)
 		print_limit(r, &r->reports[i], out);
-	report_limits(r, out);
+	sim_report_limits(r, out);
 	return err;
 }
 
@@ -189,7 +189,7 @@ static double rate(const struct run *r)
 	return r->cpu_seconds > 0 ? (double)r->events / r->cpu_seconds : 0;
 }
 
-void report_limits(const struct run *r, FILE *out)
+void sim_report_limits(const struct run *r, FILE *out)
 {
 	if (r->broken && out == stderr) {
 		for (uint32_t i = 0; i < r->n_reports; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The line that the test guest (lab/tickos) prints when it is asked for a report. */
-#ifndef TICKS_REPORT_H
-#define TICKS_REPORT_H
+#ifndef TICKS_TICKS_REPORT_H
+#define TICKS_TICKS_REPORT_H
 
 #include <stdint.h>
 

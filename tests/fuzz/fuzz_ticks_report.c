@@ -2,7 +2,7 @@
 /* What a guest prints as its report is hostile. */
 #include "fuzz.h"
 
-#include "ticks/report.h"
+#include "ticks/ticks_report.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/units.h"
-#include "lab/report.h"
+#include "lab/lab_report.h"
 
 #include <math.h>
 #include <string.h>
@@ -131,7 +131,7 @@ static void remarks(const struct page_of *p, const struct lab_result *r)
 		fprintf(p->out, "Note: %s\n", r->note);
 }
 
-void report_table(const struct lab_result *r, bool colour, FILE *out)
+void lab_report_table(const struct lab_result *r, bool colour, FILE *out)
 {
 	struct page_of p = {out, colour};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/json_out.h"
 #include "base/units.h"
-#include "lab/report.h"
+#include "lab/lab_report.h"
 
 #include <errno.h>
 #include <math.h>
@@ -203,7 +203,7 @@ static int boot_retries(const struct lab_result *r)
 	return n;
 }
 
-json_t *report_json(const struct lab_result *r, const char *failure)
+json_t *lab_report_json(const struct lab_result *r, const char *failure)
 {
 	json_t *o = json_object(), *vms = json_array();
 
@@ -233,17 +233,18 @@ json_t *report_json(const struct lab_result *r, const char *failure)
 
 #define FLAGS (JSON_INDENT(1) | JSON_REAL_PRECISION(DIGITS))
 
-int report_json_write(const struct lab_result *r, const char *failure, const char *path,
-		      struct failure *f)
+int lab_report_json_write(const struct lab_result *r, const char *failure, const char *path,
+			  struct failure *f)
 {
-	json_t *o = report_json(r, failure);
+	json_t *o = lab_report_json(r, failure);
 
 	if (strcmp(path, "-") != 0)
 		return json_out_write(o, FLAGS, path, f);
 	return json_out_print(o, FLAGS, stdout, "standard output", f);
 }
 
-int report_keep(const struct lab_result *r, const char *failure, const char *dir, struct failure *f)
+int lab_report_keep(const struct lab_result *r, const char *failure, const char *dir,
+		    struct failure *f)
 {
 	char path[512];
 
@@ -261,5 +262,5 @@ int report_keep(const struct lab_result *r, const char *failure, const char *dir
 			return err;
 	}
 	snprintf(path, sizeof(path), "%s/lab.json", dir);
-	return json_out_write(report_json(r, failure), FLAGS, path, f);
+	return json_out_write(lab_report_json(r, failure), FLAGS, path, f);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "guest/ivshmem.h"
+#include "guest/guest_page.h"
 
 #include "base/cleanup.h"
 #include "base/proc.h"
@@ -20,7 +20,7 @@
 #define IVSHMEM_VENDOR 0x1af4
 #define IVSHMEM_DEVICE 0x1110
 
-static int map_file(const char *path, struct failure *f, struct page_mapping *ret)
+static int map_file(const char *path, struct failure *f, struct guest_page *ret)
 {
 	_cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -35,7 +35,7 @@ static int map_file(const char *path, struct failure *f, struct page_mapping *re
 	base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
 		return failure_errno(f, -errno, "mapping ledger page %s", path);
-	*ret = (struct page_mapping){.base = base, .size = (size_t)st.st_size};
+	*ret = (struct guest_page){.base = base, .size = (size_t)st.st_size};
 	return 0;
 }
 
@@ -67,14 +67,14 @@ static void enable_device(const char *device)
  * else's. */
 enum { FOREIGN, EMPTY, PAGE };
 
-static int rank(const struct page_mapping *m)
+static int rank(const struct guest_page *m)
 {
 	uint64_t magic = m->size >= sizeof(magic) ? *(const volatile uint64_t *)m->base : ~0ull;
 
 	return magic == PAGE_MAGIC ? PAGE : magic ? FOREIGN : EMPTY;
 }
 
-static int map_device(const char *device, struct failure *f, struct page_mapping *ret)
+static int map_device(const char *device, struct failure *f, struct guest_page *ret)
 {
 	char bar[320];
 
@@ -98,15 +98,15 @@ static void free_list(struct dirent **list, int n)
 
 /* The best of all devices, of equal ones the first: a VM may have others, for other ends. -ENODEV,
  * or why the last one cannot be mapped. */
-static int map_best(struct failure *f, struct page_mapping *ret)
+static int map_best(struct failure *f, struct guest_page *ret)
 {
-	struct page_mapping best = {.base = NULL};
+	struct guest_page best = {.base = NULL};
 	struct failure why = {""};
 	struct dirent **list = NULL;
 	int n = scandir(PCI_DEVICES, &list, is_ivshmem, alphasort), err = -ENODEV;
 
 	for (int i = 0; i < n; i++) {
-		struct page_mapping m = {.base = NULL};
+		struct guest_page m = {.base = NULL};
 		int e = map_device(list[i]->d_name, &why, &m);
 
 		if (e) {
@@ -114,10 +114,10 @@ static int map_best(struct failure *f, struct page_mapping *ret)
 			continue;
 		}
 		if (!best.base || rank(&m) > rank(&best)) {
-			page_unmap(&best);
+			guest_page_unmap(&best);
 			best = m;
 		} else {
-			page_unmap(&m);
+			guest_page_unmap(&m);
 		}
 	}
 	if (n >= 0)
@@ -128,7 +128,7 @@ static int map_best(struct failure *f, struct page_mapping *ret)
 	return 0;
 }
 
-int page_map(const char *path, struct failure *f, struct page_mapping *ret)
+int guest_page_map(const char *path, struct failure *f, struct guest_page *ret)
 {
 	int err;
 
@@ -146,7 +146,7 @@ int page_map(const char *path, struct failure *f, struct page_mapping *ret)
 		"the VM one (desched-page(5))");
 }
 
-void page_unmap(struct page_mapping *m)
+void guest_page_unmap(struct guest_page *m)
 {
 	if (m->base)
 		munmap(m->base, m->size);

@@ -8,7 +8,7 @@
  * ends. Durations being exponential, each thread alone still is busy and idle as given, and the
  * correlation of the two being busy is rho: P(busy, idle) = m (1 - m) (1 - rho) for a load of m.
  */
-#include "sim/guest_internal.h"
+#include "sim/workload_internal.h"
 
 #include "sim/demand.h"
 
@@ -16,7 +16,7 @@ enum { IDLE, BUSY };
 
 static void begin_now(struct sim *s, uint32_t vcpu)
 {
-	guest_first(s, vcpu, guest_start(s, vcpu));
+	workload_first(s, vcpu, workload_start(s, vcpu));
 }
 
 static void busy_run(struct sim *s, uint32_t vcpu)
@@ -61,17 +61,17 @@ static uint64_t idle_until(struct sim *s, uint32_t vcpu, uint64_t from)
 	const struct vm_spec *spec = guest_spec(s, vcpu);
 
 	if (!spec->wants)
-		return from + guest_draw(s, vcpu, guest_vm(s, vcpu)->idle);
-	return demand_pass(spec, from, guest_arrivals(spec, &s->guests[vcpu].random));
+		return from + workload_draw(s, vcpu, guest_vm(s, vcpu)->idle);
+	return demand_pass(spec, from, workload_arrivals(spec, &s->guests[vcpu].random));
 }
 
 static void duty_begin(struct sim *s, uint32_t vcpu)
 {
 	const struct vm_spec *spec = guest_spec(s, vcpu);
-	uint64_t start = guest_start(s, vcpu);
+	uint64_t start = workload_start(s, vcpu);
 	bool at_once = spec->fixed && !spec->wants;
 
-	guest_first(s, vcpu, at_once ? start : idle_until(s, vcpu, start));
+	workload_first(s, vcpu, at_once ? start : idle_until(s, vcpu, start));
 }
 
 /* The other thread of the pair, or CORE_NONE. */
@@ -113,7 +113,7 @@ static void rest(struct sim *s, uint32_t vcpu)
 static void burst(struct sim *s, uint32_t vcpu)
 {
 	s->guests[vcpu].phase = BUSY;
-	guest_wake(s, vcpu, guest_draw(s, vcpu, guest_spec(s, vcpu)->burst));
+	guest_wake(s, vcpu, workload_draw(s, vcpu, guest_spec(s, vcpu)->burst));
 }
 
 static void duty_done(struct sim *s, uint32_t vcpu)
@@ -121,7 +121,7 @@ static void duty_done(struct sim *s, uint32_t vcpu)
 	enum joint j = who(s, vcpu, BUSY);
 
 	if (j == NEITHER) {
-		guest_work(s, vcpu, guest_draw(s, vcpu, guest_spec(s, vcpu)->burst));
+		guest_work(s, vcpu, workload_draw(s, vcpu, guest_spec(s, vcpu)->burst));
 		return;
 	}
 	rest(s, vcpu);

@@ -12,7 +12,7 @@
  *
  * A halted guest's ticks are taken as delivered on time, to the idle loop.
  */
-#include "sim/guest_internal.h"
+#include "sim/workload_internal.h"
 
 #include "base/units.h"
 
@@ -45,7 +45,7 @@ static void ticks_begin(struct sim *s, uint32_t vcpu)
 	t->lag_base = 0;
 	t->process = idle_loop(s, vcpu);
 	t->late_from = TIMER_NEVER;
-	guest_first(s, vcpu, guest_start(s, vcpu));
+	workload_first(s, vcpu, workload_start(s, vcpu));
 }
 
 /* Counts what the present process has executed so far. */
@@ -129,7 +129,7 @@ static uint32_t pick_process(struct sim *s, uint32_t vcpu)
 static void schedule(struct sim *s, uint32_t vcpu)
 {
 	struct tick_guest *t = ticks_of(s, vcpu);
-	uint64_t length = guest_draw(s, vcpu, guest_spec(s, vcpu)->burst);
+	uint64_t length = workload_draw(s, vcpu, guest_spec(s, vcpu)->burst);
 	uint32_t next = pick_process(s, vcpu);
 
 	enter(s, vcpu, next);
@@ -191,10 +191,10 @@ static void ticks_timer(struct sim *s, uint32_t vcpu)
 	watch_backlog(s, t);
 	t->process = pick_process(s, vcpu);
 	if (t->process == idle_loop(s, vcpu)) {
-		guest_rest(s, vcpu, s->now + guest_draw(s, vcpu, guest_spec(s, vcpu)->burst));
+		guest_rest(s, vcpu, s->now + workload_draw(s, vcpu, guest_spec(s, vcpu)->burst));
 		return;
 	}
-	guest_wake(s, vcpu, guest_draw(s, vcpu, guest_spec(s, vcpu)->burst));
+	guest_wake(s, vcpu, workload_draw(s, vcpu, guest_spec(s, vcpu)->burst));
 }
 
 static void ticks_started(struct sim *s, uint32_t vcpu)

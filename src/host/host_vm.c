@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/host_vm.h"
+
+#include "base/cleanup.h"
+#include "base/proc.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "host/words.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int host_vm_put(struct host_vm *vm, pid_t tid, uint32_t index)
+{
+	struct host_vcpu *vcpus;
+
+	if (index >= HOST_VCPUS_MAX)
+		return -ERANGE;
+	for (uint32_t i = 0; i < vm->n_vcpus; i++) {
+		if (vm->vcpus[i].index == index || vm->vcpus[i].tid == tid)
+			return -EEXIST;
+	}
+	vcpus = realloc(vm->vcpus, (vm->n_vcpus + 1) * sizeof(*vcpus));
+	if (!vcpus)
+		return -ENOMEM;
+	vcpus[vm->n_vcpus++] = (struct host_vcpu){.tid = tid, .index = index};
+	vm->vcpus = vcpus;
+	return 0;
+}
+
+static int by_index(const void *a, const void *b)
+{
+	uint32_t x = ((const struct host_vcpu *)a)->index;
+	uint32_t y = ((const struct host_vcpu *)b)->index;
+
+	return x < y ? -1 : x > y;
+}
+
+int host_vm_finish(struct host_vm *vm, const char *found_by)
+{
+	if (!vm->n_vcpus)
+		return -ENOENT;
+	qsort(vm->vcpus, vm->n_vcpus, sizeof(vm->vcpus[0]), by_index);
+	vm->found_by = found_by;
+	return 0;
+}
+
+void host_vm_done(struct host_vm *vm)
+{
+	free(vm->vcpus);
+	vm->vcpus = NULL;
+	vm->n_vcpus = 0;
+}
+
+void host_vms_free(struct host_vm *vms, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		host_vm_done(&vms[i]);
+	free(vms);
+}
+
+void host_printable(const char *from, char *ret, size_t size)
+{
+	size_t used = 0;
+
+	while (*from) {
+		const char *start = from;
+		uint32_t ch = utf8_next(&from);
+		bool good = ch != '?' && text_is_harmless(ch);
+		size_t take = good ? (size_t)(from - start) : 1;
+
+		if (used + take >= size)
+			break;
+		memcpy(ret + used, good ? start : "?", take);
+		used += take;
+	}
+	ret[used] = '\0';
+}
+
+/* The value of QEMU's -name: parts end with ',', and ',,' is a comma. */
+static int name_of_qemu(const char *value, char *ret, size_t size)
+{
+	char raw[256];
+	size_t used = 0;
+
+	if (!strncmp(value, "guest=", 6))
+		value += 6;
+	for (; *value && used < sizeof(raw) - 1; value++) {
+		if (*value == ',' && *++value != ',')
+			break;
+		raw[used++] = *value;
+	}
+	raw[used] = '\0';
+	if (!used || !strncmp(raw, "debug-threads=", 14) || !strncmp(raw, "process=", 8))
+		return -ENOENT;
+	host_printable(raw, ret, size);
+	return 0;
+}
+
+static int name_of_id(const char *value, char *ret, size_t size)
+{
+	if (!*value)
+		return -ENOENT;
+	host_printable(value, ret, size);
+	return 0;
+}
+
+int host_vm_name(const struct words *w, char *ret, size_t size)
+{
+	static const struct {
+		const char *option;
+		int (*name)(const char *value, char *ret, size_t size);
+	} rows[] = {{"name", name_of_qemu}, {"id", name_of_id}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t at = 0;
+		const char *value = words_option(w, rows[i].option, &at);
+
+		if (value)
+			return rows[i].name(value, ret, size);
+	}
+	return -ENOENT;
+}
+
+void host_vm_start(struct host_vm *vm, pid_t pid)
+{
+	struct words words = {.text = NULL};
+	struct proc_stat stat;
+	const char *uuid;
+	size_t at = 0;
+
+	*vm = (struct host_vm){.pid = pid};
+	snprintf(vm->name, sizeof(vm->name), "pid %d", pid);
+	if (!proc_read_stat(pid, 0, &stat))
+		vm->start_ns = stat.start_ns;
+	if (words_read(pid, &words))
+		return;
+	host_vm_name(&words, vm->name, sizeof(vm->name));
+	uuid = words_option(&words, "uuid", &at);
+	if (uuid)
+		host_printable(uuid, vm->uuid, sizeof(vm->uuid));
+	words_done(&words);
+}
