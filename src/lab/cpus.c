@@ -1,51 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "lab/cpus.h"
 
+#include "base/cpulist.h"
 #include "base/proc.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define PIN_ROUNDS 3
 
 int cpus_allowed(cpu_set_t *ret)
 {
 	return sched_getaffinity(0, sizeof(*ret), ret) ? -errno : 0;
-}
-
-/* A number below CPU_SETSIZE, or -1; moves *text behind it. */
-static int parse_number(const char **text)
-{
-	char *end;
-	long n;
-
-	if (!isdigit((unsigned char)**text))
-		return -1;
-	errno = 0;
-	n = strtol(*text, &end, 10);
-	if (errno || n >= CPU_SETSIZE)
-		return -1;
-	*text = end;
-	return (int)n;
-}
-
-/* "3" or "0-3" into the set; moves *text behind it. */
-static bool parse_range(const char **text, cpu_set_t *set)
-{
-	int first = parse_number(text), last = first;
-
-	if (first >= 0 && **text == '-') {
-		(*text)++;
-		last = parse_number(text);
-	}
-	if (first < 0 || last < first)
-		return false;
-	for (int i = first; i <= last; i++)
-		CPU_SET(i, set);
-	return true;
 }
 
 static int list_failure(const char *list, const cpu_set_t *allowed, struct failure *f)
@@ -62,21 +28,20 @@ static int list_failure(const char *list, const cpu_set_t *allowed, struct failu
 int cpus_parse(const char *list, const cpu_set_t *allowed, struct failure *f, cpu_set_t *ret)
 {
 	const char *at = list;
+	uint32_t first, last;
 	cpu_set_t set;
+	int more;
 
 	CPU_ZERO(&set);
-	for (;; at++) {
-		if (!parse_range(&at, &set))
-			return list_failure(list, allowed, f);
-		if (*at != ',')
-			break;
+	while ((more = cpulist_next(&at, &first, &last)) > 0) {
+		for (uint32_t i = first; i <= last; i++) {
+			if (i >= CPU_SETSIZE || !CPU_ISSET(i, allowed))
+				return list_failure(list, allowed, f);
+			CPU_SET(i, &set);
+		}
 	}
-	if (*at)
+	if (more || !CPU_COUNT(&set))
 		return list_failure(list, allowed, f);
-	for (int i = 0; i < CPU_SETSIZE; i++) {
-		if (CPU_ISSET(i, &set) && !CPU_ISSET(i, allowed))
-			return list_failure(list, allowed, f);
-	}
 	*ret = set;
 	return 0;
 }

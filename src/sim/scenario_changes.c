@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/scenario_changes.h"
 
+#include "base/cpulist.h"
 #include "base/quantity.h"
 #include "base/units.h"
 #include "sim/scenario_keys.h"
@@ -265,45 +266,25 @@ int scenario_check_changes(struct scenario *s, struct failure *f)
 	return err;
 }
 
-/* One "4" or "4-6" at *at, which moves behind it. */
-static bool next_range(const char **at, unsigned long *ret_first, unsigned long *ret_last)
-{
-	char *end;
-
-	if (!isdigit((unsigned char)**at))
-		return false;
-	*ret_first = *ret_last = strtoul(*at, &end, 10);
-	if (*end == '-' && isdigit((unsigned char)end[1]))
-		*ret_last = strtoul(end + 1, &end, 10);
-	*at = end;
-	return *ret_first <= *ret_last;
-}
-
 bool scenario_cpu_in(const char *list, uint32_t cpu)
 {
-	unsigned long first, last;
+	uint32_t first, last;
 
-	while (next_range(&list, &first, &last)) {
+	while (cpulist_next(&list, &first, &last) > 0)
 		if (cpu >= first && cpu <= last)
 			return true;
-		list += *list == ',';
-	}
 	return false;
 }
 
 bool scenario_cpus_valid(const char *list, uint32_t cpus)
 {
-	unsigned long first, last;
+	uint32_t first, last;
+	int more;
 
-	if (!list[0] || !strcmp(list, "none"))
+	if (!strcmp(list, "none"))
 		return true;
-	while (next_range(&list, &first, &last)) {
+	while ((more = cpulist_next(&list, &first, &last)) > 0)
 		if (last >= cpus)
 			return false;
-		if (!*list)
-			return true;
-		if (*list++ != ',')
-			return false;
-	}
-	return false;
+	return !more;
 }

@@ -4,6 +4,7 @@
  * (command lines, failures), tests/fuzz/fuzz_proc.c (random bytes for the parsers).
  */
 #include "base/clock.h"
+#include "base/cpulist.h"
 #include "base/proc.h"
 #include "base/units.h"
 
@@ -11,6 +12,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,6 +298,50 @@ static int visit(pid_t id, void *data)
 	return w->stop;
 }
 
+static void test_lists_of_cpus(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t set; /* bit n: CPU n */
+		bool whole;
+	} rows[] = {
+		{"", 0, true},
+		{"0", 0x1, true},
+		{"0-3,5", 0x2f, true},
+		{"5,0-3", 0x2f, true},
+		{"63", 1ull << 63, true},
+		{"3-3", 0x8, true},
+		{"3-1", 0, false},
+		{"1,", 0, false},
+		{",1", 0, false},
+		{"1,,2", 0x2, false},
+		{"1-", 0, false},
+		{"-1", 0, false},
+		{"+1", 0, false},
+		{" 1", 0, false},
+		{"1 ", 0, false},
+		{"1-2-3", 0, false},
+		{"0x1", 0, false},
+		{"all", 0, false},
+		{"1,4294967296", 0x2, false},
+		{"99999999999999999999", 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *at = rows[i].text;
+		uint32_t first, last;
+		uint64_t set = 0;
+		int more;
+
+		while ((more = cpulist_next(&at, &first, &last)) > 0)
+			for (uint32_t cpu = first; cpu <= last; cpu++)
+				set |= 1ull << cpu;
+		assert_int_equal(more, rows[i].whole ? 0 : -EINVAL);
+		assert_true(set == rows[i].set);
+	}
+}
+
 static void test_each_id(void **state)
 {
 	struct walk w = {.wanted = getpid()};
@@ -325,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_cpu_lines_of_this_machine),
 		cmocka_unit_test(test_file_is_cut_to_the_buffer),
 		cmocka_unit_test(test_each_id),
+		cmocka_unit_test(test_lists_of_cpus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
