@@ -45,8 +45,7 @@
 struct reading {
 	double busy_s;	 /* /proc/stat */
 	double steal_s;	 /* the same */
-	double others_s; /* CPU time of what is neither worker, agent, nor init, as the kernel says
-			  */
+	double others_s; /* the kernel's CPU time of all but workers, agent and init */
 	double agent_s;	 /* the agent's, without what its snapshots cost it */
 	struct clock_pair clock;
 	char *agent; /* the agent's answer as it came, or NULL; owned */

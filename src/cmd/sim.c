@@ -59,8 +59,7 @@ static int run(char **names, int n, struct failure *f);
 const struct command command_sim = {
 	.name = "sim",
 	.operands = "[FILE|NAME...]",
-	.summary =
-		"Simulates hosts and virtual machines, by the policy that desched uses for real.",
+	.summary = "Simulates hosts and virtual machines, scheduled by the policy core of desched.",
 	.examples = "  desched sim --list\n"
 		    "  desched sim 01 --plot\n"
 		    "  desched sim my.ini --set host.cosched=strict --json\n",

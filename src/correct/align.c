@@ -283,8 +283,7 @@ static int check(const struct curve *guest, const struct curve *host, const stru
 	return 0;
 }
 
-/* Fisher's transformation: a correlation as a number whose standard deviation is 1 / sqrt(n - 3).
- */
+/* Fisher's transformation: a correlation as a number with standard deviation 1 / sqrt(n - 3). */
 static double fisher(const struct alignment *a)
 {
 	return a->used < CELLS_MIN || isnan(a->correlation) ? 0

@@ -43,8 +43,7 @@ void skips_count(struct skips *s, enum skip why, const char *text);
 /* Those that were lost. */
 uint64_t skips_lost(const struct skips *s);
 
-/* "3 rows of zeros, 1 time not understood", cut to fit; "" where there are none. With an example.
- */
+/* "3 rows of zeros, 1 time not understood", with an example, cut to fit; "" where there are none. */
 void skips_describe(const struct skips *s, char *ret, size_t size);
 
 /* Each reason that counts, with its number. NULL: no memory. */

@@ -2,9 +2,9 @@
 /*
  * Finding virtual machines and their vCPU threads on this host.
  *
- * A finder is a row: it looks at a process (or a QMP socket) and says which thread is which vCPU.
- * Rows are tried in order of trust: what the monitor itself says, KVM vCPU file descriptors, thread
- * names.
+ * A finder is a row (finder.h): it looks at a process and says which thread is which vCPU. Rows are
+ * tried in order of trust: KVM vCPU file descriptors, then thread names. Where the caller has a QMP
+ * socket, the monitor itself is asked, which is better than either.
  */
 #ifndef HOST_FIND_H
 #define HOST_FIND_H

@@ -4,7 +4,7 @@
  *
  *  bpf        sched_switch and sched_wakeup: exact, with every gap and who ran instead
  *  schedstat  polls /proc/PID/task/TID/schedstat: any kernel, no privilege beyond reading /proc;
- * run and ready only (what is neither is HALT), no gaps
+ *             run and ready only (what is neither is HALT), no gaps
  *
  * Both say RUN for what the kernel calls running. On a host that is itself a VM, bpf's RUN contains
  * the time that the host's own hypervisor took; schedstat's does not where the host's kernel

@@ -7,6 +7,10 @@
  *
  * Such a device may be somebody else's: it is written only if it holds a page, or nothing but zeros
  * and no more of them than a page may have; and only as long as the page is still there.
+ *
+ * Whoever has the file may cut it short while it is mapped. So the first page_file_open() installs a
+ * handler of SIGBUS for the whole process: an access beyond the end of a page finds empty memory
+ * from then on, any other SIGBUS ends the process as before.
  */
 #ifndef HOST_PAGE_FILE_H
 #define HOST_PAGE_FILE_H

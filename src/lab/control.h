@@ -54,8 +54,7 @@ struct control_clock {
 
 /* What every line has. */
 struct control_answer {
-	uint64_t id; /* of the command, 0 for the line that a guest sends by itself when it is ready
-		      */
+	uint64_t id; /* of the command, 0 for the line that a guest sends when it is ready */
 	bool ok;
 	char error[CONTROL_TEXT_SIZE];
 	struct control_agent agent;

@@ -22,7 +22,7 @@
  *
  * Times are ns on a clock of the embedder's choice that starts anywhere below 2^62 and never runs
  * backwards. CPU amounts (reservations, limits) are in CPUs, as doubles. Numbers of CPUs, vCPUs,
- *VMs and groups are the embedder's, from 0 (groups: from 1) up to what `struct core_shape` says;
+ * VMs and groups are the embedder's, from 0 (groups: from 1) up to what `struct core_shape` says;
  * CORE_NONE stands for none. A number out of range is refused by what returns an error, and
  * undefined elsewhere.
  *

@@ -102,8 +102,7 @@ static void charge_few(struct core *c, struct core_vm *vm, uint64_t from, uint64
 		charge_locality(c, vm, from, to);
 }
 
-/* What `v` on the CPU `p` of the domain `d` has been served. It is in line where most events pass.
- */
+/* What `v` on the CPU `p` of the domain `d` has been served. Inline where most events pass. */
 static inline __attribute__((always_inline)) void
 charge(struct core *c, struct core_cpu *p, struct core_domain *d, struct core_vcpu *v, uint64_t now)
 {

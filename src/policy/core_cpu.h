@@ -16,8 +16,7 @@ uint64_t core_debt_most(const struct core *c, const struct core_vm *vm, uint64_t
 void core_join(struct core *c, struct core_vcpu *v);
 void core_leave(struct core *c, struct core_vcpu *v);
 
-/* What runs on the CPU has been served up to now: account, budgets. Its ledger goes on by itself.
- */
+/* What runs on the CPU has been served up to now: account, budgets. Its ledger needs no call. */
 void core_charge(struct core *c, uint32_t cpu, uint64_t now);
 
 /* Puts a vCPU that is in no queue on a CPU that nobody or its own gang holds. It may run for a

@@ -14,8 +14,7 @@
 #define RATE_ONE	     4294967296.0
 
 /* Virtual time measures what is owed by the rate: with a higher rate, what was little is much. A
- * debt is no more than config.lag_bound by the new rate; nor, if that is far higher, is a credit.
- */
+ * debt is no more than config.lag_bound by the new rate; nor, if that is far higher, a credit. */
 static uint64_t fit(const struct core *c, const struct core_vm *vm, uint64_t vtime,
 		    uint64_t stretch, uint64_t now)
 {

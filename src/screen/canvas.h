@@ -71,8 +71,4 @@ void pen_char(struct pen *p, uint32_t ch, int times);
 /* As pen_printf(), so that it ends at `end`. */
 void pen_right(struct pen *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The text, lines ending with newlines and without blanks at their ends; malloc'ed, NULL without
- * memory. */
-char *canvas_text(const struct canvas *c);
-
 #endif

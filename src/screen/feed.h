@@ -30,8 +30,8 @@ struct feed_ops {
 	 * started anew. */
 	int (*take)(void *feed, struct failure *f, struct frame *ret);
 
-	/* Why there is less than there could be: a line for people, in `ret`; "" for none. May be NULL.
-	 */
+	/* Why the figures are not all that there could be, as a line for people; "" for no reason. May
+	 * be NULL. */
 	void (*limits)(void *feed, char *ret, size_t size);
 
 	/* What it remembers of the time before, schema desched-history; may be NULL. */

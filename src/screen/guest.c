@@ -150,7 +150,7 @@ static const struct column columns[] = {
 static void status_vmdesched(const struct model_row *row, struct pen *p)
 {
 	(void)row;
-	pen_text(p, "what processes were billed for while their CPU was not running");
+	pen_text(p, "reported for processes while their CPU was not running");
 }
 
 static void status_exited(const struct model_row *row, struct pen *p)

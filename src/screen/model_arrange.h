@@ -12,8 +12,7 @@
  */
 int model_arrange(const struct model *m, struct model_row *rows, size_t n);
 
-/* Takes out what is below rows that are folded, and counts it there. -ENOMEM: nothing has changed.
- */
+/* Takes out what is below folded rows, and counts it there. -ENOMEM: nothing has changed. */
 int model_fold(struct model *m);
 
 #endif

@@ -57,8 +57,7 @@ enum process_metric {
 	PROCESS_TRUE,	   /* CPUs: executed; VMDesched: what the vCPU was descheduled */
 	PROCESS_CHARGED,   /* CPUs: as the guest's ticks have it */
 	PROCESS_ERROR,	   /* charged / true - 1 */
-	PROCESS_CORRECTED, /* charged * w / true - 1; w: the VM's run time over all that is charged
-			    */
+	PROCESS_CORRECTED, /* charged * w / true - 1; w: the VM's run time over all charged */
 	PROCESS_METRICS,
 };
 

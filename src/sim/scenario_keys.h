@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The keys of scenario files: one row (base/rows.h) each. Parsing, --set, --list-keys and desched-scenario(5) go
- * by these rows. */
+/* The keys of scenario files: one row (base/rows.h) each, by which files and --set are read and --keys
+ * lists them; desched-scenario(5) is held to that list. */
 #ifndef SIM_SCENARIO_KEYS_H
 #define SIM_SCENARIO_KEYS_H
 

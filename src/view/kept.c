@@ -21,7 +21,7 @@ struct task {
 	uint64_t key;
 	uint64_t id; /* by which the agent tells processes of one number apart; 0: it does not */
 	pid_t pid;
-	struct tally less, children_less;
+	struct tally excess, children_excess;
 	uint64_t truth; /* ns, of this epoch of the task */
 	uint64_t epoch; /* a new one with each agent, and when another task gets this number */
 	uint64_t told;	/* the last snapshot that it was in */
@@ -77,9 +77,9 @@ static void tally_end_epoch(struct tally *t)
 	t->now = 0;
 }
 
-/* What the kernel billed and the task did not have: nothing on a kernel that subtracts steal. Time
+/* What the kernel reported and the task did not have: nothing on a kernel that subtracts steal. Time
  * of which nobody knows stays where the kernel has it. */
-static uint64_t billed(const struct figures *f)
+static uint64_t excess_of(const struct figures *f)
 {
 	return u64_sub_floor(f->reported, f->truth + f->unaccounted);
 }
@@ -126,14 +126,14 @@ static struct task *obtain(struct kept *k, pid_t pid, pid_t tid, uint64_t now)
  * figures. */
 static void begin_anew(struct kept *k, struct task *t)
 {
-	t->less = t->children_less = (struct tally){0};
+	t->excess = t->children_excess = (struct tally){0};
 	t->truth = 0;
 	t->epoch = ++k->epochs;
 }
 
-static void tell(const struct kept *k, struct task *t, uint64_t less, uint64_t truth)
+static void tell(const struct kept *k, struct task *t, uint64_t excess, uint64_t truth)
 {
-	t->less.now = u64_max(t->less.now, less);
+	t->excess.now = u64_max(t->excess.now, excess);
 	t->truth = u64_max(t->truth, truth);
 	t->told = k->snapshots;
 }
@@ -146,14 +146,14 @@ static bool went_back(uint64_t from, uint64_t to)
 static void take_thread(struct kept *k, pid_t pid, const struct snapshot_thread *thread)
 {
 	struct task *t = thread->tid ? obtain(k, pid, thread->tid, k->taken) : NULL;
-	uint64_t less = billed(&thread->own);
+	uint64_t excess = excess_of(&thread->own);
 
 	if (!t)
 		return;
-	if (t->pid != pid || went_back(t->less.now, less))
+	if (t->pid != pid || went_back(t->excess.now, excess))
 		begin_anew(k, t);
 	t->pid = pid;
-	tell(k, t, less, thread->own.truth);
+	tell(k, t, excess, thread->own.truth);
 }
 
 /* A process without a list of threads has one, but may have had more: what is new is that one's. */
@@ -165,30 +165,30 @@ static void take_lone_thread(struct kept *k, const struct task *before, const st
 		return;
 	if (before->epoch != now->epoch)
 		begin_anew(k, t);
-	tell(k, t, t->less.now + now->less.now - before->less.now,
+	tell(k, t, t->excess.now + now->excess.now - before->excess.now,
 	     t->truth + now->truth - before->truth);
 }
 
-static bool is_another(const struct task *t, uint64_t id, uint64_t less)
+static bool is_another(const struct task *t, uint64_t id, uint64_t excess)
 {
-	return t->id && id ? t->id != id : went_back(t->less.now, less);
+	return t->id && id ? t->id != id : went_back(t->excess.now, excess);
 }
 
 static void take_process(struct kept *k, const struct snapshot *s, const struct snapshot_process *p)
 {
 	struct task *t = p->pid > 0 ? obtain(k, p->pid, 0, k->taken) : NULL, before;
-	uint64_t less = billed(&p->own);
+	uint64_t excess = excess_of(&p->own);
 
 	if (!t)
 		return;
 	before = *t;
-	if (is_another(t, p->id, less)) {
+	if (is_another(t, p->id, excess)) {
 		begin_anew(k, t);
-		before.less.now = before.truth = 0;
+		before.excess.now = before.truth = 0;
 	}
 	t->id = p->id;
-	tell(k, t, less, p->own.truth);
-	t->children_less.now = u64_max(t->children_less.now, billed(&p->children));
+	tell(k, t, excess, p->own.truth);
+	t->children_excess.now = u64_max(t->children_excess.now, excess_of(&p->children));
 	if (!p->n_threads)
 		take_lone_thread(k, &before, t);
 	for (size_t i = 0; i < p->n_threads; i++)
@@ -238,9 +238,9 @@ int kept_task(struct kept *k, pid_t pid, pid_t tid, uint64_t now, struct task_fi
 		.epoch = t->epoch,
 		.since = k->taken - k->elapsed,
 		.truth = t->truth + (holds ? k->held.now : 0),
-		.less = tally_sum(&t->less),
+		.excess = tally_sum(&t->excess),
 		.more = holds ? tally_sum(&k->held) : 0,
-		.children_less = tally_sum(&t->children_less),
+		.children_excess = tally_sum(&t->children_excess),
 	};
 	*ret_shown = &t->shown;
 	return 0;
@@ -328,8 +328,8 @@ static void begin_epoch(struct kept *k)
 		k->system.cpu[i].ended_away += k->system.cpu[i].busy_away;
 	tally_end_epoch(&k->held);
 	for (struct task *t = k->tasks; t; t = t->hh.next) {
-		tally_end_epoch(&t->less);
-		tally_end_epoch(&t->children_less);
+		tally_end_epoch(&t->excess);
+		tally_end_epoch(&t->children_excess);
 		t->id = 0;
 		t->truth = 0;
 		t->epoch = ++k->epochs;

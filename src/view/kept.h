@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The figures of the agent, kept over its restarts: what each task was billed for and did not have,
+ * The figures of the agent, kept over its restarts: what the kernel reported of each task that it did not have,
  * and where the CPUs' time went. They come as snapshots, each cumulative since its agent was
  * started; an agent that was started anew begins an *epoch*, whose figures are added to those
  * before. What was shown of each task is kept here, too.

@@ -19,17 +19,17 @@
 
 /* ---- a task: a process with all its threads, or one thread ---- */
 
-/* The first time that a task is shown, it has what the kernel says, less what it did not have; from
+/* The first time that a task is shown, it has what the kernel reports minus what it did not have; from
  * then on it gets what it had since. (The difference of the kernel's figures and those of another
  * clock would do as well, if the two agreed on who was on the CPU when the CPU went away.) */
 struct task_figures {
-	bool live;		/* false: nobody tells; counters go on as the kernel's do */
-	uint64_t epoch;		/* truths of different epochs have nothing between them; not 0 */
-	uint64_t since;		/* ns since boot: of a task that began later, truth is all */
-	uint64_t truth;		/* ns that it had, in this epoch */
-	uint64_t less;		/* ns that it was billed for and did not have */
-	uint64_t more;		/* ns in truth that the kernel knows nothing of: vmdesched's */
-	uint64_t children_less; /* `less` of its exited children */
+	bool live;		  /* false: nobody tells; counters go on as the kernel's do */
+	uint64_t epoch;		  /* truths of different epochs have nothing between them; not 0 */
+	uint64_t since;		  /* ns since boot: of a task that began later, truth is all */
+	uint64_t truth;		  /* ns that it had, in this epoch */
+	uint64_t excess;	  /* ns reported that it did not have */
+	uint64_t more;		  /* ns in truth that the kernel knows nothing of: vmdesched's */
+	uint64_t children_excess; /* `excess` of its exited children */
 };
 
 #define SPREAD_MAX 5

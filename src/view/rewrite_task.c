@@ -62,7 +62,7 @@ static uint64_t growth(struct progress *p, uint64_t raw, const struct task_figur
 	else if (p->begun)
 		add = u64_sub_floor(raw, p->raw);
 	else
-		add = whole ? f->truth : u64_sub_floor(raw, f->less) + f->more;
+		add = whole ? f->truth : u64_sub_floor(raw, f->excess) + f->more;
 	p->truth = known ? u64_max(f->truth, p->truth) : f->truth;
 	p->epoch = f->live ? f->epoch : 0;
 	p->raw = raw;
@@ -77,9 +77,9 @@ static void show_own(struct task_shown *shown, const uint64_t *raw, const struct
 	spread_add(&shown->own, 2, raw, growth(&shown->progress, spread_sum(raw, 2), f, whole));
 }
 
-static void show_children(struct spread *s, const uint64_t *raw, uint64_t less)
+static void show_children(struct spread *s, const uint64_t *raw, uint64_t excess)
 {
-	uint64_t total = u64_sub_floor(spread_sum(raw, 2), less);
+	uint64_t total = u64_sub_floor(spread_sum(raw, 2), excess);
 
 	spread_add(s, 2, raw, u64_sub_floor(total, spread_sum(s->shown, 2)));
 }
@@ -95,7 +95,7 @@ int rewrite_task_stat(const char *text, const struct task_figures *figures,
 	if (shown->start != t.start)
 		*shown = (struct task_shown){.start = t.start, .read = shown->read};
 	show_own(shown, t.ns + UTIME, figures);
-	show_children(&shown->children, t.ns + CUTIME, figures->children_less);
+	show_children(&shown->children, t.ns + CUTIME, figures->children_excess);
 	fprintf(out, "%.*s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "%s",
 		(int)(t.begin - text), text, shown->own.shown[0] / tick, shown->own.shown[1] / tick,
 		shown->children.shown[0] / tick, shown->children.shown[1] / tick, t.end);

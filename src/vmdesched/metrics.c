@@ -118,14 +118,15 @@ static uint64_t unknown(const struct figures *f)
 }
 
 static const struct figure cpu_figures[] = {
-	{"desched_cpu_occupied_seconds_total", "CPU time billed to processes", figures_occupied},
+	{"desched_cpu_occupied_seconds_total", "CPU time that processes occupied",
+	 figures_occupied},
 	{"desched_cpu_descheduled_seconds_total", "of that, runnable and not running", descheduled},
 	{"desched_cpu_wait_seconds_total", "of that, blocked on other work of the host", host_wait},
 	{"desched_cpu_unaccounted_seconds_total", "of that, nobody knows", unknown},
 };
 
 static const struct figure cgroup_figures[] = {
-	{"desched_cgroup_occupied_seconds_total", "CPU time billed to the control group",
+	{"desched_cgroup_occupied_seconds_total", "CPU time that the control group occupied",
 	 figures_occupied},
 	{"desched_cgroup_vmdesched_seconds_total", "of that, the vCPU was away", figures_away},
 	{"desched_cgroup_unaccounted_seconds_total", "of that, nobody knows", unknown},
@@ -175,7 +176,7 @@ static void put_names(FILE *to, const struct names *n)
 		size_t at; /* in the entry */
 	} rows[] = {
 		{"desched_process_occupied_seconds_total",
-		 "CPU time billed to processes of this name",
+		 "CPU time that processes of this name occupied",
 		 offsetof(struct names_entry, occupied)},
 		{"desched_process_vmdesched_seconds_total", "of that, the vCPU was away",
 		 offsetof(struct names_entry, away)},
@@ -228,7 +229,7 @@ static int put_cgroups(FILE *to, const struct snapshot *s, uint64_t max)
 static void put_lag(FILE *to, const struct metrics_input *in)
 {
 	prometheus_head(to, "desched_clock_lag_seconds", "gauge",
-			"the host's time less this clock's");
+			"the host's time minus this clock's");
 	fprintf(to, "desched_clock_lag_seconds %.9f\n", lag(in));
 	prometheus_head(to, "desched_clock_error_seconds", "gauge",
 			"by how much that may be wrong");

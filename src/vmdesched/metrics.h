@@ -2,7 +2,7 @@
 /*
  * The metrics of a guest, as service/prometheus.h writes them. Counters never run backwards while
  * the daemon lives, so `true`, which falls when a source tells late, is not among them: it is
- * occupied less vmdesched.
+ * occupied minus vmdesched.
  */
 #ifndef VMDESCHED_METRICS_H
 #define VMDESCHED_METRICS_H

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* ns. The guest's kernel was billed for truth + descheduled + wait + unaccounted. */
+/* ns. Their sum, but for `reported`, is what was occupied. */
 struct figures {
 	uint64_t truth;	      /* the CPU ran */
 	uint64_t descheduled; /* the vCPU wanted to run and did not */

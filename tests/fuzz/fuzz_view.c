@@ -43,9 +43,9 @@ typedef int system_fn(const char *, const struct system_figures *, struct system
 static void correct_task(task_fn *fn, const char *in)
 {
 	static const struct task_figures figures[] = {
-		{.live = true, .epoch = 1, .less = 123456789, .children_less = 5, .truth = 5},
-		{.live = true, .epoch = 1, .truth = NS_PER_SEC, .children_less = UINT64_MAX},
-		{.less = 1}};
+		{.live = true, .epoch = 1, .excess = 123456789, .children_excess = 5, .truth = 5},
+		{.live = true, .epoch = 1, .truth = NS_PER_SEC, .children_excess = UINT64_MAX},
+		{.excess = 1}};
 	struct task_shown shown = {0};
 
 	for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# docs.sh DESCHED VMDESCHED EXPORTER: man pages are well-formed, every subcommand and option has its place in
-# one, and no file speaks of what CHANGELOG or SPECIFICATION do not know.
+# docs.sh DESCHED VMDESCHED EXPORTER: man pages are well-formed, and every subcommand, option, key of a
+# configuration or a scenario, and metric of scenarios has its place in one.
 set -eu
 desched=$1
 vmdesched=$2

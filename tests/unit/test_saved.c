@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* screen/saved.h: what is kept is what comes back; what can't be understood is named with its line.
- */
+/* screen/saved.h: what is kept comes back; what can't be understood is named with its line. */
 #include "screen/saved.h"
 
 #include "base/units.h"

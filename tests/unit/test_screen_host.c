@@ -33,6 +33,8 @@
 
 #include <cmocka.h>
 
+#include "canvas_text.h"
+
 #define TIME	UINT64_C(1795176011000000000) /* date -ud '2026-11-20 12:00:11' +%s */
 #define HOSTILE "a\x1b]0;b\xe2\x80\xae"
 

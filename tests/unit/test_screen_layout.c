@@ -23,6 +23,7 @@
 
 #include <cmocka.h>
 
+#include "canvas_text.h"
 #include "screen_frames.h"
 
 static struct snapshot first, second;
@@ -91,7 +92,7 @@ static void the_screen_at_80x24(void **state)
 		"      - -              1.0     1.0      0.0              (exited)\n"
 		"      1 root           0.0     0.0      0.0              systemd\n"
 		"\n\n\n\n\n\n\n\n"
-		" what processes were billed for while their CPU was not running     5 processes\n"
+		" reported for processes while their CPU was not running             5 processes\n"
 		"? Help q Quit Space Pause / Filter s Sort T Tree G Groups H Threads B Busy\n";
 	struct ui ui = {.subject = &subject_guest, .delay = NS_PER_SEC};
 	struct layout layout;

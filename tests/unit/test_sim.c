@@ -149,6 +149,16 @@ static void refusals(void **state)
 }
 
 /* A change of one host is none of another's; one that is varied changes all the same. */
+/* What --keys says by default is what an embedder of the core gets. */
+static void defaults(void **state)
+{
+	struct scenario *s = parse("[vm a]\n");
+
+	(void)state;
+	assert_memory_equal(&s->host.core, &core_defaults, sizeof(core_defaults));
+	scenario_free(s);
+}
+
 static void changes(void **state)
 {
 	struct scenario *s = parse("[host x]\n[host y]\n[vm a]\nhost = x\n[vm b]\n[at 1s]\n"
@@ -495,13 +505,13 @@ static void traces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refusals),	  cmocka_unit_test(changes),
-		cmocka_unit_test(lines),	  cmocka_unit_test(not_a_text),
-		cmocka_unit_test(unknown_metric), cmocka_unit_test(no_data),
-		cmocka_unit_test(too_large),	  cmocka_unit_test(conditions),
-		cmocka_unit_test(closed_form),	  cmocka_unit_test(same_bits),
-		cmocka_unit_test(traces),	  cmocka_unit_test(percentiles),
-		cmocka_unit_test(overloaded),
+		cmocka_unit_test(refusals),    cmocka_unit_test(defaults),
+		cmocka_unit_test(changes),     cmocka_unit_test(lines),
+		cmocka_unit_test(not_a_text),  cmocka_unit_test(unknown_metric),
+		cmocka_unit_test(no_data),     cmocka_unit_test(too_large),
+		cmocka_unit_test(conditions),  cmocka_unit_test(closed_form),
+		cmocka_unit_test(same_bits),   cmocka_unit_test(traces),
+		cmocka_unit_test(percentiles), cmocka_unit_test(overloaded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,16 +84,16 @@ static void what_a_process_did_not_have(void **state)
 	update(f, 10, 3,
 	       "[{\"pid\":7,\"reported_s\":5.5,\"true_s\":2.5,"
 	       "\"children\":{\"reported_s\":1,\"true_s\":0.25}}]");
-	is_about(of(f, 7, 0).less, 3000 * MS);
-	is_about(of(f, 7, 0).children_less, 750 * MS);
-	is_about(of(f, 7, 7).less, 3000 * MS); /* its only thread */
+	is_about(of(f, 7, 0).excess, 3000 * MS);
+	is_about(of(f, 7, 0).children_excess, 750 * MS);
+	is_about(of(f, 7, 7).excess, 3000 * MS); /* its only thread */
 	is_about(of(f, 7, 0).truth, 2500 * MS);
 	is_about(of(f, 7, 7).truth, 2500 * MS);
 	is_about(of(f, 7, 0).since, BEGIN);
 	assert_true(of(f, 7, 0).live);
 	assert_false(of(f, 8, 0).live);
 	assert_int_equal(of(f, 7, 0).more, 0);
-	assert_int_equal(of(f, 8, 0).less, 0); /* nobody spoke of it */
+	assert_int_equal(of(f, 8, 0).excess, 0); /* nobody spoke of it */
 }
 
 static void the_holder_shows_it_all(void **state)
@@ -117,14 +117,14 @@ static void threads_have_their_own(void **state)
 	       "[{\"pid\":7,\"reported_s\":5,\"true_s\":2,\"threads\":["
 	       "{\"tid\":7,\"reported_s\":1,\"true_s\":1},"
 	       "{\"tid\":8,\"reported_s\":4,\"true_s\":1}]}]");
-	is_about(of(f, 7, 0).less, 3000 * MS);
-	is_about(of(f, 7, 7).less, 0);
-	is_about(of(f, 7, 8).less, 3000 * MS);
-	is_about(of(f, 8, 0).less, 3000 * MS); /* /proc/8 is the process of thread 8 */
+	is_about(of(f, 7, 0).excess, 3000 * MS);
+	is_about(of(f, 7, 7).excess, 0);
+	is_about(of(f, 7, 8).excess, 3000 * MS);
+	is_about(of(f, 8, 0).excess, 3000 * MS); /* /proc/8 is the process of thread 8 */
 	/* Thread 8 has ended; what is new is the first one's. */
 	update(f, 11, 3, "[{\"pid\":7,\"reported_s\":5.5,\"true_s\":2.25}]");
-	is_about(of(f, 7, 0).less, 3250 * MS);
-	is_about(of(f, 7, 7).less, 250 * MS);
+	is_about(of(f, 7, 0).excess, 3250 * MS);
+	is_about(of(f, 7, 7).excess, 250 * MS);
 	is_about(of(f, 7, 7).truth, 1250 * MS);
 	assert_true(of(f, 7, 7).live);
 	assert_false(of(f, 7, 8).live);
@@ -142,8 +142,8 @@ static void an_agent_that_is_started_anew(void **state)
 	assert_int_equal(update_at(f, 4, 1, "[{\"pid\":7,\"reported_s\":2,\"true_s\":1.5}]",
 				   BEGIN + 110 * NS_PER_SEC),
 			 0);
-	is_about(of(f, 7, 0).less, 3500 * MS);
-	is_about(of(f, 7, 7).less, 3500 * MS);
+	is_about(of(f, 7, 0).excess, 3500 * MS);
+	is_about(of(f, 7, 7).excess, 3500 * MS);
 	is_about(of(f, 7, 0).truth, 1500 * MS);
 	is_about(of(f, 7, 7).truth, 1500 * MS);
 	assert_int_not_equal(of(f, 7, 0).epoch, old);
@@ -154,7 +154,7 @@ static void an_agent_that_is_started_anew(void **state)
 	assert_int_equal(update_at(f, 6, 1.5, "[{\"pid\":7,\"reported_s\":3,\"true_s\":2}]",
 				   BEGIN + 112 * NS_PER_SEC),
 			 0);
-	is_about(of(f, 7, 0).less, 4000 * MS);
+	is_about(of(f, 7, 0).excess, 4000 * MS);
 	is_about(of(f, 99, 0).more, 4500 * MS);
 	assert_int_equal(kept_system(f)->epoch, epoch);
 }
@@ -168,7 +168,7 @@ static void an_agent_anew_after_a_long_pause(void **state)
 	assert_int_equal(update_at(f, 3590, 5, "[{\"pid\":7,\"reported_s\":50,\"true_s\":46}]",
 				   BEGIN + 3610 * NS_PER_SEC),
 			 0);
-	is_about(of(f, 7, 0).less, 7000 * MS);
+	is_about(of(f, 7, 0).excess, 7000 * MS);
 	is_about(of(f, 99, 0).more, 8000 * MS);
 }
 
@@ -179,14 +179,14 @@ static void a_number_is_used_again(void **state)
 	update(f, 10, 3, "[{\"pid\":7,\"id\":1,\"reported_s\":5,\"true_s\":2}]");
 	/* By its id, though it has more than the first one had. */
 	update(f, 20, 13, "[{\"pid\":7,\"id\":2,\"reported_s\":9,\"true_s\":2}]");
-	is_about(of(f, 7, 0).less, 7000 * MS);
-	is_about(of(f, 7, 7).less, 7000 * MS);
+	is_about(of(f, 7, 0).excess, 7000 * MS);
+	is_about(of(f, 7, 7).excess, 7000 * MS);
 	/* The same one, whose figures go back: they are not believed. */
 	update(f, 25, 13, "[{\"pid\":7,\"id\":2,\"reported_s\":9,\"true_s\":8}]");
-	is_about(of(f, 7, 0).less, 7000 * MS);
+	is_about(of(f, 7, 0).excess, 7000 * MS);
 	/* Of an agent that gives no ids: by figures that go back. */
 	update(f, 30, 13, "[{\"pid\":7,\"reported_s\":1,\"true_s\":0.5}]");
-	is_about(of(f, 7, 0).less, 500 * MS);
+	is_about(of(f, 7, 0).excess, 500 * MS);
 }
 
 static void a_kernel_that_subtracts(void **state)
@@ -194,7 +194,7 @@ static void a_kernel_that_subtracts(void **state)
 	struct kept *f = *state;
 
 	update(f, 10, 3, "[{\"pid\":7,\"reported_s\":2,\"true_s\":2,\"descheduled_s\":3}]");
-	assert_int_equal(of(f, 7, 0).less, 0);
+	assert_int_equal(of(f, 7, 0).excess, 0);
 	is_about(of(f, 99, 0).more, 3000 * MS);
 }
 
@@ -232,9 +232,9 @@ static void what_makes_no_sense(void **state)
 	       "[{\"pid\":-1}, {\"pid\":0,\"reported_s\":5}, {\"reported_s\":5},"
 	       "{\"pid\":9,\"reported_s\":1,\"true_s\":4e9},"
 	       "{\"pid\":10,\"reported_s\":1,\"true_s\":2,\"threads\":[{},{\"tid\":0}]}]");
-	is_about(of(f, 7, 0).less, 3000 * MS);
-	assert_int_equal(of(f, 9, 0).less, 0);
-	assert_int_equal(of(f, 10, 0).less, 0);
+	is_about(of(f, 7, 0).excess, 3000 * MS);
+	assert_int_equal(of(f, 9, 0).excess, 0);
+	assert_int_equal(of(f, 10, 0).excess, 0);
 }
 
 static void more_cpus_than_a_view_has(void **state)

@@ -56,7 +56,7 @@ static int system_text(system_fn fn, const char *text, const struct system_figur
 static void a_process_has_less(void **state)
 {
 	struct task_shown shown = {0};
-	struct task_figures f = {.less = 600 * MS, .children_less = 50 * MS};
+	struct task_figures f = {.excess = 600 * MS, .children_excess = 50 * MS};
 
 	(void)state;
 	/* 1 s in all, 0.4 s of it true: 3 to 1, as the kernel has it. */
@@ -66,7 +66,7 @@ static void a_process_has_less(void **state)
 
 static void names_cannot_pass_for_numbers(void **state)
 {
-	const struct task_figures f = {.less = 500 * MS};
+	const struct task_figures f = {.excess = 500 * MS};
 
 	(void)state;
 	check_task(rewrite_task_stat, STAT("a) R 1 (", "100", "0", "0", "0"), f,
@@ -93,7 +93,7 @@ static void growth_is_the_truth(void **state)
 	struct task_shown shown = {0};
 
 	(void)state;
-	f.less = 500 * MS;
+	f.excess = 500 * MS;
 	check_task(rewrite_task_stat, STAT("x", "100", "0", "0", "0"), f, &shown,
 		   STAT("x", "50", "0", "0", "0"));
 	check_task(rewrite_task_stat, STAT("x", "100", "100", "0", "0"), told(9500), &shown,
@@ -110,7 +110,7 @@ static void of_a_young_task_the_truth_is_all(void **state)
 	struct task_figures f = told(123);
 
 	(void)state;
-	f.less = 500 * MS;
+	f.excess = 500 * MS;
 	f.since = 49 * NS_PER_SEC;
 	check_task(rewrite_task_stat, STAT("x", "100", "0", "0", "0"), f, &(struct task_shown){0},
 		   STAT("x", "12", "0", "0", "0"));
@@ -125,7 +125,7 @@ static void without_figures_a_task_goes_on_as_the_kernel_says(void **state)
 	struct task_figures f = told(1000);
 
 	(void)state;
-	f.less = 500 * MS;
+	f.excess = 500 * MS;
 	check_task(rewrite_task_stat, STAT("x", "100", "0", "0", "0"), f, &shown,
 		   STAT("x", "50", "0", "0", "0"));
 	f.live = false;
@@ -154,7 +154,7 @@ static void counters_never_go_back(void **state)
 		   STAT("x", "102", "0", "10", "0"));
 	/* More than there is: nothing is left, and nothing wraps. */
 	check_task(rewrite_task_stat, STAT("y", "10", "10", "1", "1"),
-		   (struct task_figures){.less = UINT64_MAX, .children_less = UINT64_MAX},
+		   (struct task_figures){.excess = UINT64_MAX, .children_excess = UINT64_MAX},
 		   &(struct task_shown){0}, STAT("y", "0", "0", "0", "0"));
 }
 
@@ -176,7 +176,7 @@ static void vmdesched_has_what_the_others_have_not(void **state)
 	struct task_figures f = told(1060);
 
 	(void)state;
-	f.less = 20 * MS;
+	f.excess = 20 * MS;
 	f.more = 1000 * MS;
 	check_task(rewrite_task_stat, STAT("vmdesched", "6", "2", "0", "0"), f, &shown,
 		   STAT("vmdesched", "79", "26", "0", "0")); /* 1.06 s, 3 to 1 */
@@ -193,7 +193,7 @@ static void schedstat_of_a_task(void **state)
 	struct task_figures f = told(0);
 
 	(void)state;
-	f.less = 1000000000;
+	f.excess = 1000000000;
 	f.truth = 77;
 	check_task(rewrite_task_schedstat, "1000000001 22 3\n", f, &shown, "1 22 3\n");
 	f.truth = 80;
@@ -212,7 +212,7 @@ static void sched_of_a_task(void **state)
 {
 	(void)state;
 	check_task(rewrite_task_sched, SCHED("        12345.678901"),
-		   (struct task_figures){.less = 345 * MS + 678901}, &(struct task_shown){0},
+		   (struct task_figures){.excess = 345 * MS + 678901}, &(struct task_shown){0},
 		   SCHED("        12000.000000"));
 	check_task(rewrite_task_sched, SCHED("            0.000005"),
 		   (struct task_figures){.more = 3}, &(struct task_shown){0},
@@ -244,7 +244,7 @@ static void what_is_not_understood_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		int err = task_text(bad[i].fn, bad[i].text, (struct task_figures){.less = 1},
+		int err = task_text(bad[i].fn, bad[i].text, (struct task_figures){.excess = 1},
 				    &(struct task_shown){0});
 
 		assert_int_equal(err, -EBADMSG);
@@ -416,7 +416,7 @@ static void random_histories_go_forward(void **state)
 					   (struct task_figures){.live = true,
 								 .epoch = 1,
 								 .since = 60 * NS_PER_SEC,
-								 .less = UINT64_MAX,
+								 .excess = UINT64_MAX,
 								 .truth = i ? truth * MS : 0},
 					   &shown),
 				 0);
