@@ -12,7 +12,7 @@
 
 static const struct host_finder *const finders[] = {
 	&host_finder_kvm,
-	&host_finder_names,
+	&host_finder_thread_names,
 };
 
 /* The process that a thread belongs to. */

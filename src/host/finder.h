@@ -17,7 +17,7 @@ struct host_finder {
 };
 
 extern const struct host_finder host_finder_kvm;
-extern const struct host_finder host_finder_names;
+extern const struct host_finder host_finder_thread_names;
 
 /* A thread's name to its vCPU: "CPU 3/KVM" is 3. -ENOENT for a name that is no vCPU's. */
 int host_vcpu_of_name(const char *name, uint32_t *ret_index);

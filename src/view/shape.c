@@ -20,16 +20,11 @@ struct shape {
 	bool place[NAMES_MAX]; /* by name: a directory that was in the root at first */
 };
 
-static const struct shape_file files[] = {
-	{"stat", rewrite_system_stat, NULL},	     {"schedstat", rewrite_system_schedstat, NULL},
-	{"stat", NULL, rewrite_task_stat},	     {"sched", NULL, rewrite_task_sched},
-	{"schedstat", NULL, rewrite_task_schedstat},
-};
-
-const struct shape_file *shape_file(const struct node *node)
+const struct corrected_file *shape_file(const struct node *node)
 {
-	return node->kind == NODE_FILE && node->name < ARRAY_SIZE(files) ? &files[node->name]
-									 : NULL;
+	return node->kind == NODE_FILE && node->name < n_corrected_files
+		       ? &corrected_files[node->name]
+		       : NULL;
 }
 
 static int name_number(struct shape *t, const char *name, unsigned *ret)
@@ -160,7 +155,7 @@ static const char *last_name(const struct shape *t, const struct node *n)
 	case NODE_COUNTERS:
 		return "stat"; /* whoever may read one may read the other */
 	case NODE_FILE:
-		return n->name < ARRAY_SIZE(files) ? files[n->name].name : NULL;
+		return n->name < n_corrected_files ? corrected_files[n->name].name : NULL;
 	case NODE_PLACE:
 	case NODE_LINK:
 	case NODE_REDIRECT:
@@ -231,8 +226,8 @@ static pid_t id_of(const char *name)
 
 static bool find_file(const char *name, bool task, unsigned *ret)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(files); i++) {
-		if (strcmp(files[i].name, name) != 0 || !files[i].task == task)
+	for (unsigned i = 0; i < n_corrected_files; i++) {
+		if (strcmp(corrected_files[i].name, name) != 0 || !corrected_files[i].task == task)
 			continue;
 		*ret = i;
 		return true;

@@ -3,7 +3,7 @@
  * The shape of the view, beside the real /proc (the mount at `.real` in its root):
  *
  *     PID, PID/task, PID/task/TID   directories, as they are there
- *     stat, sched, schedstat        files with corrected text: the rows of a table
+ *     stat, sched, schedstat        files with corrected text: the rows of corrected_files.c
  *     self, thread-self, and the
  *     links of a process (exe ...)  symbolic links with the text that the caller would see there
  *     .counters                     what the view did, and what it could not
@@ -21,7 +21,7 @@
 #ifndef VIEW_SHAPE_H
 #define VIEW_SHAPE_H
 
-#include "view/rewrite.h"
+#include "view/corrected_files.h"
 
 #include <stddef.h>
 #include <sys/stat.h>
@@ -55,15 +55,8 @@ struct node {
 	pid_t tid;     /* 0: of the process. NODE_OUTSIDE: 1 and the name of its place */
 };
 
-/* A corrected file: one of the two functions. */
-struct shape_file {
-	const char *name;
-	int (*system)(const char *text, const struct system_figures *figures,
-		      struct system_shown *shown, FILE *out);
-	int (*task)(const char *text, const struct task_figures *figures, struct task_shown *shown,
-		    FILE *out);
-};
-const struct shape_file *shape_file(const struct node *node);
+/* NULL for a node that is no corrected file. */
+const struct corrected_file *shape_file(const struct node *node);
 
 struct shape;
 

@@ -182,7 +182,7 @@ static uint64_t asleep(void)
 /* Writes nothing where it fails. *ret_told: the figures know of the task. */
 static int correct(struct view *v, const struct node *node, FILE *out, bool *ret_told)
 {
-	const struct shape_file *file = shape_file(node);
+	const struct corrected_file *file = shape_file(node);
 	struct task_figures figures;
 	struct task_shown *shown;
 	int err;

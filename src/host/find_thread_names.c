@@ -90,4 +90,4 @@ static int find(struct host_vm *vm, struct failure *f)
 	return proc_each_id(path, look_at, vm);
 }
 
-const struct host_finder host_finder_names = {"names", find};
+const struct host_finder host_finder_thread_names = {"names", find};
