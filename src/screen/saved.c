@@ -2,12 +2,13 @@
 #include "screen/saved.h"
 
 #include "base/cleanup.h"
-#include "base/quantity.h"
+#include "base/inifile.h"
+#include "base/newfile.h"
+#include "base/rows.h"
 #include "base/units.h"
 #include "screen/ui.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #define SUBJECTS_MAX 4
 #define DELAY_MIN    (NS_PER_SEC / 20)
 #define DELAY_MAX    (86400 * NS_PER_SEC)
+#define FILE_MAX     ((size_t)64 * KIB)
 
 /* What can be yes or no: the order's direction, and what the keys switch. */
 static const struct ui_switch reverse = {"reverse", offsetof(struct model_view, reverse)};
@@ -53,7 +55,6 @@ void saved_path(char ret[SAVED_PATH_SIZE])
 struct reading {
 	struct saved of[SUBJECTS_MAX];
 	bool has[SUBJECTS_MAX]; /* a section */
-	struct failure why;
 };
 
 static size_t place_of(const struct subject *subject)
@@ -65,67 +66,56 @@ static size_t place_of(const struct subject *subject)
 	return i;
 }
 
+static const struct row yes_or_no = {.type = &row_flag};
+static const struct row delay_row = {.type = &row_seconds, .min = DELAY_MIN, .max = DELAY_MAX};
+
 static int take_switch(struct saved *s, const struct subject *subject, const char *key,
 		       const char *value, struct failure *f)
 {
-	bool yes = !strcmp(value, "yes");
 	const struct ui_switch *w;
 
-	for (size_t i = 0; (w = switch_at(subject, i)); i++) {
-		if (strcmp(key, w->setting) != 0)
-			continue;
-		if (!yes && strcmp(value, "no") != 0)
-			return failure_set(f, -EINVAL, "%s is yes or no, not '%.40s'", key, value);
-		*(bool *)((char *)&s->view + w->at) = yes;
-		return 0;
-	}
+	for (size_t i = 0; (w = switch_at(subject, i)); i++)
+		if (!strcmp(key, w->setting))
+			return row_read(&yes_or_no, key, value, (char *)&s->view + w->at, f);
 	return failure_set(f, -EINVAL, "no such key: %.40s", key);
 }
 
 static int take(struct saved *s, const struct subject *subject, const char *key, const char *value,
 		struct failure *f)
 {
-	uint64_t delay;
-
 	if (!strcmp(key, "sort"))
 		return subject_find_order(subject, value, f, &s->view.sort);
-	if (strcmp(key, "delay") != 0)
-		return take_switch(s, subject, key, value, f);
-	if (quantity_time(value, NS_PER_SEC, NULL, &delay) || delay < DELAY_MIN ||
-	    delay > DELAY_MAX)
-		return failure_set(f, -EINVAL, "delay is 0.05 to 86400 seconds, not '%.40s'",
-				   value);
-	s->delay = delay;
-	return 0;
+	if (!strcmp(key, "delay"))
+		return row_read(&delay_row, key, value, &s->delay, f);
+	return take_switch(s, subject, key, value, f);
 }
 
-static int on_key(void *data, const char *section, const char *key, const char *value)
+static int on_key(const char *section, const char *key, const char *value, int line, void *data,
+		  struct failure *f)
 {
 	struct reading *r = data;
 
+	(void)line;
 	for (size_t i = 0; i < n_subjects; i++) {
 		if (strcmp(section, subjects[i]->name) != 0)
 			continue;
 		r->has[i] = true;
-		return !take(&r->of[i], subjects[i], key, value, &r->why);
+		return take(&r->of[i], subjects[i], key, value, f);
 	}
-	failure_set(&r->why, -EINVAL, "no such section: [%.40s]", section);
-	return 0;
+	return failure_set(f, -EINVAL, "no such section: [%.40s]", section);
 }
 
 static int read_settings(const char *path, struct failure *f, struct reading *r)
 {
-	FILE *file = path[0] ? fopen(path, "re") : NULL;
-	int line;
+	static const struct inifile_taker taker = {.key = on_key};
+	_cleanup_(free_ptr) char *text = NULL;
+	size_t size;
+	int err;
 
-	if (!file)
-		return !path[0] || errno == ENOENT ? 0 : failure_errno(f, -errno, "%s", path);
-	line = ini_parse_file(file, on_key, r);
-	fclose(file);
-	if (line)
-		return failure_set(f, -EINVAL, "%.300s, line %d: %.150s", path, line,
-				   r->why.text[0] ? r->why.text : "no key = value");
-	return 0;
+	if (!path[0] || (access(path, F_OK) && errno == ENOENT))
+		return 0;
+	err = inifile_load(path, FILE_MAX, f, &text, &size);
+	return err ? err : inifile_parse(path, text, size, &taker, r, f);
 }
 
 int saved_load(const char *path, const struct subject *subject, struct failure *f, struct saved *s)
@@ -169,35 +159,20 @@ static void write_section(FILE *file, const struct subject *subject, const struc
 		fprintf(file, "delay = %.9g\n", ns_to_s(s->delay));
 }
 
-static int write_settings(FILE *file, const struct reading *r)
-{
-	fprintf(file, "# written by desched top, key W\n");
-	for (size_t i = 0; i < n_subjects; i++)
-		if (r->has[i])
-			write_section(file, subjects[i], &r->of[i]);
-	return ferror(file) || fflush(file) || fsync(fileno(file)) ? -EIO : 0;
-}
-
 static int replace(const char *path, const struct reading *r, struct failure *f)
 {
-	_cleanup_(free_ptr) char *new = NULL;
-	int err = path[0] ? make_directories(path) : -ENOENT, fd = -1;
-	FILE *file = NULL;
+	int err = path[0] ? make_directories(path) : -ENOENT;
+	struct newfile file;
 
-	if (!err && asprintf(&new, "%s.XXXXXX", path) < 0)
-		err = -ENOMEM;
-	if (!err && (fd = mkstemp(new)) < 0)
-		err = -errno;
-	if (!err && !(file = fdopen(fd, "w")))
-		err = -errno;
-	if (file)
-		err = write_settings(file, r);
-	if (file ? fclose(file) : fd >= 0 && close(fd))
-		err = err ? err : -errno;
-	if (!err && rename(new, path))
-		err = -errno;
-	if (err && fd >= 0)
-		unlink(new);
+	if (!err)
+		err = newfile_open(path, 0600, NEWFILE_SYNC, &file);
+	if (err)
+		return failure_errno(f, err, "settings %s", path);
+	fprintf(file.to, "# written by desched top, key W\n");
+	for (size_t i = 0; i < n_subjects; i++)
+		if (r->has[i])
+			write_section(file.to, subjects[i], &r->of[i]);
+	err = newfile_commit(&file);
 	return err ? failure_errno(f, err, "settings %s", path) : 0;
 }
 

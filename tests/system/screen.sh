@@ -414,7 +414,7 @@ keys q
 see 'ENDED 0'
 grep -q '^sort = descheduled$' "$dir/config/desched/top.ini" || complain "the order was not kept"
 printf '[top]\nsort = size\n' >"$dir/config/desched/top.ini"
-expect 2 'top.ini, line 2: no order' "$desched" top --socket "$socket"
+expect 2 'top.ini:2: no order' "$desched" top --socket "$socket"
 rm -f "$dir/config/desched/top.ini"
 
 if command -v setpriv >/dev/null; then

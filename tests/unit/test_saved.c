@@ -85,12 +85,12 @@ static void what_is_wrong_is_named(void **state)
 		const char *text, *why;
 	} bad[] = {
 		{"[top]\nsort = size\n",
-		 "line 2: no order 'size'; there are pid, user, reported, true"},
-		{"[top]\ntree = maybe\n", "line 2: tree is yes or no, not 'maybe'"},
-		{"[top]\n\ncolour = red\n", "line 3: no such key: colour"},
-		{"[bottom]\ntree = yes\n", "line 2: no such section: [bottom]"},
-		{"[top]\ndelay = 0\n", "line 2: delay is 0.05 to 86400 seconds"},
-		{"[top]\ntree\n", "line 2: no key = value"},
+		 ":2: no order 'size'; there are pid, user, reported, true"},
+		{"[top]\ntree = maybe\n", ":2: tree: 'maybe' given, expected yes or no"},
+		{"[top]\n\ncolour = red\n", ":3: no such key: colour"},
+		{"[bottom]\ntree = yes\n", ":2: no such section: [bottom]"},
+		{"[top]\ndelay = 0\n", ":2: delay: '0' given, expected "},
+		{"[top]\ntree\n", ":2: expected [SECTION] or KEY = VALUE"},
 	};
 
 	(void)state;
