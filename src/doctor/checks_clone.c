@@ -34,7 +34,7 @@ static bool is_host_key(const char *name)
 
 static int count_host_keys(const struct exam *e)
 {
-	_cleanup_(names_free) struct names files = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names files = {.list = NULL};
 	int n = 0;
 
 	if (tree_names(e->tree, "/etc/ssh", &files))
@@ -80,7 +80,7 @@ static enum verdict look_machine_id(struct exam *e)
 
 static enum verdict look_host_keys(struct exam *e)
 {
-	_cleanup_(names_free) struct names files = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names files = {.list = NULL};
 	int64_t id, key;
 	int seen = 0;
 
@@ -132,7 +132,7 @@ static bool holds_mac(const char *text)
 /* The names of the files in `dir` that hold an address. */
 static bool find_macs(struct exam *e, const char *dir)
 {
-	_cleanup_(names_free) struct names files = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names files = {.list = NULL};
 	char text[FILE_SIZE];
 
 	if (tree_names(e->tree, dir, &files))

@@ -107,7 +107,7 @@ static enum verdict look_model(struct exam *e)
 static enum verdict look_mitigations(struct exam *e)
 {
 	static const char dir[] = "/sys/devices/system/cpu/vulnerabilities";
-	_cleanup_(names_free) struct names files = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names files = {.list = NULL};
 	char line[256];
 	int seen = 0;
 

@@ -28,7 +28,7 @@ static bool is_disk(const char *name)
 
 static enum verdict each_disk(struct exam *e, look_at_disk look, const char *fine)
 {
-	_cleanup_(names_free) struct names disks = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names disks = {.list = NULL};
 	int seen = 0;
 
 	if (tree_names(e->tree, "/sys/block", &disks))
@@ -107,7 +107,7 @@ static enum verdict look_scheduler(struct exam *e)
 
 static int disk_partitions(struct exam *e, const char *disk)
 {
-	_cleanup_(names_free) struct names parts = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names parts = {.list = NULL};
 	char path[300];
 	int seen = 0;
 

@@ -14,7 +14,7 @@ static enum verdict look_driver(struct exam *e)
 {
 	static const char *const emulated[] = {"e1000",	   "e1000e",  "8139cp", "8139too",
 					       "ne2k-pci", "pcnet32", "tulip"};
-	_cleanup_(names_free) struct names nics = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names nics = {.list = NULL};
 	int seen = 0;
 
 	if (tree_names(e->tree, class_net, &nics))
@@ -38,7 +38,7 @@ static enum verdict look_driver(struct exam *e)
 /* How many receive queues a device has; 0: not known. */
 static unsigned receive_queues(const struct exam *e, const char *nic)
 {
-	_cleanup_(names_free) struct names queues = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names queues = {.list = NULL};
 	char path[300];
 	unsigned n = 0;
 
@@ -52,7 +52,7 @@ static unsigned receive_queues(const struct exam *e, const char *nic)
 
 static enum verdict look_queues(struct exam *e)
 {
-	_cleanup_(names_free) struct names nics = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names nics = {.list = NULL};
 	unsigned cpus;
 	int seen = 0;
 

@@ -40,7 +40,7 @@ static void add_crontab(const struct exam *e, const char *path, struct day *day)
 
 static void add_crontabs(const struct exam *e, const char *dir, struct day *day)
 {
-	_cleanup_(names_free) struct names files = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names files = {.list = NULL};
 
 	if (tree_names(e->tree, dir, &files))
 		return;
@@ -75,7 +75,7 @@ static enum verdict look_cron(struct exam *e)
 /* A unit with its drop-ins, one after the other. False: it cannot be read. */
 static bool read_timer(const struct exam *e, const char *name, char *buf, size_t size)
 {
-	_cleanup_(names_free) struct names dropins = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names dropins = {.list = NULL};
 	char dir[400];
 	ssize_t n = tree_read(e->tree, buf, size, "/etc/systemd/system/timers.target.wants/%s",
 			      name);
@@ -98,7 +98,7 @@ static bool read_timer(const struct exam *e, const char *name, char *buf, size_t
 
 static enum verdict look_timers(struct exam *e)
 {
-	_cleanup_(names_free) struct names timers = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names timers = {.list = NULL};
 	_cleanup_(free_ptr) char *text = malloc(FILE_SIZE);
 	int seen = 0;
 
@@ -150,7 +150,7 @@ static enum verdict look_sync_twice(struct exam *e)
 static int read_chrony(const struct exam *e, char *buf, size_t size)
 {
 	static const char *const files[] = {"/etc/chrony/chrony.conf", "/etc/chrony.conf"};
-	_cleanup_(names_free) struct names more = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names more = {.list = NULL};
 	ssize_t n = -ENOENT;
 	size_t used;
 
@@ -201,7 +201,7 @@ static enum verdict look_chrony_step(struct exam *e)
 
 static enum verdict look_chrony_ptp(struct exam *e)
 {
-	_cleanup_(names_free) struct names clocks = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names clocks = {.list = NULL};
 	char text[8192], name[64];
 	const char *rest;
 

@@ -69,7 +69,7 @@ static enum verdict look_guest_tools(struct exam *e)
 
 static enum verdict look_guest_channel(struct exam *e)
 {
-	_cleanup_(names_free) struct names ports = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names ports = {.list = NULL};
 	enum hypervisor h;
 	char name[128];
 
@@ -178,7 +178,7 @@ static enum verdict look_at_page(struct exam *e, const char *device)
 static enum verdict look_ledger_page(struct exam *e)
 {
 	enum verdict found = VERDICT_NOT_HERE;
-	_cleanup_(names_free) struct names devices = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names devices = {.list = NULL};
 	char vendor[16], device[16];
 	enum hypervisor h;
 	bool known = !fact_hypervisor(e->tree, &h);
@@ -210,7 +210,7 @@ static enum verdict look_ledger_page(struct exam *e)
 
 static enum verdict look_virtio(struct exam *e)
 {
-	_cleanup_(names_free) struct names devices = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names devices = {.list = NULL};
 	char driver[FACT_DRIVER_SIZE];
 
 	if (!tree_has(e->tree, "/sys/bus"))

@@ -55,7 +55,7 @@ int fact_hypervisor(const struct tree *t, enum hypervisor *ret)
 
 bool fact_bare(const struct tree *t)
 {
-	_cleanup_(names_free) struct names ports = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names ports = {.list = NULL};
 
 	return tree_has(t, "/sys/bus") && !tree_has(t, "/sys/class/dmi/id") &&
 	       (tree_names(t, "/sys/class/virtio-ports", &ports) || !ports.n);
@@ -221,7 +221,7 @@ static bool is_one_of(const char *name, const char *const *names)
 
 int fact_processes(const struct tree *t, const char *const *names, unsigned *ret)
 {
-	_cleanup_(names_free) struct names dirs = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names dirs = {.list = NULL};
 	int err = tree_names(t, "/proc", &dirs);
 	unsigned n = 0, seen = 0;
 
@@ -262,7 +262,7 @@ int fact_driver(const struct tree *t, const char *dir, const char *name, const c
 
 int fact_virtio(const struct tree *t, unsigned type, char *ret, size_t size)
 {
-	_cleanup_(names_free) struct names devices = {.list = NULL};
+	_cleanup_(tree_names_free) struct tree_names devices = {.list = NULL};
 	int err = tree_names(t, "/sys/bus/virtio/devices", &devices);
 
 	if (err)

@@ -2,8 +2,8 @@
 #include "doctor/tree.h"
 
 #include "base/cleanup.h"
-#include "base/quantity.h"
 #include "base/proc.h"
+#include "base/quantity.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -157,10 +157,10 @@ static int visible(const struct dirent *e)
 	return e->d_name[0] != '.';
 }
 
-int tree_names(const struct tree *t, const char *dir, struct names *ret)
+int tree_names(const struct tree *t, const char *dir, struct tree_names *ret)
 {
 	_cleanup_(close_fd) int fd = open_below(t, dir, O_RDONLY | O_DIRECTORY);
-	struct names names = {.list = NULL};
+	struct tree_names names = {.list = NULL};
 
 	if (fd < 0)
 		return fd;
@@ -171,7 +171,7 @@ int tree_names(const struct tree *t, const char *dir, struct names *ret)
 	return 0;
 }
 
-void names_free(struct names *names)
+void tree_names_free(struct tree_names *names)
 {
 	for (int i = 0; i < names->n; i++)
 		free(names->list[i]);

@@ -48,11 +48,11 @@ int tree_changed(const struct tree *t, int64_t *ret, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* The names in a directory, sorted, without those that begin with a dot. */
-struct names {
+struct tree_names {
 	struct dirent **list;
 	int n;
 };
-int tree_names(const struct tree *t, const char *dir, struct names *ret);
-void names_free(struct names *names);
+int tree_names(const struct tree *t, const char *dir, struct tree_names *ret);
+void tree_names_free(struct tree_names *names);
 
 #endif

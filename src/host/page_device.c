@@ -72,7 +72,7 @@ static const char *object_of_id(const struct words *w, const char *wanted)
 	char id[ID_MAX];
 
 	for (size_t at = 0; (object = words_option(w, "object", &at));) {
-		if (!option_value(object, "qom-type", "id", id, sizeof(id)) && !strcmp(id, wanted))
+		if (!words_value(object, "qom-type", "id", id, sizeof(id)) && !strcmp(id, wanted))
 			return object;
 	}
 	return NULL;
@@ -83,8 +83,8 @@ static void judge(const char *object, struct page_device *d)
 	char type[ID_MAX] = "", share[16] = "off", kind[64];
 	int err;
 
-	option_value(object, "qom-type", "qom-type", type, sizeof(type));
-	option_value(object, "qom-type", "share", share, sizeof(share));
+	words_value(object, "qom-type", "qom-type", type, sizeof(type));
+	words_value(object, "qom-type", "share", share, sizeof(share));
 	host_printable(type, kind, sizeof(kind));
 	if (strcmp(type, "memory-backend-file") != 0) {
 		snprintf(d->why, sizeof(d->why),
@@ -95,7 +95,7 @@ static void judge(const char *object, struct page_device *d)
 		snprintf(d->why, sizeof(d->why), "its memory is private; give it share=on");
 		return;
 	}
-	err = option_value(object, "qom-type", "mem-path", d->file, sizeof(d->file));
+	err = words_value(object, "qom-type", "mem-path", d->file, sizeof(d->file));
 	if (err)
 		snprintf(d->why, sizeof(d->why), "its mem-path is %s",
 			 err == -ENOENT ? "missing" : "too long");
@@ -107,11 +107,11 @@ static void take_device(const struct words *w, const char *device, struct list *
 	const char *object;
 	struct page_device *d;
 
-	option_value(device, "driver", "driver", driver, sizeof(driver));
+	words_value(device, "driver", "driver", driver, sizeof(driver));
 	if (strcmp(driver, "ivshmem-plain") != 0 || !(d = add(l)))
 		return;
-	option_value(device, "driver", "memdev", memory, sizeof(memory));
-	if (option_value(device, "driver", "id", id, sizeof(id)))
+	words_value(device, "driver", "memdev", memory, sizeof(memory));
+	if (words_value(device, "driver", "id", id, sizeof(id)))
 		strcpy(id, memory);
 	host_printable(id, d->name, sizeof(d->name));
 	object = object_of_id(w, memory);

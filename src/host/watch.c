@@ -102,7 +102,7 @@ static bool has_no_machine(pid_t pid)
 	at = 0;
 	if (!machine)
 		machine = words_option(&words, "M", &at);
-	if (machine && !option_value(machine, "type", "type", type, sizeof(type)))
+	if (machine && !words_value(machine, "type", "type", type, sizeof(type)))
 		none = !strcmp(type, "none");
 	none |= words_option(&words, "version", &(size_t){0}) != NULL;
 	words_done(&words);

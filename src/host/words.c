@@ -150,7 +150,7 @@ static int value_of_json(const char *option, const char *key, char *ret, size_t 
 	return n < 0 ? -ENOENT : (size_t)n < size ? 0 : -ENAMETOOLONG;
 }
 
-int option_value(const char *option, const char *implied, const char *key, char *ret, size_t size)
+int words_value(const char *option, const char *implied, const char *key, char *ret, size_t size)
 {
 	if (option[0] == '{')
 		return value_of_json(option, key, ret, size);

@@ -30,6 +30,6 @@ const char *words_option(const struct words *w, const char *name, size_t *at);
  * a value is doubled and the first part may leave its key out (it is `implied`), or in the same as
  * a JSON object. The last one counts. -ENOENT without one, -ENAMETOOLONG when it does not fit.
  */
-int option_value(const char *option, const char *implied, const char *key, char *ret, size_t size);
+int words_value(const char *option, const char *implied, const char *key, char *ret, size_t size);
 
 #endif

@@ -84,6 +84,12 @@ echo '#include "base/proc.h"' >>"$copy/text.c"
 	echo "layers: a circle isn't noticed" >&2
 	status=1
 }
+# A function's name says where it is: no two headers have the same one.
+twice=$(sed -n '/^static/!s/^[a-z].*[ *]\([a-z][a-z0-9_]*\)(.*/\1/p' src/*/*.h | sort | uniq -d)
+[ -z "$twice" ] || {
+	echo "layers: functions of one name in several headers: $twice" >&2
+	status=1
+}
 # uthash ends the process where there is no memory, unless it is included by base/hash.h.
 ! grep -ln '#include <uthash.h>' src/*/*.[ch] | grep -v '^src/base/hash.h$' >&2 || status=1
 exit $status
