@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine: one host in virtual time. It plays the guests (guest.h), lets the core decide
+ * The engine: one host in virtual time. It plays the guests (workload.h), lets the core decide
  * (policy/core.h), and moves from one event to the next. Everything is reproducible: the same
  * scenario and seed give the same nanoseconds.
  */

@@ -6,7 +6,7 @@
  * runs it, and calls the row: `begin` once, `done` when the need is used up (the vCPU runs),
  * `timer` when a sleep is over (it does not), `started` when it gets a CPU,
  * `alarm` at guest->alarm while it runs. A row answers with guest_work(), guest_sleep() or
- * guest_wake() from engine.h.
+ * guest_wake() from sim.h.
  */
 #ifndef SIM_WORKLOAD_H
 #define SIM_WORKLOAD_H
