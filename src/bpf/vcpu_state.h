@@ -10,15 +10,15 @@
  *
  *  - a TCG thread whose guest halted waits on a condition variable (halt_cond): always
  *    futex(FUTEX_WAIT_BITSET_PRIVATE|FUTEX_CLOCK_REALTIME) without timeout. Woken, it first takes
- * the big QEMU lock: futex(FUTEX_WAIT_PRIVATE, 2) when that is contended. glibc's mutexes never use
- *    the BITSET form, its condition variables always do. A VM paused by `stop` waits on the same
- *    condition and counts as idle; so does a vCPU that waits for another's exclusive section, which
- *    is short. (musl has one form for both: there, TCG idling counts as WAIT.)
+ *    the big QEMU lock: futex(FUTEX_WAIT_PRIVATE, 2) when that is contended. glibc's mutexes never
+ *    use the BITSET form, its condition variables always do. A VM paused by `stop` waits on the
+ *    same condition and counts as idle; so does a vCPU that waits for another's exclusive section,
+ *    which is short. (musl has one form for both: there, TCG idling counts as WAIT.)
  *  - a KVM thread whose guest halted sleeps interruptibly within ioctl(KVM_RUN); one that waits for
  *    guest memory sleeps there uninterruptibly. Once a thread has been seen in KVM_RUN, a futex is
  *    host work to it: Rust monitors use the BITSET form for everything.
  *  - a thread that sleeps outside of any system call waits for a page: uninterruptibly for swap,
- * inter- ruptibly for userfaultfd (post-copy migration). A cgroup-v2 freeze sleeps there too, but
+ *    interruptibly for userfaultfd (post-copy migration). A cgroup-v2 freeze sleeps there too, but
  *    TASK_FREEZABLE.
  */
 #ifndef BPF_VCPU_STATE_H

@@ -3,9 +3,10 @@
  * The bytes of a recording (docs/desched-recording.5): all integers little-endian, whatever the
  * machine; checksums are zlib's CRC-32.
  *
- *     header  0 magic, 8 major, 10 minor, 12 size of this, 16 time, 24 size of a frame's head, 28
- * sum frame   0 magic, 4 packed size, 8 JSON size, 12 sum of the packed bytes, 16 time, 24 elapsed,
- * 32 busy, 40 away, 48 session, 52 sum of bytes 0 to 51, then the packed bytes
+ *     header  0 magic, 8 major, 10 minor, 12 size of this, 16 time, 24 size of a frame's head,
+ *             28 sum
+ *     frame   0 magic, 4 packed size, 8 JSON size, 12 sum of the packed bytes, 16 time, 24 elapsed,
+ *             32 busy, 40 away, 48 session, 52 sum of bytes 0 to 51, then the packed bytes
  */
 #ifndef DATA_RECORDING_LAYOUT_H
 #define DATA_RECORDING_LAYOUT_H

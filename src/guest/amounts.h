@@ -14,7 +14,7 @@ struct amounts {
 
 #define AMOUNTS_UNKNOWN LEDGER_STATES /* in place of a state: unaccounted */
 
-/* away in the four descheduled states; in all states; occupied less that and what is
+/* away in the four descheduled states; in all states; occupied minus that and what is
  * unaccounted. */
 uint64_t amounts_descheduled(const struct amounts *a);
 uint64_t amounts_away(const struct amounts *a);

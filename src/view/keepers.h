@@ -7,8 +7,8 @@
  *               the view, so that the real /proc is back, and serves what is still open itself,
  *               uncorrected: a program that holds such a file or directory goes on
  *     watcher   holds nothing of the view, and has a name of its own (unmount-view), so that what
- * is meant for the others does not hit it, and the kernel's OOM killer spares it. When both are
- * killed it unmounts the view; what was open there has gone
+ *               is meant for the others does not hit it, and the kernel's OOM killer spares it. When
+ *               both are killed it unmounts the view; what was open there has gone
  *
  * They stay in the namespace that the caller comes from and never enter the view.
  */
