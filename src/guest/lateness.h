@@ -31,7 +31,7 @@ struct lateness {
 	uint64_t count[LATENESS_BUCKETS];
 };
 
-/* How the hypervisor's timers mislead: k of the model above, below 1, with the range that was seen. */
+/* How the hypervisor's timers mislead: k of the model above, < 1, with the range that was seen. */
 struct lateness_bias {
 	double low, k, high;
 };

@@ -147,12 +147,12 @@ static void take_sample(struct self *s, const struct sample *sample)
 		c->high += (double)MEAN_NS;
 		return;
 	}
+	c->low += (double)MEAN_NS * e.low;
+	c->high += (double)MEAN_NS * e.high;
 	if (sample->late < e.threshold)
 		return;
 	c->late++;
 	c->debt += (double)MEAN_NS * e.share / e.raw;
-	c->low += (double)MEAN_NS * e.low / e.raw;
-	c->high += (double)MEAN_NS * e.high / e.raw;
 	share = find_in(&c->runs, sample->tid);
 	if (!share)
 		return;
