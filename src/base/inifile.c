@@ -14,6 +14,8 @@
 
 #define LINE_LENGTH 190 /* what inih takes, less what it needs itself */
 
+#define BLANKS " \t\r\v\f"
+
 struct parse {
 	const char *name, *text, *end;
 	const struct inifile_taker *taker;
@@ -30,17 +32,34 @@ static int complain(struct parse *p, int err, const char *what)
 	return p->err;
 }
 
+/* What stands behind a section's name, where inih takes no notice of it; NULL: nothing. */
+static const char *leftover(const char *behind)
+{
+	behind += strspn(behind, BLANKS);
+	return strchr("\n#;", *behind) ? NULL : behind;
+}
+
 /* A line "[vm NAME]". inih reports no sections, and one without keys counts as well. */
 static void take_section(struct parse *p, const char *line)
 {
 	size_t len = strcspn(line + 1, "]\n");
 	struct failure why = {""};
+	const char *more;
 	char name[INIFILE_NAME];
 	int err;
 
 	if (len >= sizeof(name) || line[1 + len] != ']') {
 		complain(p, -EINVAL,
 			 "expected ']' after a section's name of at most 47 characters");
+		return;
+	}
+	more = leftover(line + len + 2);
+	if (more) {
+		failure_set(&why, -EINVAL,
+			    "'%.*s' stands behind the section's name, expected a "
+			    "line of its own",
+			    (int)strcspn(more, "\r\n"), more);
+		complain(p, -EINVAL, why.text);
 		return;
 	}
 	memcpy(name, line + 1, len);
@@ -69,7 +88,7 @@ static char *next_line(char *buf, int size, void *data)
 	}
 	memcpy(buf, p->text, len);
 	memcpy(buf + len, "\n", 2);
-	blanks = strspn(buf, " \t\r\v\f");
+	blanks = strspn(buf, BLANKS);
 	memmove(buf, buf + blanks, len + 2 - blanks);
 	p->text += len + (stop ? 1 : 0);
 	if (buf[0] == '[')

@@ -2,7 +2,8 @@
 /*
  * Files of sections and `key = value`: inih has the syntax, this has what a person wants to be told
  * (file and line of every complaint) and what hostile text must not do. Comments begin with '#' or
- * ';' at the start of a line, or with a blank and ';'. Indentation means nothing.
+ * ';' at the start of a line, or with a blank and ';'. Indentation means nothing. Behind "[SECTION]"
+ * stands nothing but a comment.
  */
 #ifndef BASE_INIFILE_H
 #define BASE_INIFILE_H

@@ -31,6 +31,18 @@ void lateness_add(struct lateness *l, uint64_t late_ns)
 	l->count[bucket_of(late_ns)]++;
 }
 
+void lateness_add_recent(struct lateness *l, uint64_t late_ns, uint64_t most)
+{
+	lateness_add(l, late_ns);
+	if (l->n < most)
+		return;
+	l->n = 0;
+	for (unsigned b = 0; b < LATENESS_BUCKETS; b++) {
+		l->count[b] /= 2;
+		l->n += l->count[b];
+	}
+}
+
 /* Share of samples in buckets from `bucket` on. */
 static double later_than(const struct lateness *l, unsigned bucket)
 {
@@ -91,13 +103,11 @@ static double extrapolate(const struct lateness *l, unsigned hill, unsigned vall
 	return fmin(1, s1 * exp(log(s1 / s2) * near / (far - near)));
 }
 
-/* f from S = f + c f (1 - f). */
-static double unbias(double s, double c)
+/* f from S = f + k min(f, 1 - f). */
+static double unbias(double s, double k)
 {
 	s = fmax(0, fmin(1, s));
-	if (c < 1e-6)
-		return s;
-	return (1 + c - sqrt((1 + c) * (1 + c) - 4 * c * s)) / (2 * c);
+	return s < (1 + k) / 2 ? s / (1 + k) : (s - k) / (1 - k);
 }
 
 bool lateness_estimate(const struct lateness *l, const struct lateness_bias *bias,
@@ -116,7 +126,7 @@ bool lateness_estimate(const struct lateness *l, const struct lateness_bias *bia
 	e.raw = later_than(l, valley);
 	s = extrapolate(l, hill, valley);
 	sigma = sqrt(s * (1 - s) / (double)l->n);
-	e.share = unbias(s, bias->c);
+	e.share = unbias(s, bias->k);
 	e.low = unbias(s - Z_90 * sigma, bias->high);
 	e.high = unbias(s + Z_90 * sigma, bias->low);
 	*ret = e;

@@ -12,8 +12,10 @@
  * share later than x, falls by what short remainders there are, smoothly: S(0) is extrapolated from
  * S at the valley and at twice the lateness.
  *  - Where a thread of the monitor has to run before a timer reaches its guest, that thread waits
- * in the same queue as the guest's competitors: a timer can be late though its CPU was running.
- * Then S = f + c f (1 - f) with f the wanted share; c was measured (docs/self.md), by hypervisor.
+ * in the same queue as the guest's competitors: a timer can be late though its CPU was running, if
+ * a competitor was waiting. One competitor waits for its turns as long as the guest does for its
+ * own, f; two or more that always want the CPU wait whenever the guest runs, 1 - f. So
+ * S = f + k min(f, 1 - f) with f the wanted share; k was measured (docs/self.md), by hypervisor.
  *
  * Pure: samples in, estimate out.
  */
@@ -29,9 +31,9 @@ struct lateness {
 	uint64_t count[LATENESS_BUCKETS];
 };
 
-/* How the hypervisor's timers mislead: c of the model above, with the range that was seen. */
+/* How the hypervisor's timers mislead: k of the model above, < 1, with the range that was seen. */
 struct lateness_bias {
-	double low, c, high;
+	double low, k, high;
 };
 
 struct lateness_estimate {
@@ -43,6 +45,9 @@ struct lateness_estimate {
 };
 
 void lateness_add(struct lateness *l, uint64_t late_ns);
+
+/* The same with memory: once there are `most` samples, older ones count half as much. */
+void lateness_add_recent(struct lateness *l, uint64_t late_ns, uint64_t most);
 
 /* Lower and upper edge of a bucket in ns. */
 uint64_t lateness_edge(unsigned bucket);

@@ -24,6 +24,7 @@
 #define MEAN_NS (10 * NS_PER_MS) /* between two samples of a CPU */
 #define AT_ONCE 64
 #define KEPT_NS NS_PER_SEC /* runs of so long wait for the samples that fell into them */
+#define RECENT	500 /* samples of a CPU, 5 s of busy time: what its competitors are like now */
 
 /* By hypervisor, as CPUID names it; measured in docs/self.md. */
 static const struct {
@@ -31,15 +32,17 @@ static const struct {
 	struct lateness_bias bias;
 } biases[] = {
 	/* Timers reach the guest through a thread of QEMU. */
-	{"TCGTCGTCGTCG", {.low = 0.3, .c = 0.6, .high = 0.9}},
+	{"TCGTCGTCGTCG", {.low = 0.2, .k = 0.45, .high = 0.6}},
 	/* The host's kernel serves them itself. */
-	{"KVMKVMKVM\0\0", {.low = 0, .c = 0.12, .high = 0.3}},
+	{"KVMKVMKVM\0\0", {.low = 0, .k = 0.07, .high = 0.2}},
 };
 
-static const struct lateness_bias unknown_bias = {.low = 0, .c = 0, .high = 0.9};
+static const struct lateness_bias unknown_bias = {.low = 0, .k = 0, .high = 0.6};
 
 struct self_cpu {
-	struct lateness busy;
+	struct lateness busy;	/* since the beginning: for people to see */
+	struct lateness recent; /* for what a late sample stands for */
+	double low, high;	/* ns: the interval, summed up over samples */
 	struct window runs;
 	double debt; /* ns that late samples stand for and nobody has been charged with yet */
 	uint64_t late;
@@ -139,7 +142,14 @@ static void take_sample(struct self *s, const struct sample *sample)
 	if (!sample->tid)
 		return;
 	lateness_add(&c->busy, sample->late);
-	if (!lateness_estimate(&c->busy, &s->bias, &e) || sample->late < e.threshold)
+	lateness_add_recent(&c->recent, sample->late, RECENT);
+	if (!lateness_estimate(&c->recent, &s->bias, &e)) {
+		c->high += (double)MEAN_NS;
+		return;
+	}
+	c->low += (double)MEAN_NS * e.low;
+	c->high += (double)MEAN_NS * e.high;
+	if (sample->late < e.threshold)
 		return;
 	c->late++;
 	c->debt += (double)MEAN_NS * e.share / e.raw;
@@ -187,15 +197,8 @@ static void self_report(void *source, struct source_report *ret)
 
 	*ret = (struct source_report){.estimated = true};
 	for (unsigned i = 0; i < s->context->account->n_cpus; i++) {
-		uint64_t busy = s->context->account->cpus[i].busy.occupied;
-		struct lateness_estimate e;
-
-		if (!lateness_estimate(&s->cpus[i].busy, &s->bias, &e)) {
-			high += (double)busy;
-			continue;
-		}
-		low += e.low * (double)busy;
-		high += e.high * (double)busy;
+		low += s->cpus[i].low;
+		high += s->cpus[i].high;
 	}
 	ret->low_ns = (uint64_t)low;
 	ret->high_ns = (uint64_t)high;

@@ -32,12 +32,15 @@ const struct row settings_metrics[SETTINGS_METRICS_N] = {
 struct parse {
 	const struct settings_table *table;
 	void *settings;
+	int *lines; /* of each key, all sections' in a row; 0: not yet */
 };
 
-/* The row of a key and where its value is; NULL: there is none. */
+/* The row of a key, where its value is and which of all it is; NULL: there is none. */
 static const struct row *find(const struct settings_table *t, const char *section, const char *key,
-			      size_t *ret_at)
+			      size_t *ret_at, size_t *ret_which)
 {
+	size_t before = 0;
+
 	for (size_t i = 0; i < t->n; i++) {
 		const struct row_section *s = &t->sections[i];
 		const struct row *row = strcmp(s->name, section) ? NULL
@@ -45,24 +48,52 @@ static const struct row *find(const struct settings_table *t, const char *sectio
 
 		if (row) {
 			*ret_at = s->offset + row->offset;
+			*ret_which = before + (size_t)(row - s->rows);
 			return row;
 		}
+		before += s->n;
 	}
 	return NULL;
+}
+
+static size_t count_keys(const struct settings_table *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n; i++)
+		n += t->sections[i].n;
+	return n;
+}
+
+static int take_section(const char *name, int line, void *data, struct failure *f)
+{
+	const struct settings_table *t = ((const struct parse *)data)->table;
+
+	(void)line;
+	for (size_t i = 0; i < t->n; i++)
+		if (!strcmp(t->sections[i].name, name))
+			return 0;
+	return failure_set(f, -EINVAL, "there is no section [%s]; %s has the list", name,
+			   t->manual);
 }
 
 static int take_key(const char *section, const char *key, const char *value, int line, void *data,
 		    struct failure *f)
 {
 	const struct parse *p = data;
-	size_t at;
-	const struct row *row = find(p->table, section, key, &at);
+	size_t at, which;
+	const struct row *row = find(p->table, section, key, &at, &which);
 
-	(void)line;
-	if (row)
-		return row_read(row, key, value, (char *)p->settings + at, f);
-	return failure_set(f, -EINVAL, "there is no '%.64s' in section [%.64s]; %s has the list",
-			   key, section, p->table->manual);
+	if (!row)
+		return failure_set(f, -EINVAL,
+				   "there is no '%.64s' in section [%.64s]; %s has the list", key,
+				   section, p->table->manual);
+	if (p->lines[which])
+		return failure_set(f, -EINVAL,
+				   "%s is given twice, the first time in line %d; take one out",
+				   key, p->lines[which]);
+	p->lines[which] = line;
+	return row_read(row, key, value, (char *)p->settings + at, f);
 }
 
 void settings_default(const struct settings_table *t, void *s)
@@ -76,12 +107,13 @@ void settings_default(const struct settings_table *t, void *s)
 int settings_parse(const struct settings_table *t, const char *name, const char *text, size_t size,
 		   struct failure *f, void *s)
 {
-	static const struct inifile_taker taker = {NULL, take_key};
+	static const struct inifile_taker taker = {take_section, take_key};
 	_cleanup_(free_ptr) void *new = malloc(t->size);
-	struct parse p = {t, new};
+	_cleanup_(free_ptr) int *lines = calloc(count_keys(t) + 1, sizeof(*lines));
+	struct parse p = {t, new, lines};
 	int err;
 
-	if (!new)
+	if (!new || !lines)
 		return failure_errno(f, -ENOMEM, "%s", name);
 	memcpy(new, s, t->size);
 	err = inifile_parse(name, text, size, &taker, &p, f);
@@ -113,8 +145,8 @@ int settings_read(const struct settings_table *t, const struct settings_source *
 		err = 0;
 	for (size_t i = 0; i < source->n_overrides && !err; i++) {
 		const struct settings_override *o = &source->overrides[i];
-		size_t at;
-		const struct row *row = find(t, o->section, o->key, &at);
+		size_t at, which;
+		const struct row *row = find(t, o->section, o->key, &at, &which);
 
 		if (o->value)
 			err = row_read(row, o->what, o->value, (char *)new + at, f);

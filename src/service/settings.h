@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A daemon's configuration: a file whose sections and keys are rows (base/rows.h) that fill one
- * struct. A key that is no row, or a value out of its bounds, is refused with file and line; what
- * the file doesn't say has the row's default.
+ * struct. A key or section that is no row's, a key that is given twice, and a value out of its bounds
+ * are refused with file and line; what the file doesn't say has the row's default.
  */
 #ifndef SERVICE_SETTINGS_H
 #define SERVICE_SETTINGS_H

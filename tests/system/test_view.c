@@ -268,9 +268,9 @@ static double share_asked(void)
 	return 100 * (double)(b->run - a->run) / (double)(b->at - a->at);
 }
 
-/* top looks at the beginning, 150 ms later and 2 s later, and shows two intervals; the second is the
- * one between the last two times that figures are asked for. The worker has 40 % of what it seems
- * to have. */
+/* top looks at the beginning, 150 ms later and 2 s later, and shows two intervals. The second one is
+ * between the last two times that figures are asked for. The worker has 40 % of what it seems to
+ * have. */
 static void top_shows_the_truth(void **state)
 {
 	double native, seen;

@@ -168,6 +168,67 @@ static void share_of_short_absences(void **state)
 	check_share(0.5e6, 0.5e6, 0.12);
 }
 
+/* Timers that reach their guest through a thread which has to wait, with probability k, wherever
+ * somebody else waits for the CPU: `siblings` that always want it, or one that does for a part of
+ * the time. All get turns of the same length. */
+static double sample_shared_cpu(struct lateness *l, double siblings, double k)
+{
+	double away = siblings < 1 ? siblings / 2 : siblings / (siblings + 1);
+	double others_wait = siblings < 1 ? siblings / 2 : 1 / (siblings + 1);
+
+	for (int i = 0; i < 20000; i++) {
+		double now = uniform();
+		bool late = now < away || (now < away + others_wait && uniform() < k);
+
+		lateness_add(l, (uint64_t)(40e3 + 40e3 * uniform() +
+					   (late ? 1e6 + exponential(3e6) : 0)));
+	}
+	return away;
+}
+
+static void timers_that_wait_though_their_cpu_runs(void **state)
+{
+	static const struct lateness_bias bias = {.low = 0.3, .k = 0.4, .high = 0.5};
+	static const double siblings[] = {0.2, 0.6, 1, 2, 3};
+
+	(void)state;
+	random_state = 11;
+	for (unsigned i = 0; i < sizeof(siblings) / sizeof(siblings[0]); i++) {
+		struct lateness l = {0};
+		struct lateness_estimate e;
+		double truth = sample_shared_cpu(&l, siblings[i], bias.k);
+
+		assert_true(lateness_estimate(&l, &bias, &e));
+		if (fabs(e.share - truth) > 0.05 * truth)
+			fail_msg("%.1f siblings: %.4f away, estimated %.4f", siblings[i], truth,
+				 e.share);
+		assert_in_range(truth * 1e6, e.low * 1e6, e.high * 1e6);
+	}
+}
+
+/* What late samples stand for follows the competitors: half of one in the first half of the time,
+ * four in the second. */
+static void what_a_late_sample_stands_for_is_of_now(void **state)
+{
+	static const struct lateness_bias bias = {.low = 0.3, .k = 0.4, .high = 0.5};
+	struct lateness recent = {0};
+	struct lateness_estimate e;
+	double charged = 0;
+
+	(void)state;
+	random_state = 13;
+	for (int i = 0; i < 8000; i++) {
+		double now = uniform(), away = i < 4000 ? 0.25 : 0.8;
+		bool late = now < away || (now < away + fmin(away, 1 - away) && uniform() < bias.k);
+		uint64_t ns = (uint64_t)(50e3 + (late ? 1e6 + exponential(3e6) : 20e3 * uniform()));
+
+		lateness_add_recent(&recent, ns, 500);
+		if (i >= 5000 && lateness_estimate(&recent, &bias, &e) && ns > e.threshold)
+			charged += e.share / e.raw;
+	}
+	assert_in_range(charged, 0.96 * 0.8 * 3000, 1.04 * 0.8 * 3000);
+}
+
 static void nothing_away(void **state)
 {
 	struct lateness l = {0};
@@ -192,6 +253,8 @@ int main(void)
 		cmocka_unit_test(another_rate_is_refused),
 		cmocka_unit_test(share_of_long_absences),
 		cmocka_unit_test(share_of_short_absences),
+		cmocka_unit_test(timers_that_wait_though_their_cpu_runs),
+		cmocka_unit_test(what_a_late_sample_stands_for_is_of_now),
 		cmocka_unit_test(nothing_away),
 	};
 

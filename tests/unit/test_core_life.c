@@ -8,6 +8,7 @@
  *  - a vCPU runs on one CPU at most, and one that runs is there, on a CPU that is there
  *  - what was told and what was decided agree
  *  - no CPU idles while a vCPU of its domain is READY (none, balance)
+ *  - siblings are apart (balance)
  *  - what was refused has changed nothing
  *  - what the core keeps in two places agrees (core_check.h, the one look inside)
  *
@@ -50,6 +51,7 @@ struct host {
 	struct core_shape shape;
 	uint64_t now, rng, start;
 	bool conserves; /* no VM was ever strict or relaxed */
+	bool cpu_went;	/* some CPU was off */
 	struct core_decision cpus[CPUS];
 	uint64_t alarms[VMS + GROUPS + 1];
 	bool cpu_on[CPUS], vm_on[VMS], group_on[GROUPS + 1];
@@ -139,6 +141,26 @@ static void check_conservation(const struct host *h)
 	}
 }
 
+/* Under balance no two vCPUs of a VM run or wait at one CPU, if there always were as many. */
+static void check_siblings(const struct host *h)
+{
+	for (uint32_t i = 0; i < VCPUS && !h->cpu_went; i++) {
+		const struct core_vm_spec *spec = &h->vms[i / ROOM];
+
+		if (spec->cosched != COSCHED_BALANCE || spec->period ||
+		    spec->vcpus > h->shape.cpus / h->shape.domains)
+			continue;
+		for (uint32_t k = i + 1; k < (i / ROOM + 1) * ROOM; k++) {
+			struct core_vcpu_figures a, b;
+
+			core_read_vcpu(h->core, i, &a);
+			core_read_vcpu(h->core, k, &b);
+			if (h->vcpus[i].state <= LEDGER_READY && h->vcpus[k].state <= LEDGER_READY)
+				assert_int_not_equal(a.cpu, b.cpu);
+		}
+	}
+}
+
 static void check(const struct host *h)
 {
 	const char *wrong = core_check(h->core);
@@ -147,6 +169,7 @@ static void check(const struct host *h)
 		fail_msg("at %.6f s: %s", (double)h->now / 1e9, wrong);
 	check_cpus(h);
 	check_vcpus(h);
+	check_siblings(h);
 	if (h->conserves)
 		check_conservation(h);
 }
@@ -244,6 +267,7 @@ static int change_cpu(struct host *h)
 
 	if (!err)
 		h->cpu_on[cpu] = on;
+	h->cpu_went |= !err && !on;
 	return err;
 }
 

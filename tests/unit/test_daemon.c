@@ -73,7 +73,10 @@ static void what_is_no_key_is_refused_with_its_line(void **state)
 
 	(void)state;
 	refused("[vmdesched]\nuser = nobody\nuzer = nobody\n", "x.conf:3: there is no 'uzer'");
-	refused("\n[moon]\nphase = 1\n", "x.conf:3");
+	refused("\n[moon]\nphase = 1\n", "x.conf:2: there is no section [moon]");
+	refused("[vmdesched]\n[moon]\n", "x.conf:2: there is no section [moon]");
+	refused("[gaps]\nthreshold = 1\n[vmdesched]\n[gaps]\nthreshold = 2\n",
+		"x.conf:5: threshold is given twice, the first time in line 2");
 	refused("[vmdesched]\nuser = a\n  group : b\n  gruppe = c\n", "x.conf:4");
 	refused("user = nobody\n", "x.conf:1");
 	refused("[vmdesched]\nwhatever\n", "x.conf:2");

@@ -296,7 +296,7 @@ static const struct inifile_taker taker = {on_section, on_key};
 
 static void files_are_read_with_their_lines(void **state)
 {
-	static const char text[] = "# comment\n[a]\n x = 1 ; why\n\ty:2\n\n[b c]\n[d]\nz=";
+	static const char text[] = "# comment\n[a] ; A\n x = 1 ; why\n\ty:2\n\n[b c]# B\n[d]\r\nz=";
 	struct failure f;
 
 	(void)state;
@@ -311,8 +311,11 @@ static const struct {
 	const char *why;
 } broken[] = {
 	{"[a]\nwhat\n", -EINVAL, "f:2: expected [SECTION] or KEY = VALUE"},
-	{"\n[a\n", -EINVAL,
-	 "f:2: expected ']' after a section's name of at most 47 characters"},
+	{"\n[a\n", -EINVAL, "f:2: expected ']' after a section's name of at most 47 characters"},
+	{"[a] x = 1\n", -EINVAL,
+	 "f:1: 'x = 1' stands behind the section's name, expected a line of its own"},
+	{"[a]\rx = 1\r[b]\ry = 2\r", -EINVAL,
+	 "f:1: 'x = 1' stands behind the section's name, expected a line of its own"},
 	{"[a]\nx=1\n[moon]\ny=2\n", -ENOENT, "f:3: no such section"},
 	{"[a]\nbad=1\nx=2\n", -E2BIG, "f:2: too much"},
 };
