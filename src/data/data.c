@@ -95,6 +95,8 @@ static int unknown(const struct input *in, const char *bytes, size_t size, struc
 	const char *remedy = unread_remedy(bytes, size);
 	char expected[320];
 
+	if (!in->text[strspn(in->text, " \t\r\n")] && !remedy)
+		return failure_set(f, -ENODATA, "%s: there is nothing in it", in->path);
 	if (remedy)
 		return failure_set(f, -EBADMSG, "%s: it is %s", in->path, remedy);
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
