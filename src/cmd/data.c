@@ -180,6 +180,8 @@ static void print_entity(const struct summary *s, const struct summary_entity *x
 
 static void print_table(const char *path, const struct data_file *file, const struct summary *s)
 {
+	size_t hidden = 0;
+
 	text_put(path, stdout);
 	printf(": %s, %" PRIu64 " samples, ", file->format, file->samples);
 	print_times(file, s);
@@ -187,9 +189,15 @@ static void print_table(const char *path, const struct data_file *file, const st
 	print_warnings(file);
 	printf("\n%-9s %-17s %7s %9s %10s %-10s %s\n", "KIND", "QUANTITY", "SAMPLES", "EVERY",
 	       "MEAN", "", "NAME");
-	for (size_t i = 0; i < s->n; i++)
-		if (options.all || s->entities[i].e.owner == DATA_NONE)
+	for (size_t i = 0; i < s->n; i++) {
+		bool part = s->entities[i].e.owner != DATA_NONE;
+
+		if (options.all || !part)
 			print_entity(s, &s->entities[i]);
+		hidden += part && !options.all;
+	}
+	if (hidden)
+		printf("\n--all lists %zu part%s, too\n", hidden, hidden == 1 ? "" : "s");
 }
 
 static int list(const char *path, const struct data_options *o, struct failure *f)

@@ -42,6 +42,23 @@ static void put_long(void)
 	put("long", text);
 }
 
+static void put_wide(const char *name, size_t columns)
+{
+	static const char *const rows[] = {"time,process,%cpu", "1,a,1", "2,a,1"};
+	char *text = malloc(3 * (2 * columns + 32)), *at = text;
+
+	assert_non_null(text);
+	for (size_t r = 0; r < 3; r++) {
+		at += sprintf(at, "%s", rows[r]);
+		for (size_t i = 0; i < columns; i++, at += 2)
+			memcpy(at, r ? ",1" : ",x", 2);
+		*at++ = '\n';
+	}
+	*at = '\0';
+	put(name, text);
+	free(text);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -53,6 +70,9 @@ static int setup(void **state)
 	put("twins", "time,domain,uuid,vcpu.0.time\n1700000000,web,u1,0\n1700000000,web,u2,0\n"
 		     "1700000010,web,u1,4000000000\n1700000010,web,u2,2000000000\n");
 	put_long();
+	put_wide("wide", 70000);
+	put("wild", "time,domain,uuid,vcpu.0.time\n1700000000,web,u1,0\n"
+		    "1700000010,web,u1,12000000000\n1700000020,web,u1,62000000000\n");
 	put("nothing", " \n\n");
 	put("clear", SAR("2026-01-05"));
 	put("month", SAR("01/25/26"));
@@ -193,6 +213,28 @@ static void test_banners(void **state)
 	says("1.400 CPUs");
 }
 
+/* No vCPU runs for 50 s in 10, nor a VM of one; what is near the truth stays. */
+static void test_too_much(void **state)
+{
+	(void)state;
+	assert_int_equal(data("--csv wild"), 0);
+	says("\nvcpu,\"web\",\"u1\",\"0\",\"\",cpu,s,0,1700000000,1700000010,12\n");
+	says("\nvcpu,\"web\",\"u1\",\"0\",\"\",cpu,s,0,1700000010,1700000020,\n");
+	says("\nvm,\"\",\"\",\"web\",\"u1\",cpu,s,0,1700000010,1700000020,\n");
+	assert_int_equal(data("wild"), 0);
+	says("2 with more than all CPUs can give");
+	says("1.200 CPUs");
+}
+
+/* As many columns as esxtop writes of a large host. */
+static void test_columns(void **state)
+{
+	(void)state;
+	assert_int_equal(data("wide"), 0);
+	says("machine: 1, process: 1");
+	says("--all lists 1 part, too\n");
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -254,7 +296,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),	  cmocka_unit_test(test_csv),
 		cmocka_unit_test(test_same_name), cmocka_unit_test(test_json),
-		cmocka_unit_test(test_banners),	  cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_banners),	  cmocka_unit_test(test_too_much),
+		cmocka_unit_test(test_columns),	  cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_page),
 	};
 
