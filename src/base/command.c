@@ -19,9 +19,13 @@ static void on_signal(int signal)
 void command_catch_signals(void)
 {
 	const struct sigaction action = {.sa_handler = on_signal};
+	struct sigaction hangup;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	/* nohup(1) has it ignored. */
+	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &action, NULL);
 }
 
 int command_usage(struct failure *f, const char *format, ...)

@@ -41,7 +41,7 @@ int command_lost(struct failure *f, int err);
  * line begins with `program`; NULL: no line. */
 int command_exit(const char *program, int status);
 
-/* Set by SIGINT and SIGTERM after command_catch_signals(). */
+/* Set by SIGINT, SIGTERM and, unless it is ignored, SIGHUP after command_catch_signals(). */
 extern volatile sig_atomic_t command_stop;
 void command_catch_signals(void);
 

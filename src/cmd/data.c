@@ -138,20 +138,26 @@ static void print_amount(double v, enum data_quantity quantity)
 		       (int)(9 - strlen(prefixes[i])), q->level ? "" : "/s");
 }
 
-static void print_name(const struct summary *s, const struct summary_entity *x)
+static void put_name(const struct data_entity *e)
 {
-	const struct data_entity *e = &x->e;
-
-	if (e->owner != DATA_NONE && s->entities[e->owner].e.name[0]) {
-		text_put(s->entities[e->owner].e.name, stdout);
-		fputs(" / ", stdout);
-	}
 	text_put(e->name[0] ? e->name : "-", stdout);
 	if (e->id[0]) {
 		fputs(" (", stdout);
 		text_put(e->id, stdout);
 		putchar(')');
 	}
+}
+
+static void print_name(const struct summary *s, const struct summary_entity *x)
+{
+	const struct data_entity *e = &x->e;
+	const struct data_entity *owner = e->owner == DATA_NONE ? NULL : &s->entities[e->owner].e;
+
+	if (owner && (owner->name[0] || owner->id[0])) {
+		put_name(owner);
+		fputs(" / ", stdout);
+	}
+	put_name(e);
 	if (x->cpus)
 		printf(", %u CPU%s", x->cpus, x->cpus == 1 ? "" : "s");
 	putchar('\n');
@@ -174,6 +180,8 @@ static void print_entity(const struct summary *s, const struct summary_entity *x
 
 static void print_table(const char *path, const struct data_file *file, const struct summary *s)
 {
+	size_t hidden = 0;
+
 	text_put(path, stdout);
 	printf(": %s, %" PRIu64 " samples, ", file->format, file->samples);
 	print_times(file, s);
@@ -181,9 +189,15 @@ static void print_table(const char *path, const struct data_file *file, const st
 	print_warnings(file);
 	printf("\n%-9s %-17s %7s %9s %10s %-10s %s\n", "KIND", "QUANTITY", "SAMPLES", "EVERY",
 	       "MEAN", "", "NAME");
-	for (size_t i = 0; i < s->n; i++)
-		if (options.all || s->entities[i].e.owner == DATA_NONE)
+	for (size_t i = 0; i < s->n; i++) {
+		bool part = s->entities[i].e.owner != DATA_NONE;
+
+		if (options.all || !part)
 			print_entity(s, &s->entities[i]);
+		hidden += part && !options.all;
+	}
+	if (hidden)
+		printf("\n--all lists %zu part%s, too\n", hidden, hidden == 1 ? "" : "s");
 }
 
 static int list(const char *path, const struct data_options *o, struct failure *f)
@@ -198,6 +212,12 @@ static int list(const char *path, const struct data_options *o, struct failure *
 	if (!err)
 		print_table(path, &file, &s);
 	return err;
+}
+
+/* 0, or why standard output takes no more. */
+static int written(void)
+{
+	return !ferror(stdout) ? 0 : errno > 0 ? -errno : -EIO;
 }
 
 /* ---- CSV ---- */
@@ -225,10 +245,13 @@ static int csv_sample(void *of, const struct data_sample *sample)
 {
 	const struct summary *s = of;
 	const struct data_entity *e = &s->entities[sample->entity].e;
+	const struct data_entity *owner = e->owner == DATA_NONE ? NULL : &s->entities[e->owner].e;
 	const struct data_quantity_row *q = &data_quantities[sample->quantity];
 
 	printf("%s,", data_kind_name(e->kind));
-	put_quoted(e->owner == DATA_NONE ? "" : s->entities[e->owner].e.name);
+	put_quoted(owner ? owner->name : "");
+	putchar(',');
+	put_quoted(owner ? owner->id : "");
 	putchar(',');
 	put_quoted(e->name);
 	putchar(',');
@@ -238,7 +261,7 @@ static int csv_sample(void *of, const struct data_sample *sample)
 	if (!isnan(sample->value))
 		printf("%.15g", sample->value);
 	putchar('\n');
-	return ferror(stdout) ? -EIO : 0;
+	return written();
 }
 
 /* ---- JSON ---- */
@@ -289,7 +312,7 @@ static int json_sample(void *of, const struct data_sample *s)
 	       "\"level\":%s,\"run\":%" PRIu32 ",\"from\":%.15g,\"to\":%.15g,\"value\":%s}\n",
 	       s->entity, q->name, q->unit, q->level ? "true" : "false", s->run, s->from, s->to,
 	       value);
-	return ferror(stdout) ? -EIO : 0;
+	return written();
 }
 
 static void json_cpus(void *of, uint32_t entity, unsigned n)
@@ -334,7 +357,7 @@ static int print_csv(const char *path, const struct data_options *o, struct fail
 	int err;
 
 	sink.sample = csv_sample;
-	puts("kind,owner,name,id,quantity,unit,run,from,to,value");
+	puts("kind,owner,owner_id,name,id,quantity,unit,run,from,to,value");
 	err = data_read(path, o, &sink, f, &file);
 	return !err && !file.samples ? data_nothing(&file, path, f) : err;
 }
@@ -369,5 +392,7 @@ static int run(char **files, int n, struct failure *f)
 	err = options.csv    ? print_csv(files[0], &o, f)
 	      : options.json ? print_json(files[0], &o, f)
 			     : list(files[0], &o, f);
+	if (err && ferror(stdout))
+		return command_lost(f, err); /* not a fault of the file */
 	return err == -ENOMEM ? failure_set(f, err, "out of memory") : err;
 }

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "data/encoding.h"
 #include "data/format.h"
+#include "data/table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,6 +58,11 @@ static int read_as(const struct format *format, const struct input *in,
 		*ret = out.file;
 	}
 	out_done(&out);
+	if (err == -E2BIG && !local.text[0])
+		return failure_set(f, err,
+				   "%s: reading it as %s: it has more columns or entities than the "
+				   "%u that are read; leave some out",
+				   in->path, format->name, TABLE_FIELDS_MAX);
 	if (err && !local.text[0])
 		return failure_errno(f, err, "%s: reading it as %s", in->path, format->name);
 	return err ? failure_set(f, err, "%s", local.text) : 0;
@@ -95,6 +101,8 @@ static int unknown(const struct input *in, const char *bytes, size_t size, struc
 	const char *remedy = unread_remedy(bytes, size);
 	char expected[320];
 
+	if (!in->text[strspn(in->text, " \t\r\n")] && !remedy)
+		return failure_set(f, -ENODATA, "%s: there is nothing in it", in->path);
 	if (remedy)
 		return failure_set(f, -EBADMSG, "%s: it is %s", in->path, remedy);
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)

@@ -18,7 +18,7 @@
 
 static int is(const struct input *in)
 {
-	return in->text[strspn(in->text, " \r\n\t")] == '{';
+	return in->text[strspn(in->text, " \r\n\t")] == '{' && !unread_remedy(in->text, in->size);
 }
 
 /* Seconds of one state of one vCPU. */

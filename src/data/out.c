@@ -18,6 +18,7 @@
 #define ENTITIES_MAX (1u << 20)
 #define TIME_MAX     1e11 /* seconds: three thousand years */
 #define VALUE_MAX    1e18
+#define CLOCK_SLACK  2 /* s: times of whole seconds, which are late */
 #define SECONDS_MAX  1e12
 
 const struct out_ledger_state out_ledger_states[OUT_STATES] = {
@@ -28,6 +29,7 @@ const struct out_ledger_state out_ledger_states[OUT_STATES] = {
 
 struct out_entity {
 	uint32_t number;
+	enum data_kind kind;
 	bool wanted;
 	unsigned cpus;
 	void *state;
@@ -152,6 +154,7 @@ int out_entity(struct out *o, const struct data_entity *e, uint32_t *ret)
 	x = add(o, KEY_HEAD + strlen(e->name) + strlen(e->id) + 2);
 	if (!x)
 		return -ENOMEM;
+	x->kind = e->kind;
 	wanted = announce(o, x, e);
 	*ret = x->number;
 	return wanted;
@@ -224,18 +227,34 @@ bool out_takes(const struct out *o, enum data_quantity quantity)
 	return o->sink->quantities & DATA_BIT(quantity);
 }
 
+/* The most that a CPU can be said to have done in an interval: as its ends may be seconds off, and
+ * esxtop counts turbo frequencies, twice as much as there was. Infinite for what isn't of CPUs. */
+static double most_time(const struct out *o, uint32_t entity, double seconds)
+{
+	const struct out_entity *x = o->entities[entity];
+	bool one = x->kind == DATA_KIND_CPU || x->kind == DATA_KIND_VCPU;
+	unsigned cpus = one ? 1 : x->kind == DATA_KIND_VM ? x->cpus : 0;
+
+	return cpus ? cpus * (2 * seconds + CLOCK_SLACK) : INFINITY;
+}
+
 int out_sample(struct out *o, uint32_t entity, enum data_quantity quantity,
 	       const struct out_span *span, double value)
 {
 	/* Written so that a NaN fails. */
 	bool timed = span->from >= -TIME_MAX && span->from < span->to && span->to <= TIME_MAX;
-	double most = data_quantities[quantity].unit[0] == 's' ? SECONDS_MAX : VALUE_MAX;
-	struct data_sample s = {entity, quantity, span->run, span->from, span->to, value};
+	bool seconds = data_quantities[quantity].unit[0] == 's';
+	double most = seconds ? SECONDS_MAX : VALUE_MAX;
+	/* 0 is added as "-0" isn't a number to print. */
+	struct data_sample s = {entity, quantity, span->run, span->from, span->to, value + 0.0};
 
 	if (!out_takes(o, quantity) || !o->entities[entity]->wanted)
 		return 0;
 	if (!(timed && value >= 0 && value <= most)) {
 		skips_count(&o->file.skips, value < 0 ? SKIP_BACKWARDS : SKIP_RANGE, NULL);
+		s.value = NAN;
+	} else if (seconds && value > most_time(o, entity, span->to - span->from)) {
+		skips_count(&o->file.skips, SKIP_TOO_MUCH, NULL);
 		s.value = NAN;
 	}
 	if (!timed)

@@ -9,17 +9,35 @@
 #include <string.h>
 
 #define CLOCK_FIELDS 3 /* "08:00:05 PM IST" */
+#define DATE_FIELDS  3
 
-/* The date stands behind the host; its form is the locale's, "11/22/26" or "2026年11月22日". */
-static void find_date(const char *field, char *ret, size_t size)
+/* Fields with a blank between each. False: they have no room. */
+static bool join(char **fields, size_t n, char *ret, size_t size)
 {
-	char text[96];
-	struct stamp s;
+	size_t length = 0;
 
-	snprintf(text, sizeof(text), "%.60s 00:00:00", field);
+	for (size_t i = 0; i < n && length < size; i++)
+		length += (size_t)snprintf(ret + length, size - length, "%s%s", i ? " " : "",
+					   fields[i]);
+	return length < size;
+}
+
+/* The date stands between the host and the machine's type; its form is the locale's: "11/22/26",
+ * "2026년 11월 22일", "22. 11. 2026". */
+static void find_date(char **fields, size_t n, char *ret, size_t size)
+{
+	char date[64], text[96];
+	struct stamp s;
+	size_t used = 1;
+
+	while (used < n && used < DATE_FIELDS && !strchr("_(", fields[used][0]))
+		used++;
 	ret[0] = '\0';
+	if (!join(fields, used, date, sizeof(date)))
+		return;
+	snprintf(text, sizeof(text), "%s 00:00:00", date);
 	if (!stamp_parse(text, &s) && s.dated)
-		snprintf(ret, size, "%.60s", field);
+		snprintf(ret, size, "%s", date);
 }
 
 bool sysstat_banner(char **fields, size_t n, struct sysstat_banner *ret)
@@ -32,24 +50,30 @@ bool sysstat_banner(char **fields, size_t n, struct sysstat_banner *ret)
 	snprintf(ret->host, sizeof(ret->host), "%.*s", (int)strcspn(fields[2] + 1, ")"),
 		 fields[2] + 1);
 	if (n > 3)
-		find_date(fields[3], ret->date, sizeof(ret->date));
+		find_date(fields + 3, n - 3, ret->date, sizeof(ret->date));
 	for (size_t i = 3; i + 1 < n; i++)
 		if (sscanf(fields[i], "(%5u", &cpus) == 1 && !strcmp(fields[i + 1], "CPU)"))
 			ret->cpus = cpus;
 	return true;
 }
 
-/* The longest run of fields that is a time, so that "PM" isn't taken for a column. */
+static bool is_figure(const char *field)
+{
+	return isdigit((unsigned char)field[0]) && !field[strspn(field, "0123456789.,")];
+}
+
+/* The longest run of fields that is a time, so that "PM" isn't taken for a column, and a row's first
+ * figures ("08:00:05 6 1.00") not for a date. */
 size_t sysstat_clock(char **fields, size_t n, char *ret, size_t size)
 {
-	for (size_t used = n < CLOCK_FIELDS ? n : CLOCK_FIELDS; used; used--) {
-		struct stamp s;
-		size_t length = 0;
+	size_t used = n > 0;
 
-		for (size_t i = 0; i < used && length < size; i++)
-			length += (size_t)snprintf(ret + length, size - length, "%s%s",
-						   i ? " " : "", fields[i]);
-		if (ispunct((unsigned char)fields[used - 1][0]) || length >= size)
+	while (used < n && used < CLOCK_FIELDS && !is_figure(fields[used]))
+		used++;
+	for (; used; used--) {
+		struct stamp s;
+
+		if (ispunct((unsigned char)fields[used - 1][0]) || !join(fields, used, ret, size))
 			continue;
 		if (!stamp_parse(ret, &s))
 			return used;

@@ -10,14 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELDS_MAX 65536
-
 /* The fields of the present row, one after the other in `text`. */
 struct row {
 	char *text;
 	size_t used, size;
 	size_t *starts;
-	size_t n;
+	size_t n, n_size; /* fields, and room for them in `starts` and `fields` */
 	char **fields;
 	table_row_fn fn;
 	void *data;
@@ -41,13 +39,35 @@ static int room_for(struct row *r, size_t len)
 	return 0;
 }
 
+/* For one more field. */
+static int room_for_field(struct row *r)
+{
+	size_t size = r->n_size ? 2 * r->n_size : 64;
+	size_t *starts;
+	char **fields;
+
+	if (r->n < r->n_size)
+		return 0;
+	if (r->n >= TABLE_FIELDS_MAX)
+		return -E2BIG;
+	starts = reallocarray(r->starts, size, sizeof(*starts));
+	r->starts = starts ? starts : r->starts;
+	fields = reallocarray(r->fields, size, sizeof(*fields));
+	r->fields = fields ? fields : r->fields;
+	if (!starts || !fields)
+		return -ENOMEM;
+	r->n_size = size;
+	return 0;
+}
+
 static void add_field(void *field, size_t len, void *data)
 {
 	struct row *r = data;
 
 	if (r->err)
 		return;
-	r->err = r->n >= FIELDS_MAX ? -E2BIG : room_for(r, len);
+	r->err = room_for_field(r);
+	r->err = r->err ? r->err : room_for(r, len);
 	if (r->err)
 		return;
 	r->starts[r->n++] = r->used;
@@ -124,13 +144,9 @@ int table_read(const char *text, size_t size, char delimiter, size_t columns, ta
 	       void *data)
 {
 	struct row r = {.fn = fn, .data = data};
-	int err = -ENOMEM;
+	int err = delimiter == ' ' ? read_blanks(&r, text, size, columns)
+				   : read_csv(&r, text, size, delimiter);
 
-	r.starts = calloc(FIELDS_MAX, sizeof(*r.starts));
-	r.fields = calloc(FIELDS_MAX, sizeof(*r.fields));
-	if (r.starts && r.fields)
-		err = delimiter == ' ' ? read_blanks(&r, text, size, columns)
-				       : read_csv(&r, text, size, delimiter);
 	free(r.starts);
 	free(r.fields);
 	free(r.text);
@@ -190,6 +206,8 @@ static bool is_called(const char *field, const char *wanted)
 	plain_name(field, name, sizeof(name));
 	if (!strcmp(name, wanted))
 		return true;
+	if (!strpbrk(field, "(["))
+		return false;
 	snprintf(front, sizeof(front), "%.*s", (int)strcspn(field, "(["), field);
 	plain_name(front, name, sizeof(name));
 	return !strcmp(name, wanted);

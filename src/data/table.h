@@ -9,13 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define TABLE_FIELDS_MAX (1u << 20) /* esxtop writes a column for each figure of each world */
+
 /* One row; fields are terminated. A non-zero result ends the reading and is returned. */
 typedef int (*table_row_fn)(char **fields, size_t n, void *data);
 
 /* Delimiter ' ' stands for any run of blanks, without quotes, and a '#' in front of a line for
  * none; at most `columns` fields, the last of which is then the rest of the line. Any other is CSV
  * with double quotes, and `columns` is not looked at. Empty lines are left out. -ENOMEM, -E2BIG for
- * a row of more than 65,536 fields. */
+ * a row of more than TABLE_FIELDS_MAX fields. */
 int table_read(const char *text, size_t size, char delimiter, size_t columns, table_row_fn fn,
 	       void *data);
 

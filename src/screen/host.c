@@ -188,19 +188,21 @@ static void totals(const struct model *m, struct pen *p)
 	pen_right(p, "overhead %.1f %%", model_percent(m, m->overhead));
 }
 
+static const char no_vm[] = "no VM found: no process has KVM vCPUs, or threads called like vCPUs "
+			    "(QEMU TCG: start it with -name NAME,debug-threads=on)";
+static const char lost[] = "%" PRIu64 " gaps were lost; their time is counted";
+
 static void notes(const struct model *m, struct notes *n)
 {
 	const struct host_frame *f = m->host;
 
 	if (!f->n_vms)
-		notes_add(n, STYLE_DIM,
-			  "no VM found: no process has KVM vCPUs, or threads called like vCPUs");
+		notes_add(n, STYLE_DIM, "%s", no_vm);
 	if (f->n_unseen)
 		notes_add(n, STYLE_ALARM, "%u VM%s not measured: %s: %s", f->n_unseen,
 			  f->n_unseen == 1 ? "" : "s", f->unseen, f->why);
 	if (f->gaps_lost)
-		notes_add(n, STYLE_DIM, "%" PRIu64 " gaps were lost; their time is counted",
-			  f->gaps_lost);
+		notes_add(n, STYLE_DIM, lost, f->gaps_lost);
 }
 
 static double past(const struct model *m)
@@ -209,6 +211,22 @@ static double past(const struct model *m)
 }
 
 /* ---- tables and JSON ---- */
+
+/* What notes() has on the screen. */
+static void print_notes(const struct host_frame *f, FILE *to)
+{
+	if (!f->n_vms)
+		fprintf(to, "%s\n", no_vm);
+	if (f->n_unseen) {
+		fprintf(to, "%u not measured: ", f->n_unseen);
+		text_put(f->unseen, to);
+		fprintf(to, ": %s\n", f->why);
+	}
+	if (f->gaps_lost) {
+		fprintf(to, lost, f->gaps_lost);
+		putc('\n', to);
+	}
+}
 
 static void print_head(const struct model *m, const char *until, FILE *to)
 {
@@ -223,11 +241,7 @@ static void print_head(const struct model *m, const char *until, FILE *to)
 		m->n_vcpus, m->n_vcpus == 1 ? "" : "s", model_percent(m, m->ns[LEDGER_RUN]),
 		model_percent(m, descheduled(m->ns)), model_percent(m, m->ns[LEDGER_WAIT]),
 		model_percent(m, m->ns[LEDGER_HALT]), model_percent(m, m->overhead));
-	if (!f->n_unseen)
-		return;
-	fprintf(to, "%u not measured: ", f->n_unseen);
-	text_put(f->unseen, to);
-	fprintf(to, ": %s\n", f->why);
+	print_notes(f, to);
 }
 
 static void put_head(const struct model *m, json_t *o)

@@ -9,9 +9,11 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <term.h>
+#include <termios.h>
 #include <unistd.h>
 
 static SCREEN *screen;
@@ -65,6 +67,61 @@ static const struct {
 	{KEY_F(10), 'q'},
 };
 
+/* ---- a sudden end ---- */
+
+/* What ends a program with a core. */
+static const int fatal[] = {SIGQUIT, SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV};
+
+static struct sigaction before[ARRAY_SIZE(fatal)];
+static struct termios found; /* the terminal as it was */
+static char leave[128];	     /* what puts its screen back */
+static size_t leave_n;
+
+/* No more than a signal's handler may do. Then the signal does what it would have done. */
+static void on_fatal(int number)
+{
+	int saved = errno;
+
+	(void)!write(STDOUT_FILENO, leave, leave_n);
+	tcsetattr(STDIN_FILENO, TCSANOW, &found);
+	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
+		sigaction(fatal[i], &before[i], NULL);
+	raise(number);
+	errno = saved;
+}
+
+static void add_leave(const char *text)
+{
+	size_t n = text && text != (char *)-1 ? strlen(text) : 0;
+
+	if (n > sizeof(leave) - leave_n)
+		return;
+	memcpy(leave + leave_n, text, n);
+	leave_n += n;
+}
+
+static void catch_fatal(void)
+{
+	static const char *const names[] = {"sgr0", "cnorm", "rmcup", "rmkx"};
+	const struct sigaction action = {.sa_handler = on_fatal};
+
+	leave_n = 0;
+	if (tigetstr("kmous") && tigetstr("kmous") != (char *)-1)
+		add_leave("\033[?1006;1000l");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		add_leave(tigetstr(names[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
+		sigaction(fatal[i], &action, &before[i]);
+}
+
+static void leave_fatal(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
+		sigaction(fatal[i], &before[i], NULL);
+}
+
+/* ---- taking and leaving it ---- */
+
 /* What a person wants is asked of NO_COLOR, as no-color.org has it: set, and not empty. */
 static void set_colours(void)
 {
@@ -87,6 +144,7 @@ static int take_terminal(struct failure *f)
 		return failure_set(f, -ENOTTY,
 				   "the screen needs a terminal; -b prints tables to anything");
 	setlocale(LC_CTYPE, "");
+	tcgetattr(STDIN_FILENO, &found);
 	screen = newterm(NULL, stdout, stdin);
 	move = screen ? tigetstr("cup") : NULL;
 	if (move && move != (char *)-1)
@@ -104,6 +162,7 @@ int terminal_open(struct failure *f)
 
 	if (err)
 		return err;
+	catch_fatal();
 	unicode = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	cbreak();
 	noecho();
@@ -122,6 +181,9 @@ void terminal_close(void)
 	if (!screen)
 		return;
 	endwin();
+	if (leave_n)
+		leave_fatal();
+	leave_n = 0;
 	delscreen(screen);
 	screen = NULL;
 }

@@ -214,6 +214,24 @@ start "sh -c 'echo \$\$ >$dir/pid; exec $desched top --replay $dir/a.rec'"
 see '#1 of 20'
 kill "$(cat "$dir/pid")"
 see 'ENDED 0'
+# Whatever ends it, the terminal is as it was: with echo, lines and its own screen. 131: by SIGQUIT.
+cat >"$dir/ends.sh" <<-END
+	ulimit -c 0
+	echo BEFORE
+	stty -g >$dir/tty
+	sh -c 'echo \$\$ >$dir/pid; exec $desched top --replay $dir/a.rec'
+	echo "STATUS \$?"
+	stty -g >$dir/tty.now
+END
+for end in HUP:0 QUIT:131 SEGV:139; do
+	start sh "$dir/ends.sh"
+	see '#1 of 20'
+	kill "-${end%:*}" "$(cat "$dir/pid")"
+	see "STATUS ${end#*:}"
+	see 'BEFORE'
+	see 'ENDED 0'
+	cmp -s "$dir/tty" "$dir/tty.now" || complain "SIG${end%:*} left the terminal in another mode"
+done
 expect 1 'needs a terminal; -b prints' "$desched" top --replay "$dir/a.rec"
 expect 1 'is no recording' "$desched" top --replay "$desched"
 expect 1 'No such file' "$desched" top --replay "$dir/none.rec"

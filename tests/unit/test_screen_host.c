@@ -311,6 +311,30 @@ static void the_screen_at_80x24(void **state)
 	model_done(&m);
 }
 
+/* What the screen says of a host without VMs, and of gaps that were lost, tables say, too. */
+static void tables_have_the_notes(void **state)
+{
+	struct host_frame none = {
+		.time = TIME, .elapsed = 2 * NS_PER_SEC, .source = "bpf", .gaps_lost = 7};
+	struct frame from = {.host = none}, to = {.host = none};
+	struct model m;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *table = open_memstream(&text, &size);
+
+	(void)state;
+	from.host.elapsed = NS_PER_SEC;
+	assert_int_equal(subject_host.make(&from, &to, &(struct model_view){.threads = true}, &m),
+			 0);
+	table_print(&m, "", table);
+	fclose(table);
+	assert_non_null(strstr(text, "\nno VM found: no process has KVM vCPUs, "));
+	assert_non_null(strstr(text, "-name NAME,debug-threads=on"));
+	assert_non_null(strstr(text, "\n7 gaps were lost; their time is counted\n"));
+	free(text);
+	model_done(&m);
+}
+
 static json_t *as_json(const struct model *m)
 {
 	struct failure f = {""};
@@ -454,6 +478,7 @@ int main(void)
 		cmocka_unit_test(rows_are_in_order),
 		cmocka_unit_test(folds_and_filters),
 		cmocka_unit_test(the_screen_at_80x24),
+		cmocka_unit_test(tables_have_the_notes),
 		cmocka_unit_test(tables_and_json),
 		cmocka_unit_test(random_hosts_keep_the_sums),
 	};
