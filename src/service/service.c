@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,13 +44,24 @@ struct service {
 	struct loop_timer timers[TIMERS_MAX]; /* the daemon's */
 	struct loop_timer textfile, status, watchdog;
 	struct quota events; /* lines of what recurs */
-	uint64_t textfile_failures;
+	uint64_t textfile_failures, lost_lines;
 	bool textfile_failing;
 };
 
-void service_say(const struct service *s, const char *text)
+/* Who reads the log may have stopped, or gone: that must hold nobody. One line fits wherever there
+ * is room at all. */
+static void put_line(struct service *s, const char *text, const char *more)
 {
-	fprintf(stderr, "%s: %s\n", s->ops->name, text);
+	struct pollfd log = {.fd = fileno(stderr), .events = POLLOUT};
+
+	if (poll(&log, 1, 0) != 1 || !(log.revents & POLLOUT) ||
+	    fprintf(stderr, "%s: %s%s\n", s->ops->name, text, more) < 0)
+		s->lost_lines++;
+}
+
+void service_say(struct service *s, const char *text)
+{
+	put_line(s, text, "");
 }
 
 void service_say_event(struct service *s, const char *text)
@@ -58,7 +70,7 @@ void service_say_event(struct service *s, const char *text)
 	uint64_t before;
 
 	if (quota_take(&s->events, clock_mono(), &before))
-		fprintf(stderr, "%s: %s%s\n", s->ops->name, text, quota_text(before, left_out));
+		put_line(s, text, quota_text(before, left_out));
 }
 
 struct loop *service_loop(struct service *s)
@@ -88,7 +100,14 @@ static double textfile_failures(const void *of)
 	return (double)((const struct service *)of)->textfile_failures;
 }
 
+static double lost_lines(const void *of)
+{
+	return (double)((const struct service *)of)->lost_lines;
+}
+
 static const struct prometheus_row singles[] = {
+	{"desched_log_lines_lost_total", "counter", "lines of the log that could not be written",
+	 lost_lines},
 	{"desched_textfile_failures_total", "counter", "writings of the textfile that failed",
 	 textfile_failures},
 };
@@ -233,6 +252,7 @@ static int read_settings(struct service *s, struct failure *f)
 		s->ops->apply(s->data);
 	s->textfile.due = 0;
 	s->textfile.interval = s->settings->interval;
+	s->textfile_failing = false; /* say it again: the path may be another */
 	if (differ)
 		failure_set(f, 0, "configuration read again; %d changed key%s for a restart",
 			    differ, differ == 1 ? " waits" : "s wait");
@@ -326,6 +346,7 @@ int service_open(const struct service_ops *ops, void *data, void *settings,
 	s->source = source;
 	s->listener.fd = -1;
 	tzset(); /* while its file can be read */
+	signal(SIGPIPE, SIG_IGN);
 	notify_open(&s->notify);
 	err = open_loop(s, f);
 	if (!err && ops->open)
@@ -342,7 +363,7 @@ int service_open(const struct service_ops *ops, void *data, void *settings,
 }
 
 /* What the journal begins with. */
-static void say_hello(const struct service *s)
+static void say_hello(struct service *s)
 {
 	char line[SERVICE_LINE + SETTINGS_STRING], own[SERVICE_LINE] = "";
 	char status[SERVICE_LINE] = "";

@@ -64,8 +64,9 @@ struct service *service_close(struct service *s); /* NULL accepted; returns NULL
 /* For watches and timers of its own. */
 struct loop *service_loop(struct service *s);
 
-/* A line of the log; of what may happen again and again only so many (service/quota.h). */
-void service_say(const struct service *s, const char *text);
+/* A line of the log; of what may happen again and again only so many (service/quota.h). Neither ever
+ * waits: a line that can't be written now is counted. */
+void service_say(struct service *s, const char *text);
 void service_say_event(struct service *s, const char *text);
 
 #endif

@@ -11,11 +11,13 @@
 #include "wire/ask.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <cmocka.h>
@@ -111,6 +113,14 @@ static _Noreturn void be_the_daemon(void)
 	_exit(err ? 1 : 0);
 }
 
+static void launch(void)
+{
+	daemon_.pid = fork();
+	if (daemon_.pid == 0)
+		be_the_daemon();
+	await_notice("READY=1\nSTATUS=beaten");
+}
+
 static int start(void **state)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -129,10 +139,7 @@ static int start(void **state)
 	setenv("NOTIFY_SOCKET", address.sun_path, 1);
 	setenv("WATCHDOG_USEC", "200000", 1);
 	write_conf("100ms", "");
-	daemon_.pid = fork();
-	if (daemon_.pid == 0)
-		be_the_daemon();
-	await_notice("READY=1\nSTATUS=beaten");
+	launch();
 	return 0;
 }
 
@@ -206,17 +213,64 @@ static void systemd_hears_that_it_is_alive(void **state)
 	await_notice("WATCHDOG=1");
 }
 
-static void it_ends_when_it_is_told(void **state)
+static void each_bad_textfile_is_named(void **state)
+{
+	const char *dir = scratch_dir("test-service");
+
+	(void)state;
+	snprintf(daemon_.textfile, sizeof(daemon_.textfile), "%s/none/a.prom", dir);
+	write_conf("100ms", "");
+	kill(daemon_.pid, SIGHUP);
+	await_log("/none/a.prom: No such file or directory; ");
+	snprintf(daemon_.textfile, sizeof(daemon_.textfile), "%s/none/b.prom", dir);
+	write_conf("100ms", "");
+	kill(daemon_.pid, SIGHUP);
+	await_log("/none/b.prom: No such file or directory; ");
+}
+
+static void end(void)
 {
 	int status;
 
-	(void)state;
 	kill(daemon_.pid, SIGTERM);
 	await_notice("STOPPING=1");
 	assert_int_equal(waitpid(daemon_.pid, &status, 0), daemon_.pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void it_ends_when_it_is_told(void **state)
+{
+	(void)state;
+	end();
 	await_log("small: beaten often\n");
 	assert_int_equal(access(daemon_.socket, F_OK), -1);
+}
+
+static void read_again(void)
+{
+	kill(daemon_.pid, SIGHUP);
+	await_notice("RELOADING=1");
+	await_notice("READY=1");
+}
+
+/* 300 lines of 32 bytes into a pipe of 8192 that nobody reads, one more when its reader has gone. */
+static void a_log_that_nobody_reads_holds_nobody(void **state)
+{
+	int fd;
+
+	(void)state;
+	unlink(daemon_.log);
+	assert_int_equal(mkfifo(daemon_.log, 0600), 0);
+	fd = open(daemon_.log, O_RDONLY | O_NONBLOCK);
+	assert_true(fd >= 0 && fcntl(fd, F_SETPIPE_SZ, 8192) == 8192);
+	launch();
+	assert_metric("\ndesched_log_lines_lost_total 0\n", true);
+	for (int i = 0; i < 300; i++)
+		read_again();
+	close(fd);
+	read_again();
+	assert_metric("\ndesched_log_lines_lost_total 0\n", false);
+	end();
 	close(daemon_.notified);
 }
 
@@ -227,7 +281,9 @@ int main(void)
 		cmocka_unit_test(its_metrics_are_its_own_and_the_services),
 		cmocka_unit_test(sighup_applies_settings_or_leaves_them),
 		cmocka_unit_test(systemd_hears_that_it_is_alive),
+		cmocka_unit_test(each_bad_textfile_is_named),
 		cmocka_unit_test(it_ends_when_it_is_told),
+		cmocka_unit_test(a_log_that_nobody_reads_holds_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);
