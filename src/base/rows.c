@@ -313,7 +313,7 @@ static int store_text(const struct row *row, const char *text, void *to)
 {
 	size_t len = strlen(text);
 
-	if (len >= row->size)
+	if (len >= row->size || (double)len < row->min)
 		return -EINVAL;
 	memcpy(to, text, len);
 	memset((char *)to + len, 0, row->size - len);
@@ -359,7 +359,10 @@ static int store_word(const struct row *row, const char *text, void *to)
 
 static void expect_text(const struct row *row, char *ret, size_t size)
 {
-	snprintf(ret, size, "a text of at most %zu characters", row->size - 1);
+	if (row->min > 0)
+		snprintf(ret, size, "a text of %.12g to %zu characters", row->min, row->size - 1);
+	else
+		snprintf(ret, size, "a text of at most %zu characters", row->size - 1);
 }
 
 static void expect_word(const struct row *row, char *ret, size_t size)

@@ -23,8 +23,7 @@ struct small {
 };
 
 static const struct row small_main[] = {
-	SETTINGS_PATH("socket", struct small_settings, service.socket, "/nowhere",
-		      "where to answer"),
+	SETTINGS_SOCKET(struct small_settings, service.socket, "/nowhere"),
 };
 static const struct row small_gaps[] = {
 	{"gap", &row_seconds, offsetof(struct small_settings, gap), NS_PER_MS, NS_PER_SEC, "0.25",
