@@ -9,6 +9,7 @@
 #include "service/prometheus.h"
 #include "service/quota.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <malloc.h>
 #include <poll.h>
@@ -20,7 +21,6 @@
 
 #define LARGE_ANSWER	(256 * KIB)
 #define STATUS_INTERVAL (10 * NS_PER_SEC)
-#define TIMERS_MAX	8
 
 /* What vmdesched(8) says of clients. */
 static const struct server_limits limits = {
@@ -41,7 +41,7 @@ struct service {
 	struct loop *loop;
 	struct listener listener;
 	struct server *server;
-	struct loop_timer timers[TIMERS_MAX]; /* the daemon's */
+	struct loop_timer timers[SERVICE_TIMERS]; /* the daemon's */
 	struct loop_timer textfile, status, watchdog;
 	struct quota events; /* lines of what recurs */
 	uint64_t textfile_failures, lost_lines;
@@ -214,14 +214,22 @@ static void on_textfile(uint64_t now, void *data)
 		write_textfile(s);
 }
 
+/* "" for a daemon that has none. */
+static const char *status_of(const struct service *s, char ret[SERVICE_LINE])
+{
+	ret[0] = '\0';
+	if (s->ops->status)
+		s->ops->status(s->data, ret);
+	return ret;
+}
+
 static void on_status(uint64_t now, void *data)
 {
 	struct service *s = data;
-	char text[SERVICE_LINE] = "";
+	char text[SERVICE_LINE];
 
 	(void)now;
-	s->ops->status(s->data, text);
-	notify_send(&s->notify, "STATUS=%s", text);
+	notify_send(&s->notify, "STATUS=%s", status_of(s, text));
 }
 
 static void on_watchdog(uint64_t now, void *data)
@@ -302,7 +310,7 @@ static void add_timer(struct service *s, struct loop_timer *t, uint64_t interval
 /* Each is due at once, and then in its own rounds. */
 static void add_timers(struct service *s)
 {
-	for (size_t i = 0; i < s->ops->n_timers && i < TIMERS_MAX; i++)
+	for (size_t i = 0; i < s->ops->n_timers; i++)
 		add_timer(s, &s->timers[i], s->ops->timers[i].interval, s->ops->timers[i].fire,
 			  s->data);
 	add_timer(s, &s->textfile, s->settings->interval, on_textfile, s);
@@ -338,6 +346,7 @@ int service_open(const struct service_ops *ops, void *data, void *settings,
 	struct service *s = calloc(1, sizeof(*s));
 	int err;
 
+	assert(ops->n_timers <= SERVICE_TIMERS);
 	if (!s)
 		return failure_errno(f, -ENOMEM, "%s", ops->name);
 	s->ops = ops;
@@ -366,19 +375,19 @@ int service_open(const struct service_ops *ops, void *data, void *settings,
 static void say_hello(struct service *s)
 {
 	char line[SERVICE_LINE + SETTINGS_STRING], own[SERVICE_LINE] = "";
-	char status[SERVICE_LINE] = "";
+	char status[SERVICE_LINE];
 
-	s->ops->hello(s->data, own);
+	if (s->ops->hello)
+		s->ops->hello(s->data, own);
 	snprintf(line, sizeof(line), "answering on %.107s%s%s", s->settings->socket,
 		 own[0] ? "; " : "", own);
 	service_say(s, line);
-	s->ops->status(s->data, status);
-	notify_send(&s->notify, "READY=1\nSTATUS=%s", status);
+	notify_send(&s->notify, "READY=1\nSTATUS=%s", status_of(s, status));
 }
 
 int service_run(struct service *s, struct failure *f)
 {
-	char status[SERVICE_LINE] = "";
+	char status[SERVICE_LINE];
 	struct confine keep = {0};
 	int err;
 
@@ -388,14 +397,14 @@ int service_run(struct service *s, struct failure *f)
 	if (err)
 		return err;
 	malloc_trim(0); /* what was read to begin, such as the kernel's BTF */
-	for (size_t i = 0; i < s->ops->n_timers && i < TIMERS_MAX; i++)
+	for (size_t i = 0; i < s->ops->n_timers; i++)
 		s->timers[i].due = clock_mono();
 	s->status.due = clock_mono() + STATUS_INTERVAL;
 	say_hello(s);
 	err = loop_run(s->loop);
 	notify_send(&s->notify, "STOPPING=1");
-	s->ops->status(s->data, status);
-	service_say(s, status);
+	if (s->ops->status)
+		service_say(s, status_of(s, status));
 	return err ? failure_errno(f, err, "%s", s->ops->name) : 0;
 }
 

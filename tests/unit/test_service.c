@@ -26,9 +26,10 @@
 
 static struct {
 	char conf[96], socket[96], textfile[96], log[96];
+	const struct service_ops *ops;
 	int notified;
 	pid_t pid;
-} daemon_;
+} daemon_ = {.ops = &small_ops};
 
 static void write_conf(const char *gap, const char *group)
 {
@@ -107,7 +108,7 @@ static _Noreturn void be_the_daemon(void)
 	if (!freopen(daemon_.log, "w", stderr))
 		_exit(9);
 	setvbuf(stderr, NULL, _IONBF, 0);
-	err = small_main_loop(&source, &f);
+	err = small_main_loop(daemon_.ops, &source, &f);
 	if (err)
 		fprintf(stderr, "small: %s\n", f.text);
 	_exit(err ? 1 : 0);
@@ -118,7 +119,7 @@ static void launch(void)
 	daemon_.pid = fork();
 	if (daemon_.pid == 0)
 		be_the_daemon();
-	await_notice("READY=1\nSTATUS=beaten");
+	await_notice(daemon_.ops->status ? "READY=1\nSTATUS=beaten" : "READY=1\nSTATUS=");
 }
 
 static int start(void **state)
@@ -271,6 +272,20 @@ static void a_log_that_nobody_reads_holds_nobody(void **state)
 	read_again();
 	assert_metric("\ndesched_log_lines_lost_total 0\n", false);
 	end();
+	unlink(daemon_.log);
+}
+
+static void a_daemon_needs_a_name_and_settings(void **state)
+{
+	static const struct service_ops bare = {.name = "bare", .settings = &small_table};
+
+	(void)state;
+	daemon_.ops = &bare;
+	launch();
+	await_log("bare: answering on ");
+	read_again();
+	assert_metric("desched_client_events_total{event=\"accepted\"} ", true);
+	end();
 	close(daemon_.notified);
 }
 
@@ -284,6 +299,7 @@ int main(void)
 		cmocka_unit_test(each_bad_textfile_is_named),
 		cmocka_unit_test(it_ends_when_it_is_told),
 		cmocka_unit_test(a_log_that_nobody_reads_holds_nobody),
+		cmocka_unit_test(a_daemon_needs_a_name_and_settings),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);
