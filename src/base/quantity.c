@@ -93,7 +93,7 @@ static const struct quantity {
 	const struct unit *units;
 	size_t n;
 	double max; /* in the smallest unit */
-} any_time = {times, ARRAY_SIZE(times), 1e18},
+} any_time = {times, ARRAY_SIZE(times), QUANTITY_TIME_MAX},
   any_size = {sizes, ARRAY_SIZE(sizes), 0x1p63 - 0x1p10};
 
 /* A number and one of the units. */

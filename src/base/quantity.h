@@ -19,6 +19,7 @@ int quantity_number(const char *text, const char **ret_end, double *ret);
 int quantity_count(const char *text, uint64_t *ret);
 
 /* ns us ms s min h d; at most 1e9 seconds. */
+#define QUANTITY_TIME_MAX 1e18 /* ns */
 int quantity_time(const char *text, uint64_t bare, const char **ret_end, uint64_t *ret_ns);
 
 /* B kB MB GB TB KiB MiB GiB TiB; below 2^63. */

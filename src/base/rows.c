@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,22 +66,23 @@ static bool is_within(const struct row *row, double v)
 	return v >= row->min && (!(row->max > 0) || v <= row->max);
 }
 
-/* "KIND from MIN to MAX", "KIND, at least MIN", where `text` writes a bound. */
-static void expect_within(const struct row *row, const char *kind,
+/* "KIND from MIN to MAX", "KIND, at least MIN", where `text` writes a bound. `most` is the type's own,
+ * for rows that have none; 0: nobody would reach it. */
+static void expect_within(const struct row *row, const char *kind, double most,
 			  const char *(*text)(double v, char *ret), char *ret, size_t size)
 {
 	char min[QUANTITY_TEXT], max[QUANTITY_TEXT];
 
-	if (row->max > 0)
+	if (row->max > 0 || most > 0)
 		snprintf(ret, size, "%s from %s to %s", kind, text(row->min, min),
-			 text(row->max, max));
+			 text(row->max > 0 ? row->max : most, max));
 	else
 		snprintf(ret, size, "%s, at least %s", kind, text(row->min, min));
 }
 
 static const char *plain(double v, char *ret)
 {
-	snprintf(ret, QUANTITY_TEXT, "%.12g", v);
+	snprintf(ret, QUANTITY_TEXT, v < 1e17 && v == rint(v) ? "%.0f" : "%.12g", v);
 	return ret;
 }
 
@@ -153,7 +155,12 @@ static int store_count32(const struct row *row, const char *text, void *to)
 
 static void expect_count(const struct row *row, char *ret, size_t size)
 {
-	expect_within(row, "a whole number", plain, ret, size);
+	expect_within(row, "a whole number", 0, plain, ret, size);
+}
+
+static void expect_count32(const struct row *row, char *ret, size_t size)
+{
+	expect_within(row, "a whole number", UINT32_MAX, plain, ret, size);
 }
 
 static void show_count(const struct row *row, const void *from, char *ret, size_t size)
@@ -169,7 +176,7 @@ static void show_count32(const struct row *row, const void *from, char *ret, siz
 }
 
 const struct row_type row_count = {store_count, expect_count, show_count, sizeof(uint64_t)};
-const struct row_type row_count32 = {store_count32, expect_count, show_count32, sizeof(uint32_t)};
+const struct row_type row_count32 = {store_count32, expect_count32, show_count32, sizeof(uint32_t)};
 
 static int store_number(const struct row *row, const char *text, void *to)
 {
@@ -193,12 +200,12 @@ static int store_fraction(const struct row *row, const char *text, void *to)
 
 static void expect_number(const struct row *row, char *ret, size_t size)
 {
-	expect_within(row, "a number", plain, ret, size);
+	expect_within(row, "a number", 0, plain, ret, size);
 }
 
 static void expect_fraction(const struct row *row, char *ret, size_t size)
 {
-	expect_within(row, "a fraction such as 0.25 or 25%,", plain, ret, size);
+	expect_within(row, "a fraction such as 0.25 or 25%,", 0, plain, ret, size);
 }
 
 static void show_number(const struct row *row, const void *from, char *ret, size_t size)
@@ -237,12 +244,12 @@ static int store_time(const struct row *row, const char *text, void *to)
 
 static void expect_seconds(const struct row *row, char *ret, size_t size)
 {
-	expect_within(row, "seconds", in_seconds, ret, size);
+	expect_within(row, "seconds", QUANTITY_TIME_MAX, in_seconds, ret, size);
 }
 
 static void expect_time(const struct row *row, char *ret, size_t size)
 {
-	expect_within(row, "a time such as 5ms,", as_time, ret, size);
+	expect_within(row, "a time such as 5ms,", QUANTITY_TIME_MAX, as_time, ret, size);
 }
 
 static void show_seconds(const struct row *row, const void *from, char *ret, size_t size)
@@ -271,12 +278,12 @@ static int store_mib(const struct row *row, const char *text, void *to)
 
 static void expect_bytes(const struct row *row, char *ret, size_t size)
 {
-	expect_within(row, "bytes such as 4GiB or 500MB,", as_bytes, ret, size);
+	expect_within(row, "bytes such as 4GiB or 500MB,", 0, as_bytes, ret, size);
 }
 
 static void expect_mib(const struct row *row, char *ret, size_t size)
 {
-	expect_within(row, "whole MiB, as 64 or 4GiB,", as_bytes, ret, size);
+	expect_within(row, "whole MiB, as 64 or 4GiB,", 0, as_bytes, ret, size);
 }
 
 static void show_bytes(const struct row *row, const void *from, char *ret, size_t size)
@@ -313,7 +320,7 @@ static int store_text(const struct row *row, const char *text, void *to)
 {
 	size_t len = strlen(text);
 
-	if (len >= row->size)
+	if (len >= row->size || (double)len < row->min)
 		return -EINVAL;
 	memcpy(to, text, len);
 	memset((char *)to + len, 0, row->size - len);
@@ -359,7 +366,10 @@ static int store_word(const struct row *row, const char *text, void *to)
 
 static void expect_text(const struct row *row, char *ret, size_t size)
 {
-	snprintf(ret, size, "a text of at most %zu characters", row->size - 1);
+	if (row->min > 0)
+		snprintf(ret, size, "a text of %.12g to %zu characters", row->min, row->size - 1);
+	else
+		snprintf(ret, size, "a text of at most %zu characters", row->size - 1);
 }
 
 static void expect_word(const struct row *row, char *ret, size_t size)

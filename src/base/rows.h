@@ -37,7 +37,8 @@ struct row {
 	const char *name;
 	const struct row_type *type;
 	size_t offset;	      /* in the struct that the rows fill */
-	double min, max;      /* in the unit that is stored (ns, bytes); max 0: no bound */
+	double min, max;      /* in the unit that is stored (ns, bytes); max 0: no bound. Of a
+			       * row_text min is the least number of bytes */
 	const char *standard; /* the default, as it would be typed; NULL or "": all zero */
 	const char *help;
 	name_fn names; /* of row_name */
@@ -56,7 +57,7 @@ extern const struct row_type row_mib;	   /* uint64_t bytes, whole MiB: "64", "4G
 extern const struct row_type row_name;	   /* uint32_t: which of `names`, and `min` */
 extern const struct row_type row_one_of;   /* char[size]: one of `names` */
 extern const struct row_type row_word;	   /* char[size]: letters, digits, '-' and '_' */
-extern const struct row_type row_text;	   /* char[size], may be empty */
+extern const struct row_type row_text;	   /* char[size], with the zero at the end */
 
 /* Reads a value into `to`; `what` is what a failure calls it. -EINVAL. */
 int row_read(const struct row *row, const char *what, const char *text, void *to,

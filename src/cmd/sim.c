@@ -49,7 +49,8 @@ static const struct option_row rows[] = {
 	 "how long they are (drawn: 0.2; traced: to the end)"},
 	{0, "set", "KEY=VALUE", OPTION_LIST, &o.set, 0, 0,
 	 "change a key, such as host.cpus=4; may be given again"},
-	{0, "seed", "N", OPTION_UINT, &o.seed, 0, 0, "first seed"},
+	{0, "seed", "N", OPTION_UINT, &o.seed, 0, UINT64_C(1) << 53, /* what JSON holds */
+	 "first seed"},
 	{0, "seeds", "N", OPTION_UINT, &o.seeds, 1, 1000, "how many seeds (as the scenario says)"},
 	{'j', "jobs", "N", OPTION_UINT, &o.jobs, 1, 1024, "threads (one a CPU)"},
 };

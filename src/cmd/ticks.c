@@ -19,7 +19,7 @@ static const struct option_row rows[] = {
 	{0, "seconds", "S", OPTION_SECONDS, &seconds, NS_PER_SEC, 3600 * NS_PER_SEC,
 	 "length of each policy's window"},
 	{0, "policy", "P", OPTION_CHOICE, &policy, 0, 0, "this tick policy alone"},
-	{0, "cpu", "N", OPTION_UINT, &cpu, 0, 0, "the CPU that they share (the last)"},
+	{0, "cpu", "N", OPTION_UINT, &cpu, 0, INT16_MAX, "the CPU that they share (the last)"},
 	{0, "no-pauses", NULL, OPTION_FLAG, &short_form, 0, 0,
 	 "leave out the pauses, of which one takes a minute"},
 	{0, "json", "FILE", OPTION_OUTPUT, &json, 0, 0,
@@ -60,7 +60,7 @@ static int run(char **operands, int n, struct failure *f)
 	struct ticks_config c = {.hz = hz,
 				 .vms = vms,
 				 .seconds = seconds,
-				 .cpu = cpu > INT16_MAX ? -1 : (int)cpu,
+				 .cpu = cpu == UINT64_MAX ? -1 : (int)cpu,
 				 .policy = policy.value ? tick_find(policy.value) : -1,
 				 .pauses = !short_form,
 				 .progress = progress};

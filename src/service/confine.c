@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "service/filter.h"
 
+#include <assert.h>
 #include <cap-ng.h>
 #include <errno.h>
 #include <grp.h>
@@ -178,7 +179,8 @@ int confine_daemon(const char *user, bool system_calls, const struct confine *ke
 	size_t n = 1;
 	int err = confine_privileges(user, keep->capabilities, keep->n_capabilities, f);
 
-	for (size_t i = 0; i < keep->n_lists && n < LISTS_MAX; i++)
+	assert(keep->n_lists < LISTS_MAX);
+	for (size_t i = 0; i < keep->n_lists; i++)
 		lists[n++] = keep->lists[i];
 	return err || !system_calls ? err : confine_system_calls(lists, n, f);
 }

@@ -9,8 +9,10 @@
 #include "service/prometheus.h"
 #include "service/quota.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,6 @@
 
 #define LARGE_ANSWER	(256 * KIB)
 #define STATUS_INTERVAL (10 * NS_PER_SEC)
-#define TIMERS_MAX	8
 
 /* What vmdesched(8) says of clients. */
 static const struct server_limits limits = {
@@ -40,16 +41,27 @@ struct service {
 	struct loop *loop;
 	struct listener listener;
 	struct server *server;
-	struct loop_timer timers[TIMERS_MAX]; /* the daemon's */
+	struct loop_timer timers[SERVICE_TIMERS]; /* the daemon's */
 	struct loop_timer textfile, status, watchdog;
 	struct quota events; /* lines of what recurs */
-	uint64_t textfile_failures;
+	uint64_t textfile_failures, lost_lines;
 	bool textfile_failing;
 };
 
-void service_say(const struct service *s, const char *text)
+/* Who reads the log may have stopped, or gone: that must hold nobody. One line fits wherever there
+ * is room at all. */
+static void put_line(struct service *s, const char *text, const char *more)
 {
-	fprintf(stderr, "%s: %s\n", s->ops->name, text);
+	struct pollfd log = {.fd = fileno(stderr), .events = POLLOUT};
+
+	if (poll(&log, 1, 0) != 1 || !(log.revents & POLLOUT) ||
+	    fprintf(stderr, "%s: %s%s\n", s->ops->name, text, more) < 0)
+		s->lost_lines++;
+}
+
+void service_say(struct service *s, const char *text)
+{
+	put_line(s, text, "");
 }
 
 void service_say_event(struct service *s, const char *text)
@@ -58,7 +70,7 @@ void service_say_event(struct service *s, const char *text)
 	uint64_t before;
 
 	if (quota_take(&s->events, clock_mono(), &before))
-		fprintf(stderr, "%s: %s%s\n", s->ops->name, text, quota_text(before, left_out));
+		put_line(s, text, quota_text(before, left_out));
 }
 
 struct loop *service_loop(struct service *s)
@@ -88,7 +100,14 @@ static double textfile_failures(const void *of)
 	return (double)((const struct service *)of)->textfile_failures;
 }
 
+static double lost_lines(const void *of)
+{
+	return (double)((const struct service *)of)->lost_lines;
+}
+
 static const struct prometheus_row singles[] = {
+	{"desched_log_lines_lost_total", "counter", "lines of the log that could not be written",
+	 lost_lines},
 	{"desched_textfile_failures_total", "counter", "writings of the textfile that failed",
 	 textfile_failures},
 };
@@ -195,14 +214,22 @@ static void on_textfile(uint64_t now, void *data)
 		write_textfile(s);
 }
 
+/* "" for a daemon that has none. */
+static const char *status_of(const struct service *s, char ret[SERVICE_LINE])
+{
+	ret[0] = '\0';
+	if (s->ops->status)
+		s->ops->status(s->data, ret);
+	return ret;
+}
+
 static void on_status(uint64_t now, void *data)
 {
 	struct service *s = data;
-	char text[SERVICE_LINE] = "";
+	char text[SERVICE_LINE];
 
 	(void)now;
-	s->ops->status(s->data, text);
-	notify_send(&s->notify, "STATUS=%s", text);
+	notify_send(&s->notify, "STATUS=%s", status_of(s, text));
 }
 
 static void on_watchdog(uint64_t now, void *data)
@@ -233,6 +260,7 @@ static int read_settings(struct service *s, struct failure *f)
 		s->ops->apply(s->data);
 	s->textfile.due = 0;
 	s->textfile.interval = s->settings->interval;
+	s->textfile_failing = false; /* say it again: the path may be another */
 	if (differ)
 		failure_set(f, 0, "configuration read again; %d changed key%s for a restart",
 			    differ, differ == 1 ? " waits" : "s wait");
@@ -282,7 +310,7 @@ static void add_timer(struct service *s, struct loop_timer *t, uint64_t interval
 /* Each is due at once, and then in its own rounds. */
 static void add_timers(struct service *s)
 {
-	for (size_t i = 0; i < s->ops->n_timers && i < TIMERS_MAX; i++)
+	for (size_t i = 0; i < s->ops->n_timers; i++)
 		add_timer(s, &s->timers[i], s->ops->timers[i].interval, s->ops->timers[i].fire,
 			  s->data);
 	add_timer(s, &s->textfile, s->settings->interval, on_textfile, s);
@@ -318,6 +346,7 @@ int service_open(const struct service_ops *ops, void *data, void *settings,
 	struct service *s = calloc(1, sizeof(*s));
 	int err;
 
+	assert(ops->n_timers <= SERVICE_TIMERS);
 	if (!s)
 		return failure_errno(f, -ENOMEM, "%s", ops->name);
 	s->ops = ops;
@@ -326,6 +355,7 @@ int service_open(const struct service_ops *ops, void *data, void *settings,
 	s->source = source;
 	s->listener.fd = -1;
 	tzset(); /* while its file can be read */
+	signal(SIGPIPE, SIG_IGN);
 	notify_open(&s->notify);
 	err = open_loop(s, f);
 	if (!err && ops->open)
@@ -342,22 +372,22 @@ int service_open(const struct service_ops *ops, void *data, void *settings,
 }
 
 /* What the journal begins with. */
-static void say_hello(const struct service *s)
+static void say_hello(struct service *s)
 {
 	char line[SERVICE_LINE + SETTINGS_STRING], own[SERVICE_LINE] = "";
-	char status[SERVICE_LINE] = "";
+	char status[SERVICE_LINE];
 
-	s->ops->hello(s->data, own);
+	if (s->ops->hello)
+		s->ops->hello(s->data, own);
 	snprintf(line, sizeof(line), "answering on %.107s%s%s", s->settings->socket,
 		 own[0] ? "; " : "", own);
 	service_say(s, line);
-	s->ops->status(s->data, status);
-	notify_send(&s->notify, "READY=1\nSTATUS=%s", status);
+	notify_send(&s->notify, "READY=1\nSTATUS=%s", status_of(s, status));
 }
 
 int service_run(struct service *s, struct failure *f)
 {
-	char status[SERVICE_LINE] = "";
+	char status[SERVICE_LINE];
 	struct confine keep = {0};
 	int err;
 
@@ -367,14 +397,14 @@ int service_run(struct service *s, struct failure *f)
 	if (err)
 		return err;
 	malloc_trim(0); /* what was read to begin, such as the kernel's BTF */
-	for (size_t i = 0; i < s->ops->n_timers && i < TIMERS_MAX; i++)
+	for (size_t i = 0; i < s->ops->n_timers; i++)
 		s->timers[i].due = clock_mono();
 	s->status.due = clock_mono() + STATUS_INTERVAL;
 	say_hello(s);
 	err = loop_run(s->loop);
 	notify_send(&s->notify, "STOPPING=1");
-	s->ops->status(s->data, status);
-	service_say(s, status);
+	if (s->ops->status)
+		service_say(s, status_of(s, status));
 	return err ? failure_errno(f, err, "%s", s->ops->name) : 0;
 }
 

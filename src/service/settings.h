@@ -10,6 +10,7 @@
 #include "base/rows.h"
 
 #include <stdio.h>
+#include <sys/un.h>
 
 #define SETTINGS_STRING 256
 
@@ -34,6 +35,13 @@ extern const struct row settings_metrics[SETTINGS_METRICS_N];
 	{                                                                                          \
 		name, &row_text, offsetof(struct, field), 0, 0, standard, help, NULL,              \
 			SETTINGS_STRING                                                            \
+	}
+
+/* Where it answers: what fits into a socket's address. */
+#define SETTINGS_SOCKET(type, field, standard)                                                     \
+	{                                                                                          \
+		"socket", &row_text, offsetof(type, field), 1, 0, standard, "where to answer",     \
+			NULL, sizeof(((struct sockaddr_un *)0)->sun_path)                          \
 	}
 
 struct settings_table {

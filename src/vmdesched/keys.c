@@ -17,7 +17,7 @@
 static const struct row main_rows[] = {
 	NAMES("source", source, "auto", source_name, "what says when a vCPU didn't run"),
 	PATH("page", page, "", "map this file as the ledger page; empty: look for the device"),
-	PATH("socket", service.socket, PROTOCOL_SOCKET, "where to answer"),
+	SETTINGS_SOCKET(struct settings, service.socket, PROTOCOL_SOCKET),
 };
 
 static const struct row gaps_rows[] = {

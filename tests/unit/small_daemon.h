@@ -23,8 +23,7 @@ struct small {
 };
 
 static const struct row small_main[] = {
-	SETTINGS_PATH("socket", struct small_settings, service.socket, "/nowhere",
-		      "where to answer"),
+	SETTINGS_SOCKET(struct small_settings, service.socket, "/nowhere"),
 };
 static const struct row small_gaps[] = {
 	{"gap", &row_seconds, offsetof(struct small_settings, gap), NS_PER_MS, NS_PER_SEC, "0.25",
@@ -109,13 +108,14 @@ static const struct service_ops small_ops = {
 };
 
 /* Until it is told to end. */
-static int small_main_loop(const struct settings_source *source, struct failure *f)
+static int small_main_loop(const struct service_ops *ops, const struct settings_source *source,
+			   struct failure *f)
 {
 	struct small s = {0};
 	int err = settings_read(&small_table, source, f, &s.settings);
 
 	if (!err)
-		err = service_open(&small_ops, &s, &s.settings, source, f, &s.service);
+		err = service_open(ops, &s, &s.settings, source, f, &s.service);
 	if (!err)
 		err = service_run(s.service, f);
 	service_close(s.service);

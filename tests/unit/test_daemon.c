@@ -70,6 +70,8 @@ static void refused(const char *text, const char *why)
 static void what_is_no_key_is_refused_with_its_line(void **state)
 {
 	char longer[400] = "[vmdesched]\nuser = ";
+	struct failure f;
+	struct settings s;
 
 	(void)state;
 	refused("[vmdesched]\nuser = nobody\nuzer = nobody\n", "x.conf:3: there is no 'uzer'");
@@ -86,8 +88,15 @@ static void what_is_no_key_is_refused_with_its_line(void **state)
 	refused("[metrics]\ninterval = 0.5\n", "from 1 to 3600");
 	refused("[metrics]\nprocesses = 1001\n", "x.conf:2");
 	refused("[vmdesched]\nseccomp = maybe\n", "yes or no");
+	refused("[vmdesched]\nsocket =\n",
+		"x.conf:2: socket: nothing given, expected a text of 1 to");
 	memset(longer + strlen(longer), 'x', 300);
 	refused(longer, "x.conf:2");
+	memcpy(longer, "[vmdesched]\nsocket=", 19);
+	longer[19 + 108] = '\0'; /* unix(7): 108 bytes with the zero */
+	refused(longer, "x.conf:2: socket: 'xxx");
+	longer[19 + 107] = '\0';
+	assert_int_equal(parse(longer, &f, &s), 0);
 }
 
 static void a_sample_with_every_key_is_a_configuration(void **state)

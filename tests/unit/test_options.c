@@ -122,7 +122,7 @@ static const struct {
 	{{"--vms="}, "from 1 to 8"},
 	{{"--vms", "-1"}, "'-1'"},
 	{{"-n", "two"}, "'two'"},
-	{{"--interval", "0"}, "at least 0.001"},
+	{{"--interval", "0"}, "from 0.001 to 1000000000"},
 	{{"--interval", "soon"}, "seconds"},
 };
 

@@ -11,11 +11,13 @@
 #include "wire/ask.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <cmocka.h>
@@ -24,9 +26,10 @@
 
 static struct {
 	char conf[96], socket[96], textfile[96], log[96];
+	const struct service_ops *ops;
 	int notified;
 	pid_t pid;
-} daemon_;
+} daemon_ = {.ops = &small_ops};
 
 static void write_conf(const char *gap, const char *group)
 {
@@ -105,10 +108,18 @@ static _Noreturn void be_the_daemon(void)
 	if (!freopen(daemon_.log, "w", stderr))
 		_exit(9);
 	setvbuf(stderr, NULL, _IONBF, 0);
-	err = small_main_loop(&source, &f);
+	err = small_main_loop(daemon_.ops, &source, &f);
 	if (err)
 		fprintf(stderr, "small: %s\n", f.text);
 	_exit(err ? 1 : 0);
+}
+
+static void launch(void)
+{
+	daemon_.pid = fork();
+	if (daemon_.pid == 0)
+		be_the_daemon();
+	await_notice(daemon_.ops->status ? "READY=1\nSTATUS=beaten" : "READY=1\nSTATUS=");
 }
 
 static int start(void **state)
@@ -129,10 +140,7 @@ static int start(void **state)
 	setenv("NOTIFY_SOCKET", address.sun_path, 1);
 	setenv("WATCHDOG_USEC", "200000", 1);
 	write_conf("100ms", "");
-	daemon_.pid = fork();
-	if (daemon_.pid == 0)
-		be_the_daemon();
-	await_notice("READY=1\nSTATUS=beaten");
+	launch();
 	return 0;
 }
 
@@ -206,17 +214,78 @@ static void systemd_hears_that_it_is_alive(void **state)
 	await_notice("WATCHDOG=1");
 }
 
-static void it_ends_when_it_is_told(void **state)
+static void each_bad_textfile_is_named(void **state)
+{
+	const char *dir = scratch_dir("test-service");
+
+	(void)state;
+	snprintf(daemon_.textfile, sizeof(daemon_.textfile), "%s/none/a.prom", dir);
+	write_conf("100ms", "");
+	kill(daemon_.pid, SIGHUP);
+	await_log("/none/a.prom: No such file or directory; ");
+	snprintf(daemon_.textfile, sizeof(daemon_.textfile), "%s/none/b.prom", dir);
+	write_conf("100ms", "");
+	kill(daemon_.pid, SIGHUP);
+	await_log("/none/b.prom: No such file or directory; ");
+}
+
+static void end(void)
 {
 	int status;
 
-	(void)state;
 	kill(daemon_.pid, SIGTERM);
 	await_notice("STOPPING=1");
 	assert_int_equal(waitpid(daemon_.pid, &status, 0), daemon_.pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void it_ends_when_it_is_told(void **state)
+{
+	(void)state;
+	end();
 	await_log("small: beaten often\n");
 	assert_int_equal(access(daemon_.socket, F_OK), -1);
+}
+
+static void read_again(void)
+{
+	kill(daemon_.pid, SIGHUP);
+	await_notice("RELOADING=1");
+	await_notice("READY=1");
+}
+
+/* 300 lines of 32 bytes into a pipe of 8192 that nobody reads, one more when its reader has gone. */
+static void a_log_that_nobody_reads_holds_nobody(void **state)
+{
+	int fd;
+
+	(void)state;
+	unlink(daemon_.log);
+	assert_int_equal(mkfifo(daemon_.log, 0600), 0);
+	fd = open(daemon_.log, O_RDONLY | O_NONBLOCK);
+	assert_true(fd >= 0 && fcntl(fd, F_SETPIPE_SZ, 8192) == 8192);
+	launch();
+	assert_metric("\ndesched_log_lines_lost_total 0\n", true);
+	for (int i = 0; i < 300; i++)
+		read_again();
+	close(fd);
+	read_again();
+	assert_metric("\ndesched_log_lines_lost_total 0\n", false);
+	end();
+	unlink(daemon_.log);
+}
+
+static void a_daemon_needs_a_name_and_settings(void **state)
+{
+	static const struct service_ops bare = {.name = "bare", .settings = &small_table};
+
+	(void)state;
+	daemon_.ops = &bare;
+	launch();
+	await_log("bare: answering on ");
+	read_again();
+	assert_metric("desched_client_events_total{event=\"accepted\"} ", true);
+	end();
 	close(daemon_.notified);
 }
 
@@ -227,7 +296,10 @@ int main(void)
 		cmocka_unit_test(its_metrics_are_its_own_and_the_services),
 		cmocka_unit_test(sighup_applies_settings_or_leaves_them),
 		cmocka_unit_test(systemd_hears_that_it_is_alive),
+		cmocka_unit_test(each_bad_textfile_is_named),
 		cmocka_unit_test(it_ends_when_it_is_told),
+		cmocka_unit_test(a_log_that_nobody_reads_holds_nobody),
+		cmocka_unit_test(a_daemon_needs_a_name_and_settings),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);
