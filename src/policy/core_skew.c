@@ -49,7 +49,7 @@ static uint64_t next_look(const struct core *c, const struct core_vm *vm, uint64
 		uint64_t skew = v->wants ? cosched_skew(progress_now(c, v, now), slowest) : 0, w;
 
 		if (v->where == CORE_RUNNING)
-			w = skew < k->skew_stop ? k->skew_stop - skew : 0;
+			w = skew < k->skew_stop ? k->skew_stop - skew + 1 : 0;
 		else if (v->where == CORE_COSTOPPED)
 			w = skew > k->skew_start ? skew - k->skew_start : 0;
 		else
@@ -177,7 +177,7 @@ void core_skew_check(struct core *c, uint32_t id, uint64_t now)
 		struct core_vcpu *v = &c->vcpus[i];
 
 		if (v->where == CORE_COSTOPPED &&
-		    cosched_skew(v->progress, slowest) < c->config.skew_start)
+		    cosched_skew(v->progress, slowest) <= c->config.skew_start)
 			costart(c, i, now);
 	}
 	set_skew_timer(c, id, next_look(c, vm, slowest, now));
