@@ -131,7 +131,7 @@ void core_set_group(struct core *c, uint32_t group, double limit, uint64_t now)
 	uint64_t quota = period ? (uint64_t)(limit * (double)period) : 0;
 
 	set_budget(&p->budget, quota, period, 0, now);
-	p->pot = 0;
+	p->pot = p->part = p->spare = 0;
 	p->pot_at = 0;
 	p->exhausted = budget_exhausted(&p->budget);
 	if (!p->exhausted && p->limit_at != CORE_NEVER) {

@@ -51,7 +51,7 @@ static void set_speeds(struct core *c, uint32_t cpu, uint64_t now)
 }
 
 /* Budgets: the VM's own, its part of its pool, and those of all pools above. What it runs beyond its
- * part nobody else wanted: no debt. */
+ * part nobody else wanted: no debt. A pool has a part of the pool above, as VMs do. */
 static void charge_budgets(struct core *c, struct core_vm *vm, uint64_t dt)
 {
 	bool beyond;
@@ -64,7 +64,12 @@ static void charge_budgets(struct core *c, struct core_vm *vm, uint64_t dt)
 	part_of(c, vm)->left -= beyond ? 0 : (int64_t)dt;
 	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
 		c->pools[p].budget.left -= (int64_t)dt;
-		c->pools[p].pot -= beyond ? (int64_t)dt : 0;
+		c->pools[p].part -= (int64_t)dt;
+		if (!beyond)
+			continue;
+		c->pools[p].pot -= (int64_t)dt;
+		beyond = c->pools[p].spare <= 0;
+		c->pools[p].spare -= (int64_t)dt;
 	}
 }
 

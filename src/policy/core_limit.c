@@ -15,9 +15,21 @@ static bool beyond_part(const struct core *c, const struct core_vm *vm)
 	return vm->pool != CORE_NONE && budget_exhausted(part_of(c, vm));
 }
 
+/* The first pool whose pot the VM uses up, and the one after pool p: within its part of the pool
+ * above a pool takes nothing from anybody there. */
+static uint32_t first_pot(const struct core *c, const struct core_vm *vm)
+{
+	return beyond_part(c, vm) ? vm->pool : CORE_NONE;
+}
+
+static uint32_t next_pot(const struct core *c, uint32_t p)
+{
+	return c->pools[p].spare > 0 ? CORE_NONE : c->pools[p].up;
+}
+
 static bool part_exhausted(const struct core *c, const struct core_vm *vm)
 {
-	for (uint32_t p = vm->pool; beyond_part(c, vm) && p != CORE_NONE; p = c->pools[p].up) {
+	for (uint32_t p = first_pot(c, vm); p != CORE_NONE; p = next_pot(c, p)) {
 		if (c->pools[p].pot <= 0)
 			return true;
 	}
@@ -78,33 +90,58 @@ static double left_at(struct budget b, uint64_t now)
 	return b.left > 0 ? (double)b.left : 0;
 }
 
-/* What the VM will probably use of its part in the rest of the period: what it can, if it wants to
- * run; or what it demands on average, but for the last moments, which nobody makes up for. */
-static double claim_of(const struct core *c, const struct core_vm *vm, double rest, uint64_t now)
+/* Of a budget: what is claimed by parts, and what is wanted. */
+struct claims {
+	double parts;
+	double wanted;
+};
+
+/* What the VM will probably use in the rest of the period, and of its part: what it can, if it
+ * wants to run; or what it demands on average, but for the last moments, which nobody makes up for. */
+static struct claims claims_of(const struct core *c, const struct core_vm *vm, double rest,
+			       uint64_t now)
 {
 	double step = (double)c->config.limit_period / LOOKS;
 	double later = c->tree[vm->node].demand * fmax(0, rest - step);
-	double left = left_at(*part_of(c, vm), now);
+	double wanted = fmax(vm->active * rest, later);
 
 	if (vm->budget.period)
-		left = fmin(left, left_at(vm->budget, now));
-	return fmin(left, fmax(vm->active * rest, later));
+		wanted = fmin(wanted, left_at(vm->budget, now));
+	return (struct claims){fmin(wanted, left_at(*part_of(c, vm), now)), wanted};
 }
 
-/* What all below a node of the tree will probably use of their parts. */
-static double claims_below(const struct core *c, uint32_t node, double rest, uint64_t now)
+/* What pool p's part of the pool above is in a period that begins. */
+static double part_of_pool(const struct core *c, uint32_t p)
 {
-	double sum = 0, claims;
+	return c->tree[p + 1].rate * (double)c->pools[p].budget.period;
+}
+
+/* What those below a limited pool claim is no more than it has, and no less than its own part if
+ * they want that: what one of them leaves is for the others, not for those beside the pool. */
+static struct claims claims_of_pool(const struct core *c, uint32_t p, struct claims of,
+				    uint64_t now)
+{
+	double left = left_at(c->pools[p].budget, now), part = (double)c->pools[p].part;
+
+	if (due(&c->pools[p].budget, now))
+		part = part_of_pool(c, p);
+	of.wanted = fmin(of.wanted, left);
+	of.parts = fmin(of.wanted, fmax(of.parts, part));
+	return of;
+}
+
+/* What all below a node of the tree claim. */
+static struct claims claims_below(const struct core *c, uint32_t node, double rest, uint64_t now)
+{
+	struct claims sum = {0, 0}, of;
 
 	for (uint32_t i = c->tree[node].child; i != ENTITLE_NONE; i = c->tree[i].next) {
-		if (i > c->shape.groups) {
-			sum += claim_of(c, &c->vms[core_vm_at(c, i)], rest, now);
-			continue;
-		}
-		claims = claims_below(c, i, rest, now);
-		if (c->pools[i - 1].budget.period)
-			claims = fmin(claims, left_at(c->pools[i - 1].budget, now));
-		sum += claims;
+		of = i > c->shape.groups ? claims_of(c, &c->vms[core_vm_at(c, i)], rest, now)
+					 : claims_below(c, i, rest, now);
+		if (i <= c->shape.groups && c->pools[i - 1].budget.period)
+			of = claims_of_pool(c, i - 1, of, now);
+		sum.parts += of.parts;
+		sum.wanted += of.wanted;
 	}
 	return sum;
 }
@@ -115,8 +152,10 @@ static void fill_pot(struct core *c, uint32_t pool, uint64_t now)
 {
 	struct core_pool *p = &c->pools[pool];
 	double rest = (double)(p->budget.began + p->budget.period - now);
+	int64_t claims = (int64_t)claims_below(c, pool + 1, rest, now).parts;
 
-	p->pot = p->budget.left - (int64_t)claims_below(c, pool + 1, rest, now);
+	p->pot = p->budget.left - claims;
+	p->spare = p->part - claims;
 	p->pot_at = now + p->budget.period / LOOKS;
 }
 
@@ -129,13 +168,17 @@ static void refill_pool(struct core *c, uint32_t pool, uint64_t now)
 		return;
 	charge_members(c, pool, now);
 	budget_refresh(&p->budget, now);
+	p->part = (int64_t)part_of_pool(c, pool);
 	fill_pot(c, pool, now);
 }
 
 static void look_at_pots(struct core *c, const struct core_vm *vm, uint64_t now)
 {
-	for (uint32_t p = vm->pool; beyond_part(c, vm) && p != CORE_NONE; p = c->pools[p].up) {
-		if (c->pools[p].pot > 0 || now < c->pools[p].pot_at)
+	for (uint32_t p = first_pot(c, vm); p != CORE_NONE; p = next_pot(c, p)) {
+		const struct core_pool *pool = &c->pools[p];
+		bool spare = pool->spare > 0 || pool->up == CORE_NONE;
+
+		if ((pool->pot > 0 && spare) || now < pool->pot_at)
 			continue;
 		charge_members(c, p, now);
 		fill_pot(c, p, now);
@@ -178,12 +221,15 @@ static uint64_t until_of(const struct core *c, const struct core_vm *vm, uint64_
 		return until;
 	if (!budget_exhausted(part_of(c, vm)))
 		until = sooner(until, part_of(c, vm), vm->running, now);
-	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
+	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up)
+		until = sooner(until, &c->pools[p].budget, c->pools[p].running, now);
+	for (uint32_t p = first_pot(c, vm); p != CORE_NONE; p = next_pot(c, p)) {
 		struct budget pot = c->pools[p].budget;
 
-		until = sooner(until, &pot, c->pools[p].running, now);
 		pot.left = c->pools[p].pot;
-		if (beyond_part(c, vm))
+		until = sooner(until, &pot, c->pools[p].running, now);
+		pot.left = c->pools[p].spare;
+		if (pot.left > 0)
 			until = sooner(until, &pot, c->pools[p].running, now);
 	}
 	return until;
@@ -285,6 +331,8 @@ static uint64_t part_ready_at(const struct core *c, const struct core_vm *vm, ui
 	for (uint32_t p = vm->pool; p != CORE_NONE; p = c->pools[p].up) {
 		if (budget_exhausted(&c->pools[p].budget))
 			return end;
+	}
+	for (uint32_t p = first_pot(c, vm); p != CORE_NONE; p = next_pot(c, p)) {
 		if (c->pools[p].pot <= 0 && c->pools[p].pot_at > at)
 			at = c->pools[p].pot_at;
 	}

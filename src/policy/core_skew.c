@@ -49,7 +49,7 @@ static uint64_t next_look(const struct core *c, const struct core_vm *vm, uint64
 		uint64_t skew = v->wants ? cosched_skew(progress_now(c, v, now), slowest) : 0, w;
 
 		if (v->where == CORE_RUNNING)
-			w = skew < k->skew_stop ? k->skew_stop - skew : 0;
+			w = skew < k->skew_stop ? k->skew_stop - skew + 1 : 0;
 		else if (v->where == CORE_COSTOPPED)
 			w = skew > k->skew_start ? skew - k->skew_start : 0;
 		else
@@ -108,34 +108,6 @@ static void costart(struct core *c, uint32_t vcpu, uint64_t now)
 	core_ready(c, vcpu, now, true);
 }
 
-/* The slowest sibling that waits for a CPU takes the leader's place in the order if that is the
- * better one: the VM as a whole is served as before, and its vCPUs come together. Without it their
- * virtual times drift apart from their progress, as rates change, and leaders wait in vain. */
-static void change_places(struct core *c, uint32_t leader, uint64_t now)
-{
-	struct core_vcpu *l = &c->vcpus[leader], *s;
-	const struct core_vm *vm = &c->vms[l->vm];
-	uint32_t slowest = CORE_NONE;
-	uint64_t vtime = l->vtime;
-
-	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
-		const struct core_vcpu *v = &c->vcpus[i];
-
-		if (v->where == CORE_QUEUED &&
-		    (slowest == CORE_NONE || v->progress < c->vcpus[slowest].progress))
-			slowest = i;
-	}
-	if (slowest == CORE_NONE || c->vcpus[slowest].vtime <= vtime)
-		return;
-	s = &c->vcpus[slowest];
-	core_dequeue(c, slowest, now);
-	core_leave(c, s);
-	l->vtime = s->vtime;
-	s->vtime = vtime;
-	core_join(c, s);
-	core_enqueue(c, s->cpu, slowest, now);
-}
-
 static void stop_leaders(struct core *c, uint32_t id, uint64_t slowest, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];
@@ -152,7 +124,6 @@ static void stop_leaders(struct core *c, uint32_t id, uint64_t slowest, uint64_t
 		    (v->where != CORE_RUNNING && v->where != CORE_QUEUED))
 			continue;
 		cpu = costop(c, i, now);
-		change_places(c, i, now);
 		if (cpu != CORE_NONE)
 			c->freed[n++] = cpu;
 	}
@@ -177,7 +148,7 @@ void core_skew_check(struct core *c, uint32_t id, uint64_t now)
 		struct core_vcpu *v = &c->vcpus[i];
 
 		if (v->where == CORE_COSTOPPED &&
-		    cosched_skew(v->progress, slowest) < c->config.skew_start)
+		    cosched_skew(v->progress, slowest) <= c->config.skew_start)
 			costart(c, i, now);
 	}
 	set_skew_timer(c, id, next_look(c, vm, slowest, now));

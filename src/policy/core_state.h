@@ -147,6 +147,8 @@ struct core_held {
 struct core_pool {
 	struct budget budget; /* period 0: not limited */
 	int64_t pot;	      /* ns that members may run beyond their parts */
+	int64_t part;	      /* ns of the pool above that are left for it in this period */
+	int64_t spare;	      /* of that, what members may run beyond their parts */
 	uint64_t pot_at;      /* ns: when it is filled again, if it is empty */
 	uint32_t up;	      /* the next limited group above, or CORE_NONE */
 	uint32_t running;     /* vCPUs below it that run */
