@@ -302,12 +302,11 @@ static void sighup_reads_the_configuration_again(void **state)
 	stop(s);
 }
 
-static void expect_refused(struct service *s, const char *more, const char *why)
+static void expect_end(struct service *s, const char *why)
 {
 	char text[1024];
 	int status;
 
-	write_config(s, more);
 	spawn(s);
 	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
 	s->pid = 0;
@@ -318,15 +317,35 @@ static void expect_refused(struct service *s, const char *more, const char *why)
 		fail_msg("expected one line with '%s', got '%s'", why, text);
 }
 
+static void expect_refused(struct service *s, const char *more, const char *why)
+{
+	write_config(s, more);
+	expect_end(s, why);
+}
+
+/* A configuration with this socket and user alone. */
+static void expect_unusable(struct service *s, const char *socket, const char *user,
+			    const char *why)
+{
+	FILE *f = fopen(s->config, "w");
+
+	assert_non_null(f);
+	fprintf(f, "[vmdesched]\nsocket = %s\nuser = %s\n", socket, user);
+	assert_int_equal(fclose(f), 0);
+	expect_end(s, why);
+}
+
 static void a_bad_configuration_is_refused(void **state)
 {
+	struct service *s = *state;
+
 	expect_refused(*state, "uzer = me\n", "conf:5: there is no 'uzer'");
-	expect_refused(*state, "[vmdesched]\nuser = no-such-user\n", "no-such-user");
+	expect_unusable(s, s->socket, "no-such-user", "no-such-user");
+	expect_unusable(s, "/nonexistent/s", "nobody", "/nonexistent/s");
 	expect_refused(*state, "[clock]\nmode = set\n", "CAP_SYS_TIME");
 	expect_refused(*state, "[clock]\nmode = never\n", "conf:6: mode: 'never' given, expected ");
 	expect_refused(*state, "[vmdesched]\nsource = moon\n",
 		       "conf:6: source: 'moon' given, expected auto, steal, page or self");
-	expect_refused(*state, "[vmdesched]\nsocket = /nonexistent/s\n", "/nonexistent/s");
 }
 
 struct http {
