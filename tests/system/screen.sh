@@ -29,8 +29,17 @@ server=0
 mux() {
 	tmux -L "$server" -f /dev/null "$@"
 }
-cleanup() {
+# What runs in it ends first: AddressSanitizer looks for leaks when a program ends, and waits for ever where the
+# terminal's end makes it go on at that moment.
+end_terminal() {
+	tty=$(mux list-panes -a -F '#{pane_tty}' 2>/dev/null) || return 0
+	for pid in $(ps -o pid= -t "${tty#/dev/}"); do
+		kill -KILL "$pid" 2>/dev/null || true
+	done
 	mux kill-server 2>/dev/null || true
+}
+cleanup() {
+	end_terminal
 	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
 	[ -z "$recorder" ] || kill "$recorder" 2>/dev/null || true
 	[ -z "$spinner" ] || kill "$spinner" 2>/dev/null || true
@@ -53,7 +62,7 @@ show() {
 # start COMMAND...: it runs in a new terminal of 80 columns, which stays when it has ended.
 rows=24
 start() {
-	mux kill-server 2>/dev/null || true
+	end_terminal
 	server=$((server + 1))
 	mux new-session -d -s screen -x 80 -y $rows "$*; echo ENDED \$?; exec sleep 600"
 }
@@ -215,8 +224,10 @@ see '#1 of 20'
 kill "$(cat "$dir/pid")"
 see 'ENDED 0'
 # Whatever ends it, the terminal is as it was: with echo, lines and its own screen. 131: by SIGQUIT.
+# AddressSanitizer would take SIGSEGV for a fault that it found, and print pages.
 cat >"$dir/ends.sh" <<-END
 	ulimit -c 0
+	export ASAN_OPTIONS=handle_segv=0
 	echo BEFORE
 	stty -g >$dir/tty
 	sh -c 'echo \$\$ >$dir/pid; exec $desched top --replay $dir/a.rec'
