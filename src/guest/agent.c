@@ -2,8 +2,8 @@
 #include "guest/agent.h"
 
 #include "base/clock.h"
-#include "base/rows.h"
 #include "base/proc.h"
+#include "base/rows.h"
 #include "base/units.h"
 #include "guest/account_snapshot.h"
 #include "guest/asked.h"

@@ -20,7 +20,7 @@ void whole_gap_end(struct whole_gap *l, const struct source_config *config, unsi
 }
 
 void whole_gap_add(struct whole_gap *l, const struct source_config *config, unsigned cpu,
-		 const struct told_piece *piece)
+		   const struct told_piece *piece)
 {
 	pid_t pid = piece->task ? piece->task->process->pid : -1;
 	uint64_t ns = piece->end - piece->start;

@@ -20,7 +20,7 @@ struct whole_gap {
 
 /* The next piece of this CPU's gaps, in order of time. */
 void whole_gap_add(struct whole_gap *l, const struct source_config *config, unsigned cpu,
-		 const struct told_piece *piece);
+		   const struct told_piece *piece);
 
 /* No more of it will come. */
 void whole_gap_end(struct whole_gap *l, const struct source_config *config, unsigned cpu);
