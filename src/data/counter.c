@@ -323,15 +323,14 @@ static const struct figure host_figures[] = {
 /* "vSwitch0:67108876:2110:web1.eth0", whose VM is web1. */
 static void port_names(const char *instance, struct counter_use *u)
 {
-	const char *vm = instance, *end;
+	const char *vm = strchr(instance, ':'), *end;
 
-	for (int i = 0; vm && i < 3; i++) {
-		vm = strchr(vm, ':');
-		vm = vm ? vm + 1 : NULL;
-	}
+	for (int i = 1; vm && i < 3; i++)
+		vm = strchr(vm + 1, ':');
 	copy(u->name, instance, instance + strlen(instance));
 	if (!vm)
 		return;
+	vm++;
 	end = strrchr(vm, '.');
 	if (!end || strncmp(end, ".eth", 4) != 0)
 		end = vm + strlen(vm);

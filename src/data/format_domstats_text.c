@@ -84,8 +84,9 @@ static int take_domain(char *name, struct text *t)
 
 	if (end)
 		*end = '\0';
-	if (!err)
-		err = out_entity(t->g.out, &e, &vm);
+	if (err)
+		return err;
+	err = out_entity(t->g.out, &e, &vm);
 	if (err <= 0)
 		return err;
 	t->pending = true;

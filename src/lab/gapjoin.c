@@ -84,7 +84,8 @@ static double first_offset(const struct gapjoin *g)
 	double first = g->low, last = g->low;
 	size_t best = SIZE_MAX;
 
-	for (double o = g->low; o <= g->high; o += COARSE_NS) {
+	for (size_t i = 0; g->low + (double)i * COARSE_NS <= g->high; i++) {
+		double o = g->low + (double)i * COARSE_NS;
 		size_t inside = count_inside(g, cpu, o);
 
 		if (inside < best)

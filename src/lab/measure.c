@@ -186,7 +186,7 @@ static int decode_both(const struct control_report *report, struct failure *f, s
 /* The agent's side. What is wrong with it is the VM's failure unless it has a better one. */
 static void take_agent(const struct control_report *report, struct lab_vm *vm)
 {
-	struct snapshot a, b;
+	struct snapshot a = {.n_cpus = 0}, b = a;
 	struct failure why;
 
 	vm->before = json_deep_copy(report->before);

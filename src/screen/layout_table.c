@@ -167,7 +167,8 @@ static void place_columns(const struct scene *s, int width, struct slot slots[])
 		sharing += there[i] && !c->width;
 	}
 	for (size_t i = 0; i < subject->n_columns; i++) {
-		int own = subject->columns[i].width, wide = own ? own : left / sharing;
+		int own = subject->columns[i].width, share = sharing ? left / sharing : 0;
+		int wide = own ? own : share;
 
 		slots[i] = (struct slot){x, there[i] && wide > 0 ? wide : 0};
 		x += slots[i].width ? slots[i].width + 1 : 0;
@@ -235,7 +236,7 @@ static uint64_t full_bar(const struct model *m)
 
 void layout_table(const struct scene *s, struct canvas *c, int y, int end, struct layout *l)
 {
-	struct slot slots[COLUMNS_MAX];
+	struct slot slots[COLUMNS_MAX] = {{0}};
 	const struct model *m = s->model;
 	struct place at = {.model = m};
 

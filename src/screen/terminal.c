@@ -92,12 +92,10 @@ static void on_fatal(int number)
 
 static void add_leave(const char *text)
 {
-	size_t n = text && text != (char *)-1 ? strlen(text) : 0;
-
-	if (n > sizeof(leave) - leave_n)
+	if (!text || text == (char *)-1 || strlen(text) > sizeof(leave) - leave_n)
 		return;
-	memcpy(leave + leave_n, text, n);
-	leave_n += n;
+	while (*text)
+		leave[leave_n++] = *text++;
 }
 
 static void catch_fatal(void)

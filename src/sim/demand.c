@@ -188,7 +188,7 @@ static double step_at(const struct vm_spec *vm, double t, double *ret_end)
 	if (t >= (i + 1) * d->step) /* rounding: the step before has ended */
 		i++;
 	*ret_end = (i + 1) * d->step;
-	if (i < d->n || d->repeats)
+	if (i < d->n || (d->n && d->repeats))
 		return d->values[(uint64_t)i % d->n] * unit(vm, d);
 	*ret_end = INFINITY;
 	return 0;
