@@ -109,11 +109,11 @@ static bool is_leaf(const char *text, const char *leaf, unsigned *ret)
 }
 
 /* CPU and ready time are judged together, and read for each other. */
-static bool is_read(const struct domstats *d, int row)
+static bool is_read(const struct domstats *d, enum data_quantity quantity)
 {
-	if (row < ROW_OTHERS)
+	if (quantity == DATA_CPU || quantity == DATA_READY)
 		return out_takes(d->out, DATA_CPU) || out_takes(d->out, DATA_READY);
-	return out_takes(d->out, rows[row].quantity);
+	return out_takes(d->out, quantity);
 }
 
 int domstats_slot(struct domstats *d, const char *name)
@@ -125,7 +125,7 @@ int domstats_slot(struct domstats *d, const char *name)
 					  is_leaf(name + n, rows[i].leaf, &index)
 			    : !strcasecmp(name, rows[i].leaf);
 
-		if (is && !is_read(d, i))
+		if (is && !is_read(d, rows[i].quantity))
 			return DOMSTATS_NONE;
 		d->cpu_time |= is && i < ROW_OTHERS;
 		if (is)
