@@ -6,7 +6,7 @@
 #ifndef SCREEN_FRAME_H
 #define SCREEN_FRAME_H
 
-#include "screen/host_frame.h"
+#include "wire/host_frame.h"
 #include "wire/snapshot.h"
 
 struct subject;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "screen/host_frame.h"
+#include "wire/host_frame.h"
 
 #include <stdlib.h>
 
@@ -15,10 +15,16 @@ struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus)
 	return vm;
 }
 
+static void host_frame_vm_done(struct host_frame_vm *vm)
+{
+	free(vm->vcpus);
+	free(vm->blames);
+}
+
 void host_frame_done(struct host_frame *f)
 {
 	for (size_t i = 0; i < f->n_vms; i++)
-		free(f->vms[i].vcpus);
+		host_frame_vm_done(&f->vms[i]);
 	free(f->vms);
 	*f = (struct host_frame){.vms = NULL};
 }

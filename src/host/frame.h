@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* What was measured, as everybody else takes it: one type for screens, reports and the wire. */
+#ifndef HOST_FRAME_H
+#define HOST_FRAME_H
+
+#include "host/measure.h"
+#include "wire/host_frame.h"
+
+/* The last reading (measure_read()). VMs whose end was reported (measure_reported()) are not in it.
+ * -ENOMEM. */
+int host_frame_take(const struct measurement *m, struct host_frame *ret);
+
+#endif

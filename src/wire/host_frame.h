@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A host at one instant: its VMs and their vCPUs, with what each has in its ledger since it was
+ * first seen, and who ran while it waited. One that has ended is in one more frame, with its last
+ * reading. What a frame holds is its own: host_frame_done().
+ *
+ * All amounts of time are ns since the VM was first seen and never fall, so that what happened
+ * between two frames is their difference, whoever took them; only `longest` is of the interval that
+ * the frame ends.
+ */
+#ifndef WIRE_HOST_FRAME_H
+#define WIRE_HOST_FRAME_H
+
+#include <desched/ledger.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct host_frame_vcpu {
+	unsigned index; /* the guest's number of it */
+	pid_t tid;
+	bool ended;
+	uint64_t ns[LEDGER_STATES];
+	uint64_t longest; /* ns: the longest single gap that ended in this frame's interval */
+	char name[24];	  /* "vCPU 0" */
+};
+
+/* Who ran on a CPU on which a vCPU waited. */
+enum host_culprit {
+	CULPRIT_VM,	   /* another VM's thread, or another thread of this one */
+	CULPRIT_PROCESS,   /* any other process of the host */
+	CULPRIT_KERNEL,	   /* a kernel thread */
+	CULPRIT_INTERRUPT, /* interrupts and softirqs */
+	CULPRIT_IDLE,	   /* nobody: the CPU was on its way out of idle */
+	CULPRIT_UNKNOWN,   /* not recorded */
+	CULPRITS
+};
+
+struct host_frame_blame {
+	enum host_culprit kind;
+	pid_t pid; /* of VM and process; 0 otherwise */
+	char name[64];
+	uint64_t ns;	  /* of the VM's vCPUs' ready time */
+	uint64_t longest; /* ns: the most in one single wait that ended in this frame's interval */
+};
+
+struct host_frame_vm {
+	pid_t pid;
+	uint64_t since; /* ns: when it was first seen; with pid, its identity */
+	bool ended;
+	char name[64], uuid[40];
+	uint64_t overhead; /* ns: CPU time of its other threads */
+	uint64_t rss;	   /* bytes; 0: not known */
+	struct host_frame_vcpu *vcpus;
+	size_t n_vcpus;
+	struct host_frame_blame *blames; /* most first; owned; none where nobody records it */
+	size_t n_blames;
+};
+
+struct host_frame {
+	uint64_t time;	     /* ns, CLOCK_REALTIME */
+	uint64_t elapsed;    /* ns since measuring began */
+	const char *source;  /* "bpf", static */
+	uint64_t gaps_lost;  /* since measuring began */
+	unsigned n_unseen;   /* VMs that cannot be measured now; the first of them: */
+	char unseen[64 + 8]; /* its name, */
+	char why[160];	     /* and why */
+	struct host_frame_vm *vms;
+	size_t n_vms;
+};
+
+/* Makes room for `n_vcpus` vCPUs in a new VM at the end of `f->vms`, which has room. NULL without
+ * memory. */
+struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus);
+
+void host_frame_done(struct host_frame *f);
+
+#endif
