@@ -539,6 +539,7 @@ static int run(char **operands, int n, struct failure *f)
 					    .operands = operands,
 					    .n_operands = n,
 					    .no_pages = options.no_pages,
+					    .no_blame = true,
 					    .note = note,
 					    .gap = options.gaps ? take_gap : NULL};
 	int err;

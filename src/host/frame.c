@@ -19,6 +19,21 @@ static void copy_vcpu(const struct measured *x, uint32_t v, struct host_frame_vc
 	snprintf(to->name, sizeof(to->name), "vCPU %u", to->index);
 }
 
+static int copy_blames(const struct blame_vm *blame, struct host_frame_vm *to)
+{
+	struct host_frame_blame rows[BLAME_ROWS];
+	size_t n = blame_copy(blame, -1, rows);
+
+	if (!n)
+		return 0;
+	to->blames = malloc(n * sizeof(rows[0]));
+	if (!to->blames)
+		return -ENOMEM;
+	memcpy(to->blames, rows, n * sizeof(rows[0]));
+	to->n_blames = n;
+	return 0;
+}
+
 static int copy_vm(const struct measured *x, struct host_frame *f)
 {
 	struct host_frame_vm *to = host_frame_add(f, x->vm.n_vcpus);
@@ -36,7 +51,7 @@ static int copy_vm(const struct measured *x, struct host_frame *f)
 	memcpy(to->uuid, x->vm.uuid, sizeof(to->uuid));
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		copy_vcpu(x, v, &to->vcpus[v]);
-	return 0;
+	return x->blame ? copy_blames(x->blame, to) : 0;
 }
 
 static void copy_unseen(const struct measurement *m, struct host_frame *f)

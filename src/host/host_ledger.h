@@ -17,6 +17,7 @@
 
 #include "base/failure.h"
 #include "host/host_gaps.h"
+#include "host/host_runs.h"
 #include "host/host_vm.h"
 
 #include <desched/ledger.h>
@@ -77,6 +78,21 @@ uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcp
 /* CPU time of the VM's other threads since host_ledger_add(), exited ones included. bpf: exact;
  * schedstat: a difference of two figures with clock-tick resolution (10 ms). Never runs back. */
 int host_ledger_overhead(struct host_ledger *h, int id, uint64_t *ret_ns);
+
+/* The number of CPUs that this host may have; 0 where the source doesn't look at them. */
+uint32_t host_ledger_cpus(const struct host_ledger *h);
+
+/* Begins to record who is on which CPU, before any VM is added. -EOPNOTSUPP for a source that
+ * can't. */
+int host_ledger_record(struct host_ledger *h, enum host_record what, struct failure *f);
+
+/* Hands out what was recorded since the last call, for each CPU its records and then who is on it.
+ * -EAGAIN when that could not be had of some CPU (one that is stopped): it is silent then. */
+int host_ledger_runs(struct host_ledger *h, const struct host_runs_fns *fns);
+
+/* Whether the vCPU waited for a CPU at its last reading; then *ret is that wait, from its beginning
+ * on this CPU to the reading. */
+bool host_ledger_waiting(const struct host_ledger *h, int id, uint32_t vcpu, struct host_wait *ret);
 
 void host_ledger_counters(struct host_ledger *h, struct host_ledger_counters *ret);
 

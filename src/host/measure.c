@@ -25,6 +25,8 @@
 struct measure_parts {
 	struct measure_setup setup;
 	struct publisher *publisher;
+	struct blame *blame;	   /* NULL: not recorded */
+	struct host_runs_fns runs; /* for it */
 	struct watch *watch;	   /* NULL: only processes were asked for */
 	bool *fits;		   /* [n_operands]: some VM fitted */
 	uint64_t checked, retried; /* ns */
@@ -70,22 +72,46 @@ struct ledger measured_sum(const struct measured *x, enum measure_reading from)
 
 /* ---- a VM ---- */
 
-static void measured_free(struct measured *x)
+static void measured_free(struct measurement *m, struct measured *x)
 {
+	blame_remove(m->parts->blame, x->blame);
 	host_vm_done(&x->vm);
 	free(x->vcpus);
 	free(x);
 }
 
+/* Tells the reading just taken to who books the waits. */
+static void read_blame(const struct measurement *m, const struct measured *x, uint32_t v)
+{
+	const struct ledger *l = &x->vcpus[v].ledger[MEASURE_NOW];
+	struct host_wait wait;
+	bool waiting = host_ledger_waiting(m->ledger, x->id, v, &wait);
+
+	blame_reading(x->blame, v, l->at, l->ns[LEDGER_READY], waiting ? &wait : NULL);
+}
+
+/* Books all waits up to the readings just taken. */
+static void settle_blame(const struct measurement *m)
+{
+	if (!m->parts->blame)
+		return;
+	host_ledger_runs(m->ledger, &m->parts->runs);
+	blame_settle(m->parts->blame);
+}
+
 /* One that cannot be read keeps its last reading. */
 static void read_vm(struct measurement *m, struct measured *x)
 {
+	int err;
+
 	if (x->id < 0)
 		return;
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++) {
 		struct measured_vcpu *c = &x->vcpus[v];
 
-		host_ledger_read(m->ledger, x->id, v, &c->ledger[MEASURE_NOW]);
+		err = host_ledger_read(m->ledger, x->id, v, &c->ledger[MEASURE_NOW]);
+		if (x->blame && (!err || err == -ESRCH))
+			read_blame(m, x, v);
 		c->gaps_lost = host_ledger_gaps_lost(m->ledger, x->id, v);
 		c->ended = host_ledger_ended(m->ledger, x->id, v);
 	}
@@ -94,6 +120,8 @@ static void read_vm(struct measurement *m, struct measured *x)
 
 static void keep(struct measured *x, enum measure_reading to)
 {
+	if (x->blame && to == MEASURE_FIRST)
+		blame_start(x->blame);
 	x->overhead[to] = x->overhead[MEASURE_NOW];
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		x->vcpus[v].ledger[to] = x->vcpus[v].ledger[MEASURE_NOW];
@@ -116,6 +144,8 @@ static void end_vm(struct measurement *m, struct measured *x)
 		return;
 	read_vm(m, x);
 	publisher_tick(m->parts->publisher);
+	settle_blame(m);
+	blame_end(m->parts->blame, x->blame);
 	publisher_remove(m->parts->publisher, x->id);
 	x->id = -1;
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
@@ -150,6 +180,15 @@ static int start_vm(struct measurement *m, struct measured *x, struct failure *f
 		err = publisher_adopt(p, &x->vm, f, &x->page, &x->id);
 	if (err)
 		return err;
+	if (m->parts->blame)
+		err = blame_add(m->parts->blame, x->id, x->vm.pid, x->vm.name, x->vm.n_vcpus,
+				&x->blame);
+	if (err) {
+		publisher_remove(p, x->id);
+		return failure_errno(f, err, "VM %s", x->vm.name);
+	}
+	if (m->parts->blame) /* where many are added, logs fill up */
+		host_ledger_runs(m->ledger, &m->parts->runs);
 	x->since = clock_mono();
 	read_vm(m, x);
 	keep(x, MEASURE_FIRST);
@@ -174,7 +213,7 @@ static int add_vm(struct measurement *m, struct host_vm *vm, struct failure *f)
 	x->id = -1;
 	err = start_vm(m, x, f);
 	if (err) {
-		measured_free(x);
+		measured_free(m, x);
 		return err;
 	}
 	m->vms[m->n++] = x;
@@ -184,7 +223,7 @@ static int add_vm(struct measurement *m, struct host_vm *vm, struct failure *f)
 
 static void remove_at(struct measurement *m, size_t i)
 {
-	measured_free(m->vms[i]);
+	measured_free(m, m->vms[i]);
 	memmove(&m->vms[i], &m->vms[i + 1], (--m->n - i) * sizeof(struct measured *));
 }
 
@@ -420,6 +459,25 @@ static int find_vms(struct measurement *m, struct failure *f)
 	return err || !names ? err : look_for_all(m, f);
 }
 
+/* Where there is no BPF, that was said already. */
+static int open_blame(struct measurement *m, struct failure *f)
+{
+	struct measure_parts *p = m->parts;
+	int err;
+
+	if (p->setup.no_blame || !host_ledger_has_gaps(m->ledger))
+		return 0;
+	err = host_ledger_record(m->ledger, HOST_RECORD_WAITS, f);
+	if (err)
+		return err;
+	err = blame_new(host_ledger_cpus(m->ledger), &p->blame);
+	if (err)
+		return failure_errno(f, err, "recording who runs");
+	p->runs = blame_fns;
+	p->runs.data = p->blame;
+	return 0;
+}
+
 static int open_parts(struct measurement *m, const struct measure_setup *setup, struct failure *f)
 {
 	int err;
@@ -441,7 +499,8 @@ static int open_parts(struct measurement *m, const struct measure_setup *setup, 
 	if (err)
 		return failure_errno(f, err, "publishing pages");
 	publisher_on_gap(m->parts->publisher, on_gap, m);
-	return find_vms(m, f);
+	err = open_blame(m, f);
+	return err ? err : find_vms(m, f);
 }
 
 int measure_open(const struct measure_setup *setup, struct failure *f, struct measurement **ret)
@@ -470,14 +529,15 @@ struct measurement *measure_close(struct measurement *m)
 {
 	if (!m)
 		return NULL;
+	while (m->n)
+		remove_at(m, m->n - 1);
 	if (m->parts) {
 		watch_free(m->parts->watch);
 		publisher_free(m->parts->publisher);
+		blame_free(m->parts->blame);
 		free(m->parts->fits);
 	}
 	host_ledger_close(m->ledger);
-	while (m->n)
-		remove_at(m, m->n - 1);
 	free(m->vms);
 	free(m->parts);
 	free(m);
@@ -529,11 +589,14 @@ static void check_vms(struct measurement *m)
 		if (m->vms[i]->id >= 0)
 			check_vm(m, m->vms[i]);
 	}
+	settle_blame(m);
 }
 
 void measure_step(struct measurement *m)
 {
 	publisher_tick(m->parts->publisher);
+	if (m->parts->blame)
+		host_ledger_runs(m->ledger, &m->parts->runs);
 	if (m->parts->watch)
 		watch_look(m->parts->watch, LOOK_NS);
 	if (is_due(&m->parts->checked, CHECK_NS))
@@ -560,6 +623,7 @@ void measure_read(struct measurement *m)
 	for (size_t i = 0; i < m->n; i++)
 		read_vm(m, m->vms[i]);
 	publisher_tick(m->parts->publisher); /* gaps that ended by then */
+	settle_blame(m);
 }
 
 void measure_reported(struct measurement *m)
@@ -567,6 +631,8 @@ void measure_reported(struct measurement *m)
 	m->at[MEASURE_LAST] = m->at[MEASURE_NOW];
 	for (size_t i = 0; i < m->n; i++) {
 		keep(m->vms[i], MEASURE_LAST);
+		if (m->vms[i]->blame)
+			blame_reported(m->vms[i]->blame);
 		m->vms[i]->over = m->vms[i]->id < 0;
 	}
 	fold_surplus(m, true, ENDED_KEPT);

@@ -10,6 +10,7 @@
 #ifndef HOST_MEASURE_H
 #define HOST_MEASURE_H
 
+#include "host/blame.h"
 #include "host/publish.h"
 #include "host/watch.h"
 
@@ -28,6 +29,7 @@ struct measured {
 	uint64_t since;			     /* ns: when it was first seen */
 	uint64_t overhead[MEASURE_READINGS]; /* ns */
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
+	struct blame_vm *blame; /* who ran while it waited; NULL: not recorded */
 	struct page_choice page;
 	const char *page_lost; /* why its page is no more written; NULL while it is */
 };
@@ -64,6 +66,7 @@ struct measure_setup {
 	char **operands;    /* process ids, names, UUIDs or shell patterns of these; */
 	int n_operands;	    /* 0: every VM */
 	bool no_pages;	    /* no page is written */
+	bool no_blame;	    /* who runs while a vCPU waits isn't recorded */
 	/* What a person should know: one line. */
 	void (*note)(const char *text, void *data);
 	/* Every gap, as from host_ledger_poll(). */

@@ -4,6 +4,7 @@
 #define HOST_SOURCE_H
 
 #include "host/host_gaps.h"
+#include "host/host_runs.h"
 #include "host/host_vm.h"
 
 #include <desched/ledger.h>
@@ -25,6 +26,11 @@ struct host_source {
 	uint64_t (*since)(void *state, const void *vm, uint32_t vcpu);
 	uint64_t (*gaps_lost)(void *state, const void *vm, uint32_t vcpu);
 	int (*overhead)(void *state, void *vm, uint64_t *ret_ns);
+	/* Runs and waits: host_ledger_record() and so on. All NULL for a source without them. */
+	uint32_t (*cpus)(const void *state);
+	int (*record)(void *state, enum host_record what, struct failure *f);
+	int (*runs)(void *state, const struct host_runs_fns *fns);
+	bool (*waiting)(void *state, const void *vm, uint32_t vcpu, struct host_wait *ret);
 	void (*counters)(void *state, struct host_ledger_counters *ret);
 };
 
