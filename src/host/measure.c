@@ -306,6 +306,7 @@ static void on_came(struct host_vm *vm, void *data)
 		watch_again(m->parts->watch, pid); /* it is on its way, up or down */
 	else if (err && !(err == -ENOSPC && m->parts->full))
 		note(m, "not measured: %s", f.text);
+	m->not_entered += err == -ENOSPC;
 	m->parts->full |= err == -ENOSPC;
 }
 

@@ -51,7 +51,8 @@ struct measurement {
 	struct measured **vms; /* [n], in the order in which they were seen */
 	size_t n;
 	struct measure_ended ended;
-	uint64_t came; /* VMs that were seen so far */
+	uint64_t came;	      /* VMs that were seen so far */
+	uint64_t not_entered; /* and those for which the ledger had no room */
 	struct measure_unseen unseen[MEASURE_UNSEEN_MAX];
 	unsigned n_unseen, more_unseen;
 	uint64_t at[MEASURE_READINGS]; /* ns */
