@@ -30,6 +30,7 @@ struct deschedd {
 	struct gaplog gaps;
 	uint64_t session;
 	uint64_t late, late_ns; /* steps that came too late, by how much */
+	uint64_t no_samples;	/* seconds in which there was no memory for the history */
 	uint64_t not_counted;	/* gaps that found no memory for the histogram */
 };
 
@@ -50,6 +51,9 @@ static int take_frame(struct deschedd *d, uint64_t since, struct host_frame *ret
 		host_frame_done(&frame);
 		return err;
 	}
+	for (size_t i = 0; i < frame.n_vms; i++)
+		known_longest(d->known, u64_min(since, u64_sub_floor(frame.elapsed, NS_PER_SEC)),
+			      &frame.vms[i]);
 	frame.session = d->session;
 	*ret = frame;
 	return 0;
@@ -79,6 +83,17 @@ static json_t *answer_frame(const json_t *request, void *data)
 	return o;
 }
 
+static json_t *answer_history(const json_t *request, void *data)
+{
+	const struct deschedd *d = data;
+	const char *vm = json_string_value(json_object_get(request, "vm"));
+	json_t *o = vm ? known_history(d->known, vm) : NULL;
+
+	if (!vm)
+		return requests_error("which VM? {\"get\":\"history\",\"vm\":\"NAME\"}");
+	return o ? o : requests_error("no such VM was there in the last ten minutes");
+}
+
 static json_t *answer_gaps(const json_t *request, void *data)
 {
 	(void)request;
@@ -87,6 +102,7 @@ static json_t *answer_gaps(const json_t *request, void *data)
 
 static const struct request_row requests[] = {
 	{"frame", answer_frame},
+	{"history", answer_history},
 	{"gaps", answer_gaps},
 };
 
@@ -180,6 +196,7 @@ static void on_second(uint64_t now, void *data)
 	measure_read(d->measurement);
 	if (host_frame_take(d->measurement, &frame))
 		return; /* the next second has it */
+	d->no_samples += known_sample(d->known, d->measurement) != 0;
 	known_ended(d->known, &frame);
 	known_forget(d->known, frame.elapsed);
 	host_frame_done(&frame);

@@ -227,7 +227,7 @@ static int find_vms(struct put *p)
 static void put_sample(const struct put *p, const struct metric *m, const struct of *of,
 		       const struct prometheus_label *labels, size_t n)
 {
-	prometheus_sample(p->to, m->name, labels, n, 17, m->value(of));
+	prometheus_sample(p->to, m->name, labels, n, 15, m->value(of));
 }
 
 static void put_states(const struct put *p, const struct metric *m, struct of *of,
@@ -282,12 +282,12 @@ static void put_waits(const struct put *p, const struct metric *m, const struct 
 			snprintf(le, sizeof(le), "+Inf");
 		count += w->count[i];
 		labels[2] = (struct prometheus_label){"le", le};
-		prometheus_sample(p->to, name, labels, 3, 17, (double)count);
+		prometheus_sample(p->to, name, labels, 3, 15, (double)count);
 	}
 	snprintf(name, sizeof(name), "%s_sum", m->name);
-	prometheus_sample(p->to, name, labels, 2, 17, ns_to_s(w->ns));
+	prometheus_sample(p->to, name, labels, 2, 15, ns_to_s(w->ns));
 	snprintf(name, sizeof(name), "%s_count", m->name);
-	prometheus_sample(p->to, name, labels, 2, 17, (double)count);
+	prometheus_sample(p->to, name, labels, 2, 15, (double)count);
 }
 
 static void put_vm_info(const struct put *p, const struct metric *m, const struct of *of,

@@ -3,13 +3,15 @@
 
 #include "base/hash.h"
 #include "base/units.h"
+#include "service/history.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define KEPT_NS	 (600 * NS_PER_SEC) /* after a VM's end */
-#define KEPT_MAX 1024		    /* of those that have ended */
+#define KEPT_MAX 256		    /* of those that have ended */
 
 const uint64_t waits_bounds[WAITS_BOUNDS] = {
 	100 * NS_PER_US, 300 * NS_PER_US, NS_PER_MS,	   3 * NS_PER_MS, 10 * NS_PER_MS,
@@ -23,14 +25,21 @@ struct key {
 
 struct known_vm {
 	struct key key;
+	char name[64], uuid[40];
 	struct waits waits;
+	struct history *history; /* NULL: not yet */
+	uint32_t n_vcpus;
+	uint32_t *indices; /* [n_vcpus], the guest's numbers */
+	uint64_t *longest; /* [n_vcpus], ns, since the last sample */
 	bool ended;
-	uint64_t end;		   /* ns of `elapsed` */
-	struct host_frame_vm last; /* of one that has ended */
+	uint64_t end;		    /* ns of `elapsed` */
+	struct host_frame_vm last;  /* of one that has ended */
+	const struct measured *now; /* while a sample is taken */
 	UT_hash_handle hh;
 };
 
 struct known {
+	uint64_t began;	      /* ns, CLOCK_MONOTONIC: when `elapsed` was 0 */
 	struct known_vm *vms; /* in the order in which they came */
 	size_t n_ended;
 };
@@ -50,6 +59,9 @@ static void drop(struct known *k, struct known_vm *v)
 	HASH_DEL(k->vms, v);
 	k->n_ended -= v->ended;
 	host_frame_vm_done(&v->last);
+	history_free(v->history);
+	free(v->indices);
+	free(v->longest);
 	free(v);
 }
 
@@ -73,22 +85,141 @@ static struct known_vm *find(const struct known *k, pid_t pid, uint64_t since)
 	return v;
 }
 
-/* NULL: no memory. */
-static struct known_vm *get(struct known *k, pid_t pid, uint64_t since)
-{
-	struct known_vm *v = find(k, pid, since);
+static const char *const figures[] = {"run_s",	    "ready_s", "costop_s", "limited_s",
+				      "swapwait_s", "halt_s",  "wait_s",   "longest_s"};
+#define LONGEST LEDGER_STATES /* behind those of the states */
 
-	if (v)
-		return v;
-	v = calloc(1, sizeof(*v));
+static const struct history_shape shape = {
+	"desched-host-history/1", figures, ARRAY_SIZE(figures), 1, "vcpus", "vcpu"};
+
+static int fill(struct known_vm *v, const struct measured *vm)
+{
+	v->n_vcpus = vm->vm.n_vcpus;
+	v->indices = calloc(v->n_vcpus + 1u, sizeof(*v->indices));
+	v->longest = calloc(v->n_vcpus + 1u, sizeof(*v->longest));
+	if (!v->indices || !v->longest)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < v->n_vcpus; i++)
+		v->indices[i] = vm->vm.vcpus[i].index;
+	memcpy(v->name, vm->vm.name, sizeof(v->name));
+	memcpy(v->uuid, vm->vm.uuid, sizeof(v->uuid));
+	return history_new(&shape, v->n_vcpus, &v->history);
+}
+
+static int add(struct known *k, const struct measured *vm, struct known_vm **ret)
+{
+	struct known_vm *v = calloc(1, sizeof(*v));
+
 	if (!v)
-		return NULL;
-	v->key = (struct key){(uint64_t)pid, since};
+		return -ENOMEM;
+	v->key = (struct key){(uint64_t)vm->vm.pid, vm->since};
 	HASH_ADD(hh, k->vms, key, sizeof(v->key), v);
-	if (v->hh.tbl)
-		return v;
-	free(v);
-	return NULL;
+	if (!v->hh.tbl) {
+		free(v);
+		return -ENOMEM;
+	}
+	if (fill(v, vm)) {
+		drop(k, v);
+		return -ENOMEM;
+	}
+	*ret = v;
+	return 0;
+}
+
+/* NULL: no memory. */
+static struct known_vm *get(struct known *k, const struct measured *vm)
+{
+	struct known_vm *v = find(k, vm->vm.pid, vm->since);
+
+	if (!v)
+		add(k, vm, &v);
+	return v;
+}
+
+/* ---- history ---- */
+
+static void sums(const void *of, unsigned i, uint64_t *ret)
+{
+	const struct known_vm *const *v = of;
+	const struct measured *vm = (*v)->now;
+	struct ledger l = measured_span(&vm->vcpus[i], MEASURE_FIRST);
+
+	memcpy(ret, l.ns, sizeof(l.ns));
+	ret[LONGEST] = (*v)->longest[i];
+}
+
+static int sample(struct known *k, const struct measurement *m, const struct measured *vm)
+{
+	struct known_vm *v = get(k, vm);
+	int err;
+
+	if (!v)
+		return -ENOMEM;
+	v->now = vm;
+	err = history_add(v->history, sums, &v, m->at[MEASURE_NOW], m->real);
+	if (!err)
+		memset(v->longest, 0, v->n_vcpus * sizeof(*v->longest));
+	return err;
+}
+
+int known_sample(struct known *k, const struct measurement *m)
+{
+	int err = 0;
+
+	k->began = m->at[MEASURE_FIRST];
+	for (size_t i = 0; i < m->n; i++)
+		if (!m->vms[i]->over && sample(k, m, m->vms[i]))
+			err = -ENOMEM;
+	return err;
+}
+
+static bool is_called(const struct known_vm *v, const char *text)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)v->key.pid);
+	return !strcmp(v->name, text) || !strcmp(pid, text) ||
+	       (v->uuid[0] && !strcmp(v->uuid, text));
+}
+
+/* One that lives before those that have ended; of these the last. */
+static const struct known_vm *find_called(const struct known *k, const char *text)
+{
+	const struct known_vm *v, *found = NULL;
+
+	for (v = k->vms; v; v = v->hh.next)
+		if (is_called(v, text) && (!found || found->ended))
+			found = v;
+	return found;
+}
+
+json_t *known_history(const struct known *k, const char *vm)
+{
+	const struct known_vm *v = find_called(k, vm);
+	json_t *o = v ? history_json(v->history) : NULL;
+	json_t *of;
+	size_t i;
+
+	if (!o)
+		return NULL;
+	json_object_set_new(o, "vm", json_string(v->name));
+	json_object_set_new(o, "uuid", json_string(v->uuid));
+	json_object_set_new(o, "pid", json_integer((json_int_t)v->key.pid));
+	json_object_set_new(o, "ended", json_boolean(v->ended));
+	json_array_foreach(json_object_get(o, "vcpus"), i, of)
+		json_object_set_new(of, "vcpu", json_integer(v->indices[i]));
+	return o;
+}
+
+void known_longest(const struct known *k, uint64_t since, struct host_frame_vm *vm)
+{
+	const struct known_vm *v = find(k, vm->pid, vm->since);
+
+	for (uint32_t i = 0; v && i < v->n_vcpus && i < vm->n_vcpus; i++) {
+		uint64_t past = history_peak(v->history, i, LONGEST, k->began + since);
+
+		vm->vcpus[i].longest = u64_max(past, v->longest[i]);
+	}
 }
 
 /* ---- waits ---- */
@@ -109,10 +240,11 @@ int known_gap(struct known *k, const struct measured *vm, const struct gap *gap)
 
 	if (!ledger_state_descheduled(gap->state))
 		return 0;
-	v = get(k, vm->vm.pid, vm->since);
+	v = get(k, vm);
 	if (!v)
 		return -ENOMEM;
 	count_wait(&v->waits, gap->end - gap->start);
+	v->longest[gap->vcpu] = u64_max(v->longest[gap->vcpu], gap->end - gap->start);
 	return 0;
 }
 
@@ -142,9 +274,9 @@ void known_forget(struct known *k, uint64_t elapsed)
 /* Takes over what the VM holds. */
 static void keep(struct known *k, struct host_frame_vm *vm, uint64_t elapsed)
 {
-	struct known_vm *v = get(k, vm->pid, vm->since);
+	struct known_vm *v = find(k, vm->pid, vm->since);
 
-	if (!v || v->ended) {
+	if (!v || v->ended) { /* without memory it was never known */
 		host_frame_vm_done(vm);
 		return;
 	}

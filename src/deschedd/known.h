@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What deschedd knows of VMs beside their ledgers: how long their vCPUs waited, and of those that
- * have ended their last reading, for clients that ask seldom. A VM is its process and the time when
- * it was first seen.
+ * What deschedd knows of VMs beside their ledgers: how long their vCPUs waited, the last ten minutes
+ * second by second, and of those that have ended their last reading, for clients that ask seldom. A
+ * VM is its process and the time when it was first seen.
  */
 #ifndef DESCHEDD_KNOWN_H
 #define DESCHEDD_KNOWN_H
@@ -27,6 +27,18 @@ struct known;
 /* -ENOMEM. */
 int known_new(struct known **ret);
 void known_free(struct known *k); /* NULL accepted */
+
+/* A sample of the history of each VM: the reading that `m` has. -ENOMEM: some have none, and a longer
+ * one the next time. */
+int known_sample(struct known *k, const struct measurement *m);
+
+/* The history of the last VM of this name or UUID, or number of process; schema
+ * desched-host-history/1. NULL: there is none, or no memory. */
+json_t *known_history(const struct known *k, const char *vm);
+
+/* The longest single time for which each of the VM's vCPUs wanted to run and did not, of those that
+ * ended after `since` (ns of `elapsed`, in whole samples). */
+void known_longest(const struct known *k, uint64_t since, struct host_frame_vm *vm);
 
 /* A gap of one of its vCPUs. -ENOMEM: it is not in the histogram. */
 int known_gap(struct known *k, const struct measured *vm, const struct gap *gap);
