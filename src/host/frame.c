@@ -34,6 +34,9 @@ static int copy_vm(const struct measured *x, struct host_frame *f)
 		to->rss = stat.rss;
 	memcpy(to->name, x->vm.name, sizeof(to->name));
 	memcpy(to->uuid, x->vm.uuid, sizeof(to->uuid));
+	memcpy(to->called, x->vm.called, sizeof(to->called));
+	memcpy(to->id, x->vm.id, sizeof(to->id));
+	snprintf(to->manager, sizeof(to->manager), "%s", x->vm.manager);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		copy_vcpu(x, v, &to->vcpus[v]);
 	return 0;

@@ -56,6 +56,10 @@ struct host_frame_vm {
 	size_t n_vcpus;
 	struct host_frame_blame *blames; /* most first; owned; none where nobody records it */
 	size_t n_blames;
+	char called[64]; /* by its owner; `name` is the same unless another VM has it */
+	char id[32];	 /* another name that its manager has for it, such as Proxmox's VMID; may be
+			  * empty */
+	char manager[24]; /* "libvirt", "proxmox", "qemu", ...; may be empty */
 };
 
 struct host_frame {
