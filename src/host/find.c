@@ -46,7 +46,7 @@ static int run_finders(pid_t pid, struct failure *f, struct host_vm *ret)
 		if (!err)
 			err = host_vm_finish(&vm, finders[i]->name);
 		if (!err) {
-			host_vm_start(ret, pid);
+			vm_name_start(ret, pid);
 			ret->n_vcpus = vm.n_vcpus;
 			ret->vcpus = vm.vcpus;
 			ret->found_by = vm.found_by;

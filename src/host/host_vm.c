@@ -2,10 +2,8 @@
 #include "host/host_vm.h"
 
 #include "base/cleanup.h"
-#include "base/proc.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "host/vm_name.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -78,19 +76,4 @@ void host_printable(const char *from, char *ret, size_t size)
 		used += take;
 	}
 	ret[used] = '\0';
-}
-
-void host_vm_start(struct host_vm *vm, pid_t pid)
-{
-	struct words words = {.text = NULL};
-	struct proc_stat stat;
-
-	*vm = (struct host_vm){.pid = pid, .manager = ""};
-	snprintf(vm->called, sizeof(vm->called), "pid %d", pid);
-	if (!proc_read_stat(pid, 0, &stat))
-		vm->start_ns = stat.start_ns;
-	if (!words_read(pid, &words))
-		vm_name_read(&words, vm);
-	words_done(&words);
-	memcpy(vm->name, vm->called, sizeof(vm->name));
 }

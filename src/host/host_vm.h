@@ -41,9 +41,6 @@ int host_vm_put(struct host_vm *vm, pid_t tid, uint32_t index);
 /* Puts the vCPUs in order and says who found them; -ENOENT when there are none. */
 int host_vm_finish(struct host_vm *vm, const char *found_by);
 
-/* Sets process, its start, and what its command line says. */
-void host_vm_start(struct host_vm *vm, pid_t pid);
-
 /* Copies the text with '?' for each character that is not harmless (base/text.h) and for each byte
  * that is of none; cuts at a character. */
 void host_printable(const char *from, char *ret, size_t size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/vm_name.h"
 
+#include "base/proc.h"
 #include "base/units.h"
 
 #include <ctype.h>
@@ -264,6 +265,21 @@ void vm_name_read(const struct words *w, struct host_vm *vm)
 	if (!name(w, raw, sizeof(raw)) && raw[0])
 		host_printable(raw, vm->called, sizeof(vm->called));
 	read_uuid(w, vm->uuid, sizeof(vm->uuid));
+}
+
+void vm_name_start(struct host_vm *vm, pid_t pid)
+{
+	struct words words = {.text = NULL};
+	struct proc_stat stat;
+
+	*vm = (struct host_vm){.pid = pid, .manager = ""};
+	snprintf(vm->called, sizeof(vm->called), "pid %d", pid);
+	if (!proc_read_stat(pid, 0, &stat))
+		vm->start_ns = stat.start_ns;
+	if (!words_read(pid, &words))
+		vm_name_read(&words, vm);
+	words_done(&words);
+	memcpy(vm->name, vm->called, sizeof(vm->name));
 }
 
 /* ---- two of one name ---- */

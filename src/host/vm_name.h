@@ -20,6 +20,9 @@
  * command line has no name. All of them are printable. */
 void vm_name_read(const struct words *w, struct host_vm *vm);
 
+/* Makes *vm that of a process, without vCPUs: its start, and what its command line says. */
+void vm_name_start(struct host_vm *vm, pid_t pid);
+
 /* A QEMU, by the name of its program. */
 bool vm_name_is_qemu(const struct words *w);
 

@@ -134,7 +134,7 @@ static void report_unseen(struct watch *w, struct process *p, int err)
 	else if (err == -EACCES || err == -EPERM)
 		why = "it may not be looked into; run as root";
 	p->unseen = true;
-	host_vm_start(&vm, p->pid);
+	vm_name_start(&vm, p->pid);
 	w->events.unseen(&vm, why, w->events.data);
 }
 

@@ -454,7 +454,7 @@ static void vcpus_are_unique_and_in_order(void **state)
 	struct host_vm vm;
 
 	(void)state;
-	host_vm_start(&vm, getpid());
+	vm_name_start(&vm, getpid());
 	assert_int_equal(host_vm_finish(&vm, "test"), -ENOENT);
 	assert_int_equal(host_vm_put(&vm, 10, 5), 0);
 	assert_int_equal(host_vm_put(&vm, 11, 2), 0);
