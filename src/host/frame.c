@@ -54,6 +54,9 @@ static int copy_vm(const struct measured *x, struct host_frame *f)
 	memcpy(to->name, x->vm.name, sizeof(to->name));
 	memcpy(to->uuid, x->vm.uuid, sizeof(to->uuid));
 	snprintf(to->found_by, sizeof(to->found_by), "%s", x->vm.found_by);
+	memcpy(to->called, x->vm.called, sizeof(to->called));
+	memcpy(to->id, x->vm.id, sizeof(to->id));
+	snprintf(to->manager, sizeof(to->manager), "%s", x->vm.manager);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		copy_vcpu(x, v, &to->vcpus[v]);
 	return copy_pages(x, to);

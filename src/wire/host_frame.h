@@ -76,6 +76,10 @@ struct host_frame_vm {
 	size_t n_blames;
 	struct host_frame_page *pages; /* owned */
 	size_t n_pages;
+	char called[64]; /* by its owner; `name` is the same unless another VM has it */
+	char id[32];	 /* another name that its manager has for it, such as Proxmox's VMID; may be
+			  * empty */
+	char manager[24]; /* "libvirt", "proxmox", "qemu", ...; may be empty */
 };
 
 /* A VM that can't be measured. */
