@@ -49,19 +49,6 @@ static const struct option_row rows[] = {
 
 static int run(char **operands, int n, struct failure *f);
 
-/* For completion: the VMs that there are, those without a name by their process. */
-static const char *name_of_vm(size_t i)
-{
-	static struct host_vm *vms;
-	static size_t n;
-
-	if (!vms && host_find_all(&vms, &n))
-		return NULL;
-	if (i >= n)
-		return NULL;
-	return strncmp(vms[i].name, "pid ", 4) ? vms[i].name : vms[i].name + 4;
-}
-
 const struct command command_ledger = {
 	.name = "ledger",
 	.operands = "[NAME|ID|PID...]",
@@ -72,7 +59,7 @@ const struct command command_ledger = {
 		    "  desched ledger --json 1234 | jq .vms[0].vcpus[0].seconds.ready\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
-	.operand_name = name_of_vm,
+	.operand_name = host_find_name,
 	.run = run,
 };
 

@@ -159,3 +159,15 @@ int host_find_all(struct host_vm **ret, size_t *ret_n)
 	*ret_n = all.n;
 	return 0;
 }
+
+const char *host_find_name(size_t i)
+{
+	static struct host_vm *vms;
+	static size_t n;
+
+	if (!vms && host_find_all(&vms, &n))
+		return NULL;
+	if (i >= n)
+		return NULL;
+	return strncmp(vms[i].name, "pid ", 4) ? vms[i].name : vms[i].name + 4;
+}

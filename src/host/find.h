@@ -30,4 +30,8 @@ int host_find_qmp_on(struct qmp *q, pid_t pid, uint64_t timeout_ns, struct failu
  * host_vms_free(). */
 int host_find_all(struct host_vm **ret, size_t *ret_n);
 
+/* For completion: the i-th VM that was there at the first call, one without a name by its process.
+ * NULL behind the last. */
+const char *host_find_name(size_t i);
+
 #endif

@@ -56,6 +56,7 @@ struct bpf_vm {
 struct bpf_source {
 	struct vcpu_programs p;
 	struct ring_buffer *ring;
+	struct exits_programs *counting; /* NULL: nobody wants them */
 	struct owner owners[VCPU_SLOTS];
 	bool process_left[VCPU_PROCESSES]; /* as owner.left */
 	uint32_t n_owners;		   /* no slot from here on was ever used */
@@ -110,6 +111,7 @@ static void source_close(void *state)
 {
 	struct bpf_source *s = state;
 
+	exits_close(s->counting);
 	ring_buffer__free(s->ring);
 	vcpu_programs_close(&s->p);
 	free(s);
@@ -213,6 +215,8 @@ static int enter_thread(struct bpf_source *s, struct bpf_vm *v, uint32_t tid, ui
 		return -ENOSPC;
 	s->p.slots[i] = (struct vcpu_slot){
 		.tid = tid, .start = now, .at = now, .state = VCPU_UNKNOWN};
+	if (s->counting)
+		exits_clear(s->counting, i);
 	err = enter(s->p.slots_of, tid, i);
 	if (err) {
 		s->p.slots[i].tid = 0;
@@ -475,6 +479,20 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 	}
 }
 
+static int source_count_exits(void *state, struct failure *f)
+{
+	struct bpf_source *s = state;
+
+	return exits_open(&s->p, f, &s->counting);
+}
+
+static void source_exits(const void *state, const void *vm, uint32_t vcpu, struct vcpu_exits *ret)
+{
+	const struct bpf_source *s = state;
+
+	exits_read(s->counting, ((const struct bpf_vm *)vm)->slots[vcpu], ret);
+}
+
 const struct host_source source_bpf = {
 	.name = "bpf",
 	.has_gaps = true,
@@ -488,4 +506,6 @@ const struct host_source source_bpf = {
 	.gaps_lost = source_gaps_lost,
 	.overhead = source_overhead,
 	.counters = source_counters,
+	.count_exits = source_count_exits,
+	.exits = source_exits,
 };
