@@ -35,7 +35,7 @@ struct waiter {
 struct blame_vm {
 	int id;
 	pid_t pid;
-	char name[64];
+	const char *name;
 	struct blame_rows rows;
 	uint32_t n_vcpus;
 	struct waiter vcpus[];
@@ -90,7 +90,7 @@ int blame_add(struct blame *b, int id, pid_t pid, const char *name, uint32_t n_v
 		return -ENOMEM;
 	vm->id = id;
 	vm->pid = pid;
-	snprintf(vm->name, sizeof(vm->name), "%s", name);
+	vm->name = name;
 	blame_rows_init(&vm->rows, pid);
 	vm->n_vcpus = n_vcpus;
 	for (uint32_t v = 0; v < n_vcpus; v++)

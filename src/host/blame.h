@@ -30,7 +30,8 @@ struct blame_vm;
 int blame_new(uint32_t n_cpus, struct blame **ret);
 struct blame *blame_free(struct blame *b); /* NULL accepted; returns NULL; every VM was removed */
 
-/* `id` as in host_run.vm; `name` is copied. -ENOMEM, -EINVAL. */
+/* `id` as in host_run.vm; `name` is what others call it from then on, and stays
+ * the caller's. -ENOMEM, -EINVAL. */
 int blame_add(struct blame *b, int id, pid_t pid, const char *name, uint32_t n_vcpus,
 	      struct blame_vm **ret);
 /* It runs and waits no more; its rows stay. */

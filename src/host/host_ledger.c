@@ -27,6 +27,7 @@ struct entry {
 struct host_ledger {
 	const struct host_source *source;
 	void *state;
+	bool exits; /* they are counted */
 	struct entry entries[VMS_MAX];
 };
 
@@ -228,6 +229,32 @@ bool host_ledger_waiting(const struct host_ledger *h, int id, uint32_t vcpu, str
 
 	return e && vcpu < e->n_vcpus && h->source->waiting &&
 	       h->source->waiting(h->state, e->vm, vcpu, ret);
+}
+
+int host_ledger_count_exits(struct host_ledger *h, struct failure *f)
+{
+	int err;
+
+	if (h->exits)
+		return 0;
+	if (!h->source->count_exits)
+		return failure_set(f, -EOPNOTSUPP, "source %s doesn't count exits",
+				   h->source->name);
+	err = h->source->count_exits(h->state, f);
+	h->exits = !err;
+	return err;
+}
+
+int host_ledger_exits(const struct host_ledger *h, int id, uint32_t vcpu, struct vcpu_exits *ret)
+{
+	const struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
+
+	if (!e || vcpu >= e->n_vcpus)
+		return -EINVAL;
+	if (!h->exits)
+		return -ENODATA;
+	h->source->exits(h->state, e->vm, vcpu, ret);
+	return 0;
 }
 
 void host_ledger_counters(struct host_ledger *h, struct host_ledger_counters *ret)

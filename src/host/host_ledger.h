@@ -16,6 +16,7 @@
 #define HOST_HOST_LEDGER_H
 
 #include "base/failure.h"
+#include "host/exits.h"
 #include "host/host_gaps.h"
 #include "host/host_runs.h"
 #include "host/host_vm.h"
@@ -93,6 +94,13 @@ int host_ledger_runs(struct host_ledger *h, const struct host_runs_fns *fns);
 /* Whether the vCPU waited for a CPU at its last reading; then *ret is that wait, from its beginning
  * on this CPU to the reading. */
 bool host_ledger_waiting(const struct host_ledger *h, int id, uint32_t vcpu, struct host_wait *ret);
+
+/* Counts exits from now on, until the ledger is closed; only source bpf can, where the kernel has
+ * KVM: -EOPNOTSUPP otherwise. 0 when they are counted already. */
+int host_ledger_count_exits(struct host_ledger *h, struct failure *f);
+
+/* -EINVAL for what does not exist, -ENODATA where exits are not counted. */
+int host_ledger_exits(const struct host_ledger *h, int id, uint32_t vcpu, struct vcpu_exits *ret);
 
 void host_ledger_counters(struct host_ledger *h, struct host_ledger_counters *ret);
 

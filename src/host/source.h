@@ -3,6 +3,7 @@
 #ifndef HOST_SOURCE_H
 #define HOST_SOURCE_H
 
+#include "host/exits.h"
 #include "host/host_gaps.h"
 #include "host/host_runs.h"
 #include "host/host_vm.h"
@@ -32,6 +33,10 @@ struct host_source {
 	int (*runs)(void *state, const struct host_runs_fns *fns);
 	bool (*waiting)(void *state, const void *vm, uint32_t vcpu, struct host_wait *ret);
 	void (*counters)(void *state, struct host_ledger_counters *ret);
+	/* Exits are counted from now on, or from the next add() of a VM. NULL where a source can't
+	 * count them. */
+	int (*count_exits)(void *state, struct failure *f);
+	void (*exits)(const void *state, const void *vm, uint32_t vcpu, struct vcpu_exits *ret);
 };
 
 extern const struct host_source source_bpf;

@@ -79,6 +79,7 @@ static void source_close(void *state)
 	struct bpf_source *s = state;
 
 	run_log_close(&s->log);
+	exits_close(s->counting);
 	ring_buffer__free(s->ring);
 	vcpu_programs_close(&s->p);
 	free(s);
@@ -194,6 +195,8 @@ static int enter_thread(struct bpf_source *s, struct bpf_vm *v, uint32_t tid, ui
 		return -ENOSPC;
 	s->p.slots[i] = (struct vcpu_slot){
 		.tid = tid, .start = now, .at = now, .state = VCPU_UNKNOWN};
+	if (s->counting)
+		exits_clear(s->counting, i);
 	err = enter(s->p.slots_of, tid, i);
 	if (err) {
 		s->p.slots[i].tid = 0;
@@ -466,6 +469,20 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 	}
 }
 
+static int source_count_exits(void *state, struct failure *f)
+{
+	struct bpf_source *s = state;
+
+	return exits_open(&s->p, f, &s->counting);
+}
+
+static void source_exits(const void *state, const void *vm, uint32_t vcpu, struct vcpu_exits *ret)
+{
+	const struct bpf_source *s = state;
+
+	exits_read(s->counting, ((const struct bpf_vm *)vm)->slots[vcpu], ret);
+}
+
 const struct host_source source_bpf = {
 	.name = "bpf",
 	.has_gaps = true,
@@ -483,4 +500,6 @@ const struct host_source source_bpf = {
 	.runs = source_bpf_runs,
 	.waiting = source_bpf_waiting,
 	.counters = source_counters,
+	.count_exits = source_count_exits,
+	.exits = source_exits,
 };

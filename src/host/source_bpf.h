@@ -4,6 +4,7 @@
 #ifndef HOST_SOURCE_BPF_H
 #define HOST_SOURCE_BPF_H
 
+#include "host/exits.h"
 #include "host/host_gaps.h"
 #include "host/host_runs.h"
 #include "host/run_log.h"
@@ -34,6 +35,7 @@ struct bpf_vm {
 struct bpf_source {
 	struct vcpu_programs p;
 	struct ring_buffer *ring;
+	struct exits_programs *counting; /* NULL: nobody wants them */
 	struct owner owners[VCPU_SLOTS];
 	struct bpf_vm *vms[VCPU_PROCESSES];
 	bool process_left[VCPU_PROCESSES]; /* as owner.left */
