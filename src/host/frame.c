@@ -21,10 +21,11 @@ static void copy_vcpu(const struct measured *x, uint32_t v, struct host_frame_vc
 	snprintf(to->name, sizeof(to->name), "vCPU %u", to->index);
 }
 
-static int copy_blames(const struct blame_vm *blame, struct host_frame_vm *to)
+/* Of one vCPU, or (-1) all. */
+static int copy_blames(const struct blame_vm *blame, int vcpu, struct host_frame_vm *to)
 {
 	struct host_frame_blame rows[BLAME_ROWS];
-	size_t n = blame_copy(blame, -1, rows);
+	size_t n = blame_copy(blame, vcpu, rows);
 
 	if (!n)
 		return 0;
@@ -74,9 +75,31 @@ static int copy_vm(const struct measured *x, struct host_frame *f)
 	snprintf(to->manager, sizeof(to->manager), "%s", x->vm.manager);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		copy_vcpu(x, v, &to->vcpus[v]);
-	if (x->blame && copy_blames(x->blame, to))
+	if (x->blame && copy_blames(x->blame, -1, to))
 		return -ENOMEM;
 	return copy_pages(x, to);
+}
+
+/* Each vCPU as a VM. */
+static int copy_vcpus(const struct measured *x, struct host_frame *f)
+{
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++) {
+		struct host_frame_vm *to = host_frame_add(f, 1);
+
+		if (!to)
+			return -ENOMEM;
+		copy_vcpu(x, v, &to->vcpus[0]);
+		to->pid = to->vcpus[0].tid;
+		to->since = x->since;
+		to->ended = x->id < 0;
+		snprintf(to->name, sizeof(to->name), "%.50s/%u", x->vm.name, to->vcpus[0].index);
+		memcpy(to->called, x->vm.name, sizeof(to->called));
+		memcpy(to->uuid, x->vm.uuid, sizeof(to->uuid));
+		memcpy(to->id, x->vm.id, sizeof(to->id));
+		if (x->blame && copy_blames(x->blame, (int)v, to))
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static int copy_unseen(const struct measurement *m, struct host_frame *f)
@@ -109,6 +132,7 @@ static void copy_counters(const struct measurement *m, struct host_frame *f)
 	f->counters = (struct host_frame_counters){.came = m->came,
 						   .gaps = c.gaps,
 						   .kvm_exits = c.kvm_exits,
+						   .runs_lost = c.runs_lost,
 						   .missed = c.bpf_missed,
 						   .bpf_runs = c.bpf_runs,
 						   .bpf = c.bpf_ns,
@@ -116,13 +140,23 @@ static void copy_counters(const struct measurement *m, struct host_frame *f)
 						   .not_entered = m->not_entered};
 }
 
-static int copy(const struct measurement *m, struct host_frame *f)
+static size_t count_vcpus(const struct measurement *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		n += m->vms[i]->vm.n_vcpus;
+	return n;
+}
+
+static int copy(const struct measurement *m, bool vcpus, struct host_frame *f)
 {
 	int err;
 
-	*f = (struct host_frame){.time = m->real,
-				 .elapsed = m->at[MEASURE_NOW] - m->at[MEASURE_FIRST],
-				 .vms = calloc(m->n + 1, sizeof(*f->vms))};
+	*f = (struct host_frame){
+		.time = m->real,
+		.elapsed = m->at[MEASURE_NOW] - m->at[MEASURE_FIRST],
+		.vms = calloc((vcpus ? count_vcpus(m) : m->n) + 1, sizeof(*f->vms))};
 	if (!f->vms)
 		return -ENOMEM;
 	snprintf(f->source, sizeof(f->source), "%s", host_ledger_source(m->ledger));
@@ -130,18 +164,28 @@ static int copy(const struct measurement *m, struct host_frame *f)
 	err = copy_unseen(m, f);
 	for (size_t i = 0; i < m->n && !err; i++)
 		if (!m->vms[i]->over)
-			err = copy_vm(m->vms[i], f);
+			err = vcpus ? copy_vcpus(m->vms[i], f) : copy_vm(m->vms[i], f);
 	return err;
 }
 
-int host_frame_take(const struct measurement *m, struct host_frame *ret)
+static int take(const struct measurement *m, bool vcpus, struct host_frame *ret)
 {
 	struct host_frame frame;
-	int err = copy(m, &frame);
+	int err = copy(m, vcpus, &frame);
 
 	if (err)
 		host_frame_done(&frame);
 	else
 		*ret = frame;
 	return err;
+}
+
+int host_frame_take(const struct measurement *m, struct host_frame *ret)
+{
+	return take(m, false, ret);
+}
+
+int host_frame_take_vcpus(const struct measurement *m, struct host_frame *ret)
+{
+	return take(m, true, ret);
 }

@@ -10,4 +10,8 @@
  * -ENOMEM. */
 int host_frame_take(const struct measurement *m, struct host_frame *ret);
 
+/* The same with each vCPU as a VM of its own, called "NAME/INDEX", and with nothing but ledgers and
+ * who ran while it waited. -ENOMEM. */
+int host_frame_take_vcpus(const struct measurement *m, struct host_frame *ret);
+
 #endif

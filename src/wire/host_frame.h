@@ -94,6 +94,7 @@ struct host_frame_counters {
 	uint64_t came;	    /* VMs that were seen */
 	uint64_t gaps;	    /* that were recorded */
 	uint64_t kvm_exits; /* of the vCPUs, where the kernel has KVM's tracepoints */
+	uint64_t runs_lost; /* records of who ran that were not taken in time */
 	uint64_t missed; /* switches that the kernel did not report, runs of programs it skipped */
 	uint64_t bpf_runs;    /* of the BPF programs, where statistics are on, */
 	uint64_t bpf;	      /* ns: and their time */

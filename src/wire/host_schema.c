@@ -111,6 +111,7 @@ static const struct member counters_rows[] = {
 	COUNT("bpf_ns", host_frame_counters, bpf),
 	COUNT("no_memory", host_frame_counters, no_memory),
 	COUNT("not_entered", host_frame_counters, not_entered),
+	COUNT("runs_lost", host_frame_counters, runs_lost),
 };
 static const struct members counters_members = MEMBERS(counters_rows, host_frame_counters, 0);
 

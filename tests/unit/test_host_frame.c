@@ -27,7 +27,7 @@
 	"'session':'6149189698750793159','source':'bpf','gaps_lost':3,'not_measured':2,"           \
 	"'unmeasured':[{'pid':9,'name':'odd','why':'no threads'}],"                                \
 	"'counters':{'vms_came':5,'gaps':100,'kvm_exits':7,'missed':1,'bpf_runs':8,'bpf_ns':9,"    \
-	"'no_memory':10,'not_entered':11},"                                                        \
+	"'no_memory':10,'not_entered':11,'runs_lost':12},"                                         \
 	"'vms':[{'pid':4711,'since_ns':12345678901234567,'name':'web','uuid':'a-b',"               \
 	"'found_by':'kvm-fd','ended':false,'overhead_ns':17,'rss_bytes':4096,"                     \
 	"'vcpus':[{'index':1,'tid':4712,'name':'vCPU 1','ended':false,'state':'ready',"            \
@@ -96,7 +96,7 @@ static void members_are_where_they_belong(void **state)
 	assert_true(f.gaps_lost == 3 && f.n_unseen == 2 && f.n_unmeasured == 1);
 	assert_string_equal(f.unseen, "odd");
 	assert_string_equal(f.why, "no threads");
-	assert_true(f.counters.came == 5 && f.counters.not_entered == 11);
+	assert_true(f.counters.came == 5 && f.counters.not_entered == 11 && f.counters.runs_lost == 12);
 	assert_true(f.n_vms == 2 && vm->pid == 4711 && vm->since == 12345678901234567);
 	assert_true(vm->overhead == 17 && vm->rss == 4096 && !vm->ended && f.vms[1].ended);
 	assert_string_equal(vm->name, "web");
