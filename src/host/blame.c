@@ -128,6 +128,7 @@ static void book_row(struct blame_vm *vm, struct waiter *w, unsigned row, uint64
 	w->booked += ns;
 	w->touched |= ns ? 1ull << row : 0;
 	vm->rows.grew[row] = w->at;
+	vm->rows.ns[row] += ns;
 }
 
 static void give_up(struct blame_vm *vm, unsigned row)
@@ -148,8 +149,9 @@ static const char *name_of(const struct blame *b, const struct party *who)
 	return vm && vm->pid == who->pid ? vm->name : who->name;
 }
 
+/* Where `ns` of a party go. */
 static unsigned row_of(const struct blame *b, struct blame_vm *vm, const struct waiter *w,
-		       const struct party *who)
+		       const struct party *who, uint64_t ns)
 {
 	unsigned row, gone;
 
@@ -160,7 +162,7 @@ static unsigned row_of(const struct blame *b, struct blame_vm *vm, const struct 
 	row = blame_rows_find(&vm->rows, who);
 	if (row != ROW_NONE)
 		return row;
-	row = blame_rows_add(&vm->rows, who, name_of(b, who), w->at, &gone);
+	row = blame_rows_add(&vm->rows, who, name_of(b, who), ns, w->at, &gone);
 	if (gone != ROW_NONE)
 		give_up(vm, gone);
 	return row;
@@ -178,7 +180,7 @@ static void book_segment(const struct blame *b, struct blame_vm *vm, struct wait
 	if (s->who.vm == vm->id && s->who.vcpu == (int)(w - vm->vcpus))
 		row = ns <= ARRIVAL_NS && w->last != ROW_NONE ? w->last : ROW_UNKNOWN;
 	else
-		row = row_of(b, vm, w, &s->who);
+		row = row_of(b, vm, w, &s->who, ns);
 	if (irq)
 		book_row(vm, w, ROW_IRQ, irq);
 	book_row(vm, w, row, ns - irq);
@@ -226,15 +228,17 @@ static void settle(const struct blame *b, struct blame_vm *vm, struct waiter *w)
 
 	for (size_t i = 0; i < w->n; i++) {
 		struct host_wait p = w->pieces[i];
+		uint64_t end = u64_min(p.end, w->at);
 
-		book(b, vm, w, p.cpu, u64_max(p.start, w->done), u64_min(p.end, w->at));
+		book(b, vm, w, p.cpu, u64_max(p.start, w->done), end);
+		w->done = u64_max(w->done, end);
 		if (p.end > w->at)
 			w->pieces[kept++] = p;
 		else if (p.over)
 			end_wait(w);
 	}
 	w->n = kept;
-	if (w->is_waiting)
+	if (w->is_waiting) /* a wait that is over meanwhile is booked already */
 		book(b, vm, w, w->now.cpu, u64_max(w->now.start, w->done), w->at);
 	w->is_waiting = false;
 	w->done = w->at;

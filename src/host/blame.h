@@ -10,9 +10,9 @@
  * for in /proc.
  *
  * A VM's culprits are BLAME_ROWS at most. Once they become many, processes of one name are one; where
- * there is no more room, a culprit gives way of which nothing was heard for a while, or the new one
- * is booked with the rest of its kind. What one had that gave way is in nobody's row: it is what
- * ready time and rows differ by then.
+ * there is no more room, a new one is booked with the rest of its kind, until a culprit gives way of
+ * which nothing was heard for a while, or that has less than half of what the new one has there.
+ * What one had that gave way is in nobody's row: it is what ready time and rows differ by then.
  */
 #ifndef HOST_BLAME_H
 #define HOST_BLAME_H

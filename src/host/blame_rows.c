@@ -9,6 +9,7 @@
 
 #define MANY	 (3 * BLAME_ROWS / 4) /* from here on, processes of one name are one */
 #define QUIET_NS (60 * NS_PER_SEC)    /* then a row may give way */
+#define SMALL_NS NS_PER_MS	      /* nobody has to give way for less */
 #define SLOTS	 (4 * BLAME_ROWS)     /* of the index */
 
 static const struct {
@@ -105,24 +106,67 @@ static unsigned rest_of(enum host_culprit kind)
 	return kind == CULPRIT_KERNEL ? ROW_REST_KERNEL : ROW_REST_PROCESSES;
 }
 
-unsigned blame_rows_add(struct blame_rows *r, const struct party *who, const char *name,
-			uint64_t now, unsigned *ret_gone)
+/* What was booked of it with the rest. Of more than there is room for, the smallest is forgotten. */
+static uint64_t count_candidate(struct blame_rows *r, uint64_t key, uint64_t ns)
 {
-	unsigned gone = r->n < BLAME_ROWS ? ROW_NONE : find_quiet(r, now);
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < BLAME_CANDIDATES; i++) {
+		if (r->candidates[i].key == key)
+			return r->candidates[i].ns += ns;
+		at = r->candidates[i].ns < r->candidates[at].ns ? i : at;
+	}
+	r->candidates[at].key = key;
+	return r->candidates[at].ns = ns;
+}
+
+/* The smallest row, if it is less than half of `ns`: even while it grows, the other one says more. */
+static unsigned find_small(struct blame_rows *r, uint64_t ns)
+{
+	unsigned small = ROWS_FIXED;
+
+	if (ns < SMALL_NS || ns / 2 <= r->least)
+		return ROW_NONE;
+	for (unsigned i = ROWS_FIXED; i < r->n; i++)
+		small = r->ns[i] < r->ns[small] ? i : small;
+	r->least = r->ns[small];
+	return ns / 2 <= r->least ? ROW_NONE : small;
+}
+
+static unsigned find_way(struct blame_rows *r, const struct party *one, uint64_t ns, uint64_t now)
+{
+	unsigned way = find_quiet(r, now);
+
+	return way == ROW_NONE ? find_small(r, count_candidate(r, one->key, ns)) : way;
+}
+
+static void forget_candidate(struct blame_rows *r, uint64_t key)
+{
+	for (unsigned i = 0; i < BLAME_CANDIDATES; i++)
+		if (r->candidates[i].key == key)
+			r->candidates[i].key = r->candidates[i].ns = 0;
+}
+
+unsigned blame_rows_add(struct blame_rows *r, const struct party *who, const char *name,
+			uint64_t ns, uint64_t now, unsigned *ret_gone)
+{
+	bool many = r->n >= MANY && kind_of(who) == CULPRIT_PROCESS;
+	struct party one = many ? by_name(who) : *who;
+	unsigned gone = r->n < BLAME_ROWS ? ROW_NONE : find_way(r, &one, ns, now);
 	unsigned at = r->n < BLAME_ROWS ? r->n : gone;
-	struct party one;
 
 	*ret_gone = gone;
 	if (at == ROW_NONE) {
 		r->merged++;
 		return rest_of(kind_of(who));
 	}
-	one = r->n >= MANY && kind_of(who) == CULPRIT_PROCESS ? by_name(who) : *who;
+	forget_candidate(r, one.key);
 	r->row[at] = (struct host_frame_blame){.kind = kind_of(who), .pid = one.pid};
 	snprintf(r->row[at].name, sizeof(r->row[at].name), "%s", one.vm >= 0 ? name : one.name);
 	text_clean(r->row[at].name);
 	r->key[at] = one.key;
 	r->grew[at] = now;
+	r->ns[at] = r->least = 0;
 	r->n += gone == ROW_NONE;
 	index_again(r);
 	return at;

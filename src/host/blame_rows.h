@@ -6,7 +6,8 @@
 #include "host/timeline.h"
 #include "wire/host_frame.h"
 
-#define BLAME_ROWS 64
+#define BLAME_ROWS	 64
+#define BLAME_CANDIDATES 16
 
 /* The first rows are there from the beginning. */
 enum blame_row {
@@ -28,8 +29,13 @@ struct blame_rows {
 	uint64_t grew[BLAME_ROWS]; /* ns: when something was booked last */
 	unsigned n;
 	uint8_t index[4 * BLAME_ROWS]; /* row + 1, by key */
-	uint64_t full_until;	       /* ns: before then, no row gives way */
-	uint64_t merged;	       /* times that a culprit without a row ran */
+	uint64_t ns[BLAME_ROWS];       /* that were booked, ever */
+	uint64_t full_until;	       /* ns: before then, no row is quiet */
+	uint64_t least;		       /* ns: no row but the fixed ones has less */
+	struct {
+		uint64_t key, ns;
+	} candidates[BLAME_CANDIDATES]; /* without rows, and what was booked with the rest */
+	uint64_t merged;		/* times that a culprit without a row ran */
 };
 
 void blame_rows_init(struct blame_rows *r, pid_t pid);
@@ -37,9 +43,9 @@ void blame_rows_init(struct blame_rows *r, pid_t pid);
 /* The row of a party that is not the idle task, or ROW_NONE. */
 unsigned blame_rows_find(const struct blame_rows *r, const struct party *who);
 
-/* A row for a party that has none, called `name` if it is a VM; by it, *r is changed at time `now`.
- * A row that gives way for it is told in *ret_gone, else that is ROW_NONE. */
+/* Where to book `ns` of a party that has no row, at time `now`: a new row, called `name` if it is a
+ * VM, or that of the rest of its kind. A row that gave way for it is in *ret_gone, else ROW_NONE. */
 unsigned blame_rows_add(struct blame_rows *r, const struct party *who, const char *name,
-			uint64_t now, unsigned *ret_gone);
+			uint64_t ns, uint64_t now, unsigned *ret_gone);
 
 #endif

@@ -394,6 +394,32 @@ static void quiet_rows_give_way(void **state)
 	assert_int_equal(count_rows(), before);
 }
 
+/* All rows are taken, and all of them still grow, by 1 us each time. One that has 5 ms in all gets
+ * a row on its way, and nothing of its time is anywhere but there and in the rest. */
+static void small_rows_give_way_to_big_ones(void **state)
+{
+	uint64_t at = 1000, ready = 0;
+	char name[16];
+
+	(void)state;
+	for (int round = 0; round < 50; round++) {
+		uint64_t from = at;
+
+		for (int i = 0; i < 60; i++, at += 1000) {
+			snprintf(name, sizeof(name), "small%d", i);
+			put(process(0, at, at + 1000, NOBODY + 100 + i, name));
+		}
+		put(process(0, at, at + 100000, HOG, "big"));
+		at += 100000;
+		waited(0, from, at, 0, true);
+		ready += at - from;
+		read_at(at, ready);
+	}
+	assert_true(row(-1, "big").ns > 3000000);
+	assert_true(row(-1, "big").ns + row(-1, "other processes").ns >= 5000000);
+	assert_int_equal(row(-1, "unknown").kind, CULPRITS);
+}
+
 /* Where the kernel says nothing, nothing is made up. */
 static void nonsense_is_survived(void **state)
 {
@@ -443,6 +469,7 @@ int main(void)
 		TEST(ids_are_used_again),
 		TEST(many_culprits_are_bounded),
 		TEST(quiet_rows_give_way),
+		TEST(small_rows_give_way_to_big_ones),
 		TEST(nonsense_is_survived),
 		TEST(names_are_made_harmless),
 	};
