@@ -329,12 +329,18 @@ static void read_trace(void)
 
 /* ---- measuring ---- */
 
-static struct measurement *open_measurement(void)
+static struct measurement *open_measurement(const pid_t *pids, int n)
 {
-	const struct measure_setup setup = {.source = "bpf", .no_pages = true};
+	static char texts[4][32], *operands[4];
+	const struct measure_setup setup = {
+		.source = "bpf", .no_pages = true, .operands = operands, .n_operands = n};
 	struct measurement *m = NULL;
 	struct failure f = {""};
 
+	for (int i = 0; i < n; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "pid=%d", pids[i]);
+		operands[i] = texts[i];
+	}
 	if (measure_open(&setup, &f, &m))
 		fail_msg("%s", f.text);
 	return m;
@@ -489,7 +495,7 @@ static struct host_frame measure(const pid_t *pids, int n_vms)
 
 	assert_true(write_text("trace", "") && write_text("tracing_on", "1"));
 	usleep(300000); /* all have been on a CPU since */
-	m = open_measurement();
+	m = open_measurement(pids, n_vms);
 	measure_for(m, MEASURE_NS);
 	measure_read(m);
 	assert_int_equal(host_frame_take(m, &f), 0);
