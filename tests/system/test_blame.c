@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "before_others.h"
 #include "host/frame.h"
+#include "tracing.h"
 
 #include <inttypes.h>
 #include <sched.h>
@@ -30,112 +31,10 @@
 #include <cmocka.h>
 
 #define SKIPPED	   77
-#define CPUS_MAX   64
 #define WAITERS	   8
 #define THREADS	   4096
 #define MEASURE_NS (3 * NS_PER_SEC)
 #define TRIES	   4
-
-static const char *like_vm;
-static char tracing[] = "/tmp/test-blame-XXXXXX";
-static char instance[64];
-
-/* ---- what runs ---- */
-
-static pid_t children[16];
-static int n_children;
-
-static pid_t spawn(void)
-{
-	pid_t pid = fork();
-
-	if (pid)
-		children[n_children++] = pid;
-	else
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return pid;
-}
-
-static void pin_to(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
-static pid_t start_vm(const char *name)
-{
-	pid_t pid = spawn();
-
-	if (!pid) {
-		execl(like_vm, like_vm, "-name", name, NULL);
-		_exit(1);
-	}
-	return pid;
-}
-
-/* cpu -1: any. */
-static pid_t start_hog(const char *name, int nice, int cpu)
-{
-	pid_t pid = spawn();
-
-	if (pid)
-		return pid;
-	prctl(PR_SET_NAME, name);
-	setpriority(PRIO_PROCESS, 0, nice);
-	if (cpu >= 0)
-		pin_to(cpu);
-	for (volatile uint64_t n = 0;; n++)
-		;
-}
-
-static void end_all(void)
-{
-	while (n_children > 0) {
-		kill(children[--n_children], SIGKILL);
-		waitpid(children[n_children], NULL, 0);
-	}
-}
-
-/* ---- ftrace ---- */
-
-static bool write_text(const char *file, const char *text)
-{
-	char path[128];
-	FILE *f;
-	bool ok;
-
-	snprintf(path, sizeof(path), "%s/%s", instance, file);
-	f = fopen(path, "w");
-	if (!f)
-		return false;
-	ok = fputs(text, f) >= 0;
-	return fclose(f) == 0 && ok;
-}
-
-static bool open_tracing(void)
-{
-	if (!mkdtemp(tracing) || unshare(CLONE_NEWNS) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("tracefs", tracing, "tracefs", 0, NULL))
-		return false;
-	snprintf(instance, sizeof(instance), "%s/instances/test-blame-%d", tracing, getpid());
-	return !mkdir(instance, 0700) && write_text("trace_clock", "mono") &&
-	       write_text("buffer_size_kb", "16384") &&
-	       write_text("events/sched/sched_switch/enable", "1") &&
-	       write_text("events/sched/sched_wakeup/enable", "1") &&
-	       write_text("events/sched/sched_wakeup_new/enable", "1") &&
-	       write_text("events/sched/sched_migrate_task/enable", "1");
-}
-
-static void close_tracing(void)
-{
-	rmdir(instance);
-	umount2(tracing, MNT_DETACH);
-	rmdir(tracing);
-}
 
 /* ---- the truth ---- */
 
@@ -232,20 +131,6 @@ static void add_run(int cpu, uint64_t at, size_t thread)
 	truth.cpus[cpu].runs[truth.cpus[cpu].n++] = (struct on_cpu){at, thread};
 }
 
-/* What stands behind "WORD=" in a line. */
-static const char *behind(const char *line, const char *word)
-{
-	const char *at = strstr(line, word);
-
-	assert_non_null(at);
-	return at + strlen(word);
-}
-
-static pid_t number(const char *line, const char *word)
-{
-	return atoi(behind(line, word));
-}
-
 static void see_switch(const char *line, int cpu, uint64_t at)
 {
 	struct waiter *prev = find_waiter(number(line, "prev_pid="));
@@ -288,41 +173,19 @@ static void see_wakeup(const char *line, uint64_t at)
 		begin_wait(w, at, number(line, "target_cpu="));
 }
 
-static void see_line(char *line)
+static void see(const char *line, int cpu, uint64_t at)
 {
-	char *cpu_at = strstr(line, " ["), *colon;
-	uint64_t seconds, us;
-	int cpu;
-
-	if (!cpu_at || sscanf(cpu_at, " [%d]", &cpu) != 1 || cpu >= CPUS_MAX)
-		return;
-	colon = strstr(cpu_at, ": sched_");
-	if (!colon)
-		return;
-	for (*colon = '\0'; colon > line && colon[-1] != ' '; colon--)
-		;
-	if (sscanf(colon, "%" SCNu64 ".%" SCNu64, &seconds, &us) != 2)
-		return;
-	line = colon + strlen(colon) + 2;
 	if (!strncmp(line, "sched_switch:", 13))
-		see_switch(line, cpu, seconds * NS_PER_SEC + us * NS_PER_US);
+		see_switch(line, cpu, at);
 	else if (!strncmp(line, "sched_migrate", 13))
-		see_migration(line, seconds * NS_PER_SEC + us * NS_PER_US);
+		see_migration(line, at);
 	else
-		see_wakeup(line, seconds * NS_PER_SEC + us * NS_PER_US);
+		see_wakeup(line, at);
 }
 
 static void read_trace(void)
 {
-	char path[128], line[1024];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/trace", instance);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f))
-		see_line(line);
-	fclose(f);
+	tracing_read(see);
 	for (int i = 0; i < truth.n_waiters; i++)
 		charge(&truth.waiters[i], UINT64_MAX);
 }
