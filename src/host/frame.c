@@ -61,7 +61,13 @@ static int copy_vm(const struct measured *x, struct host_frame *f)
 
 static int copy_unseen(const struct measurement *m, struct host_frame *f)
 {
-	f->n_unseen = m->n_unseen + m->more_unseen;
+	size_t refused = measure_refused(m);
+
+	f->n_unseen = m->n_unseen + m->more_unseen + (unsigned)refused;
+	if (refused) {
+		snprintf(f->unseen, sizeof(f->unseen), "%zu of them", refused);
+		snprintf(f->why, sizeof(f->why), "the ledger is full");
+	}
 	if (!m->n_unseen)
 		return 0;
 	snprintf(f->unseen, sizeof(f->unseen), "%s", m->unseen[0].name);
