@@ -5,7 +5,7 @@
  * What it remembers and its metrics are unit/test_deschedd.c's, whether ledgers are right
  * test_host_ledger.c's and test_top_host.c's. Needs root and BPF.
  *
- *     test_deschedd DESCHEDD [VMS]
+ *     test_deschedd DESCHEDD DESCHED [VMS]
  */
 #include "base/clock.h"
 #include "base/proc.h"
@@ -19,12 +19,14 @@
 #include <desched/page.h>
 #include <errno.h>
 #include <grp.h>
+#include <math.h>
 #include <sys/resource.h>
 
 #define AT_ONCE	     50
 #define RESIDENT_MAX (32 * 1024) /* KiB */
 #define STRANGER     12345
 
+static const char *desched;
 static int n_vms = 200;
 
 static double number(const json_t *o, const char *key)
@@ -328,6 +330,56 @@ static void a_page_changes_hands(void **state)
 	end_vm(&v);
 }
 
+/* ---- desched ledger ---- */
+
+/* A report is the difference of two frames: of a VM that was there before, less than the daemon has;
+ * of one that ends, its end once. */
+static void the_ledger_is_asked_for(void **state)
+{
+	const struct service *s = *state;
+	double wall = 0, seconds = 0, run = 0;
+	json_t *report, *frame;
+	char command[512];
+	const json_t *vcpu;
+	struct vm v;
+	int n = 0;
+	FILE *out;
+
+	start_vm(&v, NULL, own("asked"), "CPU 0/TCG", NULL);
+	json_decref(await_vm(s, v.pid));
+	sleep_ms(1500);
+	snprintf(command, sizeof(command), "%s ledger --socket %s --json -n 3 -d 0.3 '%s'", desched,
+		 s->socket, v.name);
+	out = popen(command, "r");
+	assert_non_null(out);
+	for (; (report = json_loadf(out, JSON_DISABLE_EOF_CHECK, NULL)); n++) {
+		bool total = !strcmp(json_string_value(json_object_get(report, "kind")), "total");
+		const json_t *vm = json_array_get(json_object_get(report, "vms"), 0);
+
+		assert_int_equal(total, n == 3);
+		assert_int_equal(number(vm, "pid"), v.pid);
+		vcpu = json_array_get(json_object_get(vm, "vcpus"), 0);
+		if (total) {
+			assert_true(fabs(number(vcpu, "wall_seconds") - wall) < 1e-6);
+			assert_true(fabs(number(report, "seconds") - seconds) < 1e-6);
+		}
+		wall += number(vcpu, "wall_seconds");
+		seconds += number(report, "seconds");
+		run += number(json_object_get(vcpu, "seconds"), "run");
+		json_decref(report);
+	}
+	assert_int_equal(pclose(out), 0);
+	assert_int_equal(n, 4);
+	assert_true(fabs(wall - seconds) < 1e-3 && run > 0);
+	frame = next_frame(s, NULL); /* 1.5 s are not in them */
+	assert_true(number(frame, "elapsed_ns") / 1e9 > seconds / 2 + 1.4);
+	json_decref(frame);
+	snprintf(command, sizeof(command), "%s ledger --socket %s -n 1 nobody 2>/dev/null", desched,
+		 s->socket);
+	assert_int_not_equal(system(command), 0);
+	end_vm(&v);
+}
+
 /* ---- a full ledger ---- */
 
 #define CROWD 1024 /* vCPUs of a VM, of which four fill the ledger */
@@ -503,6 +555,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(others_are_refused, start, teardown),
 		cmocka_unit_test_setup_teardown(none_is_missed_and_none_is_kept, start, teardown),
 		cmocka_unit_test_setup_teardown(a_page_changes_hands, start, teardown),
+		cmocka_unit_test_setup_teardown(the_ledger_is_asked_for, start, teardown),
 		cmocka_unit_test_setup_teardown(a_full_ledger_is_loud, start, teardown),
 		cmocka_unit_test_setup_teardown(peers_hold_nobody, start, teardown),
 		cmocka_unit_test_setup_teardown(a_broken_configuration_changes_nothing, start,
@@ -513,13 +566,14 @@ int main(int argc, char **argv)
 		return become_vm(argc, argv);
 	if (argc == 5)
 		return become_crowd(argv[4]);
-	if (argc < 2)
+	if (argc < 3)
 		return 2;
 	if (geteuid() != 0 || !bpf_is_here())
 		return SKIPPED;
 	daemon_program = argv[1];
 	daemon_name = "deschedd";
-	n_vms = argc > 2 ? atoi(argv[2]) : n_vms;
+	desched = argv[2];
+	n_vms = argc > 3 ? atoi(argv[3]) : n_vms;
 	own_pids();
 	before_others(); /* how soon it sees a VM is judged, not how busy others are */
 	return cmocka_run_group_tests(tests, set_up, tear_down);
