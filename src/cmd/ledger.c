@@ -51,7 +51,7 @@ static int run(char **operands, int n, struct failure *f);
 
 const struct command command_ledger = {
 	.name = "ledger",
-	.operands = "[PID|NAME...]",
+	.operands = "[NAME|ID|PID...]",
 	.summary = "Where the time of this host's vCPUs goes: run, ready, halt and the rest.",
 	.examples = "  desched ledger\n"
 		    "  desched ledger -d 5 -n 12 --gaps\n"
@@ -147,7 +147,7 @@ static void print_ledger(const char *name, const char *below, const char *vcpu,
 	fprintf(out, " %5s", vcpu);
 	for (size_t i = 0; i < n_columns; i++)
 		fprintf(out, " %7.2f", percent(l->ns[columns[i].state], ledger_wall(l)));
-	fprintf(out, "\n%-16s %5s", below, "s");
+	fprintf(out, "\n%-16s %*s", below, 5 - (int)u64_sub_floor(strlen(below), 16), "s");
 	for (size_t i = 0; i < n_columns; i++)
 		fprintf(out, " %7.3f", ns_to_s(l->ns[columns[i].state]));
 	fputc('\n', out);
@@ -155,9 +155,9 @@ static void print_ledger(const char *name, const char *below, const char *vcpu,
 
 static void print_vcpus(const struct measured *x, enum measure_reading from)
 {
-	char pid[16], vcpu[16];
+	char pid[64], vcpu[16];
 
-	snprintf(pid, sizeof(pid), "  pid %d", x->vm.pid);
+	snprintf(pid, sizeof(pid), "  %s%spid %d", x->vm.id, x->vm.id[0] ? ", " : "", x->vm.pid);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++) {
 		struct ledger d = measured_span(&x->vcpus[v], from);
 
@@ -328,9 +328,10 @@ static json_t *json_vm(const struct measured *x, enum measure_reading from)
 
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		json_array_append_new(vcpus, json_vcpu(x, v, from));
-	return json_pack("{s:s, s:s, s:i, s:s, s:b, s:f, s:o, s:o}", "name", x->vm.name, "uuid",
-			 x->vm.uuid, "pid", (int)x->vm.pid, "found_by", x->vm.found_by, "ended",
-			 x->id < 0, "overhead_seconds",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:f, s:o, s:o}", "name",
+			 x->vm.name, "called", x->vm.called, "uuid", x->vm.uuid, "id", x->vm.id,
+			 "manager", x->vm.manager, "pid", (int)x->vm.pid, "found_by",
+			 x->vm.found_by, "ended", x->id < 0, "overhead_seconds",
 			 ns_to_s(x->overhead[MEASURE_NOW] - x->overhead[from]), "pages",
 			 json_pages(x), "vcpus", vcpus);
 }

@@ -55,11 +55,12 @@ static const struct option_row rows[] = {
 	 "seconds between tables or frames (3), of a recording that plays (0.5); of its tables (as "
 	 "it is)"},
 	{'s', "source", "S", OPTION_CHOICE, &options.source, 0, 0,
-	 "auto is vmdesched's, or the best that works here; bpf and schedstat are the host's"},
+	 "auto is the daemon's, or the best that works here; bpf and schedstat are the host's"},
 	{0, "page", "FILE", OPTION_STRING, &options.page, 0, 0,
 	 "source page, with this file as the ledger page (the ivshmem device)"},
 	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
-	 "ask the vmdesched that answers here (" PROTOCOL_SOCKET ")"},
+	 "ask the daemon that answers here (" PROTOCOL_SOCKET ", of a host " PROTOCOL_HOST_SOCKET
+	 ")"},
 	{0, "replay", "FILE", OPTION_STRING, &options.replay, 0, 0,
 	 "show a recording that 'desched record' has made"},
 	{'p', "pids", "PIDS", OPTION_STRING, &options.pids, 0, 0,
@@ -338,11 +339,10 @@ static bool is_host_source(const char *name)
 /* What of the command line is about the other subject. */
 static int check_subject(struct failure *f)
 {
-	const char *other = options.replay   ? "--replay"
-			    : options.page   ? "--page"
-			    : options.socket ? "--socket"
-			    : options.user   ? "--user"
-					     : NULL;
+	const char *other = options.replay ? "--replay"
+			    : options.page ? "--page"
+			    : options.user ? "--user"
+					   : NULL;
 	const char *source = options.source.value;
 
 	options.subject = options.host ? &subject_host : &subject_guest;

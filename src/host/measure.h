@@ -25,6 +25,7 @@ struct measured {
 	struct host_vm vm;
 	int id;				     /* in the ledger; -1: it has ended */
 	bool over;			     /* its end was reported */
+	bool named;			     /* vm.name is its own */
 	uint64_t since;			     /* ns: when it was first seen */
 	uint64_t overhead[MEASURE_READINGS]; /* ns */
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
@@ -51,7 +52,8 @@ struct measurement {
 	struct measured **vms; /* [n], in the order in which they were seen */
 	size_t n;
 	struct measure_ended ended;
-	uint64_t came; /* VMs that were seen so far */
+	uint64_t came;	      /* VMs that were seen so far */
+	uint64_t not_entered; /* and those for which the ledger had no room */
 	struct measure_unseen unseen[MEASURE_UNSEEN_MAX];
 	unsigned n_unseen, more_unseen;
 	uint64_t at[MEASURE_READINGS]; /* ns */
@@ -61,7 +63,7 @@ struct measurement {
 
 struct measure_setup {
 	const char *source; /* NULL: the best that works */
-	char **operands;    /* process ids, names, UUIDs or shell patterns of these; */
+	char **operands;    /* of choice.h; */
 	int n_operands;	    /* 0: every VM */
 	bool no_pages;	    /* no page is written */
 	/* What a person should know: one line. */

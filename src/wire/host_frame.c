@@ -15,10 +15,11 @@ struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus)
 	return vm;
 }
 
-static void host_frame_vm_done(struct host_frame_vm *vm)
+void host_frame_vm_done(struct host_frame_vm *vm)
 {
 	free(vm->vcpus);
 	free(vm->blames);
+	free(vm->pages);
 }
 
 void host_frame_done(struct host_frame *f)
@@ -26,5 +27,6 @@ void host_frame_done(struct host_frame *f)
 	for (size_t i = 0; i < f->n_vms; i++)
 		host_frame_vm_done(&f->vms[i]);
 	free(f->vms);
+	free(f->unmeasured);
 	*f = (struct host_frame){.vms = NULL};
 }

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# commands.sh DESCHED VMDESCHED EXPORTER: what all commands do alike: help, exit status, output that is
+# commands.sh DESCHED VMDESCHED EXPORTER DESCHEDD: what all commands do alike: help, exit status, output that is
 # lost, completion. Siblings: test_options.c (parsing), style/docs.sh (man pages).
 set -eu
-desched=$1 vmdesched=$2 exporter=$3
+desched=$1 vmdesched=$2 exporter=$3 deschedd=$4
 completion=$(cd "$(dirname "$0")/../../packaging/completion" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -42,7 +42,7 @@ for command in $commands; do
 		complain "help $command is not $command --help"
 	[ -n "$("$desched" --list "$command")" ] || complain "no completion for $command"
 done
-for program in "$vmdesched" "$exporter"; do
+for program in "$vmdesched" "$exporter" "$deschedd"; do
 	full "$program" --help
 	full "$program" --version
 	full "$program" --list
