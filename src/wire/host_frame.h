@@ -22,8 +22,10 @@ struct host_frame_vcpu {
 	pid_t tid;
 	bool ended;
 	uint64_t ns[LEDGER_STATES];
-	uint64_t longest; /* ns: the longest single gap that ended in this frame's interval */
-	char name[24];	  /* "vCPU 0" */
+	/* ns: the longest single gap, READY to SWAPWAIT, that ended in this frame's interval or goes on
+	 * at its end; 0 where nobody records gaps */
+	uint64_t longest;
+	char name[24]; /* "vCPU 0" */
 };
 
 /* Who ran on a CPU on which a vCPU waited. */
@@ -56,6 +58,7 @@ struct host_frame_vm {
 	size_t n_vcpus;
 	struct host_frame_blame *blames; /* most first; owned; none where nobody records it */
 	size_t n_blames;
+	double cpu_limit; /* CPUs that its vCPUs may use at once, by their cgroups; 0: no limit */
 };
 
 struct host_frame {
@@ -68,11 +71,18 @@ struct host_frame {
 	char why[160];	     /* and why */
 	struct host_frame_vm *vms;
 	size_t n_vms;
+	unsigned cpus; /* of the host that are online; 0: not known */
+	bool has_gaps; /* the source records them */
 };
 
 /* Makes room for `n_vcpus` vCPUs in a new VM at the end of `f->vms`, which has room. NULL without
  * memory. */
 struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus);
+
+/* The VM `now` of a later frame in this one (NULL: none), NULL where it wasn't there. VMs keep their
+ * order from frame to frame: *hint, 0 before the first call for a frame, says where to look. */
+const struct host_frame_vm *host_frame_find(const struct host_frame *f,
+					    const struct host_frame_vm *now, size_t *hint);
 
 void host_frame_done(struct host_frame *f);
 
