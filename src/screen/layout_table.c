@@ -6,6 +6,9 @@
 #include "screen/layout_parts.h"
 #include "screen/trails.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define COLUMNS_MAX 32
 #define NAME_MIN    14 /* columns that names have while another column can give way */
 
@@ -119,14 +122,20 @@ static void draw_branches(struct pen *p, const struct model_row *row)
 static void draw_name(struct pen *p, const struct place *at, const struct value *v)
 {
 	const struct model_row *row = at->row;
+	char behind[40] = "", hidden[24] = "";
+	int end = p->end, width;
 
-	draw_branches(p, row);
-	pen_text(p, at->model->view.command && row->command ? row->command : v->text);
-	p->style = STYLE_DIM;
-	if (row->ended)
-		pen_text(p, " (ended)");
 	if (row->hidden)
-		pen_printf(p, " +%zu", row->hidden);
+		snprintf(hidden, sizeof(hidden), " +%zu", row->hidden);
+	snprintf(behind, sizeof(behind), "%s%s", row->ended ? " (ended)" : "", hidden);
+	width = (int)strlen(behind);
+	draw_branches(p, row);
+	/* What has become of a row is seen however long its name is. */
+	p->end -= end - p->x > width ? width : 0;
+	pen_text(p, at->model->view.command && row->command ? row->command : v->text);
+	p->end = end;
+	p->style = STYLE_DIM;
+	pen_text(p, behind);
 }
 
 static const struct {

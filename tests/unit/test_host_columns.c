@@ -300,6 +300,22 @@ static void columns_that_yield_at_80(void **state)
 	model_done(&m);
 }
 
+/* A name of 40 has 15 columns, of which the end takes 8. */
+static void ends_are_seen_behind_long_names(void **state)
+{
+	struct model m;
+	char *text;
+
+	(void)state;
+	memset(second.vms[3].name, 'x', 40);
+	make(&m);
+	text = draw(&m, 80);
+	assert_line(text, "0.45ms xxxxxxx (ended)\n");
+	free(text);
+	canvas_done(&canvas);
+	model_done(&m);
+}
+
 static enum style style_of_ready(int y)
 {
 	return (enum style)canvas_at(&canvas, y, 27)->style; /* its last digit */
@@ -457,6 +473,7 @@ int main(void)
 		cmocka_unit_test(alarms_begin_at_5_and_10_percent),
 		cmocka_unit_test_setup_teardown(columns_that_yield_at_80, begin, end),
 		cmocka_unit_test_setup_teardown(alarms_have_styles, begin, end),
+		cmocka_unit_test_setup_teardown(ends_are_seen_behind_long_names, begin, end),
 		cmocka_unit_test_setup_teardown(tables_and_json_have_them, begin, end),
 		cmocka_unit_test(trails_are_of_spans),
 		cmocka_unit_test_setup_teardown(trails_are_drawn, begin, end),
