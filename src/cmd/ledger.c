@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
+#include "cmd/stream_socket.h"
 #include "host/find.h"
 #include "host/measure.h"
 #include "screen/host.h"
@@ -32,6 +33,7 @@
 static struct {
 	uint64_t interval, count;
 	struct option_choice source;
+	const char *stream;
 	bool gaps, json, no_pages;
 } options = {.interval = NS_PER_SEC, .source = {NULL, host_source_name}};
 
@@ -43,7 +45,9 @@ static const struct option_row rows[] = {
 	{0, "gaps", NULL, OPTION_FLAG, &options.gaps, 0, 0,
 	 "show the longest gaps and who ran before their ends"},
 	{0, "no-pages", NULL, OPTION_FLAG, &options.no_pages, 0, 0,
-	 "measure only: leave the pages of VMs alone"},
+	 "measure only: no pages, no streams"},
+	{0, "stream", "PATH", OPTION_STRING, &options.stream, 0, 0,
+	 "the socket for VMs that want a stream (/run/desched/stream)"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0, "one JSON object a report"},
 };
 
@@ -206,8 +210,10 @@ static bool has_page(const struct measured *x)
 	return false;
 }
 
-static void print_vm(const struct measured *x, enum measure_reading from)
+static void print_vm(const struct measurement *m, const struct measured *x,
+		     enum measure_reading from)
 {
+	struct stream_counters stream;
 	uint64_t overhead = x->overhead[MEASURE_NOW] - x->overhead[from];
 	uint32_t ended = 0;
 
@@ -218,6 +224,8 @@ static void print_vm(const struct measured *x, enum measure_reading from)
 		percent(overhead, wall_of(x, from)));
 	if (has_page(x))
 		fprintf(out, ", page written");
+	if (measured_stream(m, x, &stream))
+		fprintf(out, ", streamed");
 	if (x->id < 0)
 		fprintf(out, ", ended");
 	else if (ended)
@@ -288,7 +296,7 @@ static void print_table(const struct measurement *m, enum measure_reading from, 
 	print_head(m, from, seconds);
 	for (size_t i = 0; i < m->n; i++) {
 		if (is_in_report(m->vms[i], from))
-			print_vm(m->vms[i], from);
+			print_vm(m, m->vms[i], from);
 	}
 	if (from == MEASURE_FIRST)
 		print_ended(m);
@@ -335,18 +343,31 @@ static json_t *json_pages(const struct measured *x)
 	return pages;
 }
 
-static json_t *json_vm(const struct measured *x, enum measure_reading from)
+/* NULL, which is left out, where there is none. */
+static json_t *json_stream(const struct measurement *m, const struct measured *x)
+{
+	struct stream_counters c;
+
+	if (!measured_stream(m, x, &c))
+		return NULL;
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "frames", (json_int_t)c.frames, "pings",
+			 (json_int_t)c.pings, "lost_gaps", (json_int_t)c.lost_gaps, "blocked",
+			 (json_int_t)c.blocked, "garbage", (json_int_t)c.garbage);
+}
+
+static json_t *json_vm(const struct measurement *m, const struct measured *x,
+		       enum measure_reading from)
 {
 	json_t *vcpus = json_array();
 
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		json_array_append_new(vcpus, json_vcpu(x, v, from));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:f, s:o, s:o}", "name",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:f, s:o, s:o*, s:o}", "name",
 			 x->vm.name, "called", x->vm.called, "uuid", x->vm.uuid, "id", x->vm.id,
 			 "manager", x->vm.manager, "pid", (int)x->vm.pid, "found_by",
 			 x->vm.found_by, "ended", x->id < 0, "overhead_seconds",
 			 ns_to_s(x->overhead[MEASURE_NOW] - x->overhead[from]), "pages",
-			 json_pages(x), "vcpus", vcpus);
+			 json_pages(x), "stream", json_stream(m, x), "vcpus", vcpus);
 }
 
 static json_t *json_vms(const struct measurement *m, enum measure_reading from)
@@ -355,7 +376,7 @@ static json_t *json_vms(const struct measurement *m, enum measure_reading from)
 
 	for (size_t i = 0; i < m->n; i++) {
 		if (is_in_report(m->vms[i], from))
-			json_array_append_new(vms, json_vm(m->vms[i], from));
+			json_array_append_new(vms, json_vm(m, m->vms[i], from));
 	}
 	return vms;
 }
@@ -433,6 +454,16 @@ static void note(const char *text, void *data)
 	fprintf(stderr, "desched ledger: %s\n", text);
 }
 
+static struct stream_socket streams;
+
+static void serve_streams(struct measurement *m)
+{
+	struct failure f = {""};
+
+	if (!options.no_pages && stream_socket_step(&streams, m, &f))
+		fprintf(stderr, "desched ledger: no streams: %s\n", f.text);
+}
+
 /* One step of measuring, after `ns` or when standard output takes something: whether it does. */
 static bool step(struct measurement *m, uint64_t ns, bool printing)
 {
@@ -440,9 +471,11 @@ static bool step(struct measurement *m, uint64_t ns, bool printing)
 	const struct timespec ts = {.tv_nsec = (long)ns};
 	bool ready = ppoll(&p, 1, &ts, NULL) > 0;
 
-	if (!ready)
-		measure_step(m);
-	return ready;
+	if (ready)
+		return true;
+	serve_streams(m);
+	measure_step(m);
+	return false;
 }
 
 /*
@@ -533,7 +566,7 @@ static void close_measurement(struct measurement **m)
 	measure_close(*m);
 }
 
-static int run(char **operands, int n, struct failure *f)
+static int measure(char **operands, int n, struct failure *f)
 {
 	_cleanup_(close_measurement) struct measurement *m = NULL;
 	const struct measure_setup setup = {.source = options.source.value,
@@ -544,8 +577,6 @@ static int run(char **operands, int n, struct failure *f)
 					    .gap = options.gaps ? take_gap : NULL};
 	int err;
 
-	columns = host_state_columns(&n_columns);
-	command_catch_signals();
 	err = measure_open(&setup, f, &m);
 	if (err)
 		return err;
@@ -554,5 +585,17 @@ static int run(char **operands, int n, struct failure *f)
 	err = watch(m, f);
 	if (!err && !m->came)
 		err = failure_set(f, -ENOENT, "%s", no_vm);
+	return err;
+}
+
+static int run(char **operands, int n, struct failure *f)
+{
+	int err;
+
+	columns = host_state_columns(&n_columns);
+	command_catch_signals();
+	stream_socket_open(&streams, options.stream);
+	err = measure(operands, n, f);
+	stream_socket_close(&streams);
 	return err;
 }

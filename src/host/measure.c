@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "host/choice.h"
 #include "host/find.h"
+#include "host/peers.h"
 #include "host/vm_name.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@ struct measure_parts {
 	struct watch *watch; /* NULL: only processes were asked for */
 	struct choice choice;
 	uint64_t checked, retried; /* ns */
+	int listener;		   /* for streams; 0: none */
 	bool full;		   /* it was said that there is no room for more */
 	bool open;		   /* the VMs that were there have their names */
 };
@@ -556,8 +558,34 @@ static void check_vms(struct measurement *m)
 	}
 }
 
+/* Whoever connects is asked for nothing: the kernel says which process it is. A VM that isn't known
+ * yet will connect again. */
+static bool take_stream(pid_t pid, int fd, void *data)
+{
+	const struct measurement *m = data;
+	const struct measured *x = find_live(m, pid);
+
+	if (!x)
+		return false;
+	publisher_stream(m->parts->publisher, &x->vm, x->id, fd);
+	return true;
+}
+
+bool measured_stream(const struct measurement *m, const struct measured *x,
+		     struct stream_counters *ret)
+{
+	return publisher_stream_counters(m->parts->publisher, x->id, ret);
+}
+
+void measure_listen(struct measurement *m, int listener)
+{
+	m->parts->listener = listener;
+}
+
 void measure_step(struct measurement *m)
 {
+	if (m->parts->listener > 0)
+		peers_accept(m->parts->listener, take_stream, m);
 	publisher_tick(m->parts->publisher);
 	if (m->parts->watch)
 		watch_look(m->parts->watch, LOOK_NS);

@@ -77,6 +77,14 @@ struct measure_setup {
 int measure_open(const struct measure_setup *setup, struct failure *f, struct measurement **ret);
 struct measurement *measure_close(struct measurement *m); /* NULL accepted; returns NULL */
 
+/* VMs that connect to this listening Unix socket, which stays the caller's and doesn't block, get
+ * their ledger as a stream (stream.h). 0: none. */
+void measure_listen(struct measurement *m, int listener);
+
+/* False where the VM has no stream. */
+bool measured_stream(const struct measurement *m, const struct measured *x,
+		     struct stream_counters *ret);
+
 /* One step: looks for VMs, publishes. To be called again after measure_interval() ns. */
 void measure_step(struct measurement *m);
 uint64_t measure_interval(const struct measurement *m);

@@ -136,7 +136,7 @@ int guest_page_map(const char *path, struct failure *f, struct guest_page *ret)
 {
 	(void)path;
 	(void)f;
-	*ret = (struct guest_page){page, sizeof(page)};
+	*ret = (struct guest_page){.base = page, .size = sizeof(page)};
 	return 0;
 }
 
