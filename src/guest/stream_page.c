@@ -21,6 +21,8 @@
 
 #define PORTS	"/sys/class/virtio-ports"
 #define IN_SIZE ((size_t)STREAM_FRAME_MAX + 4096)
+#define RING	PAGE_RING_USUAL
+#define AT_ONCE (RING / 4) /* gaps that a look takes, so that they are read before others come */
 
 struct stream_vcpu {
 	bool known;
@@ -37,6 +39,7 @@ struct stream_page {
 	struct stream_vcpu *vcpus; /* [writer.header.vcpus] */
 	uint8_t *in, *frame;	   /* [IN_SIZE] */
 	size_t used;
+	unsigned fresh; /* gaps in this look */
 	uint64_t garbage;
 	uint64_t interval;	/* ns: the host looks for pings so often */
 	uint64_t number;	/* of the last ping */
@@ -48,7 +51,7 @@ struct stream_page {
 
 static int begin(struct stream_page *s, const struct stream_record *r, uint64_t session)
 {
-	uint32_t ring = r->ring_entries < STREAM_RING ? r->ring_entries : STREAM_RING;
+	uint32_t ring = r->ring_entries ? RING : 0;
 	struct stream_vcpu *vcpus = calloc(r->vcpus, sizeof(*vcpus));
 	struct page_writer writer;
 	int err = vcpus ? 0 : -ENOMEM;
@@ -86,6 +89,7 @@ static void put_gaps(struct stream_page *s, const struct stream_parts *p, uint32
 		if (!v->known || number >= v->next)
 			page_write_gap(&s->writer, p->block->vcpu, &gap);
 	}
+	s->fresh += p->block->gaps;
 	v->next = v->known ? u64_max(v->next, number) : number;
 	v->known = true;
 }
@@ -131,7 +135,7 @@ static int put_frame(struct stream_page *s, size_t size)
 	return 0;
 }
 
-/* Up to an answer, so that the page shows that one. */
+/* Up to an answer, so that the page shows that one. Whether there may be more. */
 static bool put_frames(struct stream_page *s)
 {
 	size_t done = 0, at, size;
@@ -147,7 +151,7 @@ static bool put_frames(struct stream_page *s)
 		done += size;
 		if (put_frame(s, size))
 			s->garbage += size;
-	} while (!s->answered);
+	} while (!s->answered && s->fresh < AT_ONCE);
 	s->used -= done;
 	memmove(s->in, s->in + done, s->used);
 	return found;
@@ -157,6 +161,7 @@ static void take(void *data)
 {
 	struct stream_page *s = data;
 
+	s->fresh = 0;
 	if (s->used && put_frames(s))
 		return;
 	for (;;) {
@@ -238,7 +243,7 @@ int stream_page_map_fd(int fd, struct guest_page *ret)
 	s->fd = fd;
 	s->line = (struct hostclock_line){s, take, ask, asked, wait_for, interval};
 	s->number = clock_mono(); /* not those of one that had the port before */
-	s->size = page_size_for(PAGE_VCPUS_MAX, STREAM_RING);
+	s->size = page_size_for(PAGE_VCPUS_MAX, RING);
 	s->memory = mmap(NULL, s->size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	s->memory = s->memory == MAP_FAILED ? NULL : s->memory;
@@ -262,7 +267,7 @@ static bool is_ours(const char *port)
 	if (n <= 0)
 		return false;
 	name[strcspn(name, "\n")] = '\0';
-	return !strcmp(name, STREAM_PAGE_PORT);
+	return !strcmp(name, STREAM_PORT);
 }
 
 static int open_port(struct failure *f)
@@ -282,7 +287,7 @@ static int open_port(struct failure *f)
 	if (dir)
 		closedir(dir);
 	if (fd == -ENODEV)
-		failure_set(f, fd, "source stream: no port " STREAM_PAGE_PORT " here");
+		failure_set(f, fd, "source stream: no port " STREAM_PORT " here");
 	return fd;
 }
 

@@ -14,8 +14,6 @@
 
 #include <stdbool.h>
 
-#define STREAM_PAGE_PORT "org.desched.ledger.0"
-
 /* Opens the port; `ret->line` is not NULL then. The page is empty until the host has sent
  * something. -ENODEV where there is no such port; -EBUSY where a process has it. */
 int stream_page_map(struct failure *f, struct guest_page *ret);

@@ -16,10 +16,11 @@
 
 #include <desched/page.h>
 
-#define STREAM_MAGIC	 0x52545344u /* "DSTR" read as little-endian bytes */
+#define STREAM_PORT	 "org.desched.ledger.0" /* the guest's serial port is called so */
+#define STREAM_MAGIC	 0x52545344u		/* "DSTR" read as little-endian bytes */
 #define STREAM_ABI_MAJOR 1
 #define STREAM_FRAME_MAX (256 * 1024)
-#define STREAM_RING	 1024u /* gaps of a vCPU that wait while a stream is blocked */
+#define STREAM_RING	 1024u /* gaps of a vCPU that wait while the peer takes none */
 
 enum stream_kind { STREAM_RECORD = 1, STREAM_PING = 2 };
 

@@ -189,11 +189,7 @@ static void become_qemu(const struct tcg_guest *g, const struct tcg_options *o, 
 					"-chardev",
 					mon,
 					"-mon",
-					"chardev=monitor,mode=control",
-					"-object",
-					page,
-					"-device",
-					"ivshmem-plain,memdev=page,master=on,addr=0x10"};
+					"chardev=monitor,mode=control"};
 	int n = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -211,6 +207,11 @@ static void become_qemu(const struct tcg_guest *g, const struct tcg_options *o, 
 	snprintf(mon, sizeof(mon), "socket,id=monitor,fd=%d", monitor);
 	while (words[n])
 		n++;
+	if (!o->no_page) {
+		words[n++] = "-object", words[n++] = page;
+		words[n++] = "-device";
+		words[n++] = "ivshmem-plain,memdev=page,master=on,addr=0x10";
+	}
 	if (g->ram) {
 		snprintf(ram, sizeof(ram),
 			 "memory-backend-file,id=ram,mem-path=%s/ram,size=%zu,share=on", g->dir,
