@@ -21,8 +21,8 @@
 
 #define PORTS	"/sys/class/virtio-ports"
 #define IN_SIZE ((size_t)STREAM_FRAME_MAX + 4096)
-#define RING	PAGE_RING_USUAL
-#define AT_ONCE (RING / 4) /* gaps that a look takes, so that they are read before others come */
+#define RINGS	(64 * PAGE_RING_USUAL) /* gaps of all vCPUs: a host that lies costs no more memory */
+#define AT_ONCE 256 /* gaps that a look takes, so that they are read before others come */
 
 struct stream_vcpu {
 	bool known;
@@ -49,9 +49,18 @@ struct stream_page {
 
 /* ---- frames into the page ---- */
 
+static uint32_t ring_of(uint32_t vcpus)
+{
+	uint32_t ring = PAGE_RING_USUAL;
+
+	while (ring * vcpus > RINGS)
+		ring /= 2;
+	return ring;
+}
+
 static int begin(struct stream_page *s, const struct stream_record *r, uint64_t session)
 {
-	uint32_t ring = r->ring_entries ? RING : 0;
+	uint32_t ring = r->ring_entries ? ring_of(r->vcpus) : 0;
 	struct stream_vcpu *vcpus = calloc(r->vcpus, sizeof(*vcpus));
 	struct page_writer writer;
 	int err = vcpus ? 0 : -ENOMEM;
@@ -243,7 +252,7 @@ int stream_page_map_fd(int fd, struct guest_page *ret)
 	s->fd = fd;
 	s->line = (struct hostclock_line){s, take, ask, asked, wait_for, interval};
 	s->number = clock_mono(); /* not those of one that had the port before */
-	s->size = page_size_for(PAGE_VCPUS_MAX, RING);
+	s->size = page_size_for(PAGE_VCPUS_MAX, ring_of(PAGE_VCPUS_MAX));
 	s->memory = mmap(NULL, s->size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	s->memory = s->memory == MAP_FAILED ? NULL : s->memory;

@@ -143,6 +143,15 @@ static void make_image(struct tcg_guest *g, const struct tcg_options *o)
 	assert_int_equal(system(command), 0);
 }
 
+static void add_modules(const struct tcg_guest *g, const struct tcg_options *o)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "cat $(%s/scripts/fetch-kernel --modules) >>%s/image",
+		 o->source_dir, g->dir);
+	assert_int_equal(system(command), 0);
+}
+
 static void find_kernel(const struct tcg_options *o, char *path, size_t size)
 {
 	char command[512];
@@ -243,6 +252,8 @@ void tcg_start(struct tcg_guest *g, const struct tcg_options *o)
 		g->ram = map_file(g, "ram", g->ram_size);
 	}
 	make_image(g, o);
+	if (o->modules)
+		add_modules(g, o);
 	find_kernel(o, kernel, sizeof(kernel));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, monitor), 0);
