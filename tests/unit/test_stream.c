@@ -24,7 +24,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -459,6 +461,77 @@ static void the_clock_is_as_good_as_the_line(void **state)
 	run_line(2 * NS_PER_MS, 9 * NS_PER_MS);
 }
 
+/* ---- the man page ---- */
+
+#define FIELD(type, field)                                                                         \
+	{                                                                                          \
+#type, #field, offsetof(struct type, field), sizeof(((struct type *)0)->field)     \
+	}
+
+static void check_row(FILE *man, const char *type, const char *field, size_t offset, size_t size)
+{
+	char line[512], title[64], row[128];
+	bool inside = false;
+
+	snprintf(title, sizeof(title), ": struct %s\n", type);
+	snprintf(row, sizeof(row), ".It %zu Ta %zu Ta Va %s Ta ", offset, size, field);
+	rewind(man);
+	while (fgets(line, sizeof(line), man)) {
+		if (!strncmp(line, ".Ss ", 4))
+			inside = strstr(line, title);
+		if (inside && !strncmp(line, row, strlen(row)))
+			return;
+	}
+	fail_msg("struct %s: no row '%s'", type, row);
+}
+
+static void the_man_page_has_the_layout(void **state)
+{
+	static const struct {
+		const char *type, *field;
+		size_t offset, size;
+	} rows[] = {
+		FIELD(stream_header, magic),	 FIELD(stream_header, abi_major),
+		FIELD(stream_header, kind),	 FIELD(stream_header, size),
+		FIELD(stream_header, check),	 FIELD(stream_header, session),
+		FIELD(stream_header, number),	 FIELD(stream_record, interval),
+		FIELD(stream_record, vcpus),	 FIELD(stream_record, ring_entries),
+		FIELD(stream_record, blocks),	 FIELD(stream_record, host_size),
+		FIELD(stream_record, vcpu_size), FIELD(stream_record, gap_size),
+		FIELD(stream_record, host),	 FIELD(stream_block, vcpu),
+		FIELD(stream_block, gaps),	 FIELD(stream_block, first),
+		FIELD(stream_block, whole),	 FIELD(stream_block, reserved),
+	};
+	FILE *man = fopen(STREAM_MAN, "r");
+	char line[512];
+	size_t n = 0;
+
+	(void)state;
+	assert_non_null(man);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		check_row(man, rows[i].type, rows[i].field, rows[i].offset, rows[i].size);
+	rewind(man);
+	while (fgets(line, sizeof(line), man))
+		n += !strncmp(line, ".It ", 4) && strstr(line, " Ta Va ");
+	assert_int_equal(n, ARRAY_SIZE(rows));
+	fclose(man);
+}
+
+/* What a frame is in bytes, by hand: a ping of number 1. FNV-1a of its last 16 bytes by another
+ * program. */
+static void the_bytes_of_a_ping(void **state)
+{
+	static const uint8_t bytes[] = {'D', 'S', 'T', 'R', 1,	  0,	2,    0,
+					32,  0,	  0,   0,   0xe4, 0xb9, 0x07, 0x0c};
+	struct stream_header ping;
+
+	(void)state;
+	stream_ping(1, &ping);
+	assert_memory_equal(&ping, bytes, sizeof(bytes));
+	assert_int_equal(ping.session, 0);
+	assert_int_equal(ping.number, 1);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -469,6 +542,8 @@ int main(void)
 		TEST(a_flood_costs_a_tick_little),
 		TEST(another_connection_is_another_session),
 		TEST(the_clock_is_as_good_as_the_line),
+		TEST(the_man_page_has_the_layout),
+		TEST(the_bytes_of_a_ping),
 	};
 
 	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
