@@ -25,7 +25,6 @@ struct measured {
 	struct host_vm vm;
 	int id;				     /* in the ledger; -1: it has ended */
 	bool over;			     /* its end was reported */
-	bool named;			     /* vm.name is its own */
 	uint64_t since;			     /* ns: when it was first seen */
 	uint64_t overhead[MEASURE_READINGS]; /* ns */
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */

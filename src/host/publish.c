@@ -173,6 +173,16 @@ int publisher_add(struct publisher *p, const struct host_vm *vm, void *base, siz
 	return err;
 }
 
+static int adopt_file(struct publisher *p, const struct host_vm *vm, int id, struct page_file file)
+{
+	int err = add_page(p, vm, id, file.base, file.size, NULL);
+	if (err)
+		page_file_close(&file);
+	else
+		p->pages[id]->file = file;
+	return err;
+}
+
 int publisher_adopt_page(struct publisher *p, const struct host_vm *vm, int id,
 			 struct page_choice *ret_choice)
 {
@@ -180,14 +190,17 @@ int publisher_adopt_page(struct publisher *p, const struct host_vm *vm, int id,
 	int err = page_file_open(vm, page_size_for(blocks_of(vm), RING_MIN),
 				 publisher_page_size(vm), ret_choice, &file);
 
-	if (err)
-		return err;
-	err = add_page(p, vm, id, file.base, file.size, NULL);
-	if (err)
-		page_file_close(&file);
-	else
-		p->pages[id]->file = file;
-	return err;
+	return err ? err : adopt_file(p, vm, id, file);
+}
+
+int publisher_adopt_plugged(struct publisher *p, const struct host_vm *vm, int id,
+			    struct page_choice *choice)
+{
+	struct page_file file;
+	int err = page_file_plugged(vm, page_size_for(blocks_of(vm), RING_MIN),
+				    publisher_page_size(vm), choice, &file);
+
+	return err ? err : adopt_file(p, vm, id, file);
 }
 
 int publisher_adopt(struct publisher *p, const struct host_vm *vm, struct failure *f,

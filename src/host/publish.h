@@ -44,6 +44,10 @@ int publisher_adopt(struct publisher *p, const struct host_vm *vm, struct failur
 int publisher_adopt_page(struct publisher *p, const struct host_vm *vm, int id,
 			 struct page_choice *ret_choice);
 
+/* Looks whether one was plugged in since; *choice is what was found so far. As above. */
+int publisher_adopt_plugged(struct publisher *p, const struct host_vm *vm, int id,
+			    struct page_choice *choice);
+
 /* Why the page that a VM brought is no more written, NULL while it is; also NULL without one. */
 const char *publisher_page_lost(const struct publisher *p, int id);
 
