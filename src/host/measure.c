@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "host/choice.h"
 #include "host/find.h"
+#include "host/find_monitor.h"
 #include "host/peers.h"
 #include "host/vm_name.h"
 
@@ -387,6 +388,8 @@ static int add_process(struct measurement *m, pid_t pid, struct failure *f)
 	if (find_live(m, pid))
 		return 0; /* given twice, or found by its name */
 	err = host_find_pid(pid, f, &vm);
+	if (err == -ENOENT && !host_find_monitor(pid, NULL, &vm))
+		err = 0;
 	return err ? err : add_vm(m, &vm, f);
 }
 
