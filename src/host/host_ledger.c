@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VMS_MAX 1024
+#define VMS_MAX HOST_LEDGER_VMS
 
 /* Best first. */
 static const struct host_source *const sources[] = {

@@ -25,6 +25,8 @@
 
 struct host_ledger;
 
+#define HOST_LEDGER_VMS 1024 /* at one time; their ids are below that */
+
 /* The names of the sources, best first; NULL behind the last. */
 const char *host_source_name(size_t i);
 

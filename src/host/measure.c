@@ -26,6 +26,7 @@ struct measure_parts {
 	struct measure_setup setup;
 	struct publisher *publisher;
 	struct watch *watch;	   /* NULL: only processes were asked for */
+	struct measured *by_id[HOST_LEDGER_VMS]; /* NULL: none has that id */
 	bool *fits;		   /* [n_operands]: some VM fitted */
 	uint64_t checked, retried; /* ns */
 	bool full;		   /* it was said that there is no room for more */
@@ -120,6 +121,7 @@ static void end_vm(struct measurement *m, struct measured *x)
 	read_vm(m, x);
 	publisher_tick(m->parts->publisher);
 	publisher_remove(m->parts->publisher, x->id);
+	m->parts->by_id[x->id] = NULL;
 	m->parts->room = true;
 	x->id = -1;
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
@@ -154,6 +156,7 @@ static int start_vm(struct measurement *m, struct measured *x, struct failure *f
 		err = publisher_adopt(p, &x->vm, f, &x->page, &x->id);
 	if (err)
 		return err;
+	m->parts->by_id[x->id] = x;
 	x->since = clock_mono();
 	read_vm(m, x);
 	keep(x, MEASURE_FIRST);
@@ -398,10 +401,8 @@ static void on_gap(int id, const struct gap *gap, void *data)
 	const struct measurement *m = data;
 	const struct measure_setup *s = &m->parts->setup;
 
-	for (size_t i = 0; i < m->n && s->gap; i++) {
-		if (m->vms[i]->id == id)
-			s->gap(m->vms[i], gap, s->data);
-	}
+	if (s->gap && m->parts->by_id[id])
+		s->gap(m->parts->by_id[id], gap, s->data);
 }
 
 /* ---- opening ---- */
