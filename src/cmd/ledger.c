@@ -20,7 +20,6 @@
 #include "wire/protocol.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -69,7 +68,7 @@ static const char *name_of_vm(size_t i)
 
 const struct command command_ledger = {
 	.name = "ledger",
-	.operands = "[PID|NAME...]",
+	.operands = "[NAME|ID|PID...]",
 	.summary = "Where the time of this host's vCPUs goes: run, ready, halt and the rest.",
 	.examples = "  desched ledger\n"
 		    "  desched ledger -d 5 -n 12 --gaps\n"
@@ -133,36 +132,16 @@ struct teller {
 	uint64_t session, elapsed; /* of its last frame */
 	char **operands;
 	int n;
-	bool waiting; /* it was said that it doesn't answer */
+	struct choice choice; /* of deschedd's VMs */
+	bool waiting;	      /* it was said that it doesn't answer */
 };
 
-static bool is_number(const char *text)
-{
-	return text[0] && !text[strspn(text, "0123456789")];
-}
-
-/* As host/measure.h has operands. */
-static bool fits(const char *operand, const struct host_frame_vm *vm)
-{
-	if (is_number(operand))
-		return strtol(operand, NULL, 10) == vm->pid;
-	return !fnmatch(operand, vm->name, 0) || (vm->uuid[0] && !fnmatch(operand, vm->uuid, 0));
-}
-
-static bool is_wanted(const struct teller *t, const struct host_frame_vm *vm)
-{
-	for (int i = 0; i < t->n; i++)
-		if (fits(t->operands[i], vm))
-			return true;
-	return !t->n;
-}
-
-static void drop_unwanted(const struct teller *t, struct host_frame *f)
+static void drop_unwanted(struct teller *t, struct host_frame *f)
 {
 	size_t left = 0;
 
 	for (size_t i = 0; i < f->n_vms; i++) {
-		if (is_wanted(t, &f->vms[i]))
+		if (host_frame_wanted(&f->vms[i], &t->choice))
 			f->vms[left++] = f->vms[i];
 		else
 			host_frame_vm_done(&f->vms[i]);
@@ -171,25 +150,24 @@ static void drop_unwanted(const struct teller *t, struct host_frame *f)
 }
 
 /* Each operand must fit one of the VMs that there are at the start. */
-static int check_operands(const struct teller *t, const struct host_frame *now, struct failure *f)
+static int check_operands(struct teller *t, const struct host_frame *now, struct failure *f)
 {
-	for (int i = 0; i < t->n; i++) {
-		size_t used, k = 0;
+	const char *missing;
+	size_t used;
 
-		while (k < now->n_vms && !fits(t->operands[i], &now->vms[k]))
-			k++;
-		if (k < now->n_vms)
-			continue;
-		failure_set(f, -ENOENT, "deschedd measures no VM '%s'%s", t->operands[i],
-			    now->n_vms ? "; there are: " : "");
-		for (k = 0; k < now->n_vms; k++) {
-			used = strlen(f->text);
-			snprintf(f->text + used, sizeof(f->text) - used, "%s%s", k ? ", " : "",
-				 now->vms[k].name);
-		}
-		return -ENOENT;
+	for (size_t i = 0; i < now->n_vms; i++)
+		host_frame_wanted(&now->vms[i], &t->choice);
+	missing = choice_unmet(&t->choice);
+	if (!missing)
+		return 0;
+	failure_set(f, -ENOENT, "deschedd measures no VM '%s'%s", missing,
+		    now->n_vms ? "; there are: " : "");
+	for (size_t i = 0; i < now->n_vms; i++) {
+		used = strlen(f->text);
+		snprintf(f->text + used, sizeof(f->text) - used, "%s%s", i ? ", " : "",
+			 now->vms[i].name);
 	}
-	return 0;
+	return -ENOENT;
 }
 
 static int ask(struct teller *t, struct failure *f, struct host_frame *ret)
@@ -247,7 +225,9 @@ static int open_daemon(struct teller *t, struct failure *f, struct host_frame *r
 		fprintf(stderr, "desched ledger: measuring without deschedd: %s\n", f->text);
 	if (err)
 		return -ENOENT;
-	err = check_operands(t, ret, f);
+	err = choice_open(t->operands, t->n, f, &t->choice);
+	if (!err)
+		err = check_operands(t, ret, f);
 	if (err)
 		host_frame_done(ret);
 	else
@@ -276,13 +256,12 @@ static bool is_over(const struct teller *t, const struct host_frame *now)
 {
 	if (t->m)
 		return measure_is_over(t->m);
-	for (int i = 0; i < t->n; i++)
-		if (!is_number(t->operands[i]))
-			return false;
+	if (choice_is_open(&t->choice))
+		return false;
 	for (size_t i = 0; i < now->n_vms; i++)
 		if (!now->vms[i].ended)
 			return false;
-	return t->n > 0;
+	return true;
 }
 
 /* ---- the reports ---- */
@@ -457,6 +436,7 @@ static int run(char **operands, int n, struct failure *f)
 	if (!err)
 		err = run_reports(&t, &r, f);
 	measure_close(t.m);
+	choice_close(&t.choice);
 	host_frame_done(&r.base);
 	host_frame_done(&r.last);
 	ledger_ended_done(&r.ended);

@@ -45,7 +45,9 @@ static void add_states(uint64_t into[LEDGER_STATES], const uint64_t ns[LEDGER_ST
 static const struct host_frame_vm *before_of(const struct ledger_report *r,
 					     const struct host_frame_vm *vm)
 {
-	return r->from ? host_frame_find(r->from, vm) : NULL;
+	size_t hint = 0;
+
+	return host_frame_find(r->from, vm, &hint);
 }
 
 static uint64_t overhead_of(const struct host_frame_vm *before, const struct host_frame_vm *vm)
@@ -80,7 +82,8 @@ static void fold(struct ledger_ended *e, struct host_frame_vm *vm)
 static int copy_vm(const struct host_frame_vm *vm, const struct host_frame *base,
 		   struct host_frame_vm *ret)
 {
-	const struct host_frame_vm *before = base ? host_frame_find(base, vm) : NULL;
+	size_t hint = 0;
+	const struct host_frame_vm *before = host_frame_find(base, vm, &hint);
 	struct host_frame_vm copy = *vm;
 
 	copy.blames = NULL;
@@ -156,7 +159,7 @@ static void print_ledger(const char *name, const char *below, const char *vcpu,
 	fprintf(to, " %5s", vcpu);
 	for (size_t i = 0; i < n_columns; i++)
 		fprintf(to, " %7.2f", percent(ns[columns[i].state], wall_of(ns)));
-	fprintf(to, "\n%-16s %5s", below, "s");
+	fprintf(to, "\n%-16s %*s", below, 5 - (int)u64_sub_floor(strlen(below), 16), "s");
 	for (size_t i = 0; i < n_columns; i++)
 		fprintf(to, " %7.3f", ns_to_s(ns[columns[i].state]));
 	fputc('\n', to);
@@ -167,9 +170,9 @@ static uint64_t print_vcpus(const struct host_frame_vm *before, const struct hos
 			    FILE *to)
 {
 	uint64_t sum[LEDGER_STATES] = {0}, longest = 0;
-	char pid[16], vcpu[16];
+	char pid[64], vcpu[16];
 
-	snprintf(pid, sizeof(pid), "  pid %d", vm->pid);
+	snprintf(pid, sizeof(pid), "  %s%spid %d", vm->id, vm->id[0] ? ", " : "", vm->pid);
 	for (size_t v = 0; v < vm->n_vcpus; v++) {
 		struct host_frame_vcpu d = vcpu_span(before, vm, v);
 
@@ -320,8 +323,9 @@ static json_t *json_vm(const struct host_frame_vm *before, const struct host_fra
 
 		json_array_append_new(vcpus, json_vcpu(&d));
 	}
-	return json_pack("{s:s, s:s, s:i, s:s, s:b, s:f, s:o, s:o}", "name", vm->name, "uuid",
-			 vm->uuid, "pid", (int)vm->pid, "found_by", vm->found_by, "ended",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:f, s:o, s:o}", "name",
+			 vm->name, "called", vm->called, "uuid", vm->uuid, "id", vm->id, "manager",
+			 vm->manager, "pid", (int)vm->pid, "found_by", vm->found_by, "ended",
 			 vm->ended, "overhead_seconds", ns_to_s(overhead_of(before, vm)), "pages",
 			 json_pages(vm), "vcpus", vcpus);
 }

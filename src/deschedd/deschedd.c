@@ -145,6 +145,12 @@ static void name_of_thread(uint32_t tid, char *ret, size_t size)
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
+/* Gaps come while the measurement is still being opened, too; from a source that has them. */
+static const char *source_of(const struct deschedd *d)
+{
+	return d->measurement ? host_ledger_source(d->measurement->ledger) : host_source_name(0);
+}
+
 static void log_gap(struct deschedd *d, const struct measured *vm, const struct gap *gap)
 {
 	bool known = gap->by && gap->by != GAP_BY_HIDDEN;
@@ -161,7 +167,7 @@ static void log_gap(struct deschedd *d, const struct measured *vm, const struct 
 	name_of_thread(gap->by, name, sizeof(name));
 	if (!gaplog_add(&d->gaps, &entry, clock_mono(), clock_real()))
 		return;
-	gaplog_line(&d->gaps, host_ledger_source(d->measurement->ledger), line);
+	gaplog_line(&d->gaps, source_of(d), line);
 	service_say(d->service, line);
 }
 

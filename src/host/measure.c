@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/measure.h"
-#include "host/find.h"
 
 #include "base/clock.h"
-#include "base/quantity.h"
 #include "base/units.h"
+#include "host/choice.h"
+#include "host/cpu_limit.h"
+#include "host/find.h"
+#include "host/vm_name.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <fnmatch.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,18 +20,22 @@
 #define RETRY_NS      NS_PER_SEC	/* for pages that somebody else writes */
 #define LOOK_NS	      NS_PER_MS		/* of a step, for looking at processes */
 #define CHECK_NS      (100 * NS_PER_MS) /* from one look whether VMs have ended to the next */
+#define LIMIT_CHECKS  50		/* in so many of these every VM's limit is read again */
 
 struct measure_parts {
 	struct measure_setup setup;
 	struct publisher *publisher;
-	struct watch *watch;	   /* NULL: only processes were asked for */
-	struct measured *by_id[HOST_LEDGER_VMS]; /* NULL: none has that id */
-	bool *fits;		   /* [n_operands]: some VM fitted */
+	struct watch *watch; /* NULL: only processes were asked for */
+	struct choice choice;
 	uint64_t checked, retried; /* ns */
 	bool full;		   /* it was said that there is no room for more */
+	bool open;		   /* the VMs that were there have their names */
 	bool room;		   /* one has ended since */
 	pid_t *refused;		   /* [n_refused]: for these there was no room */
 	size_t n_refused;
+	struct measured **by_id; /* [n_ids]: of the ledger's; NULL: none */
+	size_t n_ids;
+	size_t limit_at; /* the next VM whose limit is read again */
 };
 
 static void note(const struct measurement *m, const char *format, ...)
@@ -70,6 +73,55 @@ struct ledger measured_sum(const struct measured *x, enum measure_reading from)
 		ledger_merge(&sum, &d);
 	}
 	return sum;
+}
+
+/* ---- their names ---- */
+
+struct taken {
+	const struct measurement *m;
+	const struct measured *but; /* not by this one */
+};
+
+static bool is_taken(const char *name, void *data)
+{
+	const struct taken *t = data;
+
+	for (size_t i = 0; i < t->m->n; i++) {
+		const struct measured *x = t->m->vms[i];
+
+		if (x != t->but && x->id >= 0 && x->named && !strcmp(x->vm.name, name))
+			return true;
+	}
+	return false;
+}
+
+static void settle_name(const struct measurement *m, struct measured *x)
+{
+	struct taken t = {m, x};
+
+	vm_name_settle(&x->vm, is_taken, &t);
+	x->named = true;
+}
+
+static struct measured *oldest_without_name(const struct measurement *m)
+{
+	struct measured *oldest = NULL;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct measured *x = m->vms[i];
+
+		if (!x->named && (!oldest || x->vm.start_ns < oldest->vm.start_ns))
+			oldest = x;
+	}
+	return oldest;
+}
+
+/* Those that are there from the beginning, in order of their age, whichever was found first. */
+static void settle_names(struct measurement *m)
+{
+	for (struct measured *x; (x = oldest_without_name(m));)
+		settle_name(m, x);
+	m->parts->open = true;
 }
 
 /* ---- a VM ---- */
@@ -121,8 +173,8 @@ static void end_vm(struct measurement *m, struct measured *x)
 	read_vm(m, x);
 	publisher_tick(m->parts->publisher);
 	publisher_remove(m->parts->publisher, x->id);
-	m->parts->by_id[x->id] = NULL;
 	m->parts->room = true;
+	m->parts->by_id[x->id] = NULL;
 	x->id = -1;
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		x->vcpus[v].ended = true;
@@ -142,6 +194,27 @@ static void note_page(const struct measurement *m, const struct measured *x)
 		     x->page.more);
 }
 
+/* There are ids up to those of VMs that are there at once. */
+static int find_by_id(struct measurement *m, struct measured *x)
+{
+	struct measure_parts *p = m->parts;
+	size_t n = u64_max(p->n_ids, (size_t)x->id + 1);
+	struct measured **by_id = reallocarray(p->by_id, n, sizeof(struct measured *));
+
+	if (!by_id)
+		return -ENOMEM;
+	for (; p->n_ids < n; p->n_ids++)
+		by_id[p->n_ids] = NULL;
+	p->by_id = by_id;
+	by_id[x->id] = x;
+	return 0;
+}
+
+static void read_limit(struct measured *x)
+{
+	x->cpu_limit = cpu_limit_of("", x->vm.pid, x->vm.vcpus[0].tid, x->vm.n_vcpus);
+}
+
 static int start_vm(struct measurement *m, struct measured *x, struct failure *f)
 {
 	struct publisher *p = m->parts->publisher;
@@ -156,8 +229,12 @@ static int start_vm(struct measurement *m, struct measured *x, struct failure *f
 		err = publisher_adopt(p, &x->vm, f, &x->page, &x->id);
 	if (err)
 		return err;
-	m->parts->by_id[x->id] = x;
+	if (find_by_id(m, x)) {
+		publisher_remove(p, x->id);
+		return failure_errno(f, -ENOMEM, "VM %s", x->vm.name);
+	}
 	x->since = clock_mono();
+	read_limit(x);
 	read_vm(m, x);
 	keep(x, MEASURE_FIRST);
 	keep(x, MEASURE_LAST);
@@ -186,6 +263,8 @@ static int add_vm(struct measurement *m, struct host_vm *vm, struct failure *f)
 	}
 	m->vms[m->n++] = x;
 	m->came++;
+	if (m->parts->open)
+		settle_name(m, x);
 	return 0;
 }
 
@@ -273,27 +352,6 @@ static void supersede(struct measurement *m, struct measured *x)
 	     x->vm.pid);
 }
 
-static bool is_number(const char *text)
-{
-	return text[0] && !text[strspn(text, "0123456789")];
-}
-
-static bool is_wanted(const struct measurement *m, const struct host_vm *vm)
-{
-	const struct measure_setup *s = &m->parts->setup;
-	bool wanted = !s->n_operands;
-
-	for (int i = 0; i < s->n_operands; i++) {
-		const char *pattern = s->operands[i];
-
-		if (is_number(pattern) ||
-		    (fnmatch(pattern, vm->name, 0) && fnmatch(pattern, vm->uuid, 0)))
-			continue;
-		m->parts->fits[i] = wanted = true;
-	}
-	return wanted;
-}
-
 /* ---- VMs for which there was no room ---- */
 
 static void forget_refused(const struct measurement *m, pid_t pid)
@@ -346,7 +404,7 @@ static void on_came(struct host_vm *vm, void *data)
 	pid_t pid = vm->pid;
 	int err;
 
-	if (!is_wanted(m, vm) || (x && is_known(x, vm))) {
+	if (!choice_wants(&m->parts->choice, vm) || (x && is_known(x, vm))) {
 		host_vm_done(vm);
 		return;
 	}
@@ -383,7 +441,7 @@ static void on_unseen(const struct host_vm *vm, const char *why, void *data)
 	struct measurement *m = data;
 	struct measure_unseen *u;
 
-	if (!is_wanted(m, vm))
+	if (!choice_wants(&m->parts->choice, vm))
 		return;
 	note(m, "not measured: VM %s (pid %d): %s", vm->name, vm->pid, why);
 	if (m->n_unseen == MEASURE_UNSEEN_MAX) {
@@ -400,24 +458,27 @@ static void on_gap(int id, const struct gap *gap, void *data)
 {
 	const struct measurement *m = data;
 	const struct measure_setup *s = &m->parts->setup;
+	struct measured *x = (size_t)id < m->parts->n_ids ? m->parts->by_id[id] : NULL;
+	struct measured_vcpu *c = x ? &x->vcpus[gap->vcpu] : NULL;
 
-	if (s->gap && m->parts->by_id[id])
-		s->gap(m->parts->by_id[id], gap, s->data);
+	if (!x)
+		return;
+	if (ledger_state_descheduled(gap->state))
+		c->longest = u64_max(c->longest, gap->end - gap->start);
+	if (s->gap)
+		s->gap(x, gap, s->data);
 }
 
 /* ---- opening ---- */
 
-static int add_process(struct measurement *m, const char *text, struct failure *f)
+static int add_process(struct measurement *m, pid_t pid, struct failure *f)
 {
 	struct host_vm vm;
-	uint64_t pid;
 	int err;
 
-	if (quantity_count(text, &pid) || !pid || pid > INT_MAX)
-		return failure_set(f, -EINVAL, "'%s' is no process id", text);
-	if (find_live(m, (pid_t)pid))
+	if (find_live(m, pid))
 		return 0; /* given twice, or found by its name */
-	err = host_find_pid((pid_t)pid, f, &vm);
+	err = host_find_pid(pid, f, &vm);
 	return err ? err : add_vm(m, &vm, f);
 }
 
@@ -442,36 +503,35 @@ static void list_names(struct failure *f, const char *pattern)
 
 static int look_for_all(struct measurement *m, struct failure *f)
 {
-	const struct measure_setup *s = &m->parts->setup;
 	const struct watch_events events = {on_came, on_went, on_unseen, m};
+	const char *missing;
 	int err = watch_new(&events, &m->parts->watch);
 
 	if (!err)
 		err = watch_look(m->parts->watch, 0);
 	if (err < 0)
 		return failure_errno(f, err, "looking for VMs in /proc");
-	for (int i = 0; i < s->n_operands; i++) {
-		if (is_number(s->operands[i]) || m->parts->fits[i])
-			continue;
-		list_names(f, s->operands[i]);
-		return -ENOENT;
-	}
-	return 0;
+	missing = choice_missing(&m->parts->choice);
+	if (!missing)
+		return 0;
+	list_names(f, missing);
+	return -ENOENT;
 }
 
 static int find_vms(struct measurement *m, struct failure *f)
 {
-	const struct measure_setup *s = &m->parts->setup;
-	bool names = !s->n_operands;
+	const struct choice *c = &m->parts->choice;
 	int err = 0;
 
-	for (int i = 0; i < s->n_operands && !err; i++) {
-		if (is_number(s->operands[i]))
-			err = add_process(m, s->operands[i], f);
-		else
-			names = true;
+	for (int i = 0; i < c->n && !err; i++) {
+		if (c->wishes[i].pid)
+			err = add_process(m, c->wishes[i].pid, f);
 	}
-	return err || !names ? err : look_for_all(m, f);
+	if (!err && choice_is_open(c))
+		err = look_for_all(m, f);
+	if (!err)
+		settle_names(m);
+	return err;
 }
 
 static int open_parts(struct measurement *m, const struct measure_setup *setup, struct failure *f)
@@ -482,9 +542,9 @@ static int open_parts(struct measurement *m, const struct measure_setup *setup, 
 	if (!m->parts)
 		return failure_errno(f, -ENOMEM, "measuring");
 	m->parts->setup = *setup;
-	m->parts->fits = calloc((size_t)setup->n_operands + 1, sizeof(bool));
-	if (!m->parts->fits)
-		return failure_errno(f, -ENOMEM, "measuring");
+	err = choice_open(setup->operands, setup->n_operands, f, &m->parts->choice);
+	if (err)
+		return err;
 	err = host_ledger_open(setup->source, f, &m->ledger);
 	if (err)
 		return err;
@@ -527,8 +587,9 @@ struct measurement *measure_close(struct measurement *m)
 	if (m->parts) {
 		watch_free(m->parts->watch);
 		publisher_free(m->parts->publisher);
-		free(m->parts->fits);
+		choice_close(&m->parts->choice);
 		free(m->parts->refused);
+		free(m->parts->by_id);
 	}
 	host_ledger_close(m->ledger);
 	while (m->n)
@@ -578,12 +639,27 @@ static void check_vm(struct measurement *m, struct measured *x)
 		watch_again(m->parts->watch, x->vm.pid);
 }
 
+/* A part of them each time: it is several files a VM. */
+static void check_limits(struct measurement *m)
+{
+	size_t n = (m->n + LIMIT_CHECKS - 1) / LIMIT_CHECKS;
+
+	for (size_t at = m->parts->limit_at; n; n--, at++) {
+		struct measured *x = m->vms[at % m->n];
+
+		if (x->id >= 0)
+			read_limit(x);
+		m->parts->limit_at = at % m->n + 1;
+	}
+}
+
 static void check_vms(struct measurement *m)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		if (m->vms[i]->id >= 0)
 			check_vm(m, m->vms[i]);
 	}
+	check_limits(m);
 }
 
 void measure_step(struct measurement *m)
@@ -624,6 +700,8 @@ void measure_reported(struct measurement *m)
 	m->at[MEASURE_LAST] = m->at[MEASURE_NOW];
 	for (size_t i = 0; i < m->n; i++) {
 		keep(m->vms[i], MEASURE_LAST);
+		for (uint32_t v = 0; v < m->vms[i]->vm.n_vcpus; v++)
+			m->vms[i]->vcpus[v].longest = 0;
 		m->vms[i]->over = m->vms[i]->id < 0;
 	}
 	fold_surplus(m, true, ENDED_KEPT);

@@ -18,18 +18,23 @@ enum measure_reading { MEASURE_FIRST, MEASURE_LAST, MEASURE_NOW, MEASURE_READING
 struct measured_vcpu {
 	struct ledger ledger[MEASURE_READINGS];
 	uint64_t gaps_lost; /* since it was first seen */
+	/* ns: the longest gap in which it wanted to run, of those that ended since the last report */
+	uint64_t longest;
 	bool ended;
 };
 
 struct measured {
 	struct host_vm vm;
+	void *own; /* whoever measures may keep something here; NULL at first */
 	int id;				     /* in the ledger; -1: it has ended */
 	bool over;			     /* its end was reported */
+	bool named;			     /* vm.name is its own */
 	uint64_t since;			     /* ns: when it was first seen */
 	uint64_t overhead[MEASURE_READINGS]; /* ns */
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
 	struct page_choice page;
 	const char *page_lost; /* why its page is no more written; NULL while it is */
+	double cpu_limit;      /* cpu_limit_of(), some seconds old at most */
 };
 
 /* VMs that ended so long ago that only their sum is kept. */
@@ -62,7 +67,7 @@ struct measurement {
 
 struct measure_setup {
 	const char *source; /* NULL: the best that works */
-	char **operands;    /* process ids, names, UUIDs or shell patterns of these; */
+	char **operands;    /* of choice.h; */
 	int n_operands;	    /* 0: every VM */
 	bool no_pages;	    /* no page is written */
 	/* What a person should know: one line. */

@@ -62,9 +62,11 @@ static struct recording_mark host_mark(const struct host_frame *now, const struc
 				   .busy = goes_on ? last_mark->busy : 0,
 				   .away = goes_on ? last_mark->away : 0,
 				   .session = recording_session(now->session)};
+	size_t hint = 0;
 
 	for (size_t i = 0; i < now->n_vms; i++)
-		add_vm(goes_on ? host_frame_find(last, &now->vms[i]) : NULL, &now->vms[i], &m);
+		add_vm(host_frame_find(goes_on ? last : NULL, &now->vms[i], &hint), &now->vms[i],
+		       &m);
 	return m;
 }
 

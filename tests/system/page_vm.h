@@ -52,8 +52,7 @@ static inline void on_hup(int number)
 	(void)number;
 }
 
-/* VM -name NAME -object OBJECT -device DEVICE FILE THREAD [THREAD-AT-A-SIGNAL] */
-static inline int become_vm(int argc, char **argv)
+static inline int run_vm(int argc, char **argv)
 {
 	int fd = open(argv[7], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	struct sigaction a = {.sa_handler = on_hup};
@@ -69,6 +68,14 @@ static inline int become_vm(int argc, char **argv)
 		pthread_create(&t, NULL, vcpu, argv[9]);
 	for (;;)
 		pause();
+}
+
+/* VM [-id ID] -name NAME -object OBJECT -device DEVICE FILE THREAD [THREAD-AT-A-SIGNAL] */
+static inline int become_vm(int argc, char **argv)
+{
+	if (!strcmp(argv[1], "-id"))
+		return become_vm(argc - 2, argv + 2);
+	return run_vm(argc, argv);
 }
 
 struct vm {

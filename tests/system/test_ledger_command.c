@@ -44,6 +44,19 @@
 #define AT_ONCE 20
 
 static const char *desched;
+/* As Proxmox starts it, and takes ids for its own. */
+static void start_vm_with_id(struct vm *v, const char *id, const char *name)
+{
+	*v = (struct vm){.mute = false};
+	snprintf(v->name, sizeof(v->name), "%s", name);
+	snprintf(v->file, sizeof(v->file), "%s/id-%s", directory, id);
+	v->pid = fork();
+	if (v->pid)
+		return;
+	execl("/proc/self/exe", "/usr/bin/kvm", "-id", id, "-name", name, "-object", "none",
+	      "-device", "none", v->file, "CPU 0/KVM", NULL);
+	_exit(127);
+}
 
 /* ---- the ledger ---- */
 
@@ -172,7 +185,7 @@ static void take_report(const json_t *report, struct vm *vms, int n)
 			fail_msg("VM %s is still there, after its end was reported", vms[i].name);
 		if (!vm)
 			continue;
-		assert_string_equal(json_string_value(json_object_get(vm, "name")), vms[i].name);
+		assert_string_equal(json_string_value(json_object_get(vm, "called")), vms[i].name);
 		if (!vms[i].seen)
 			first_report(&vms[i], (pid_t)number(vcpu_of(vm, 0), "tid"));
 		vms[i].wall += number(vcpu_of(vm, 0), "wall_seconds");
@@ -278,6 +291,106 @@ static void none_is_missed_and_none_is_kept(void **state)
 }
 
 /* ---- who is who ---- */
+
+static const char *text(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+/* The older one has the name, the other one its process id behind it, whichever is found first. */
+static void check_twins(const json_t *report, const struct vm *older, const struct vm *younger)
+{
+	const json_t *a = vm_of(report, older->pid), *b = vm_of(report, younger->pid);
+	char other[64];
+
+	snprintf(other, sizeof(other), "%s#%d", younger->name, younger->pid);
+	assert_string_equal(text(a, "name"), older->name);
+	assert_string_equal(text(b, "name"), other);
+	assert_string_equal(text(a, "called"), older->name);
+	assert_string_equal(text(b, "called"), older->name);
+}
+
+/* One that comes and goes leaves the others' names as they are, and its own to the next one. */
+static void names_are_kept_and_given_back(void **state)
+{
+	struct vm a, b, c;
+	json_t *report = NULL;
+	struct run r;
+
+	(void)state;
+	start_vm(&a, NULL, own("kept"), "CPU 0/TCG", NULL);
+	wait_for_vcpu(&a);
+	usleep(30000); /* /proc has the start to 10 ms */
+	start_vm(&b, NULL, own("kept"), "CPU 0/TCG", NULL);
+	wait_for_vcpu(&b);
+	LEDGER(&r, "-d", "0.1", own("kept"));
+	report = next(&r);
+	check_twins(report, &a, &b);
+	end_vm(&a);
+	while (vm_of(report, a.pid)) {
+		json_decref(report);
+		report = next(&r);
+	}
+	start_vm(&c, NULL, own("kept"), "CPU 0/TCG", NULL);
+	while (!vm_of(report, c.pid)) {
+		json_decref(report);
+		report = next(&r);
+	}
+	check_twins(report, &c, &b); /* as it was, though older */
+	json_decref(report);
+	kill(r.pid, SIGTERM);
+	finish(&r, NULL, 0);
+	end_vm(&b);
+	end_vm(&c);
+}
+
+/* A number is the id before it is a process; of two VMs, either must be said. */
+static void ids_of_a_manager(void **state)
+{
+	char id[16], said[1024], wish[64];
+	struct vm vm, other, confusing;
+	json_t *report;
+	struct run r;
+
+	(void)state;
+	start_vm(&other, NULL, own("by-pid"), "CPU 0/TCG", NULL);
+	start_vm_with_id(&vm, "999000101", own("pve"));
+	wait_for_vcpu(&other);
+	wait_for_vcpu(&vm);
+	LEDGER(&r, "-n", "1", "-d", "0.1", "999000101");
+	report = next(&r);
+	assert_int_equal(json_array_size(json_object_get(report, "vms")), 1);
+	assert_string_equal(text(vm_of(report, vm.pid), "id"), "999000101");
+	assert_string_equal(text(vm_of(report, vm.pid), "name"), vm.name);
+	assert_string_equal(text(vm_of(report, vm.pid), "manager"), "proxmox");
+	json_decref(report);
+	assert_int_equal(finish(&r, NULL, 0), 0);
+
+	snprintf(id, sizeof(id), "%d", other.pid);
+	start_vm_with_id(&confusing, id, own("confusing"));
+	wait_for_vcpu(&confusing);
+	LEDGER(&r, "-n", "1", "-d", "0.1", id);
+	assert_int_equal(finish(&r, said, sizeof(said)), 1);
+	snprintf(wish, sizeof(wish), "id=%s or pid=%s", id, id);
+	assert_non_null(strstr(said, wish));
+	snprintf(wish, sizeof(wish), "pid=%s", id);
+	LEDGER(&r, "-n", "1", "-d", "0.1", wish);
+	report = next(&r);
+	assert_non_null(vm_of(report, other.pid));
+	assert_null(vm_of(report, confusing.pid));
+	json_decref(report);
+	finish(&r, NULL, 0);
+	snprintf(wish, sizeof(wish), "id=%s", id);
+	LEDGER(&r, "-n", "1", "-d", "0.1", wish);
+	report = next(&r);
+	assert_null(vm_of(report, other.pid));
+	assert_non_null(vm_of(report, confusing.pid));
+	json_decref(report);
+	finish(&r, NULL, 0);
+	end_vm(&vm);
+	end_vm(&other);
+	end_vm(&confusing);
+}
 
 static void names_and_processes(void **state)
 {
@@ -568,6 +681,8 @@ int main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(none_is_missed_and_none_is_kept),
 		cmocka_unit_test(names_and_processes),
+		cmocka_unit_test(names_are_kept_and_given_back),
+		cmocka_unit_test(ids_of_a_manager),
 		cmocka_unit_test(what_is_missing_is_said),
 		cmocka_unit_test(a_vm_that_grows_begins_again),
 		cmocka_unit_test(pages_wait_for_no_reader),
