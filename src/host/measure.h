@@ -25,6 +25,7 @@ struct measured_vcpu {
 
 struct measured {
 	struct host_vm vm;
+	void *own; /* whoever measures may keep something here; NULL at first */
 	int id;				     /* in the ledger; -1: it has ended */
 	bool over;			     /* its end was reported */
 	uint64_t since;			     /* ns: when it was first seen */
