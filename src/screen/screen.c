@@ -129,19 +129,26 @@ static void take_live(struct session *s)
 	s->shown += s->has_model;
 }
 
+/* What a recording holds is of one subject: so far, a guest's snapshots. */
+static int read_recorded(struct session *s, size_t at, struct frame *ret)
+{
+	ret->subject = s->config->subject;
+	return recording_snapshot(s->config->recording, at, &s->notice, &ret->guest);
+}
+
 /* A frame that cannot be read is stepped over with a notice. */
 static void show_recorded(struct session *s, size_t at)
 {
-	struct frame frame = {.subject = s->config->subject};
+	struct frame frame;
 
 	s->notice.text[0] = '\0';
 	s->at = at;
 	drop_model(s);
 	drop_frame(s, 0);
 	drop_frame(s, 1);
-	if (at && !recording_snapshot(s->config->recording, at - 1, &s->notice, &frame.guest))
+	if (at && !read_recorded(s, at - 1, &frame))
 		push_frame(s, &frame);
-	if (recording_snapshot(s->config->recording, at, &s->notice, &frame.guest))
+	if (read_recorded(s, at, &frame))
 		drop_frame(s, 1);
 	else
 		push_frame(s, &frame);
