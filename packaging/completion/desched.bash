@@ -38,4 +38,4 @@ _desched() {
 	*) _desched_words "${list[@]}" - ;;
 	esac
 }
-complete -F _desched desched vmdesched vmdesched-exporter
+complete -F _desched desched vmdesched vmdesched-exporter deschedd

@@ -41,6 +41,6 @@ function __desched_words
         printf '%s\n' $values
     end
 end
-for program in desched vmdesched vmdesched-exporter
+for program in desched vmdesched vmdesched-exporter deschedd
     complete -c $program -f -a '(__desched_words)'
 end

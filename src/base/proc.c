@@ -135,6 +135,28 @@ int proc_read_schedstat(pid_t pid, pid_t tid, uint64_t *ret_run, uint64_t *ret_d
 	return n < 0 ? (int)n : proc_parse_schedstat(buf, ret_run, ret_delay);
 }
 
+int proc_parse_switches(const char *text, uint64_t *ret_slept, uint64_t *ret_preempted)
+{
+	const char *slept = strstr(text, "\nvoluntary_ctxt_switches:");
+	const char *preempted = strstr(text, "\nnonvoluntary_ctxt_switches:");
+	uint64_t a, b;
+
+	if (!slept || sscanf(strchr(slept, ':'), ": %" SCNu64, &a) != 1 || !preempted ||
+	    sscanf(strchr(preempted, ':'), ": %" SCNu64, &b) != 1)
+		return -EBADMSG;
+	*ret_slept = a;
+	*ret_preempted = b;
+	return 0;
+}
+
+int proc_read_switches(pid_t pid, pid_t tid, uint64_t *ret_slept, uint64_t *ret_preempted)
+{
+	char buf[4096];
+	ssize_t n = read_task_file(pid, tid, "status", buf, sizeof(buf));
+
+	return n < 0 ? (int)n : proc_parse_switches(buf, ret_slept, ret_preempted);
+}
+
 static void close_directory(DIR **d)
 {
 	if (*d)

@@ -39,6 +39,11 @@ int proc_parse_stat(const char *text, struct proc_stat *ret);
 int proc_read_schedstat(pid_t pid, pid_t tid, uint64_t *ret_run, uint64_t *ret_delay);
 int proc_parse_schedstat(const char *text, uint64_t *ret_run, uint64_t *ret_delay);
 
+/* From /proc/PID/task/TID/status: how often the thread went to sleep, and how often it was made to
+ * give way. */
+int proc_read_switches(pid_t pid, pid_t tid, uint64_t *ret_slept, uint64_t *ret_preempted);
+int proc_parse_switches(const char *text, uint64_t *ret_slept, uint64_t *ret_preempted);
+
 /* Calls fn for every numeric entry of the directory; a non-zero result ends the walk and is
  * returned. */
 int proc_each_id(const char *dir, int (*fn)(pid_t id, void *data), void *data);

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* desched gaps: the last long gaps that vmdesched remembers. */
+/* desched gaps: the last long gaps that vmdesched, or on a host deschedd, remembers. */
 #include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "cmd/remembered.h"
+#include "wire/client.h"
 
 #include <stdio.h>
 
-static struct remembered_options options = REMEMBERED_DEFAULTS;
+static struct {
+	struct remembered_options common;
+	bool host;
+} options;
 
 static const struct option_row rows[] = {
-	REMEMBERED_ROWS(options),
+	{0, "host", NULL, OPTION_FLAG, &options.host, 0, 0,
+	 "the long waits of this host's VMs, from deschedd (where there is no vmdesched)"},
+	REMEMBERED_ROWS(options.common),
 };
 
 static int run(char **operands, int n, struct failure *f);
@@ -20,6 +26,7 @@ const struct command command_gaps = {
 	.operands = "",
 	.summary = "The last long times in which a virtual CPU was away, and who had it.",
 	.examples = "  desched gaps\n"
+		    "  desched gaps --host\n"
 		    "  desched gaps --json\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
@@ -46,6 +53,10 @@ static void print_gap(const json_t *gap)
 	       (long long)json_integer_value(json_object_get(gap, "cpu")), text_of(gap, "state"),
 	       seconds, in, (long long)json_integer_value(json_object_get(gap, "pid")));
 	text_put(text_of(gap, "name"), stdout);
+	if (options.host) {
+		fputs(", VM ", stdout);
+		text_put(text_of(gap, "vm"), stdout);
+	}
 	putchar('\n');
 }
 
@@ -54,8 +65,8 @@ static void print(const json_t *o)
 	const json_t *gap;
 	size_t i;
 
-	printf("%-19s %4s %-8s %9s %9s %8s  %s\n", "BEGAN", "CPU", "STATE", "SECONDS", "WITHIN",
-	       "PID", "COMMAND");
+	printf("%-19s %4s %-8s %9s %9s %8s  %s\n", "BEGAN", options.host ? "VCPU" : "CPU", "STATE",
+	       "SECONDS", "WITHIN", "PID", options.host ? "COMMAND, VM" : "COMMAND");
 	json_array_foreach(json_object_get(o, "gaps"), i, gap) print_gap(gap);
 	printf("%lld in all, %.3f s; the longest %.3f s\n",
 	       (long long)json_integer_value(json_object_get(o, "total")),
@@ -67,5 +78,7 @@ static int run(char **operands, int n, struct failure *f)
 {
 	(void)operands;
 	(void)n;
-	return remembered_show("gaps", &options, print, f);
+	if (!options.common.socket && remembered_on_host())
+		options.host = true;
+	return remembered_show("gaps", CLIENT_GET("gaps"), options.host, &options.common, print, f);
 }

@@ -2,11 +2,12 @@
 #include "cmd/remembered.h"
 
 #include "base/json_out.h"
-#include "screen/feed.h"
+#include "wire/client.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 void remembered_time(double seconds, char ret[REMEMBERED_TIME])
 {
@@ -18,24 +19,33 @@ void remembered_time(double seconds, char ret[REMEMBERED_TIME])
 }
 
 /* A whole machine that was away for a while comes back, and its daemon with it. */
-static int ask(const char *socket, const char *what, struct failure *f, json_t **ret)
+static int ask(const char *command, const char *daemon, const char *socket, const char *request,
+	       struct failure *f, json_t **ret)
 {
 	bool said = false;
 	int err;
 
-	while ((err = feed_ask(socket, what, f, ret)) == -ETIMEDOUT) {
+	while ((err = client_query(daemon, socket, request, f, ret)) == -ETIMEDOUT) {
 		if (!said)
-			fprintf(stderr, "desched %s: waiting: %s\n", what, f->text);
+			fprintf(stderr, "desched %s: waiting: %s\n", command, f->text);
 		said = true;
 	}
 	return err;
 }
 
-int remembered_show(const char *what, const struct remembered_options *o,
-		    void (*print)(const json_t *answer), struct failure *f)
+bool remembered_on_host(void)
 {
+	return access(PROTOCOL_SOCKET, F_OK) && !access(PROTOCOL_HOST_SOCKET, F_OK);
+}
+
+int remembered_show(const char *command, const char *request, bool host,
+		    const struct remembered_options *o, void (*print)(const json_t *answer),
+		    struct failure *f)
+{
+	const char *usual = host ? PROTOCOL_HOST_SOCKET : PROTOCOL_SOCKET;
 	json_t *answer = NULL;
-	int err = ask(o->socket, what, f, &answer);
+	int err = ask(command, host ? "deschedd" : "vmdesched", o->socket ? o->socket : usual,
+		      request, f, &answer);
 
 	if (err)
 		return err;

@@ -2,6 +2,7 @@
 #include "correct/correct.h"
 
 #include "base/cleanup.h"
+#include "base/mean.h"
 #include "base/units.h"
 
 #include <errno.h>
@@ -111,14 +112,6 @@ static double sum_ready(const struct usage *host, const struct alignment *a)
 
 /* ---- the factor and its spread ---- */
 
-/* 97.5 % of Student's distribution, by the first terms of its expansion: 1 % off at 4 degrees. */
-static double student(double degrees)
-{
-	return Z + (pow(Z, 3) + Z) / (4 * degrees) +
-	       (5 * pow(Z, 5) + 16 * pow(Z, 3) + 3 * Z) / (96 * degrees * degrees) +
-	       (3 * pow(Z, 7) + 19 * pow(Z, 5) + 17 * pow(Z, 3) - 15 * Z) / (384 * pow(degrees, 3));
-}
-
 struct blocks {
 	double guest[BLOCKS_MAX], host[BLOCKS_MAX];
 	size_t n;
@@ -174,7 +167,7 @@ static void find_w(const struct alignment *a, struct correction *c)
 	}
 	for (size_t i = 0; i < b.n; i++)
 		square += (w[i] - mean) * (w[i] - mean);
-	half = student(n - 1) * sqrt((n - 1) / n * square);
+	half = mean_student(n - 1) * sqrt((n - 1) / n * square);
 	c->w_low = fmax(c->w - half, 0);
 	c->w_high = c->w + half;
 }

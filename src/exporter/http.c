@@ -285,7 +285,7 @@ static enum MHD_Result answer(struct request *r, const char *url, const char *me
 	if (!r->answered && !r->http->closing)
 		return wait_for_metrics(r);
 	if (!r->text)
-		return reply(c, MHD_HTTP_SERVICE_UNAVAILABLE, plain, "vmdesched does not answer\n",
+		return reply(c, MHD_HTTP_SERVICE_UNAVAILABLE, plain, "the daemon does not answer\n",
 			     MHD_HTTP_HEADER_RETRY_AFTER, "15");
 	return reply(c, MHD_HTTP_OK, metrics_type, r->text, NULL, NULL);
 }

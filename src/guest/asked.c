@@ -19,8 +19,8 @@ int asked_whose(const struct asked *asked, struct failure *f, enum asked_whose *
 
 	if (own && asked->socket)
 		return failure_set(f, -EINVAL,
-				   "--socket asks a vmdesched, %s makes an agent without one: give "
-				   "one of the two",
+				   "--socket asks a daemon, %s measures without one: give one of "
+				   "the two",
 				   asked->page ? "--page" : "--source");
 	*ret = own ? ASKED_OWN : asked->socket ? ASKED_VMDESCHED : ASKED_ANY;
 	return 0;

@@ -4,6 +4,7 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "host/finder.h"
+#include "host/vm_name.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,7 +46,7 @@ static int run_finders(pid_t pid, struct failure *f, struct host_vm *ret)
 		if (!err)
 			err = host_vm_finish(&vm, finders[i]->name);
 		if (!err) {
-			host_vm_start(ret, pid);
+			vm_name_start(ret, pid);
 			ret->n_vcpus = vm.n_vcpus;
 			ret->vcpus = vm.vcpus;
 			ret->found_by = vm.found_by;
@@ -115,6 +116,35 @@ static int add_if_vm(pid_t pid, void *data)
 	return 0;
 }
 
+static int by_age(const void *a, const void *b)
+{
+	uint64_t x = ((const struct host_vm *)a)->start_ns;
+	uint64_t y = ((const struct host_vm *)b)->start_ns;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool is_taken(const char *name, void *data)
+{
+	const struct all *named = data;
+
+	for (size_t i = 0; i < named->n; i++) {
+		if (!strcmp(named->vms[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+static void settle_names(const struct all *all)
+{
+	struct all named = {all->vms, 0};
+
+	if (all->n)
+		qsort(all->vms, all->n, sizeof(all->vms[0]), by_age);
+	for (; named.n < all->n; named.n++)
+		vm_name_settle(&all->vms[named.n], is_taken, &named);
+}
+
 int host_find_all(struct host_vm **ret, size_t *ret_n)
 {
 	struct all all = {NULL, 0};
@@ -124,7 +154,20 @@ int host_find_all(struct host_vm **ret, size_t *ret_n)
 		host_vms_free(all.vms, all.n);
 		return err;
 	}
+	settle_names(&all);
 	*ret = all.vms;
 	*ret_n = all.n;
 	return 0;
+}
+
+const char *host_find_name(size_t i)
+{
+	static struct host_vm *vms;
+	static size_t n;
+
+	if (!vms && host_find_all(&vms, &n))
+		return NULL;
+	if (i >= n)
+		return NULL;
+	return strncmp(vms[i].name, "pid ", 4) ? vms[i].name : vms[i].name + 4;
 }

@@ -7,6 +7,7 @@
 #include "host/find.h"
 #include "host/finder.h"
 #include "host/qmp.h"
+#include "host/vm_name.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -73,7 +74,7 @@ int host_find_qmp_on(struct qmp *q, pid_t pid, uint64_t timeout_ns, struct failu
 
 	if (err)
 		return err;
-	host_vm_start(&vm, pid);
+	vm_name_start(&vm, pid);
 	err = take_answer(&vm, answer);
 	if (err)
 		failure_errno(f, err, "QMP, query-cpus-fast: no list of vCPU threads came");

@@ -29,9 +29,28 @@ static void copy_vcpu(const struct measurement *m, const struct measured *x, uin
 	to->index = x->vm.vcpus[v].index;
 	to->tid = x->vm.vcpus[v].tid;
 	to->ended = x->vcpus[v].ended;
+	to->state = since.state;
+	to->gaps_lost = x->vcpus[v].gaps_lost;
 	memcpy(to->ns, since.ns, sizeof(to->ns));
 	to->longest = u64_max(x->vcpus[v].longest, waits_for(m, x, v));
 	snprintf(to->name, sizeof(to->name), "vCPU %u", to->index);
+}
+
+static int copy_pages(const struct measured *x, struct host_frame_vm *to)
+{
+	to->pages = x->page.n ? calloc(x->page.n, sizeof(*to->pages)) : NULL;
+	if (x->page.n && !to->pages)
+		return -ENOMEM;
+	for (; to->n_pages < x->page.n; to->n_pages++) {
+		const struct page_verdict *from = &x->page.verdicts[to->n_pages];
+		struct host_frame_page *page = &to->pages[to->n_pages];
+		const char *lost = x->page_lost ? x->page_lost : "";
+
+		memcpy(page->device, from->device, sizeof(page->device));
+		memcpy(page->file, from->file, sizeof(page->file));
+		snprintf(page->why, sizeof(page->why), "%s", from->why[0] ? from->why : lost);
+	}
+	return 0;
 }
 
 static int copy_vm(const struct measurement *m, const struct measured *x, struct host_frame *f)
@@ -50,36 +69,72 @@ static int copy_vm(const struct measurement *m, const struct measured *x, struct
 		to->rss = stat.rss;
 	memcpy(to->name, x->vm.name, sizeof(to->name));
 	memcpy(to->uuid, x->vm.uuid, sizeof(to->uuid));
+	snprintf(to->found_by, sizeof(to->found_by), "%s", x->vm.found_by);
+	memcpy(to->called, x->vm.called, sizeof(to->called));
+	memcpy(to->id, x->vm.id, sizeof(to->id));
+	snprintf(to->manager, sizeof(to->manager), "%s", x->vm.manager);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		copy_vcpu(m, x, v, &to->vcpus[v]);
+	return copy_pages(x, to);
+}
+
+static int copy_unseen(const struct measurement *m, struct host_frame *f)
+{
+	size_t refused = measure_refused(m);
+
+	f->n_unseen = m->n_unseen + m->more_unseen + (unsigned)refused;
+	if (refused) {
+		snprintf(f->unseen, sizeof(f->unseen), "%zu of them", refused);
+		snprintf(f->why, sizeof(f->why), "the ledger is full");
+	}
+	if (!m->n_unseen)
+		return 0;
+	snprintf(f->unseen, sizeof(f->unseen), "%s", m->unseen[0].name);
+	snprintf(f->why, sizeof(f->why), "%s", m->unseen[0].why);
+	f->unmeasured = calloc(m->n_unseen, sizeof(*f->unmeasured));
+	if (!f->unmeasured)
+		return -ENOMEM;
+	for (; f->n_unmeasured < m->n_unseen; f->n_unmeasured++) {
+		const struct measure_unseen *from = &m->unseen[f->n_unmeasured];
+		struct host_frame_unseen *to = &f->unmeasured[f->n_unmeasured];
+
+		to->pid = from->pid;
+		memcpy(to->name, from->name, sizeof(to->name));
+		memcpy(to->why, from->why, sizeof(to->why));
+	}
 	return 0;
 }
 
-static void copy_unseen(const struct measurement *m, struct host_frame *f)
+static void copy_counters(const struct measurement *m, struct host_frame *f)
 {
-	f->n_unseen = m->n_unseen + m->more_unseen;
-	if (!m->n_unseen)
-		return;
-	snprintf(f->unseen, sizeof(f->unseen), "%s", m->unseen[0].name);
-	snprintf(f->why, sizeof(f->why), "%s", m->unseen[0].why);
+	struct host_ledger_counters c;
+
+	host_ledger_counters(m->ledger, &c);
+	f->gaps_lost = c.gaps_lost;
+	f->counters = (struct host_frame_counters){.came = m->came,
+						   .gaps = c.gaps,
+						   .kvm_exits = c.kvm_exits,
+						   .missed = c.bpf_missed,
+						   .bpf_runs = c.bpf_runs,
+						   .bpf = c.bpf_ns,
+						   .no_memory = measure_failures(m),
+						   .not_entered = m->not_entered};
 }
 
 static int copy(const struct measurement *m, struct host_frame *f)
 {
-	struct host_ledger_counters c;
-	int err = 0;
+	int err;
 
-	host_ledger_counters(m->ledger, &c);
 	*f = (struct host_frame){.time = m->real,
 				 .elapsed = m->at[MEASURE_NOW] - m->at[MEASURE_FIRST],
-				 .source = host_ledger_source(m->ledger),
-				 .gaps_lost = c.gaps_lost,
 				 .cpus = (unsigned)get_nprocs(),
 				 .has_gaps = host_ledger_has_gaps(m->ledger),
 				 .vms = calloc(m->n + 1, sizeof(*f->vms))};
 	if (!f->vms)
 		return -ENOMEM;
-	copy_unseen(m, f);
+	snprintf(f->source, sizeof(f->source), "%s", host_ledger_source(m->ledger));
+	copy_counters(m, f);
+	err = copy_unseen(m, f);
 	for (size_t i = 0; i < m->n && !err; i++)
 		if (!m->vms[i]->over)
 			err = copy_vm(m, m->vms[i], f);
@@ -96,4 +151,15 @@ int host_frame_take(const struct measurement *m, struct host_frame *ret)
 	else
 		*ret = frame;
 	return err;
+}
+
+bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c)
+{
+	struct host_vm named = {.pid = vm->pid};
+
+	memcpy(named.name, vm->name, sizeof(named.name));
+	memcpy(named.called, vm->called, sizeof(named.called));
+	memcpy(named.uuid, vm->uuid, sizeof(named.uuid));
+	memcpy(named.id, vm->id, sizeof(named.id));
+	return choice_takes(c, &named);
 }

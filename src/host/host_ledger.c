@@ -27,6 +27,7 @@ struct entry {
 struct host_ledger {
 	const struct host_source *source;
 	void *state;
+	bool exits, interrupts; /* they are recorded */
 	struct entry entries[VMS_MAX];
 };
 
@@ -198,6 +199,59 @@ int host_ledger_overhead(struct host_ledger *h, int id, uint64_t *ret_ns)
 		return err;
 	e->overhead_ns = u64_max(e->overhead_ns, ns);
 	*ret_ns = e->overhead_ns;
+	return 0;
+}
+
+int host_ledger_count_exits(struct host_ledger *h, struct failure *f)
+{
+	int err;
+
+	if (h->exits)
+		return 0;
+	if (!h->source->count_exits)
+		return failure_set(f, -EOPNOTSUPP, "source %s doesn't count exits",
+				   h->source->name);
+	err = h->source->count_exits(h->state, f);
+	h->exits = !err;
+	return err;
+}
+
+int host_ledger_exits(const struct host_ledger *h, int id, uint32_t vcpu, struct vcpu_exits *ret)
+{
+	const struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
+
+	if (!e || vcpu >= e->n_vcpus)
+		return -EINVAL;
+	if (!h->exits)
+		return -ENODATA;
+	h->source->exits(h->state, e->vm, vcpu, ret);
+	return 0;
+}
+
+int host_ledger_record_interrupts(struct host_ledger *h, struct failure *f)
+{
+	int err;
+
+	if (h->interrupts)
+		return 0;
+	if (!h->source->record_interrupts)
+		return failure_set(f, -EOPNOTSUPP, "source %s doesn't record interrupts",
+				   h->source->name);
+	err = h->source->record_interrupts(h->state, f);
+	h->interrupts = !err;
+	return err;
+}
+
+int host_ledger_interrupts(const struct host_ledger *h, int id, uint32_t vcpu,
+			   struct interrupt_delays *ret)
+{
+	const struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
+
+	if (!e || vcpu >= e->n_vcpus)
+		return -EINVAL;
+	if (!h->interrupts)
+		return -ENODATA;
+	h->source->interrupts(h->state, e->vm, vcpu, ret);
 	return 0;
 }
 

@@ -16,8 +16,10 @@
 #define HOST_HOST_LEDGER_H
 
 #include "base/failure.h"
+#include "host/exits.h"
 #include "host/host_gaps.h"
 #include "host/host_vm.h"
+#include "host/interrupts.h"
 
 #include <desched/ledger.h>
 #include <stdbool.h>
@@ -77,6 +79,18 @@ uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcp
 /* CPU time of the VM's other threads since host_ledger_add(), exited ones included. bpf: exact;
  * schedstat: a difference of two figures with clock-tick resolution (10 ms). Never runs back. */
 int host_ledger_overhead(struct host_ledger *h, int id, uint64_t *ret_ns);
+
+/* Counts exits from now on, until the ledger is closed; only source bpf can, where the kernel has
+ * KVM: -EOPNOTSUPP otherwise. 0 when they are counted already. */
+int host_ledger_count_exits(struct host_ledger *h, struct failure *f);
+
+/* -EINVAL for what does not exist, -ENODATA where exits are not counted. */
+int host_ledger_exits(const struct host_ledger *h, int id, uint32_t vcpu, struct vcpu_exits *ret);
+
+/* The same of the delays of devices' interrupts, which need no KVM. */
+int host_ledger_record_interrupts(struct host_ledger *h, struct failure *f);
+int host_ledger_interrupts(const struct host_ledger *h, int id, uint32_t vcpu,
+			   struct interrupt_delays *ret);
 
 void host_ledger_counters(struct host_ledger *h, struct host_ledger_counters *ret);
 

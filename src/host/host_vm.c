@@ -2,10 +2,8 @@
 #include "host/host_vm.h"
 
 #include "base/cleanup.h"
-#include "base/proc.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "host/words.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -78,69 +76,4 @@ void host_printable(const char *from, char *ret, size_t size)
 		used += take;
 	}
 	ret[used] = '\0';
-}
-
-/* The value of QEMU's -name: parts end with ',', and ',,' is a comma. */
-static int name_of_qemu(const char *value, char *ret, size_t size)
-{
-	char raw[256];
-	size_t used = 0;
-
-	if (!strncmp(value, "guest=", 6))
-		value += 6;
-	for (; *value && used < sizeof(raw) - 1; value++) {
-		if (*value == ',' && *++value != ',')
-			break;
-		raw[used++] = *value;
-	}
-	raw[used] = '\0';
-	if (!used || !strncmp(raw, "debug-threads=", 14) || !strncmp(raw, "process=", 8))
-		return -ENOENT;
-	host_printable(raw, ret, size);
-	return 0;
-}
-
-static int name_of_id(const char *value, char *ret, size_t size)
-{
-	if (!*value)
-		return -ENOENT;
-	host_printable(value, ret, size);
-	return 0;
-}
-
-int host_vm_name(const struct words *w, char *ret, size_t size)
-{
-	static const struct {
-		const char *option;
-		int (*name)(const char *value, char *ret, size_t size);
-	} rows[] = {{"name", name_of_qemu}, {"id", name_of_id}};
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		size_t at = 0;
-		const char *value = words_option(w, rows[i].option, &at);
-
-		if (value)
-			return rows[i].name(value, ret, size);
-	}
-	return -ENOENT;
-}
-
-void host_vm_start(struct host_vm *vm, pid_t pid)
-{
-	struct words words = {.text = NULL};
-	struct proc_stat stat;
-	const char *uuid;
-	size_t at = 0;
-
-	*vm = (struct host_vm){.pid = pid};
-	snprintf(vm->name, sizeof(vm->name), "pid %d", pid);
-	if (!proc_read_stat(pid, 0, &stat))
-		vm->start_ns = stat.start_ns;
-	if (words_read(pid, &words))
-		return;
-	host_vm_name(&words, vm->name, sizeof(vm->name));
-	uuid = words_option(&words, "uuid", &at);
-	if (uuid)
-		host_printable(uuid, vm->uuid, sizeof(vm->uuid));
-	words_done(&words);
 }

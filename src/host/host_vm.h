@@ -16,14 +16,18 @@ struct host_vcpu {
 };
 
 struct host_vm {
-	char name[64]; /* printable; from -name or --id where the command line has it, else "pid
-			  PID" */
-	char uuid[40]; /* from -uuid where the command line has it, else empty */
+	char name
+		[64]; /* printable; of VMs that are measured together no two have one (vm_name.h) */
+	char uuid[40]; /* printable; where the command line has it, else empty */
 	pid_t pid;
 	uint64_t start_ns; /* when the process started, since boot: with its id, its identity */
 	uint32_t n_vcpus;
 	struct host_vcpu *vcpus; /* in order of index; owned, freed by host_vm_done() */
 	const char *found_by;	 /* the finder's name: "qmp", "kvm-fd", "names" */
+	char called
+		[64]; /* printable: by its owner, where the command line has it, else "pid PID" */
+	char id[32];  /* printable: another name that its manager has for it (VMID); else empty */
+	const char *manager; /* "libvirt", "proxmox", "qemu", "firecracker" and so on; may be "" */
 };
 
 void host_vm_done(struct host_vm *vm);
@@ -36,14 +40,6 @@ int host_vm_put(struct host_vm *vm, pid_t tid, uint32_t index);
 
 /* Puts the vCPUs in order and says who found them; -ENOENT when there are none. */
 int host_vm_finish(struct host_vm *vm, const char *found_by);
-
-/* Sets name, UUID, process and its start. */
-void host_vm_start(struct host_vm *vm, pid_t pid);
-
-/* The VM's name in a command line: QEMU's -name NAME[,...] and -name guest=NAME, Firecracker's
- * --id. -ENOENT. */
-struct words;
-int host_vm_name(const struct words *w, char *ret, size_t size);
 
 /* Copies the text with '?' for each character that is not harmless (base/text.h) and for each byte
  * that is of none; cuts at a character. */

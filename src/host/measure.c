@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/measure.h"
-#include "host/cpu_limit.h"
-#include "host/find.h"
 
 #include "base/clock.h"
-#include "base/quantity.h"
 #include "base/units.h"
+#include "host/choice.h"
+#include "host/cpu_limit.h"
+#include "host/find.h"
+#include "host/vm_name.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <fnmatch.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,11 +25,15 @@
 struct measure_parts {
 	struct measure_setup setup;
 	struct publisher *publisher;
-	struct watch *watch;	   /* NULL: only processes were asked for */
-	bool *fits;		   /* [n_operands]: some VM fitted */
+	struct watch *watch; /* NULL: only processes were asked for */
+	struct choice choice;
 	uint64_t checked, retried; /* ns */
 	bool full;		   /* it was said that there is no room for more */
-	struct measured **by_id;   /* [n_ids]: of the ledger's; NULL: none */
+	bool open;		   /* the VMs that were there have their names */
+	bool room;		   /* one has ended since */
+	pid_t *refused;		   /* [n_refused]: for these there was no room */
+	size_t n_refused;
+	struct measured **by_id; /* [n_ids]: of the ledger's; NULL: none */
 	size_t n_ids;
 	size_t limit_at; /* the next VM whose limit is read again */
 };
@@ -71,6 +73,55 @@ struct ledger measured_sum(const struct measured *x, enum measure_reading from)
 		ledger_merge(&sum, &d);
 	}
 	return sum;
+}
+
+/* ---- their names ---- */
+
+struct taken {
+	const struct measurement *m;
+	const struct measured *but; /* not by this one */
+};
+
+static bool is_taken(const char *name, void *data)
+{
+	const struct taken *t = data;
+
+	for (size_t i = 0; i < t->m->n; i++) {
+		const struct measured *x = t->m->vms[i];
+
+		if (x != t->but && x->id >= 0 && x->named && !strcmp(x->vm.name, name))
+			return true;
+	}
+	return false;
+}
+
+static void settle_name(const struct measurement *m, struct measured *x)
+{
+	struct taken t = {m, x};
+
+	vm_name_settle(&x->vm, is_taken, &t);
+	x->named = true;
+}
+
+static struct measured *oldest_without_name(const struct measurement *m)
+{
+	struct measured *oldest = NULL;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct measured *x = m->vms[i];
+
+		if (!x->named && (!oldest || x->vm.start_ns < oldest->vm.start_ns))
+			oldest = x;
+	}
+	return oldest;
+}
+
+/* Those that are there from the beginning, in order of their age, whichever was found first. */
+static void settle_names(struct measurement *m)
+{
+	for (struct measured *x; (x = oldest_without_name(m));)
+		settle_name(m, x);
+	m->parts->open = true;
 }
 
 /* ---- a VM ---- */
@@ -122,6 +173,7 @@ static void end_vm(struct measurement *m, struct measured *x)
 	read_vm(m, x);
 	publisher_tick(m->parts->publisher);
 	publisher_remove(m->parts->publisher, x->id);
+	m->parts->room = true;
 	m->parts->by_id[x->id] = NULL;
 	x->id = -1;
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
@@ -211,6 +263,8 @@ static int add_vm(struct measurement *m, struct host_vm *vm, struct failure *f)
 	}
 	m->vms[m->n++] = x;
 	m->came++;
+	if (m->parts->open)
+		settle_name(m, x);
 	return 0;
 }
 
@@ -298,25 +352,48 @@ static void supersede(struct measurement *m, struct measured *x)
 	     x->vm.pid);
 }
 
-static bool is_number(const char *text)
+/* ---- VMs for which there was no room ---- */
+
+static void forget_refused(const struct measurement *m, pid_t pid)
 {
-	return text[0] && !text[strspn(text, "0123456789")];
+	struct measure_parts *p = m->parts;
+
+	for (size_t i = 0; i < p->n_refused; i++)
+		if (p->refused[i] == pid)
+			p->refused[i--] = p->refused[--p->n_refused];
 }
 
-static bool is_wanted(const struct measurement *m, const struct host_vm *vm)
+static void refuse(struct measurement *m, pid_t pid, const struct failure *f)
 {
-	const struct measure_setup *s = &m->parts->setup;
-	bool wanted = !s->n_operands;
+	struct measure_parts *p = m->parts;
+	pid_t *refused = reallocarray(p->refused, p->n_refused + 1, sizeof(*refused));
 
-	for (int i = 0; i < s->n_operands; i++) {
-		const char *pattern = s->operands[i];
+	if (!p->full)
+		note(m, "not measured: %s; further ones are counted", f->text);
+	p->full = true;
+	m->not_entered++;
+	if (!refused)
+		return;
+	p->refused = refused;
+	p->refused[p->n_refused++] = pid;
+}
 
-		if (is_number(pattern) ||
-		    (fnmatch(pattern, vm->name, 0) && fnmatch(pattern, vm->uuid, 0)))
-			continue;
-		m->parts->fits[i] = wanted = true;
-	}
-	return wanted;
+/* What ended may have left room enough: they come again. */
+static void try_refused(struct measurement *m)
+{
+	struct measure_parts *p = m->parts;
+	size_t n = p->room ? p->n_refused : 0;
+
+	p->room = false;
+	if (n)
+		p->n_refused = 0;
+	for (size_t i = 0; i < n; i++)
+		watch_again(p->watch, p->refused[i]);
+}
+
+size_t measure_refused(const struct measurement *m)
+{
+	return m->parts->n_refused;
 }
 
 static void on_came(struct host_vm *vm, void *data)
@@ -327,18 +404,22 @@ static void on_came(struct host_vm *vm, void *data)
 	pid_t pid = vm->pid;
 	int err;
 
-	if (!is_wanted(m, vm) || (x && is_known(x, vm))) {
+	if (!choice_wants(&m->parts->choice, vm) || (x && is_known(x, vm))) {
 		host_vm_done(vm);
 		return;
 	}
 	if (x)
 		supersede(m, x);
+	forget_refused(m, pid);
 	err = add_vm(m, vm, &f);
 	if (err == -ESRCH)
 		watch_again(m->parts->watch, pid); /* it is on its way, up or down */
-	else if (err && !(err == -ENOSPC && m->parts->full))
+	else if (err == -ENOSPC)
+		refuse(m, pid, &f);
+	else if (err)
 		note(m, "not measured: %s", f.text);
-	m->parts->full |= err == -ENOSPC;
+	else
+		m->parts->full = false;
 }
 
 static void on_went(pid_t pid, void *data)
@@ -348,6 +429,7 @@ static void on_went(pid_t pid, void *data)
 
 	if (x)
 		end_vm(m, x);
+	forget_refused(m, pid);
 	for (unsigned i = 0; i < m->n_unseen; i++) {
 		if (m->unseen[i].pid == pid)
 			m->unseen[i--] = m->unseen[--m->n_unseen];
@@ -359,7 +441,7 @@ static void on_unseen(const struct host_vm *vm, const char *why, void *data)
 	struct measurement *m = data;
 	struct measure_unseen *u;
 
-	if (!is_wanted(m, vm))
+	if (!choice_wants(&m->parts->choice, vm))
 		return;
 	note(m, "not measured: VM %s (pid %d): %s", vm->name, vm->pid, why);
 	if (m->n_unseen == MEASURE_UNSEEN_MAX) {
@@ -384,22 +466,19 @@ static void on_gap(int id, const struct gap *gap, void *data)
 	if (ledger_state_descheduled(gap->state))
 		c->longest = u64_max(c->longest, gap->end - gap->start);
 	if (s->gap)
-		s->gap(x, gap, s->data);
+		s->gap(m, x, gap, s->data);
 }
 
 /* ---- opening ---- */
 
-static int add_process(struct measurement *m, const char *text, struct failure *f)
+static int add_process(struct measurement *m, pid_t pid, struct failure *f)
 {
 	struct host_vm vm;
-	uint64_t pid;
 	int err;
 
-	if (quantity_count(text, &pid) || !pid || pid > INT_MAX)
-		return failure_set(f, -EINVAL, "'%s' is no process id", text);
-	if (find_live(m, (pid_t)pid))
+	if (find_live(m, pid))
 		return 0; /* given twice, or found by its name */
-	err = host_find_pid((pid_t)pid, f, &vm);
+	err = host_find_pid(pid, f, &vm);
 	return err ? err : add_vm(m, &vm, f);
 }
 
@@ -424,36 +503,35 @@ static void list_names(struct failure *f, const char *pattern)
 
 static int look_for_all(struct measurement *m, struct failure *f)
 {
-	const struct measure_setup *s = &m->parts->setup;
 	const struct watch_events events = {on_came, on_went, on_unseen, m};
+	const char *missing;
 	int err = watch_new(&events, &m->parts->watch);
 
 	if (!err)
 		err = watch_look(m->parts->watch, 0);
 	if (err < 0)
 		return failure_errno(f, err, "looking for VMs in /proc");
-	for (int i = 0; i < s->n_operands; i++) {
-		if (is_number(s->operands[i]) || m->parts->fits[i])
-			continue;
-		list_names(f, s->operands[i]);
-		return -ENOENT;
-	}
-	return 0;
+	missing = choice_missing(&m->parts->choice);
+	if (!missing)
+		return 0;
+	list_names(f, missing);
+	return -ENOENT;
 }
 
 static int find_vms(struct measurement *m, struct failure *f)
 {
-	const struct measure_setup *s = &m->parts->setup;
-	bool names = !s->n_operands;
+	const struct choice *c = &m->parts->choice;
 	int err = 0;
 
-	for (int i = 0; i < s->n_operands && !err; i++) {
-		if (is_number(s->operands[i]))
-			err = add_process(m, s->operands[i], f);
-		else
-			names = true;
+	for (int i = 0; i < c->n && !err; i++) {
+		if (c->wishes[i].pid)
+			err = add_process(m, c->wishes[i].pid, f);
 	}
-	return err || !names ? err : look_for_all(m, f);
+	if (!err && choice_is_open(c))
+		err = look_for_all(m, f);
+	if (!err)
+		settle_names(m);
+	return err;
 }
 
 static int open_parts(struct measurement *m, const struct measure_setup *setup, struct failure *f)
@@ -464,9 +542,9 @@ static int open_parts(struct measurement *m, const struct measure_setup *setup, 
 	if (!m->parts)
 		return failure_errno(f, -ENOMEM, "measuring");
 	m->parts->setup = *setup;
-	m->parts->fits = calloc((size_t)setup->n_operands + 1, sizeof(bool));
-	if (!m->parts->fits)
-		return failure_errno(f, -ENOMEM, "measuring");
+	err = choice_open(setup->operands, setup->n_operands, f, &m->parts->choice);
+	if (err)
+		return err;
 	err = host_ledger_open(setup->source, f, &m->ledger);
 	if (err)
 		return err;
@@ -509,7 +587,8 @@ struct measurement *measure_close(struct measurement *m)
 	if (m->parts) {
 		watch_free(m->parts->watch);
 		publisher_free(m->parts->publisher);
-		free(m->parts->fits);
+		choice_close(&m->parts->choice);
+		free(m->parts->refused);
 		free(m->parts->by_id);
 	}
 	host_ledger_close(m->ledger);
@@ -591,8 +670,10 @@ void measure_step(struct measurement *m)
 	if (is_due(&m->parts->checked, CHECK_NS))
 		check_vms(m);
 	fold_surplus(m, false, ENDED_WAITING);
-	if (is_due(&m->parts->retried, RETRY_NS))
+	if (is_due(&m->parts->retried, RETRY_NS)) {
 		retry_pages(m);
+		try_refused(m);
+	}
 }
 
 uint64_t measure_failures(const struct measurement *m)

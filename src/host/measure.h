@@ -27,6 +27,7 @@ struct measured {
 	struct host_vm vm;
 	int id;				     /* in the ledger; -1: it has ended */
 	bool over;			     /* its end was reported */
+	bool named;			     /* vm.name is its own */
 	uint64_t since;			     /* ns: when it was first seen */
 	uint64_t overhead[MEASURE_READINGS]; /* ns */
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
@@ -54,7 +55,8 @@ struct measurement {
 	struct measured **vms; /* [n], in the order in which they were seen */
 	size_t n;
 	struct measure_ended ended;
-	uint64_t came; /* VMs that were seen so far */
+	uint64_t came;	      /* VMs that were seen so far */
+	uint64_t not_entered; /* and times that the ledger had no room for one */
 	struct measure_unseen unseen[MEASURE_UNSEEN_MAX];
 	unsigned n_unseen, more_unseen;
 	uint64_t at[MEASURE_READINGS]; /* ns */
@@ -64,13 +66,15 @@ struct measurement {
 
 struct measure_setup {
 	const char *source; /* NULL: the best that works */
-	char **operands;    /* process ids, names, UUIDs or shell patterns of these; */
+	char **operands;    /* of choice.h; */
 	int n_operands;	    /* 0: every VM */
 	bool no_pages;	    /* no page is written */
 	/* What a person should know: one line. */
 	void (*note)(const char *text, void *data);
-	/* Every gap, as from host_ledger_poll(). */
-	void (*gap)(const struct measured *vm, const struct gap *gap, void *data);
+	/* Every gap, as from host_ledger_poll(). The first ones come while measure_open() still
+	 * works, when nobody has `m` from anywhere else. */
+	void (*gap)(const struct measurement *m, const struct measured *vm, const struct gap *gap,
+		    void *data);
 	void *data;
 };
 
@@ -82,6 +86,9 @@ struct measurement *measure_close(struct measurement *m); /* NULL accepted; retu
 /* One step: looks for VMs, publishes. To be called again after measure_interval() ns. */
 void measure_step(struct measurement *m);
 uint64_t measure_interval(const struct measurement *m);
+
+/* VMs that are not measured since the ledger is full; they are as soon as there is room again. */
+size_t measure_refused(const struct measurement *m);
 
 /* Looks for VMs that failed for want of memory, ever. */
 uint64_t measure_failures(const struct measurement *m);

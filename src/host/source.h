@@ -3,8 +3,10 @@
 #ifndef HOST_SOURCE_H
 #define HOST_SOURCE_H
 
+#include "host/exits.h"
 #include "host/host_gaps.h"
 #include "host/host_vm.h"
+#include "host/interrupts.h"
 
 #include <desched/ledger.h>
 #include <stdbool.h>
@@ -26,6 +28,14 @@ struct host_source {
 	uint64_t (*gaps_lost)(void *state, const void *vm, uint32_t vcpu);
 	int (*overhead)(void *state, void *vm, uint64_t *ret_ns);
 	void (*counters)(void *state, struct host_ledger_counters *ret);
+	/* Exits are counted from now on, or from the next add() of a VM. NULL where a source can't
+	 * count them. */
+	int (*count_exits)(void *state, struct failure *f);
+	/* The same of interrupts' delays. */
+	int (*record_interrupts)(void *state, struct failure *f);
+	void (*interrupts)(const void *state, const void *vm, uint32_t vcpu,
+			   struct interrupt_delays *ret);
+	void (*exits)(const void *state, const void *vm, uint32_t vcpu, struct vcpu_exits *ret);
 };
 
 extern const struct host_source source_bpf;

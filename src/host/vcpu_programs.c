@@ -165,6 +165,20 @@ void vcpu_programs_close(struct vcpu_programs *p)
 	bpf_object__close(p->object);
 }
 
+int vcpu_programs_share(const struct vcpu_programs *p, struct bpf_object *object)
+{
+	static const char *const names[] = {"slots", "cpus", "processes"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, names[i]);
+		int err = map ? bpf_map__reuse_fd(map, bpf_image_map(p->object, names[i])) : 0;
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 int vcpu_programs_resolve(const struct vcpu_programs *p)
 {
 	_cleanup_(close_fd) int fd = bpf_iter_create(bpf_link__fd(p->resolve));

@@ -30,6 +30,10 @@ struct vcpu_programs {
 int vcpu_programs_open(struct vcpu_programs *p, struct failure *f);
 void vcpu_programs_close(struct vcpu_programs *p);
 
+/* To be called before `object`, whose programs include bpf/vcpu_share.h, is loaded: the maps that it
+ * calls `slots`, `cpus` and `processes` become the ledger's. */
+int vcpu_programs_share(const struct vcpu_programs *p, struct bpf_object *object);
+
 /* Afterwards the state of every slot whose thread exists is known. */
 int vcpu_programs_resolve(const struct vcpu_programs *p);
 

@@ -7,7 +7,7 @@
 #include "base/units.h"
 #include "host/find.h"
 #include "host/finder.h"
-#include "host/words.h"
+#include "host/vm_name.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -78,35 +78,41 @@ struct watch *watch_free(struct watch *w)
 
 /* ---- a process ---- */
 
-static bool is_qemu(pid_t pid)
+/* Its threads may be called anything (-name process=NAME), and so may its file. */
+static bool is_qemu(pid_t pid, const struct words *words)
 {
 	char path[64], comm[PROC_COMM_SIZE];
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	return file_read(path, comm, sizeof(comm)) > 0 &&
-	       (!strncmp(comm, "qemu-system-", 12) || !strncmp(comm, "qemu-kvm", 8));
+	return vm_name_is_qemu(words) ||
+	       (file_read(path, comm, sizeof(comm)) > 0 &&
+		(!strncmp(comm, "qemu-system-", 12) || !strncmp(comm, "qemu-kvm", 8)));
 }
 
 /* libvirt starts some to ask what they can do. */
-static bool has_no_machine(pid_t pid)
+static bool has_no_machine(const struct words *words)
 {
-	struct words words = {.text = NULL};
 	const char *machine;
 	size_t at = 0;
 	char type[16];
-	bool none = false;
 
-	if (words_read(pid, &words))
-		return true;
-	machine = words_option(&words, "machine", &at);
+	machine = words_option(words, "machine", &at);
 	at = 0;
 	if (!machine)
-		machine = words_option(&words, "M", &at);
-	if (machine && !words_value(machine, "type", "type", type, sizeof(type)))
-		none = !strcmp(type, "none");
-	none |= words_option(&words, "version", &(size_t){0}) != NULL;
+		machine = words_option(words, "M", &at);
+	if (machine && !words_value(machine, "type", "type", type, sizeof(type)) &&
+	    !strcmp(type, "none"))
+		return true;
+	return words_option(words, "version", &(size_t){0}) != NULL;
+}
+
+static bool is_qemu_with_machine(pid_t pid)
+{
+	struct words words = {.text = NULL};
+	bool yes = !words_read(pid, &words) && is_qemu(pid, &words) && !has_no_machine(&words);
+
 	words_done(&words);
-	return none;
+	return yes;
 }
 
 /* Since it started; a process takes a while to make its threads and to name them. */
@@ -121,14 +127,14 @@ static void report_unseen(struct watch *w, struct process *p, int err)
 			  "NAME,debug-threads=on";
 	struct host_vm vm;
 
-	if (p->unseen || (err != -EAGAIN && (!is_qemu(p->pid) || has_no_machine(p->pid))))
+	if (p->unseen || (err != -EAGAIN && !is_qemu_with_machine(p->pid)))
 		return;
 	if (err == -EAGAIN)
 		why = "which of its threads run its KVM vCPUs could not be seen";
 	else if (err == -EACCES || err == -EPERM)
 		why = "it may not be looked into; run as root";
 	p->unseen = true;
-	host_vm_start(&vm, p->pid);
+	vm_name_start(&vm, p->pid);
 	w->events.unseen(&vm, why, w->events.data);
 }
 

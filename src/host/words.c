@@ -106,8 +106,7 @@ static const char *take_part(const char *from, char *ret, size_t size, bool *ret
 	return from;
 }
 
-static int value_of_parts(const char *option, const char *implied, const char *key, char *ret,
-			  size_t size)
+int words_part(const char *option, const char *implied, const char *key, char *ret, size_t size)
 {
 	size_t room = strlen(key) + 1 + size, n = strlen(key);
 	_cleanup_(free_ptr) char *part = malloc(room);
@@ -154,5 +153,5 @@ int words_value(const char *option, const char *implied, const char *key, char *
 {
 	if (option[0] == '{')
 		return value_of_json(option, key, ret, size);
-	return value_of_parts(option, implied, key, ret, size);
+	return words_part(option, implied, key, ret, size);
 }

@@ -32,4 +32,7 @@ const char *words_option(const struct words *w, const char *name, size_t *at);
  */
 int words_value(const char *option, const char *implied, const char *key, char *ret, size_t size);
 
+/* The same of an option that is never JSON. */
+int words_part(const char *option, const char *implied, const char *key, char *ret, size_t size);
+
 #endif

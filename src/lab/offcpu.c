@@ -4,17 +4,16 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/proc.h"
+#include "base/tracefs.h"
 #include "base/units.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,59 +68,27 @@ struct offcpu {
 
 /* ---- opening ---- */
 
-/* A tracefs that is mounted nowhere: it ends with its descriptor. */
-static int open_tracefs(void)
-{
-	_cleanup_(close_fd) int fs = (int)syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC);
-	long fd;
-
-	if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
-		return -errno;
-	fd = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
-	return fd < 0 ? -errno : (int)fd;
-}
-
-static int read_at(int dir, const char *event, const char *file, char *buf, size_t size)
-{
-	char path[128];
-	_cleanup_(close_fd) int fd = -1;
-
-	snprintf(path, sizeof(path), "events/sched/%s/%s", event, file);
-	fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	return file_read_fd(fd, buf, size) < 0 ? -EIO : 0;
-}
-
-/* "field:TYPE NAME;	offset:N;" */
-static bool find_field(const char *format, const char *field, uint32_t *ret)
-{
-	const char *at = strstr(format, field);
-
-	return at && sscanf(at + strlen(field), " offset:%u;", ret) == 1;
-}
-
 static int find_points(struct offcpu *o)
 {
-	_cleanup_(close_fd) int dir = open_tracefs();
+	_cleanup_(close_fd) int dir = tracefs_open();
 	char text[4096];
 
 	if (dir < 0)
 		return dir;
-	if (read_at(dir, "sched_switch", "format", text, sizeof(text)) ||
-	    sscanf(text, "name: sched_switch ID: %u", &o->on_switch.id) != 1 ||
-	    !find_field(text, "field:pid_t prev_pid;", &o->on_switch.prev_pid) ||
-	    !find_field(text, "field:long prev_state;", &o->on_switch.prev_state) ||
-	    !find_field(text, "field:pid_t next_pid;", &o->on_switch.next_pid))
+	if (tracefs_format(dir, "sched/sched_switch", text, sizeof(text)) ||
+	    !tracefs_id(text, &o->on_switch.id) ||
+	    !tracefs_field(text, "pid_t prev_pid", &o->on_switch.prev_pid) ||
+	    !tracefs_field(text, "long prev_state", &o->on_switch.prev_state) ||
+	    !tracefs_field(text, "pid_t next_pid", &o->on_switch.next_pid))
 		return -ENODEV;
-	if (read_at(dir, "sched_wakeup", "format", text, sizeof(text)) ||
-	    sscanf(text, "name: sched_wakeup ID: %u", &o->on_wakeup.id) != 1 ||
-	    !find_field(text, "field:pid_t pid;", &o->on_wakeup.pid))
+	if (tracefs_format(dir, "sched/sched_wakeup", text, sizeof(text)) ||
+	    !tracefs_id(text, &o->on_wakeup.id) ||
+	    !tracefs_field(text, "pid_t pid", &o->on_wakeup.pid))
 		return -ENODEV;
-	if (read_at(dir, "sched_stat_runtime", "format", text, sizeof(text)) ||
-	    sscanf(text, "name: sched_stat_runtime ID: %u", &o->on_runtime.id) != 1 ||
-	    !find_field(text, "field:pid_t pid;", &o->on_runtime.pid) ||
-	    !find_field(text, "field:u64 runtime;", &o->on_runtime.runtime))
+	if (tracefs_format(dir, "sched/sched_stat_runtime", text, sizeof(text)) ||
+	    !tracefs_id(text, &o->on_runtime.id) ||
+	    !tracefs_field(text, "pid_t pid", &o->on_runtime.pid) ||
+	    !tracefs_field(text, "u64 runtime", &o->on_runtime.runtime))
 		return -ENODEV;
 	return 0;
 }

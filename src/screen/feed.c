@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "guest/source.h"
+#include "host/host_ledger.h"
 #include "screen/annotate.h"
 
 #include <errno.h>
@@ -13,14 +15,37 @@
 #include <string.h>
 
 static const struct feed_ops *const feeds[] = {&feed_vmdesched, &feed_agent, &feed_proc,
-					       &feed_host};
+					       &feed_deschedd, &feed_host};
 
+/* Of each subject, the feed of a daemon and the one that measures itself. */
 static bool wanted(const struct subject *subject, enum asked_whose whose,
 		   const struct feed_ops *ops)
 {
-	if (ops->subject != subject || subject == &subject_host)
-		return ops->subject == subject;
-	return whose == ASKED_ANY || ops == (whose == ASKED_OWN ? &feed_agent : &feed_vmdesched);
+	bool host = subject == &subject_host;
+	const struct feed_ops *own = host ? &feed_host : &feed_agent;
+
+	if (ops->subject != subject)
+		return false;
+	return whose == ASKED_ANY || ops == (whose == ASKED_OWN ? own
+					     : host		? &feed_deschedd
+								: &feed_vmdesched);
+}
+
+const char *feed_source_name(size_t i)
+{
+	size_t n = 0;
+
+	while (source_name(n))
+		n++;
+	return i < n ? source_name(i) : host_source_name(i - n);
+}
+
+bool feed_is_host_source(const char *name)
+{
+	for (size_t i = 0; host_source_name(i); i++)
+		if (!strcmp(name, host_source_name(i)))
+			return true;
+	return false;
 }
 
 /* Mounted with hidepid=: the first process is there, but not for everybody. */
@@ -40,7 +65,7 @@ int feed_open(const struct subject *subject, const struct asked *config, struct 
 {
 	struct feed feed = {.ops = NULL};
 	enum asked_whose whose = ASKED_ANY;
-	int err = subject == &subject_guest ? asked_whose(config, f, &whose) : 0;
+	int err = asked_whose(config, f, &whose);
 
 	if (err)
 		return err;

@@ -5,7 +5,8 @@
  *     guest: vmdesched  the daemon's socket: exact, costs nothing here, needs no privilege of its own
  *            agent      an agent in this program: exact, needs root or its capabilities
  *            proc       /proc alone: reported time and the CPUs' steal, for everybody
- *     host:  host       ledgers in this program (host/measure.h), with or without BPF
+ *     host:  deschedd   the daemon's socket: all VMs since they began, for whom the socket lets ask
+ *            host       ledgers in this program (host/measure.h), with or without BPF
  */
 #ifndef SCREEN_FEED_H
 #define SCREEN_FEED_H
@@ -44,10 +45,11 @@ struct feed_ops {
 	int (*fd)(void *feed);		  /* readable when poll() should not wait; may be NULL */
 };
 
-/* Asks the vmdesched at `path` for "snapshot", "history" or "gaps"; the answer is the caller's. */
-int feed_ask(const char *path, const char *what, struct failure *f, json_t **ret);
+extern const struct feed_ops feed_vmdesched, feed_agent, feed_proc, feed_deschedd, feed_host;
 
-extern const struct feed_ops feed_vmdesched, feed_agent, feed_proc, feed_host;
+/* Names of sources, a guest's and then a host's; NULL behind the last. And whether it is a host's. */
+const char *feed_source_name(size_t i);
+bool feed_is_host_source(const char *name);
 
 struct feed {
 	const struct feed_ops *ops;

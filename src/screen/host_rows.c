@@ -255,6 +255,8 @@ int host_model(const struct host_frame *from, const struct host_frame *to,
 	struct model m = {.subject = &subject_host, .view = *view, .time = to->time};
 	int err = -ENOMEM;
 
+	if (from && from->session != to->session)
+		return -ESTALE; /* another deschedd, whose VMs began anew */
 	m.elapsed = u64_sub_floor(to->elapsed, from ? from->elapsed : 0);
 	m.host = to;
 	m.n_all = to->n_vms;

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "screen/layout.h"
 #include "screen/player.h"
+#include "screen/recorded.h"
 #include "screen/saved.h"
 #include "screen/terminal.h"
 #include "screen/trails.h"
@@ -129,16 +130,10 @@ static void take_live(struct session *s)
 	s->shown += s->has_model;
 }
 
-/* What a recording holds is of one subject: so far, a guest's snapshots. */
-static int read_recorded(struct session *s, size_t at, struct frame *ret)
-{
-	ret->subject = s->config->subject;
-	return recording_snapshot(s->config->recording, at, &s->notice, &ret->guest);
-}
-
 /* A frame that cannot be read is stepped over with a notice. */
 static void show_recorded(struct session *s, size_t at)
 {
+	const struct screen_config *c = s->config;
 	struct frame frame;
 
 	s->notice.text[0] = '\0';
@@ -146,9 +141,9 @@ static void show_recorded(struct session *s, size_t at)
 	drop_model(s);
 	drop_frame(s, 0);
 	drop_frame(s, 1);
-	if (at && !read_recorded(s, at - 1, &frame))
+	if (at && !recorded_frame(c->recording, c->subject, at - 1, &s->notice, &frame))
 		push_frame(s, &frame);
-	if (read_recorded(s, at, &frame))
+	if (recorded_frame(c->recording, c->subject, at, &s->notice, &frame))
 		drop_frame(s, 1);
 	else
 		push_frame(s, &frame);

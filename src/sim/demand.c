@@ -2,6 +2,7 @@
 #include "sim/demand.h"
 
 #include "base/units.h"
+#include "sim/beside.h"
 #include "sim/timers.h"
 #include "sim/workload.h"
 
@@ -83,16 +84,6 @@ static int load_day(const struct scenario *s, const struct vm_spec *vm, struct f
 	return 0;
 }
 
-/* The path of a trace is relative to the scenario's folder. */
-static int path_of(const struct scenario *s, const struct vm_spec *vm, char *ret, size_t size)
-{
-	const char *slash = strrchr(s->path, '/');
-	int folder = slash && vm->trace[0] != '/' ? (int)(slash + 1 - s->path) : 0;
-	int n = snprintf(ret, size, "%.*s%s", folder, s->path, vm->trace);
-
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-}
-
 static int load_trace(const struct scenario *s, const struct vm_spec *vm, uint32_t max_rows,
 		      struct failure *f, struct demand *d)
 {
@@ -100,7 +91,7 @@ static int load_trace(const struct scenario *s, const struct vm_spec *vm, uint32
 	double most = vm_spec_active(vm) / (percent ? (double)vm->vcpus : 1);
 	char path[sizeof(s->path) + SCENARIO_TEXT];
 	struct failure why;
-	int err = path_of(s, vm, path, sizeof(path));
+	int err = beside_path(s, vm->trace, path, sizeof(path));
 
 	if (!err)
 		err = demand_read_csv(path, vm->trace_column, vm->trace_scale / (percent ? 100 : 1),

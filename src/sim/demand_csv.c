@@ -3,16 +3,15 @@
  * memory for it a bound. */
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "sim/beside.h"
 #include "sim/demand.h"
 
 #include <csv.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define LINE_BYTES	(64 * KIB)
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
@@ -162,25 +161,6 @@ static void read_lines(struct column *c, FILE *file, struct csv_parser *p, char 
 		csv_fini(p, on_field, on_row, c);
 }
 
-/* Only a plain file: reading a pipe could wait for ever. */
-static int open_plain(const char *path, struct failure *f, FILE **ret)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd < 0)
-		return failure_errno(f, -errno, "%s", path);
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return failure_set(f, -EINVAL, "%s: not a file; expected CSV", path);
-	}
-	*ret = fdopen(fd, "r");
-	if (*ret)
-		return 0;
-	close(fd);
-	return -ENOMEM;
-}
-
 /* "3" is the third column, whatever the header says. */
 static uint32_t index_of(const char *column)
 {
@@ -210,7 +190,7 @@ int demand_read_csv(const char *path, const char *column, double scale, double m
 
 	if (!line || csv_init(&p, CSV_APPEND_NULL))
 		return failure_errno(f, -ENOMEM, "%s", path);
-	err = open_plain(path, f, &file);
+	err = beside_open(path, "CSV", f, &file);
 	if (!err)
 		read_lines(&c, file, &p, line);
 	csv_free(&p);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "sim/calibration.h"
 #include "sim/cluster.h"
 #include "sim/demand.h"
 
@@ -346,6 +347,14 @@ static bool limits_waits(const struct scenario *s)
 	return any;
 }
 
+/* What the files say that a scenario names. */
+static int prepare(struct scenario *s, struct failure *f)
+{
+	int err = calibration_apply(s, f);
+
+	return err ? err : demand_load(s, f);
+}
+
 int run_scenario(const struct scenario *s, const struct run_options *o, struct failure *f,
 		 struct run **ret)
 {
@@ -361,7 +370,7 @@ int run_scenario(const struct scenario *s, const struct run_options *o, struct f
 	r->waits = o->waits || limits_waits(s);
 	err = set_variants(r, f);
 	for (uint32_t i = 0; i < r->n_variants && !err; i++)
-		err = demand_load(r->variants[i], f);
+		err = prepare(r->variants[i], f);
 	if (!err)
 		err = check_names(r, f);
 	if (!err)

@@ -189,6 +189,11 @@ int scenario_set_host(struct scenario *s, struct named_host *h, const char *key,
 		return err;
 	if (!strcmp(key, "hosts"))
 		return failure_set(f, -EINVAL, "hosts: [host %s] is one host", h->name);
+	if (!strcmp(key, "calibration"))
+		return failure_set(f, -EINVAL,
+				   "calibration belongs into [host]; [host %s] has its costs, or "
+				   "its own",
+				   h->name);
 	if (strlen(value) >= sizeof(set->value))
 		return failure_set(f, -EINVAL, "%s: too long", key);
 	for (uint32_t i = 0; i < h->n_settings; i++)

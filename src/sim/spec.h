@@ -39,8 +39,9 @@ struct host_spec {
 	struct core_config core;
 	uint64_t switch_cost; /* ns of CPU, each */
 	uint64_t exit_cost;
-	uint64_t refill_cost; /* after a move to another CPU */
-	uint64_t refill_far;  /* ... in another cache */
+	char calibration[SCENARIO_TEXT]; /* "": none (calibration.h) */
+	uint64_t refill_cost;		 /* after a move to another CPU */
+	uint64_t refill_far;		 /* ... in another cache */
 	uint32_t standby;
 	uint64_t memory;	     /* bytes for VMs; 0: no bound */
 	char offline[SCENARIO_TEXT]; /* CPUs that are not there (scenario_changes.h) */
@@ -151,6 +152,7 @@ struct vm_spec {
 	uint32_t device;
 	uint64_t io_size;
 
+	char calibrated[SCENARIO_TEXT]; /* "", or the name of a VM in the host's calibration */
 	uint32_t tick_hz;
 	uint64_t tick_cost;
 	uint32_t tick_broadcast;

@@ -6,8 +6,8 @@
 static const char *const figures[] = {"busy_s", "vmdesched_s", "idle_vmdesched_s", "unaccounted_s",
 				      "idle_unaccounted_s"};
 
-const struct history_shape cpu_history_shape = {"desched-history/2", figures, ARRAY_SIZE(figures),
-						"cpus", "cpu"};
+const struct history_shape cpu_history_shape = {
+	"desched-history/2", figures, ARRAY_SIZE(figures), 0, "cpus", "cpu"};
 
 void cpu_history_sums(const void *account, unsigned cpu, uint64_t *ret)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/host_frame.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus)
@@ -30,10 +31,11 @@ const struct host_frame_vm *host_frame_find(const struct host_frame *f,
 	return NULL;
 }
 
-static void host_frame_vm_done(struct host_frame_vm *vm)
+void host_frame_vm_done(struct host_frame_vm *vm)
 {
 	free(vm->vcpus);
 	free(vm->blames);
+	free(vm->pages);
 }
 
 void host_frame_done(struct host_frame *f)
@@ -41,5 +43,25 @@ void host_frame_done(struct host_frame *f)
 	for (size_t i = 0; i < f->n_vms; i++)
 		host_frame_vm_done(&f->vms[i]);
 	free(f->vms);
+	free(f->unmeasured);
 	*f = (struct host_frame){.vms = NULL};
+}
+
+int host_frame_carry(struct host_frame *from, struct host_frame *to)
+{
+	struct host_frame_vm *vms = reallocarray(to->vms, to->n_vms + from->n_vms + 1,
+						 sizeof(*vms));
+	size_t left = 0;
+
+	if (!vms)
+		return -ENOMEM;
+	to->vms = vms;
+	for (size_t i = 0; i < from->n_vms; i++) {
+		if (from->vms[i].ended)
+			to->vms[to->n_vms++] = from->vms[i];
+		else
+			from->vms[left++] = from->vms[i];
+	}
+	from->n_vms = left;
+	return 0;
 }

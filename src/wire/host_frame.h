@@ -11,17 +11,27 @@
 #ifndef WIRE_HOST_FRAME_H
 #define WIRE_HOST_FRAME_H
 
+#include "base/failure.h"
+
 #include <desched/ledger.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#define HOST_FRAME_SCHEMA     "desched-host/1"
+#define HOST_FRAME_VMS_MAX    2048
+#define HOST_FRAME_VCPUS_MAX  1024 /* of one VM */
+#define HOST_FRAME_BLAMES_MAX 4096 /* of one VM */
+
 struct host_frame_vcpu {
 	unsigned index; /* the guest's number of it */
 	pid_t tid;
 	bool ended;
+	uint32_t state; /* enum ledger_state, at the reading */
 	uint64_t ns[LEDGER_STATES];
+	uint64_t gaps_lost;
 	/* ns: the longest single gap, READY to SWAPWAIT, that ended in this frame's interval or goes on
 	 * at its end; 0 where nobody records gaps */
 	uint64_t longest;
@@ -47,28 +57,65 @@ struct host_frame_blame {
 	uint64_t longest; /* ns: the most in one single wait that ended in this frame's interval */
 };
 
+/* A device that may hold the VM's page. */
+struct host_frame_page {
+	char device[64];
+	char file[128];
+	char why[160]; /* why it isn't written; "" while it is */
+};
+
 struct host_frame_vm {
 	pid_t pid;
 	uint64_t since; /* ns: when it was first seen; with pid, its identity */
 	bool ended;
 	char name[64], uuid[40];
+	char found_by[16]; /* "kvm-fd" */
 	uint64_t overhead; /* ns: CPU time of its other threads */
 	uint64_t rss;	   /* bytes; 0: not known */
 	struct host_frame_vcpu *vcpus;
 	size_t n_vcpus;
 	struct host_frame_blame *blames; /* most first; owned; none where nobody records it */
 	size_t n_blames;
+	struct host_frame_page *pages; /* owned */
+	size_t n_pages;
+	char called[64]; /* by its owner; `name` is the same unless another VM has it */
+	char id[32];	 /* another name that its manager has for it, such as Proxmox's VMID; may be
+			  * empty */
+	char manager[24]; /* "libvirt", "proxmox", "qemu", ...; may be empty */
 	double cpu_limit; /* CPUs that its vCPUs may use at once, by their cgroups; 0: no limit */
+};
+
+/* A VM that can't be measured. */
+struct host_frame_unseen {
+	pid_t pid;
+	char name[64];
+	char why[160];
+};
+
+/* How measuring itself fares, since it began. */
+struct host_frame_counters {
+	uint64_t came;	    /* VMs that were seen */
+	uint64_t gaps;	    /* that were recorded */
+	uint64_t kvm_exits; /* of the vCPUs, where the kernel has KVM's tracepoints */
+	uint64_t missed; /* switches that the kernel did not report, runs of programs it skipped */
+	uint64_t bpf_runs;    /* of the BPF programs, where statistics are on, */
+	uint64_t bpf;	      /* ns: and their time */
+	uint64_t no_memory;   /* looks for VMs that failed for want of it */
+	uint64_t not_entered; /* VMs for which there was no room in the ledger */
 };
 
 struct host_frame {
 	uint64_t time;	     /* ns, CLOCK_REALTIME */
 	uint64_t elapsed;    /* ns since measuring began */
-	const char *source;  /* "bpf", static */
+	uint64_t session;    /* of who measures: a number that no other has */
+	char source[16];     /* "bpf" */
 	uint64_t gaps_lost;  /* since measuring began */
 	unsigned n_unseen;   /* VMs that cannot be measured now; the first of them: */
 	char unseen[64 + 8]; /* its name, */
 	char why[160];	     /* and why */
+	struct host_frame_unseen *unmeasured; /* of these as many as are known one by one; owned */
+	size_t n_unmeasured;
+	struct host_frame_counters counters;
 	struct host_frame_vm *vms;
 	size_t n_vms;
 	unsigned cpus; /* of the host that are online; 0: not known */
@@ -85,5 +132,18 @@ const struct host_frame_vm *host_frame_find(const struct host_frame *f,
 					    const struct host_frame_vm *now, size_t *hint);
 
 void host_frame_done(struct host_frame *f);
+
+/* Moves the VMs that have ended in `from` to the end of `to`. -ENOMEM. */
+int host_frame_carry(struct host_frame *from, struct host_frame *to);
+
+/* What the VM holds, which is not among those of a frame. */
+void host_frame_vm_done(struct host_frame_vm *vm);
+
+/* Schema desched-host/1, by the rows of host_schema.c. NULL without memory. */
+json_t *host_frame_json(const struct host_frame *f);
+
+/* Of JSON from anybody: what is missing is 0, what makes no sense makes all of it bad. -EBADMSG,
+ * -ENOMEM. */
+int host_frame_decode(const json_t *o, struct failure *f, struct host_frame *ret);
 
 #endif

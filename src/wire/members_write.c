@@ -17,13 +17,21 @@ static uint64_t number_at(const struct member *row, const void *at)
 	case MEMBER_OWNER:
 	case MEMBER_CPU:
 		return *(const unsigned *)at;
+	case MEMBER_FRACTION:
+		return *(const double *)at > 0;
 	case MEMBER_BOOL:
 		return *(const bool *)at;
 	case MEMBER_LETTER:
+	case MEMBER_NAME:
 		return (unsigned char)*(const char *)at;
 	default:
 		return 1;
 	}
+}
+
+static bool is_split(const struct snapshot *s)
+{
+	return !s || s->split;
 }
 
 static bool is_written(const struct member *row, const struct snapshot *s, const void *at)
@@ -32,19 +40,40 @@ static bool is_written(const struct member *row, const struct snapshot *s, const
 	case WHEN_ALWAYS:
 		return true;
 	case WHEN_SPLIT:
-		return s->split;
+		return is_split(s);
 	case WHEN_NOT_SPLIT:
-		return !s->split;
+		return !is_split(s);
 	case WHEN_ESTIMATED:
-		return s->estimated;
+		return s && s->estimated;
 	case WHEN_KNOWN:
 		return number_at(row, at) != 0;
 	case WHEN_FRESH:
-		return !s->clock.stale && (s->split || number_at(row, at) != 0);
+		return !(s && s->clock.stale) && (is_split(s) || number_at(row, at) != 0);
 	case WHEN_TOLD:
 		break;
 	}
-	return s->split || number_at(row, at) != 0;
+	return is_split(s) || number_at(row, at) != 0;
+}
+
+static json_t *states_json(const uint64_t ns[LEDGER_STATES])
+{
+	json_t *o = json_object();
+
+	for (uint32_t state = 0; state < LEDGER_STATES; state++)
+		json_object_set_new_nocheck(o, ledger_state_name(state),
+					    wire_count_json(ns[state]));
+	return o;
+}
+
+static json_t *list_json(const struct member *row, const struct snapshot *s, const void *at)
+{
+	const char *structure = (const char *)at - row->offset, *first = *(const char *const *)at;
+	size_t n = *(const size_t *)(const void *)(structure + row->room);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, members_write(row->of, s, first + i * row->of->size));
+	return list;
 }
 
 /* NULL: it is not written. */
@@ -64,14 +93,26 @@ static json_t *value_json(const struct member *row, const struct snapshot *s, co
 		return json_integer(*(const pid_t *)at);
 	case MEMBER_CPU:
 		return json_integer(*(const unsigned *)at);
+	case MEMBER_FRACTION:
+		return json_real(*(const double *)at);
 	case MEMBER_BOOL:
 		return json_boolean(*(const bool *)at);
 	case MEMBER_LETTER:
 		return json_stringn(at, 1);
 	case MEMBER_TEXT:
 		return text ? json_out_name(text) : NULL;
+	case MEMBER_NAME:
+		return json_out_name(at);
+	case MEMBER_WORD:
+		return json_string(row->words[*(const unsigned *)at]);
+	case MEMBER_STATE:
+		return json_string(ledger_state_name(*(const uint32_t *)at));
+	case MEMBER_STATES:
+		return states_json(at);
 	case MEMBER_OBJECT:
 		return members_write(row->of, s, at);
+	case MEMBER_LIST:
+		return list_json(row, s, at);
 	case MEMBER_APART:
 		break;
 	}
@@ -88,7 +129,7 @@ json_t *members_write(const struct members *m, const struct snapshot *s, const v
 		json_t *value = is_written(row, s, at) ? value_json(row, s, at) : NULL;
 
 		/* An object of nothing that is known. */
-		if (row->when == WHEN_TOLD && !s->split && json_is_object(value) &&
+		if (row->when == WHEN_TOLD && !is_split(s) && json_is_object(value) &&
 		    !json_object_size(value))
 			json_decref(value);
 		else if (value)

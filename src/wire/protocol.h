@@ -16,4 +16,14 @@
 
 #define PROTOCOL_SOCKET "/run/vmdesched.sock"
 
+/*
+ * What deschedd answers on a host's, likewise:
+ *
+ *     {"get":"frame"}      -> the host now, schema desched-host/1 (host_frame.h). With the members
+ *                             "session" and "since_ns", those and `elapsed_ns` of an earlier frame:
+ *                             VMs that have ended since are in it, and `longest_ns` is since then
+ *     {"get":"history","vm":"NAME"}, "gaps", "metrics", "version"
+ */
+#define PROTOCOL_HOST_SOCKET "/run/deschedd.sock"
+
 #endif

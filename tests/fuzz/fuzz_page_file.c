@@ -5,6 +5,7 @@
 
 #include "host/finder.h"
 #include "host/page_device.h"
+#include "host/vm_name.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -22,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct words w = {.text = malloc(size + 1), .size = size};
 	struct page_device *devices = NULL;
-	char name[64] = "";
+	struct host_vm vm = {.pid = 1};
 	unsigned more;
 	int n;
 
@@ -35,8 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(strlen(devices[i].file) < sizeof(devices[i].file));
 		CHECK(is_printable(devices[i].name) && is_printable(devices[i].why));
 	}
-	host_vm_name(&w, name, sizeof(name));
-	CHECK(is_printable(name));
+	vm_name_read(&w, &vm);
+	CHECK(is_printable(vm.called) && is_printable(vm.uuid) && is_printable(vm.id));
 	free(devices);
 	free(w.text);
 	return 0;

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# docs.sh DESCHED VMDESCHED EXPORTER: man pages are well-formed, and every subcommand, option, key of a
+# docs.sh DESCHED VMDESCHED EXPORTER DESCHEDD: man pages are well-formed, and every subcommand, option, key of a
 # configuration or a scenario, and metric of scenarios has its place in one.
 set -eu
 desched=$1
 vmdesched=$2
 exporter=$3
+deschedd=$4
 cd "$(dirname "$0")/../.."
 status=0
 complain() {
@@ -38,6 +39,8 @@ for command in $("$desched" --list); do
 done
 "$vmdesched" --list >/tmp/docs.$$
 check_options docs/vmdesched.8 </tmp/docs.$$
+"$deschedd" --list >/tmp/docs.$$
+check_options docs/deschedd.8 </tmp/docs.$$
 "$exporter" --list >/tmp/docs.$$
 check_options docs/vmdesched-exporter.8 </tmp/docs.$$
 # Every key of the sample, which a test holds to the daemon's own list.

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# rows.sh DESCHED VMDESCHED: the tables of man pages have the rows that the programs have, and no others. What the
+# rows.sh DESCHED VMDESCHED DESCHEDD: the tables of man pages have the rows that the programs have, and no others. What the
 # programs have comes from themselves, or from their tables in src/.
 set -eu
-desched=$1 vmdesched=$2
+desched=$1 vmdesched=$2 deschedd=$3
 cd "$(dirname "$0")/../.."
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -104,6 +104,27 @@ same 'desched-stat.1, figures'
 } >"$dir/rows"
 part vmdesched.8 PROTOCOL | sed -n 's/^\.It Li {"get":"\([a-z]*\)"}/\1/p' >"$dir/page"
 same 'vmdesched.8, requests'
+{
+	table deschedd/deschedd.c requests
+	table service/service.c common
+} >"$dir/rows"
+part deschedd.8 PROTOCOL | sed -n 's/^\.It Li {"get":"\([a-z]*\)".*/\1/p' >"$dir/page"
+same 'deschedd.8, requests'
+
+"$deschedd" --metrics >"$dir/metrics"
+{
+	cut -f1 "$dir/metrics"
+	grep -o '"desched_[a-z_]*"' src/service/service.c | tr -d '"'
+} >"$dir/rows"
+part deschedd.8 METRICS | items Li >"$dir/page"
+same 'deschedd.8, metrics'
+while IFS="$(printf '\t')" read -r name _ labels help; do
+	part deschedd.8 METRICS | awk -v name="$name" '/^\.It/ {on = $3 == name; next} on' | tr '\n' ' ' >"$dir/text"
+	grep -qF "$help" "$dir/text" || complain "deschedd.8, metrics: $name is '$help'"
+	for label in $(echo "$labels" | tr ',' ' '); do
+		grep -qw "$label" "$dir/text" || complain "deschedd.8, metrics: $name has the label $label"
+	done
+done <"$dir/metrics"
 
 table vmm/control.c requests >"$dir/rows"
 part desched-vm.1 Control | items Li | sed 's/ .*//' >"$dir/page"
@@ -157,31 +178,36 @@ for section in top host; do
 	same "desched-top.1, settings of [$section]"
 done
 
-# Keys of the configuration by section, and their defaults: the program's, the page's, the sample's. The
+# Keys of a daemon's configuration by section, and their defaults: the program's, the page's, the sample's. The
 # sample names a user and a group, which are nobody by default.
-"$vmdesched" --check -c /dev/null >"$dir/keys"
 names() {
 	awk '/^\[/ {print $1} /^#?[a-z]+ =/ {sub(/^#/, ""); print $1}' "$1"
 }
-names "$dir/keys" >"$dir/rows"
-part vmdesched.8 CONFIGURATION | items Li >"$dir/page"
-same 'vmdesched.8, configuration'
-names packaging/vmdesched.conf >"$dir/page"
-same 'vmdesched.conf, keys'
-grep -v '^\(user\|group\) =\|^\[\|^$' "$dir/keys" | sed 's/ *= */=/' >"$dir/rows"
-sed -n 's/^#\([a-z]* =.*\)/\1/p' packaging/vmdesched.conf | sed 's/ *= */=/' >"$dir/page"
-same 'vmdesched.conf, defaults'
-while IFS='=' read -r key default; do
-	case $key=$default in
-	*= | source=* | page=* | socket=*) continue ;; # empty; described with the options
-	esac
-	part vmdesched.8 CONFIGURATION | awk -v key="$key" '$1 == ".It" {on = $3 == key} on' | tr '\n' ' ' |
-		grep -q -e "by default,\{0,1\} \(\.Pa \)\{0,1\}$default\>" -e "\.Cm $default (the default)" ||
-		complain "vmdesched.8, configuration: $key is $default by default"
-done <"$dir/rows"
+configuration() { # configuration PROGRAM
+	name=$(basename "$1")
+	"$1" --check -c /dev/null >"$dir/keys"
+	names "$dir/keys" | sort -u >"$dir/rows"
+	part "$name.8" CONFIGURATION | items Li | sort -u >"$dir/page"
+	same "$name.8, configuration"
+	names "packaging/$name.conf" >"$dir/page"
+	same "$name.conf, keys"
+	grep -v '^\(user\|group\) =\|^\[\|^$' "$dir/keys" | sed 's/ *= */=/' >"$dir/rows"
+	sed -n 's/^#\([a-z]* =.*\)/\1/p' "packaging/$name.conf" | sed 's/ *= */=/' >"$dir/page"
+	same "$name.conf, defaults"
+	while IFS='=' read -r key default; do
+		case $key=$default in
+		*= | source=* | page=* | socket=*) continue ;; # empty; described with the options
+		esac
+		part "$name.8" CONFIGURATION | awk -v key="$key" '$1 == ".It" {on = $3 == key} on' | tr '\n' ' ' |
+			grep -q -e "by default,\{0,1\} \(\.Pa \)\{0,1\}$default\>" -e "\.Cm $default (the default)" ||
+			complain "$name.8, configuration: $key is $default by default"
+	done <"$dir/rows"
+}
+configuration "$vmdesched"
+configuration "$deschedd"
 
 # What exit statuses mean in general is in desched(1) alone.
-for page in docs/desched-*.1 docs/vmdesched*.8; do
+for page in docs/desched-*.1 docs/*desched*.8; do
 	part "${page#docs/}" 'EXIT STATUS' | grep -q 'Xr desched 1\>' || complain "$page: EXIT STATUS doesn't refer to desched(1)"
 	if part "${page#docs/}" 'EXIT STATUS' | grep -q '\<[02] \(when\|if\|for\|after\)\>'; then
 		complain "$page: EXIT STATUS says again what desched(1) says"

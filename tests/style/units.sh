@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 command -v systemd-analyze >/dev/null || exit 77
-for unit in packaging/vmdesched*.service packaging/desched-record.service; do
+for unit in packaging/vmdesched*.service packaging/desched-record*.service packaging/deschedd*.service; do
 	systemd-analyze security --offline=true --threshold=25 --no-pager "$unit" >/tmp/units.$$ || {
 		grep -v '✓' /tmp/units.$$ >&2
 		echo "units: $unit is too exposed (above)" >&2

@@ -15,7 +15,7 @@ build=${BUILD:-build}
 cache=${DESCHED_CACHE:-cache}/nested
 packages=linux-image-cloud-amd64,qemu-system-x86,kmod,procps,libjansson4,libbpf1,libelf1,libinih1
 packages=$packages,libncursesw6,busybox-static,cpio,binutils,ncurses-base,strace,socat
-packages=$packages,libcsv3,libfuse3-3,libseccomp2,libcap-ng0,libmicrohttpd12
+packages=$packages,libcsv3,libfuse3-3,libseccomp2,libcap-ng0,libmicrohttpd12,libcmocka0
 keep='' guest=''
 cpus='-accel tcg,thread=multi -smp 2'
 while getopts ikg: option; do
@@ -70,7 +70,7 @@ cp "$kernel" "$root/boot/guest"
 mkdir -p "$root/root/desched/build"
 git ls-files -z lab scripts tests | xargs -0 tar -c | tar -x -C "$root/root/desched"
 (cd "$build" && find . -type f \( -perm -100 -o -name '*.cpio.gz' \) ! -path './meson-*' \
-	\( ! -path './tests/*' -o -name bursty -o -name view_top -o -name tee_agent \) -print0 | xargs -0 tar -c) | tar -x -C "$root/root/desched/build"
+	\( ! -path './tests/*' -o -name bursty -o -name view_top -o -name tee_agent -o -name test_host_kvm \) -print0 | xargs -0 tar -c) | tar -x -C "$root/root/desched/build"
 printf '%s\n' "$@" >"$root/root/command"
 cat >"$root/sbin/nested-init" <<'INIT'
 #!/bin/sh

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finding a KVM vCPU by its file descriptor, and its states: a guest of a few bytes that either
- * leaves to user space all the time or halts for good. Needs root, BPF and a /dev/kvm that runs
+ * leaves to user space all the time or halts for good; and its exits. Needs root, BPF and a /dev/kvm that runs
  * guests, and exits with 77 where that is missing. Threads without KVM are test_host_ledger.c.
  */
 #include "base/clock.h"
@@ -9,10 +9,9 @@
 #include "before_others.h"
 #include "host/find.h"
 #include "host/host_ledger.h"
+#include "kvm_guest.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/kvm.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -28,14 +27,14 @@
 
 #include <cmocka.h>
 
-#define GUEST_AT 0x1000
-
 static const uint8_t guest_exits[] = {0xe6, 0x10, 0xeb, 0xfc}; /* out %al, $0x10; jmp back */
 static const uint8_t guest_halts[] = {0xf4, 0xeb, 0xfd};       /* hlt; jmp back */
 
 struct shared {
 	_Atomic pid_t tid;
 	_Atomic uint64_t exits; /* KVM_RUN came back */
+	_Atomic uint64_t work;	/* ns of CPU time that the monitor works then */
+	_Atomic uint64_t there; /* ns of CPU time outside of KVM_RUN, so far */
 	_Atomic int failed;	/* errno */
 };
 
@@ -51,31 +50,16 @@ struct guest {
 	struct shared *shared;
 };
 
-static int open_vcpu(const struct guest *g, int *ret_vcpu)
+/* What a monitor does for its guest. */
+static void serve(struct shared *s)
 {
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	int vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
-	uint8_t *memory = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-			       0);
-	struct kvm_userspace_memory_region region = {.memory_size = 0x2000,
-						     .userspace_addr = (uint64_t)(uintptr_t)memory};
-	struct kvm_sregs sregs;
-	struct kvm_regs regs = {.rip = GUEST_AT, .rflags = 2};
-	int vcpu;
+	uint64_t start = clock_thread();
 
-	if (vm < 0 || ioctl(vm, KVM_CREATE_IRQCHIP, 0) ||
-	    ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region))
-		return -errno;
-	memcpy(memory + GUEST_AT, g->code, g->size);
-	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	if (vcpu < 0 || ioctl(vcpu, KVM_GET_SREGS, &sregs))
-		return -errno;
-	sregs.cs.base = 0;
-	sregs.cs.selector = 0;
-	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) || ioctl(vcpu, KVM_SET_REGS, &regs))
-		return -errno;
-	*ret_vcpu = vcpu;
-	return 0;
+	atomic_fetch_add(&s->exits, 1);
+	while (clock_thread() - start < s->work)
+		;
+	if (s->work)
+		atomic_fetch_add(&s->there, clock_thread() - start);
 }
 
 /* Not named like a vCPU: only the descriptor tells. */
@@ -85,7 +69,7 @@ static void *run_vcpu(void *data)
 
 	atomic_store(&g->shared->tid, gettid());
 	while (!ioctl(g->vcpu, KVM_RUN, 0))
-		atomic_fetch_add(&g->shared->exits, 1);
+		serve(g->shared);
 	atomic_store(&g->shared->failed, errno);
 	return NULL;
 }
@@ -93,8 +77,10 @@ static void *run_vcpu(void *data)
 static void child(struct guest *g)
 {
 	pthread_t t;
-	int err = open_vcpu(g, &g->vcpu);
+	struct kvm_guest kvm;
+	int err = kvm_guest_open(&kvm, g->code, g->size, 1);
 
+	g->vcpu = kvm.vcpus[0];
 	if (err)
 		atomic_store(&g->shared->failed, -err);
 	else
@@ -210,6 +196,111 @@ static void busy_vcpu_runs_and_exits(void **state)
 	end(&vm);
 }
 
+/* A vCPU known by its thread, and counted from its next switch on. */
+static int add_thread(struct host_ledger *h, const struct kvm_vm *vm)
+{
+	struct host_vm found = {.n_vcpus = 1, .name = "kvm", .vcpus = &(struct host_vcpu){0, 0}};
+	struct failure f = {""};
+	int id;
+
+	found.pid = vm->pid;
+	found.vcpus[0].tid = vm->shared->tid;
+	if (host_ledger_count_exits(h, &f) || host_ledger_add(h, &found, &f, &id))
+		fail_msg("%s", f.text);
+	return id;
+}
+
+static struct vcpu_exits exits_of(const struct host_ledger *h, int id)
+{
+	struct vcpu_exits e;
+
+	assert_int_equal(host_ledger_exits(h, id, 0, &e), 0);
+	return e;
+}
+
+/* Until its exits are seen, and as many more. */
+static void await_trips(const struct host_ledger *h, int id, uint64_t more)
+{
+	uint64_t n = exits_of(h, id).user[EXIT_PORT].n + more;
+
+	for (int i = 0; i < 30000 && exits_of(h, id).user[EXIT_PORT].n < n; i++)
+		usleep(1000);
+	assert_true(exits_of(h, id).user[EXIT_PORT].n >= n);
+}
+
+/* The monitor counts its own trips and their time: its clock and BPF's agree, but for what it takes
+ * to get into and out of the kernel, which is dear where the CPU is emulated. */
+static void trips_are_counted_and_timed(void **state)
+{
+	struct host_ledger *h = open_ledger();
+	struct vcpu_exits a, b;
+	uint64_t exits, there, n, ns;
+	struct kvm_vm vm;
+	int id;
+
+	(void)state;
+	assert_int_equal(start(&vm, guest_exits, sizeof(guest_exits)), 0);
+	vm.shared->work = 200 * NS_PER_US;
+	id = add_thread(h, &vm);
+	await_trips(h, id, 1);
+	a = exits_of(h, id);
+	exits = vm.shared->exits;
+	there = vm.shared->there;
+	await_trips(h, id, 2000);
+	b = exits_of(h, id);
+	exits = vm.shared->exits - exits;
+	there = vm.shared->there - there;
+	n = b.user[EXIT_PORT].n - a.user[EXIT_PORT].n;
+	ns = b.user[EXIT_PORT].ns - a.user[EXIT_PORT].ns;
+	print_message("%lu trips, BPF %lu; %.1f us each, BPF %.1f\n", exits, n,
+		      (double)there / 1e3 / (double)exits, (double)ns / 1e3 / (double)n);
+	assert_in_range(n, exits - 2, exits + 2);
+	assert_true(ns / n >= 199 * NS_PER_US);
+	assert_true((double)ns / (double)n < 1.25 * (double)there / (double)exits);
+	if (b.kernel[EXIT_PORT].n) /* where KVM reports exits, each was one */
+		assert_in_range(b.kernel[EXIT_PORT].n - a.kernel[EXIT_PORT].n, n - 2, n + 2);
+	host_ledger_close(h);
+	end(&vm);
+}
+
+/* Sleeping in HLT is no CPU time of the exit. */
+static void a_halt_costs_no_time(void **state)
+{
+	struct host_ledger *h = open_ledger();
+	struct vcpu_exits e;
+	struct kvm_vm vm;
+	int id;
+
+	(void)state;
+	assert_int_equal(start(&vm, guest_halts, sizeof(guest_halts)), 0);
+	id = add_thread(h, &vm);
+	usleep(200000);
+	e = exits_of(h, id);
+	for (int i = 0; i < EXIT_CLASSES; i++)
+		assert_true(e.kernel[i].ns + e.user[i].ns < 20 * NS_PER_MS);
+	host_ledger_close(h);
+	end(&vm);
+}
+
+static void exits_are_counted_only_when_asked(void **state)
+{
+	struct host_ledger *h = open_ledger();
+	struct vcpu_exits e;
+	struct kvm_vm vm;
+	struct failure f;
+
+	(void)state;
+	assert_int_equal(start(&vm, guest_halts, sizeof(guest_halts)), 0);
+	assert_int_equal(host_ledger_exits(h, add(h, &vm, "kvm-fd"), 0, &e), -ENODATA);
+	assert_int_equal(host_ledger_exits(h, 99, 0, &e), -EINVAL);
+	host_ledger_close(h);
+	assert_int_equal(host_ledger_open("schedstat", &f, &h), 0);
+	assert_int_equal(host_ledger_count_exits(h, &f), -EOPNOTSUPP);
+	assert_string_equal(f.text, "source schedstat doesn't count exits");
+	host_ledger_close(h);
+	end(&vm);
+}
+
 static int skipped(const char *why)
 {
 	printf("skipped: %s\n", why);
@@ -221,6 +312,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(halted_vcpu_is_halt),
 		cmocka_unit_test(busy_vcpu_runs_and_exits),
+		cmocka_unit_test(trips_are_counted_and_timed),
+		cmocka_unit_test(a_halt_costs_no_time),
+		cmocka_unit_test(exits_are_counted_only_when_asked),
 	};
 	struct host_ledger *h;
 	struct kvm_vm vm;

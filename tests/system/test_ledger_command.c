@@ -12,6 +12,7 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "before_others.h"
+#include "page_vm.h"
 
 #include <desched/page.h>
 #include <errno.h>
@@ -39,140 +40,22 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_NS (60 * NS_PER_SEC)
-#define PAGE_BYTES  (256 * KIB)
-#define VMS	    100
-#define AT_ONCE	    20
+#define VMS	100
+#define AT_ONCE 20
 
 static const char *desched;
-static char directory[] = "/dev/shm/desched-test.XXXXXX";
-
-/* ---- a VM ---- */
-
-/* All of them together are little work. They are not nicer than others: the kernel makes who reaps a
- * process spin until its last thread has left /proc, and one that gets no CPU then doesn't. */
-static void *vcpu(void *name)
+/* As Proxmox starts it, and takes ids for its own. */
+static void start_vm_with_id(struct vm *v, const char *id, const char *name)
 {
-	if (name)
-		prctl(PR_SET_NAME, name);
-	for (;;) {
-		for (uint64_t end = clock_mono() + NS_PER_MS; clock_mono() < end;)
-			;
-		usleep(50000);
-	}
-	return NULL;
-}
-
-static void on_hup(int number)
-{
-	(void)number;
-}
-
-/* VM -name NAME -object OBJECT -device DEVICE FILE THREAD [THREAD-AT-A-SIGNAL] */
-static int become_vm(int argc, char **argv)
-{
-	int fd = open(argv[7], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	struct sigaction a = {.sa_handler = on_hup};
-	pthread_t t;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	sigaction(SIGHUP, &a, NULL);
-	if (fd < 0 || ftruncate(fd, PAGE_BYTES))
-		return 1;
-	pthread_create(&t, NULL, vcpu, argv[8][0] ? argv[8] : NULL);
-	pause();
-	if (argc > 9)
-		pthread_create(&t, NULL, vcpu, argv[9]);
-	for (;;)
-		pause();
-}
-
-struct vm {
-	pid_t pid;
-	char name[32], file[64];
-	bool seen;
-	uint64_t delay; /* ns: from the start of its vCPU to its first report */
-	bool ended;	/* and its end was reported */
-	bool mute;	/* its vCPU has no name */
-	double wall;	/* s, the sum over reports */
-};
-
-/* A name, or a pattern of names, that another run of this test on this machine doesn't use. */
-static const char *own(const char *name)
-{
-	static char names[4][32];
-	static unsigned turn;
-	char *ret = names[turn++ % ARRAY_SIZE(names)];
-
-	snprintf(ret, sizeof(names[0]), "%s%s", name, strrchr(directory, '.'));
-	return ret;
-}
-
-/* `program` is what the process is called; NULL for this one's own name. */
-static void start_vm(struct vm *v, const char *program, const char *name, const char *thread,
-		     const char *later)
-{
-	static int number;
-	char object[160];
-
-	*v = (struct vm){.mute = !thread[0]};
+	*v = (struct vm){.mute = false};
 	snprintf(v->name, sizeof(v->name), "%s", name);
-	snprintf(v->file, sizeof(v->file), "%s/%d", directory, number++);
-	snprintf(object, sizeof(object), "memory-backend-file,id=m,share=on,mem-path=%s", v->file);
+	snprintf(v->file, sizeof(v->file), "%s/id-%s", directory, id);
 	v->pid = fork();
 	if (v->pid)
 		return;
-	execl(program ? program : "/proc/self/exe", "qemu", "-name", name, "-object", object,
-	      "-device", "ivshmem-plain,memdev=m", v->file, thread, later, NULL);
+	execl("/proc/self/exe", "/usr/bin/kvm", "-id", id, "-name", name, "-object", "none",
+	      "-device", "none", v->file, "CPU 0/KVM", NULL);
 	_exit(127);
-}
-
-static int find_thread(pid_t tid, void *data)
-{
-	char path[64], name[PROC_COMM_SIZE];
-	const struct vm *v = data;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", v->pid, tid);
-	return tid != v->pid && file_read(path, name, sizeof(name)) > 0 &&
-	       (v->mute || !strncmp(name, "CPU ", 4));
-}
-
-/* Until it has its vCPU. */
-static void wait_for_vcpu(struct vm *v)
-{
-	uint64_t end = clock_mono() + PATIENCE_NS;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/task", v->pid);
-	while (proc_each_id(path, find_thread, v) != 1) {
-		usleep(5000);
-		if (clock_mono() > end)
-			fail_msg("VM %s has no vCPU", v->name);
-	}
-}
-
-static void end_vm(struct vm *v)
-{
-	kill(v->pid, SIGKILL);
-	waitpid(v->pid, NULL, 0);
-	unlink(v->file);
-}
-
-/* Times that the page was written; 0 where there is none. */
-static uint64_t updates_of(const struct vm *v)
-{
-	int fd = open(v->file, O_RDONLY);
-	struct page_reader page;
-	struct page_host host = {.updates = 0};
-	void *base = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
-
-	if (base != MAP_FAILED) {
-		if (!page_attach(base, PAGE_BYTES, &page))
-			page_read_host(&page, &host);
-		munmap(base, PAGE_BYTES);
-	}
-	close(fd);
-	return host.updates;
 }
 
 /* ---- the ledger ---- */
@@ -302,7 +185,7 @@ static void take_report(const json_t *report, struct vm *vms, int n)
 			fail_msg("VM %s is still there, after its end was reported", vms[i].name);
 		if (!vm)
 			continue;
-		assert_string_equal(json_string_value(json_object_get(vm, "name")), vms[i].name);
+		assert_string_equal(json_string_value(json_object_get(vm, "called")), vms[i].name);
 		if (!vms[i].seen)
 			first_report(&vms[i], (pid_t)number(vcpu_of(vm, 0), "tid"));
 		vms[i].wall += number(vcpu_of(vm, 0), "wall_seconds");
@@ -408,6 +291,106 @@ static void none_is_missed_and_none_is_kept(void **state)
 }
 
 /* ---- who is who ---- */
+
+static const char *text(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+/* The older one has the name, the other one its process id behind it, whichever is found first. */
+static void check_twins(const json_t *report, const struct vm *older, const struct vm *younger)
+{
+	const json_t *a = vm_of(report, older->pid), *b = vm_of(report, younger->pid);
+	char other[64];
+
+	snprintf(other, sizeof(other), "%s#%d", younger->name, younger->pid);
+	assert_string_equal(text(a, "name"), older->name);
+	assert_string_equal(text(b, "name"), other);
+	assert_string_equal(text(a, "called"), older->name);
+	assert_string_equal(text(b, "called"), older->name);
+}
+
+/* One that comes and goes leaves the others' names as they are, and its own to the next one. */
+static void names_are_kept_and_given_back(void **state)
+{
+	struct vm a, b, c;
+	json_t *report = NULL;
+	struct run r;
+
+	(void)state;
+	start_vm(&a, NULL, own("kept"), "CPU 0/TCG", NULL);
+	wait_for_vcpu(&a);
+	usleep(30000); /* /proc has the start to 10 ms */
+	start_vm(&b, NULL, own("kept"), "CPU 0/TCG", NULL);
+	wait_for_vcpu(&b);
+	LEDGER(&r, "-d", "0.1", own("kept"));
+	report = next(&r);
+	check_twins(report, &a, &b);
+	end_vm(&a);
+	while (vm_of(report, a.pid)) {
+		json_decref(report);
+		report = next(&r);
+	}
+	start_vm(&c, NULL, own("kept"), "CPU 0/TCG", NULL);
+	while (!vm_of(report, c.pid)) {
+		json_decref(report);
+		report = next(&r);
+	}
+	check_twins(report, &c, &b); /* as it was, though older */
+	json_decref(report);
+	kill(r.pid, SIGTERM);
+	finish(&r, NULL, 0);
+	end_vm(&b);
+	end_vm(&c);
+}
+
+/* A number is the id before it is a process; of two VMs, either must be said. */
+static void ids_of_a_manager(void **state)
+{
+	char id[16], said[1024], wish[64];
+	struct vm vm, other, confusing;
+	json_t *report;
+	struct run r;
+
+	(void)state;
+	start_vm(&other, NULL, own("by-pid"), "CPU 0/TCG", NULL);
+	start_vm_with_id(&vm, "999000101", own("pve"));
+	wait_for_vcpu(&other);
+	wait_for_vcpu(&vm);
+	LEDGER(&r, "-n", "1", "-d", "0.1", "999000101");
+	report = next(&r);
+	assert_int_equal(json_array_size(json_object_get(report, "vms")), 1);
+	assert_string_equal(text(vm_of(report, vm.pid), "id"), "999000101");
+	assert_string_equal(text(vm_of(report, vm.pid), "name"), vm.name);
+	assert_string_equal(text(vm_of(report, vm.pid), "manager"), "proxmox");
+	json_decref(report);
+	assert_int_equal(finish(&r, NULL, 0), 0);
+
+	snprintf(id, sizeof(id), "%d", other.pid);
+	start_vm_with_id(&confusing, id, own("confusing"));
+	wait_for_vcpu(&confusing);
+	LEDGER(&r, "-n", "1", "-d", "0.1", id);
+	assert_int_equal(finish(&r, said, sizeof(said)), 1);
+	snprintf(wish, sizeof(wish), "id=%s or pid=%s", id, id);
+	assert_non_null(strstr(said, wish));
+	snprintf(wish, sizeof(wish), "pid=%s", id);
+	LEDGER(&r, "-n", "1", "-d", "0.1", wish);
+	report = next(&r);
+	assert_non_null(vm_of(report, other.pid));
+	assert_null(vm_of(report, confusing.pid));
+	json_decref(report);
+	finish(&r, NULL, 0);
+	snprintf(wish, sizeof(wish), "id=%s", id);
+	LEDGER(&r, "-n", "1", "-d", "0.1", wish);
+	report = next(&r);
+	assert_null(vm_of(report, other.pid));
+	assert_non_null(vm_of(report, confusing.pid));
+	json_decref(report);
+	finish(&r, NULL, 0);
+	end_vm(&vm);
+	end_vm(&other);
+	end_vm(&confusing);
+}
 
 static void names_and_processes(void **state)
 {
@@ -698,6 +681,8 @@ int main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(none_is_missed_and_none_is_kept),
 		cmocka_unit_test(names_and_processes),
+		cmocka_unit_test(names_are_kept_and_given_back),
+		cmocka_unit_test(ids_of_a_manager),
 		cmocka_unit_test(what_is_missing_is_said),
 		cmocka_unit_test(a_vm_that_grows_begins_again),
 		cmocka_unit_test(pages_wait_for_no_reader),

@@ -200,9 +200,9 @@ static void what_is_named_is_used_or_refused(void **state)
 		 "no vmdesched at /nonexistent/socket"},
 		{{.socket = "/dev/null"}, "/dev/null"},
 		{{.source = "self", .socket = "/nonexistent/socket"},
-		 "--socket asks a vmdesched, --source"},
+		 "--socket asks a daemon, --source"},
 		{{.page = "/nonexistent", .socket = "/nonexistent/socket"},
-		 "--page makes an agent"},
+		 "--page measures without one"},
 	};
 
 	(void)state;

@@ -12,7 +12,7 @@
 #include "host/host_ledger.h"
 #include "host/publish.h"
 #include "host/thread.h"
-#include "host/words.h"
+#include "host/vm_name.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -74,44 +74,149 @@ static void thread_names(void **state)
 
 #define WORDS(text) text, sizeof(text)
 
+/* The expected values are what the owners' own tools show: `virsh list`, `qm list` and the like. */
 static void vm_names(void **state)
 {
 	static const struct {
 		const char *words;
 		size_t size;
-		const char *name; /* NULL: none */
+		const char *called; /* "": none */
+		const char *id, *uuid, *manager;
 	} rows[] = {
-		{WORDS("qemu\0-name\0alpha"), "alpha"},
-		{WORDS("qemu\0-name\0alpha,debug-threads=on"), "alpha"},
-		{WORDS("qemu\0-m\0001G\0-name\0guest=alpha,debug-threads=on"), "alpha"},
-		{WORDS("qemu\0--name\0guest=a,,b,process=x"), "a,b"},
-		{WORDS("qemu\0-name\0debug-threads=on"), NULL},
-		{WORDS("qemu\0-name\0guest="), NULL},
-		{WORDS("qemu\0-name"), NULL},
-		{WORDS("firecracker\0--id\0web-1\0--api-sock\0/x"), "web-1"},
-		{WORDS("firecracker\0--id=web-1"), "web-1"},
-		{WORDS("firecracker\0--id="), NULL},
-		{WORDS("sleep\0001"), NULL},
-		{WORDS("qemu\0-named\0alpha"), NULL},
-		{WORDS("qemu\0-name\0a\x1b[2J\nb\x7f"), "a?[2J?b?"},
+		{WORDS("qemu-kvm\0-name\0alpha"), "alpha", "", "", "qemu"},
+		{WORDS("qemu\0-name\0alpha,debug-threads=on"), "alpha", "", "", ""},
+		{WORDS("qemu\0-m\0001G\0-name\0guest=alpha,debug-threads=on"), "alpha", "", "", ""},
+		{WORDS("qemu\0--name\0guest=a,,b,process=x"), "a,b", "", "", ""},
+		{WORDS("qemu\0-name\0debug-threads=on,guest=behind"), "behind", "", "", ""},
+		{WORDS("qemu\0-name\0first\0-name\0debug-threads=on\0-name\0last"), "last", "", "",
+		 ""},
+		{WORDS("qemu\0-name\0process=x\0-name\0{braces}"), "{braces}", "", "", ""},
+		{WORDS("qemu\0-name\0debug-threads=on"), "", "", "", ""},
+		{WORDS("qemu\0-name\0guest="), "", "", "", ""},
+		{WORDS("qemu\0-name"), "", "", "", ""},
+		{WORDS("/usr/bin/firecracker\0--id\0web-1\0--api-sock\0/x"), "web-1", "", "",
+		 "firecracker"},
+		{WORDS("firecracker-v1.7\0--id=web-1\0--start-time-us\0001"), "web-1", "", "",
+		 "firecracker"},
+		{WORDS("firecracker\0--api-sock\0/tmp/web.socket"), "web", "", "", "firecracker"},
+		{WORDS("firecracker\0--id="), "", "", "", "firecracker"},
+		{WORDS("firecracker\0--api-sock\0/tmp/firecracker.socket"), "", "", "",
+		 "firecracker"},
+		{WORDS("cloud-hypervisor\0--api-socket\0path=/run/vms/db.sock\0--platform\0"
+		       "serial_number=7,uuid=0a1b2c3d-0000-4000-8000-000000000001"),
+		 "db", "", "0a1b2c3d-0000-4000-8000-000000000001", "cloud-hypervisor"},
+		{WORDS("cloud-hypervisor\0--api-socket\0/run/vc/vm/4711ab/clh-api.sock"), "4711ab",
+		 "", "", "cloud-hypervisor"},
+		{WORDS("cloud-hypervisor\0--api-socket\0/run/libvirt/ch/mail-socket"), "mail", "",
+		 "", "cloud-hypervisor"},
+		{WORDS("cloud-hypervisor\0--api-socket\0fd=3"), "", "", "", "cloud-hypervisor"},
+		{WORDS("crosvm\0run\0--name\0arc\0-s\0/run/crosvm/x.sock"), "arc", "", "",
+		 "crosvm"},
+		{WORDS("crosvm\0run\0-s\0/run/vm/term/crosvm.sock"), "term", "", "", "crosvm"},
+		{WORDS("lkvm\0run\0--name\0tiny\0-n\0mode=user"), "tiny", "", "", "kvmtool"},
+		{WORDS("desched\0vm\0--name\0old\0--page\0/x"), "old", "", "", "desched"},
+		{WORDS("/usr/bin/"
+		       "kvm\0-id\000101\0-name\0web,debug-threads=on\0-no-shutdown\0-smbios\0"
+		       "type=1,uuid=0a1b2c3d-0000-4000-8000-000000000002"),
+		 "web", "101", "0a1b2c3d-0000-4000-8000-000000000002", "proxmox"},
+		{WORDS("/usr/bin/kvm\0-id\0x1\0-name\0web"), "web", "", "", "qemu"},
+		{WORDS("/usr/bin/qemu-system-x86_64\0-name\0guest=web,debug-threads=on\0-uuid\0"
+		       "0a1b2c3d-0000-4000-8000-000000000003\0-mon\0"
+		       "chardev=charmonitor,id=monitor,mode=control"),
+		 "web", "", "0a1b2c3d-0000-4000-8000-000000000003", "libvirt"},
+		{WORDS("sleep\0001"), "", "", "", ""},
+		{WORDS("qemu\0-named\0alpha"), "", "", "", ""},
+		{WORDS("qemu\0-name\0a\x1b[2J\nb\x7f"), "a?[2J?b?", "", "", ""},
 		{WORDS("qemu\0-name\0b\xc3\xbcro \xe2\x82\xac \xf0\x9f\x98\x80"),
-		 "b\xc3\xbcro \xe2\x82\xac \xf0\x9f\x98\x80"},
-		{WORDS("qemu\0-name\0\xc3(\xe2\x82\xff\xc0\xaf\xed\xa0\x80\xc2\x9b"),
-		 "?(?????????"},
+		 "b\xc3\xbcro \xe2\x82\xac \xf0\x9f\x98\x80", "", "", ""},
+		{WORDS("qemu\0-name\0\xc3(\xe2\x82\xff\xc0\xaf\xed\xa0\x80\xc2\x9b"), "?(?????????",
+		 "", "", ""},
 		/* gpj.exe turned round, a zero-width joiner, a tag */
 		{WORDS("qemu\0-name\0a\xe2\x80\xaegpj.exe\xe2\x80\x8d\xf3\xa0\x81\x81"),
-		 "a?gpj.exe??"},
+		 "a?gpj.exe??", "", "", ""},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		char name[64] = "unset";
-		int err = host_vm_name(&(struct words){(char *)rows[i].words, rows[i].size}, name,
-				       sizeof(name));
+		const struct words w = {(char *)rows[i].words, rows[i].size};
+		struct host_vm vm = {.pid = 1};
 
-		assert_int_equal(err, rows[i].name ? 0 : -ENOENT);
-		assert_string_equal(name, rows[i].name ? rows[i].name : "unset");
+		vm_name_read(&w, &vm);
+		assert_string_equal(vm.called, rows[i].called);
+		assert_string_equal(vm.id, rows[i].id);
+		assert_string_equal(vm.uuid, rows[i].uuid);
+		assert_string_equal(vm.manager, rows[i].manager);
 	}
+}
+
+/* ---- two of one name ---- */
+
+struct others {
+	const char *names[8];
+};
+
+static bool is_taken(const char *name, void *data)
+{
+	const struct others *o = data;
+
+	for (size_t i = 0; i < ARRAY_SIZE(o->names) && o->names[i]; i++) {
+		if (!strcmp(o->names[i], name))
+			return true;
+	}
+	return false;
+}
+
+static const char *settled(const char *called, const char *uuid, struct others o)
+{
+	static struct host_vm vm;
+
+	vm = (struct host_vm){.pid = 4711};
+	strcpy(vm.called, called);
+	strcpy(vm.uuid, uuid);
+	vm_name_settle(&vm, is_taken, &o);
+	return vm.name;
+}
+
+static void no_two_have_one_name(void **state)
+{
+	static const char uuid[] = "0a1b2c3d-0000-4000-8000-000000000003";
+	char longest[64];
+
+	(void)state;
+	assert_string_equal(settled("web", uuid, (struct others){{"db"}}), "web");
+	assert_string_equal(settled("web", uuid, (struct others){{"web"}}), "web#0a1b2c3d");
+	assert_string_equal(settled("web", "", (struct others){{"web"}}), "web#4711");
+	assert_string_equal(settled("web", uuid, (struct others){{"web", "web#0a1b2c3d"}}),
+			    "web#4711");
+	assert_string_equal(settled("web", "", (struct others){{"web", "web#4711", "web#4711.2"}}),
+			    "web#4711.3");
+	memset(longest, 'x', 63);
+	longest[63] = '\0';
+	memcpy(longest + 54, "\xc3\xbc", 2); /* where it has to be cut */
+	assert_int_equal(strlen(settled(longest, uuid, (struct others){{longest}})), 63);
+	assert_memory_equal(settled(longest, uuid, (struct others){{longest}}) + 54, "#0a1b2c3d",
+			    10);
+}
+
+static void what_people_ask_for(void **state)
+{
+	const struct host_vm vm = {.name = "web#0a1b2c3d",
+				   .called = "web",
+				   .uuid = "0a1b2c3d-0000-4000-8000-000000000003",
+				   .id = "101"};
+	const struct host_vm odd = {.name = "a?b", .called = "a?b"};
+
+	(void)state;
+	assert_true(vm_name_fits(&vm, "web"));
+	assert_true(vm_name_fits(&vm, "w*"));
+	assert_true(vm_name_fits(&vm, "web#0a1b2c3d"));
+	assert_true(vm_name_fits(&vm, "0A1B2C3D-0000-4000-8000-000000000003"));
+	assert_true(vm_name_fits(&vm, "101"));
+	assert_false(vm_name_fits(&vm, "we"));
+	assert_false(vm_name_fits(&vm, "web#"));
+	assert_false(vm_name_fits(&vm, ""));
+	assert_true(vm_name_fits(&odd, "a\nb"));
+	assert_false(vm_name_fits(&odd, ""));
 }
 
 static void long_names_are_cut_at_a_character(void **state)
@@ -349,7 +454,7 @@ static void vcpus_are_unique_and_in_order(void **state)
 	struct host_vm vm;
 
 	(void)state;
-	host_vm_start(&vm, getpid());
+	vm_name_start(&vm, getpid());
 	assert_int_equal(host_vm_finish(&vm, "test"), -ENOENT);
 	assert_int_equal(host_vm_put(&vm, 10, 5), 0);
 	assert_int_equal(host_vm_put(&vm, 11, 2), 0);
@@ -383,6 +488,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(thread_names),
 		cmocka_unit_test(vm_names),
+		cmocka_unit_test(no_two_have_one_name),
+		cmocka_unit_test(what_people_ask_for),
 		cmocka_unit_test(long_names_are_cut_at_a_character),
 		cmocka_unit_test(syscall_lines),
 		cmocka_unit_test(condition_wait_is_guessed_as_halt),

@@ -152,6 +152,54 @@ static void trace_refusals(void **state)
 	}
 }
 
+#define CALIBRATION "{\"schema\": \"desched-calibration/1\", \"host\": {}, \"vms\": ["
+#define IDLE(cpus, wakeups)                                                                        \
+	"{\"name\": \"web\", \"coefficients\": {\"idle_vcpu\": {\"mean\": " cpus                   \
+	"}, \"idle_wakeups\": {\"mean\": " wakeups "}}}]}"
+
+/* The good ones are 88-calibrated.ini. */
+static void calibration_refusals(void **state)
+{
+	static const struct {
+		const char *file, *keys, *what;
+	} rows[] = {
+		{"", "calibrated = web\n[host]\ncalibration = t.csv", "t.csv: "},
+		{"{}", "calibrated = web\n[host]\ncalibration = t.csv", "schema desched-calib"},
+		{"[1", "calibrated = web\n[host]\ncalibration = t.csv", "t.csv: "},
+		{"{}", "calibrated = web", "vm a: calibrated needs a file"},
+		{"{}", "[host]\ncalibration = none.json", "none.json: "},
+		{"{}", "[host]\ncalibration = .", "not a file; expected a calibration"},
+		{"{}", "[host b]\ncalibration = t.csv", "calibration belongs into [host]"},
+		{CALIBRATION "]}", "calibrated = web\n[host]\ncalibration = t.csv",
+		 "has no VM called 'web'"},
+		{CALIBRATION IDLE("null", "5"), "calibrated = web\n[host]\ncalibration = t.csv",
+		 "web was never idle"},
+		{CALIBRATION IDLE("1.01", "5"), "calibrated = web\n[host]\ncalibration = t.csv",
+		 "idle_vcpu of web is not a number from 0 to 1"},
+		{CALIBRATION IDLE("0.1", "-5"), "calibrated = web\n[host]\ncalibration = t.csv",
+		 "idle_wakeups of web is not a number from 0 to 10000"},
+		{CALIBRATION IDLE("0.1", "\"5\""), "calibrated = web\n[host]\ncalibration = t.csv",
+		 "idle_wakeups of web is not a number"},
+	};
+	struct run_options o = {.seed = 1, .jobs = 1};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct scenario *s = NULL;
+		struct run *r = NULL;
+		struct failure f;
+
+		write_csv(rows[i].file, strlen(rows[i].file));
+		snprintf(text, sizeof(text), "[vm a]\n%s\n", rows[i].keys);
+		if (!scenario_parse(text, strlen(text), scenario_path, &f, &s))
+			assert_true(run_scenario(s, &o, &f, &r) < 0);
+		if (!strstr(f.text, rows[i].what))
+			fail_msg("%s\ngot '%s', expected '%s'", text, f.text, rows[i].what);
+		scenario_free(s);
+	}
+}
+
 /* A day in 24 s, of which the hours from..to are counted. */
 static double day_cpu(const char *day, double hour, double from, double to)
 {
@@ -368,7 +416,7 @@ int main(void)
 		cmocka_unit_test(days),		 cmocka_unit_test(memory),
 		cmocka_unit_test(disk),		 cmocka_unit_test(pre_copy),
 		cmocka_unit_test(placement),	 cmocka_unit_test(moves),
-		cmocka_unit_test(requests_move),
+		cmocka_unit_test(requests_move), cmocka_unit_test(calibration_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, sim_folder_make, NULL);

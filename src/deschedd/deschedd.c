@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+#include "deschedd/deschedd.h"
+
+#include "base/clock.h"
+#include "base/proc.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "deschedd/host_allowed.h"
+#include "deschedd/host_metrics.h"
+#include "deschedd/known.h"
+#include "host/frame.h"
+#include "service/gaplog.h"
+#include "service/service.h"
+#include "wire/wire.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+struct deschedd {
+	struct host_settings settings;
+	struct service *service;
+	struct measurement *measurement;
+	struct loop_timer step;
+	uint64_t due; /* ns: when it was to come; 0: at no certain time */
+	struct known *known;
+	struct gaplog gaps;
+	uint64_t session;
+	uint64_t late, late_ns; /* steps that came too late, by how much */
+	uint64_t no_samples;	/* seconds in which there was no memory for the history */
+	uint64_t not_counted;	/* gaps that found no memory for the histogram */
+};
+
+/* ---- frames ---- */
+
+/* What is there now, and who ended after `since` (ns of `elapsed`). */
+static int take_frame(struct deschedd *d, uint64_t since, struct host_frame *ret)
+{
+	struct host_frame frame;
+	int err;
+
+	measure_read(d->measurement);
+	err = host_frame_take(d->measurement, &frame);
+	if (err)
+		return err;
+	known_ended(d->known, &frame);
+	err = known_add_ended(d->known, since, &frame);
+	if (err) {
+		host_frame_done(&frame);
+		return err;
+	}
+	for (size_t i = 0; i < frame.n_vms; i++)
+		known_longest(d->known, u64_min(since, u64_sub_floor(frame.elapsed, NS_PER_SEC)),
+			      &frame.vms[i]);
+	frame.session = d->session;
+	*ret = frame;
+	return 0;
+}
+
+/* The time of an earlier frame of ours; that of anybody else's says nothing here. */
+static uint64_t asked_since(const struct deschedd *d, const json_t *request)
+{
+	uint64_t session = 0, since = 0;
+
+	if (!wire_id(json_object_get(request, "session"), &session) || session != d->session ||
+	    !wire_count(json_object_get(request, "since_ns"), &since))
+		return UINT64_MAX;
+	return since;
+}
+
+static json_t *answer_frame(const json_t *request, void *data)
+{
+	struct deschedd *d = data;
+	struct host_frame frame;
+	json_t *o;
+
+	if (take_frame(d, asked_since(d, request), &frame))
+		return requests_error("no memory for a frame");
+	o = host_frame_json(&frame);
+	host_frame_done(&frame);
+	return o;
+}
+
+static json_t *answer_history(const json_t *request, void *data)
+{
+	const struct deschedd *d = data;
+	const char *vm = json_string_value(json_object_get(request, "vm"));
+	json_t *o = vm ? known_history(d->known, vm) : NULL;
+
+	if (!vm)
+		return requests_error("which VM? {\"get\":\"history\",\"vm\":\"NAME\"}");
+	return o ? o : requests_error("no such VM was there in the last ten minutes");
+}
+
+static json_t *answer_gaps(const json_t *request, void *data)
+{
+	(void)request;
+	return gaplog_json(&((struct deschedd *)data)->gaps);
+}
+
+static const struct request_row requests[] = {
+	{"frame", answer_frame},
+	{"history", answer_history},
+	{"gaps", answer_gaps},
+};
+
+static int put_metrics(FILE *to, void *data)
+{
+	struct deschedd *d = data;
+	struct host_frame frame;
+	struct host_metrics_input in = {.frame = &frame,
+					.known = d->known,
+					.gaps = &d->gaps,
+					.late = d->late,
+					.late_ns = d->late_ns,
+					.not_counted = d->not_counted,
+					.vcpus = d->settings.vcpus};
+	int err = take_frame(d, UINT64_MAX, &frame);
+
+	if (err)
+		return err;
+	err = host_metrics_put(to, &in);
+	host_frame_done(&frame);
+	return err;
+}
+
+/* ---- what happens ---- */
+
+static void on_note(const char *text, void *data)
+{
+	service_say_event(((struct deschedd *)data)->service, text);
+}
+
+/* The thread that ran when the vCPU came back. */
+static void name_of_thread(uint32_t tid, char *ret, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/comm", tid);
+	if (tid == GAP_BY_HIDDEN || !tid || file_read(path, ret, size) <= 0)
+		snprintf(ret, size, "?");
+	ret[strcspn(ret, "\n")] = '\0';
+}
+
+static void log_gap(struct deschedd *d, const struct measurement *m, const struct measured *vm,
+		    const struct gap *gap)
+{
+	bool known = gap->by && gap->by != GAP_BY_HIDDEN;
+	char name[PROC_COMM_SIZE], line[GAPLOG_LINE_MAX];
+	const struct gaplog_gap entry = {.vm = vm->vm.name,
+					 .vcpu = vm->vm.vcpus[gap->vcpu].index,
+					 .state = gap->state,
+					 .end = gap->end,
+					 .ns = gap->end - gap->start,
+					 .within = gap->end - gap->start,
+					 .pid = known ? (pid_t)gap->by : -1,
+					 .name = name};
+
+	name_of_thread(gap->by, name, sizeof(name));
+	if (!gaplog_add(&d->gaps, &entry, clock_mono(), clock_real()))
+		return;
+	gaplog_line(&d->gaps, host_ledger_source(m->ledger), line);
+	service_say(d->service, line);
+}
+
+static void on_gap(const struct measurement *m, const struct measured *vm, const struct gap *gap,
+		   void *data)
+{
+	struct deschedd *d = data;
+
+	d->not_counted += known_gap(d->known, vm, gap) != 0;
+	if (d->settings.gap_ns && gap->end - gap->start >= d->settings.gap_ns)
+		log_gap(d, m, vm, gap);
+}
+
+/* Pages are to be written so often; what came in between was a long answer, or others had the CPU. */
+static void on_step(uint64_t now, void *data)
+{
+	struct deschedd *d = data;
+	uint64_t interval = measure_interval(d->measurement);
+
+	if (d->due && now > d->due + interval) {
+		d->late++;
+		d->late_ns += now - d->due;
+	}
+	measure_step(d->measurement);
+	d->due = d->step.due = clock_mono() + measure_interval(d->measurement);
+}
+
+static void on_second(uint64_t now, void *data)
+{
+	struct deschedd *d = data;
+	struct host_frame frame;
+
+	(void)now;
+	measure_read(d->measurement);
+	if (host_frame_take(d->measurement, &frame))
+		return; /* the next second has it */
+	d->no_samples += known_sample(d->known, d->measurement) != 0;
+	known_ended(d->known, &frame);
+	known_forget(d->known, frame.elapsed);
+	host_frame_done(&frame);
+	measure_reported(d->measurement);
+}
+
+/* ---- beginning and end ---- */
+
+static int open_parts(struct service *service, void *data, struct failure *f)
+{
+	struct deschedd *d = data;
+	const char *source = strcmp(d->settings.source, "auto") ? d->settings.source : NULL;
+	const struct measure_setup setup = {.source = source,
+					    .no_pages = !d->settings.pages,
+					    .note = on_note,
+					    .gap = on_gap,
+					    .data = d};
+	int err = known_new(&d->known);
+
+	d->service = service;
+	while (!err && !d->session)
+		if (getrandom(&d->session, sizeof(d->session), 0) < 0)
+			err = -errno;
+	d->session &= INT64_MAX; /* JSON's integers have a sign */
+	if (err)
+		return failure_errno(f, err, "deschedd");
+	err = measure_open(&setup, f, &d->measurement);
+	if (err)
+		return err;
+	d->step = (struct loop_timer){.fire = on_step, .data = d};
+	loop_timer_add(service_loop(service), &d->step);
+	return 0;
+}
+
+static void keep(const void *data, struct confine *ret)
+{
+	(void)data;
+	host_allowed(ret);
+}
+
+static void hello(const void *data, char ret[SERVICE_LINE])
+{
+	const struct measurement *m = ((const struct deschedd *)data)->measurement;
+
+	snprintf(ret, SERVICE_LINE, "source %s, %zu VM%s", host_ledger_source(m->ledger), m->n,
+		 m->n == 1 ? "" : "s");
+}
+
+static void status(const void *data, char ret[SERVICE_LINE])
+{
+	const struct measurement *m = ((const struct deschedd *)data)->measurement;
+	struct ledger sum = m->ended.ledger;
+	uint64_t away = 0;
+	size_t live = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct ledger of = measured_sum(m->vms[i], MEASURE_FIRST);
+
+		ledger_merge(&sum, &of);
+		live += m->vms[i]->id >= 0;
+	}
+	for (uint32_t s = 0; s < LEDGER_STATES; s++)
+		away += ledger_state_descheduled(s) ? sum.ns[s] : 0;
+	snprintf(ret, SERVICE_LINE,
+		 "source %s, %zu VMs, %" PRIu64 " seen; vCPUs ran %.1f s, were descheduled %.1f s",
+		 host_ledger_source(m->ledger), live, m->came, ns_to_s(sum.ns[LEDGER_RUN]),
+		 ns_to_s(away));
+}
+
+static const struct service_timer timers[] = {
+	{NS_PER_SEC, on_second},
+};
+
+static const struct service_ops ops = {
+	.name = "deschedd",
+	.settings = &deschedd_settings,
+	.requests = requests,
+	.n_requests = ARRAY_SIZE(requests),
+	.timers = timers,
+	.n_timers = ARRAY_SIZE(timers),
+	.open = open_parts,
+	.keep = keep,
+	.hello = hello,
+	.status = status,
+	.metrics = put_metrics,
+};
+
+int deschedd_open(const struct host_settings *settings, const struct settings_source *source,
+		  struct failure *f, struct deschedd **ret)
+{
+	struct deschedd *d = calloc(1, sizeof(*d));
+	int err;
+
+	if (!d)
+		return failure_errno(f, -ENOMEM, "deschedd");
+	d->settings = *settings;
+	err = service_open(&ops, d, &d->settings, source, f, &d->service);
+	if (err) {
+		d->service = NULL; /* closed already */
+		deschedd_close(d);
+		return err;
+	}
+	*ret = d;
+	return 0;
+}
+
+int deschedd_run(struct deschedd *d, struct failure *f)
+{
+	return service_run(d->service, f);
+}
+
+void deschedd_close(struct deschedd *d)
+{
+	if (!d)
+		return;
+	service_close(d->service);
+	measure_close(d->measurement);
+	known_free(d->known);
+	free(d);
+}

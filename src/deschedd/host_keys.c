@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "deschedd/host_keys.h"
+
+#include "base/units.h"
+#include "host/host_ledger.h"
+#include "wire/protocol.h"
+
+#define AT(field) offsetof(struct host_settings, field)
+
+const char *host_settings_source(size_t i)
+{
+	return i ? host_source_name(i - 1) : "auto";
+}
+
+static const struct row main_rows[] = {
+	{"source", &row_one_of, AT(source), 0, 0, "auto", "how ledgers are kept",
+	 host_settings_source, SETTINGS_STRING},
+	{"pages", &row_flag, AT(pages), 0, 0, "yes", "write the pages that VMs have brought", NULL,
+	 0},
+	SETTINGS_SOCKET(struct host_settings, service.socket, PROTOCOL_HOST_SOCKET),
+};
+
+static const struct row gaps_rows[] = {
+	{"threshold", &row_seconds, AT(gap_ns), 0, 3600 * NS_PER_SEC, "0.1",
+	 "log every wait of so long and more; 0: none", NULL, 0},
+};
+
+static const struct row series_rows[] = {
+	{"vcpus", &row_flag, AT(vcpus), 0, 0, "yes",
+	 "each vCPU has metrics of its own; no: a VM's vCPUs together", NULL, 0},
+};
+
+static const struct row_section sections[] = {
+	{"deschedd", settings_common, SETTINGS_COMMON_N, AT(service), false},
+	{"deschedd", main_rows, ARRAY_SIZE(main_rows), 0, false},
+	{"gaps", gaps_rows, ARRAY_SIZE(gaps_rows), 0, true},
+	{"metrics", settings_metrics, SETTINGS_METRICS_N, AT(service), true},
+	{"metrics", series_rows, ARRAY_SIZE(series_rows), 0, true},
+};
+
+const struct settings_table deschedd_settings = {sections, ARRAY_SIZE(sections),
+						 sizeof(struct host_settings), "deschedd(8)"};

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* deschedd.conf: what it may say, as rows (service/settings.h), and what it fills. */
+#ifndef DESCHEDD_HOST_KEYS_H
+#define DESCHEDD_HOST_KEYS_H
+
+#include "service/settings.h"
+
+#define HOST_SETTINGS_FILE "/etc/desched/deschedd.conf"
+
+struct host_settings {
+	struct service_settings service;
+	char source[SETTINGS_STRING]; /* "auto": the best that works */
+	bool pages;		      /* write the pages that VMs have brought */
+	uint64_t gap_ns;	      /* 0: no wait is logged */
+	bool vcpus;		      /* metrics of each vCPU; else of a VM's together */
+};
+
+extern const struct settings_table deschedd_settings;
+
+/* The names of sources; NULL behind the last. */
+const char *host_settings_source(size_t i);
+
+#endif

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+#include "deschedd/known.h"
+
+#include "base/hash.h"
+#include "base/units.h"
+#include "service/history.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEPT_NS	 (600 * NS_PER_SEC) /* after a VM's end */
+#define KEPT_MAX 256		    /* of those that have ended */
+
+const uint64_t waits_bounds[WAITS_BOUNDS] = {
+	100 * NS_PER_US, 300 * NS_PER_US, NS_PER_MS,	   3 * NS_PER_MS, 10 * NS_PER_MS,
+	30 * NS_PER_MS,	 100 * NS_PER_MS, 300 * NS_PER_MS, NS_PER_SEC,	  3 * NS_PER_SEC,
+};
+
+/* Both members are as large, so that there are no bytes in between. */
+struct key {
+	uint64_t pid, since;
+};
+
+struct known_vm {
+	struct key key;
+	char name[64], uuid[40];
+	struct waits waits;
+	struct history *history; /* NULL: not yet */
+	uint32_t n_vcpus;
+	uint32_t *indices; /* [n_vcpus], the guest's numbers */
+	uint64_t *longest; /* [n_vcpus], ns, since the last sample */
+	bool ended;
+	uint64_t end;		    /* ns of `elapsed` */
+	struct host_frame_vm last;  /* of one that has ended */
+	const struct measured *now; /* while a sample is taken */
+	UT_hash_handle hh;
+};
+
+struct known {
+	uint64_t began;	      /* ns, CLOCK_MONOTONIC: when `elapsed` was 0 */
+	struct known_vm *vms; /* in the order in which they came */
+	size_t n_ended;
+};
+
+int known_new(struct known **ret)
+{
+	struct known *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return -ENOMEM;
+	*ret = k;
+	return 0;
+}
+
+static void drop(struct known *k, struct known_vm *v)
+{
+	HASH_DEL(k->vms, v);
+	k->n_ended -= v->ended;
+	host_frame_vm_done(&v->last);
+	history_free(v->history);
+	free(v->indices);
+	free(v->longest);
+	free(v);
+}
+
+void known_free(struct known *k)
+{
+	struct known_vm *v, *next;
+
+	if (!k)
+		return;
+	HASH_ITER (hh, k->vms, v, next)
+		drop(k, v);
+	free(k);
+}
+
+static struct known_vm *find(const struct known *k, pid_t pid, uint64_t since)
+{
+	const struct key key = {(uint64_t)pid, since};
+	struct known_vm *v;
+
+	HASH_FIND(hh, k->vms, &key, sizeof(key), v);
+	return v;
+}
+
+static const char *const figures[] = {"run_s",	    "ready_s", "costop_s", "limited_s",
+				      "swapwait_s", "halt_s",  "wait_s",   "longest_s"};
+#define LONGEST LEDGER_STATES /* behind those of the states */
+
+static const struct history_shape shape = {
+	"desched-host-history/1", figures, ARRAY_SIZE(figures), 1, "vcpus", "vcpu"};
+
+static int fill(struct known_vm *v, const char *name, const char *uuid, size_t n_vcpus)
+{
+	v->n_vcpus = (uint32_t)n_vcpus;
+	v->indices = calloc(n_vcpus + 1, sizeof(*v->indices));
+	v->longest = calloc(n_vcpus + 1, sizeof(*v->longest));
+	if (!v->indices || !v->longest)
+		return -ENOMEM;
+	snprintf(v->name, sizeof(v->name), "%s", name);
+	snprintf(v->uuid, sizeof(v->uuid), "%s", uuid);
+	return history_new(&shape, v->n_vcpus, &v->history);
+}
+
+/* NULL: no memory. */
+static struct known_vm *add(struct known *k, const struct key *key, const char *name,
+			    const char *uuid, size_t n_vcpus)
+{
+	struct known_vm *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->key = *key;
+	HASH_ADD(hh, k->vms, key, sizeof(v->key), v);
+	if (!v->hh.tbl) {
+		free(v);
+		return NULL;
+	}
+	if (fill(v, name, uuid, n_vcpus)) {
+		drop(k, v);
+		return NULL;
+	}
+	return v;
+}
+
+static struct known_vm *get(struct known *k, const struct measured *vm)
+{
+	const struct key key = {(uint64_t)vm->vm.pid, vm->since};
+	struct known_vm *v = find(k, vm->vm.pid, vm->since);
+
+	if (v)
+		return v;
+	v = add(k, &key, vm->vm.name, vm->vm.uuid, vm->vm.n_vcpus);
+	for (uint32_t i = 0; v && i < v->n_vcpus; i++)
+		v->indices[i] = vm->vm.vcpus[i].index;
+	return v;
+}
+
+/* One that came and went between two samples may not be known yet. */
+static struct known_vm *get_ended(struct known *k, const struct host_frame_vm *vm)
+{
+	const struct key key = {(uint64_t)vm->pid, vm->since};
+	struct known_vm *v = find(k, vm->pid, vm->since);
+
+	if (v)
+		return v;
+	v = add(k, &key, vm->name, vm->uuid, vm->n_vcpus);
+	for (uint32_t i = 0; v && i < v->n_vcpus; i++)
+		v->indices[i] = vm->vcpus[i].index;
+	return v;
+}
+
+/* ---- history ---- */
+
+static void sums(const void *of, unsigned i, uint64_t *ret)
+{
+	const struct known_vm *const *v = of;
+	const struct measured *vm = (*v)->now;
+	struct ledger l = measured_span(&vm->vcpus[i], MEASURE_FIRST);
+
+	memcpy(ret, l.ns, sizeof(l.ns));
+	ret[LONGEST] = (*v)->longest[i];
+}
+
+static int sample(struct known *k, const struct measurement *m, const struct measured *vm)
+{
+	struct known_vm *v = get(k, vm);
+	int err;
+
+	if (!v)
+		return -ENOMEM;
+	v->now = vm;
+	err = history_add(v->history, sums, &v, m->at[MEASURE_NOW], m->real);
+	if (!err)
+		memset(v->longest, 0, v->n_vcpus * sizeof(*v->longest));
+	return err;
+}
+
+int known_sample(struct known *k, const struct measurement *m)
+{
+	int err = 0;
+
+	k->began = m->at[MEASURE_FIRST];
+	for (size_t i = 0; i < m->n; i++)
+		if (!m->vms[i]->over && sample(k, m, m->vms[i]))
+			err = -ENOMEM;
+	return err;
+}
+
+static bool is_called(const struct known_vm *v, const char *text)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)v->key.pid);
+	return !strcmp(v->name, text) || !strcmp(pid, text) ||
+	       (v->uuid[0] && !strcmp(v->uuid, text));
+}
+
+/* One that lives before those that have ended; of these the last. */
+static const struct known_vm *find_called(const struct known *k, const char *text)
+{
+	const struct known_vm *v, *found = NULL;
+
+	for (v = k->vms; v; v = v->hh.next)
+		if (is_called(v, text) && (!found || found->ended))
+			found = v;
+	return found;
+}
+
+json_t *known_history(const struct known *k, const char *vm)
+{
+	const struct known_vm *v = find_called(k, vm);
+	json_t *o = v ? history_json(v->history) : NULL;
+	json_t *of;
+	size_t i;
+
+	if (!o)
+		return NULL;
+	json_object_set_new(o, "vm", json_string(v->name));
+	json_object_set_new(o, "uuid", json_string(v->uuid));
+	json_object_set_new(o, "pid", json_integer((json_int_t)v->key.pid));
+	json_object_set_new(o, "ended", json_boolean(v->ended));
+	json_array_foreach(json_object_get(o, "vcpus"), i, of)
+		json_object_set_new(of, "vcpu", json_integer(v->indices[i]));
+	return o;
+}
+
+void known_longest(const struct known *k, uint64_t since, struct host_frame_vm *vm)
+{
+	const struct known_vm *v = find(k, vm->pid, vm->since);
+
+	for (uint32_t i = 0; v && i < v->n_vcpus && i < vm->n_vcpus; i++) {
+		uint64_t past = history_peak(v->history, i, LONGEST, k->began + since);
+
+		vm->vcpus[i].longest = u64_max(past, v->longest[i]);
+	}
+}
+
+/* ---- waits ---- */
+
+static void count_wait(struct waits *w, uint64_t ns)
+{
+	size_t i = 0;
+
+	while (i < WAITS_BOUNDS && ns > waits_bounds[i])
+		i++;
+	w->count[i]++;
+	w->ns += ns;
+}
+
+int known_gap(struct known *k, const struct measured *vm, const struct gap *gap)
+{
+	struct known_vm *v;
+
+	if (!ledger_state_descheduled(gap->state))
+		return 0;
+	v = get(k, vm);
+	if (!v)
+		return -ENOMEM;
+	count_wait(&v->waits, gap->end - gap->start);
+	v->longest[gap->vcpu] = u64_max(v->longest[gap->vcpu], gap->end - gap->start);
+	return 0;
+}
+
+const struct waits *known_waits(const struct known *k, pid_t pid, uint64_t since)
+{
+	const struct known_vm *v = find(k, pid, since);
+
+	return v ? &v->waits : NULL;
+}
+
+/* ---- what has ended ---- */
+
+static void forget(struct known *k, uint64_t until, size_t most)
+{
+	struct known_vm *v, *next;
+
+	HASH_ITER (hh, k->vms, v, next)
+		if (v->ended && (v->end < until || k->n_ended > most))
+			drop(k, v);
+}
+
+void known_forget(struct known *k, uint64_t elapsed)
+{
+	forget(k, u64_sub_floor(elapsed, KEPT_NS), KEPT_MAX);
+}
+
+/* Takes over what the VM holds. */
+static void keep(struct known *k, struct host_frame_vm *vm, uint64_t elapsed)
+{
+	struct known_vm *v = get_ended(k, vm);
+
+	if (!v || v->ended) {
+		host_frame_vm_done(vm);
+		return;
+	}
+	v->ended = true;
+	v->end = elapsed;
+	v->last = *vm;
+	k->n_ended++;
+}
+
+void known_ended(struct known *k, struct host_frame *now)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < now->n_vms; i++) {
+		if (now->vms[i].ended)
+			keep(k, &now->vms[i], now->elapsed);
+		else
+			now->vms[left++] = now->vms[i];
+	}
+	now->n_vms = left;
+}
+
+static void *copy_of(const void *from, size_t n, size_t size)
+{
+	void *copy = n ? malloc(n * size) : NULL;
+
+	return copy ? memcpy(copy, from, n * size) : NULL;
+}
+
+static int add_copy(const struct host_frame_vm *from, struct host_frame *to)
+{
+	struct host_frame_vm *vm = &to->vms[to->n_vms++];
+
+	*vm = *from;
+	vm->vcpus = copy_of(from->vcpus, from->n_vcpus, sizeof(*vm->vcpus));
+	vm->blames = copy_of(from->blames, from->n_blames, sizeof(*vm->blames));
+	vm->pages = copy_of(from->pages, from->n_pages, sizeof(*vm->pages));
+	if ((from->n_vcpus && !vm->vcpus) || (from->n_blames && !vm->blames) ||
+	    (from->n_pages && !vm->pages))
+		return -ENOMEM;
+	return 0;
+}
+
+int known_add_ended(const struct known *k, uint64_t since, struct host_frame *to)
+{
+	struct host_frame_vm *vms = reallocarray(to->vms, to->n_vms + k->n_ended + 1, sizeof(*vms));
+	struct known_vm *v, *next;
+
+	if (!vms)
+		return -ENOMEM;
+	to->vms = vms;
+	HASH_ITER (hh, k->vms, v, next)
+		if (v->ended && v->end > since && add_copy(&v->last, to))
+			return -ENOMEM;
+	return 0;
+}
