@@ -25,29 +25,15 @@ static double percent(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
-static bool is_wanted_as_process(const struct choice *c, pid_t pid)
-{
-	bool wanted = false;
-
-	for (int i = 0; i < c->n; i++) {
-		if (!c->wishes[i].pid || c->wishes[i].pid != pid)
-			continue;
-		c->wishes[i].fits = wanted = true;
-	}
-	return wanted;
-}
-
 bool blame_report_has(const struct blame_report *r, const struct tally_vm *vm)
 {
 	struct host_vm names = {.pid = vm->pid};
 
-	if (!r->choice->n || is_wanted_as_process(r->choice, vm->pid))
-		return true;
 	memcpy(names.name, vm->name, sizeof(names.name));
 	memcpy(names.called, vm->called, sizeof(names.called));
 	memcpy(names.uuid, vm->uuid, sizeof(names.uuid));
 	memcpy(names.id, vm->id, sizeof(names.id));
-	return choice_wants(r->choice, &names);
+	return choice_takes(r->choice, &names);
 }
 
 /* A name in a column, whose characters may have several bytes each. */

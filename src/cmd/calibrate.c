@@ -284,6 +284,7 @@ static int run(char **operands, int n, struct failure *f)
 					    .operands = operands,
 					    .n_operands = n,
 					    .no_pages = true,
+					    .no_blame = true,
 					    .note = note};
 	int err;
 

@@ -2,13 +2,27 @@
 #include "host/frame.h"
 
 #include "base/proc.h"
+#include "base/units.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
-static void copy_vcpu(const struct measured *x, uint32_t v, struct host_frame_vcpu *to)
+/* For how long it has wanted to run up to the reading. */
+static uint64_t waits_for(const struct measurement *m, const struct measured *x, uint32_t v)
+{
+	const struct ledger *now = &x->vcpus[v].ledger[MEASURE_NOW];
+	uint64_t since = host_ledger_since(m->ledger, x->id, v);
+
+	if (!since || x->vcpus[v].ended || !ledger_state_descheduled(now->state))
+		return 0;
+	return u64_sub_floor(now->at, since);
+}
+
+static void copy_vcpu(const struct measurement *m, const struct measured *x, uint32_t v,
+		      struct host_frame_vcpu *to)
 {
 	struct ledger since = measured_span(&x->vcpus[v], MEASURE_FIRST);
 
@@ -18,6 +32,7 @@ static void copy_vcpu(const struct measured *x, uint32_t v, struct host_frame_vc
 	to->state = since.state;
 	to->gaps_lost = x->vcpus[v].gaps_lost;
 	memcpy(to->ns, since.ns, sizeof(to->ns));
+	to->longest = u64_max(x->vcpus[v].longest, waits_for(m, x, v));
 	snprintf(to->name, sizeof(to->name), "vCPU %u", to->index);
 }
 
@@ -54,7 +69,18 @@ static int copy_pages(const struct measured *x, struct host_frame_vm *to)
 	return 0;
 }
 
-static int copy_vm(const struct measured *x, struct host_frame *f)
+static void copy_stream(const struct measurement *m, const struct measured *x,
+			struct host_frame_vm *to)
+{
+	struct stream_counters c;
+
+	to->streamed = measured_stream(m, x, &c);
+	if (to->streamed)
+		to->stream = (struct host_frame_stream){c.frames, c.pings, c.lost_gaps, c.blocked,
+							c.garbage};
+}
+
+static int copy_vm(const struct measurement *m, const struct measured *x, struct host_frame *f)
 {
 	struct host_frame_vm *to = host_frame_add(f, x->vm.n_vcpus);
 	struct proc_stat stat;
@@ -65,6 +91,8 @@ static int copy_vm(const struct measured *x, struct host_frame *f)
 	to->since = x->since;
 	to->ended = x->id < 0;
 	to->overhead = x->overhead[MEASURE_NOW] - x->overhead[MEASURE_FIRST];
+	to->cpu_limit = x->cpu_limit;
+	copy_stream(m, x, to);
 	if (!to->ended && !proc_read_stat(to->pid, 0, &stat))
 		to->rss = stat.rss;
 	memcpy(to->name, x->vm.name, sizeof(to->name));
@@ -74,21 +102,21 @@ static int copy_vm(const struct measured *x, struct host_frame *f)
 	memcpy(to->id, x->vm.id, sizeof(to->id));
 	snprintf(to->manager, sizeof(to->manager), "%s", x->vm.manager);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
-		copy_vcpu(x, v, &to->vcpus[v]);
+		copy_vcpu(m, x, v, &to->vcpus[v]);
 	if (x->blame && copy_blames(x->blame, -1, to))
 		return -ENOMEM;
 	return copy_pages(x, to);
 }
 
 /* Each vCPU as a VM. */
-static int copy_vcpus(const struct measured *x, struct host_frame *f)
+static int copy_vcpus(const struct measurement *m, const struct measured *x, struct host_frame *f)
 {
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++) {
 		struct host_frame_vm *to = host_frame_add(f, 1);
 
 		if (!to)
 			return -ENOMEM;
-		copy_vcpu(x, v, &to->vcpus[0]);
+		copy_vcpu(m, x, v, &to->vcpus[0]);
 		to->pid = to->vcpus[0].tid;
 		to->since = x->since;
 		to->ended = x->id < 0;
@@ -104,7 +132,13 @@ static int copy_vcpus(const struct measured *x, struct host_frame *f)
 
 static int copy_unseen(const struct measurement *m, struct host_frame *f)
 {
-	f->n_unseen = m->n_unseen + m->more_unseen;
+	size_t refused = measure_refused(m);
+
+	f->n_unseen = m->n_unseen + m->more_unseen + (unsigned)refused;
+	if (refused) {
+		snprintf(f->unseen, sizeof(f->unseen), "%zu of them", refused);
+		snprintf(f->why, sizeof(f->why), "the ledger is full");
+	}
 	if (!m->n_unseen)
 		return 0;
 	snprintf(f->unseen, sizeof(f->unseen), "%s", m->unseen[0].name);
@@ -156,6 +190,8 @@ static int copy(const struct measurement *m, bool vcpus, struct host_frame *f)
 	*f = (struct host_frame){
 		.time = m->real,
 		.elapsed = m->at[MEASURE_NOW] - m->at[MEASURE_FIRST],
+		.cpus = (unsigned)get_nprocs(),
+		.has_gaps = host_ledger_has_gaps(m->ledger),
 		.vms = calloc((vcpus ? count_vcpus(m) : m->n) + 1, sizeof(*f->vms))};
 	if (!f->vms)
 		return -ENOMEM;
@@ -164,7 +200,7 @@ static int copy(const struct measurement *m, bool vcpus, struct host_frame *f)
 	err = copy_unseen(m, f);
 	for (size_t i = 0; i < m->n && !err; i++)
 		if (!m->vms[i]->over)
-			err = vcpus ? copy_vcpus(m->vms[i], f) : copy_vm(m->vms[i], f);
+			err = vcpus ? copy_vcpus(m, m->vms[i], f) : copy_vm(m, m->vms[i], f);
 	return err;
 }
 
@@ -188,4 +224,15 @@ int host_frame_take(const struct measurement *m, struct host_frame *ret)
 int host_frame_take_vcpus(const struct measurement *m, struct host_frame *ret)
 {
 	return take(m, true, ret);
+}
+
+bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c)
+{
+	struct host_vm named = {.pid = vm->pid};
+
+	memcpy(named.name, vm->name, sizeof(named.name));
+	memcpy(named.called, vm->called, sizeof(named.called));
+	memcpy(named.uuid, vm->uuid, sizeof(named.uuid));
+	memcpy(named.id, vm->id, sizeof(named.id));
+	return choice_takes(c, &named);
 }

@@ -3,6 +3,7 @@
 #ifndef HOST_FRAME_H
 #define HOST_FRAME_H
 
+#include "host/choice.h"
 #include "host/measure.h"
 #include "wire/host_frame.h"
 
@@ -13,5 +14,8 @@ int host_frame_take(const struct measurement *m, struct host_frame *ret);
 /* The same with each vCPU as a VM of its own, called "NAME/INDEX", and with nothing but ledgers and
  * who ran while it waited. -ENOMEM. */
 int host_frame_take_vcpus(const struct measurement *m, struct host_frame *ret);
+
+/* Whether a VM of anybody's frame is one that is asked for. */
+bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c);
 
 #endif

@@ -4,7 +4,10 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "host/choice.h"
+#include "host/cpu_limit.h"
 #include "host/find.h"
+#include "host/find_monitor.h"
+#include "host/peers.h"
 #include "host/vm_name.h"
 
 #include <errno.h>
@@ -17,8 +20,10 @@
 #define ENDED_WAITING 1024		/* and of those whose end was not reported yet */
 #define YOUNG_NS      NS_PER_SEC	/* a VM that grows at that age is still starting */
 #define RETRY_NS      NS_PER_SEC	/* for pages that somebody else writes */
+#define LOOKS_MAX     20		/* for pages, of VMs without, at a time */
 #define LOOK_NS	      NS_PER_MS		/* of a step, for looking at processes */
 #define CHECK_NS      (100 * NS_PER_MS) /* from one look whether VMs have ended to the next */
+#define LIMIT_CHECKS  50		/* in so many of these every VM's limit is read again */
 
 struct measure_parts {
 	struct measure_setup setup;
@@ -28,8 +33,16 @@ struct measure_parts {
 	struct watch *watch;	   /* NULL: only processes were asked for */
 	struct choice choice;
 	uint64_t checked, retried; /* ns */
+	size_t turn;		   /* whose page is looked for next */
+	int listener;		   /* for streams; 0: none */
 	bool full;		   /* it was said that there is no room for more */
 	bool open;		   /* the VMs that were there have their names */
+	bool room;		   /* one has ended since */
+	pid_t *refused;		   /* [n_refused]: for these there was no room */
+	size_t n_refused;
+	struct measured **by_id; /* [n_ids]: of the ledger's; NULL: none */
+	size_t n_ids;
+	size_t limit_at; /* the next VM whose limit is read again */
 };
 
 static void note(const struct measurement *m, const char *format, ...)
@@ -83,7 +96,7 @@ static bool is_taken(const char *name, void *data)
 	for (size_t i = 0; i < t->m->n; i++) {
 		const struct measured *x = t->m->vms[i];
 
-		if (x != t->but && x->id >= 0 && x->named && !strcmp(x->vm.name, name))
+		if (x != t->but && x->id >= 0 && !strcmp(x->vm.name, name))
 			return true;
 	}
 	return false;
@@ -94,28 +107,21 @@ static void settle_name(const struct measurement *m, struct measured *x)
 	struct taken t = {m, x};
 
 	vm_name_settle(&x->vm, is_taken, &t);
-	x->named = true;
 }
 
-static struct measured *oldest_without_name(const struct measurement *m)
+/* Of all that are there at the beginning, whichever was found first. */
+static int settle_names(struct measurement *m)
 {
-	struct measured *oldest = NULL;
+	struct host_vm **vms = calloc(m->n + 1, sizeof(*vms));
 
-	for (size_t i = 0; i < m->n; i++) {
-		struct measured *x = m->vms[i];
-
-		if (!x->named && (!oldest || x->vm.start_ns < oldest->vm.start_ns))
-			oldest = x;
-	}
-	return oldest;
-}
-
-/* Those that are there from the beginning, in order of their age, whichever was found first. */
-static void settle_names(struct measurement *m)
-{
-	for (struct measured *x; (x = oldest_without_name(m));)
-		settle_name(m, x);
+	if (!vms)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n; i++)
+		vms[i] = &m->vms[i]->vm;
+	vm_name_settle_all(vms, m->n);
+	free(vms);
 	m->parts->open = true;
+	return 0;
 }
 
 /* ---- a VM ---- */
@@ -195,23 +201,46 @@ static void end_vm(struct measurement *m, struct measured *x)
 	settle_blame(m);
 	blame_end(m->parts->blame, x->blame);
 	publisher_remove(m->parts->publisher, x->id);
+	m->parts->room = true;
+	m->parts->by_id[x->id] = NULL;
 	x->id = -1;
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		x->vcpus[v].ended = true;
 }
 
-static void note_page(const struct measurement *m, const struct measured *x)
+static void note_page(const struct measurement *m, const struct measured *x, unsigned from)
 {
-	for (unsigned i = 0; i < x->page.n; i++) {
+	for (unsigned i = from; i < x->page.n; i++) {
 		const struct page_verdict *v = &x->page.verdicts[i];
 
 		if (v->why[0])
 			note(m, "VM %s (pid %d): %s%s%s left alone: %s", x->vm.name, x->vm.pid,
 			     v->device, v->file[0] ? ", " : "", v->file, v->why);
 	}
-	if (x->page.more)
+	if (x->page.more && !from)
 		note(m, "VM %s (pid %d): %u more devices left alone", x->vm.name, x->vm.pid,
 		     x->page.more);
+}
+
+/* There are ids up to those of VMs that are there at once. */
+static int find_by_id(struct measurement *m, struct measured *x)
+{
+	struct measure_parts *p = m->parts;
+	size_t n = u64_max(p->n_ids, (size_t)x->id + 1);
+	struct measured **by_id = reallocarray(p->by_id, n, sizeof(struct measured *));
+
+	if (!by_id)
+		return -ENOMEM;
+	for (; p->n_ids < n; p->n_ids++)
+		by_id[p->n_ids] = NULL;
+	p->by_id = by_id;
+	by_id[x->id] = x;
+	return 0;
+}
+
+static void read_limit(struct measured *x)
+{
+	x->cpu_limit = cpu_limit_of("", x->vm.pid, x->vm.vcpus[0].tid, x->vm.n_vcpus);
 }
 
 static int start_vm(struct measurement *m, struct measured *x, struct failure *f)
@@ -228,20 +257,24 @@ static int start_vm(struct measurement *m, struct measured *x, struct failure *f
 		err = publisher_adopt(p, &x->vm, f, &x->page, &x->id);
 	if (err)
 		return err;
-	if (m->parts->blame)
+	err = find_by_id(m, x);
+	if (!err && m->parts->blame)
 		err = blame_add(m->parts->blame, x->id, x->vm.pid, x->vm.name, x->vm.n_vcpus,
 				&x->blame);
 	if (err) {
 		publisher_remove(p, x->id);
+		if ((size_t)x->id < m->parts->n_ids)
+			m->parts->by_id[x->id] = NULL;
 		return failure_errno(f, err, "VM %s", x->vm.name);
 	}
 	if (m->parts->blame) /* where many are added, logs fill up */
 		host_ledger_runs(m->ledger, &m->parts->runs);
 	x->since = clock_mono();
+	read_limit(x);
 	read_vm(m, x);
 	keep(x, MEASURE_FIRST);
 	keep(x, MEASURE_LAST);
-	note_page(m, x);
+	note_page(m, x, 0);
 	return 0;
 }
 
@@ -355,6 +388,50 @@ static void supersede(struct measurement *m, struct measured *x)
 	     x->vm.pid);
 }
 
+/* ---- VMs for which there was no room ---- */
+
+static void forget_refused(const struct measurement *m, pid_t pid)
+{
+	struct measure_parts *p = m->parts;
+
+	for (size_t i = 0; i < p->n_refused; i++)
+		if (p->refused[i] == pid)
+			p->refused[i--] = p->refused[--p->n_refused];
+}
+
+static void refuse(struct measurement *m, pid_t pid, const struct failure *f)
+{
+	struct measure_parts *p = m->parts;
+	pid_t *refused = reallocarray(p->refused, p->n_refused + 1, sizeof(*refused));
+
+	if (!p->full)
+		note(m, "not measured: %s; further ones are counted", f->text);
+	p->full = true;
+	m->not_entered++;
+	if (!refused)
+		return;
+	p->refused = refused;
+	p->refused[p->n_refused++] = pid;
+}
+
+/* What ended may have left room enough: they come again. */
+static void try_refused(struct measurement *m)
+{
+	struct measure_parts *p = m->parts;
+	size_t n = p->room ? p->n_refused : 0;
+
+	p->room = false;
+	if (n)
+		p->n_refused = 0;
+	for (size_t i = 0; i < n; i++)
+		watch_again(p->watch, p->refused[i]);
+}
+
+size_t measure_refused(const struct measurement *m)
+{
+	return m->parts->n_refused;
+}
+
 static void on_came(struct host_vm *vm, void *data)
 {
 	struct measurement *m = data;
@@ -369,13 +446,16 @@ static void on_came(struct host_vm *vm, void *data)
 	}
 	if (x)
 		supersede(m, x);
+	forget_refused(m, pid);
 	err = add_vm(m, vm, &f);
 	if (err == -ESRCH)
 		watch_again(m->parts->watch, pid); /* it is on its way, up or down */
-	else if (err && !(err == -ENOSPC && m->parts->full))
+	else if (err == -ENOSPC)
+		refuse(m, pid, &f);
+	else if (err)
 		note(m, "not measured: %s", f.text);
-	m->not_entered += err == -ENOSPC;
-	m->parts->full |= err == -ENOSPC;
+	else
+		m->parts->full = false;
 }
 
 static void on_went(pid_t pid, void *data)
@@ -385,6 +465,7 @@ static void on_went(pid_t pid, void *data)
 
 	if (x)
 		end_vm(m, x);
+	forget_refused(m, pid);
 	for (unsigned i = 0; i < m->n_unseen; i++) {
 		if (m->unseen[i].pid == pid)
 			m->unseen[i--] = m->unseen[--m->n_unseen];
@@ -413,11 +494,15 @@ static void on_gap(int id, const struct gap *gap, void *data)
 {
 	const struct measurement *m = data;
 	const struct measure_setup *s = &m->parts->setup;
+	struct measured *x = (size_t)id < m->parts->n_ids ? m->parts->by_id[id] : NULL;
+	struct measured_vcpu *c = x ? &x->vcpus[gap->vcpu] : NULL;
 
-	for (size_t i = 0; i < m->n && s->gap; i++) {
-		if (m->vms[i]->id == id)
-			s->gap(m->vms[i], gap, s->data);
-	}
+	if (!x)
+		return;
+	if (ledger_state_descheduled(gap->state))
+		c->longest = u64_max(c->longest, gap->end - gap->start);
+	if (s->gap)
+		s->gap(m, x, gap, s->data);
 }
 
 /* ---- opening ---- */
@@ -430,6 +515,8 @@ static int add_process(struct measurement *m, pid_t pid, struct failure *f)
 	if (find_live(m, pid))
 		return 0; /* given twice, or found by its name */
 	err = host_find_pid(pid, f, &vm);
+	if (err == -ENOENT && !host_find_monitor(pid, NULL, &vm))
+		err = 0;
 	return err ? err : add_vm(m, &vm, f);
 }
 
@@ -480,8 +567,8 @@ static int find_vms(struct measurement *m, struct failure *f)
 	}
 	if (!err && choice_is_open(c))
 		err = look_for_all(m, f);
-	if (!err)
-		settle_names(m);
+	if (!err && settle_names(m))
+		err = failure_errno(f, -ENOMEM, "the list of VMs");
 	return err;
 }
 
@@ -562,6 +649,8 @@ struct measurement *measure_close(struct measurement *m)
 		publisher_free(m->parts->publisher);
 		blame_free(m->parts->blame);
 		choice_close(&m->parts->choice);
+		free(m->parts->refused);
+		free(m->parts->by_id);
 	}
 	host_ledger_close(m->ledger);
 	free(m->vms);
@@ -583,13 +672,40 @@ static bool is_due(uint64_t *last, uint64_t interval)
 	return true;
 }
 
+static bool has_page(const struct measured *x)
+{
+	for (unsigned i = 0; i < x->page.n; i++) {
+		if (!x->page.verdicts[i].why[0])
+			return true;
+	}
+	return false;
+}
+
+/* Somebody else may have ended, or a device may have been plugged in. */
+static void retry_page(struct measurement *m, struct measured *x)
+{
+	unsigned known = x->page.n;
+
+	if (x->page.again) {
+		publisher_adopt_page(m->parts->publisher, &x->vm, x->id, &x->page);
+		return;
+	}
+	publisher_adopt_plugged(m->parts->publisher, &x->vm, x->id, &x->page);
+	note_page(m, x, known);
+}
+
+/* All of a few VMs, a part of many. */
 static void retry_pages(struct measurement *m)
 {
-	for (size_t i = 0; i < m->n; i++) {
-		struct measured *x = m->vms[i];
+	size_t looked = 0;
 
-		if (x->id >= 0 && x->page.again)
-			publisher_adopt_page(m->parts->publisher, &x->vm, x->id, &x->page);
+	for (size_t i = 0; i < m->n && looked < LOOKS_MAX; i++) {
+		struct measured *x = m->vms[m->parts->turn++ % m->n];
+
+		if (x->id < 0 || has_page(x))
+			continue;
+		retry_page(m, x);
+		looked++;
 	}
 }
 
@@ -609,6 +725,20 @@ static void check_vm(struct measurement *m, struct measured *x)
 		watch_again(m->parts->watch, x->vm.pid);
 }
 
+/* A part of them each time: it is several files a VM. */
+static void check_limits(struct measurement *m)
+{
+	size_t n = (m->n + LIMIT_CHECKS - 1) / LIMIT_CHECKS;
+
+	for (size_t at = m->parts->limit_at; n; n--, at++) {
+		struct measured *x = m->vms[at % m->n];
+
+		if (x->id >= 0)
+			read_limit(x);
+		m->parts->limit_at = at % m->n + 1;
+	}
+}
+
 static void check_vms(struct measurement *m)
 {
 	for (size_t i = 0; i < m->n; i++) {
@@ -616,10 +746,37 @@ static void check_vms(struct measurement *m)
 			check_vm(m, m->vms[i]);
 	}
 	settle_blame(m);
+	check_limits(m);
+}
+
+/* Whoever connects is asked for nothing: the kernel says which process it is. A VM that isn't known
+ * yet will connect again. */
+static bool take_stream(pid_t pid, int fd, void *data)
+{
+	const struct measurement *m = data;
+	const struct measured *x = find_live(m, pid);
+
+	if (!x)
+		return false;
+	publisher_stream(m->parts->publisher, &x->vm, x->id, fd);
+	return true;
+}
+
+bool measured_stream(const struct measurement *m, const struct measured *x,
+		     struct stream_counters *ret)
+{
+	return publisher_stream_counters(m->parts->publisher, x->id, ret);
+}
+
+void measure_listen(struct measurement *m, int listener)
+{
+	m->parts->listener = listener;
 }
 
 void measure_step(struct measurement *m)
 {
+	if (m->parts->listener > 0)
+		peers_accept(m->parts->listener, take_stream, m);
 	publisher_tick(m->parts->publisher);
 	if (m->parts->blame)
 		host_ledger_runs(m->ledger, &m->parts->runs);
@@ -628,8 +785,11 @@ void measure_step(struct measurement *m)
 	if (is_due(&m->parts->checked, CHECK_NS))
 		check_vms(m);
 	fold_surplus(m, false, ENDED_WAITING);
-	if (is_due(&m->parts->retried, RETRY_NS))
-		retry_pages(m);
+	if (is_due(&m->parts->retried, RETRY_NS)) {
+		if (!m->parts->setup.no_pages)
+			retry_pages(m);
+		try_refused(m);
+	}
 }
 
 uint64_t measure_failures(const struct measurement *m)
@@ -659,6 +819,8 @@ void measure_reported(struct measurement *m)
 		keep(m->vms[i], MEASURE_LAST);
 		if (m->vms[i]->blame)
 			blame_reported(m->vms[i]->blame);
+		for (uint32_t v = 0; v < m->vms[i]->vm.n_vcpus; v++)
+			m->vms[i]->vcpus[v].longest = 0;
 		m->vms[i]->over = m->vms[i]->id < 0;
 	}
 	fold_surplus(m, true, ENDED_KEPT);

@@ -19,20 +19,23 @@ enum measure_reading { MEASURE_FIRST, MEASURE_LAST, MEASURE_NOW, MEASURE_READING
 struct measured_vcpu {
 	struct ledger ledger[MEASURE_READINGS];
 	uint64_t gaps_lost; /* since it was first seen */
+	/* ns: the longest gap in which it wanted to run, of those that ended since the last report */
+	uint64_t longest;
 	bool ended;
 };
 
 struct measured {
 	struct host_vm vm;
+	void *own; /* whoever measures may keep something here; NULL at first */
 	int id;				     /* in the ledger; -1: it has ended */
 	bool over;			     /* its end was reported */
-	bool named;			     /* vm.name is its own */
 	uint64_t since;			     /* ns: when it was first seen */
 	uint64_t overhead[MEASURE_READINGS]; /* ns */
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
 	struct blame_vm *blame;		     /* who ran while it waited; NULL: not recorded */
 	struct page_choice page;
 	const char *page_lost; /* why its page is no more written; NULL while it is */
+	double cpu_limit;      /* cpu_limit_of(), some seconds old at most */
 };
 
 /* VMs that ended so long ago that only their sum is kept. */
@@ -55,7 +58,7 @@ struct measurement {
 	size_t n;
 	struct measure_ended ended;
 	uint64_t came;	      /* VMs that were seen so far */
-	uint64_t not_entered; /* and those for which the ledger had no room */
+	uint64_t not_entered; /* and times that the ledger had no room for one */
 	struct measure_unseen unseen[MEASURE_UNSEEN_MAX];
 	unsigned n_unseen, more_unseen;
 	uint64_t at[MEASURE_READINGS]; /* ns */
@@ -71,8 +74,10 @@ struct measure_setup {
 	bool no_blame;	    /* who runs while a vCPU waits isn't recorded */
 	/* What a person should know: one line. */
 	void (*note)(const char *text, void *data);
-	/* Every gap, as from host_ledger_poll(). */
-	void (*gap)(const struct measured *vm, const struct gap *gap, void *data);
+	/* Every gap, as from host_ledger_poll(). The first ones come while measure_open() still
+	 * works, when nobody has `m` from anywhere else. */
+	void (*gap)(const struct measurement *m, const struct measured *vm, const struct gap *gap,
+		    void *data);
 	void *data;
 };
 
@@ -81,9 +86,20 @@ struct measure_setup {
 int measure_open(const struct measure_setup *setup, struct failure *f, struct measurement **ret);
 struct measurement *measure_close(struct measurement *m); /* NULL accepted; returns NULL */
 
+/* VMs that connect to this listening Unix socket, which stays the caller's and doesn't block, get
+ * their ledger as a stream (stream.h). 0: none. */
+void measure_listen(struct measurement *m, int listener);
+
+/* False where the VM has no stream. */
+bool measured_stream(const struct measurement *m, const struct measured *x,
+		     struct stream_counters *ret);
+
 /* One step: looks for VMs, publishes. To be called again after measure_interval() ns. */
 void measure_step(struct measurement *m);
 uint64_t measure_interval(const struct measurement *m);
+
+/* VMs that are not measured since the ledger is full; they are as soon as there is room again. */
+size_t measure_refused(const struct measurement *m);
 
 /* Looks for VMs that failed for want of memory, ever. */
 uint64_t measure_failures(const struct measurement *m);

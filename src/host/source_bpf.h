@@ -7,6 +7,7 @@
 #include "host/exits.h"
 #include "host/host_gaps.h"
 #include "host/host_runs.h"
+#include "host/interrupts.h"
 #include "host/run_log.h"
 #include "host/vcpu_programs.h"
 
@@ -14,6 +15,7 @@ struct owner {
 	struct bpf_vm *vm; /* NULL: nobody's */
 	bool left;	   /* it was somebody's since the last grace period */
 	uint32_t vcpu;
+	uint32_t index;		/* the guest's number of it */
 	uint64_t wanted;	/* gaps that the last reading knew of */
 	uint64_t taken;		/* gaps that came out of the ring buffer */
 	uint64_t lost;		/* as of the last reading */
@@ -35,7 +37,8 @@ struct bpf_vm {
 struct bpf_source {
 	struct vcpu_programs p;
 	struct ring_buffer *ring;
-	struct exits_programs *counting; /* NULL: nobody wants them */
+	struct interrupts_programs *recording; /* likewise */
+	struct exits_programs *counting;       /* NULL: nobody wants them */
 	struct owner owners[VCPU_SLOTS];
 	struct bpf_vm *vms[VCPU_PROCESSES];
 	bool process_left[VCPU_PROCESSES]; /* as owner.left */

@@ -18,11 +18,20 @@ const struct layout_state layout_states[MODEL_PARTS] = {
 	{LEDGER_HALT, ' ', "(idle)", "had nothing to do", STYLE_HALT},
 };
 
+uint32_t layout_block(const struct canvas *c, double eighths)
+{
+	int level = eighths >= 8 ? 8 : eighths < 0 ? 0 : (int)eighths;
+
+	if (c->unicode)
+		return level ? 0x2580u + (uint32_t)level : ' ';
+	return (uint32_t) " .,:-=+*#"[level];
+}
+
 static int edge(double sum, uint64_t whole, int width)
 {
-	double at = whole ? round(sum / (double)whole * width) : 0;
+	double at = whole && width > 0 ? round(sum / (double)whole * width) : 0;
 
-	return at > width ? width : (int)at;
+	return at < width ? (int)at : width;
 }
 
 void layout_bar(struct pen *p, int width, const uint64_t ns[MODEL_PARTS], uint64_t whole)
