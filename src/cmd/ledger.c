@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "cmd/ledger_report.h"
+#include "deschedd/stream_socket.h"
 #include "host/find.h"
 #include "host/frame.h"
 #include "host/measure.h"
@@ -32,7 +33,7 @@
 static struct {
 	uint64_t interval, count;
 	struct option_choice source;
-	const char *socket;
+	const char *socket, *stream;
 	bool gaps, json, no_pages;
 } options = {.interval = NS_PER_SEC, .source = {NULL, host_source_name}};
 
@@ -47,7 +48,9 @@ static const struct option_row rows[] = {
 	{0, "gaps", NULL, OPTION_FLAG, &options.gaps, 0, 0,
 	 "measure here, and show the longest gaps and who ran before their ends"},
 	{0, "no-pages", NULL, OPTION_FLAG, &options.no_pages, 0, 0,
-	 "measure here, and leave the pages of VMs alone"},
+	 "measure here: no pages, no streams"},
+	{0, "stream", "PATH", OPTION_STRING, &options.stream, 0, 0,
+	 "measure here, and have the socket for VMs that want a stream there (" STREAM_SOCKET ")"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0, "one JSON object a report"},
 };
 
@@ -98,13 +101,14 @@ static void name_of_thread(uint32_t tid, char *ret, size_t size)
 }
 
 /* Keeps the longest gaps, in order. */
-static void take_gap(const struct measured *x, const struct gap *gap, void *data)
+static void take_gap(const struct measurement *m, const struct measured *x, const struct gap *gap,
+		     void *data)
 {
-	const struct measurement *const *m = data;
 	struct ledger_gap *g = longest.gap;
 	uint64_t ns = gap->end - gap->start;
 	int at = longest.n;
 
+	(void)data;
 	while (at > 0 && g[at - 1].ns < ns)
 		at--;
 	if (at == LEDGER_GAPS_SHOWN)
@@ -112,13 +116,14 @@ static void take_gap(const struct measured *x, const struct gap *gap, void *data
 	if (longest.n < LEDGER_GAPS_SHOWN)
 		longest.n++;
 	memmove(&g[at + 1], &g[at], (size_t)(longest.n - at - 1) * sizeof(*g));
-	g[at] = (struct ledger_gap){
-		.pid = x->vm.pid,
-		.vcpu = x->vm.vcpus[gap->vcpu].index,
-		.at = u64_sub_floor(gap->start, *m ? (*m)->at[MEASURE_FIRST] : gap->start),
-		.ns = ns,
-		.state = gap->state,
-		.by = gap->by == GAP_BY_HIDDEN ? 0 : gap->by};
+	g[at] = (struct ledger_gap){.pid = x->vm.pid,
+				    .vcpu = x->vm.vcpus[gap->vcpu].index,
+				    .at = u64_sub_floor(gap->start, m->at[MEASURE_FIRST]
+									    ? m->at[MEASURE_FIRST]
+									    : gap->start),
+				    .ns = ns,
+				    .state = gap->state,
+				    .by = gap->by == GAP_BY_HIDDEN ? 0 : gap->by};
 	snprintf(g[at].vm, sizeof(g[at].vm), "%s", x->vm.name);
 	name_of_thread(gap->by, g[at].who, sizeof(g[at].who));
 }
@@ -208,13 +213,13 @@ static void note(const char *text, void *data)
 /* -ENOENT where there is none that may be asked: then the VMs are measured here. */
 static int open_daemon(struct teller *t, struct failure *f, struct host_frame *ret)
 {
-	bool own = options.source.value || options.gaps || options.no_pages;
+	bool own = options.source.value || options.gaps || options.no_pages || options.stream;
 	int err;
 
 	if (own && options.socket)
 		return failure_set(f, -EINVAL,
-				   "--socket asks a deschedd; --source, --gaps and --no-pages "
-				   "measure without one: give one of the two");
+				   "--socket asks a deschedd; --source, --gaps, --no-pages and "
+				   "--stream measure without one: give one of the two");
 	if (own)
 		return -ENOENT;
 	t->socket = options.socket ? options.socket : PROTOCOL_HOST_SOCKET;
@@ -242,8 +247,7 @@ static int open_own(struct teller *t, struct failure *f, struct host_frame *ret)
 					    .n_operands = t->n,
 					    .no_pages = options.no_pages,
 					    .note = note,
-					    .gap = options.gaps ? take_gap : NULL,
-					    .data = &t->m};
+					    .gap = options.gaps ? take_gap : NULL};
 	int err;
 
 	f->text[0] = '\0';
@@ -266,6 +270,16 @@ static bool is_over(const struct teller *t, const struct host_frame *now)
 
 /* ---- the reports ---- */
 
+static struct stream_socket streams;
+
+static void serve_streams(struct measurement *m)
+{
+	struct failure f = {""};
+
+	if (!options.no_pages && stream_socket_step(&streams, m, &f))
+		fprintf(stderr, "desched ledger: no streams: %s\n", f.text);
+}
+
 /* One step of measuring, after `ns` or when standard output takes something: whether it does. */
 static bool step(const struct teller *t, uint64_t ns, bool printing)
 {
@@ -274,8 +288,10 @@ static bool step(const struct teller *t, uint64_t ns, bool printing)
 	const struct timespec ts = {.tv_nsec = (long)u64_min(ns, most)};
 	bool ready = ppoll(&p, 1, &ts, NULL) > 0;
 
-	if (!ready && t->m)
+	if (!ready && t->m) {
+		serve_streams(t->m);
 		measure_step(t->m);
+	}
 	return ready;
 }
 
@@ -433,8 +449,11 @@ static int run(char **operands, int n, struct failure *f)
 	err = open_daemon(&t, f, &r.base);
 	if (err == -ENOENT)
 		err = open_own(&t, f, &r.base);
+	stream_socket_open(&streams, options.stream || geteuid() ? options.stream : STREAM_SOCKET,
+			   options.stream != NULL);
 	if (!err)
 		err = run_reports(&t, &r, f);
+	stream_socket_close(&streams);
 	measure_close(t.m);
 	choice_close(&t.choice);
 	host_frame_done(&r.base);

@@ -397,6 +397,8 @@ static int open_replay(struct failure *f, struct recording **ret)
 	if (!err && options.host && subject != &subject_host)
 		err = failure_set(f, -EINVAL, "%s is of a guest's processes: leave out --host",
 				  options.replay);
+	if (!err && options.guest && subject == &subject_host)
+		err = failure_set(f, -EINVAL, "%s is of a host: leave out --guest", options.replay);
 	if (err) {
 		recording_close(r);
 		return err;
@@ -468,6 +470,10 @@ static int check_subject(struct failure *f)
 
 	if (options.host && options.guest)
 		return failure_set(f, -EINVAL, "--host and --guest: give one of them");
+	if (options.esxtop && options.replay)
+		return failure_set(f, -EINVAL,
+				   "--esxtop is of this host as it is now: leave out "
+				   "--replay");
 	if (options.esxtop && (options.guest || options.json))
 		return failure_set(f, -EINVAL, "--esxtop prints CSV of a host: leave out %s",
 				   options.guest ? "--guest" : "--json");
@@ -519,12 +525,10 @@ static int run(char **operands, int n, struct failure *f)
 	err = options.replay ? open_replay(f, &r) : 0;
 	if (err)
 		return err;
-	if (check_subject(f)) {
-		recording_close(r);
-		return COMMAND_USAGE;
-	}
-	choose_subject();
-	if (choose_view(f)) {
+	err = check_subject(f);
+	if (!err)
+		choose_subject();
+	if (err || choose_view(f)) {
 		recording_close(r);
 		return COMMAND_USAGE;
 	}

@@ -8,6 +8,7 @@
 #include "deschedd/host_allowed.h"
 #include "deschedd/host_metrics.h"
 #include "deschedd/known.h"
+#include "deschedd/stream_socket.h"
 #include "host/frame.h"
 #include "service/gaplog.h"
 #include "service/service.h"
@@ -24,6 +25,7 @@ struct deschedd {
 	struct host_settings settings;
 	struct service *service;
 	struct measurement *measurement;
+	struct stream_socket streams;
 	struct loop_timer step;
 	uint64_t due; /* ns: when it was to come; 0: at no certain time */
 	struct known *known;
@@ -145,13 +147,8 @@ static void name_of_thread(uint32_t tid, char *ret, size_t size)
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
-/* Gaps come while the measurement is still being opened, too; from a source that has them. */
-static const char *source_of(const struct deschedd *d)
-{
-	return d->measurement ? host_ledger_source(d->measurement->ledger) : host_source_name(0);
-}
-
-static void log_gap(struct deschedd *d, const struct measured *vm, const struct gap *gap)
+static void log_gap(struct deschedd *d, const struct measurement *m, const struct measured *vm,
+		    const struct gap *gap)
 {
 	bool known = gap->by && gap->by != GAP_BY_HIDDEN;
 	char name[PROC_COMM_SIZE], line[GAPLOG_LINE_MAX];
@@ -167,17 +164,30 @@ static void log_gap(struct deschedd *d, const struct measured *vm, const struct 
 	name_of_thread(gap->by, name, sizeof(name));
 	if (!gaplog_add(&d->gaps, &entry, clock_mono(), clock_real()))
 		return;
-	gaplog_line(&d->gaps, source_of(d), line);
+	gaplog_line(&d->gaps, host_ledger_source(m->ledger), line);
 	service_say(d->service, line);
 }
 
-static void on_gap(const struct measured *vm, const struct gap *gap, void *data)
+static void on_gap(const struct measurement *m, const struct measured *vm, const struct gap *gap,
+		   void *data)
 {
 	struct deschedd *d = data;
 
 	d->not_counted += known_gap(d->known, vm, gap) != 0;
 	if (d->settings.gap_ns && gap->end - gap->start >= d->settings.gap_ns)
-		log_gap(d, vm, gap);
+		log_gap(d, m, vm, gap);
+}
+
+/* One that is in somebody's way is said once. */
+static void serve_streams(struct deschedd *d)
+{
+	char line[SERVICE_LINE];
+	struct failure f = {""};
+
+	if (!stream_socket_step(&d->streams, d->measurement, &f))
+		return;
+	snprintf(line, sizeof(line), "no streams: %.200s", f.text);
+	service_say(d->service, line);
 }
 
 /* Pages are to be written so often; what came in between was a long answer, or others had the CPU. */
@@ -190,6 +200,7 @@ static void on_step(uint64_t now, void *data)
 		d->late++;
 		d->late_ns += now - d->due;
 	}
+	serve_streams(d);
 	measure_step(d->measurement);
 	d->due = d->step.due = clock_mono() + measure_interval(d->measurement);
 }
@@ -233,6 +244,8 @@ static int open_parts(struct service *service, void *data, struct failure *f)
 	err = measure_open(&setup, f, &d->measurement);
 	if (err)
 		return err;
+	stream_socket_open(&d->streams, d->settings.stream[0] ? d->settings.stream : NULL, false);
+	serve_streams(d);
 	d->step = (struct loop_timer){.fire = on_step, .data = d};
 	loop_timer_add(service_loop(service), &d->step);
 	return 0;
@@ -320,6 +333,7 @@ void deschedd_close(struct deschedd *d)
 	if (!d)
 		return;
 	service_close(d->service);
+	stream_socket_close(&d->streams);
 	measure_close(d->measurement);
 	known_free(d->known);
 	free(d);

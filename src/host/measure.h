@@ -28,7 +28,6 @@ struct measured {
 	void *own; /* whoever measures may keep something here; NULL at first */
 	int id;				     /* in the ledger; -1: it has ended */
 	bool over;			     /* its end was reported */
-	bool named;			     /* vm.name is its own */
 	uint64_t since;			     /* ns: when it was first seen */
 	uint64_t overhead[MEASURE_READINGS]; /* ns */
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
@@ -72,8 +71,10 @@ struct measure_setup {
 	bool no_pages;	    /* no page is written */
 	/* What a person should know: one line. */
 	void (*note)(const char *text, void *data);
-	/* Every gap, as from host_ledger_poll(). */
-	void (*gap)(const struct measured *vm, const struct gap *gap, void *data);
+	/* Every gap, as from host_ledger_poll(). The first ones come while measure_open() still
+	 * works, when nobody has `m` from anywhere else. */
+	void (*gap)(const struct measurement *m, const struct measured *vm, const struct gap *gap,
+		    void *data);
 	void *data;
 };
 
@@ -81,6 +82,14 @@ struct measure_setup {
  * all is no error. `setup` is copied, the operands stay the caller's for as long. */
 int measure_open(const struct measure_setup *setup, struct failure *f, struct measurement **ret);
 struct measurement *measure_close(struct measurement *m); /* NULL accepted; returns NULL */
+
+/* VMs that connect to this listening Unix socket, which stays the caller's and doesn't block, get
+ * their ledger as a stream (stream.h). 0: none. */
+void measure_listen(struct measurement *m, int listener);
+
+/* False where the VM has no stream. */
+bool measured_stream(const struct measurement *m, const struct measured *x,
+		     struct stream_counters *ret);
 
 /* One step: looks for VMs, publishes. To be called again after measure_interval() ns. */
 void measure_step(struct measurement *m);
