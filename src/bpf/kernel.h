@@ -92,6 +92,7 @@ struct pt_regs {
 };
 #else
 struct pt_regs {
+	unsigned long dx;
 	unsigned long si;
 	unsigned long orig_ax;
 };

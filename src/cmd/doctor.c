@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * desched doctor: whether this virtual machine, or a tree of its files, is set up well. All checks
+ * desched doctor: whether this virtual machine or host, or a tree of its files, is set up well. All checks
  * look first; what they found is then shown worst first, or as JSON (schema desched-doctor/1).
  */
 #include "doctor/doctor.h"
@@ -31,7 +31,7 @@ static const char *check_id(size_t i)
 static struct {
 	const char *root;
 	struct option_choice check, explain;
-	bool json, list, verbose;
+	bool json, list, verbose, host, guest;
 } options = {.root = "/", .check = {NULL, check_id}, .explain = {NULL, check_id}};
 
 static const struct option_row rows[] = {
@@ -42,6 +42,9 @@ static const struct option_row rows[] = {
 	{0, "explain", "ID", OPTION_CHOICE, &options.explain, 0, 0,
 	 "say what a check is about, and what to do"},
 	{0, "list", NULL, OPTION_FLAG, &options.list, 0, 0, "list the checks"},
+	{0, "host", NULL, OPTION_FLAG, &options.host, 0, 0,
+	 "look as at a host of VMs, whether any run or not"},
+	{0, "guest", NULL, OPTION_FLAG, &options.guest, 0, 0, "look as at a guest"},
 	{0, "root", "DIR", OPTION_STRING, &options.root, 0, 0,
 	 "look at the files below DIR, not at this machine's"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0, "print JSON (schema desched-doctor/1)"},
@@ -52,7 +55,7 @@ static int run(char **operands, int n, struct failure *f);
 const struct command command_doctor = {
 	.name = "doctor",
 	.operands = "",
-	.summary = "Checks whether this virtual machine is set up well.",
+	.summary = "Checks whether this virtual machine, or host of some, is set up well.",
 	.examples =
 		"  desched doctor\n"
 		"  desched doctor --explain swap-balloon\n"
@@ -68,6 +71,7 @@ struct diagnosis {
 	struct exam *exams;
 	size_t n, counts[VERDICTS], bad[SEVERITIES];
 	enum hypervisor hypervisor;
+	unsigned sides; /* enum doctor_side */
 };
 
 static void diagnosis_done(struct diagnosis *d)
@@ -77,8 +81,12 @@ static void diagnosis_done(struct diagnosis *d)
 
 static int diagnose(const struct tree *t, struct diagnosis *d)
 {
+	unsigned sides = (options.host ? DOCTOR_HOST : 0u) | (options.guest ? DOCTOR_GUEST : 0u);
 	const struct check *check;
 
+	if (!sides)
+		sides = doctor_sides(t);
+	d->sides = sides;
 	d->exams = calloc(doctor_count(), sizeof(*d->exams));
 	if (!d->exams)
 		return -ENOMEM;
@@ -88,7 +96,7 @@ static int diagnose(const struct tree *t, struct diagnosis *d)
 
 		if (options.check.value && strcmp(options.check.value, check->id) != 0)
 			continue;
-		doctor_look(check, t, e);
+		doctor_look(check, t, sides, e);
 		d->n++;
 		d->counts[e->verdict]++;
 		d->bad[check->severity] += e->verdict == VERDICT_BAD;
@@ -145,21 +153,43 @@ static int rank(const struct exam *e)
 	return e->verdict == VERDICT_BAD ? (int)e->check->severity : -(int)e->verdict - 1;
 }
 
+/* A whole side that does not apply is not listed. */
+static bool is_shown(const struct diagnosis *d, const struct exam *e)
+{
+	unsigned side = doctor_of_host(e->check) ? DOCTOR_HOST : DOCTOR_GUEST;
+
+	return options.check.value || d->sides & side;
+}
+
+/* What was looked at: "KVM", "host", "host in KVM". */
+static const char *machine(const struct diagnosis *d, char *ret, size_t size)
+{
+	const char *hypervisor = hypervisor_name(d->hypervisor);
+
+	if (!(d->sides & DOCTOR_HOST))
+		return hypervisor;
+	if (d->hypervisor == HYPERVISOR_NONE)
+		return "host";
+	snprintf(ret, size, "host in %s", hypervisor);
+	return ret;
+}
+
 static void print_table(const struct diagnosis *d)
 {
 	size_t bad = d->counts[VERDICT_BAD];
+	char name[64];
 	int last = options.verbose || options.check.value ? -VERDICTS : 0;
 
 	for (int r = SEVERITIES; r >= last; r--) {
 		for (size_t i = 0; i < d->n; i++)
-			if (rank(&d->exams[i]) == r)
+			if (rank(&d->exams[i]) == r && is_shown(d, &d->exams[i]))
 				print_exam(&d->exams[i]);
 	}
 	if (options.check.value)
 		return;
 	printf("%s%s: %zu serious, %zu warnings, %zu notes; %zu ok, %zu cannot tell, %zu do not "
 	       "apply\n",
-	       bad || options.verbose ? "\n" : "", hypervisor_name(d->hypervisor),
+	       bad || options.verbose ? "\n" : "", machine(d, name, sizeof(name)),
 	       d->bad[SEVERITY_SERIOUS], d->bad[SEVERITY_WARNING], d->bad[SEVERITY_NOTE],
 	       d->counts[VERDICT_OK], d->counts[VERDICT_CANNOT_TELL], d->counts[VERDICT_NOT_HERE]);
 	if (bad)
@@ -203,12 +233,13 @@ static int print_json(const struct diagnosis *d, struct failure *f)
 
 	for (size_t i = 0; i < d->n; i++)
 		json_array_append_new(checks, json_exam(&d->exams[i]));
-	o = json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "schema",
+	o = json_pack("{s:s, s:o, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "schema",
 		      "desched-doctor/1", "root", root ? root : json_null(), "hypervisor",
-		      hypervisor_name(d->hypervisor), "serious", (int)d->bad[SEVERITY_SERIOUS],
-		      "warnings", (int)d->bad[SEVERITY_WARNING], "notes",
-		      (int)d->bad[SEVERITY_NOTE], "ok", (int)d->counts[VERDICT_OK], "cannot_tell",
-		      (int)d->counts[VERDICT_CANNOT_TELL], "not_here",
+		      hypervisor_name(d->hypervisor), "guest", d->sides & DOCTOR_GUEST ? 1 : 0,
+		      "host", d->sides & DOCTOR_HOST ? 1 : 0, "serious",
+		      (int)d->bad[SEVERITY_SERIOUS], "warnings", (int)d->bad[SEVERITY_WARNING],
+		      "notes", (int)d->bad[SEVERITY_NOTE], "ok", (int)d->counts[VERDICT_OK],
+		      "cannot_tell", (int)d->counts[VERDICT_CANNOT_TELL], "not_here",
 		      (int)d->counts[VERDICT_NOT_HERE], "checks", checks);
 	return json_out_print(o, JSON_INDENT(1), stdout, "standard output", f);
 }

@@ -46,6 +46,7 @@ static int take_frame(struct deschedd *d, uint64_t since, struct host_frame *ret
 	err = host_frame_take(d->measurement, &frame);
 	if (err)
 		return err;
+	known_ended(d->known, &frame);
 	err = known_add_ended(d->known, since, &frame);
 	if (err) {
 		host_frame_done(&frame);

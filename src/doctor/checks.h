@@ -11,9 +11,10 @@ struct check_group {
 	const char *name;
 	const struct check *rows;
 	size_t n;
+	bool host; /* of a host of VMs; else of a guest */
 };
 
 extern const struct check_group checks_tools, checks_kernel, checks_cpu, checks_memory, checks_disk,
-	checks_net, checks_clone, checks_time;
+	checks_net, checks_clone, checks_time, checks_host, checks_host_set;
 
 #endif

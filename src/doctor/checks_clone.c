@@ -281,4 +281,4 @@ static const struct check rows[] = {
 	 .remedy = "host: -device virtio-rng-pci"},
 };
 
-const struct check_group checks_clone = {"clone", rows, ARRAY_SIZE(rows)};
+const struct check_group checks_clone = {"clone", rows, ARRAY_SIZE(rows), false};

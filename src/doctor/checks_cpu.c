@@ -222,4 +222,4 @@ static const struct check rows[] = {
 	 .remedy = "host: -cpu host   # and current microcode"},
 };
 
-const struct check_group checks_cpu = {"cpu", rows, ARRAY_SIZE(rows)};
+const struct check_group checks_cpu = {"cpu", rows, ARRAY_SIZE(rows), false};

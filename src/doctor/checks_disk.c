@@ -222,4 +222,4 @@ static const struct check rows[] = {
 		   "update-initramfs -u"},
 };
 
-const struct check_group checks_disk = {"disk", rows, ARRAY_SIZE(rows)};
+const struct check_group checks_disk = {"disk", rows, ARRAY_SIZE(rows), false};

@@ -66,14 +66,6 @@ static enum verdict look_clocksource(struct exam *e)
 	return exam_good(e, "the clock is %s", name);
 }
 
-static enum verdict look_sched_info(struct exam *e)
-{
-	if (!tree_has(e->tree, "/proc/1"))
-		return exam_cannot_tell(e, "no processes in /proc");
-	return exam_judge(e, tree_has(e->tree, "/proc/1/schedstat"), "/proc/PID/schedstat %s",
-			  tree_has(e->tree, "/proc/1/schedstat") ? "is there" : "is missing");
-}
-
 static const struct check rows[] = {
 	{.id = "time-accounting",
 	 .title = "The kernel subtracts steal from processes",
@@ -94,7 +86,7 @@ static const struct check rows[] = {
 	{.id = "sched-info",
 	 .title = "The kernel counts run and wait time of every task",
 	 .severity = SEVERITY_NOTE,
-	 .look = look_sched_info,
+	 .look = exam_schedstat,
 	 .why = "The one CPU time that is not sampled: what exact tools build on.",
 	 .source = "kernel: Documentation/scheduler/sched-stats.rst"},
 	{.id = "tick-rate",
@@ -184,4 +176,4 @@ static const struct check rows[] = {
 	 .remedy = "sysctl -w kernel.nmi_watchdog=0"},
 };
 
-const struct check_group checks_kernel = {"kernel", rows, ARRAY_SIZE(rows)};
+const struct check_group checks_kernel = {"kernel", rows, ARRAY_SIZE(rows), false};

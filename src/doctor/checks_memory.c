@@ -214,4 +214,4 @@ static const struct check rows[] = {
 	 .remedy = "echo 2 >/sys/kernel/mm/ksm/run"},
 };
 
-const struct check_group checks_memory = {"memory", rows, ARRAY_SIZE(rows)};
+const struct check_group checks_memory = {"memory", rows, ARRAY_SIZE(rows), false};

@@ -113,4 +113,4 @@ static const struct check rows[] = {
 	 .remedy = "sysctl -w net.core.default_qdisc=fq net.ipv4.tcp_congestion_control=bbr"},
 };
 
-const struct check_group checks_net = {"net", rows, ARRAY_SIZE(rows)};
+const struct check_group checks_net = {"net", rows, ARRAY_SIZE(rows), false};

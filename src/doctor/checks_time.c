@@ -298,4 +298,4 @@ static const struct check rows[] = {
 	 .remedy = "sed -i '1i tinker panic 0' /etc/ntpsec/ntp.conf && systemctl restart ntpsec"},
 };
 
-const struct check_group checks_time = {"time", rows, ARRAY_SIZE(rows)};
+const struct check_group checks_time = {"time", rows, ARRAY_SIZE(rows), false};

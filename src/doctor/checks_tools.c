@@ -93,23 +93,6 @@ static enum verdict look_guest_channel(struct exam *e)
 	return exam_bad(e, "no port is called org.qemu.guest_agent.0");
 }
 
-static enum verdict look_bpf(struct exam *e)
-{
-	unsigned major, minor;
-	char release[128];
-	bool btf, recent;
-
-	if (tree_line(e->tree, release, sizeof(release), "/proc/sys/kernel/osrelease") ||
-	    sscanf(release, "%u.%u", &major, &minor) != 2)
-		return exam_cannot_tell(e, "no kernel version in /proc/sys/kernel/osrelease");
-	if (!tree_has(e->tree, "/sys/kernel"))
-		return exam_cannot_tell(e, "no /sys/kernel");
-	btf = tree_has(e->tree, "/sys/kernel/btf/vmlinux");
-	recent = major > 5 || (major == 5 && minor >= 18);
-	return exam_judge(e, btf && recent, "Linux %u.%u %s type information", major, minor,
-			  btf ? "with" : "without");
-}
-
 static bool steal_promised(const struct exam *e)
 {
 	return e->tree->own && cpu_kvm_features() & CPU_KVM_STEAL_TIME;
@@ -269,7 +252,7 @@ static const struct check rows[] = {
 	{.id = "bpf",
 	 .title = "The kernel can run the exact sources",
 	 .severity = SEVERITY_WARNING,
-	 .look = look_bpf,
+	 .look = exam_bpf,
 	 .why = "vmdesched reads the steal clock at every context switch by BPF: Linux 5.18 with "
 		"BTF. Without it there is no figure per process.",
 	 .source = "desched: vmdesched(8)"},
@@ -292,4 +275,4 @@ static const struct check rows[] = {
 		   "ivshmem-plain,memdev=page, and 'desched ledger' running there"},
 };
 
-const struct check_group checks_tools = {"tools", rows, ARRAY_SIZE(rows)};
+const struct check_group checks_tools = {"tools", rows, ARRAY_SIZE(rows), false};

@@ -2,12 +2,13 @@
 #include "doctor/doctor.h"
 
 #include "doctor/checks.h"
+#include "doctor/vms.h"
 
 #include <string.h>
 
 static const struct check_group *const groups[] = {
-	&checks_tools, &checks_kernel, &checks_cpu,   &checks_memory,
-	&checks_disk,  &checks_net,    &checks_clone, &checks_time,
+	&checks_tools, &checks_kernel, &checks_cpu,  &checks_memory, &checks_disk,
+	&checks_net,   &checks_clone,  &checks_time, &checks_host,   &checks_host_set,
 };
 
 size_t doctor_count(void)
@@ -47,6 +48,28 @@ const char *doctor_group(const struct check *c)
 	return "";
 }
 
+bool doctor_of_host(const struct check *c)
+{
+	for (size_t g = 0; g < ARRAY_SIZE(groups); g++)
+		if (c >= groups[g]->rows && c < groups[g]->rows + groups[g]->n)
+			return groups[g]->host;
+	return false;
+}
+
+/* A machine that is neither seems to be a guest, and says what it lacks. */
+unsigned doctor_sides(const struct tree *t)
+{
+	enum hypervisor h = HYPERVISOR_NONE;
+	struct vms_seen vms = {.list = NULL};
+	unsigned sides = 0;
+
+	if (!vms_find(t, &vms) && vms.n)
+		sides |= DOCTOR_HOST;
+	vms_done(&vms);
+	fact_hypervisor(t, &h);
+	return h != HYPERVISOR_NONE || !sides ? sides | DOCTOR_GUEST : sides;
+}
+
 /* Names in files may hold anything, and what was found goes to a terminal. */
 static void make_printable(char *text)
 {
@@ -54,9 +77,18 @@ static void make_printable(char *text)
 		*c = *c < ' ' || *c > '~' ? '?' : *c;
 }
 
-void doctor_look(const struct check *check, const struct tree *t, struct exam *ret)
+static enum verdict not_this_side(struct exam *e)
 {
+	if (doctor_of_host(e->check))
+		return exam_not_here(e, "no VM is running here; --host looks all the same");
+	return exam_not_here(e, "this is a host, not a guest; --guest looks all the same");
+}
+
+void doctor_look(const struct check *check, const struct tree *t, unsigned sides, struct exam *ret)
+{
+	unsigned side = doctor_of_host(check) ? DOCTOR_HOST : DOCTOR_GUEST;
+
 	*ret = (struct exam){.check = check, .tree = t};
-	ret->verdict = check->look(ret);
+	ret->verdict = sides & side ? check->look(ret) : not_this_side(ret);
 	make_printable(ret->found);
 }

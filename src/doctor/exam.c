@@ -135,3 +135,28 @@ enum verdict exam_flags(struct exam *e)
 		return VERDICT_BAD;
 	return exam_good(e, "%s", e->check->what);
 }
+
+enum verdict exam_bpf(struct exam *e)
+{
+	unsigned major, minor;
+	char release[128];
+	bool btf, recent;
+
+	if (tree_line(e->tree, release, sizeof(release), "/proc/sys/kernel/osrelease") ||
+	    sscanf(release, "%u.%u", &major, &minor) != 2)
+		return exam_cannot_tell(e, "no kernel version in /proc/sys/kernel/osrelease");
+	if (!tree_has(e->tree, "/sys/kernel"))
+		return exam_cannot_tell(e, "no /sys/kernel");
+	btf = tree_has(e->tree, "/sys/kernel/btf/vmlinux");
+	recent = major > 5 || (major == 5 && minor >= 18);
+	return exam_judge(e, btf && recent, "Linux %u.%u %s type information", major, minor,
+			  btf ? "with" : "without");
+}
+
+enum verdict exam_schedstat(struct exam *e)
+{
+	if (!tree_has(e->tree, "/proc/1"))
+		return exam_cannot_tell(e, "no processes in /proc");
+	return exam_judge(e, tree_has(e->tree, "/proc/1/schedstat"), "/proc/PID/schedstat %s",
+			  tree_has(e->tree, "/proc/1/schedstat") ? "is there" : "is missing");
+}

@@ -71,6 +71,12 @@ enum verdict exam_number(struct exam *e);
  * and match as prefixes where they end in '='. */
 enum verdict exam_parameters(struct exam *e);
 
+/* Linux 5.18 or later, with type information. */
+enum verdict exam_bpf(struct exam *e);
+
+/* Tasks have a schedstat. */
+enum verdict exam_schedstat(struct exam *e);
+
 /* x86 only: the CPU should have all the flags of `what`. */
 enum verdict exam_flags(struct exam *e);
 

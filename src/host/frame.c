@@ -64,7 +64,13 @@ static int copy_vm(const struct measured *x, struct host_frame *f)
 
 static int copy_unseen(const struct measurement *m, struct host_frame *f)
 {
-	f->n_unseen = m->n_unseen + m->more_unseen;
+	size_t refused = measure_refused(m);
+
+	f->n_unseen = m->n_unseen + m->more_unseen + (unsigned)refused;
+	if (refused) {
+		snprintf(f->unseen, sizeof(f->unseen), "%zu of them", refused);
+		snprintf(f->why, sizeof(f->why), "the ledger is full");
+	}
 	if (!m->n_unseen)
 		return 0;
 	snprintf(f->unseen, sizeof(f->unseen), "%s", m->unseen[0].name);
@@ -127,4 +133,15 @@ int host_frame_take(const struct measurement *m, struct host_frame *ret)
 	else
 		*ret = frame;
 	return err;
+}
+
+bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c)
+{
+	struct host_vm named = {.pid = vm->pid};
+
+	memcpy(named.name, vm->name, sizeof(named.name));
+	memcpy(named.called, vm->called, sizeof(named.called));
+	memcpy(named.uuid, vm->uuid, sizeof(named.uuid));
+	memcpy(named.id, vm->id, sizeof(named.id));
+	return choice_takes(c, &named);
 }

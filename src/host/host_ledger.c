@@ -27,7 +27,7 @@ struct entry {
 struct host_ledger {
 	const struct host_source *source;
 	void *state;
-	bool exits; /* they are counted */
+	bool exits, interrupts; /* they are recorded */
 	struct entry entries[VMS_MAX];
 };
 
@@ -225,6 +225,33 @@ int host_ledger_exits(const struct host_ledger *h, int id, uint32_t vcpu, struct
 	if (!h->exits)
 		return -ENODATA;
 	h->source->exits(h->state, e->vm, vcpu, ret);
+	return 0;
+}
+
+int host_ledger_record_interrupts(struct host_ledger *h, struct failure *f)
+{
+	int err;
+
+	if (h->interrupts)
+		return 0;
+	if (!h->source->record_interrupts)
+		return failure_set(f, -EOPNOTSUPP, "source %s doesn't record interrupts",
+				   h->source->name);
+	err = h->source->record_interrupts(h->state, f);
+	h->interrupts = !err;
+	return err;
+}
+
+int host_ledger_interrupts(const struct host_ledger *h, int id, uint32_t vcpu,
+			   struct interrupt_delays *ret)
+{
+	const struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
+
+	if (!e || vcpu >= e->n_vcpus)
+		return -EINVAL;
+	if (!h->interrupts)
+		return -ENODATA;
+	h->source->interrupts(h->state, e->vm, vcpu, ret);
 	return 0;
 }
 

@@ -19,6 +19,7 @@
 #include "host/exits.h"
 #include "host/host_gaps.h"
 #include "host/host_vm.h"
+#include "host/interrupts.h"
 
 #include <desched/ledger.h>
 #include <stdbool.h>
@@ -85,6 +86,11 @@ int host_ledger_count_exits(struct host_ledger *h, struct failure *f);
 
 /* -EINVAL for what does not exist, -ENODATA where exits are not counted. */
 int host_ledger_exits(const struct host_ledger *h, int id, uint32_t vcpu, struct vcpu_exits *ret);
+
+/* The same of the delays of devices' interrupts, which need no KVM. */
+int host_ledger_record_interrupts(struct host_ledger *h, struct failure *f);
+int host_ledger_interrupts(const struct host_ledger *h, int id, uint32_t vcpu,
+			   struct interrupt_delays *ret);
 
 void host_ledger_counters(struct host_ledger *h, struct host_ledger_counters *ret);
 

@@ -28,6 +28,9 @@ struct measure_parts {
 	uint64_t checked, retried; /* ns */
 	bool full;		   /* it was said that there is no room for more */
 	bool open;		   /* the VMs that were there have their names */
+	bool room;		   /* one has ended since */
+	pid_t *refused;		   /* [n_refused]: for these there was no room */
+	size_t n_refused;
 };
 
 static void note(const struct measurement *m, const char *format, ...)
@@ -165,6 +168,7 @@ static void end_vm(struct measurement *m, struct measured *x)
 	read_vm(m, x);
 	publisher_tick(m->parts->publisher);
 	publisher_remove(m->parts->publisher, x->id);
+	m->parts->room = true;
 	x->id = -1;
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		x->vcpus[v].ended = true;
@@ -316,6 +320,50 @@ static void supersede(struct measurement *m, struct measured *x)
 	     x->vm.pid);
 }
 
+/* ---- VMs for which there was no room ---- */
+
+static void forget_refused(const struct measurement *m, pid_t pid)
+{
+	struct measure_parts *p = m->parts;
+
+	for (size_t i = 0; i < p->n_refused; i++)
+		if (p->refused[i] == pid)
+			p->refused[i--] = p->refused[--p->n_refused];
+}
+
+static void refuse(struct measurement *m, pid_t pid, const struct failure *f)
+{
+	struct measure_parts *p = m->parts;
+	pid_t *refused = reallocarray(p->refused, p->n_refused + 1, sizeof(*refused));
+
+	if (!p->full)
+		note(m, "not measured: %s; further ones are counted", f->text);
+	p->full = true;
+	m->not_entered++;
+	if (!refused)
+		return;
+	p->refused = refused;
+	p->refused[p->n_refused++] = pid;
+}
+
+/* What ended may have left room enough: they come again. */
+static void try_refused(struct measurement *m)
+{
+	struct measure_parts *p = m->parts;
+	size_t n = p->room ? p->n_refused : 0;
+
+	p->room = false;
+	if (n)
+		p->n_refused = 0;
+	for (size_t i = 0; i < n; i++)
+		watch_again(p->watch, p->refused[i]);
+}
+
+size_t measure_refused(const struct measurement *m)
+{
+	return m->parts->n_refused;
+}
+
 static void on_came(struct host_vm *vm, void *data)
 {
 	struct measurement *m = data;
@@ -330,13 +378,16 @@ static void on_came(struct host_vm *vm, void *data)
 	}
 	if (x)
 		supersede(m, x);
+	forget_refused(m, pid);
 	err = add_vm(m, vm, &f);
 	if (err == -ESRCH)
 		watch_again(m->parts->watch, pid); /* it is on its way, up or down */
-	else if (err && !(err == -ENOSPC && m->parts->full))
+	else if (err == -ENOSPC)
+		refuse(m, pid, &f);
+	else if (err)
 		note(m, "not measured: %s", f.text);
-	m->not_entered += err == -ENOSPC;
-	m->parts->full |= err == -ENOSPC;
+	else
+		m->parts->full = false;
 }
 
 static void on_went(pid_t pid, void *data)
@@ -346,6 +397,7 @@ static void on_went(pid_t pid, void *data)
 
 	if (x)
 		end_vm(m, x);
+	forget_refused(m, pid);
 	for (unsigned i = 0; i < m->n_unseen; i++) {
 		if (m->unseen[i].pid == pid)
 			m->unseen[i--] = m->unseen[--m->n_unseen];
@@ -500,6 +552,7 @@ struct measurement *measure_close(struct measurement *m)
 		watch_free(m->parts->watch);
 		publisher_free(m->parts->publisher);
 		choice_close(&m->parts->choice);
+		free(m->parts->refused);
 	}
 	host_ledger_close(m->ledger);
 	while (m->n)
@@ -565,8 +618,10 @@ void measure_step(struct measurement *m)
 	if (is_due(&m->parts->checked, CHECK_NS))
 		check_vms(m);
 	fold_surplus(m, false, ENDED_WAITING);
-	if (is_due(&m->parts->retried, RETRY_NS))
+	if (is_due(&m->parts->retried, RETRY_NS)) {
 		retry_pages(m);
+		try_refused(m);
+	}
 }
 
 uint64_t measure_failures(const struct measurement *m)

@@ -53,7 +53,7 @@ struct measurement {
 	size_t n;
 	struct measure_ended ended;
 	uint64_t came;	      /* VMs that were seen so far */
-	uint64_t not_entered; /* and those for which the ledger had no room */
+	uint64_t not_entered; /* and times that the ledger had no room for one */
 	struct measure_unseen unseen[MEASURE_UNSEEN_MAX];
 	unsigned n_unseen, more_unseen;
 	uint64_t at[MEASURE_READINGS]; /* ns */
@@ -81,6 +81,9 @@ struct measurement *measure_close(struct measurement *m); /* NULL accepted; retu
 /* One step: looks for VMs, publishes. To be called again after measure_interval() ns. */
 void measure_step(struct measurement *m);
 uint64_t measure_interval(const struct measurement *m);
+
+/* VMs that are not measured since the ledger is full; they are as soon as there is room again. */
+size_t measure_refused(const struct measurement *m);
 
 /* Looks for VMs that failed for want of memory, ever. */
 uint64_t measure_failures(const struct measurement *m);

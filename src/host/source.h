@@ -6,6 +6,7 @@
 #include "host/exits.h"
 #include "host/host_gaps.h"
 #include "host/host_vm.h"
+#include "host/interrupts.h"
 
 #include <desched/ledger.h>
 #include <stdbool.h>
@@ -30,6 +31,10 @@ struct host_source {
 	/* Exits are counted from now on, or from the next add() of a VM. NULL where a source can't
 	 * count them. */
 	int (*count_exits)(void *state, struct failure *f);
+	/* The same of interrupts' delays. */
+	int (*record_interrupts)(void *state, struct failure *f);
+	void (*interrupts)(const void *state, const void *vm, uint32_t vcpu,
+			   struct interrupt_delays *ret);
 	void (*exits)(const void *state, const void *vm, uint32_t vcpu, struct vcpu_exits *ret);
 };
 

@@ -37,6 +37,7 @@ struct owner {
 	struct bpf_vm *vm; /* NULL: nobody's */
 	bool left;	   /* it was somebody's since the last grace period */
 	uint32_t vcpu;
+	uint32_t index;	 /* the guest's number of it */
 	uint64_t wanted; /* gaps that the last reading knew of */
 	uint64_t taken;	 /* gaps that came out of the ring buffer */
 	uint64_t lost;	 /* as of the last reading */
@@ -56,7 +57,8 @@ struct bpf_vm {
 struct bpf_source {
 	struct vcpu_programs p;
 	struct ring_buffer *ring;
-	struct exits_programs *counting; /* NULL: nobody wants them */
+	struct interrupts_programs *recording; /* likewise */
+	struct exits_programs *counting;       /* NULL: nobody wants them */
 	struct owner owners[VCPU_SLOTS];
 	bool process_left[VCPU_PROCESSES]; /* as owner.left */
 	uint32_t n_owners;		   /* no slot from here on was ever used */
@@ -112,6 +114,7 @@ static void source_close(void *state)
 	struct bpf_source *s = state;
 
 	exits_close(s->counting);
+	interrupts_close(s->recording);
 	ring_buffer__free(s->ring);
 	vcpu_programs_close(&s->p);
 	free(s);
@@ -202,7 +205,8 @@ static int enter_process(struct bpf_source *s, struct bpf_vm *v)
 	return err;
 }
 
-static int enter_thread(struct bpf_source *s, struct bpf_vm *v, uint32_t tid, uint64_t now)
+static int enter_thread(struct bpf_source *s, struct bpf_vm *v, uint32_t tid, uint32_t index,
+			uint64_t now)
 {
 	uint32_t i = free_slot(s);
 	int err;
@@ -222,7 +226,7 @@ static int enter_thread(struct bpf_source *s, struct bpf_vm *v, uint32_t tid, ui
 		s->p.slots[i].tid = 0;
 		return err;
 	}
-	s->owners[i] = (struct owner){.vm = v, .vcpu = v->n_slots};
+	s->owners[i] = (struct owner){.vm = v, .vcpu = v->n_slots, .index = index};
 	s->n_owners = i == s->n_owners ? i + 1 : s->n_owners;
 	v->slots[v->n_slots++] = i;
 	return 0;
@@ -263,12 +267,19 @@ static int enter_threads(struct bpf_source *s, struct bpf_vm *v, const struct ho
 	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++) {
 		err = translate(threads, n, vm->vcpus[i].tid, &t);
 		if (!err)
-			err = enter_thread(s, v, t.tid, now);
+			err = enter_thread(s, v, t.tid, vm->vcpus[i].index, now);
 	}
 	if (!err)
 		err = translate(threads, n, vm->pid, &t);
 	v->tgid = t.tid;
 	return err;
+}
+
+static void record_vm(struct bpf_source *s, const struct bpf_vm *v)
+{
+	for (uint32_t i = 0; s->recording && i < v->n_slots; i++)
+		interrupts_enter(s->recording, v->process, s->owners[v->slots[i]].index, v->n_slots,
+				 v->slots[i]);
 }
 
 /* The process comes last: the programs look it up first, so all its threads count from one
@@ -281,6 +292,8 @@ static int enter_all(struct bpf_source *s, struct bpf_vm *v, const struct host_v
 		err = enter_process(s, v);
 	__atomic_add_fetch(&s->p.globals->epoch, 1, __ATOMIC_SEQ_CST);
 	if (!err)
+		record_vm(s, v);
+	if (!err)
 		err = vcpu_programs_resolve(&s->p);
 	return err ? err : check_known(s, v);
 }
@@ -292,6 +305,8 @@ static void source_remove(void *state, void *vm)
 
 	for (uint32_t i = 0; i < v->n_slots; i++)
 		leave(s->p.slots_of, s->p.slots[v->slots[i]].tid);
+	for (uint32_t i = 0; s->recording && v->process != NO_PROCESS && i < v->n_slots; i++)
+		interrupts_leave(s->recording, v->process, s->owners[v->slots[i]].index);
 	if (v->process != NO_PROCESS)
 		leave(s->p.processes_of, v->tgid);
 	for (uint32_t i = 0; i < v->n_slots; i++)
@@ -467,6 +482,7 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 		.gaps = s->gaps, .gaps_lost = s->lost, .kvm_exits = s->exits};
 	bpf_object_cost(s->p.object, &ret->bpf_runs, &ret->bpf_ns);
 	bpf_object_missed(s->p.object, &ret->bpf_missed);
+	ret->interrupts_lost = s->recording ? interrupts_lost(s->recording) : 0;
 	ret->bpf_missed += s->missed;
 	for (uint32_t i = 0; i < s->n_owners; i++) {
 		const struct vcpu_slot *slot = &s->p.slots[i];
@@ -477,6 +493,26 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 		ret->kvm_exits += __atomic_load_n(&slot->exits, __ATOMIC_RELAXED);
 		ret->bpf_missed += __atomic_load_n(&slot->missed, __ATOMIC_RELAXED);
 	}
+}
+
+static int source_record_interrupts(void *state, struct failure *f)
+{
+	struct bpf_source *s = state;
+	int err = interrupts_open(&s->p, f, &s->recording);
+
+	for (uint32_t i = 0; i < s->n_owners && !err; i++) {
+		if (s->owners[i].vm && !s->owners[i].vcpu)
+			record_vm(s, s->owners[i].vm);
+	}
+	return err;
+}
+
+static void source_interrupts(const void *state, const void *vm, uint32_t vcpu,
+			      struct interrupt_delays *ret)
+{
+	const struct bpf_source *s = state;
+
+	interrupts_read(s->recording, ((const struct bpf_vm *)vm)->slots[vcpu], ret);
 }
 
 static int source_count_exits(void *state, struct failure *f)
@@ -508,4 +544,6 @@ const struct host_source source_bpf = {
 	.counters = source_counters,
 	.count_exits = source_count_exits,
 	.exits = source_exits,
+	.record_interrupts = source_record_interrupts,
+	.interrupts = source_interrupts,
 };

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
-#include "sim/scenario.h"
+#include "sim/beside.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -179,10 +179,10 @@ int calibration_apply(struct scenario *s, struct failure *f)
 
 	if (!s->host.calibration[0])
 		return check_none(s, f);
-	err = scenario_beside(s, s->host.calibration, path, sizeof(path));
+	err = beside_path(s, s->host.calibration, path, sizeof(path));
 	if (err)
 		return failure_errno(f, err, "%s", s->host.calibration);
-	err = scenario_open(path, "a calibration", f, &in);
+	err = beside_open(path, "a calibration", f, &in);
 	if (err)
 		return err;
 	file.root = json_load_callback(read_some, &(struct input){in, 0}, JSON_REJECT_DUPLICATES,

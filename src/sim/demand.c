@@ -2,7 +2,7 @@
 #include "sim/demand.h"
 
 #include "base/units.h"
-#include "sim/scenario.h"
+#include "sim/beside.h"
 #include "sim/timers.h"
 #include "sim/workload.h"
 
@@ -91,7 +91,7 @@ static int load_trace(const struct scenario *s, const struct vm_spec *vm, uint32
 	double most = vm_spec_active(vm) / (percent ? (double)vm->vcpus : 1);
 	char path[sizeof(s->path) + SCENARIO_TEXT];
 	struct failure why;
-	int err = scenario_beside(s, vm->trace, path, sizeof(path));
+	int err = beside_path(s, vm->trace, path, sizeof(path));
 
 	if (!err)
 		err = demand_read_csv(path, vm->trace_column, vm->trace_scale / (percent ? 100 : 1),

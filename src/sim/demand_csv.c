@@ -3,8 +3,8 @@
  * memory for it a bound. */
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "sim/beside.h"
 #include "sim/demand.h"
-#include "sim/scenario.h"
 
 #include <csv.h>
 #include <errno.h>
@@ -190,7 +190,7 @@ int demand_read_csv(const char *path, const char *column, double scale, double m
 
 	if (!line || csv_init(&p, CSV_APPEND_NULL))
 		return failure_errno(f, -ENOMEM, "%s", path);
-	err = scenario_open(path, "CSV", f, &file);
+	err = beside_open(path, "CSV", f, &file);
 	if (!err)
 		read_lines(&c, file, &p, line);
 	csv_free(&p);

@@ -7,12 +7,9 @@
 #include "sim/scenario_keys.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct vm_spec *scenario_find_vm(struct scenario *s, const char *name)
 {
@@ -276,31 +273,4 @@ uint64_t scenario_vcpus_per_host(const struct scenario *s)
 	for (uint32_t i = 0; i < s->n_vms; i++)
 		n += (uint64_t)s->vms[i].most * s->vms[i].room;
 	return n;
-}
-
-int scenario_beside(const struct scenario *s, const char *file, char *ret, size_t size)
-{
-	const char *slash = strrchr(s->path, '/');
-	int folder = slash && file[0] != '/' ? (int)(slash + 1 - s->path) : 0;
-	int n = snprintf(ret, size, "%.*s%s", folder, s->path, file);
-
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-}
-
-int scenario_open(const char *path, const char *what, struct failure *f, FILE **ret)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd < 0)
-		return failure_errno(f, -errno, "%s", path);
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return failure_set(f, -EINVAL, "%s: not a file; expected %s", path, what);
-	}
-	*ret = fdopen(fd, "r");
-	if (*ret)
-		return 0;
-	close(fd);
-	return failure_errno(f, -ENOMEM, "%s", path);
 }

@@ -10,8 +10,6 @@
 #include "base/failure.h"
 #include "sim/spec.h"
 
-#include <stdio.h>
-
 /* From memory; `path` is for messages and the name. 0 or -errno with file, line, what is wrong and
  * what was expected in `f`. */
 int scenario_parse(const char *text, size_t size, const char *path, struct failure *f,
@@ -57,12 +55,5 @@ int scenario_on_host(const struct scenario *s, uint32_t host, struct failure *f,
 
 uint32_t scenario_vms_per_host(const struct scenario *s);
 uint64_t scenario_vcpus_per_host(const struct scenario *s);
-
-/* A file that a scenario names: relative to the scenario's folder. -ENAMETOOLONG. */
-int scenario_beside(const struct scenario *s, const char *file, char *ret, size_t size);
-
-/* Opens one for reading, if it is a plain file: reading a pipe could wait for ever. `what` is in it,
- * as a message says it. */
-int scenario_open(const char *path, const char *what, struct failure *f, FILE **ret);
 
 #endif

@@ -30,3 +30,12 @@ void host_frame_done(struct host_frame *f)
 	free(f->unmeasured);
 	*f = (struct host_frame){.vms = NULL};
 }
+
+const struct host_frame_vm *host_frame_find(const struct host_frame *f,
+					    const struct host_frame_vm *vm)
+{
+	for (size_t i = 0; i < f->n_vms; i++)
+		if (f->vms[i].pid == vm->pid && f->vms[i].since == vm->since)
+			return &f->vms[i];
+	return NULL;
+}

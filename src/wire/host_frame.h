@@ -123,6 +123,10 @@ struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus);
 
 void host_frame_done(struct host_frame *f);
 
+/* The same VM in another frame; NULL where it isn't there. */
+const struct host_frame_vm *host_frame_find(const struct host_frame *f,
+					    const struct host_frame_vm *vm);
+
 /* What the VM holds, which is not among those of a frame. */
 void host_frame_vm_done(struct host_frame_vm *vm);
 

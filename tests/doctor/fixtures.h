@@ -63,6 +63,20 @@ struct fixture {
 	}
 #define CPUS "cpu0 1\ncpu1 1\ncpu2 1\ncpu3 1\nintr 5\ncpufreq 7\n"
 
+/* A VM: the name of its process, and its words. */
+#define PROCESS(comm, words)                                                                       \
+	{"/proc/77/comm", comm "\n"},                                                              \
+	{                                                                                          \
+		"/proc/77/cmdline", "qemu|" words                                                  \
+	}
+#define QEMU(words) PROCESS("qemu-system-x86", words)
+#define POLICY	    "/sys/devices/system/cpu/cpufreq/policy0/scaling_"
+#define KSM	    "/sys/kernel/mm/ksm/"
+#define IN_GROUP(group)                                                                            \
+	{                                                                                          \
+		"/proc/77/cgroup", "0::" group "\n"                                                \
+	}
+
 static const struct fixture fixtures[] = {
 	/* tools */
 	{"hypervisor", VERDICT_OK, {{VENDOR, "VMware, Inc.\n"}}},
@@ -484,6 +498,116 @@ static const struct fixture fixtures[] = {
 	{"ntpd-panic", VERDICT_OK, {{"/etc/ntp.conf", "tinker panic 0\n"}}},
 	{"ntpd-panic", VERDICT_BAD, {{"/etc/ntpsec/ntp.conf", "pool x\n"}}},
 	{"ntpd-panic", VERDICT_NOT_HERE, {{"/etc/hostname", "x\n"}}},
+
+	/* a host */
+	{"host-kvm", VERDICT_OK, {{"/dev/kvm", ""}}},
+	{"host-kvm", VERDICT_BAD, {{"/dev/null", ""}}},
+	{"host-bpf", VERDICT_OK, {{RELEASE, "6.1.0-18\n"}, {"/sys/kernel/btf/vmlinux", "x"}}},
+	{"host-bpf", VERDICT_BAD, {{RELEASE, "5.17.9\n"}, {"/sys/kernel/btf/vmlinux", "x"}}},
+	{"host-tracepoints", VERDICT_OK, {{"/proc/filesystems", "nodev\tproc\nnodev\ttracefs\n"}}},
+	{"host-tracepoints",
+	 VERDICT_BAD,
+	 {{"/proc/filesystems", "nodev\tproc\nnodev\ttracefs2\n"}}},
+	{"host-schedstat", VERDICT_OK, {{"/proc/1/schedstat", "1 2 3\n"}}},
+	{"host-schedstat", VERDICT_BAD, {{"/proc/1/comm", "init\n"}}},
+	{"host-sched-ext", VERDICT_OK, {CONFIG("CONFIG_SCHED_CLASS_EXT=y\n")}},
+	{"host-sched-ext", VERDICT_BAD, {CONFIG("# CONFIG_SCHED_CLASS_EXT is not set\n")}},
+	{"host-cgroup",
+	 VERDICT_OK,
+	 {{"/sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory\n"}}},
+	{"host-cgroup", VERDICT_BAD, {{"/sys/fs/cgroup/cgroup.controllers", "cpuset cpu io\n"}}},
+	{"host-cgroup", VERDICT_BAD, {{"/sys/fs/cgroup/cpu/cpu.shares", "1024\n"}}},
+	{"host-freezer", VERDICT_OK, {{"/sys/fs/cgroup/cgroup.controllers", "cpu\n"}}},
+	{"host-freezer", VERDICT_OK, {{"/sys/fs/cgroup/freezer", NULL}}},
+	{"host-freezer", VERDICT_BAD, {{"/sys/fs/cgroup/cpu/cpu.shares", "1024\n"}}},
+	{"host-rt-groups", VERDICT_OK, {CONFIG("# CONFIG_RT_GROUP_SCHED is not set\n")}},
+	{"host-rt-groups", VERDICT_BAD, {CONFIG("CONFIG_RT_GROUP_SCHED=y\n")}},
+	{"host-vm-threads", VERDICT_OK, {QEMU("-name|a,debug-threads=on|")}},
+	{"host-vm-threads", VERDICT_OK, {QEMU("-machine|q35,accel=kvm|")}},
+	{"host-vm-threads", VERDICT_OK, {PROCESS("firecracker", "--id|f|")}},
+	{"host-vm-threads", VERDICT_BAD, {QEMU("-name|a|-accel|tcg|")}},
+	{"host-vm-threads", VERDICT_NOT_HERE, {{"/proc/77/comm", "bash\n"}}},
+	{"host-vm-threads", /* a thread of the kernel has no words */
+	 VERDICT_NOT_HERE,
+	 {{"/proc/77/comm", "kvm\n"}, {"/proc/77/cmdline", ""}}},
+	{"host-vm-page", VERDICT_OK, {QEMU("-device|ivshmem-plain,memdev=m|")}},
+	{"host-vm-page", VERDICT_BAD, {QEMU("-name|a|-device|ivshmem-doorbell|")}},
+	{"host-vm-page", VERDICT_NOT_HERE, {PROCESS("firecracker", "--id|f|")}},
+	{"host-vm-steal", VERDICT_OK, {QEMU("-accel|kvm|-cpu|host,+kvm-steal-time|")}},
+	{"host-vm-steal", VERDICT_OK, {PROCESS("kvm", "-id|100|-name|web,debug-threads=on|")}},
+	{"host-vm-steal", VERDICT_BAD, {QEMU("-accel|kvm|-cpu|host,kvm-steal-time=off|")}},
+	{"host-vm-steal", VERDICT_BAD, {QEMU("-enable-kvm|-cpu|host,-kvm-steal-time|")}},
+	{"host-vm-steal", VERDICT_BAD, {QEMU("-accel|tcg|")}},
+	{"host-vm-groups",
+	 VERDICT_OK,
+	 {QEMU("-name|a|"), IN_GROUP("/machine.slice/machine-qemu\\x2d1\\x2da.scope")}},
+	{"host-vm-groups",
+	 VERDICT_BAD,
+	 {QEMU("-name|a|"), IN_GROUP("/user.slice/user-0.slice/session-3.scope")}},
+	{"host-vm-groups", VERDICT_BAD, {QEMU("-name|a|"), IN_GROUP("/")}},
+	{"host-vm-groups", VERDICT_NOT_HERE, {QEMU("-name|a|")}},
+
+	/* and its settings */
+	{"host-autogroup", VERDICT_OK, {{"/proc/sys/kernel/sched_autogroup_enabled", "0\n"}}},
+	{"host-autogroup", VERDICT_BAD, {{"/proc/sys/kernel/sched_autogroup_enabled", "1\n"}}},
+	{"host-rt-throttling", VERDICT_OK, {{"/proc/sys/kernel/sched_rt_runtime_us", "950000\n"}}},
+	{"host-rt-throttling", VERDICT_BAD, {{"/proc/sys/kernel/sched_rt_runtime_us", "-1\n"}}},
+	{"host-rt-throttling",
+	 VERDICT_CANNOT_TELL,
+	 {{"/proc/sys/kernel/sched_rt_runtime_us", "x\n"}}},
+	{"host-ksm", VERDICT_OK, {{KSM "run", "0\n"}}},
+	{"host-ksm", VERDICT_OK, {{KSM "run", "1\n"}, {KSM "general_profit", "4096\n"}}},
+	{"host-ksm", VERDICT_BAD, {{KSM "run", "1\n"}, {KSM "general_profit", "-4096\n"}}},
+	{"host-ksm", VERDICT_BAD, {{KSM "run", "1\n"}, {KSM "pages_sharing", "0\n"}}},
+	{"host-ksm", VERDICT_CANNOT_TELL, {{KSM "run", "1\n"}}},
+	{"host-huge-pages",
+	 VERDICT_OK,
+	 {{"/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n"}}},
+	{"host-huge-pages",
+	 VERDICT_BAD,
+	 {{"/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n"}}},
+	{"host-governor", VERDICT_OK, {{POLICY "governor", "schedutil\n"}}},
+	{"host-governor",
+	 VERDICT_OK,
+	 {{POLICY "governor", "powersave\n"}, {POLICY "driver", "intel_pstate\n"}}},
+	{"host-governor",
+	 VERDICT_BAD,
+	 {{POLICY "governor", "powersave\n"}, {POLICY "driver", "acpi-cpufreq\n"}}},
+	{"host-governor", VERDICT_BAD, {{POLICY "governor", "ondemand\n"}}},
+	{"host-governor", VERDICT_NOT_HERE, {{"/sys/devices/system/cpu/online", "0-3\n"}}},
+	{"host-swap", VERDICT_OK, {{"/proc/meminfo", "MemTotal: 9 kB\nSwapTotal:  4096 kB\n"}}},
+	{"host-swap", VERDICT_BAD, {{"/proc/meminfo", "MemTotal: 9 kB\nSwapTotal:  0 kB\n"}}},
+	{"host-numa-balancing",
+	 VERDICT_OK,
+	 {{"/sys/devices/system/node/node0", NULL},
+	  {"/sys/devices/system/node/node1", NULL},
+	  {"/proc/sys/kernel/numa_balancing", "1\n"}}},
+	{"host-numa-balancing",
+	 VERDICT_BAD,
+	 {{"/sys/devices/system/node/node0", NULL},
+	  {"/sys/devices/system/node/node1", NULL},
+	  {"/proc/sys/kernel/numa_balancing", "0\n"}}},
+	{"host-numa-balancing",
+	 VERDICT_NOT_HERE,
+	 {{"/sys/devices/system/node/node0", NULL}, {"/sys/devices/system/node/possible", "0\n"}}},
+	{"host-nested", VERDICT_OK, {{"/sys/module/kvm_intel/parameters/nested", "N\n"}}},
+	{"host-nested", VERDICT_BAD, {{"/sys/module/kvm_intel/parameters/nested", "Y\n"}}},
+	{"host-nested", VERDICT_BAD, {{"/sys/module/kvm_amd/parameters/nested", "1\n"}}},
+	{"host-nested", VERDICT_NOT_HERE, {{"/sys/module/kvm/parameters/halt_poll_ns", "0\n"}}},
+	{"host-pause-exits", VERDICT_OK, {{"/sys/module/kvm_intel/parameters/ple_gap", "128\n"}}},
+	{"host-pause-exits", VERDICT_BAD, {{"/sys/module/kvm_intel/parameters/ple_gap", "0\n"}}},
+	{"host-pause-exits",
+	 VERDICT_BAD,
+	 {{"/sys/module/kvm_amd/parameters/pause_filter_count", "0\n"}}},
+	{"host-halt-polling",
+	 VERDICT_OK,
+	 {{"/sys/module/kvm/parameters/halt_poll_ns", "200000\n"}}},
+	{"host-halt-polling",
+	 VERDICT_BAD,
+	 {{"/sys/module/kvm/parameters/halt_poll_ns", "200001\n"}}},
+	{"host-halt-polling", VERDICT_NOT_HERE, {{"/sys/module/virtio/x", "1\n"}}},
+	{"host-clocksource", VERDICT_OK, {{CLOCK, "tsc\n"}}},
+	{"host-clocksource", VERDICT_BAD, {{CLOCK, "hpet\n"}}},
 };
 
 #define N_FIXTURES (sizeof(fixtures) / sizeof(fixtures[0]))
@@ -516,6 +640,18 @@ static inline void fixture_write(const char *root, const struct fixture_file *f,
 	close(fd);
 }
 
+/* A command line, whose words end with '|' here. */
+static inline void fixture_write_words(const char *root, const struct fixture_file *f)
+{
+	char text[512];
+	size_t n = strlen(f->content);
+
+	memcpy(text, f->content, n + 1);
+	for (char *c = text; (c = strchr(c, '|')); c++)
+		*c = '\0';
+	fixture_write(root, f, text, n);
+}
+
 static inline void fixture_make(const char *root, const struct fixture *x)
 {
 	static const char zeros[8];
@@ -525,6 +661,8 @@ static inline void fixture_make(const char *root, const struct fixture *x)
 
 		if (content && !strcmp(content, ZEROS))
 			fixture_write(root, &x->files[i], zeros, sizeof(zeros));
+		else if (content && !strncmp(content, "qemu|", 5))
+			fixture_write_words(root, &x->files[i]);
 		else
 			fixture_write(root, &x->files[i], content, content ? strlen(content) : 0);
 	}

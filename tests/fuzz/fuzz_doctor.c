@@ -51,7 +51,8 @@ static void look(const char *root, const char *id)
 	struct exam e;
 
 	CHECK(check && !tree_open(root, NULL, &tree));
-	doctor_look(check, &tree, &e);
+	CHECK(doctor_sides(&tree));
+	doctor_look(check, &tree, DOCTOR_GUEST | DOCTOR_HOST, &e);
 	tree_close(&tree);
 	CHECK(e.verdict < VERDICTS);
 	CHECK(e.found[0] && strnlen(e.found, sizeof(e.found)) < sizeof(e.found));

@@ -9,10 +9,9 @@
 #include "before_others.h"
 #include "host/find.h"
 #include "host/host_ledger.h"
+#include "kvm_guest.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/kvm.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -27,8 +26,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define GUEST_AT 0x1000
 
 static const uint8_t guest_exits[] = {0xe6, 0x10, 0xeb, 0xfc}; /* out %al, $0x10; jmp back */
 static const uint8_t guest_halts[] = {0xf4, 0xeb, 0xfd};       /* hlt; jmp back */
@@ -52,33 +49,6 @@ struct guest {
 	int vcpu;
 	struct shared *shared;
 };
-
-static int open_vcpu(const struct guest *g, int *ret_vcpu)
-{
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	int vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
-	uint8_t *memory = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-			       0);
-	struct kvm_userspace_memory_region region = {.memory_size = 0x2000,
-						     .userspace_addr = (uint64_t)(uintptr_t)memory};
-	struct kvm_sregs sregs;
-	struct kvm_regs regs = {.rip = GUEST_AT, .rflags = 2};
-	int vcpu;
-
-	if (vm < 0 || ioctl(vm, KVM_CREATE_IRQCHIP, 0) ||
-	    ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region))
-		return -errno;
-	memcpy(memory + GUEST_AT, g->code, g->size);
-	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	if (vcpu < 0 || ioctl(vcpu, KVM_GET_SREGS, &sregs))
-		return -errno;
-	sregs.cs.base = 0;
-	sregs.cs.selector = 0;
-	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) || ioctl(vcpu, KVM_SET_REGS, &regs))
-		return -errno;
-	*ret_vcpu = vcpu;
-	return 0;
-}
 
 /* What a monitor does for its guest. */
 static void serve(struct shared *s)
@@ -107,8 +77,10 @@ static void *run_vcpu(void *data)
 static void child(struct guest *g)
 {
 	pthread_t t;
-	int err = open_vcpu(g, &g->vcpu);
+	struct kvm_guest kvm;
+	int err = kvm_guest_open(&kvm, g->code, g->size, 1);
 
+	g->vcpu = kvm.vcpus[0];
 	if (err)
 		atomic_store(&g->shared->failed, -err);
 	else

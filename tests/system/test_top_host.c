@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_top_host DESCHED LIKE_VM: what `desched top --host` says of a process that looks like a VM,
+ * test_top_host DESCHED LIKE_VM DESCHEDD: what `desched top --host` says of a process that looks like a VM,
  * which begins and ends while it runs, against what the vCPUs know themselves: their CPU clocks and
- * the time that they waited by schedstat. By BPF, and without privilege. What is done with the
+ * the time that they waited by schedstat. By BPF, without privilege, and by asking deschedd. What is done with the
  * figures is tests/unit/test_screen_host.c's affair, keys are screen.sh's.
  */
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "before_others.h"
+#include "daemon_unit.h"
 #include "like_vm.h"
 #include "needs_bpf.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <jansson.h>
 #include <math.h>
 #include <poll.h>
@@ -87,11 +89,13 @@ struct top {
 	FILE *out;
 };
 
-/* As nobody, if it may: the program itself is opened before. */
-static void start_top(struct top *t, const char *source, bool as_nobody)
+/* As nobody, if it may, of the group that may ask deschedd: the program itself is opened before. With
+ * the source or socket that follows `option`. */
+static void start_top(struct top *t, const char *option, const char *value, bool as_nobody)
 {
-	char *argv[] = {"desched", "top", "--host",	  "--json", "-d",
-			"0.25",	   "-s",  (char *)source, NULL};
+	char *argv[] = {"desched", "top",	   "--host",	  "--json", "-d",
+			"0.25",	   (char *)option, (char *)value, NULL};
+	const struct group *group = getgrnam("daemon");
 	int fds[2], program = open(desched, O_PATH | O_CLOEXEC);
 
 	assert_true(program >= 0);
@@ -100,7 +104,7 @@ static void start_top(struct top *t, const char *source, bool as_nobody)
 	if (!t->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(fds[1], STDOUT_FILENO);
-		if (as_nobody && !geteuid() && (setgid(NOBODY) || setuid(NOBODY)))
+		if (as_nobody && !geteuid() && (setgid(group->gr_gid) || setuid(NOBODY)))
 			_exit(126);
 		fexecve(program, argv, environ);
 		_exit(127);
@@ -251,7 +255,7 @@ static void check_sums(const struct sum *s, const struct vm *v, double steal)
 }
 
 /* It comes, works, and ends while the screen's figures are printed. */
-static void follow(const char *source, bool as_nobody)
+static void follow(const char *option, const char *value, bool as_nobody)
 {
 	struct sum sum = {.frames = 0}, worked;
 	uint64_t begin;
@@ -259,7 +263,7 @@ static void follow(const char *source, bool as_nobody)
 	struct vm v;
 	double steal;
 
-	start_top(&t, source, as_nobody);
+	start_top(&t, option, value, as_nobody);
 	json_decref(next(&t));
 	start_vm(&v, "web");
 	while (!sum.frames)
@@ -291,13 +295,30 @@ static void by_bpf(void **state)
 	(void)state;
 	if (!bpf_is_here())
 		skip();
-	follow("bpf", false);
+	follow("-s", "bpf", false);
 }
 
 static void by_schedstat_as_anybody(void **state)
 {
 	(void)state;
-	follow("schedstat", true);
+	follow("-s", "schedstat", true);
+}
+
+static void by_deschedd_as_a_member(void **state)
+{
+	void *unit = NULL;
+	struct service *s;
+
+	(void)state;
+	if (geteuid() || !bpf_is_here())
+		skip();
+	setup(&unit);
+	s = unit;
+	write_config(s, "pages = no\n");
+	spawn(s);
+	expect_told(s, "READY=1\nSTATUS=source bpf");
+	follow("--socket", s->socket, true);
+	teardown(&unit);
 }
 
 int main(int argc, char **argv)
@@ -305,12 +326,15 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_bpf),
 		cmocka_unit_test(by_schedstat_as_anybody),
+		cmocka_unit_test(by_deschedd_as_a_member),
 	};
 
-	if (argc < 3)
+	if (argc < 4)
 		return 2;
 	desched = argv[1];
 	like_vm = argv[2];
+	daemon_program = argv[3];
+	daemon_name = "deschedd";
 	before_others();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

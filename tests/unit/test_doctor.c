@@ -44,7 +44,7 @@ static enum verdict look(const char *id, struct exam *ret)
 	struct tree t;
 
 	assert_int_equal(tree_open(root, NULL, &t), 0);
-	doctor_look(doctor_find(id), &t, ret);
+	doctor_look(doctor_find(id), &t, DOCTOR_GUEST | DOCTOR_HOST, ret);
 	tree_close(&t);
 	return ret->verdict;
 }
@@ -107,6 +107,67 @@ static void test_cannot_tell(void **state)
 			fail_msg("%s does not say that it cannot tell: %s", c->id, e.found);
 		assert_true(e.found[0]);
 	}
+}
+
+/* ---- hosts ---- */
+
+static unsigned sides_of(void)
+{
+	struct tree t;
+	unsigned sides;
+
+	assert_int_equal(tree_open(root, NULL, &t), 0);
+	sides = doctor_sides(&t);
+	tree_close(&t);
+	return sides;
+}
+
+static void put_words(const char *path, const char *words)
+{
+	fixture_write_words(root, &(struct fixture_file){path, words});
+}
+
+/* Bare metal with a VM is a host, in a hypervisor it is both; without one it isn't taken for any. */
+static void test_sides(void **state)
+{
+	struct exam e;
+	struct tree t;
+
+	(void)state;
+	assert_int_equal(sides_of(), DOCTOR_GUEST);
+	put(VENDOR, "Dell Inc.\n");
+	put("/proc/9/comm", "qemu-system-arm\n");
+	assert_int_equal(sides_of(), DOCTOR_GUEST); /* no words: a thread of the kernel */
+	put_words("/proc/9/cmdline", "qemu|-name|a|");
+	assert_int_equal(sides_of(), DOCTOR_HOST);
+	put(CLOCKS, "kvm-clock tsc\n");
+	assert_int_equal(sides_of(), DOCTOR_HOST | DOCTOR_GUEST);
+	assert_int_equal(tree_open(root, NULL, &t), 0);
+	doctor_look(doctor_find("host-kvm"), &t, DOCTOR_GUEST, &e);
+	assert_int_equal(e.verdict, VERDICT_NOT_HERE);
+	doctor_look(doctor_find("swap"), &t, DOCTOR_HOST, &e);
+	assert_int_equal(e.verdict, VERDICT_NOT_HERE);
+	tree_close(&t);
+}
+
+/* Those that are not well are called as their owners call them. */
+static void test_vms_are_named(void **state)
+{
+	struct exam e;
+
+	(void)state;
+	put("/proc/9/comm", "qemu-system-x86\n");
+	put_words("/proc/9/cmdline", "qemu|-machine|accel=tcg|-name|guest=web 1,x=y|");
+	put("/proc/10/comm", "qemu-system-x86\n");
+	put_words("/proc/10/cmdline", "qemu|--name|db\x1b|-device|ivshmem-plain|");
+	put("/proc/11/comm", "qemu-system-x86\n");
+	put_words("/proc/11/cmdline", "qemu|-unnamed|x|");
+	put("/proc/12/comm", "kvm\n");
+	put_words("/proc/12/cmdline", "qemu|-id|100|-name|vm-100|-device|ivshmem-plain,memdev=p|");
+	assert_int_equal(look("host-vm-page", &e), VERDICT_BAD);
+	assert_string_equal(e.found, "web 1, pid 11");
+	assert_int_equal(look("host-vm-steal", &e), VERDICT_BAD);
+	assert_string_equal(e.found, "web 1, db?, pid 11");
 }
 
 static void test_several_are_named(void **state)
@@ -295,12 +356,20 @@ int main(void)
 {
 #define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fixtures), cmocka_unit_test(test_rows),
-		IN_ROOT(test_cannot_tell),	 IN_ROOT(test_several_are_named),
-		IN_ROOT(test_hostile_names),	 IN_ROOT(test_found_is_cut),
-		IN_ROOT(test_compressed_config), IN_ROOT(test_links_stay_inside),
-		IN_ROOT(test_not_a_file),	 IN_ROOT(test_numbers),
-		cmocka_unit_test(test_cron),	 cmocka_unit_test(test_timers),
+		cmocka_unit_test(test_fixtures),
+		cmocka_unit_test(test_rows),
+		IN_ROOT(test_sides),
+		IN_ROOT(test_vms_are_named),
+		IN_ROOT(test_cannot_tell),
+		IN_ROOT(test_several_are_named),
+		IN_ROOT(test_hostile_names),
+		IN_ROOT(test_found_is_cut),
+		IN_ROOT(test_compressed_config),
+		IN_ROOT(test_links_stay_inside),
+		IN_ROOT(test_not_a_file),
+		IN_ROOT(test_numbers),
+		cmocka_unit_test(test_cron),
+		cmocka_unit_test(test_timers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,11 +116,41 @@ static void test_json(void **state)
 		const char *id = json_string_value(json_object_get(c, "id"));
 		const char *verdict = json_string_value(json_object_get(c, "verdict"));
 
-		assert_string_equal(verdict, strcmp(id, "swappiness") ? "cannot tell" : "bad");
+		assert_string_equal(verdict, !strcmp(id, "swappiness")	? "bad"
+					     : !strncmp(id, "host-", 5) ? "does not apply"
+									: "cannot tell");
 		found += !strcmp(id, "swappiness");
 	}
 	assert_int_equal(found, 1);
 	json_decref(o);
+}
+
+/* It finds out by itself that VMs run here, or is told so; the other side is not listed. */
+static void test_host(void **state)
+{
+	json_t *o;
+
+	(void)state;
+	put("/proc/sys/kernel/sched_autogroup_enabled", "1\n");
+	put("/proc/sys/vm/overcommit_memory", "1\n");
+	put("/sys/class/dmi/id/sys_vendor", "Dell Inc.\n");
+	doctor_root("-v");
+	assert_null(strstr(output, "host-autogroup"));
+	assert_non_null(strstr(output, "warning  overcommit"));
+	assert_int_equal(doctor_root("--host -v"), 3);
+	assert_non_null(strstr(output, "warning  host-autogroup         kernel.sched_auto"));
+	assert_null(strstr(output, "overcommit"));
+	assert_non_null(strstr(output, "\nhost: "));
+	put("/proc/7/comm", "firecracker\n");
+	put("/proc/7/cmdline", "firecracker");
+	assert_int_equal(doctor_root("--json"), 3);
+	o = json_loads(output, 0, NULL);
+	assert_true(json_is_true(json_object_get(o, "host")));
+	assert_true(json_is_false(json_object_get(o, "guest")));
+	json_decref(o);
+	assert_int_equal(doctor_root("--host --guest -v"), 3);
+	assert_non_null(strstr(output, "overcommit"));
+	assert_non_null(strstr(output, "host-autogroup"));
 }
 
 static void test_words(void **state)
@@ -144,6 +174,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_exit_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_json, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_host, setup, teardown),
 		cmocka_unit_test(test_words),
 	};
 
