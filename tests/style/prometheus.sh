@@ -14,7 +14,7 @@ complain() {
 }
 
 known=$(grep -oh 'desched_[a-z_*]*' docs/vmdesched-exporter.8 docs/deschedd.8 | sort -u)
-for metric in $(grep -ho '\bdesched_[a-z_]*' $rules/*.yml docs/guide-prometheus.md docs/guide-host.md | sort -u); do
+for metric in $(grep -ho '\bdesched_[a-z][a-z_]*' $rules/*.yml docs/guide-prometheus.md docs/guide-host.md | sort -u); do
 	case $metric in
 	desched_cpu_away | desched_ready) continue ;; # rules' names
 	desched_process_ | desched_idle_cpu_ | desched_vcpu_ | desched_vm_ | desched_host_) continue ;; # families

@@ -6,9 +6,10 @@
 # (/proc/PID/schedstat) and to `desched ledger` of the same time. What rules say of other hosts is style/prometheus.sh.
 #
 # The VMs are stopped but for some seconds in the middle of the window that is looked at: so it doesn't matter when
-# Prometheus scraped. All that runs is in a PID namespace of its own, ends with it, and sees no VMs but these.
+# Prometheus scraped. All that runs is in namespaces of its own, ends with them, and sees no VMs but these; so the
+# commands of docs/guide-host.md can be run as they are, too.
 set -eu
-for program in jq curl unshare ${5:+qemu-system-x86_64 busybox cpio}; do
+for program in jq curl unshare busybox ${5:+qemu-system-x86_64 cpio}; do
 	command -v "$program" >/dev/null && continue
 	echo "skipped: no $program (DESCHED_PURPOSES=test scripts/setup installs it)"
 	exit 77
@@ -22,16 +23,21 @@ programs=$("$source/scripts/fetch-prometheus") || exit 77
 PATH=$programs:$PATH
 if [ "${PROMETHEUS_INSIDE:-}" != yes ]; then
 	export PROMETHEUS_INSIDE=yes
-	exec unshare --mount --pid --fork --kill-child --mount-proc --propagation private "$0" "$@"
+	exec unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private "$0" "$@"
 fi
 desched=$1 deschedd=$2 exporter=$3 like_vm=$4 kernel=
 [ -z "${5:-}" ] || kernel=$("$source/scripts/fetch-kernel")
 window=15 # seconds; rules look at minutes
 ran=6     # of them
+instance=127.0.0.1:9920
+metrics=http://$instance/metrics
+server=127.0.0.1:9090
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
 export LC_ALL=C
+busybox ip link set lo up
+mount -t tmpfs run /run
 status=0
 complain() {
 	echo "prometheus: $*" >&2
@@ -70,19 +76,23 @@ start_vm() { # start_vm NAME
 		taskset -c "$cpu" qemu-system-x86_64 -name "$1,debug-threads=on" -accel tcg -m 128 -nodefaults -no-user-config \
 			-display none -nic none -no-reboot -serial "file:$1.console" -kernel "$kernel" -initrd image.cpio \
 			-append 'console=ttyS0 quiet panic=-1 no_timer_check' >"$1.log" 2>&1 &
-		eval "$1=$!"
+		echo $! >"$1.pid"
 		wait_for "$1 to boot" grep -q spinning "$1.console"
 	else
 		ln -s "$like_vm" "qemu-$1"
 		"./qemu-$1" -name "$1" &
-		eval "$1=$!"
+		echo $! >"$1.pid"
 		wait_for "the vCPUs of $1" sh -c "grep -q 'CPU 1/TCG' /proc/$!/task/*/comm"
 	fi
 }
 
+vms() { # vms SIGNAL
+	kill "-$1" "$(cat web1.pid)" "$(cat db1.pid)"
+}
+
 # `VCPU RUN READY` of each vCPU, seconds.
-kernel_says() { # kernel_says PID
-	for task in "/proc/$1/task/"*; do
+kernel_says() { # kernel_says NAME
+	for task in "/proc/$(cat "$1.pid")/task/"*; do
 		vcpu=$(sed -n 's/^CPU \([0-9]*\)\/TCG$/\1/p' "$task/comm")
 		[ -z "$vcpu" ] || awk -v vcpu="$vcpu" '{ printf "%d %.9f %.9f\n", vcpu, $1 / 1e9, $2 / 1e9 }' "$task/schedstat"
 	done
@@ -96,14 +106,11 @@ shortened() {
 }
 
 start_prometheus() {
-	"$deschedd" -c /dev/null --socket "$dir/socket" >deschedd.log 2>&1 &
+	"$deschedd" -c /dev/null >deschedd.log 2>&1 &
 	daemon=$!
-	wait_for "deschedd" test -S socket
-	"$exporter" --socket "$dir/socket" --port 0 >exporter.log 2>&1 &
+	wait_for "deschedd" test -S /run/deschedd.sock
+	"$exporter" --socket /run/deschedd.sock --port 9920 >exporter.log 2>&1 &
 	wait_for "the exporter" grep -q ^http exporter.log
-	metrics=$(head -n 1 exporter.log)
-	instance=${metrics#http://}
-	instance=${instance%/metrics}
 	shortened "$source/packaging/prometheus/desched-host.rules.yml" >rules.yml
 	cat >prometheus.yml <<-END
 		global: { scrape_interval: 200ms, evaluation_interval: 1s }
@@ -111,10 +118,7 @@ start_prometheus() {
 		scrape_configs: [ { job_name: desched, static_configs: [ { targets: [ "$instance" ] } ] } ]
 	END
 	promtool check config prometheus.yml >check.log || give_up "the configuration"
-	prometheus --config.file=prometheus.yml --storage.tsdb.path="$dir/data" --web.listen-address=127.0.0.1:0 \
-		>prometheus.log 2>&1 &
-	wait_for "Prometheus" grep -q 'Listening on' prometheus.log
-	server=$(sed -n 's/.*"Listening on" address=\([0-9.:]*\).*/\1/p' prometheus.log)
+	prometheus --config.file=prometheus.yml --storage.tsdb.path="$dir/data" --web.listen-address=$server >prometheus.log 2>&1 &
 	wait_for "the first scrape" has_data 'desched_host_vms == 2'
 }
 
@@ -122,10 +126,10 @@ ask() { # ask QUERY [TIME]
 	curl -s --max-time 30 "http://$server/api/v1/query" --data-urlencode "query=$1" ${2:+-d "time=$2"}
 }
 has_data() {
-	ask "$1" | jq -e '.data.result | length > 0'
+	[ "$(ask "$1" | jq '.data.result | length')" -gt 0 ] 2>/dev/null
 }
 value_of() { # value_of QUERY [TIME]: the only one
-	ask "$1" ${2:-} | jq -r '.data.result | if length == 1 then .[0].value[1] else "\(length) values" end'
+	ask "$1" "${2:-}" | jq -r '.data.result | if length == 1 then .[0].value[1] else "\(length) values" end'
 }
 
 # ---- what is expected ----
@@ -147,18 +151,16 @@ panel() { # panel TITLE SELECTOR WANTED [SHARE]
 run_a_while() {
 	"$desched" ledger --json -n 1 -d $((ran + 3)) --no-pages >ledger.json 2>ledger.log &
 	ledger=$!
-	# shellcheck disable=SC2154 # set by start_vm
-	pids="$alpha $beta"
 	sleep 1 # the ledger is open
-	for name in alpha beta; do
-		eval "kernel_says \$$name" >"$name.before"
+	for name in web1 db1; do
+		kernel_says $name >$name.before
 	done
-	kill -CONT $pids
+	vms CONT
 	sleep $ran
-	kill -STOP $pids
-	for name in alpha beta; do
-		eval "kernel_says \$$name" >"$name.after"
-		paste -d ' ' "$name.before" "$name.after" |
+	vms STOP
+	for name in web1 db1; do
+		kernel_says $name >$name.after
+		paste -d ' ' $name.before $name.after |
 			awk -v name=$name '{ print name, $1, $5 - $2, $6 - $3 }' >>ran
 	done
 	wait $ledger
@@ -193,21 +195,21 @@ check_all_panels() {
 	[ "$(wc -l <queries)" -ge 20 ] || complain "the dashboard has too few queries"
 	while IFS="$(printf '\t')" read -r title legend query; do
 		ask "$query" "$now" >answer
-		jq -e '.status == "success" and (.data.result | length > 0)' answer >/dev/null || {
+		[ "$(jq '.status == "success" and (.data.result | length > 0)' answer)" = true ] || {
 			complain "panel '$title' ($legend) has no data: $(head -c 300 answer)"
 			continue
 		}
 		# A legend that uses a label which isn't there shows nothing.
 		for label in $(echo "$legend" | grep -o '{{[a-z_]*}}' | tr -d '{}'); do
-			jq -e --arg name "$label" 'all(.data.result[].metric; has($name))' answer >/dev/null ||
+			[ "$(jq --arg name "$label" 'all(.data.result[].metric; has($name))' answer)" = true ] ||
 				complain "panel '$title' has no label $label"
 		done
 	done <queries
 }
 
 check_values() {
-	vcpus=$(awk '$1 == "alpha"' ran | wc -l)
-	for vm in alpha beta; do
+	vcpus=$(awk '$1 == "web1"' ran | wc -l)
+	for vm in web1 db1; do
 		ready=$(sum 4 $vm) run=$(sum 3 $vm)
 		panel "Ready, mean of a VM's vCPUs" ".vm == \"$vm\"" "$(per "$ready" $((window * vcpus)))"
 		worst=$(awk -v vm=$vm '$1 == vm && $4 > w { w = $4 } END { print w }' ran)
@@ -217,8 +219,7 @@ check_values() {
 		panel 'CPUs used' ".vm == \"$vm\"" "$(awk -v a="$run" -v b="$overhead" -v w=$window 'BEGIN { print (a + b) / w }')"
 		panel 'VM vCPUs' ".vm == \"$vm\"" "$vcpus"
 		panel 'VM page written' ".vm == \"$vm\"" 0
-		eval "pid=\$$vm"
-		panel 'VM resident bytes' ".vm == \"$vm\"" "$(awk -v page="$(getconf PAGE_SIZE)" '{ print $24 * page }' "/proc/$pid/stat")"
+		panel 'VM resident bytes' ".vm == \"$vm\"" "$(awk -v page="$(getconf PAGE_SIZE)" '{ print $24 * page }' "/proc/$(cat $vm.pid)/stat")"
 		for vcpu in $(awk -v vm=$vm '$1 == vm { print $2 }' ran); do
 			near "the rule's ready ratio of $vm, vCPU $vcpu" \
 				"$(value_of "vcpu:desched_ready:ratio_rate5m{vm=\"$vm\",vcpu=\"$vcpu\"}" "$now")" \
@@ -250,21 +251,59 @@ check_rules() {
 	[ "$(jq '[.data.groups[].rules[]] | length' rules.json)" -ge 10 ] || complain "too few rules"
 	# Whatever rules ask for is there to be asked for.
 	for metric in $(jq -r '.data.groups[].rules[].query' rules.json | grep -o 'desched_[a-z_]*[a-z]' | grep -v '^desched_ready$' | sort -u); do
-		has_data "$metric" >/dev/null || complain "rules use $metric, which has no series"
+		has_data "$metric" || complain "rules use $metric, which has no series"
 	done
 	# These VMs wait for each other, and that is all that is wrong.
 	jq -r '.data.groups[].rules[].alerts[]? | select(.state == "firing") | "\(.labels.alertname) \(.labels.vm) \(.labels.vcpu)"' rules.json |
 		sort -u >fires
-	for vm in alpha beta; do
+	for vm in web1 db1; do
 		grep -q "^DeschedVcpuReady $vm 0" fires || complain "DeschedVcpuReady doesn't fire for vCPU 0 of $vm"
 	done
 	! grep -v '^DeschedVcpuReady ' fires || complain "alerts fire that should not (above)"
 }
 
+# A command that goes on until it is ended, or wants a terminal, is given a bound.
+bounded() {
+	case $1 in
+	'desched top'*-b*) echo "$1" ;;
+	'desched top'*) echo "$1 -b -n 1 -d 1" ;;
+	*) echo "$1" ;;
+	esac
+}
+
+check_guide() {
+	vms CONT
+	mkdir -p bin
+	ln -sf "$desched" bin/desched
+	ln -sf "$deschedd" bin/deschedd
+	sed -n 's/^    [#$] //p' "$source/docs/guide-host.md" |
+		sed "s|/usr/share/doc/desched-host/examples/\([a-z-]*\.rules\)|$source/packaging/prometheus/\1|" >commands
+	n=0
+	while read -r line; do
+		case $line in
+		'desched '* | 'deschedd '* | 'curl '* | 'promtool '*) ;;
+		'systemctl '* | 'journalctl '* | 'usermod '*) continue ;; # deb.sh has a systemd
+		*)
+			complain "the guide has a command that this test doesn't know: $line"
+			continue
+			;;
+		esac
+		n=$((n + 1))
+		PATH=$dir/bin:$PATH timeout 60 sh -c "$(bounded "$line")" >said 2>&1 </dev/null || {
+			rc=$?
+			# 3: the doctor has findings
+			[ "$rc" = 3 ] && [ "${line#desched doctor}" != "$line" ] && continue
+			complain "the guide's '$line' ends with $rc: $(tail -n 3 said)"
+		}
+		[ -s said ] || [ "${line#*promtool}" != "$line" ] || complain "the guide's '$line' says nothing"
+	done <commands
+	[ $n -ge 10 ] || complain "the guide has only $n commands"
+}
+
 [ -z "$kernel" ] || make_image
-start_vm alpha
-start_vm beta
-kill -STOP "$alpha" "$beta"
+start_vm web1
+start_vm db1
+vms STOP
 start_prometheus
 [ "$(value_of 'count(desched_host_info{source="bpf"})')" = 1 ] || {
 	echo "skipped: deschedd can't use BPF here: $(head -n 2 deschedd.log)"
@@ -279,6 +318,7 @@ curl -s "http://$server/api/v1/rules" >rules.json # as they are now
 check_all_panels
 check_values
 check_rules
+check_guide
 kill "$daemon"
 [ $status = 0 ] || tail -n 5 ./*.log >&2
 exit $status
