@@ -277,7 +277,7 @@ check_guide() {
 	ln -sf "$desched" bin/desched
 	ln -sf "$deschedd" bin/deschedd
 	sed -n 's/^    [#$] //p' "$source/docs/guide-host.md" |
-		sed "s|/usr/share/doc/desched-host/examples/\([a-z-]*\.rules\)|$source/packaging/prometheus/\1|" >commands
+		sed "s|/usr/share/desched-host/\([a-z-]*\.rules\)|$source/packaging/prometheus/\1|" >commands
 	n=0
 	while read -r line; do
 		case $line in
