@@ -45,7 +45,9 @@ static void add_states(uint64_t into[LEDGER_STATES], const uint64_t ns[LEDGER_ST
 static const struct host_frame_vm *before_of(const struct ledger_report *r,
 					     const struct host_frame_vm *vm)
 {
-	return r->from ? host_frame_find(r->from, vm) : NULL;
+	size_t hint = 0;
+
+	return host_frame_find(r->from, vm, &hint);
 }
 
 static uint64_t overhead_of(const struct host_frame_vm *before, const struct host_frame_vm *vm)
@@ -80,7 +82,8 @@ static void fold(struct ledger_ended *e, struct host_frame_vm *vm)
 static int copy_vm(const struct host_frame_vm *vm, const struct host_frame *base,
 		   struct host_frame_vm *ret)
 {
-	const struct host_frame_vm *before = base ? host_frame_find(base, vm) : NULL;
+	size_t hint = 0;
+	const struct host_frame_vm *before = host_frame_find(base, vm, &hint);
 	struct host_frame_vm copy = *vm;
 
 	copy.blames = NULL;

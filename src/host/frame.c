@@ -2,13 +2,27 @@
 #include "host/frame.h"
 
 #include "base/proc.h"
+#include "base/units.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
-static void copy_vcpu(const struct measured *x, uint32_t v, struct host_frame_vcpu *to)
+/* For how long it has wanted to run up to the reading. */
+static uint64_t waits_for(const struct measurement *m, const struct measured *x, uint32_t v)
+{
+	const struct ledger *now = &x->vcpus[v].ledger[MEASURE_NOW];
+	uint64_t since = host_ledger_since(m->ledger, x->id, v);
+
+	if (!since || x->vcpus[v].ended || !ledger_state_descheduled(now->state))
+		return 0;
+	return u64_sub_floor(now->at, since);
+}
+
+static void copy_vcpu(const struct measurement *m, const struct measured *x, uint32_t v,
+		      struct host_frame_vcpu *to)
 {
 	struct ledger since = measured_span(&x->vcpus[v], MEASURE_FIRST);
 
@@ -18,6 +32,7 @@ static void copy_vcpu(const struct measured *x, uint32_t v, struct host_frame_vc
 	to->state = since.state;
 	to->gaps_lost = x->vcpus[v].gaps_lost;
 	memcpy(to->ns, since.ns, sizeof(to->ns));
+	to->longest = u64_max(x->vcpus[v].longest, waits_for(m, x, v));
 	snprintf(to->name, sizeof(to->name), "vCPU %u", to->index);
 }
 
@@ -38,7 +53,7 @@ static int copy_pages(const struct measured *x, struct host_frame_vm *to)
 	return 0;
 }
 
-static int copy_vm(const struct measured *x, struct host_frame *f)
+static int copy_vm(const struct measurement *m, const struct measured *x, struct host_frame *f)
 {
 	struct host_frame_vm *to = host_frame_add(f, x->vm.n_vcpus);
 	struct proc_stat stat;
@@ -49,6 +64,7 @@ static int copy_vm(const struct measured *x, struct host_frame *f)
 	to->since = x->since;
 	to->ended = x->id < 0;
 	to->overhead = x->overhead[MEASURE_NOW] - x->overhead[MEASURE_FIRST];
+	to->cpu_limit = x->cpu_limit;
 	if (!to->ended && !proc_read_stat(to->pid, 0, &stat))
 		to->rss = stat.rss;
 	memcpy(to->name, x->vm.name, sizeof(to->name));
@@ -58,7 +74,7 @@ static int copy_vm(const struct measured *x, struct host_frame *f)
 	memcpy(to->id, x->vm.id, sizeof(to->id));
 	snprintf(to->manager, sizeof(to->manager), "%s", x->vm.manager);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
-		copy_vcpu(x, v, &to->vcpus[v]);
+		copy_vcpu(m, x, v, &to->vcpus[v]);
 	return copy_pages(x, to);
 }
 
@@ -111,6 +127,8 @@ static int copy(const struct measurement *m, struct host_frame *f)
 
 	*f = (struct host_frame){.time = m->real,
 				 .elapsed = m->at[MEASURE_NOW] - m->at[MEASURE_FIRST],
+				 .cpus = (unsigned)get_nprocs(),
+				 .has_gaps = host_ledger_has_gaps(m->ledger),
 				 .vms = calloc(m->n + 1, sizeof(*f->vms))};
 	if (!f->vms)
 		return -ENOMEM;
@@ -119,7 +137,7 @@ static int copy(const struct measurement *m, struct host_frame *f)
 	err = copy_unseen(m, f);
 	for (size_t i = 0; i < m->n && !err; i++)
 		if (!m->vms[i]->over)
-			err = copy_vm(m->vms[i], f);
+			err = copy_vm(m, m->vms[i], f);
 	return err;
 }
 

@@ -18,6 +18,8 @@ enum measure_reading { MEASURE_FIRST, MEASURE_LAST, MEASURE_NOW, MEASURE_READING
 struct measured_vcpu {
 	struct ledger ledger[MEASURE_READINGS];
 	uint64_t gaps_lost; /* since it was first seen */
+	/* ns: the longest gap in which it wanted to run, of those that ended since the last report */
+	uint64_t longest;
 	bool ended;
 };
 
@@ -31,6 +33,7 @@ struct measured {
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
 	struct page_choice page;
 	const char *page_lost; /* why its page is no more written; NULL while it is */
+	double cpu_limit;      /* cpu_limit_of(), some seconds old at most */
 };
 
 /* VMs that ended so long ago that only their sum is kept. */

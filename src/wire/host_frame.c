@@ -15,6 +15,21 @@ struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus)
 	return vm;
 }
 
+const struct host_frame_vm *host_frame_find(const struct host_frame *f,
+					    const struct host_frame_vm *now, size_t *hint)
+{
+	for (size_t i = 0; f && i < f->n_vms; i++) {
+		size_t at = (*hint + i) % f->n_vms;
+		const struct host_frame_vm *vm = &f->vms[at];
+
+		if (vm->pid != now->pid || vm->since != now->since)
+			continue;
+		*hint = at + 1;
+		return vm;
+	}
+	return NULL;
+}
+
 void host_frame_vm_done(struct host_frame_vm *vm)
 {
 	free(vm->vcpus);
@@ -29,13 +44,4 @@ void host_frame_done(struct host_frame *f)
 	free(f->vms);
 	free(f->unmeasured);
 	*f = (struct host_frame){.vms = NULL};
-}
-
-const struct host_frame_vm *host_frame_find(const struct host_frame *f,
-					    const struct host_frame_vm *vm)
-{
-	for (size_t i = 0; i < f->n_vms; i++)
-		if (f->vms[i].pid == vm->pid && f->vms[i].since == vm->since)
-			return &f->vms[i];
-	return NULL;
 }

@@ -164,6 +164,7 @@ static double wall(const json_t *row)
 /* What all frames together have of one VM. */
 struct sum {
 	double run[LIKE_VM_VCPUS], ready[LIKE_VM_VCPUS], wall[LIKE_VM_VCPUS];
+	double longest; /* wait of vCPU 0, since it was ordered to run */
 	double seconds; /* of the frames that had it */
 	int frames;
 	bool ended;
@@ -204,6 +205,8 @@ static void take_frame(struct sum *s, const struct vm *v, const json_t *frame)
 		s->run[index] += seconds * number(c, "run");
 		s->ready[index] += seconds * number(c, "ready");
 		s->wall[index] += seconds * wall(c);
+		if (!index)
+			s->longest = fmax(s->longest, number(c, "longest_s"));
 	}
 	s->seconds += seconds;
 	s->frames++;
@@ -240,6 +243,17 @@ static void assert_close(const char *what, size_t vcpu, double got, uint64_t exp
 	print_message("vCPU %zu: %s %.4f s, by itself %.4f s\n", vcpu, what, got, expected);
 }
 
+/* It sees by itself for how long it was away; and from its hypervisor's steal, which is no wait, too. */
+static void check_longest(const struct sum *s, const struct vm *v, double steal)
+{
+	double jump = ns_to_s(v->shared->jump), slack = 0.05 * jump + 0.005;
+
+	if (s->longest > jump + slack || s->longest < jump - slack - steal)
+		fail_msg("the longest wait is %.4f s, it was away for %.4f s (%.3f s were stolen)",
+			 s->longest, jump, steal);
+	print_message("longest wait %.4f s, by itself %.4f s\n", s->longest, jump);
+}
+
 static void check_sums(const struct sum *s, const struct vm *v, double steal)
 {
 	for (size_t i = 0; i < LIKE_VM_VCPUS; i++) {
@@ -269,6 +283,8 @@ static void follow(const char *option, const char *value, bool as_nobody)
 	while (!sum.frames)
 		take_next(&t, &sum, &v);
 	steal = stolen();
+	sum.longest = 0;
+	v.shared->ordered = clock_mono();
 	like_vm_order(v.shared, LIKE_VM_RUN);
 	for (begin = clock_mono(); clock_mono() < begin + RUN_NS;)
 		take_next(&t, &sum, &v);
@@ -287,6 +303,8 @@ static void follow(const char *option, const char *value, bool as_nobody)
 		take_next(&t, &sum, &v);
 	stop_top(&t);
 	check_sums(&worked, &v, steal);
+	if (!as_nobody)
+		check_longest(&worked, &v, steal);
 	munmap(v.shared, sizeof(*v.shared));
 }
 

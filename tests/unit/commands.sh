@@ -61,7 +61,12 @@ expect 2 1 "$desched" top --host --user root
 expect 2 1 "$desched" top --host --source steal
 expect 2 1 "$desched" top --source bpf
 expect 2 1 "$desched" top --host --sort reported
-expect 2 1 "$desched" top -b --sort used
+expect 2 1 "$desched" top --guest -b --sort used
+expect 2 1 "$desched" top --guest --host
+expect 2 1 "$desched" top --esxtop --guest
+expect 2 1 "$desched" top --esxtop --json
+expect 2 1 "$desched" top --esxtop -d 1
+expect 2 1 "$desched" top --esxtop --socket /none
 expect 2 1 "$desched" record
 expect 2 1 "$desched" correct one
 expect 2 1 "$desched" correct one two three
@@ -97,7 +102,7 @@ expect 1 1 sh -c '"$@" >list.json' sh "$desched" sim 01-small none 01-small --js
 [ "$(grep -c '^\[' list.json) $(grep -c '^\]' list.json) $(grep -c '"scenario":' list.json)" = "1 1 3" ] ||
 	complain "--json of three scenarios is not one document: $(cat list.json)"
 grep -q '"error": "no scenario' list.json || complain "--json does not have what failed"
-full "$desched" top -b -n 2 -d 0.05
+full "$desched" top --guest -b -n 2 -d 0.05
 
 # ---- completion ----
 
