@@ -98,13 +98,14 @@ static void name_of_thread(uint32_t tid, char *ret, size_t size)
 }
 
 /* Keeps the longest gaps, in order. */
-static void take_gap(const struct measured *x, const struct gap *gap, void *data)
+static void take_gap(const struct measurement *m, const struct measured *x, const struct gap *gap,
+		     void *data)
 {
-	const struct measurement *const *m = data;
 	struct ledger_gap *g = longest.gap;
 	uint64_t ns = gap->end - gap->start;
 	int at = longest.n;
 
+	(void)data;
 	while (at > 0 && g[at - 1].ns < ns)
 		at--;
 	if (at == LEDGER_GAPS_SHOWN)
@@ -112,13 +113,14 @@ static void take_gap(const struct measured *x, const struct gap *gap, void *data
 	if (longest.n < LEDGER_GAPS_SHOWN)
 		longest.n++;
 	memmove(&g[at + 1], &g[at], (size_t)(longest.n - at - 1) * sizeof(*g));
-	g[at] = (struct ledger_gap){
-		.pid = x->vm.pid,
-		.vcpu = x->vm.vcpus[gap->vcpu].index,
-		.at = u64_sub_floor(gap->start, *m ? (*m)->at[MEASURE_FIRST] : gap->start),
-		.ns = ns,
-		.state = gap->state,
-		.by = gap->by == GAP_BY_HIDDEN ? 0 : gap->by};
+	g[at] = (struct ledger_gap){.pid = x->vm.pid,
+				    .vcpu = x->vm.vcpus[gap->vcpu].index,
+				    .at = u64_sub_floor(gap->start, m->at[MEASURE_FIRST]
+									    ? m->at[MEASURE_FIRST]
+									    : gap->start),
+				    .ns = ns,
+				    .state = gap->state,
+				    .by = gap->by == GAP_BY_HIDDEN ? 0 : gap->by};
 	snprintf(g[at].vm, sizeof(g[at].vm), "%s", x->vm.name);
 	name_of_thread(gap->by, g[at].who, sizeof(g[at].who));
 }
@@ -242,8 +244,7 @@ static int open_own(struct teller *t, struct failure *f, struct host_frame *ret)
 					    .n_operands = t->n,
 					    .no_pages = options.no_pages,
 					    .note = note,
-					    .gap = options.gaps ? take_gap : NULL,
-					    .data = &t->m};
+					    .gap = options.gaps ? take_gap : NULL};
 	int err;
 
 	f->text[0] = '\0';

@@ -14,6 +14,7 @@
 #include "host/host_ledger.h"
 #include "screen/esxtop.h"
 #include "screen/here.h"
+#include "screen/recorded.h"
 #include "screen/saved.h"
 #include "screen/screen.h"
 #include "screen/table.h"
@@ -31,16 +32,6 @@
 #define ESXTOP_DELAY_NS	    (5 * NS_PER_SEC)
 #define ESXTOP_DELAY_MIN_NS (2 * NS_PER_SEC)
 
-/* Sources of a guest's figures, then those of a host's. */
-static const char *any_source_name(size_t i)
-{
-	size_t n = 0;
-
-	while (source_name(n))
-		n++;
-	return i < n ? source_name(i) : host_source_name(i - n);
-}
-
 static struct {
 	bool batch, json, all, host, guest, esxtop;
 	uint64_t count, delay;
@@ -50,7 +41,7 @@ static struct {
 	const char *choice; /* why it is this one; NULL: it was asked for */
 	struct saved saved; /* the view, from settings and command line */
 	char settings[SAVED_PATH_SIZE];
-} options = {.source = {"auto", any_source_name}, .sort = {NULL, subject_order_name}};
+} options = {.source = {"auto", feed_source_name}, .sort = {NULL, subject_order_name}};
 
 static const struct option_row rows[] = {
 	{0, "host", NULL, OPTION_FLAG, &options.host, 0, 0,
@@ -298,13 +289,12 @@ static int run_live(struct failure *f)
 	}
 }
 
-/* Every table is of at least `options.delay`, but for the last. */
-static bool is_due(struct recording *r, size_t at, const struct frame *old)
+/* Every table is of at least `options.delay`, but for the last. `old`: the frame that it begins with. */
+static bool is_due(const struct recording *r, size_t at, size_t old)
 {
-	uint64_t time = recording_mark(r, at)->time;
+	uint64_t time = recording_mark(r, at)->time, began = recording_mark(r, old)->time;
 
-	return at + 1 == recording_frames(r) || time < old->guest.time ||
-	       time - old->guest.time >= options.delay;
+	return at + 1 == recording_frames(r) || time < began || time - began >= options.delay;
 }
 
 static int no_interval(const struct recording *r, struct failure *f)
@@ -317,24 +307,61 @@ static int no_interval(const struct recording *r, struct failure *f)
 			   recording_frames(r), recording_frames(r) == 1 ? "" : "s");
 }
 
-static int replay_batch(struct recording *r, struct failure *f)
+/* The next frame that is due after `*at`, which becomes its number. Of a host those before it are
+ * read as well, for VMs that ended. */
+static int next_due(struct recording *r, size_t *at, struct failure *f, struct frame *ret)
 {
-	struct frame old = {.subject = &subject_guest}, new = old;
-	uint64_t tables = 0;
-	int err = recording_frames(r) ? recording_snapshot(r, 0, f, &old.guest) : 0;
+	struct frame skipped = {.subject = NULL}, now;
+	size_t old = *at;
+	bool due;
+	int err = 0;
 
-	for (size_t at = 1; !err && !command_stop && at < recording_frames(r); at++) {
-		if (!is_due(r, at, &old))
+	do {
+		due = is_due(r, ++*at, old);
+		if (!due && options.subject != &subject_host)
 			continue;
-		err = recording_snapshot(r, at, f, &new.guest);
+		err = recorded_frame(r, options.subject, *at, f, &now);
+		if (err) {
+			frame_done(&skipped);
+			return err;
+		}
+		err = skipped.subject ? recorded_skip(&skipped, &now) : 0;
+		skipped = now;
+	} while (!err && !due);
+	if (err)
+		frame_done(&now);
+	else
+		*ret = now;
+	return err ? failure_errno(f, err, "a frame") : 0;
+}
+
+static int replay_tables(struct recording *r, struct failure *f, struct frame *old)
+{
+	uint64_t tables = 0;
+	int err = 0;
+
+	for (size_t at = 0; !err && !command_stop && at + 1 < recording_frames(r);) {
+		struct frame new;
+
+		err = next_due(r, &at, f, &new);
 		if (err)
 			break;
-		err = print(&old, &new, f);
-		frame_done(&old);
-		old = new;
+		err = print(old, &new, f);
+		frame_done(old);
+		*old = new;
 		if (++tables == options.count)
 			break;
 	}
+	return err;
+}
+
+static int replay_batch(struct recording *r, struct failure *f)
+{
+	struct frame old = {.subject = NULL};
+	int err = recording_frames(r) ? recorded_frame(r, options.subject, 0, f, &old) : 0;
+
+	if (!err)
+		err = replay_tables(r, f, &old);
 	frame_done(&old);
 	if (!err && recording_frames(r) < 2)
 		return no_interval(r, f);
@@ -357,16 +384,28 @@ static int replay_screen(struct recording *r, struct failure *f)
 	return screen_run(&screen, f, &turn);
 }
 
-static int run_replay(struct failure *f)
+/* A recording says itself what it is of. */
+static int open_replay(struct failure *f, struct recording **ret)
 {
+	const struct subject *subject;
 	struct recording *r;
 	int err = recording_open(options.replay, f, &r);
 
 	if (err)
 		return err;
-	err = options.batch ? replay_batch(r, f) : replay_screen(r, f);
-	recording_close(r);
-	return err;
+	err = recorded_subject(r, f, &subject);
+	if (!err && options.host && subject != &subject_host)
+		err = failure_set(f, -EINVAL, "%s is of a guest's processes: leave out --host",
+				  options.replay);
+	if (!err && options.guest && subject == &subject_host)
+		err = failure_set(f, -EINVAL, "%s is of a host: leave out --guest", options.replay);
+	if (err) {
+		recording_close(r);
+		return err;
+	}
+	options.host = subject == &subject_host;
+	*ret = r;
+	return 0;
 }
 
 static int parse_pids(struct model_view *view, struct failure *f)
@@ -417,21 +456,10 @@ static int choose_view(struct failure *f)
 	return err ? err : parse_pids(view, f);
 }
 
-static bool is_host_source(const char *name)
-{
-	for (size_t i = 0; host_source_name(i); i++)
-		if (!strcmp(name, host_source_name(i)))
-			return true;
-	return false;
-}
-
 /* An option that only processes have, NULL for none. */
 static const char *guest_option(void)
 {
-	return options.replay ? "--replay"
-	       : options.page ? "--page"
-	       : options.user ? "--user"
-			      : NULL;
+	return options.page ? "--page" : options.user ? "--user" : NULL;
 }
 
 /* What of the command line is about the other subject. */
@@ -442,6 +470,10 @@ static int check_subject(struct failure *f)
 
 	if (options.host && options.guest)
 		return failure_set(f, -EINVAL, "--host and --guest: give one of them");
+	if (options.esxtop && options.replay)
+		return failure_set(f, -EINVAL,
+				   "--esxtop is of this host as it is now: leave out "
+				   "--replay");
 	if (options.esxtop && (options.guest || options.json))
 		return failure_set(f, -EINVAL, "--esxtop prints CSV of a host: leave out %s",
 				   options.guest ? "--guest" : "--json");
@@ -453,12 +485,12 @@ static int check_subject(struct failure *f)
 	if (options.host && other)
 		return failure_set(f, -EINVAL, "%s is for processes of a guest: leave out %s",
 				   other, options.esxtop ? "--esxtop" : "--host");
-	if (options.host && !is_auto && !is_host_source(source))
+	if (options.host && !is_auto && !feed_is_host_source(source))
 		return failure_set(f, -EINVAL,
 				   "source %s is a guest's: with --host it is one of "
 				   "the host's, see desched-top(1)",
 				   source);
-	if (!options.host && is_host_source(source))
+	if (!options.host && feed_is_host_source(source))
 		return failure_set(f, -EINVAL, "source %s is a host's: say --host, too", source);
 	return 0;
 }
@@ -466,7 +498,7 @@ static int check_subject(struct failure *f)
 /* By the command line, or by what this machine is. */
 static void choose_subject(void)
 {
-	bool said = options.host || options.guest || guest_option() ||
+	bool said = options.host || options.guest || options.replay || guest_option() ||
 		    strcmp(options.source.value, "auto") != 0;
 	struct here here;
 
@@ -480,14 +512,26 @@ static void choose_subject(void)
 
 static int run(char **operands, int n, struct failure *f)
 {
+	struct recording *r = NULL;
+	int err;
+
 	(void)operands;
 	(void)n;
 	options.batch |= options.json || options.esxtop;
-	if (check_subject(f))
+	err = options.replay ? open_replay(f, &r) : 0;
+	if (err)
+		return err;
+	err = check_subject(f);
+	if (!err)
+		choose_subject();
+	if (err || choose_view(f)) {
+		recording_close(r);
 		return COMMAND_USAGE;
-	choose_subject();
-	if (choose_view(f))
-		return COMMAND_USAGE;
+	}
 	command_catch_signals();
-	return options.replay ? run_replay(f) : run_live(f);
+	if (!r)
+		return run_live(f);
+	err = options.batch ? replay_batch(r, f) : replay_screen(r, f);
+	recording_close(r);
+	return err;
 }

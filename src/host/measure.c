@@ -466,7 +466,7 @@ static void on_gap(int id, const struct gap *gap, void *data)
 	if (ledger_state_descheduled(gap->state))
 		c->longest = u64_max(c->longest, gap->end - gap->start);
 	if (s->gap)
-		s->gap(x, gap, s->data);
+		s->gap(m, x, gap, s->data);
 }
 
 /* ---- opening ---- */

@@ -71,8 +71,10 @@ struct measure_setup {
 	bool no_pages;	    /* no page is written */
 	/* What a person should know: one line. */
 	void (*note)(const char *text, void *data);
-	/* Every gap, as from host_ledger_poll(). */
-	void (*gap)(const struct measured *vm, const struct gap *gap, void *data);
+	/* Every gap, as from host_ledger_poll(). The first ones come while measure_open() still
+	 * works, when nobody has `m` from anywhere else. */
+	void (*gap)(const struct measurement *m, const struct measured *vm, const struct gap *gap,
+		    void *data);
 	void *data;
 };
 

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "screen/layout.h"
 #include "screen/player.h"
+#include "screen/recorded.h"
 #include "screen/saved.h"
 #include "screen/terminal.h"
 #include "screen/trails.h"
@@ -132,16 +133,17 @@ static void take_live(struct session *s)
 /* A frame that cannot be read is stepped over with a notice. */
 static void show_recorded(struct session *s, size_t at)
 {
-	struct frame frame = {.subject = s->config->subject};
+	const struct screen_config *c = s->config;
+	struct frame frame;
 
 	s->notice.text[0] = '\0';
 	s->at = at;
 	drop_model(s);
 	drop_frame(s, 0);
 	drop_frame(s, 1);
-	if (at && !recording_snapshot(s->config->recording, at - 1, &s->notice, &frame.guest))
+	if (at && !recorded_frame(c->recording, c->subject, at - 1, &s->notice, &frame))
 		push_frame(s, &frame);
-	if (recording_snapshot(s->config->recording, at, &s->notice, &frame.guest))
+	if (recorded_frame(c->recording, c->subject, at, &s->notice, &frame))
 		drop_frame(s, 1);
 	else
 		push_frame(s, &frame);

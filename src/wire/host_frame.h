@@ -133,6 +133,9 @@ const struct host_frame_vm *host_frame_find(const struct host_frame *f,
 
 void host_frame_done(struct host_frame *f);
 
+/* Moves the VMs that have ended in `from` to the end of `to`. -ENOMEM. */
+int host_frame_carry(struct host_frame *from, struct host_frame *to);
+
 /* What the VM holds, which is not among those of a frame. */
 void host_frame_vm_done(struct host_frame_vm *vm);
 

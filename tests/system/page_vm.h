@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -154,7 +155,11 @@ static inline uint64_t updates_of(const struct vm *v)
 	int fd = open(v->file, O_RDONLY);
 	struct page_reader page;
 	struct page_host host = {.updates = 0};
-	void *base = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	struct stat st = {.st_size = 0};
+	void *base = MAP_FAILED;
+
+	if (!fstat(fd, &st) && st.st_size >= (off_t)PAGE_BYTES) /* it may just be made */
+		base = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
 
 	if (base != MAP_FAILED) {
 		if (!page_attach(base, PAGE_BYTES, &page))

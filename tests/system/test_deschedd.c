@@ -380,6 +380,92 @@ static void the_ledger_is_asked_for(void **state)
 	end_vm(&v);
 }
 
+/* ---- recordings ---- */
+
+/* What the tables of a recording have of one VM. */
+struct replayed {
+	double run; /* s */
+	int tables; /* that have it */
+	int ends;   /* that say it has ended */
+};
+
+static struct replayed replay(const char *file, const char *more, pid_t pid)
+{
+	struct replayed sum = {0};
+	char command[512];
+	json_t *table;
+	FILE *out;
+
+	snprintf(command, sizeof(command), "%s top --replay %s -b --json %s", desched, file, more);
+	out = popen(command, "r");
+	assert_non_null(out);
+	while ((table = json_loadf(out, JSON_DISABLE_EOF_CHECK, NULL))) {
+		const json_t *vm = vm_of(table, pid);
+
+		assert_string_equal(json_string_value(json_object_get(table, "schema")),
+				    "desched-top-host/1");
+		sum.run += number(vm, "run") * number(table, "seconds");
+		sum.tables += vm != NULL;
+		sum.ends += json_is_true(json_object_get(vm, "ended"));
+		json_decref(table);
+	}
+	assert_int_equal(pclose(out), 0);
+	return sum;
+}
+
+/* One VM that stays and one that ends in mid-recording: tables of every frame and one of all have the
+ * same of both; a frame of ledgers that are skipped loses no end. */
+static void a_recording_of_a_host(void **state)
+{
+	const struct service *s = *state;
+	struct replayed each, all;
+	char file[128], command[512];
+	struct vm stays, ends;
+	FILE *recorder;
+
+	start_vm(&stays, NULL, own("stays"), "CPU 0/TCG", NULL);
+	start_vm(&ends, NULL, own("ends"), "CPU 0/TCG", NULL);
+	json_decref(await_vm(s, stays.pid));
+	json_decref(await_vm(s, ends.pid));
+	snprintf(file, sizeof(file), "%s/host.rec", s->dir);
+	snprintf(command, sizeof(command), "%s record --host -q -d 0.2 -n 10 --socket %s %s",
+		 desched, s->socket, file);
+	recorder = popen(command, "r");
+	assert_non_null(recorder);
+	sleep_ms(700);
+	end_vm(&ends);
+	assert_int_equal(pclose(recorder), 0);
+	end_vm(&stays);
+	each = replay(file, "", stays.pid);
+	all = replay(file, "-d 3600", stays.pid);
+	assert_true(each.tables == 9 && all.tables == 1 && !each.ends && !all.ends);
+	assert_true(each.run > 0 && fabs(each.run - all.run) < 1e-6);
+	each = replay(file, "", ends.pid);
+	all = replay(file, "-d 3600", ends.pid);
+	assert_true(each.tables >= 1 && each.tables < 9 && each.ends == 1);
+	assert_true(all.tables == 1 && all.ends == 1 && fabs(each.run - all.run) < 1e-6);
+	/* It is no guest's, and says so. */
+	snprintf(command, sizeof(command), "%s data %s 2>&1 | grep -q \"a host's VMs\"", desched,
+		 file);
+	assert_int_equal(system(command), 0);
+}
+
+/* Files that end at a quarter of what there may be, of which the oldest go. */
+static void recordings_are_bounded(void **state)
+{
+	const struct service *s = *state;
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		 "d=%s/rotated && mkdir $d && "
+		 "for i in 1 2 3 4; do head -c 1100000 /dev/zero >$d/2026010${i}T000000Z.rec; done "
+		 "&& "
+		 "%s record --host -q -n 1 --socket %s --rotate 3600 --most 4 $d && "
+		 "ls $d | head -n 1 | grep -q 20260103T && [ $(ls $d | wc -l) = 3 ]",
+		 s->dir, desched, s->socket);
+	assert_int_equal(system(command), 0);
+}
+
 /* ---- a full ledger ---- */
 
 #define CROWD 1024 /* vCPUs of a VM, of which four fill the ledger */
@@ -556,6 +642,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(none_is_missed_and_none_is_kept, start, teardown),
 		cmocka_unit_test_setup_teardown(a_page_changes_hands, start, teardown),
 		cmocka_unit_test_setup_teardown(the_ledger_is_asked_for, start, teardown),
+		cmocka_unit_test_setup_teardown(a_recording_of_a_host, start, teardown),
+		cmocka_unit_test_setup_teardown(recordings_are_bounded, start, teardown),
 		cmocka_unit_test_setup_teardown(a_full_ledger_is_loud, start, teardown),
 		cmocka_unit_test_setup_teardown(peers_hold_nobody, start, teardown),
 		cmocka_unit_test_setup_teardown(a_broken_configuration_changes_nothing, start,

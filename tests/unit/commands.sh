@@ -56,7 +56,6 @@ expect 2 1 "$desched" lab --source nonsense
 expect 2 1 "$desched" vm --json
 expect 2 1 "$desched" top -b -u "no such user"
 # What is of the other screen is refused, before anything is opened.
-expect 2 1 "$desched" top --host --replay none.rec
 expect 2 1 "$desched" top --host --user root
 expect 2 1 "$desched" top --host --source steal
 expect 2 1 "$desched" top --source bpf
@@ -68,6 +67,12 @@ expect 2 1 "$desched" top --esxtop --json
 expect 2 1 "$desched" top --esxtop -d 1
 expect 2 1 "$desched" top --esxtop --socket /none
 expect 2 1 "$desched" record
+expect 2 1 "$desched" record --host --page /dev/null none.rec
+expect 2 1 "$desched" record --host --commands none.rec
+expect 2 1 "$desched" record --host --source steal none.rec
+expect 2 1 "$desched" record --source bpf none.rec
+expect 2 1 "$desched" record --most 100 none.rec
+[ ! -e none.rec ] || complain "there is a file called none.rec"
 expect 2 1 "$desched" correct one
 expect 2 1 "$desched" correct one two three
 # A name without letters is none, - is no file's, wherever one is expected.
