@@ -39,6 +39,30 @@ uint32_t utf8_next(const char **text)
 	return ch;
 }
 
+size_t utf8_put(uint32_t ch, char *to)
+{
+	if (ch < 0x80) {
+		to[0] = (char)(ch ? ch : '?');
+		return 1;
+	}
+	if (ch < 0x800) {
+		to[0] = (char)(0xc0 | ch >> 6);
+		to[1] = (char)(0x80 | (ch & 0x3f));
+		return 2;
+	}
+	if (ch < 0x10000) {
+		to[0] = (char)(0xe0 | ch >> 12);
+		to[1] = (char)(0x80 | (ch >> 6 & 0x3f));
+		to[2] = (char)(0x80 | (ch & 0x3f));
+		return 3;
+	}
+	to[0] = (char)(0xf0 | ch >> 18);
+	to[1] = (char)(0x80 | (ch >> 12 & 0x3f));
+	to[2] = (char)(0x80 | (ch >> 6 & 0x3f));
+	to[3] = (char)(0x80 | (ch & 0x3f));
+	return 4;
+}
+
 bool text_is_harmless(uint32_t ch)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(harmful) && ch >= harmful[i].first; i++)

@@ -8,12 +8,17 @@
 #define BASE_TEXT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 /* The next character of *text, taken as UTF-8; *text moves behind it. A byte that isn't part of a
  * character counts as '?'. *text must not be at its end. */
 uint32_t utf8_next(const char **text);
+
+/* Writes a character as UTF-8, at most 4 bytes, without a NUL behind it; returns how many. A NUL
+ * becomes '?': text must not stop there. */
+size_t utf8_put(uint32_t ch, char *to);
 
 /* Whether a terminal may see this character: no control, no change of direction, nothing that is
  * invisible. */

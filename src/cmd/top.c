@@ -477,6 +477,10 @@ static int check_subject(struct failure *f)
 	if (options.esxtop && (options.guest || options.json))
 		return failure_set(f, -EINVAL, "--esxtop prints CSV of a host: leave out %s",
 				   options.guest ? "--guest" : "--json");
+	if (options.esxtop && options.replay)
+		return failure_set(f, -EINVAL,
+				   "--esxtop has this host's CPUs, too, which no recording has: "
+				   "leave out --replay");
 	if (options.esxtop && options.delay && options.delay < ESXTOP_DELAY_MIN_NS)
 		return failure_set(f, -EINVAL,
 				   "--delay: with --esxtop at least 2 s, since its times are "

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "data/encoding.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,30 +11,6 @@
 #define SNIFF 512 /* bytes that tell UTF-16 without a mark */
 
 enum order { ORDER_NONE, ORDER_LITTLE, ORDER_BIG };
-
-static size_t put(uint32_t ch, char *to)
-{
-	if (ch < 0x80) {
-		to[0] = (char)(ch ? ch : '?'); /* text must not stop at a NUL */
-		return 1;
-	}
-	if (ch < 0x800) {
-		to[0] = (char)(0xc0 | ch >> 6);
-		to[1] = (char)(0x80 | (ch & 0x3f));
-		return 2;
-	}
-	if (ch < 0x10000) {
-		to[0] = (char)(0xe0 | ch >> 12);
-		to[1] = (char)(0x80 | (ch >> 6 & 0x3f));
-		to[2] = (char)(0x80 | (ch & 0x3f));
-		return 3;
-	}
-	to[0] = (char)(0xf0 | ch >> 18);
-	to[1] = (char)(0x80 | (ch >> 12 & 0x3f));
-	to[2] = (char)(0x80 | (ch >> 6 & 0x3f));
-	to[3] = (char)(0x80 | (ch & 0x3f));
-	return 4;
-}
 
 /* ---- UTF-16 ---- */
 
@@ -81,7 +59,7 @@ static size_t decode_utf16(const unsigned char *b, size_t size, enum order order
 			}
 		}
 		if (ch != 0xfeff)
-			used += put(ch, to + used);
+			used += utf8_put(ch, to + used);
 	}
 	return used;
 }
@@ -116,7 +94,7 @@ static size_t decode_bytes(const unsigned char *b, size_t size, char *to)
 			memcpy(to + used, b + i, n);
 			used += n;
 		} else {
-			used += put(b[i], to + used);
+			used += utf8_put(b[i], to + used);
 		}
 		i += n ? n : 1;
 	}

@@ -2,6 +2,7 @@
 #include "deschedd/host_keys.h"
 
 #include "base/units.h"
+#include "deschedd/stream_socket.h"
 #include "host/host_ledger.h"
 #include "wire/protocol.h"
 
@@ -17,6 +18,8 @@ static const struct row main_rows[] = {
 	 host_settings_source, SETTINGS_STRING},
 	{"pages", &row_flag, AT(pages), 0, 0, "yes", "write the pages that VMs have brought", NULL,
 	 0},
+	SETTINGS_PATH("stream", struct host_settings, stream, STREAM_SOCKET,
+		      "where VMs connect that want their ledger as a stream; empty: nowhere"),
 	SETTINGS_SOCKET(struct host_settings, service.socket, PROTOCOL_HOST_SOCKET),
 };
 

@@ -53,6 +53,17 @@ static int copy_pages(const struct measured *x, struct host_frame_vm *to)
 	return 0;
 }
 
+static void copy_stream(const struct measurement *m, const struct measured *x,
+			struct host_frame_vm *to)
+{
+	struct stream_counters c;
+
+	to->streamed = measured_stream(m, x, &c);
+	if (to->streamed)
+		to->stream = (struct host_frame_stream){c.frames, c.pings, c.lost_gaps, c.blocked,
+							c.garbage};
+}
+
 static int copy_vm(const struct measurement *m, const struct measured *x, struct host_frame *f)
 {
 	struct host_frame_vm *to = host_frame_add(f, x->vm.n_vcpus);
@@ -65,6 +76,7 @@ static int copy_vm(const struct measurement *m, const struct measured *x, struct
 	to->ended = x->id < 0;
 	to->overhead = x->overhead[MEASURE_NOW] - x->overhead[MEASURE_FIRST];
 	to->cpu_limit = x->cpu_limit;
+	copy_stream(m, x, to);
 	if (!to->ended && !proc_read_stat(to->pid, 0, &stat))
 		to->rss = stat.rss;
 	memcpy(to->name, x->vm.name, sizeof(to->name));

@@ -6,6 +6,8 @@
 #include "host/choice.h"
 #include "host/cpu_limit.h"
 #include "host/find.h"
+#include "host/find_monitor.h"
+#include "host/peers.h"
 #include "host/vm_name.h"
 
 #include <errno.h>
@@ -18,6 +20,7 @@
 #define ENDED_WAITING 1024		/* and of those whose end was not reported yet */
 #define YOUNG_NS      NS_PER_SEC	/* a VM that grows at that age is still starting */
 #define RETRY_NS      NS_PER_SEC	/* for pages that somebody else writes */
+#define LOOKS_MAX     20		/* for pages, of VMs without, at a time */
 #define LOOK_NS	      NS_PER_MS		/* of a step, for looking at processes */
 #define CHECK_NS      (100 * NS_PER_MS) /* from one look whether VMs have ended to the next */
 #define LIMIT_CHECKS  50		/* in so many of these every VM's limit is read again */
@@ -28,6 +31,8 @@ struct measure_parts {
 	struct watch *watch; /* NULL: only processes were asked for */
 	struct choice choice;
 	uint64_t checked, retried; /* ns */
+	size_t turn;		   /* whose page is looked for next */
+	int listener;		   /* for streams; 0: none */
 	bool full;		   /* it was said that there is no room for more */
 	bool open;		   /* the VMs that were there have their names */
 	bool room;		   /* one has ended since */
@@ -89,7 +94,7 @@ static bool is_taken(const char *name, void *data)
 	for (size_t i = 0; i < t->m->n; i++) {
 		const struct measured *x = t->m->vms[i];
 
-		if (x != t->but && x->id >= 0 && x->named && !strcmp(x->vm.name, name))
+		if (x != t->but && x->id >= 0 && !strcmp(x->vm.name, name))
 			return true;
 	}
 	return false;
@@ -100,28 +105,21 @@ static void settle_name(const struct measurement *m, struct measured *x)
 	struct taken t = {m, x};
 
 	vm_name_settle(&x->vm, is_taken, &t);
-	x->named = true;
 }
 
-static struct measured *oldest_without_name(const struct measurement *m)
+/* Of all that are there at the beginning, whichever was found first. */
+static int settle_names(struct measurement *m)
 {
-	struct measured *oldest = NULL;
+	struct host_vm **vms = calloc(m->n + 1, sizeof(*vms));
 
-	for (size_t i = 0; i < m->n; i++) {
-		struct measured *x = m->vms[i];
-
-		if (!x->named && (!oldest || x->vm.start_ns < oldest->vm.start_ns))
-			oldest = x;
-	}
-	return oldest;
-}
-
-/* Those that are there from the beginning, in order of their age, whichever was found first. */
-static void settle_names(struct measurement *m)
-{
-	for (struct measured *x; (x = oldest_without_name(m));)
-		settle_name(m, x);
+	if (!vms)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n; i++)
+		vms[i] = &m->vms[i]->vm;
+	vm_name_settle_all(vms, m->n);
+	free(vms);
 	m->parts->open = true;
+	return 0;
 }
 
 /* ---- a VM ---- */
@@ -180,16 +178,16 @@ static void end_vm(struct measurement *m, struct measured *x)
 		x->vcpus[v].ended = true;
 }
 
-static void note_page(const struct measurement *m, const struct measured *x)
+static void note_page(const struct measurement *m, const struct measured *x, unsigned from)
 {
-	for (unsigned i = 0; i < x->page.n; i++) {
+	for (unsigned i = from; i < x->page.n; i++) {
 		const struct page_verdict *v = &x->page.verdicts[i];
 
 		if (v->why[0])
 			note(m, "VM %s (pid %d): %s%s%s left alone: %s", x->vm.name, x->vm.pid,
 			     v->device, v->file[0] ? ", " : "", v->file, v->why);
 	}
-	if (x->page.more)
+	if (x->page.more && !from)
 		note(m, "VM %s (pid %d): %u more devices left alone", x->vm.name, x->vm.pid,
 		     x->page.more);
 }
@@ -238,7 +236,7 @@ static int start_vm(struct measurement *m, struct measured *x, struct failure *f
 	read_vm(m, x);
 	keep(x, MEASURE_FIRST);
 	keep(x, MEASURE_LAST);
-	note_page(m, x);
+	note_page(m, x, 0);
 	return 0;
 }
 
@@ -479,6 +477,8 @@ static int add_process(struct measurement *m, pid_t pid, struct failure *f)
 	if (find_live(m, pid))
 		return 0; /* given twice, or found by its name */
 	err = host_find_pid(pid, f, &vm);
+	if (err == -ENOENT && !host_find_monitor(pid, NULL, &vm))
+		err = 0;
 	return err ? err : add_vm(m, &vm, f);
 }
 
@@ -529,8 +529,8 @@ static int find_vms(struct measurement *m, struct failure *f)
 	}
 	if (!err && choice_is_open(c))
 		err = look_for_all(m, f);
-	if (!err)
-		settle_names(m);
+	if (!err && settle_names(m))
+		err = failure_errno(f, -ENOMEM, "the list of VMs");
 	return err;
 }
 
@@ -613,13 +613,40 @@ static bool is_due(uint64_t *last, uint64_t interval)
 	return true;
 }
 
+static bool has_page(const struct measured *x)
+{
+	for (unsigned i = 0; i < x->page.n; i++) {
+		if (!x->page.verdicts[i].why[0])
+			return true;
+	}
+	return false;
+}
+
+/* Somebody else may have ended, or a device may have been plugged in. */
+static void retry_page(struct measurement *m, struct measured *x)
+{
+	unsigned known = x->page.n;
+
+	if (x->page.again) {
+		publisher_adopt_page(m->parts->publisher, &x->vm, x->id, &x->page);
+		return;
+	}
+	publisher_adopt_plugged(m->parts->publisher, &x->vm, x->id, &x->page);
+	note_page(m, x, known);
+}
+
+/* All of a few VMs, a part of many. */
 static void retry_pages(struct measurement *m)
 {
-	for (size_t i = 0; i < m->n; i++) {
-		struct measured *x = m->vms[i];
+	size_t looked = 0;
 
-		if (x->id >= 0 && x->page.again)
-			publisher_adopt_page(m->parts->publisher, &x->vm, x->id, &x->page);
+	for (size_t i = 0; i < m->n && looked < LOOKS_MAX; i++) {
+		struct measured *x = m->vms[m->parts->turn++ % m->n];
+
+		if (x->id < 0 || has_page(x))
+			continue;
+		retry_page(m, x);
+		looked++;
 	}
 }
 
@@ -662,8 +689,34 @@ static void check_vms(struct measurement *m)
 	check_limits(m);
 }
 
+/* Whoever connects is asked for nothing: the kernel says which process it is. A VM that isn't known
+ * yet will connect again. */
+static bool take_stream(pid_t pid, int fd, void *data)
+{
+	const struct measurement *m = data;
+	const struct measured *x = find_live(m, pid);
+
+	if (!x)
+		return false;
+	publisher_stream(m->parts->publisher, &x->vm, x->id, fd);
+	return true;
+}
+
+bool measured_stream(const struct measurement *m, const struct measured *x,
+		     struct stream_counters *ret)
+{
+	return publisher_stream_counters(m->parts->publisher, x->id, ret);
+}
+
+void measure_listen(struct measurement *m, int listener)
+{
+	m->parts->listener = listener;
+}
+
 void measure_step(struct measurement *m)
 {
+	if (m->parts->listener > 0)
+		peers_accept(m->parts->listener, take_stream, m);
 	publisher_tick(m->parts->publisher);
 	if (m->parts->watch)
 		watch_look(m->parts->watch, LOOK_NS);
@@ -671,7 +724,8 @@ void measure_step(struct measurement *m)
 		check_vms(m);
 	fold_surplus(m, false, ENDED_WAITING);
 	if (is_due(&m->parts->retried, RETRY_NS)) {
-		retry_pages(m);
+		if (!m->parts->setup.no_pages)
+			retry_pages(m);
 		try_refused(m);
 	}
 }

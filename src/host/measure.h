@@ -25,9 +25,9 @@ struct measured_vcpu {
 
 struct measured {
 	struct host_vm vm;
+	void *own; /* whoever measures may keep something here; NULL at first */
 	int id;				     /* in the ledger; -1: it has ended */
 	bool over;			     /* its end was reported */
-	bool named;			     /* vm.name is its own */
 	uint64_t since;			     /* ns: when it was first seen */
 	uint64_t overhead[MEASURE_READINGS]; /* ns */
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
@@ -82,6 +82,14 @@ struct measure_setup {
  * all is no error. `setup` is copied, the operands stay the caller's for as long. */
 int measure_open(const struct measure_setup *setup, struct failure *f, struct measurement **ret);
 struct measurement *measure_close(struct measurement *m); /* NULL accepted; returns NULL */
+
+/* VMs that connect to this listening Unix socket, which stays the caller's and doesn't block, get
+ * their ledger as a stream (stream.h). 0: none. */
+void measure_listen(struct measurement *m, int listener);
+
+/* False where the VM has no stream. */
+bool measured_stream(const struct measurement *m, const struct measured *x,
+		     struct stream_counters *ret);
 
 /* One step: looks for VMs, publishes. To be called again after measure_interval() ns. */
 void measure_step(struct measurement *m);

@@ -29,9 +29,9 @@ uint32_t layout_block(const struct canvas *c, double eighths)
 
 static int edge(double sum, uint64_t whole, int width)
 {
-	double at = whole ? round(sum / (double)whole * width) : 0;
+	double at = whole && width > 0 ? round(sum / (double)whole * width) : 0;
 
-	return at > width ? width : (int)at;
+	return at < width ? (int)at : width;
 }
 
 void layout_bar(struct pen *p, int width, const uint64_t ns[MODEL_PARTS], uint64_t whole)

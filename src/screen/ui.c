@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "screen/ui.h"
 
+#include "base/text.h"
 #include "base/units.h"
 
 #include <stddef.h>
@@ -282,17 +283,37 @@ static enum ui_action end_prompt(struct ui *ui, bool accepted)
 	return prompt == PROMPT_SEEK && accepted ? UI_SEEK : UI_NOTHING;
 }
 
-/* Plain ASCII: what is looked for by hand. */
+/* Behind the last character of the text, or in front of it. */
+static size_t text_end(const char *text, bool without_last)
+{
+	const char *at = text, *before = text;
+
+	while (*at) {
+		before = at;
+		utf8_next(&at);
+	}
+	return (size_t)((without_last ? before : at) - text);
+}
+
+static void append(char *text, size_t size, int key)
+{
+	char ch[4];
+	size_t n = text_end(text, false), bytes = utf8_put((uint32_t)key, ch);
+
+	if (!text_is_harmless((uint32_t)key) || n + bytes >= size)
+		return;
+	memcpy(text + n, ch, bytes);
+	text[n + bytes] = '\0';
+}
+
 static enum ui_action type(struct ui *ui, int key)
 {
-	size_t n = strlen(ui->text);
-
 	if (key == UI_KEY_ENTER || key == UI_KEY_ESCAPE)
 		return end_prompt(ui, key == UI_KEY_ENTER);
-	if (key == UI_KEY_BACKSPACE && n)
-		ui->text[n - 1] = '\0';
-	else if (key >= ' ' && key < 0x7f && n < sizeof(ui->text) - 1)
-		ui->text[n] = (char)key, ui->text[n + 1] = '\0';
+	if (key == UI_KEY_BACKSPACE)
+		ui->text[text_end(ui->text, true)] = '\0';
+	else
+		append(ui->text, sizeof(ui->text), key);
 	if (ui->prompt == PROMPT_FILTER)
 		memcpy(ui->view.filter, ui->text, sizeof(ui->view.filter));
 	return UI_NOTHING;

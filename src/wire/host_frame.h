@@ -82,6 +82,14 @@ struct host_frame_vm {
 	char id[32];	 /* another name that its manager has for it, such as Proxmox's VMID; may be
 			  * empty */
 	char manager[24]; /* "libvirt", "proxmox", "qemu", ...; may be empty */
+	bool streamed;	  /* its guest takes a stream; what came of it: */
+	struct host_frame_stream {
+		uint64_t frames;    /* sent */
+		uint64_t pings;	    /* heard */
+		uint64_t lost_gaps; /* that it was too slow for */
+		uint64_t blocked;   /* times that it took nothing */
+		uint64_t garbage;   /* bytes from it that were no ping */
+	} stream;
 	double cpu_limit; /* CPUs that its vCPUs may use at once, by their cgroups; 0: no limit */
 };
 

@@ -77,6 +77,15 @@ static const struct member page_rows[] = {
 };
 static const struct members page_members = MEMBERS(page_rows, host_frame_page, 64);
 
+static const struct member stream_rows[] = {
+	COUNT("frames", host_frame_stream, frames),
+	COUNT("pings", host_frame_stream, pings),
+	COUNT("lost_gaps", host_frame_stream, lost_gaps),
+	COUNT("blocked", host_frame_stream, blocked),
+	COUNT("garbage", host_frame_stream, garbage),
+};
+static const struct members stream_members = MEMBERS(stream_rows, host_frame_stream, 0);
+
 static const struct member vm_rows[] = {
 	VALUE("pid", MEMBER_PID, host_frame_vm, pid),
 	COUNT("since_ns", host_frame_vm, since),
@@ -90,6 +99,8 @@ static const struct member vm_rows[] = {
 	COUNT("overhead_ns", host_frame_vm, overhead),
 	KNOWN("rss_bytes", host_frame_vm, rss),
 	{"cpu_limit", MEMBER_FRACTION, AT(host_frame_vm, cpu_limit), WHEN_KNOWN, NULL, 0, NULL},
+	VALUE("streamed", MEMBER_BOOL, host_frame_vm, streamed),
+	{"stream", MEMBER_OBJECT, AT(host_frame_vm, stream), WHEN_ALWAYS, &stream_members, 0, NULL},
 	LIST("vcpus", host_frame_vm, vcpus, n_vcpus, &vcpu_members),
 	LIST("blames", host_frame_vm, blames, n_blames, &blame_members),
 	LIST("pages", host_frame_vm, pages, n_pages, &page_members),

@@ -177,9 +177,12 @@ static void print(const struct model *m, const struct host_frame *from, const st
 	FILE *stream = open_memstream(&printed, &size);
 
 	table_print(m, "", stream);
-	table_json(m, stream, "x", &f);
 	fclose(stream);
 	check_printed(printed, size);
+	free(printed);
+	stream = open_memstream(&printed, &size);
+	CHECK(table_json(m, stream, "x", &f) == 0);
+	fclose(stream);
 	free(printed);
 	stream = open_memstream(&printed, &size);
 	CHECK(esxtop_write(e, from, to, &cpus, stream) == 0);

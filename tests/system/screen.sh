@@ -363,8 +363,8 @@ keys '?'
 see 'unfold all VMs into their vCPUs'
 keys x + + # two seconds to see it in
 kill "$web"
-see " w[^ ]* (ended)\$" # the name may be cut
-gone "(ended)\$"
+see " w[^ ]* (ended) +2\$" # the name may be cut
+gone "(ended)"
 keys q
 see 'ENDED 0'
 grep -A1 '^\[host\]$' "$dir/config/desched/top.ini" | grep -q '^sort = ready$' ||

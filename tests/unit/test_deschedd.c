@@ -158,10 +158,12 @@ static void the_longest_wait_since(void **state)
 	known_longest(k, 10 * NS_PER_SEC, &vm);
 	assert_int_equal(to[1].longest, 7 * NS_PER_MS);
 	assert_int_equal(to[0].longest, 0);
+	to[1].longest = 0;
 	known_longest(k, 20 * NS_PER_SEC, &vm);
 	assert_int_equal(to[1].longest, 3 * NS_PER_MS);
+	to[1].longest = NS_PER_MS; /* which goes on */
 	known_longest(k, 28 * NS_PER_SEC, &vm);
-	assert_int_equal(to[1].longest, 0);
+	assert_int_equal(to[1].longest, NS_PER_MS);
 	wait_for(k, 0, 0, LEDGER_READY, NS_PER_MS); /* since the last sample */
 	known_longest(k, 28 * NS_PER_SEC, &vm);
 	assert_int_equal(to[0].longest, NS_PER_MS);
@@ -218,6 +220,30 @@ static void one_that_has_ended(void **state)
 	assert_null(known_history(k, "vm1"));
 	o = known_history(k, "vm0");
 	assert_false(json_is_true(json_object_get(o, "ended")));
+	json_decref(o);
+	known_free(k);
+}
+
+/* It grew in its first second: another one of its process is measured from then on. */
+static void one_that_has_vanished(void **state)
+{
+	struct known *k;
+	json_t *o;
+
+	(void)state;
+	begin(2);
+	assert_int_equal(known_new(&k), 0);
+	read_at(1);
+	assert_int_equal(known_sample(k, &m), 0);
+	known_forget(k, NS_PER_SEC);
+	assert_non_null(o = known_history(k, "vm1"));
+	json_decref(o);
+	m.n = 1;
+	read_at(2);
+	assert_int_equal(known_sample(k, &m), 0);
+	known_forget(k, 2 * NS_PER_SEC);
+	assert_null(known_history(k, "vm1"));
+	assert_non_null(o = known_history(k, "vm0"));
 	json_decref(o);
 	known_free(k);
 }
@@ -328,6 +354,7 @@ int main(void)
 		cmocka_unit_test(the_history_of_a_vm),
 		cmocka_unit_test(the_longest_wait_since),
 		cmocka_unit_test(one_that_has_ended),
+		cmocka_unit_test(one_that_has_vanished),
 		cmocka_unit_test(metrics_are_what_was_measured),
 		cmocka_unit_test(series_are_told_apart),
 	};

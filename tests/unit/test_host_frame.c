@@ -31,7 +31,8 @@
 	"'no_memory':10,'not_entered':11},"                                                        \
 	"'vms':[{'pid':4711,'since_ns':12345678901234567,'name':'web','called':'web','id':'101','" \
 	"manager':'proxmox','uuid':'a-b',"                                                         \
-	"'found_by':'kvm-fd','ended':false,'overhead_ns':17,'rss_bytes':4096,'cpu_limit':1.5,"     \
+	"'found_by':'kvm-fd','ended':false,'overhead_ns':17,'rss_bytes':4096,'cpu_limit':1.5,'"    \
+	"streamed':true,'stream':{'frames':1,'pings':2,'lost_gaps':3,'blocked':4,'garbage':5},"    \
 	"'vcpus':[{'index':1,'tid':4712,'name':'vCPU 1','ended':false,'state':'ready',"            \
 	"'ns':" STATES(                                                                            \
 		9007199254740993, 2, 3, 4, 5, 6,                                                   \
@@ -40,7 +41,9 @@
 		   "{'kind':'unknown','pid':0,'ns':1,'longest_ns':1}],"                            \
 		   "'pages':[{'device':'shmem0','file':'/dev/shm/web'},"                           \
 		   "{'device':'shmem1','why':'it holds something else'}]},"                        \
-		   "{'pid':4800,'since_ns':5,'name':'gone','ended':true,'overhead_ns':0,'vcpus':[" \
+		   "{'pid':4800,'since_ns':5,'name':'gone','ended':true,'overhead_ns':0,'"         \
+		   "streamed':false,'stream':{'frames':0,'pings':0,'lost_gaps':0,'blocked':0,'"    \
+		   "garbage':0},'vcpus':["                                                         \
 		   "],"                                                                            \
 		   "'blames':[],'pages':[]}]}"
 

@@ -208,6 +208,26 @@ static void one_is_unfolded_where_all_are_folded(void **state)
 	model_done(&m);
 }
 
+/* Letters of any script; of a character, all bytes are typed and taken back. */
+static void filters_are_typed_in_utf8(void **state)
+{
+	static const int keys[] = {'/', 0xe9, 0x65e5, 0x1f600, 0x202e, 1, UI_KEY_UP};
+	struct ui ui = {.subject = &subject_host};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		ui_key(&ui, keys[i], NULL, 10);
+	assert_string_equal(ui.view.filter, "\xc3\xa9\xe6\x97\xa5\xf0\x9f\x98\x80");
+	ui_key(&ui, UI_KEY_BACKSPACE, NULL, 10);
+	assert_string_equal(ui.view.filter, "\xc3\xa9\xe6\x97\xa5");
+	for (int i = 0; i < 100; i++)
+		ui_key(&ui, 0x65e5, NULL, 10);
+	assert_int_equal(strlen(ui.view.filter), 62); /* whole characters within 63 bytes */
+	for (int i = 0; i < 100; i++)
+		ui_key(&ui, UI_KEY_BACKSPACE, NULL, 10);
+	assert_string_equal(ui.view.filter, "");
+}
+
 /* Whatever is shown, V asks for the other subject. */
 static void a_key_turns_round(void **state)
 {
@@ -455,6 +475,7 @@ int main(void)
 		cmocka_unit_test(folds_and_filters),
 		cmocka_unit_test(one_is_unfolded_where_all_are_folded),
 		cmocka_unit_test(a_key_turns_round),
+		cmocka_unit_test(filters_are_typed_in_utf8),
 		cmocka_unit_test(the_screen_at_80x24),
 		cmocka_unit_test(tables_have_the_notes),
 		cmocka_unit_test(tables_and_json),
