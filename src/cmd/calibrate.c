@@ -197,6 +197,28 @@ static json_t *json_classes(const struct calibrated *vm)
 	return list;
 }
 
+static json_t *json_delays(const struct interrupt_delays *d)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < INTERRUPT_BUCKETS; i++) {
+		uint64_t bound = interrupt_bound(i);
+
+		if (d->buckets[i])
+			json_array_append_new(list, json_pack("{s:o, s:I}", "below_s",
+							      bound == UINT64_MAX
+								      ? json_null()
+								      : json_real(ns_to_s(bound)),
+							      "n", (json_int_t)d->buckets[i]));
+	}
+	return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o}", "n", (json_int_t)d->n,
+			 "at_once", (json_int_t)d->at_once, "merged", (json_int_t)d->merged,
+			 "p50_s", interrupt_quantile(d, 0.5) / 1e9, "p95_s",
+			 interrupt_quantile(d, 0.95) / 1e9, "p99_s",
+			 interrupt_quantile(d, 0.99) / 1e9, "longest_s", ns_to_s(d->longest),
+			 "delays", list);
+}
+
 static json_t *json_vms(const struct calibration *c)
 {
 	json_t *vms = json_array();
@@ -204,12 +226,12 @@ static json_t *json_vms(const struct calibration *c)
 	for (size_t i = 0; i < c->n; i++) {
 		const struct calibrated *vm = &c->vms[i];
 
-		json_array_append_new(vms, json_pack("{s:s, s:s, s:i, s:i, s:f, s:o, s:o}", "name",
-						     vm->name, "uuid", vm->uuid, "pid",
-						     (int)vm->pid, "vcpus", (int)vm->n_vcpus,
-						     "vcpu_seconds", ns_to_s(vm->measured),
-						     "coefficients", json_coefficients(c, vm),
-						     "classes", json_classes(vm)));
+		json_array_append_new(
+			vms, json_pack("{s:s, s:s, s:i, s:i, s:f, s:o, s:o, s:o}", "name", vm->name,
+				       "uuid", vm->uuid, "pid", (int)vm->pid, "vcpus",
+				       (int)vm->n_vcpus, "vcpu_seconds", ns_to_s(vm->measured),
+				       "coefficients", json_coefficients(c, vm), "classes",
+				       json_classes(vm), "interrupts", json_delays(&vm->delays)));
 	}
 	return vms;
 }

@@ -12,11 +12,24 @@ const char *host_settings_source(size_t i)
 	return i ? host_source_name(i - 1) : "auto";
 }
 
+/* By enum interrupts_of. */
+static const char *whose_interrupts(size_t i)
+{
+	static const char *const names[] = {[INTERRUPTS_OF_NONE] = "no",
+					    [INTERRUPTS_OF_KVM] = "kvm",
+					    [INTERRUPTS_OF_ALL] = "all"};
+
+	return i < ARRAY_SIZE(names) ? names[i] : NULL;
+}
+
 static const struct row main_rows[] = {
 	{"source", &row_one_of, AT(source), 0, 0, "auto", "how ledgers are kept",
 	 host_settings_source, SETTINGS_STRING},
 	{"pages", &row_flag, AT(pages), 0, 0, "yes", "write the pages that VMs have brought", NULL,
 	 0},
+	{"interrupts", &row_name, AT(interrupts), 0, 0, "no",
+	 "record how long devices' interrupts wait for their vCPU; all: without KVM, too",
+	 whose_interrupts, 0},
 	SETTINGS_SOCKET(struct host_settings, service.socket, PROTOCOL_HOST_SOCKET),
 };
 

@@ -11,6 +11,7 @@ struct host_settings {
 	struct service_settings service;
 	char source[SETTINGS_STRING]; /* "auto": the best that works */
 	bool pages;		      /* write the pages that VMs have brought */
+	uint32_t interrupts;	      /* enum interrupts_of: whose delays are recorded */
 	uint64_t gap_ns;	      /* 0: no wait is logged */
 	bool vcpus;		      /* metrics of each vCPU; else of a VM's together */
 };

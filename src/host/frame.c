@@ -2,6 +2,7 @@
 #include "host/frame.h"
 
 #include "base/proc.h"
+#include "base/units.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,7 +39,31 @@ static int copy_pages(const struct measured *x, struct host_frame_vm *to)
 	return 0;
 }
 
-static int copy_vm(const struct measured *x, struct host_frame *f)
+/* What all its vCPUs waited for together. */
+static int copy_interrupts(const struct measured *x, struct host_frame_interrupts *to)
+{
+	struct interrupt_delays sum = {0};
+
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
+		interrupt_delays_add(&sum, &x->vcpus[v].interrupts);
+	to->recorded = true;
+	to->taken = sum.n;
+	to->ns = sum.ns;
+	to->at_once = sum.at_once;
+	to->merged = sum.merged;
+	to->longest = sum.longest;
+	to->delays = calloc(INTERRUPT_BUCKETS, sizeof(*to->delays));
+	if (!to->delays)
+		return -ENOMEM;
+	for (unsigned i = 0; i < INTERRUPT_BUCKETS; i++) {
+		if (sum.buckets[i])
+			to->delays[to->n_delays++] = (struct host_frame_delay){
+				u64_min(interrupt_bound(i), INT64_MAX), sum.buckets[i]};
+	}
+	return 0;
+}
+
+static int copy_vm(const struct measurement *m, const struct measured *x, struct host_frame *f)
 {
 	struct host_frame_vm *to = host_frame_add(f, x->vm.n_vcpus);
 	struct proc_stat stat;
@@ -59,6 +84,8 @@ static int copy_vm(const struct measured *x, struct host_frame *f)
 	snprintf(to->manager, sizeof(to->manager), "%s", x->vm.manager);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		copy_vcpu(x, v, &to->vcpus[v]);
+	if (m->interrupts && copy_interrupts(x, &to->interrupts))
+		return -ENOMEM;
 	return copy_pages(x, to);
 }
 
@@ -113,7 +140,7 @@ static int copy(const struct measurement *m, struct host_frame *f)
 	err = copy_unseen(m, f);
 	for (size_t i = 0; i < m->n && !err; i++)
 		if (!m->vms[i]->over)
-			err = copy_vm(m->vms[i], f);
+			err = copy_vm(m, m->vms[i], f);
 	return err;
 }
 

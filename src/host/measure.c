@@ -136,6 +136,7 @@ static void read_vm(struct measurement *m, struct measured *x)
 		host_ledger_read(m->ledger, x->id, v, &c->ledger[MEASURE_NOW]);
 		c->gaps_lost = host_ledger_gaps_lost(m->ledger, x->id, v);
 		c->ended = host_ledger_ended(m->ledger, x->id, v);
+		host_ledger_interrupts(m->ledger, x->id, v, &c->interrupts);
 	}
 	host_ledger_overhead(m->ledger, x->id, &x->overhead[MEASURE_NOW]);
 }
@@ -446,6 +447,20 @@ static int find_vms(struct measurement *m, struct failure *f)
 	return err;
 }
 
+/* Where only the source can't, the rest is measured all the same. */
+static int record_interrupts(struct measurement *m, struct failure *f)
+{
+	enum interrupts_of whose = m->parts->setup.interrupts;
+	int err = host_ledger_record_interrupts(m->ledger, whose, f);
+
+	m->interrupts = !err && whose != INTERRUPTS_OF_NONE;
+	if (err != -EOPNOTSUPP)
+		return err;
+	note(m, "interrupts are not recorded: %s", f->text);
+	f->text[0] = '\0';
+	return 0;
+}
+
 static int open_parts(struct measurement *m, const struct measure_setup *setup, struct failure *f)
 {
 	int err;
@@ -463,6 +478,9 @@ static int open_parts(struct measurement *m, const struct measure_setup *setup, 
 	if (f->text[0])
 		note(m, "no gaps, only run and ready: %s", f->text);
 	f->text[0] = '\0';
+	err = record_interrupts(m, f);
+	if (err)
+		return err;
 	err = publisher_new(m->ledger, &m->parts->publisher);
 	if (err)
 		return failure_errno(f, err, "publishing pages");

@@ -17,7 +17,8 @@ enum measure_reading { MEASURE_FIRST, MEASURE_LAST, MEASURE_NOW, MEASURE_READING
 
 struct measured_vcpu {
 	struct ledger ledger[MEASURE_READINGS];
-	uint64_t gaps_lost; /* since it was first seen */
+	uint64_t gaps_lost;		    /* since it was first seen */
+	struct interrupt_delays interrupts; /* the same; zeros where they are not recorded */
 	bool ended;
 };
 
@@ -49,6 +50,7 @@ struct measure_unseen { /* a VM that is not measured */
 
 struct measurement {
 	struct host_ledger *ledger;
+	bool interrupts;       /* their delays are recorded */
 	struct measured **vms; /* [n], in the order in which they were seen */
 	size_t n;
 	struct measure_ended ended;
@@ -62,10 +64,11 @@ struct measurement {
 };
 
 struct measure_setup {
-	const char *source; /* NULL: the best that works */
-	char **operands;    /* of choice.h; */
-	int n_operands;	    /* 0: every VM */
-	bool no_pages;	    /* no page is written */
+	const char *source;	       /* NULL: the best that works */
+	char **operands;	       /* of choice.h; */
+	int n_operands;		       /* 0: every VM */
+	bool no_pages;		       /* no page is written */
+	enum interrupts_of interrupts; /* whose delays are recorded */
 	/* What a person should know: one line. */
 	void (*note)(const char *text, void *data);
 	/* Every gap, as from host_ledger_poll(). */

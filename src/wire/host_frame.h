@@ -62,6 +62,24 @@ struct host_frame_page {
 	char why[160]; /* why it isn't written; "" while it is */
 };
 
+/* So many delays were less than that, and not less than half of it. */
+struct host_frame_delay {
+	uint64_t below; /* ns; INT64_MAX for the last */
+	uint64_t n;
+};
+
+/* How long interrupts of devices waited until a vCPU of the VM, for which they were, ran. */
+struct host_frame_interrupts {
+	bool recorded;
+	uint64_t taken;			 /* how many */
+	uint64_t ns;			 /* their delays together */
+	uint64_t at_once;		 /* of the taken: the vCPU was on a CPU */
+	uint64_t merged;		 /* besides: another one waited for the same vCPU already */
+	uint64_t longest;		 /* ns, ever */
+	struct host_frame_delay *delays; /* of the taken, shortest first; owned */
+	size_t n_delays;
+};
+
 struct host_frame_vm {
 	pid_t pid;
 	uint64_t since; /* ns: when it was first seen; with pid, its identity */
@@ -80,6 +98,7 @@ struct host_frame_vm {
 	char id[32];	 /* another name that its manager has for it, such as Proxmox's VMID; may be
 			  * empty */
 	char manager[24]; /* "libvirt", "proxmox", "qemu", ...; may be empty */
+	struct host_frame_interrupts interrupts;
 };
 
 /* A VM that can't be measured. */

@@ -37,7 +37,10 @@
 		   "'blames':[{'kind':'vm','pid':5,'name':'db','ns':1000,'longest_ns':600},"       \
 		   "{'kind':'unknown','pid':0,'ns':1,'longest_ns':1}],"                            \
 		   "'pages':[{'device':'shmem0','file':'/dev/shm/web'},"                           \
-		   "{'device':'shmem1','why':'it holds something else'}]},"                        \
+		   "{'device':'shmem1','why':'it holds something else'}],"                         \
+		   "'interrupts':{'recorded':true,'taken':5,'ns':70,'at_once':2,'merged':1,"       \
+		   "'longest_ns':40,'delays':[{'below_ns':1000,'n':4},"                            \
+		   "{'below_ns':9223372036854775807,'n':1}]}},"                                    \
 		   "{'pid':4800,'since_ns':5,'name':'gone','ended':true,'overhead_ns':0,'vcpus':[" \
 		   "],"                                                                            \
 		   "'blames':[],'pages':[]}]}"
@@ -108,6 +111,11 @@ static void members_are_where_they_belong(void **state)
 	assert_true(vm->n_blames == 2 && vm->blames[0].kind == CULPRIT_VM &&
 		    vm->blames[0].ns == 1000 && vm->blames[1].kind == CULPRIT_UNKNOWN);
 	assert_true(vm->n_pages == 2 && !vm->pages[0].why[0] && vm->pages[1].why[0]);
+	assert_true(vm->interrupts.recorded && vm->interrupts.taken == 5 &&
+		    vm->interrupts.ns == 70);
+	assert_true(vm->interrupts.at_once == 2 && vm->interrupts.merged == 1 &&
+		    vm->interrupts.longest == 40 && vm->interrupts.n_delays == 2 &&
+		    vm->interrupts.delays[1].below == INT64_MAX);
 	host_frame_done(&f);
 }
 
