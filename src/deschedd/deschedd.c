@@ -212,6 +212,8 @@ static int open_parts(struct service *service, void *data, struct failure *f)
 	const struct measure_setup setup = {.source = source,
 					    .no_pages = !d->settings.pages,
 					    .interrupts = d->settings.interrupts,
+					    .exits = d->settings.exits,
+					    .runaway = d->settings.runaway_ns,
 					    .note = on_note,
 					    .gap = on_gap,
 					    .data = d};

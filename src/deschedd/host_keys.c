@@ -30,6 +30,10 @@ static const struct row main_rows[] = {
 	{"interrupts", &row_name, AT(interrupts), 0, 0, "no",
 	 "record how long devices' interrupts wait for their vCPU; all: without KVM, too",
 	 whose_interrupts, 0},
+	{"exits", &row_flag, AT(exits), 0, 0, "no",
+	 "count what vCPUs leave their guests for, to tell loops from work", NULL, 0},
+	{"runaway", &row_seconds, AT(runaway_ns), 0, 86400 * NS_PER_SEC, "300",
+	 "log a vCPU that has not halted for so long and shows no sign of work; 0: none", NULL, 0},
 	SETTINGS_SOCKET(struct host_settings, service.socket, PROTOCOL_HOST_SOCKET),
 };
 

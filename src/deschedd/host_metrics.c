@@ -70,6 +70,8 @@ VALUE(resident, of->vm->rss)
 VALUE(page, page_is_written(of->vm))
 VALUE(state, ns_to_s(of->vcpu->ns[of->state]))
 VALUE(vcpu_gaps_lost, of->vcpu->gaps_lost)
+VALUE(busy, ns_to_s(of->vcpu->busy))
+VALUE(runaway, of->vcpu->runaway)
 
 static double own_cpu(const struct of *of)
 {
@@ -119,6 +121,10 @@ static const struct metric {
 	 "from a device's interrupt on the host until the virtual CPU ran that it was for, where "
 	 "that is recorded",
 	 NULL},
+	{"desched_vcpu_busy_seconds", "gauge", PER_VCPU,
+	 "how long the virtual CPU has not been idle", busy},
+	{"desched_vcpu_runaway", "gauge", PER_VCPU,
+	 "1: it has not halted for longer than the limit, and shows no sign of work", runaway},
 	{"desched_vcpu_gaps_lost_total", "counter", PER_VCPU,
 	 "waits that were not recorded one by one; their time is counted", vcpu_gaps_lost},
 	{"desched_vm_overhead_seconds_total", "counter", PER_VM,
@@ -203,6 +209,8 @@ static void sum_vcpus(struct named *x)
 		for (uint32_t s = 0; s < LEDGER_STATES; s++)
 			x->sum.ns[s] += x->vm->vcpus[v].ns[s];
 		x->sum.gaps_lost += x->vm->vcpus[v].gaps_lost;
+		x->sum.busy = u64_max(x->sum.busy, x->vm->vcpus[v].busy);
+		x->sum.runaway |= x->vm->vcpus[v].runaway;
 	}
 }
 

@@ -18,6 +18,9 @@ static void copy_vcpu(const struct measured *x, uint32_t v, struct host_frame_vc
 	to->ended = x->vcpus[v].ended;
 	to->state = since.state;
 	to->gaps_lost = x->vcpus[v].gaps_lost;
+	to->busy = busy_for(&x->vcpus[v].busy);
+	to->quiet = busy_quiet_for(&x->vcpus[v].busy);
+	to->runaway = x->vcpus[v].runaway;
 	memcpy(to->ns, since.ns, sizeof(to->ns));
 	snprintf(to->name, sizeof(to->name), "vCPU %u", to->index);
 }

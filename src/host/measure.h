@@ -10,6 +10,7 @@
 #ifndef HOST_MEASURE_H
 #define HOST_MEASURE_H
 
+#include "host/busy.h"
 #include "host/publish.h"
 #include "host/watch.h"
 
@@ -19,6 +20,8 @@ struct measured_vcpu {
 	struct ledger ledger[MEASURE_READINGS];
 	uint64_t gaps_lost;		    /* since it was first seen */
 	struct interrupt_delays interrupts; /* the same; zeros where they are not recorded */
+	struct busy busy;
+	bool runaway; /* and it was said */
 	bool ended;
 };
 
@@ -69,6 +72,8 @@ struct measure_setup {
 	int n_operands;		       /* 0: every VM */
 	bool no_pages;		       /* no page is written */
 	enum interrupts_of interrupts; /* whose delays are recorded */
+	bool exits;		       /* are counted */
+	uint64_t runaway; /* ns: a vCPU that is like in a loop for so long is said; 0: none */
 	/* What a person should know: one line. */
 	void (*note)(const char *text, void *data);
 	/* Every gap, as from host_ledger_poll(). */

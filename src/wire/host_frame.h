@@ -34,6 +34,11 @@ struct host_frame_vcpu {
 	uint64_t gaps_lost;
 	uint64_t longest; /* ns: the longest single gap that ended in this frame's interval */
 	char name[24];	  /* "vCPU 0" */
+	uint64_t busy;	  /* ns: how long it has not been idle */
+	uint64_t
+		quiet; /* ns: of these, the last in which it left the guest for nothing but interrupts
+			 * and timers; 0 where exits are not counted or not reported */
+	bool runaway; /* `quiet`, or where it isn't known `busy`, is beyond who measures' limit */
 };
 
 /* Who ran on a CPU on which a vCPU waited. */

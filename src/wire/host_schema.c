@@ -49,6 +49,9 @@ static const struct member vcpu_rows[] = {
 	VALUE("ns", MEMBER_STATES, host_frame_vcpu, ns),
 	COUNT("longest_ns", host_frame_vcpu, longest),
 	KNOWN("gaps_lost", host_frame_vcpu, gaps_lost),
+	KNOWN("busy_ns", host_frame_vcpu, busy),
+	KNOWN("quiet_ns", host_frame_vcpu, quiet),
+	{"runaway", MEMBER_BOOL, AT(host_frame_vcpu, runaway), WHEN_KNOWN, NULL, 0, NULL},
 };
 static const struct members vcpu_members = MEMBERS(vcpu_rows, host_frame_vcpu,
 						   HOST_FRAME_VCPUS_MAX);

@@ -33,7 +33,7 @@
 	"'vcpus':[{'index':1,'tid':4712,'name':'vCPU 1','ended':false,'state':'ready',"            \
 	"'ns':" STATES(                                                                            \
 		9007199254740993, 2, 3, 4, 5, 6,                                                   \
-		7) ",'longest_ns':2,'gaps_lost':3}],"                                              \
+		7) ",'longest_ns':2,'gaps_lost':3,'busy_ns':9,'quiet_ns':8,'runaway':true}],"      \
 		   "'blames':[{'kind':'vm','pid':5,'name':'db','ns':1000,'longest_ns':600},"       \
 		   "{'kind':'unknown','pid':0,'ns':1,'longest_ns':1}],"                            \
 		   "'pages':[{'device':'shmem0','file':'/dev/shm/web'},"                           \
