@@ -5,6 +5,8 @@
 
 #define IDLE_PART 500 /* that part of the time blocked is idle; less is a lock of the monitor */
 
+#define PAUSES_MANY 100 /* a second */
+
 /* Exits that a guest in a loop has, too. */
 static bool is_sign(enum exit_class c)
 {
@@ -46,9 +48,34 @@ void busy_update(struct busy *b, const struct ledger *now, const struct vcpu_exi
 		b->quiet = 0;
 	else if (signs != b->signs || !b->quiet)
 		b->quiet = now->at;
+	b->now = exits ? exits->kernel[EXIT_PAUSE].n : 0;
+	if (!b->since)
+		b->pauses = b->now;
 	b->at = now->at;
 	b->blocked = blocked;
 	b->signs = signs;
+}
+
+enum busy_kind busy_kind(const struct busy *b)
+{
+	if (!b->since)
+		return BUSY_IDLES;
+	if ((double)(b->now - b->pauses) > PAUSES_MANY * ns_to_s(busy_for(b)))
+		return BUSY_SPINS;
+	if (!b->quiet)
+		return BUSY_UNKNOWN;
+	return busy_quiet_for(b) >= busy_for(b) / 2 ? BUSY_LOOPS : BUSY_WORKS;
+}
+
+const char *busy_kind_name(enum busy_kind k)
+{
+	static const char *const names[] = {[BUSY_IDLES] = "idles",
+					    [BUSY_WORKS] = "works",
+					    [BUSY_SPINS] = "spins",
+					    [BUSY_LOOPS] = "loops",
+					    [BUSY_UNKNOWN] = "unknown"};
+
+	return names[k];
 }
 
 uint64_t busy_for(const struct busy *b)

@@ -19,7 +19,21 @@ struct busy {
 	uint64_t quiet;	  /* ns: since when without a sign of work; 0 where signs are not known */
 	uint64_t blocked; /* ns, as of the last reading */
 	uint64_t signs;	  /* likewise */
+	uint64_t pauses;  /* exits for PAUSE when it was idle last, */
+	uint64_t now;	  /* and as of the last reading */
 };
+
+/* What a vCPU does, as far as that can be seen from outside. */
+enum busy_kind {
+	BUSY_IDLES,
+	BUSY_WORKS,
+	BUSY_SPINS,   /* for a lock: exits for PAUSE, more than 100 a second */
+	BUSY_LOOPS,   /* no sign of work for half of the time: loops, polls, or only computes */
+	BUSY_UNKNOWN, /* it isn't idle, and that is all */
+};
+
+enum busy_kind busy_kind(const struct busy *b);
+const char *busy_kind_name(enum busy_kind k); /* "idles", "works", ... */
 
 /* Readings less apart than that are left out: a wait of microseconds is no idling. */
 #define BUSY_APART_NS (50 * 1000 * 1000ull)

@@ -148,6 +148,8 @@ static bool take_vcpu(struct calibrated *vm, const struct measured *x, uint32_t 
 	uint64_t *last = &vm->vcpus[v].slept, slept, preempted, wall = ledger_wall(&d);
 	bool idle = (double)d.ns[LEDGER_HALT] >= CALIBRATE_IDLE * (double)wall;
 
+	vm->vcpus[v].index = x->vm.vcpus[v].index;
+	vm->vcpus[v].busy = x->vcpus[v].busy;
 	if (proc_read_switches(x->vm.pid, x->vm.vcpus[v].tid, &slept, &preempted))
 		return false;
 	if (vm->had_window && wall >= CALIBRATE_WINDOW_NS / 2) {

@@ -18,6 +18,8 @@
 struct calibrated_vcpu {
 	struct vcpu_exits exits; /* as of the last window */
 	uint64_t slept;		 /* how often, likewise */
+	uint32_t index;		 /* the guest's number of it */
+	struct busy busy;	 /* likewise */
 };
 
 /* What was seen of a VM so far. */

@@ -140,10 +140,8 @@ static void trips(const struct calibration *c, const struct calibrated *vm, stru
 static void interrupt(const struct calibration *c, const struct calibrated *vm, struct figure *ret)
 {
 	*ret = cost_of(vm->delays.n, vm->delays.ns, &vm->delay,
-		       !c->interrupts	 ? "this source doesn't record interrupts"
-		       : vm->n_vcpus > 1 ? "no device's interrupt was seen (without KVM they are "
-					   "not, of VMs with several vCPUs)"
-					 : "no device's interrupt was seen");
+		       c->interrupts ? "no device's interrupt was seen"
+				     : "this source doesn't record interrupts");
 }
 
 /* ---- of the host ---- */

@@ -157,16 +157,26 @@ static void a_loop_is_told_from_work(void **state)
 	assert_int_equal(busy_for(&busy), 10 * NS_PER_SEC);
 	assert_int_equal(busy_quiet_for(&busy), 0);
 	assert_false(busy_is_runaway(&busy, NS_PER_SEC));
+	assert_string_equal(busy_kind_name(busy_kind(&busy)), "works");
 	pass(20, LEDGER_RUN, EXIT_MSR, 25, true);
 	pass(20, LEDGER_READY, EXIT_INTERRUPT, 0, true);
-	pass(10, LEDGER_RUN, EXIT_PAUSE, 100, true);
+	pass(10, LEDGER_RUN, EXIT_PAUSE, 5, true);
 	assert_int_equal(busy_for(&busy), 15 * NS_PER_SEC);
 	assert_int_equal(busy_quiet_for(&busy), 5 * NS_PER_SEC);
 	assert_true(busy_is_runaway(&busy, 5 * NS_PER_SEC));
 	assert_false(busy_is_runaway(&busy, 5 * NS_PER_SEC + 1));
 	assert_false(busy_is_runaway(&busy, 0));
+	assert_int_equal(busy_kind(&busy), BUSY_WORKS); /* for the longer part of the 15 s */
+	pass(60, LEDGER_RUN, EXIT_MSR, 25, true);
+	assert_int_equal(busy_kind(&busy), BUSY_LOOPS);
 	pass(1, LEDGER_RUN, EXIT_PORT, 1, true);
 	assert_false(busy_is_runaway(&busy, NS_PER_SEC));
+	pass(20, LEDGER_RUN, EXIT_PAUSE, 2000, true);
+	assert_int_equal(busy_kind(&busy), BUSY_SPINS);
+	pass(1, LEDGER_HALT, EXIT_HALT, 1, true);
+	assert_int_equal(busy_kind(&busy), BUSY_IDLES);
+	pass(20, LEDGER_RUN, EXIT_INTERRUPT, 1, true); /* the PAUSEs before do not count */
+	assert_int_equal(busy_kind(&busy), BUSY_LOOPS);
 }
 
 /* Then only the time without a halt counts; a lock of the monitor's, 0.1 ms of 100, is no halt. */
@@ -184,6 +194,7 @@ static void without_exits(void **state)
 	assert_int_equal(busy_for(&busy), 3003 * NS_PER_MS);
 	assert_int_equal(busy_quiet_for(&busy), 0);
 	assert_true(busy_is_runaway(&busy, 3 * NS_PER_SEC));
+	assert_int_equal(busy_kind(&busy), BUSY_UNKNOWN);
 	/* Exits that KVM doesn't report are not known either. */
 	pass(1, LEDGER_RUN, EXIT_OTHER, 0, true);
 	assert_int_equal(busy_quiet_for(&busy), 0);
