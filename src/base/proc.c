@@ -90,16 +90,22 @@ int proc_parse_stat(const char *text, struct proc_stat *ret)
 	return 0;
 }
 
-/* "/proc/PID/NAME" or "/proc/PID/task/TID/NAME". */
-static ssize_t read_task_file(pid_t pid, pid_t tid, const char *name, char *buf, size_t size)
+/* "/proc/PID/NAME" or "/proc/PID/task/TID/NAME", below `root`. */
+static ssize_t read_task_file_at(const char *root, pid_t pid, pid_t tid, const char *name,
+				 char *buf, size_t size)
 {
-	char path[96];
+	char path[PATH_MAX];
 
 	if (tid)
-		snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, tid, name);
+		snprintf(path, sizeof(path), "%s/proc/%d/task/%d/%s", root, pid, tid, name);
 	else
-		snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+		snprintf(path, sizeof(path), "%s/proc/%d/%s", root, pid, name);
 	return file_read(path, buf, size);
+}
+
+static ssize_t read_task_file(pid_t pid, pid_t tid, const char *name, char *buf, size_t size)
+{
+	return read_task_file_at("", pid, tid, name, buf, size);
 }
 
 int proc_read_stat(pid_t pid, pid_t tid, struct proc_stat *ret)
@@ -248,6 +254,19 @@ int proc_read_cgroup(pid_t pid, char *ret, size_t size)
 	return n < 0 ? (int)n : proc_parse_cgroup(buf, ret, size);
 }
 
+int proc_read_controller(const char *root, pid_t pid, pid_t tid, const char *controller, char *ret,
+			 size_t size)
+{
+	char buf[16 * KIB];
+	ssize_t n = read_task_file_at(root, pid, tid, "cgroup", buf, sizeof(buf));
+	const char *found = n < 0 ? NULL : find_cgroup(buf, controller);
+
+	if (!found)
+		return n < 0 ? (int)n : -ENOENT;
+	snprintf(ret, size, "%.*s", (int)strcspn(found, "\n"), found);
+	return 0;
+}
+
 int proc_parse_cpu(const char *text, int cpu, struct proc_cpu *ret)
 {
 	uint64_t user, nice, system, idle, iowait, irq, softirq, steal;
@@ -271,6 +290,49 @@ int proc_parse_cpu(const char *text, int cpu, struct proc_cpu *ret)
 	ret->busy_ns = clock_ticks_to_ns(add_saturated(user, softirq));
 	ret->idle_ns = clock_ticks_to_ns(add_saturated(idle, iowait));
 	ret->steal_ns = clock_ticks_to_ns(steal);
+	return 0;
+}
+
+/* The line of the next CPU from *at on, which is moved behind it: "cpuN ...". False for none. */
+static bool next_cpu(const char **at, int *ret_cpu, struct proc_cpu *ret)
+{
+	for (const char *line = *at; line && *line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (sscanf(line, "cpu%5d", ret_cpu) != 1 || *ret_cpu < 0 ||
+		    proc_parse_cpu(line, *ret_cpu, ret))
+			continue;
+		*at = strchr(line, '\n');
+		return true;
+	}
+	return false;
+}
+
+int proc_read_cpus(struct proc_cpu **ret, size_t *ret_n)
+{
+	_cleanup_(free_ptr) char *text = malloc(MIB);
+	ssize_t size = text ? file_read("/proc/stat", text, MIB) : -ENOMEM;
+	struct proc_cpu *cpus = NULL, *more, one;
+	const char *at = text;
+	size_t n = 0;
+	int cpu;
+
+	while (size > 0 && next_cpu(&at, &cpu, &one)) {
+		size_t most = n > (size_t)cpu + 1 ? n : (size_t)cpu + 1;
+
+		more = reallocarray(cpus, most, sizeof(*cpus));
+		if (!more) {
+			free(cpus);
+			return -ENOMEM;
+		}
+		memset(more + n, 0, (most - n) * sizeof(*cpus));
+		cpus = more;
+		n = most;
+		cpus[cpu] = one;
+	}
+	if (!n)
+		return size < 0 ? (int)size : -EBADMSG;
+	*ret = cpus;
+	*ret_n = n;
 	return 0;
 }
 

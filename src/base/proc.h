@@ -54,6 +54,11 @@ int proc_each_id(const char *dir, int (*fn)(pid_t id, void *data), void *data);
 int proc_read_cgroup(pid_t pid, char *ret, size_t size);
 int proc_parse_cgroup(const char *text, char *ret, size_t size);
 
+/* The path in the hierarchy that has this controller ("": the unified one) of a process or, with tid
+ * != 0, of a thread. `root` is put before /proc. -ENOENT where there is no such hierarchy. */
+int proc_read_controller(const char *root, pid_t pid, pid_t tid, const char *controller, char *ret,
+			 size_t size);
+
 /* The "cpu" (cpu < 0) or "cpuN" line of /proc/stat, in nanoseconds. Busy = user + nice + system +
  * irq + softirq: steal and guest time are not in it. What doesn't fit is UINT64_MAX. */
 struct proc_cpu {
@@ -62,6 +67,9 @@ struct proc_cpu {
 	uint64_t steal_ns;
 };
 int proc_read_cpu(int cpu, struct proc_cpu *ret);
+
+/* All of them by their numbers, an array of *ret_n that is the caller's; one that is off is 0. */
+int proc_read_cpus(struct proc_cpu **ret, size_t *ret_n);
 int proc_parse_cpu(const char *text, int cpu, struct proc_cpu *ret);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "data/recording_layout.h"
+#include "wire/host_frame.h"
 #include "wire/snapshot.h"
 #include "wire/wire.h"
 
@@ -233,12 +234,45 @@ int recording_read(struct recording *r, size_t at, struct failure *f, json_t **r
 	return 0;
 }
 
-int recording_snapshot(struct recording *r, size_t at, struct failure *f, struct snapshot *ret)
+static bool is_host(const json_t *json)
+{
+	const char *schema = json_string_value(json_object_get(json, "schema"));
+
+	return schema && !strncmp(schema, HOST_FRAME_SCHEMA, strcspn(HOST_FRAME_SCHEMA, "/") + 1);
+}
+
+int recording_is_host(struct recording *r, struct failure *f, bool *ret)
+{
+	json_t *json = NULL;
+	int err = recording_read(r, 0, f, &json);
+
+	if (!err)
+		*ret = is_host(json);
+	json_decref(json);
+	return err;
+}
+
+int recording_host(struct recording *r, size_t at, struct failure *f, struct host_frame *ret)
 {
 	json_t *json = NULL;
 	int err = recording_read(r, at, f, &json);
 
 	if (!err)
+		err = host_frame_decode(json, f, ret);
+	if (!err)
+		ret->time = recording_mark(r, at)->time;
+	json_decref(json);
+	return err;
+}
+
+int recording_snapshot(struct recording *r, size_t at, struct failure *f, struct snapshot *ret)
+{
+	json_t *json = NULL;
+	int err = recording_read(r, at, f, &json);
+
+	if (!err && is_host(json))
+		err = failure_set(f, -EBADMSG, "it is of a host's VMs ('desched record --host')");
+	else if (!err)
 		err = snapshot_decode(json, f, ret);
 	if (!err)
 		ret->time = recording_mark(r, at)->time;

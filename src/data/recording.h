@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A recording: snapshots in a file, docs/desched-recording.5. Each frame has its length and two
+ * A recording: snapshots of a guest, or frames of a host, in a file, docs/desched-recording.5. Each frame has its length and two
  * checksums before it, and is written whole or taken back, so that whatever stops the writer or
  * cuts the file, the frames before that are all there; the reader takes those and says why it
  * stopped. A file from elsewhere is hostile: lengths are bounded before anything is allocated.
@@ -43,6 +43,8 @@ int recording_create(const char *path, uint64_t time, struct failure *f,
 
 /* Appends one frame. On failure (-ENOSPC among them) the file is cut back to its whole frames. */
 struct snapshot;
+struct host_frame;
+struct recording_mark recording_mark_of(const struct snapshot *s);
 int recording_add(struct recording_writer *w, const struct snapshot *s, struct failure *f);
 
 /* The same of any JSON. */
@@ -70,6 +72,12 @@ const char *recording_damage(const struct recording *r);
 
 /* The snapshot of frame `at`, which must be below recording_frames(); the caller's. */
 int recording_snapshot(struct recording *r, size_t at, struct failure *f, struct snapshot *ret);
+
+/* Whether it is of a host, by its first frame, which is there. */
+int recording_is_host(struct recording *r, struct failure *f, bool *ret);
+
+/* As recording_snapshot(), of a host's recording. */
+int recording_host(struct recording *r, size_t at, struct failure *f, struct host_frame *ret);
 
 /* The JSON that it is made of. */
 int recording_read(struct recording *r, size_t at, struct failure *f, json_t **ret);

@@ -136,15 +136,20 @@ int recording_write(struct recording_writer *w, const struct recording_mark *mar
 	return err ? failure_errno(f, err, "%s", w->path) : 0;
 }
 
-int recording_add(struct recording_writer *w, const struct snapshot *s, struct failure *f)
+struct recording_mark recording_mark_of(const struct snapshot *s)
 {
-	const struct recording_mark mark = {
+	return (struct recording_mark){
 		.time = u64_sub_floor(s->time, s->lag),
 		.elapsed = s->elapsed,
 		.busy = figures_occupied(&s->busy),
 		.away = figures_away(&s->busy),
 		.session = recording_session(s->session),
 	};
+}
+
+int recording_add(struct recording_writer *w, const struct snapshot *s, struct failure *f)
+{
+	const struct recording_mark mark = recording_mark_of(s);
 	json_t *json = snapshot_json(s);
 	int err = json ? recording_write(w, &mark, json, f)
 		       : failure_errno(f, -ENOMEM, "%s", w->path);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,19 +35,40 @@ static int ours(const struct dirent *e)
 	return is_ours(e->d_name);
 }
 
-/* Names sort by time. */
-static int remove_oldest(const char *dir, uint64_t keep)
+static uint64_t size_of(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) ? 0 : (uint64_t)st.st_size;
+}
+
+/* From the newest on, as many as may stay. Names sort by time. */
+static int count_kept(int dir, struct dirent *const *list, int n, uint64_t keep, uint64_t bytes)
+{
+	uint64_t sum = 0;
+	int kept = 0;
+
+	while (kept < n && (uint64_t)kept + 1 < keep) {
+		sum += size_of(dir, list[n - 1 - kept]->d_name);
+		if (bytes && sum > bytes)
+			break;
+		kept++;
+	}
+	return kept;
+}
+
+static int remove_oldest(const char *dir, uint64_t keep, uint64_t bytes)
 {
 	struct dirent **list;
-	int n = scandir(dir, &list, ours, alphasort), fd, err = 0;
+	int n = scandir(dir, &list, ours, alphasort), fd, err = 0, gone;
 
 	if (n < 0)
 		return -errno;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	err = fd < 0 ? -errno : 0;
+	gone = err ? 0 : n - count_kept(fd, list, n, keep, bytes);
 	for (int i = 0; i < n; i++) {
-		if (!err && (uint64_t)(n - i) >= keep && unlinkat(fd, list[i]->d_name, 0) &&
-		    errno != ENOENT)
+		if (i < gone && !err && unlinkat(fd, list[i]->d_name, 0) && errno != ENOENT)
 			err = -errno;
 		free(list[i]);
 	}
@@ -56,10 +78,10 @@ static int remove_oldest(const char *dir, uint64_t keep)
 	return err;
 }
 
-int rotation_next(const char *dir, uint64_t time, uint64_t keep, struct failure *f,
+int rotation_next(const char *dir, uint64_t time, uint64_t keep, uint64_t bytes, struct failure *f,
 		  char ret_path[PATH_MAX])
 {
-	int err = remove_oldest(dir, keep);
+	int err = remove_oldest(dir, keep, bytes);
 	char name[32], path[PATH_MAX];
 
 	if (err)

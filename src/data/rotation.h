@@ -11,9 +11,9 @@
 #include <limits.h>
 #include <stdint.h>
 
-/* Removes recordings until there are at most keep - 1, and names the next one, which isn't there
- * yet. `time`: CLOCK_REALTIME. */
-int rotation_next(const char *dir, uint64_t time, uint64_t keep, struct failure *f,
+/* Removes recordings until there are at most keep - 1, of at most `bytes` together (0: of any size),
+ * and names the next one, which isn't there yet. `time`: CLOCK_REALTIME. */
+int rotation_next(const char *dir, uint64_t time, uint64_t keep, uint64_t bytes, struct failure *f,
 		  char ret_path[PATH_MAX]);
 
 #endif

@@ -46,6 +46,7 @@ static int take_frame(struct deschedd *d, uint64_t since, struct host_frame *ret
 	err = host_frame_take(d->measurement, &frame);
 	if (err)
 		return err;
+	known_ended(d->known, &frame);
 	err = known_add_ended(d->known, since, &frame);
 	if (err) {
 		host_frame_done(&frame);
@@ -144,7 +145,8 @@ static void name_of_thread(uint32_t tid, char *ret, size_t size)
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
-static void log_gap(struct deschedd *d, const struct measured *vm, const struct gap *gap)
+static void log_gap(struct deschedd *d, const struct measurement *m, const struct measured *vm,
+		    const struct gap *gap)
 {
 	bool known = gap->by && gap->by != GAP_BY_HIDDEN;
 	char name[PROC_COMM_SIZE], line[GAPLOG_LINE_MAX];
@@ -160,17 +162,18 @@ static void log_gap(struct deschedd *d, const struct measured *vm, const struct 
 	name_of_thread(gap->by, name, sizeof(name));
 	if (!gaplog_add(&d->gaps, &entry, clock_mono(), clock_real()))
 		return;
-	gaplog_line(&d->gaps, host_ledger_source(d->measurement->ledger), line);
+	gaplog_line(&d->gaps, host_ledger_source(m->ledger), line);
 	service_say(d->service, line);
 }
 
-static void on_gap(const struct measured *vm, const struct gap *gap, void *data)
+static void on_gap(const struct measurement *m, const struct measured *vm, const struct gap *gap,
+		   void *data)
 {
 	struct deschedd *d = data;
 
 	d->not_counted += known_gap(d->known, vm, gap) != 0;
 	if (d->settings.gap_ns && gap->end - gap->start >= d->settings.gap_ns)
-		log_gap(d, vm, gap);
+		log_gap(d, m, vm, gap);
 }
 
 /* Pages are to be written so often; what came in between was a long answer, or others had the CPU. */

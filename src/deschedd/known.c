@@ -92,47 +92,63 @@ static const char *const figures[] = {"run_s",	    "ready_s", "costop_s", "limit
 static const struct history_shape shape = {
 	"desched-host-history/1", figures, ARRAY_SIZE(figures), 1, "vcpus", "vcpu"};
 
-static int fill(struct known_vm *v, const struct measured *vm)
+static int fill(struct known_vm *v, const char *name, const char *uuid, size_t n_vcpus)
 {
-	v->n_vcpus = vm->vm.n_vcpus;
-	v->indices = calloc(v->n_vcpus + 1u, sizeof(*v->indices));
-	v->longest = calloc(v->n_vcpus + 1u, sizeof(*v->longest));
+	v->n_vcpus = (uint32_t)n_vcpus;
+	v->indices = calloc(n_vcpus + 1, sizeof(*v->indices));
+	v->longest = calloc(n_vcpus + 1, sizeof(*v->longest));
 	if (!v->indices || !v->longest)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < v->n_vcpus; i++)
-		v->indices[i] = vm->vm.vcpus[i].index;
-	memcpy(v->name, vm->vm.name, sizeof(v->name));
-	memcpy(v->uuid, vm->vm.uuid, sizeof(v->uuid));
+	snprintf(v->name, sizeof(v->name), "%s", name);
+	snprintf(v->uuid, sizeof(v->uuid), "%s", uuid);
 	return history_new(&shape, v->n_vcpus, &v->history);
 }
 
-static int add(struct known *k, const struct measured *vm, struct known_vm **ret)
+/* NULL: no memory. */
+static struct known_vm *add(struct known *k, const struct key *key, const char *name,
+			    const char *uuid, size_t n_vcpus)
 {
 	struct known_vm *v = calloc(1, sizeof(*v));
 
 	if (!v)
-		return -ENOMEM;
-	v->key = (struct key){(uint64_t)vm->vm.pid, vm->since};
+		return NULL;
+	v->key = *key;
 	HASH_ADD(hh, k->vms, key, sizeof(v->key), v);
 	if (!v->hh.tbl) {
 		free(v);
-		return -ENOMEM;
+		return NULL;
 	}
-	if (fill(v, vm)) {
+	if (fill(v, name, uuid, n_vcpus)) {
 		drop(k, v);
-		return -ENOMEM;
+		return NULL;
 	}
-	*ret = v;
-	return 0;
+	return v;
 }
 
-/* NULL: no memory. */
 static struct known_vm *get(struct known *k, const struct measured *vm)
 {
+	const struct key key = {(uint64_t)vm->vm.pid, vm->since};
 	struct known_vm *v = find(k, vm->vm.pid, vm->since);
 
-	if (!v)
-		add(k, vm, &v);
+	if (v)
+		return v;
+	v = add(k, &key, vm->vm.name, vm->vm.uuid, vm->vm.n_vcpus);
+	for (uint32_t i = 0; v && i < v->n_vcpus; i++)
+		v->indices[i] = vm->vm.vcpus[i].index;
+	return v;
+}
+
+/* One that came and went between two samples may not be known yet. */
+static struct known_vm *get_ended(struct known *k, const struct host_frame_vm *vm)
+{
+	const struct key key = {(uint64_t)vm->pid, vm->since};
+	struct known_vm *v = find(k, vm->pid, vm->since);
+
+	if (v)
+		return v;
+	v = add(k, &key, vm->name, vm->uuid, vm->n_vcpus);
+	for (uint32_t i = 0; v && i < v->n_vcpus; i++)
+		v->indices[i] = vm->vcpus[i].index;
 	return v;
 }
 
@@ -274,9 +290,9 @@ void known_forget(struct known *k, uint64_t elapsed)
 /* Takes over what the VM holds. */
 static void keep(struct known *k, struct host_frame_vm *vm, uint64_t elapsed)
 {
-	struct known_vm *v = find(k, vm->pid, vm->since);
+	struct known_vm *v = get_ended(k, vm);
 
-	if (!v || v->ended) { /* without memory it was never known */
+	if (!v || v->ended) {
 		host_frame_vm_done(vm);
 		return;
 	}

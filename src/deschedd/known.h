@@ -46,8 +46,8 @@ int known_gap(struct known *k, const struct measured *vm, const struct gap *gap)
 /* What is known of the VM; NULL: nothing. */
 const struct waits *known_waits(const struct known *k, pid_t pid, uint64_t since);
 
-/* After measure_read(): keeps those that have ended from `now`, a frame of that reading, which is
- * poorer by them. To be called before measure_reported(). */
+/* Keeps those that have ended from `now`, which is poorer by them, if it is the first frame that says
+ * so. To be called with each frame, before measure_reported(). */
 void known_ended(struct known *k, struct host_frame *now);
 
 /* Copies those that ended after `since` (ns of `elapsed`) to the end of the frame. -ENOMEM. */

@@ -143,6 +143,26 @@ bool choice_wants(struct choice *c, const struct host_vm *vm)
 	return wanted;
 }
 
+bool choice_takes(struct choice *c, const struct host_vm *vm)
+{
+	bool wanted = choice_wants(c, vm);
+
+	for (int i = 0; i < c->n; i++) {
+		if (c->wishes[i].pid && c->wishes[i].pid == vm->pid)
+			c->wishes[i].fits = wanted = true;
+	}
+	return wanted;
+}
+
+const char *choice_unmet(const struct choice *c)
+{
+	for (int i = 0; i < c->n; i++) {
+		if (!c->wishes[i].fits)
+			return c->wishes[i].text;
+	}
+	return NULL;
+}
+
 const char *choice_missing(const struct choice *c)
 {
 	for (int i = 0; i < c->n; i++) {

@@ -33,7 +33,13 @@ bool choice_is_open(const struct choice *c);
 /* Whether this VM is wanted for its names; those that are wanted as processes are not. */
 bool choice_wants(struct choice *c, const struct host_vm *vm);
 
-/* The first operand that no VM has fitted so far; NULL. */
+/* Whether this VM is wanted, for its names or as a process. */
+bool choice_takes(struct choice *c, const struct host_vm *vm);
+
+/* The first operand that no VM has fitted so far, but for processes; NULL. */
 const char *choice_missing(const struct choice *c);
+
+/* The same, processes among them. */
+const char *choice_unmet(const struct choice *c);
 
 #endif

@@ -8,8 +8,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
-static void copy_vcpu(const struct measured *x, uint32_t v, struct host_frame_vcpu *to)
+/* For how long it has wanted to run up to the reading. */
+static uint64_t waits_for(const struct measurement *m, const struct measured *x, uint32_t v)
+{
+	const struct ledger *now = &x->vcpus[v].ledger[MEASURE_NOW];
+	uint64_t since = host_ledger_since(m->ledger, x->id, v);
+
+	if (!since || x->vcpus[v].ended || !ledger_state_descheduled(now->state))
+		return 0;
+	return u64_sub_floor(now->at, since);
+}
+
+static void copy_vcpu(const struct measurement *m, const struct measured *x, uint32_t v,
+		      struct host_frame_vcpu *to)
 {
 	struct ledger since = measured_span(&x->vcpus[v], MEASURE_FIRST);
 
@@ -22,6 +35,7 @@ static void copy_vcpu(const struct measured *x, uint32_t v, struct host_frame_vc
 	to->quiet = busy_quiet_for(&x->vcpus[v].busy);
 	to->runaway = x->vcpus[v].runaway;
 	memcpy(to->ns, since.ns, sizeof(to->ns));
+	to->longest = u64_max(x->vcpus[v].longest, waits_for(m, x, v));
 	snprintf(to->name, sizeof(to->name), "vCPU %u", to->index);
 }
 
@@ -77,6 +91,7 @@ static int copy_vm(const struct measurement *m, const struct measured *x, struct
 	to->since = x->since;
 	to->ended = x->id < 0;
 	to->overhead = x->overhead[MEASURE_NOW] - x->overhead[MEASURE_FIRST];
+	to->cpu_limit = x->cpu_limit;
 	if (!to->ended && !proc_read_stat(to->pid, 0, &stat))
 		to->rss = stat.rss;
 	memcpy(to->name, x->vm.name, sizeof(to->name));
@@ -86,7 +101,7 @@ static int copy_vm(const struct measurement *m, const struct measured *x, struct
 	memcpy(to->id, x->vm.id, sizeof(to->id));
 	snprintf(to->manager, sizeof(to->manager), "%s", x->vm.manager);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
-		copy_vcpu(x, v, &to->vcpus[v]);
+		copy_vcpu(m, x, v, &to->vcpus[v]);
 	if (m->interrupts && copy_interrupts(x, &to->interrupts))
 		return -ENOMEM;
 	return copy_pages(x, to);
@@ -94,7 +109,13 @@ static int copy_vm(const struct measurement *m, const struct measured *x, struct
 
 static int copy_unseen(const struct measurement *m, struct host_frame *f)
 {
-	f->n_unseen = m->n_unseen + m->more_unseen;
+	size_t refused = measure_refused(m);
+
+	f->n_unseen = m->n_unseen + m->more_unseen + (unsigned)refused;
+	if (refused) {
+		snprintf(f->unseen, sizeof(f->unseen), "%zu of them", refused);
+		snprintf(f->why, sizeof(f->why), "the ledger is full");
+	}
 	if (!m->n_unseen)
 		return 0;
 	snprintf(f->unseen, sizeof(f->unseen), "%s", m->unseen[0].name);
@@ -135,6 +156,8 @@ static int copy(const struct measurement *m, struct host_frame *f)
 
 	*f = (struct host_frame){.time = m->real,
 				 .elapsed = m->at[MEASURE_NOW] - m->at[MEASURE_FIRST],
+				 .cpus = (unsigned)get_nprocs(),
+				 .has_gaps = host_ledger_has_gaps(m->ledger),
 				 .vms = calloc(m->n + 1, sizeof(*f->vms))};
 	if (!f->vms)
 		return -ENOMEM;
@@ -157,4 +180,15 @@ int host_frame_take(const struct measurement *m, struct host_frame *ret)
 	else
 		*ret = frame;
 	return err;
+}
+
+bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c)
+{
+	struct host_vm named = {.pid = vm->pid};
+
+	memcpy(named.name, vm->name, sizeof(named.name));
+	memcpy(named.called, vm->called, sizeof(named.called));
+	memcpy(named.uuid, vm->uuid, sizeof(named.uuid));
+	memcpy(named.id, vm->id, sizeof(named.id));
+	return choice_takes(c, &named);
 }

@@ -3,11 +3,15 @@
 #ifndef HOST_FRAME_H
 #define HOST_FRAME_H
 
+#include "host/choice.h"
 #include "host/measure.h"
 #include "wire/host_frame.h"
 
 /* The last reading (measure_read()). VMs whose end was reported (measure_reported()) are not in it.
  * -ENOMEM. */
 int host_frame_take(const struct measurement *m, struct host_frame *ret);
+
+/* Whether a VM of anybody's frame is one that is asked for. */
+bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c);
 
 #endif

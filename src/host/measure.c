@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "host/choice.h"
+#include "host/cpu_limit.h"
 #include "host/find.h"
 #include "host/vm_name.h"
 
@@ -19,6 +20,7 @@
 #define RETRY_NS      NS_PER_SEC	/* for pages that somebody else writes */
 #define LOOK_NS	      NS_PER_MS		/* of a step, for looking at processes */
 #define CHECK_NS      (100 * NS_PER_MS) /* from one look whether VMs have ended to the next */
+#define LIMIT_CHECKS  50		/* in so many of these every VM's limit is read again */
 
 struct measure_parts {
 	struct measure_setup setup;
@@ -28,6 +30,12 @@ struct measure_parts {
 	uint64_t checked, retried; /* ns */
 	bool full;		   /* it was said that there is no room for more */
 	bool open;		   /* the VMs that were there have their names */
+	bool room;		   /* one has ended since */
+	pid_t *refused;		   /* [n_refused]: for these there was no room */
+	size_t n_refused;
+	struct measured **by_id; /* [n_ids]: of the ledger's; NULL: none */
+	size_t n_ids;
+	size_t limit_at; /* the next VM whose limit is read again */
 };
 
 static void note(const struct measurement *m, const char *format, ...)
@@ -200,6 +208,8 @@ static void end_vm(struct measurement *m, struct measured *x)
 	read_vm(m, x);
 	publisher_tick(m->parts->publisher);
 	publisher_remove(m->parts->publisher, x->id);
+	m->parts->room = true;
+	m->parts->by_id[x->id] = NULL;
 	x->id = -1;
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		x->vcpus[v].ended = true;
@@ -219,6 +229,27 @@ static void note_page(const struct measurement *m, const struct measured *x)
 		     x->page.more);
 }
 
+/* There are ids up to those of VMs that are there at once. */
+static int find_by_id(struct measurement *m, struct measured *x)
+{
+	struct measure_parts *p = m->parts;
+	size_t n = u64_max(p->n_ids, (size_t)x->id + 1);
+	struct measured **by_id = reallocarray(p->by_id, n, sizeof(struct measured *));
+
+	if (!by_id)
+		return -ENOMEM;
+	for (; p->n_ids < n; p->n_ids++)
+		by_id[p->n_ids] = NULL;
+	p->by_id = by_id;
+	by_id[x->id] = x;
+	return 0;
+}
+
+static void read_limit(struct measured *x)
+{
+	x->cpu_limit = cpu_limit_of("", x->vm.pid, x->vm.vcpus[0].tid, x->vm.n_vcpus);
+}
+
 static int start_vm(struct measurement *m, struct measured *x, struct failure *f)
 {
 	struct publisher *p = m->parts->publisher;
@@ -233,7 +264,12 @@ static int start_vm(struct measurement *m, struct measured *x, struct failure *f
 		err = publisher_adopt(p, &x->vm, f, &x->page, &x->id);
 	if (err)
 		return err;
+	if (find_by_id(m, x)) {
+		publisher_remove(p, x->id);
+		return failure_errno(f, -ENOMEM, "VM %s", x->vm.name);
+	}
 	x->since = clock_mono();
+	read_limit(x);
 	read_vm(m, x);
 	keep(x, MEASURE_FIRST);
 	keep(x, MEASURE_LAST);
@@ -351,6 +387,50 @@ static void supersede(struct measurement *m, struct measured *x)
 	     x->vm.pid);
 }
 
+/* ---- VMs for which there was no room ---- */
+
+static void forget_refused(const struct measurement *m, pid_t pid)
+{
+	struct measure_parts *p = m->parts;
+
+	for (size_t i = 0; i < p->n_refused; i++)
+		if (p->refused[i] == pid)
+			p->refused[i--] = p->refused[--p->n_refused];
+}
+
+static void refuse(struct measurement *m, pid_t pid, const struct failure *f)
+{
+	struct measure_parts *p = m->parts;
+	pid_t *refused = reallocarray(p->refused, p->n_refused + 1, sizeof(*refused));
+
+	if (!p->full)
+		note(m, "not measured: %s; further ones are counted", f->text);
+	p->full = true;
+	m->not_entered++;
+	if (!refused)
+		return;
+	p->refused = refused;
+	p->refused[p->n_refused++] = pid;
+}
+
+/* What ended may have left room enough: they come again. */
+static void try_refused(struct measurement *m)
+{
+	struct measure_parts *p = m->parts;
+	size_t n = p->room ? p->n_refused : 0;
+
+	p->room = false;
+	if (n)
+		p->n_refused = 0;
+	for (size_t i = 0; i < n; i++)
+		watch_again(p->watch, p->refused[i]);
+}
+
+size_t measure_refused(const struct measurement *m)
+{
+	return m->parts->n_refused;
+}
+
 static void on_came(struct host_vm *vm, void *data)
 {
 	struct measurement *m = data;
@@ -365,13 +445,16 @@ static void on_came(struct host_vm *vm, void *data)
 	}
 	if (x)
 		supersede(m, x);
+	forget_refused(m, pid);
 	err = add_vm(m, vm, &f);
 	if (err == -ESRCH)
 		watch_again(m->parts->watch, pid); /* it is on its way, up or down */
-	else if (err && !(err == -ENOSPC && m->parts->full))
+	else if (err == -ENOSPC)
+		refuse(m, pid, &f);
+	else if (err)
 		note(m, "not measured: %s", f.text);
-	m->not_entered += err == -ENOSPC;
-	m->parts->full |= err == -ENOSPC;
+	else
+		m->parts->full = false;
 }
 
 static void on_went(pid_t pid, void *data)
@@ -381,6 +464,7 @@ static void on_went(pid_t pid, void *data)
 
 	if (x)
 		end_vm(m, x);
+	forget_refused(m, pid);
 	for (unsigned i = 0; i < m->n_unseen; i++) {
 		if (m->unseen[i].pid == pid)
 			m->unseen[i--] = m->unseen[--m->n_unseen];
@@ -409,11 +493,15 @@ static void on_gap(int id, const struct gap *gap, void *data)
 {
 	const struct measurement *m = data;
 	const struct measure_setup *s = &m->parts->setup;
+	struct measured *x = (size_t)id < m->parts->n_ids ? m->parts->by_id[id] : NULL;
+	struct measured_vcpu *c = x ? &x->vcpus[gap->vcpu] : NULL;
 
-	for (size_t i = 0; i < m->n && s->gap; i++) {
-		if (m->vms[i]->id == id)
-			s->gap(m->vms[i], gap, s->data);
-	}
+	if (!x)
+		return;
+	if (ledger_state_descheduled(gap->state))
+		c->longest = u64_max(c->longest, gap->end - gap->start);
+	if (s->gap)
+		s->gap(m, x, gap, s->data);
 }
 
 /* ---- opening ---- */
@@ -561,6 +649,8 @@ struct measurement *measure_close(struct measurement *m)
 		watch_free(m->parts->watch);
 		publisher_free(m->parts->publisher);
 		choice_close(&m->parts->choice);
+		free(m->parts->refused);
+		free(m->parts->by_id);
 	}
 	host_ledger_close(m->ledger);
 	while (m->n)
@@ -610,12 +700,27 @@ static void check_vm(struct measurement *m, struct measured *x)
 		watch_again(m->parts->watch, x->vm.pid);
 }
 
+/* A part of them each time: it is several files a VM. */
+static void check_limits(struct measurement *m)
+{
+	size_t n = (m->n + LIMIT_CHECKS - 1) / LIMIT_CHECKS;
+
+	for (size_t at = m->parts->limit_at; n; n--, at++) {
+		struct measured *x = m->vms[at % m->n];
+
+		if (x->id >= 0)
+			read_limit(x);
+		m->parts->limit_at = at % m->n + 1;
+	}
+}
+
 static void check_vms(struct measurement *m)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		if (m->vms[i]->id >= 0)
 			check_vm(m, m->vms[i]);
 	}
+	check_limits(m);
 }
 
 void measure_step(struct measurement *m)
@@ -626,8 +731,10 @@ void measure_step(struct measurement *m)
 	if (is_due(&m->parts->checked, CHECK_NS))
 		check_vms(m);
 	fold_surplus(m, false, ENDED_WAITING);
-	if (is_due(&m->parts->retried, RETRY_NS))
+	if (is_due(&m->parts->retried, RETRY_NS)) {
 		retry_pages(m);
+		try_refused(m);
+	}
 }
 
 uint64_t measure_failures(const struct measurement *m)
@@ -654,6 +761,8 @@ void measure_reported(struct measurement *m)
 	m->at[MEASURE_LAST] = m->at[MEASURE_NOW];
 	for (size_t i = 0; i < m->n; i++) {
 		keep(m->vms[i], MEASURE_LAST);
+		for (uint32_t v = 0; v < m->vms[i]->vm.n_vcpus; v++)
+			m->vms[i]->vcpus[v].longest = 0;
 		m->vms[i]->over = m->vms[i]->id < 0;
 	}
 	fold_surplus(m, true, ENDED_KEPT);

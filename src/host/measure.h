@@ -18,8 +18,10 @@ enum measure_reading { MEASURE_FIRST, MEASURE_LAST, MEASURE_NOW, MEASURE_READING
 
 struct measured_vcpu {
 	struct ledger ledger[MEASURE_READINGS];
-	uint64_t gaps_lost;		    /* since it was first seen */
-	struct interrupt_delays interrupts; /* the same; zeros where they are not recorded */
+	uint64_t gaps_lost; /* since it was first seen */
+	/* ns: the longest gap in which it wanted to run, of those that ended since the last report */
+	uint64_t longest;
+	struct interrupt_delays interrupts; /* since it was first seen; zeros: not recorded */
 	struct busy busy;
 	bool runaway; /* and it was said */
 	bool ended;
@@ -35,6 +37,7 @@ struct measured {
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
 	struct page_choice page;
 	const char *page_lost; /* why its page is no more written; NULL while it is */
+	double cpu_limit;      /* cpu_limit_of(), some seconds old at most */
 };
 
 /* VMs that ended so long ago that only their sum is kept. */
@@ -58,7 +61,7 @@ struct measurement {
 	size_t n;
 	struct measure_ended ended;
 	uint64_t came;	      /* VMs that were seen so far */
-	uint64_t not_entered; /* and those for which the ledger had no room */
+	uint64_t not_entered; /* and times that the ledger had no room for one */
 	struct measure_unseen unseen[MEASURE_UNSEEN_MAX];
 	unsigned n_unseen, more_unseen;
 	uint64_t at[MEASURE_READINGS]; /* ns */
@@ -76,8 +79,10 @@ struct measure_setup {
 	uint64_t runaway; /* ns: a vCPU that is like in a loop for so long is said; 0: none */
 	/* What a person should know: one line. */
 	void (*note)(const char *text, void *data);
-	/* Every gap, as from host_ledger_poll(). */
-	void (*gap)(const struct measured *vm, const struct gap *gap, void *data);
+	/* Every gap, as from host_ledger_poll(). The first ones come while measure_open() still
+	 * works, when nobody has `m` from anywhere else. */
+	void (*gap)(const struct measurement *m, const struct measured *vm, const struct gap *gap,
+		    void *data);
 	void *data;
 };
 
@@ -89,6 +94,9 @@ struct measurement *measure_close(struct measurement *m); /* NULL accepted; retu
 /* One step: looks for VMs, publishes. To be called again after measure_interval() ns. */
 void measure_step(struct measurement *m);
 uint64_t measure_interval(const struct measurement *m);
+
+/* VMs that are not measured since the ledger is full; they are as soon as there is room again. */
+size_t measure_refused(const struct measurement *m);
 
 /* Looks for VMs that failed for want of memory, ever. */
 uint64_t measure_failures(const struct measurement *m);

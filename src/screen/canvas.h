@@ -21,6 +21,7 @@ enum style {
 	STYLE_KEY,	/* a key in the key bar */
 	STYLE_BUTTON,	/* what it does */
 	STYLE_LABEL,
+	STYLE_WARNING,
 	STYLE_ALARM,
 	STYLE_AWAY, /* time that the vCPU was away, as a figure */
 	STYLE_RUN,  /* states of the ledger, as parts of a bar */

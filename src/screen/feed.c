@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "guest/source.h"
+#include "host/host_ledger.h"
 #include "screen/annotate.h"
 
 #include <errno.h>
@@ -27,6 +29,23 @@ static bool wanted(const struct subject *subject, enum asked_whose whose,
 	return whose == ASKED_ANY || ops == (whose == ASKED_OWN ? own
 					     : host		? &feed_deschedd
 								: &feed_vmdesched);
+}
+
+const char *feed_source_name(size_t i)
+{
+	size_t n = 0;
+
+	while (source_name(n))
+		n++;
+	return i < n ? source_name(i) : host_source_name(i - n);
+}
+
+bool feed_is_host_source(const char *name)
+{
+	for (size_t i = 0; host_source_name(i); i++)
+		if (!strcmp(name, host_source_name(i)))
+			return true;
+	return false;
 }
 
 /* Mounted with hidepid=: the first process is there, but not for everybody. */

@@ -47,6 +47,10 @@ struct feed_ops {
 
 extern const struct feed_ops feed_vmdesched, feed_agent, feed_proc, feed_deschedd, feed_host;
 
+/* Names of sources, a guest's and then a host's; NULL behind the last. And whether it is a host's. */
+const char *feed_source_name(size_t i);
+bool feed_is_host_source(const char *name);
+
 struct feed {
 	const struct feed_ops *ops;
 	void *feed;

@@ -21,12 +21,12 @@ bool guest_has_unknown(const struct model *m)
 
 static struct value known(uint64_t n)
 {
-	return (struct value){VALUE_KNOWN, n, NULL};
+	return (struct value){.is = VALUE_KNOWN, .n = n};
 }
 
 static struct value text_of(const char *text)
 {
-	return (struct value){text ? VALUE_KNOWN : VALUE_NONE, 0, text};
+	return (struct value){.is = text ? VALUE_KNOWN : VALUE_NONE, .text = text};
 }
 
 static const struct value none = {.is = VALUE_NONE};
@@ -61,7 +61,7 @@ static struct value reported_of(const struct column *c, const struct model *m,
 /* Of processes it may be that only what is reported is known. */
 static struct value split(const struct model *m, uint64_t ns)
 {
-	return (struct value){m->frame->split ? VALUE_KNOWN : VALUE_UNKNOWN, ns, NULL};
+	return (struct value){.is = m->frame->split ? VALUE_KNOWN : VALUE_UNKNOWN, .n = ns};
 }
 
 static struct value true_of(const struct column *c, const struct model *m,
@@ -177,16 +177,17 @@ static void status_process(const struct model_row *row, struct pen *p)
 	pen_text(p, row->cgroup ? row->cgroup : "");
 }
 
-static void put_process(const struct model_row *row, json_t *o)
+static void put_process(const struct model *m, const struct model_row *row, json_t *o)
 {
+	(void)m;
 	json_object_set_new(o, "pid", row->pid ? json_integer(row->pid) : json_null());
 }
 
-const struct row_kind row_vmdesched = {'V', STYLE_AWAY, status_vmdesched, NULL, NULL};
-const struct row_kind row_group = {'G', STYLE_NORMAL, status_group, put_process, NULL};
-const struct row_kind row_process = {'P', STYLE_NORMAL, status_process, put_process, NULL};
-const struct row_kind row_thread = {'T', STYLE_NORMAL, status_process, put_process, NULL};
-const struct row_kind row_exited = {'X', STYLE_DIM, status_exited, put_process, NULL};
+const struct row_kind row_vmdesched = {'V', STYLE_AWAY, status_vmdesched, NULL, NULL, NULL};
+const struct row_kind row_group = {'G', STYLE_NORMAL, status_group, put_process, NULL, NULL};
+const struct row_kind row_process = {'P', STYLE_NORMAL, status_process, put_process, NULL, NULL};
+const struct row_kind row_thread = {'T', STYLE_NORMAL, status_process, put_process, NULL, NULL};
+const struct row_kind row_exited = {'X', STYLE_DIM, status_exited, put_process, NULL, NULL};
 
 static const struct row_kind *const kinds[] = {
 	&row_vmdesched, &row_group, &row_process, &row_thread, &row_exited, NULL,

@@ -6,6 +6,8 @@
 #include "base/json_out.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "ledger/ready.h"
+#include "screen/trails.h"
 
 #include <inttypes.h>
 
@@ -13,7 +15,7 @@
 
 static struct value known(uint64_t n)
 {
-	return (struct value){VALUE_KNOWN, n, NULL};
+	return (struct value){.is = VALUE_KNOWN, .n = n};
 }
 
 static const struct value none = {.is = VALUE_NONE};
@@ -41,6 +43,71 @@ static struct value state_of(const struct column *c, const struct model *m,
 	return known(row->host.ns[c->state]);
 }
 
+/* The figure is of the row, its alarm of the vCPU that waits most. */
+static struct value ready_of(const struct column *c, const struct model *m,
+			     const struct model_row *row)
+{
+	static const enum style styles[] = {STYLE_NORMAL, STYLE_WARNING, STYLE_ALARM};
+	struct value v = state_of(c, m, row);
+
+	v.style = styles[ready_level(row->host.ready_most, m->elapsed)];
+	return v;
+}
+
+static struct value entitled_of(const struct column *c, const struct model *m,
+				const struct model_row *row)
+{
+	(void)c;
+	return row->kind == &row_vcpu || !m->host->cpus ? none : known(row->host.entitled);
+}
+
+static struct value longest_of(const struct column *c, const struct model *m,
+			       const struct model_row *row)
+{
+	(void)c;
+	return m->host->has_gaps ? known(row->host.longest) : none;
+}
+
+static struct value by_of(const struct column *c, const struct model *m,
+			  const struct model_row *row)
+{
+	(void)c;
+	(void)m;
+	if (row->kind == &row_vcpu)
+		return (struct value){.is = VALUE_EMPTY};
+	return row->host.by ? (struct value){.is = VALUE_KNOWN, .text = row->host.by} : none;
+}
+
+static struct value trail_of(const struct column *c, const struct model *m,
+			     const struct model_row *row)
+{
+	(void)c;
+	(void)m;
+	if (row->kind == &row_vcpu)
+		return (struct value){.is = VALUE_EMPTY};
+	return known(row->host.since);
+}
+
+static bool has_entitled(const struct model *m)
+{
+	return m->host->cpus > 0;
+}
+
+static bool has_longest(const struct model *m)
+{
+	return m->host->has_gaps;
+}
+
+static bool has_by(const struct model *m)
+{
+	return m->has_blames;
+}
+
+static bool has_trails(const struct model *m)
+{
+	return m->trails;
+}
+
 static struct value overhead_of(const struct column *c, const struct model *m,
 				const struct model_row *row)
 {
@@ -62,36 +129,46 @@ static struct value name_of(const struct column *c, const struct model *m,
 {
 	(void)c;
 	(void)m;
-	return (struct value){VALUE_KNOWN, 0, row->name};
+	return (struct value){.is = VALUE_KNOWN, .text = row->name};
 }
 
 /* The states in the order of esxtop's, with its names. */
 static const struct column columns[] = {
 	{"pid", "PID", NULL, UNIT_ID, .width = 7, .key = 'p', .table = 8, .value = pid_of},
 	{"used", "%USED", NULL, UNIT_PERCENT, .width = 6, .key = 'u', .table = 7, .json = true,
-	 .help = "run and overhead, in percent of one CPU; of a VM all its vCPUs'",
+	 .help = "run and overhead (%OVHD, other threads), in percent of one CPU",
 	 .value = used_of},
 	{"run", "%RUN", NULL, UNIT_PERCENT, .width = 6, .table = 7, .json = true,
 	 .state = LEDGER_RUN, .value = state_of},
 	{"ready", "%RDY", NULL, UNIT_PERCENT, .width = 6, .key = 'r', .table = 7, .json = true,
-	 .style = STYLE_AWAY, .state = LEDGER_READY, .value = state_of},
-	{"costop", "%CSTP", NULL, UNIT_PERCENT, .width = 6, .needs = 108, .wanted = true,
+	 .help = "ready; yellow, red: one vCPU waited 5 %, 10 % of the time or more",
+	 .state = LEDGER_READY, .value = ready_of},
+	{"costop", "%CSTP", NULL, UNIT_PERCENT, .width = 6, .needs = 140, .wanted = true,
 	 .table = 7, .json = true, .style = STYLE_AWAY, .state = LEDGER_COSTOP, .value = state_of},
-	{"limited", "%MLMTD", NULL, UNIT_PERCENT, .width = 6, .needs = 108, .wanted = true,
+	{"limited", "%MLMTD", NULL, UNIT_PERCENT, .width = 6, .needs = 140, .wanted = true,
 	 .table = 7, .json = true, .style = STYLE_AWAY, .state = LEDGER_LIMITED, .value = state_of},
-	{"swapwait", "%SWPWT", NULL, UNIT_PERCENT, .width = 6, .needs = 108, .wanted = true,
+	{"swapwait", "%SWPWT", NULL, UNIT_PERCENT, .width = 6, .needs = 140, .wanted = true,
 	 .table = 7, .json = true, .style = STYLE_AWAY, .state = LEDGER_SWAPWAIT,
 	 .value = state_of},
-	{"halt", "%IDLE", NULL, UNIT_PERCENT, .width = 6, .key = 'i', .table = 7, .json = true,
-	 .help = "idle: the guests had nothing to do", .state = LEDGER_HALT, .value = state_of},
-	{"wait", "%WAIT", NULL, UNIT_PERCENT, .width = 6, .key = 'w', .table = 7, .json = true,
-	 .state = LEDGER_WAIT, .value = state_of},
-	{"overhead", "%OVHD", NULL, UNIT_PERCENT, .width = 6, .key = 'o', .table = 7, .json = true,
-	 .help = "overhead: CPU time of the VM's other threads, emulation and I/O",
-	 .value = overhead_of},
-	{"memory", "MEM", NULL, UNIT_BYTES, .width = 5, .needs = 86, .key = 'm', .json = true,
-	 .value = memory_of},
-	{NULL, "SHARE", NULL, UNIT_BAR, .width = 12, .needs = 122},
+	{"halt", "%IDLE", NULL, UNIT_PERCENT, .width = 6, .yields = 8, .key = 'i', .table = 7,
+	 .json = true, .style = STYLE_DIM, .state = LEDGER_HALT, .value = state_of},
+	{"wait", "%WAIT", NULL, UNIT_PERCENT, .width = 6, .yields = 6, .key = 'w', .table = 7,
+	 .json = true, .state = LEDGER_WAIT, .value = state_of},
+	{"overhead", "%OVHD", NULL, UNIT_PERCENT, .width = 6, .yields = 3, .key = 'o', .table = 7,
+	 .json = true, .value = overhead_of},
+	{"entitled", "~%ENTL", NULL, UNIT_PERCENT, .width = 6, .yields = 2, .key = 'e', .table = 7,
+	 .json = true, .help = "computed: what it ought to get, of run + ready, by equal shares",
+	 .value = entitled_of, .there = has_entitled},
+	{"longest", "LONGEST", NULL, UNIT_TIME, .width = 7, .yields = 1, .key = 'l', .table = 8,
+	 .json = true, .help = "the longest single wait; BY: who ran most while it waited",
+	 .value = longest_of, .there = has_longest},
+	{"by", "BY", NULL, UNIT_TEXT, .width = 16, .needs = 92, .yields = 4, .table = 16,
+	 .json = true, .value = by_of, .there = has_by},
+	{"memory", "MEM", NULL, UNIT_BYTES, .width = 5, .needs = 86, .yields = 5, .key = 'm',
+	 .json = true, .value = memory_of},
+	{NULL, "SHARE", NULL, UNIT_BAR, .width = 12, .needs = 100, .yields = 9},
+	{NULL, "DESCHED 2MIN", NULL, UNIT_TRAIL, .width = TRAIL_CELLS, .needs = 92, .yields = 7,
+	 .value = trail_of, .there = has_trails},
 	{"name", "VM", NULL, UNIT_NAME, .key = 'n', .table = 1, .json = true, .value = name_of},
 };
 
@@ -101,7 +178,7 @@ const struct column *host_state_columns(size_t *ret_n)
 
 	*ret_n = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
-		if (columns[i].value != state_of)
+		if (columns[i].value != state_of && columns[i].value != ready_of)
 			continue;
 		first = first ? first : &columns[i];
 		++*ret_n;
@@ -119,6 +196,8 @@ static void status_vm(const struct model_row *row, struct pen *p)
 	if (row->uuid)
 		pen_text(p, ", ");
 	pen_text(p, row->uuid ? row->uuid : "");
+	pen_text(p, row->host.by ? ", waited for " : "");
+	pen_text(p, row->host.by ? row->host.by : "");
 	pen_text(p, row->ended ? ", ended in this interval" : "");
 }
 
@@ -129,22 +208,34 @@ static void status_vcpu(const struct model_row *row, struct pen *p)
 	pen_text(p, row->ended ? ", ended" : "");
 }
 
-static void put_vm(const struct model_row *row, json_t *o)
+static json_t *alarm_of(const struct model *m, const struct model_row *row)
+{
+	static const char *const names[] = {NULL, "warning", "alarm"};
+	const char *name = names[ready_level(row->host.ready_most, m->elapsed)];
+
+	return name ? json_string(name) : json_null();
+}
+
+static void put_vm(const struct model *m, const struct model_row *row, json_t *o)
 {
 	json_object_set_new(o, "pid", json_integer(row->pid));
 	json_object_set_new(o, "uuid", row->uuid ? json_out_name(row->uuid) : json_null());
 	json_object_set_new(o, "ended", json_boolean(row->ended));
+	json_object_set_new(o, "cpu_limit",
+			    row->host.limit > 0 ? json_real(row->host.limit) : json_null());
+	json_object_set_new(o, "alarm", alarm_of(m, row));
 }
 
-static void put_vcpu(const struct model_row *row, json_t *o)
+static void put_vcpu(const struct model *m, const struct model_row *row, json_t *o)
 {
 	json_object_set_new(o, "index", json_integer((json_int_t)row->members));
 	json_object_set_new(o, "tid", json_integer(row->tid));
 	json_object_set_new(o, "ended", json_boolean(row->ended));
+	json_object_set_new(o, "alarm", alarm_of(m, row));
 }
 
-const struct row_kind row_vm = {'M', STYLE_NORMAL, status_vm, put_vm, "vcpus"};
-const struct row_kind row_vcpu = {'C', STYLE_NORMAL, status_vcpu, put_vcpu, NULL};
+const struct row_kind row_vm = {'M', STYLE_NORMAL, status_vm, put_vm, "vcpus", NULL};
+const struct row_kind row_vcpu = {'C', STYLE_NORMAL, status_vcpu, put_vcpu, NULL, &row_vm};
 
 static const struct row_kind *const kinds[] = {&row_vm, &row_vcpu, NULL};
 
@@ -249,6 +340,7 @@ static void put_head(const struct model *m, json_t *o)
 	json_object_set_new(o, "source", json_string(m->host->source));
 	json_object_set_new(o, "time_s", json_real(ns_to_s(m->time)));
 	json_object_set_new(o, "seconds", json_real(ns_to_s(m->elapsed)));
+	json_object_set_new(o, "cpus", m->host->cpus ? json_integer(m->host->cpus) : json_null());
 	json_object_set_new(o, "gaps_lost", json_integer((json_int_t)m->host->gaps_lost));
 	json_object_set_new(o, "not_measured", json_integer(m->host->n_unseen));
 }
@@ -285,6 +377,11 @@ static int make(const struct frame *from, const struct frame *to, const struct m
 	return host_model(from ? &from->host : NULL, &to->host, view, ret);
 }
 
+static void leave_trails(const struct frame *from, const struct frame *to, struct trails *t)
+{
+	host_leave_trails(&from->host, &to->host, t);
+}
+
 const struct subject subject_host = {
 	.name = "host",
 	.one = "VM",
@@ -303,6 +400,7 @@ const struct subject subject_host = {
 	.make = make,
 	.parts = parts,
 	.past = past,
+	.leave_trails = leave_trails,
 	.title = title,
 	.totals = totals,
 	.notes = notes,

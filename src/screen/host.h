@@ -11,6 +11,10 @@
 
 extern const struct row_kind row_vm, row_vcpu;
 
+/* What it wanted and did not run, per vCPU, as trails of the VMs. */
+void host_leave_trails(const struct host_frame *from, const struct host_frame *to,
+		       struct trails *t);
+
 /* As model_make(); never -ESTALE. */
 int host_model(const struct host_frame *from, const struct host_frame *to,
 	       const struct model_view *view, struct model *ret);

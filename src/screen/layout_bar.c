@@ -18,6 +18,15 @@ const struct layout_state layout_states[MODEL_PARTS] = {
 	{LEDGER_HALT, ' ', "(idle)", "had nothing to do", STYLE_HALT},
 };
 
+uint32_t layout_block(const struct canvas *c, double eighths)
+{
+	int level = eighths >= 8 ? 8 : eighths < 0 ? 0 : (int)eighths;
+
+	if (c->unicode)
+		return level ? 0x2580u + (uint32_t)level : ' ';
+	return (uint32_t) " .,:-=+*#"[level];
+}
+
 static int edge(double sum, uint64_t whole, int width)
 {
 	double at = whole ? round(sum / (double)whole * width) : 0;

@@ -16,6 +16,9 @@ struct layout_state {
 };
 extern const struct layout_state layout_states[MODEL_PARTS];
 
+/* A character of eight levels: blank for less than one, full for eight and more. */
+uint32_t layout_block(const struct canvas *c, double eighths);
+
 /* A bar of `width` cells, of which the states fill their parts of `whole` ns. */
 void layout_bar(struct pen *p, int width, const uint64_t ns[MODEL_PARTS], uint64_t whole);
 

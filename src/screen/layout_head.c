@@ -59,6 +59,8 @@ struct notes layout_notes(const struct scene *s)
 		notes_add(&n, STYLE_ALARM, "%s", s->notice);
 	if (s->standing_note)
 		notes_add(&n, STYLE_DIM, "%s", s->standing_note);
+	if (s->choice)
+		notes_add(&n, STYLE_DIM, "%s", s->choice);
 	if (s->model)
 		s->model->subject->notes(s->model, &n);
 	return n;

@@ -6,11 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
-static int help_text(struct canvas *c, int y, const char *key, const char *text)
+static void help_key(struct canvas *c, int y, const char *key)
 {
 	struct pen p = pen_at(c, y, 2, c->width - 3, STYLE_BOLD);
 
 	pen_text(&p, key);
+}
+
+static int help_text(struct canvas *c, int y, const char *key, const char *text)
+{
+	struct pen p;
+
+	help_key(c, y, key);
 	p = pen_at(c, y, 13, c->width - 14, STYLE_NORMAL);
 	pen_text(&p, text);
 	return y + 1;
@@ -28,22 +35,33 @@ static int help_state(struct canvas *c, int y, const struct layout_state *state)
 	return y + 1;
 }
 
-/* The keys that sort, as "rtd", and by what: "reported, true, descheduled". */
+#define ORDERS_WIDTH 66 /* of a line on 80 columns */
+
+/* The keys that sort, as "rtd", and by what: "reported, true, descheduled", in lines. */
 static int help_orders(struct canvas *c, int y, const struct subject *s)
 {
 	char keys[16] = "", text[160] = "sort by ";
 	size_t k = 0, n = strlen(text);
+	int first = y;
 
 	for (size_t i = 0; i < s->n_columns; i++) {
 		const struct column *column = &s->columns[i];
 
-		if (!column->key || k + 1 >= sizeof(keys) || n >= sizeof(text))
+		if (!column->key || k + 1 >= sizeof(keys))
 			continue;
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", k ? ", " : "",
 				      column->name);
 		keys[k++] = (char)column->key;
+		if (n < ORDERS_WIDTH)
+			continue;
+		n -= strlen(column->name);
+		text[n] = '\0';
+		y = help_text(c, y, "", text);
+		n = (size_t)snprintf(text, sizeof(text), "%s", column->name);
 	}
-	return help_text(c, y, keys, text);
+	y = help_text(c, y, "", text);
+	help_key(c, first, keys);
+	return y;
 }
 
 void layout_help(const struct scene *s, struct canvas *c)

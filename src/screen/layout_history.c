@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How much time was away in each interval up to now, or in a whole recording. */
 #include "base/units.h"
+#include "screen/layout_bar.h"
 #include "screen/layout_parts.h"
 #include "screen/subject.h"
 
@@ -55,15 +56,6 @@ static bool column_is_now(const struct scene *s, int x, int width)
 	       s->frame < end;
 }
 
-static uint32_t block(const struct canvas *c, double eighths)
-{
-	int level = eighths >= 8 ? 8 : eighths < 0 ? 0 : (int)eighths;
-
-	if (c->unicode)
-		return level ? 0x2580u + (uint32_t)level : ' ';
-	return (uint32_t) " .,:-=+*#"[level];
-}
-
 static double history_peak(const struct scene *s, int width)
 {
 	double peak = 0;
@@ -86,7 +78,7 @@ static void draw_column(const struct scene *s, struct canvas *c, int y, int line
 				      now ? STYLE_HEAD_KEY : STYLE_AWAY);
 		double above = 8.0 * (lines - 1 - line);
 
-		pen_char(&p, value < 0 ? ' ' : block(c, eighths - above), 1);
+		pen_char(&p, value < 0 ? ' ' : layout_block(c, eighths - above), 1);
 		if (line == lines - 1 && value >= 0 && eighths < 1) {
 			p = pen_at(c, y + line, HISTORY_LEFT + x, 1,
 				   now ? STYLE_HEAD_KEY : STYLE_DIM);

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The table: rows of the model in the columns of its subject, each drawn by its unit. */
 #include "base/units.h"
+#include "ledger/ready.h"
 #include "screen/layout_bar.h"
 #include "screen/layout_parts.h"
+#include "screen/trails.h"
+
+#include <stdio.h>
+#include <string.h>
 
 #define COLUMNS_MAX 32
+#define NAME_MIN    14 /* columns that names have while another column can give way */
 
 struct place {
 	const struct model *model;
@@ -25,7 +31,9 @@ static void draw_percent(struct pen *p, const struct place *at, const struct val
 {
 	double percent = model_percent(at->model, v->n);
 
-	if (percent >= 0.05 && at->column->style)
+	if (v->style)
+		p->style = v->style;
+	else if (percent >= 0.05 && at->column->style)
 		p->style = at->column->style;
 	else if (p->style == STYLE_NORMAL && percent < 0.05)
 		p->style = STYLE_DIM;
@@ -43,6 +51,17 @@ static void draw_bytes(struct pen *p, const struct place *at, const struct value
 	for (; value >= 999.5 && units[unit + 1]; unit++)
 		value /= 1024;
 	pen_right(p, value < 9.95 && unit ? "%.1f%c" : "%.0f%c", value, units[unit]);
+}
+
+static void draw_time(struct pen *p, const struct place *at, const struct value *v)
+{
+	char text[TIME_TEXT_SIZE];
+
+	(void)at;
+	if (p->style == STYLE_NORMAL && !v->n)
+		p->style = STYLE_DIM;
+	time_text(v->n, text);
+	pen_right(p, "%s", text);
 }
 
 static void draw_text(struct pen *p, const struct place *at, const struct value *v)
@@ -68,6 +87,23 @@ static void draw_bar(struct pen *p, const struct place *at, const struct value *
 	layout_bar(p, p->end - p->x, ns, at->whole);
 }
 
+/* A level of the trail is an eighth of what READY_ALARM is: a full cell is bad. */
+static void draw_trail(struct pen *p, const struct place *at, const struct value *v)
+{
+	double shares[TRAIL_CELLS];
+
+	trails_get(at->model->trails, at->row->pid, v->n, shares);
+	for (int i = 0; i < TRAIL_CELLS; i++) {
+		double eighths = 8 * shares[i] / READY_ALARM;
+
+		p->style = shares[i] < READY_WARNING ? STYLE_DIM : STYLE_AWAY;
+		if (shares[i] < 0)
+			pen_char(p, ' ', 1);
+		else
+			pen_char(p, eighths < 1 ? '_' : layout_block(p->canvas, eighths), 1);
+	}
+}
+
 /* Lines to the row from those above it. */
 static void draw_branches(struct pen *p, const struct model_row *row)
 {
@@ -86,23 +122,30 @@ static void draw_branches(struct pen *p, const struct model_row *row)
 static void draw_name(struct pen *p, const struct place *at, const struct value *v)
 {
 	const struct model_row *row = at->row;
+	char behind[40] = "", hidden[24] = "";
+	int end = p->end, width;
 
-	draw_branches(p, row);
-	pen_text(p, at->model->view.command && row->command ? row->command : v->text);
-	p->style = STYLE_DIM;
-	if (row->ended)
-		pen_text(p, " (ended)");
 	if (row->hidden)
-		pen_printf(p, " +%zu", row->hidden);
+		snprintf(hidden, sizeof(hidden), " +%zu", row->hidden);
+	snprintf(behind, sizeof(behind), "%s%s", row->ended ? " (ended)" : "", hidden);
+	width = (int)strlen(behind);
+	draw_branches(p, row);
+	/* What has become of a row is seen however long its name is. */
+	p->end -= end - p->x > width ? width : 0;
+	pen_text(p, at->model->view.command && row->command ? row->command : v->text);
+	p->end = end;
+	p->style = STYLE_DIM;
+	pen_text(p, behind);
 }
 
 static const struct {
 	bool right;
 	void (*draw)(struct pen *p, const struct place *at, const struct value *v);
 } units[UNITS] = {
-	[UNIT_ID] = {true, draw_id},	      [UNIT_PERCENT] = {true, draw_percent},
-	[UNIT_BYTES] = {true, draw_bytes},    [UNIT_TEXT] = {false, draw_text},
-	[UNIT_LETTER] = {false, draw_letter}, [UNIT_BAR] = {false, draw_bar},
+	[UNIT_ID] = {true, draw_id},	   [UNIT_PERCENT] = {true, draw_percent},
+	[UNIT_BYTES] = {true, draw_bytes}, [UNIT_TIME] = {true, draw_time},
+	[UNIT_TEXT] = {false, draw_text},  [UNIT_LETTER] = {false, draw_letter},
+	[UNIT_BAR] = {false, draw_bar},	   [UNIT_TRAIL] = {false, draw_trail},
 	[UNIT_NAME] = {false, draw_name},
 };
 
@@ -152,6 +195,27 @@ static bool is_there(const struct column *c, const struct scene *s, int width)
 	return width >= c->needs || (c->wanted && has_something(c, s->model));
 }
 
+/* Leaves out those that yield until names have room; returns what is left for these. */
+static int make_room(const struct subject *subject, int left, bool there[])
+{
+	while (left < NAME_MIN) {
+		size_t out = subject->n_columns;
+		int most = 0;
+
+		for (size_t i = 0; i < subject->n_columns; i++) {
+			if (!there[i] || subject->columns[i].yields <= most)
+				continue;
+			most = subject->columns[i].yields;
+			out = i;
+		}
+		if (out == subject->n_columns)
+			break;
+		there[out] = false;
+		left += subject->columns[out].width + 1;
+	}
+	return left;
+}
+
 static void place_columns(const struct scene *s, int width, struct slot slots[])
 {
 	const struct subject *subject = s->ui->subject;
@@ -166,6 +230,7 @@ static void place_columns(const struct scene *s, int width, struct slot slots[])
 		left -= there[i] ? c->width + 1 : 0;
 		sharing += there[i] && !c->width;
 	}
+	left = make_room(subject, left, there);
 	for (size_t i = 0; i < subject->n_columns; i++) {
 		int own = subject->columns[i].width, share = sharing ? left / sharing : 0;
 		int wide = own ? own : share;

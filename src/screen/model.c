@@ -47,6 +47,13 @@ struct model_mark model_mark_of(const struct model_row *row)
 	return mark;
 }
 
+bool model_same_mark(const struct model_mark *a, const struct model_mark *b)
+{
+	if (a->kind != b->kind || a->pid != b->pid || a->tid != b->tid)
+		return false;
+	return a->pid || !strcmp(a->name, b->name);
+}
+
 bool model_is_marked(const struct model_mark *mark, const struct model_row *row)
 {
 	if (row->kind != mark->kind || row->pid != mark->pid || row->tid != mark->tid)
@@ -88,6 +95,14 @@ bool model_matches(const struct model_row *row, const struct model_view *view)
 	       contains(row->cgroup, view->filter) || contains(row->uuid, view->filter) ||
 	       contains(pid, view->filter) ||
 	       (view->command && contains(row->command, view->filter));
+}
+
+bool model_is_folded(const struct model *m, const struct model_row *row)
+{
+	for (size_t i = 0; i < m->view.n_folded; i++)
+		if (model_is_marked(&m->view.folded[i], row))
+			return true;
+	return false;
 }
 
 struct model_row *model_add_row(struct model *m, const struct row_kind *kind, const char *name)

@@ -12,6 +12,7 @@
 
 struct column;
 struct row_kind;
+struct trails;
 
 #define MODEL_FILTER_SIZE 64
 #define MODEL_PIDS_MAX	  64
@@ -36,7 +37,8 @@ struct model_view {
 	char user[MODEL_FILTER_SIZE];	/* only this one's; "" for all */
 	pid_t pids[MODEL_PIDS_MAX];	/* only these, if there are any */
 	size_t n_pids;
-	struct model_mark folded[MODEL_FOLDED_MAX]; /* what is below them is not shown */
+	/* What is below them is not shown; of VMs, shown where that of the others isn't. */
+	struct model_mark folded[MODEL_FOLDED_MAX];
 	size_t n_folded;
 };
 
@@ -58,6 +60,13 @@ struct model_row {
 		struct {	    /* of a host's: the states sum up to the time it was there */
 			uint64_t ns[LEDGER_STATES];
 			uint64_t overhead;
+			uint64_t since;	     /* of a VM: with pid, who it is */
+			uint64_t entitled;   /* of a VM, where it is known */
+			double limit;	     /* of a VM: CPUs; 0: none */
+			uint64_t longest;    /* ns: the longest single wait */
+			uint64_t ready_most; /* of its vCPUs the most that one had */
+			const char *by;	     /* who ran most while it waited; NULL: not known */
+			uint64_t by_ns;	     /* of its ready time */
 		} host;
 	};
 	size_t members; /* of a group: processes; of a VM: vCPUs */
@@ -86,8 +95,9 @@ struct model {
 	size_t n_bars;
 	struct model_row *rows;
 	size_t n_rows;
-	size_t n_all, n_matching; /* processes or VMs; those that the filter lets through */
-	bool other;		  /* another session began in the interval */
+	size_t n_all, n_matching;    /* processes or VMs; those that the filter lets through */
+	bool other;		     /* another session began in the interval */
+	const struct trails *trails; /* up to this interval, its maker's; NULL: none */
 	union {
 		struct { /* of a guest */
 			const struct snapshot *frame;
@@ -97,6 +107,7 @@ struct model {
 			const struct host_frame *host;
 			uint64_t ns[LEDGER_STATES], overhead; /* of all VMs, whatever is shown */
 			size_t n_vcpus;
+			bool has_blames;
 		};
 	};
 };
@@ -113,6 +124,7 @@ uint64_t model_away(const uint64_t ns[LEDGER_STATES]);
 struct model_bar model_sum(const struct model *m);
 
 struct model_mark model_mark_of(const struct model_row *row);
+bool model_same_mark(const struct model_mark *a, const struct model_mark *b);
 bool model_is_marked(const struct model_mark *mark, const struct model_row *row);
 
 /* ---- for those that make rows ---- */
@@ -120,6 +132,9 @@ bool model_is_marked(const struct model_mark *mark, const struct model_row *row)
 /* The filter, user and pids of the view let it through. */
 bool model_matches(const struct model_row *row, const struct model_view *view);
 bool model_is_filtered(const struct model_view *view);
+
+/* It is one of those that the view has marked as folded. */
+bool model_is_folded(const struct model *m, const struct model_row *row);
 
 /* A row at the end, below none. There must be room. */
 struct model_row *model_add_row(struct model *m, const struct row_kind *kind, const char *name);

@@ -146,14 +146,6 @@ int model_arrange(const struct model *m, struct model_row *rows, size_t n)
 	return 0;
 }
 
-static bool is_folded(const struct model *m, const struct model_row *row)
-{
-	for (size_t i = 0; i < m->view.n_folded; i++)
-		if (model_is_marked(&m->view.folded[i], row))
-			return true;
-	return false;
-}
-
 /* The first row behind `at` that is not below it. */
 static size_t end_of(const struct model *m, size_t at)
 {
@@ -174,7 +166,7 @@ int model_fold(struct model *m)
 	for (size_t i = 0, next; i < m->n_rows; i = next) {
 		struct model_row *to = &m->rows[n];
 
-		next = is_folded(m, &m->rows[i]) ? end_of(m, i) : i + 1;
+		next = model_is_folded(m, &m->rows[i]) ? end_of(m, i) : i + 1;
 		*to = m->rows[i];
 		to->hidden = next - i - 1;
 		if (to->parent != SIZE_MAX)

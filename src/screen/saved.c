@@ -22,7 +22,8 @@
 #define FILE_MAX     ((size_t)64 * KIB)
 
 /* What can be yes or no: the order's direction, and what the keys switch. */
-static const struct ui_switch reverse = {"reverse", offsetof(struct model_view, reverse)};
+static const struct ui_switch reverse = {.setting = "reverse",
+					 .at = offsetof(struct model_view, reverse)};
 
 /* The i-th switch of a subject; NULL behind the last. */
 static const struct ui_switch *switch_at(const struct subject *subject, size_t i)

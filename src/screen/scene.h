@@ -14,6 +14,7 @@ struct scene {
 	const char *origin;	   /* "vmdesched", "a recording": who tells */
 	const char *notice;	   /* of now, NULL for none */
 	const char *standing_note; /* of all the time, NULL for none */
+	const char *choice;	   /* likewise, why it is this subject */
 	const double *history;	   /* percent of one CPU, oldest first */
 	size_t n_history;
 	size_t frame, n_frames; /* of a recording: this one, from 0, of so many; 0 live */

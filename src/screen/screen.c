@@ -5,8 +5,10 @@
 #include "base/units.h"
 #include "screen/layout.h"
 #include "screen/player.h"
+#include "screen/recorded.h"
 #include "screen/saved.h"
 #include "screen/terminal.h"
+#include "screen/trails.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,6 +30,7 @@ struct session {
 	bool has_model;
 	double *history;
 	size_t n_history;
+	struct trails *trails;
 	uint64_t *times; /* of a recording's frames */
 	size_t at;	 /* of a recording: the frame that is shown */
 	uint64_t next;	 /* ns, CLOCK_MONOTONIC: when the next frame is due */
@@ -35,7 +38,7 @@ struct session {
 	struct failure notice;
 	char note[512];
 	struct layout layout;
-	bool quit;
+	bool quit, turn;
 };
 
 /* ---- frames ---- */
@@ -65,6 +68,8 @@ static void make_model(struct session *s)
 		return;
 	err = model_make(s->has[0] ? &s->frames[0] : NULL, &s->frames[1], &s->ui.view, &s->model);
 	s->has_model = !err;
+	if (!err)
+		s->model.trails = s->trails;
 	if (err == -ESTALE)
 		failure_set(&s->notice, err,
 			    "another session of the agent or its host: what happened in the "
@@ -89,6 +94,8 @@ static void remember(struct session *s)
 	if (s->n_history == HISTORY_MAX)
 		memmove(s->history, s->history + 1, --s->n_history * sizeof(*s->history));
 	s->history[s->n_history++] = s->model.subject->past(&s->model);
+	if (s->trails)
+		s->model.subject->leave_trails(&s->frames[0], &s->frames[1], s->trails);
 }
 
 /* The source has told nothing since the frame that is shown: that stays. */
@@ -126,16 +133,17 @@ static void take_live(struct session *s)
 /* A frame that cannot be read is stepped over with a notice. */
 static void show_recorded(struct session *s, size_t at)
 {
-	struct frame frame = {.subject = s->config->subject};
+	const struct screen_config *c = s->config;
+	struct frame frame;
 
 	s->notice.text[0] = '\0';
 	s->at = at;
 	drop_model(s);
 	drop_frame(s, 0);
 	drop_frame(s, 1);
-	if (at && !recording_snapshot(s->config->recording, at - 1, &s->notice, &frame.guest))
+	if (at && !recorded_frame(c->recording, c->subject, at - 1, &s->notice, &frame))
 		push_frame(s, &frame);
-	if (recording_snapshot(s->config->recording, at, &s->notice, &frame.guest))
+	if (recorded_frame(c->recording, c->subject, at, &s->notice, &frame))
 		drop_frame(s, 1);
 	else
 		push_frame(s, &frame);
@@ -166,6 +174,7 @@ static struct scene make_scene(const struct session *s)
 		.origin = c->recording ? c->name : c->feed->ops->name,
 		.notice = s->notice.text[0] ? s->notice.text : NULL,
 		.standing_note = s->note[0] ? s->note : NULL,
+		.choice = c->choice,
 		.history = s->history,
 		.n_history = s->n_history,
 		.frame = s->at,
@@ -228,6 +237,9 @@ static void run_action(struct session *s, enum ui_action action)
 		break;
 	case UI_GOTO:
 		show_recorded(s, player_step((size_t)s->ui.step, 0, s->n_history));
+		break;
+	case UI_TURN:
+		s->turn = s->quit = true;
 		break;
 	case UI_SAVE:
 		save(s);
@@ -292,6 +304,8 @@ static void run(struct session *s)
 		show_recorded(s, 0);
 	else
 		take_live(s);
+	if (s->config->notice)
+		failure_set(&s->notice, 0, "%.400s", s->config->notice);
 	s->next = clock_mono() + u64_min(FIRST_NS, s->ui.delay);
 	draw(s);
 	while (!done(s)) {
@@ -380,7 +394,8 @@ static int prepare(struct session *s, struct failure *f)
 	if (s->config->recording)
 		return prepare_recording(s, f);
 	s->history = calloc(HISTORY_MAX, sizeof(*s->history));
-	if (!s->history)
+	s->trails = s->config->subject->leave_trails ? trails_new() : NULL;
+	if (!s->history || (s->config->subject->leave_trails && !s->trails))
 		return failure_errno(f, -ENOMEM, "history");
 	take_history(s);
 	if (s->config->feed->missing)
@@ -394,7 +409,7 @@ static int prepare(struct session *s, struct failure *f)
 	return 0;
 }
 
-int screen_run(const struct screen_config *config, struct failure *f)
+int screen_run(const struct screen_config *config, struct failure *f, bool *ret_turn)
 {
 	struct session s = {.config = config};
 	int err = prepare(&s, f);
@@ -409,5 +424,8 @@ int screen_run(const struct screen_config *config, struct failure *f)
 	drop_frame(&s, 1);
 	free(s.history);
 	free(s.times);
+	trails_free(s.trails);
+	if (!err)
+		*ret_turn = s.turn;
 	return err;
 }

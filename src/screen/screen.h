@@ -19,8 +19,11 @@ struct screen_config {
 	const char *name;	     /* of the recording */
 	struct model_view view;	     /* to begin with */
 	const char *settings;	     /* where they are kept; NULL: nowhere */
+	const char *choice; /* why it is this subject (screen/here.h); NULL: somebody said so */
+	const char *notice; /* shown until the first frame; NULL: none */
 };
 
-int screen_run(const struct screen_config *config, struct failure *f);
+/* *ret_turn: the other subject was asked for; set on success. */
+int screen_run(const struct screen_config *config, struct failure *f, bool *ret_turn);
 
 #endif

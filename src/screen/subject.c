@@ -55,6 +55,18 @@ void notes_add(struct notes *n, enum style style, const char *format, ...)
 	n->style[n->n++] = style;
 }
 
+/* ---- values ---- */
+
+void time_text(uint64_t ns, char ret[TIME_TEXT_SIZE])
+{
+	double ms = (double)ns / (double)NS_PER_MS;
+
+	if (ms < 999.5)
+		snprintf(ret, TIME_TEXT_SIZE, "%.*fms", ms < 9.995 ? 2 : ms < 99.95 ? 1 : 0, ms);
+	else
+		snprintf(ret, TIME_TEXT_SIZE, "%.*fs", ms < 99950 ? 1 : 0, ms / 1000);
+}
+
 /* ---- columns as orders ---- */
 
 bool column_is_order(const struct column *c)
@@ -64,7 +76,7 @@ bool column_is_order(const struct column *c)
 
 static bool is_figure(enum unit unit)
 {
-	return unit == UNIT_PERCENT || unit == UNIT_BYTES;
+	return unit == UNIT_PERCENT || unit == UNIT_BYTES || unit == UNIT_TIME;
 }
 
 int column_compare(const struct column *c, const struct model *m, const struct model_row *a,

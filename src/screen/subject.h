@@ -23,10 +23,12 @@ enum unit {
 	UNIT_ID,      /* a number, sorted upwards */
 	UNIT_PERCENT, /* ns, as percent of one CPU; the largest first */
 	UNIT_BYTES,   /* the largest first */
+	UNIT_TIME,    /* ns, with a unit that fits; the largest first */
 	UNIT_TEXT,
 	UNIT_LETTER,
-	UNIT_BAR,  /* the states of a row's time; cannot be sorted by */
-	UNIT_NAME, /* of the row, with its branches in a tree */
+	UNIT_BAR,   /* the states of a row's time; cannot be sorted by */
+	UNIT_TRAIL, /* what a row had behind it (screen/trails.h); neither can this */
+	UNIT_NAME,  /* of the row, with its branches in a tree */
 	UNITS,
 };
 
@@ -34,6 +36,7 @@ struct value {
 	enum { VALUE_KNOWN, VALUE_NONE, VALUE_UNKNOWN, VALUE_EMPTY } is; /* NONE: -, UNKNOWN: ? */
 	uint64_t n;
 	const char *text; /* of UNIT_TEXT and UNIT_NAME; NULL: none */
+	enum style style; /* in place of the column's, unless it is STYLE_NORMAL */
 };
 
 struct column {
@@ -41,14 +44,15 @@ struct column {
 	const char *title;
 	const char *group_title; /* where rows are cgroups; NULL: the same */
 	enum unit unit;
-	int width;	  /* 0: what is left, shared among those */
-	int needs;	  /* columns that the terminal must have, unless... */
-	bool wanted;	  /* ... something is in it */
-	int key;	  /* that sorts by it; 0: none */
-	int table;	  /* columns that it takes where -b prints it; 0: it is not printed */
-	bool json;	  /* JSON has it, by its name; bytes as name_bytes */
-	enum style style; /* of figures that are not 0 */
-	const char *help; /* a line on the help screen; NULL: none */
+	int width;   /* 0: what is left, shared among those */
+	int needs;   /* columns that the terminal must have, unless... */
+	bool wanted; /* ... something is in it */
+	int yields;  /* where names have no room: left out before those that have less; 0: never */
+	int key;     /* that sorts by it; 0: none */
+	int table;   /* columns that it takes where -b prints it; 0: it is not printed */
+	bool json;   /* JSON has it, by its name; bytes as name_bytes, times as name_s */
+	enum style style;	 /* of figures that are not 0 */
+	const char *help;	 /* a line on the help screen; NULL: none */
 	enum ledger_state state; /* of a host's: which one it shows */
 	/* NULL for bars. */
 	struct value (*value)(const struct column *c, const struct model *m,
@@ -69,8 +73,10 @@ struct row_kind {
 	/* Drawn below the table while such a row is chosen. */
 	void (*status)(const struct model_row *row, struct pen *p);
 	/* Puts who it is into JSON; NULL: such rows are in none. */
-	void (*put)(const struct model_row *row, json_t *o);
+	void (*put)(const struct model *m, const struct model_row *row, json_t *o);
 	const char *below; /* in JSON: the list of rows below it; NULL: they are not apart */
+	/* Its rows are folded by the row of this kind, of the same pid; NULL: by their own. */
+	const struct row_kind *above;
 };
 
 /* ---- notes ---- */
@@ -109,6 +115,8 @@ struct subject {
 	/* How a row's time is made up, for its bar. */
 	void (*parts)(const struct model_row *row, uint64_t ret[MODEL_PARTS]);
 	double (*past)(const struct model *m); /* what the history keeps of an interval */
+	/* Adds what happened between two frames to the trails; NULL: it has none. */
+	void (*leave_trails)(const struct frame *from, const struct frame *to, struct trails *t);
 
 	void (*title)(const struct model *m, struct pen *p);
 	void (*totals)(const struct model *m, struct pen *p);
@@ -135,6 +143,10 @@ void frame_done(struct frame *f); /* harmless on one without subject */
  * what happened between the two; -ENOMEM. */
 int model_make(const struct frame *from, const struct frame *to, const struct model_view *view,
 	       struct model *ret);
+
+/* A time of UNIT_TIME as people read it: "0.45ms", "12.0ms", "340ms", "2.5s". */
+#define TIME_TEXT_SIZE 24
+void time_text(uint64_t ns, char ret[TIME_TEXT_SIZE]);
 
 /* The column that this order is of; NULL for none. */
 const struct column *subject_column(const struct subject *s, const char *name);

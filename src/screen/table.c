@@ -3,6 +3,7 @@
 
 #include "base/json_out.h"
 #include "base/text.h"
+#include "base/units.h"
 
 /* ---- text ---- */
 
@@ -21,7 +22,7 @@ static void print_heading(const struct model *m, FILE *to)
 		if (c->unit == UNIT_NAME)
 			fprintf(to, "  %s\n", c->title);
 		else
-			fprintf(to, "%*s ", c->table, c->title);
+			fprintf(to, "%*s ", c->unit == UNIT_TEXT ? -c->table : c->table, c->title);
 	}
 }
 
@@ -32,15 +33,35 @@ static void print_name(const struct model_row *row, FILE *to)
 	fputs(row->ended ? " (ended)\n" : "\n", to);
 }
 
+/* Cleaned, cut and filled up to the column's width. */
+static void print_text(const struct column *c, const char *text, FILE *to)
+{
+	char clean[256];
+	const char *end = clean;
+	int n = 0;
+
+	snprintf(clean, sizeof(clean), "%s", text);
+	text_clean(clean);
+	for (; n < c->table && *end; n++)
+		utf8_next(&end);
+	fprintf(to, "%.*s%*s ", (int)(end - clean), clean, c->table - n, "");
+}
+
 static void print_cell(const struct column *c, const struct model *m, const struct model_row *row,
 		       FILE *to)
 {
 	struct value v = c->value(c, m, row);
+	char time[TIME_TEXT_SIZE];
 
-	if (v.is != VALUE_KNOWN)
+	time_text(v.n, time);
+	if (c->unit == UNIT_TEXT)
+		print_text(c, v.is == VALUE_KNOWN ? v.text : v.is == VALUE_UNKNOWN ? "?" : "-", to);
+	else if (v.is != VALUE_KNOWN)
 		fprintf(to, "%*s ", c->table, v.is == VALUE_UNKNOWN ? "?" : "-");
 	else if (c->unit == UNIT_PERCENT)
 		fprintf(to, "%*.1f ", c->table, model_percent(m, v.n));
+	else if (c->unit == UNIT_TIME)
+		fprintf(to, "%*s ", c->table, time);
 	else
 		fprintf(to, "%*llu ", c->table, (unsigned long long)v.n);
 }
@@ -77,7 +98,9 @@ static json_t *json_value(const struct column *c, const struct model *m, const s
 		return json_null();
 	if (c->unit == UNIT_PERCENT)
 		return json_real(model_percent(m, v->n) / 100);
-	if (c->unit == UNIT_NAME)
+	if (c->unit == UNIT_TIME)
+		return json_real(ns_to_s(v->n));
+	if (c->unit == UNIT_NAME || c->unit == UNIT_TEXT)
 		return json_out_name(v->text);
 	return json_integer((json_int_t)v->n);
 }
@@ -88,7 +111,10 @@ static void put_value(json_t *o, const struct column *c, const struct model *m,
 	struct value v = c->value(c, m, row);
 	char key[64];
 
-	snprintf(key, sizeof(key), "%s%s", c->name, c->unit == UNIT_BYTES ? "_bytes" : "");
+	snprintf(key, sizeof(key), "%s%s", c->name,
+		 c->unit == UNIT_BYTES	? "_bytes"
+		 : c->unit == UNIT_TIME ? "_s"
+					: "");
 	json_object_set_new(o, key, json_value(c, m, &v));
 }
 
@@ -97,7 +123,7 @@ static json_t *json_row(const struct model *m, const struct model_row *row)
 {
 	json_t *o = json_object();
 
-	row->kind->put(row, o);
+	row->kind->put(m, row, o);
 	for (int names = 1; names >= 0; names--) {
 		for (size_t i = 0; i < m->subject->n_columns; i++) {
 			const struct column *c = &m->subject->columns[i];

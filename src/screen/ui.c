@@ -76,8 +76,10 @@ static enum ui_action fold(struct ui *ui)
 {
 	struct model_view *view = &ui->view;
 
+	if (ui->mark.kind && ui->mark.kind->above)
+		ui->mark = (struct model_mark){.kind = ui->mark.kind->above, .pid = ui->mark.pid};
 	for (size_t i = 0; i < view->n_folded; i++) {
-		if (memcmp(&view->folded[i], &ui->mark, sizeof(ui->mark)) != 0)
+		if (!model_same_mark(&view->folded[i], &ui->mark))
 			continue;
 		view->folded[i] = view->folded[--view->n_folded];
 		return UI_NOTHING;
@@ -93,6 +95,12 @@ static enum ui_action save(struct ui *ui)
 {
 	(void)ui;
 	return UI_SAVE;
+}
+
+static enum ui_action turn(struct ui *ui)
+{
+	(void)ui;
+	return UI_TURN;
 }
 
 static enum ui_action toggle_pause(struct ui *ui)
@@ -161,19 +169,25 @@ const struct ui_binding ui_bindings[] = {
 	{'s', "s", "Sort", "sort by the next column, or click on one; again turns it round",
 	 .run = sort_next},
 	{'T', "T", "Tree", "processes below their parents, or below their cgroups (G)",
-	 .turns = {"tree", VIEW(tree)}, .only = &subject_guest},
-	{'G', "G", "Groups", .turns = {"groups", VIEW(groups)}, .only = &subject_guest},
-	{'H', "H", "Threads", "threads below their processes", .turns = {"threads", VIEW(threads)},
+	 .turns = {"tree", VIEW(tree), false}, .only = &subject_guest},
+	{'G', "G", "Groups", .turns = {"groups", VIEW(groups), false}, .only = &subject_guest},
+	{'H', "H", "Threads", "threads below their processes",
+	 .turns = {"threads", VIEW(threads), false}, .only = &subject_guest},
+	{'H', "H", "vCPUs", "unfold all VMs into their vCPUs, or fold them; Enter: one of them",
+	 .turns = {"vcpus", VIEW(threads), true}, .only = &subject_host},
+	{UI_KEY_ENTER, "Enter", NULL, "hide what is below a row, or show it again", .run = fold,
 	 .only = &subject_guest},
-	{'H', "H", "vCPUs", "vCPUs below their VMs", .turns = {"vcpus", VIEW(threads)},
-	 .only = &subject_host},
-	{UI_KEY_ENTER, "Enter", NULL, "hide what is below a row, or show it again", .run = fold},
+	{UI_KEY_ENTER, "Enter", .run = fold, .only = &subject_host},
 	{'c', "c W", NULL, "command lines in place of names; W keeps it all for the next time",
-	 .turns = {"command", VIEW(command)}, .only = &subject_guest},
+	 .turns = {"command", VIEW(command), false}, .only = &subject_guest},
 	{'W', "W", NULL, "keep order, delay and switches for the next time", .run = save,
 	 .only = &subject_host},
 	{'W', "W", .run = save},
-	{'B', "B", "Busy", "leave out who used no CPU", .turns = {"busy", VIEW(busy_only)}},
+	{'B', "B", "Busy", "leave out who used no CPU", .turns = {"busy", VIEW(busy_only), false}},
+	{'V', "V", "VMs", "the VMs that run on this machine", .when = IN_LIVE, .run = turn,
+	 .only = &subject_guest},
+	{'V', "V", "Procs", "this machine's own processes", .when = IN_LIVE, .run = turn,
+	 .only = &subject_host},
 	{'+', "+ -", NULL, "twice or half as long between frames", .run = slower},
 	{'-', "-", .run = faster},
 };
@@ -294,6 +308,8 @@ static enum ui_action run_binding(struct ui *ui, int key)
 		if (b->run)
 			return b->run(ui);
 		*switch_of(ui, b) = !*switch_of(ui, b);
+		if (b->turns.all)
+			ui->view.n_folded = 0;
 		return UI_NOTHING;
 	}
 	for (size_t i = 0; i < ui->subject->n_columns; i++)

@@ -39,6 +39,7 @@ enum ui_action {
 	UI_STEP, /* by ui.step frames */
 	UI_GOTO, /* to frame ui.step */
 	UI_SAVE, /* the settings */
+	UI_TURN, /* to the other subject */
 };
 
 struct ui {
@@ -60,6 +61,7 @@ struct ui {
 struct ui_switch {
 	const char *setting; /* NULL: none of them */
 	size_t at;	     /* of a bool in struct model_view */
+	bool all;	     /* it holds for all rows: what was folded apart is so no more */
 };
 
 struct ui_binding {

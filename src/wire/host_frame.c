@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/host_frame.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus)
@@ -13,6 +14,21 @@ struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus)
 		return NULL;
 	f->n_vms++;
 	return vm;
+}
+
+const struct host_frame_vm *host_frame_find(const struct host_frame *f,
+					    const struct host_frame_vm *now, size_t *hint)
+{
+	for (size_t i = 0; f && i < f->n_vms; i++) {
+		size_t at = (*hint + i) % f->n_vms;
+		const struct host_frame_vm *vm = &f->vms[at];
+
+		if (vm->pid != now->pid || vm->since != now->since)
+			continue;
+		*hint = at + 1;
+		return vm;
+	}
+	return NULL;
 }
 
 void host_frame_vm_done(struct host_frame_vm *vm)
@@ -30,4 +46,23 @@ void host_frame_done(struct host_frame *f)
 	free(f->vms);
 	free(f->unmeasured);
 	*f = (struct host_frame){.vms = NULL};
+}
+
+int host_frame_carry(struct host_frame *from, struct host_frame *to)
+{
+	struct host_frame_vm *vms = reallocarray(to->vms, to->n_vms + from->n_vms + 1,
+						 sizeof(*vms));
+	size_t left = 0;
+
+	if (!vms)
+		return -ENOMEM;
+	to->vms = vms;
+	for (size_t i = 0; i < from->n_vms; i++) {
+		if (from->vms[i].ended)
+			to->vms[to->n_vms++] = from->vms[i];
+		else
+			from->vms[left++] = from->vms[i];
+	}
+	from->n_vms = left;
+	return 0;
 }

@@ -32,12 +32,14 @@ struct host_frame_vcpu {
 	uint32_t state; /* enum ledger_state, at the reading */
 	uint64_t ns[LEDGER_STATES];
 	uint64_t gaps_lost;
-	uint64_t longest; /* ns: the longest single gap that ended in this frame's interval */
-	char name[24];	  /* "vCPU 0" */
-	uint64_t busy;	  /* ns: how long it has not been idle */
-	uint64_t
-		quiet; /* ns: of these, the last in which it left the guest for nothing but interrupts
-			 * and timers; 0 where exits are not counted or not reported */
+	/* ns: the longest single gap, READY to SWAPWAIT, that ended in this frame's interval or goes on
+	 * at its end; 0 where nobody records gaps */
+	uint64_t longest;
+	char name[24]; /* "vCPU 0" */
+	uint64_t busy; /* ns: how long it has not been idle */
+	/* ns: of these, the last in which it left the guest for nothing but interrupts and timers; 0
+	 * where exits are not counted or not reported */
+	uint64_t quiet;
 	bool runaway; /* `quiet`, or where it isn't known `busy`, is beyond who measures' limit */
 };
 
@@ -104,6 +106,7 @@ struct host_frame_vm {
 			  * empty */
 	char manager[24]; /* "libvirt", "proxmox", "qemu", ...; may be empty */
 	struct host_frame_interrupts interrupts;
+	double cpu_limit; /* CPUs that its vCPUs may use at once, by their cgroups; 0: no limit */
 };
 
 /* A VM that can't be measured. */
@@ -139,13 +142,23 @@ struct host_frame {
 	struct host_frame_counters counters;
 	struct host_frame_vm *vms;
 	size_t n_vms;
+	unsigned cpus; /* of the host that are online; 0: not known */
+	bool has_gaps; /* the source records them */
 };
 
 /* Makes room for `n_vcpus` vCPUs in a new VM at the end of `f->vms`, which has room. NULL without
  * memory. */
 struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus);
 
+/* The VM `now` of a later frame in this one (NULL: none), NULL where it wasn't there. VMs keep their
+ * order from frame to frame: *hint, 0 before the first call for a frame, says where to look. */
+const struct host_frame_vm *host_frame_find(const struct host_frame *f,
+					    const struct host_frame_vm *now, size_t *hint);
+
 void host_frame_done(struct host_frame *f);
+
+/* Moves the VMs that have ended in `from` to the end of `to`. -ENOMEM. */
+int host_frame_carry(struct host_frame *from, struct host_frame *to);
 
 /* What the VM holds, which is not among those of a frame. */
 void host_frame_vm_done(struct host_frame_vm *vm);

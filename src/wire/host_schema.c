@@ -109,6 +109,7 @@ static const struct member vm_rows[] = {
 	VALUE("ended", MEMBER_BOOL, host_frame_vm, ended),
 	COUNT("overhead_ns", host_frame_vm, overhead),
 	KNOWN("rss_bytes", host_frame_vm, rss),
+	{"cpu_limit", MEMBER_FRACTION, AT(host_frame_vm, cpu_limit), WHEN_KNOWN, NULL, 0, NULL},
 	LIST("vcpus", host_frame_vm, vcpus, n_vcpus, &vcpu_members),
 	LIST("blames", host_frame_vm, blames, n_blames, &blame_members),
 	LIST("pages", host_frame_vm, pages, n_pages, &page_members),
@@ -146,6 +147,8 @@ static const struct member frame_rows[] = {
 	LIST("unmeasured", host_frame, unmeasured, n_unmeasured, &unseen_members),
 	{"counters", MEMBER_OBJECT, AT(host_frame, counters), WHEN_ALWAYS, &counters_members, 0,
 	 NULL},
+	VALUE("cpus", MEMBER_CPU, host_frame, cpus),
+	VALUE("has_gaps", MEMBER_BOOL, host_frame, has_gaps),
 	LIST("vms", host_frame, vms, n_vms, &vm_members),
 };
 static const struct members frame_members = MEMBERS(frame_rows, host_frame, 0);

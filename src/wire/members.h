@@ -11,18 +11,19 @@
 #include <stddef.h>
 
 enum member_kind {
-	MEMBER_SECONDS, /* uint64_t: ns */
-	MEMBER_COUNT,	/* uint64_t below 2^63 */
-	MEMBER_ID,	/* uint64_t; a string of digits, since numbers of JSON are exact to 2^53 */
-	MEMBER_PID,	/* pid_t */
-	MEMBER_OWNER,	/* pid_t, which may stand for nobody: below 0 */
-	MEMBER_CPU,	/* unsigned */
-	MEMBER_BOOL,	/* bool */
-	MEMBER_LETTER,	/* char */
-	MEMBER_TEXT,	/* const char * */
-	MEMBER_NAME,	/* char[room], harmless on a terminal (base/text.h) */
-	MEMBER_WORD,	/* an enum: one of `words`, by its number */
-	MEMBER_STATE,	/* uint32_t: enum ledger_state */
+	MEMBER_SECONDS,	 /* uint64_t: ns */
+	MEMBER_COUNT,	 /* uint64_t below 2^63 */
+	MEMBER_ID,	 /* uint64_t; a string of digits, since numbers of JSON are exact to 2^53 */
+	MEMBER_PID,	 /* pid_t */
+	MEMBER_OWNER,	 /* pid_t, which may stand for nobody: below 0 */
+	MEMBER_CPU,	 /* unsigned */
+	MEMBER_FRACTION, /* double: finite, not negative */
+	MEMBER_BOOL,	 /* bool */
+	MEMBER_LETTER,	 /* char */
+	MEMBER_TEXT,	 /* const char * */
+	MEMBER_NAME,	 /* char[room], harmless on a terminal (base/text.h) */
+	MEMBER_WORD,	 /* an enum: one of `words`, by its number */
+	MEMBER_STATE,	 /* uint32_t: enum ledger_state */
 	MEMBER_STATES, /* uint64_t[LEDGER_STATES]: an object of ns by state, whose sum is below 2^63 */
 	MEMBER_OBJECT, /* a structure, by the rows of `of` */
 	MEMBER_LIST, /* a pointer to structures by the rows of `of`, their number at `room`; owned */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,16 @@ static bool read_cpu(const json_t *value, unsigned *ret)
 	if (!integer_of(value, 0, SNAPSHOT_CPUS_MAX - 1, &v))
 		return false;
 	*ret = (unsigned)v;
+	return true;
+}
+
+static bool read_fraction(const json_t *value, double *into)
+{
+	double v = json_number_value(value);
+
+	if (!json_is_number(value) || !isfinite(v) || v < 0)
+		return false;
+	*into = v;
 	return true;
 }
 
@@ -191,6 +202,8 @@ static bool read_value(struct members_in *in, const struct member *row, const js
 		return read_pid(value, INT_MIN, into);
 	case MEMBER_CPU:
 		return read_cpu(value, into);
+	case MEMBER_FRACTION:
+		return read_fraction(value, into);
 	case MEMBER_BOOL:
 		return read_bool(value, into);
 	case MEMBER_LETTER:

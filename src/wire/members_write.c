@@ -17,6 +17,8 @@ static uint64_t number_at(const struct member *row, const void *at)
 	case MEMBER_OWNER:
 	case MEMBER_CPU:
 		return *(const unsigned *)at;
+	case MEMBER_FRACTION:
+		return *(const double *)at > 0;
 	case MEMBER_BOOL:
 		return *(const bool *)at;
 	case MEMBER_LETTER:
@@ -99,6 +101,8 @@ static json_t *value_json(const struct member *row, const struct snapshot *s, co
 		return json_integer(*(const pid_t *)at);
 	case MEMBER_CPU:
 		return json_integer(*(const unsigned *)at);
+	case MEMBER_FRACTION:
+		return json_real(*(const double *)at);
 	case MEMBER_BOOL:
 		return json_boolean(*(const bool *)at);
 	case MEMBER_LETTER:

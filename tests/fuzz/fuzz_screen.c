@@ -5,6 +5,7 @@
  * harmless, and every process has one row.
  */
 #include "fuzz.h"
+#include "fuzz_canvas.h"
 
 #include "base/units.h"
 #include "screen/guest.h"
@@ -30,18 +31,6 @@ static bool next_line(struct input *in, const uint8_t **ret, size_t *ret_size)
 	*ret_size = (size_t)((newline ? newline : in->end) - in->at);
 	in->at = newline ? newline + 1 : in->end;
 	return true;
-}
-
-static void check_canvas(const struct canvas *c)
-{
-	for (int y = 0; y < c->height; y++)
-		for (int x = 0; x < c->width; x++) {
-			uint32_t ch = canvas_at(c, y, x)->ch;
-
-			CHECK(ch == 0 || (ch >= ' ' && ch != 0x7f && !(ch > 0x7f && ch < 0xa0)));
-			CHECK(ch < 0x80 || c->unicode);
-			CHECK(canvas_at(c, y, x)->style < STYLES);
-		}
 }
 
 static void check_model(const struct model *m, const struct ui *ui)

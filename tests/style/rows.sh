@@ -153,11 +153,11 @@ same 'desched-top.1, keys'
 "$desched" --list top --sort >"$dir/rows"
 part desched-top.1 Orders | sed -n 's/^\.It \([a-z]*\) Ta.*/\1/p' | sort -u >"$dir/page"
 same 'desched-top.1, orders'
-sed -n '/ columns\[\] = {/,/^};/p' src/screen/host.c | sed -n 's/^\t{"\([a-z]*\)", "\(%[A-Z]*\)".*/\2|\1/p' >"$dir/rows"
-part desched-top.1 HOSTS | sed -n 's/^\.It \(%[A-Z]*\) Ta \([a-z]*\) Ta.*/\1|\2/p' >"$dir/page"
+sed -n '/ columns\[\] = {/,/^};/p' src/screen/host.c | sed -n 's/^\t{"\([a-z]*\)", "\(~*%[A-Z]*\)".*/\2|\1/p' >"$dir/rows"
+part desched-top.1 HOSTS | sed -n 's/^\.It \(~*%[A-Z]*\) Ta \([a-z]*\) Ta.*/\1|\2/p' >"$dir/page"
 same 'desched-top.1, columns of a host'
 # desched ledger has those of the states.
-grep -v '^%USED\|^%OVHD' "$dir/rows" >"$dir/states"
+grep -v '^%USED\|^%OVHD\|^~' "$dir/rows" >"$dir/states"
 part desched-ledger.1 Table | sed -n 's/^\.It \(%[A-Z]*\) Ta \([a-z]*\) Ta.*/\1|\2/p' >"$dir/page"
 mv "$dir/states" "$dir/rows"
 same 'desched-ledger.1, columns'

@@ -138,7 +138,7 @@ add_checks() {
 		echo "cpu: $(desched stat cpu)"
 		api-user
 		echo "guest API: $?"
-		desched top -b -n 1 -d 2 | grep vmdesched
+		desched top --guest -b -n 1 -d 2 | grep vmdesched
 		systemctl start vmdesched-exporter
 		sleep 2
 		echo "exporter: $(get 9919 | grep -c '^desched_cpu_occupied_seconds_total')"
@@ -155,7 +155,7 @@ add_checks() {
 		sleep 2
 		echo "without its view: $(get 9100 | grep -c '^node_cpu_seconds_total')"
 		try desched
-		try desched top -b -n 1 -d 2
+		try desched top --guest -b -n 1 -d 2
 		try desched view -- top -b -n 1
 		try desched doctor
 		try desched stat
@@ -165,7 +165,7 @@ add_checks() {
 		try desched correct /tmp/rec /tmp/rec
 		try desched ledger -n 1
 		try desched vm
-		try $as_nobody desched top -b -n 1 -d 1
+		try $as_nobody desched top --guest -b -n 1 -d 1
 		try $as_nobody desched view -- top -b -n 1
 		try $as_nobody desched doctor
 		try $as_nobody desched stat cpu

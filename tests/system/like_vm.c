@@ -37,9 +37,20 @@ static struct like_vm_times own_times(void)
 	return t;
 }
 
+/* Looks at the clock; *last is when it did so before. */
+static uint64_t look(uint64_t *last, uint64_t *jump)
+{
+	uint64_t now = clock_mono();
+
+	*jump = u64_max(*jump, now - *last);
+	*last = now;
+	return now;
+}
+
 static void *vcpu(void *number)
 {
 	size_t n = (size_t)(uintptr_t)number;
+	uint64_t last, jump = 0;
 	char name[16];
 
 	snprintf(name, sizeof(name), "CPU %zu/TCG", n % 10);
@@ -48,13 +59,17 @@ static void *vcpu(void *number)
 	vm->before[n] = own_times();
 	atomic_fetch_add(&vm->ready, 1);
 	like_vm_wait(vm, LIKE_VM_IDLE);
+	last = vm->ordered;
 	while (atomic_load(&vm->order) == LIKE_VM_RUN) {
-		for (uint64_t end = clock_mono() + NS_PER_MS; clock_mono() < end;)
+		for (uint64_t end = look(&last, &jump) + NS_PER_MS; look(&last, &jump) < end;)
 			;
 		if (n)
 			usleep(4000);
 	}
 	vm->after[n] = own_times();
+	look(&last, &jump);
+	if (!n)
+		vm->jump = jump;
 	atomic_fetch_add(&vm->stopped, 1);
 	like_vm_wait(vm, LIKE_VM_STOP);
 	return NULL;

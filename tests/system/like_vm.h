@@ -32,6 +32,9 @@ struct like_vm {
 	pid_t tid[LIKE_VM_VCPUS];
 	/* Before they waited for the order to run, and after they ran. */
 	struct like_vm_times before[LIKE_VM_VCPUS], after[LIKE_VM_VCPUS];
+	uint64_t ordered; /* ns: set before the order to run is given */
+	uint64_t jump;	  /* ns: the longest time from one look at the clock to the next, of vCPU 0,
+			   * which has nothing to do but to look, since then */
 };
 
 /* Until the order is another one. */

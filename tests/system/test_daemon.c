@@ -8,8 +8,8 @@
  */
 #include "base/proc.h"
 #include "base/units.h"
+#include "daemon_unit.h"
 #include "needs_bpf.h"
-#include "scratch.h"
 
 #include <arpa/inet.h>
 #include <cap-ng.h>
@@ -36,165 +36,7 @@
 
 #define RESIDENT_MAX (8 * 1024) /* KiB */
 
-static const char *vmdesched, *exporter;
-
-struct service {
-	char dir[80], config[96], socket[96], textfile[96], notify_path[96], log[96];
-	int notify;
-	pid_t pid;
-};
-
-static void sleep_ms(uint64_t ms)
-{
-	nanosleep(&(struct timespec){(time_t)(ms / 1000), (long)(ms % 1000) * 1000000}, NULL);
-}
-
-static void write_config(const struct service *s, const char *more)
-{
-	FILE *f = fopen(s->config, "w");
-
-	fprintf(f, "[vmdesched]\nuser = nobody\ngroup = daemon\nsocket = %s\n%s", s->socket, more);
-	assert_int_equal(fclose(f), 0);
-	assert_int_equal(chmod(s->config, 0644), 0);
-}
-
-/* No more than the unit leaves it to start with. */
-static void bound_capabilities(void)
-{
-	char text[8192], *name;
-
-	assert_true(file_read(UNIT, text, sizeof(text)) > 0);
-	name = strstr(text, "\nCapabilityBoundingSet=");
-	assert_non_null(name);
-	name[1 + strcspn(name + 1, "\n")] = '\0';
-	capng_clear(CAPNG_SELECT_BOTH);
-	for (name = strtok(strchr(name, '=') + 1, " "); name; name = strtok(NULL, " "))
-		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
-			     (unsigned)capng_name_to_capability(name + strlen("CAP_")));
-	assert_int_equal(capng_apply(CAPNG_SELECT_BOTH), 0);
-}
-
-static void spawn(struct service *s)
-{
-	s->pid = fork();
-	if (s->pid)
-		return;
-	scratch_join();
-	setenv("NOTIFY_SOCKET", s->notify_path, 1);
-	bound_capabilities();
-	dup2(open(s->log, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
-	execl(vmdesched, vmdesched, "--config", s->config, NULL);
-	_exit(127);
-}
-
-/* What the daemon told systemd last, within half a minute. */
-static void expect_told(const struct service *s, const char *what)
-{
-	const struct timeval patience = {.tv_sec = 30};
-	char text[512];
-	ssize_t n;
-
-	setsockopt(s->notify, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	do {
-		n = recv(s->notify, text, sizeof(text) - 1, 0);
-		assert_true(n > 0);
-		text[n] = '\0';
-	} while (!strncmp(text, "STATUS=", 7)); /* a line of figures, every ten seconds */
-	if (strncmp(text, what, strlen(what)) != 0)
-		fail_msg("told '%s', expected '%s'", text, what);
-}
-
-static int setup(void **state)
-{
-	struct service *s = calloc(1, sizeof(*s));
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const struct passwd *nobody = getpwnam("nobody");
-
-	snprintf(s->dir, sizeof(s->dir), "%s/XXXXXX", scratch_dir("test-daemon"));
-	assert_non_null(mkdtemp(s->dir));
-	chmod(s->dir, 0755);
-	snprintf(s->config, sizeof(s->config), "%s/conf", s->dir);
-	snprintf(s->socket, sizeof(s->socket), "%s/socket", s->dir);
-	snprintf(s->textfile, sizeof(s->textfile), "%s/nobodys", s->dir);
-	assert_int_equal(mkdir(s->textfile, 0755), 0);
-	assert_int_equal(chown(s->textfile, nobody->pw_uid, (gid_t)-1), 0);
-	snprintf(s->textfile, sizeof(s->textfile), "%s/nobodys/a.prom", s->dir);
-	snprintf(s->notify_path, sizeof(s->notify_path), "%s/notify", s->dir);
-	snprintf(s->log, sizeof(s->log), "%s/log", s->dir);
-	s->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", s->notify_path);
-	assert_int_equal(bind(s->notify, (struct sockaddr *)&address, sizeof(address)), 0);
-	chmod(s->notify_path, 0666);
-	*state = s;
-	return 0;
-}
-
-static int start(void **state)
-{
-	struct service *s;
-
-	setup(state);
-	s = *state;
-	write_config(s, "");
-	spawn(s);
-	expect_told(s, "READY=1\nSTATUS=source ");
-	return 0;
-}
-
-static void stop(struct service *s)
-{
-	int status;
-
-	kill(s->pid, SIGTERM);
-	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
-	assert_int_equal(status, 0);
-	s->pid = 0;
-}
-
-static int teardown(void **state)
-{
-	struct service *s = *state;
-	char command[128];
-
-	if (s->pid) {
-		kill(s->pid, SIGKILL);
-		waitpid(s->pid, NULL, 0);
-	}
-	close(s->notify);
-	snprintf(command, sizeof(command), "rm -rf %s", s->dir);
-	assert_int_equal(system(command), 0);
-	free(s);
-	return 0;
-}
-
-static json_t *ask(const struct service *s, const char *what)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	FILE *f;
-	json_t *o;
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", s->socket);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	f = fdopen(fd, "r+");
-	fprintf(f, "{\"get\":\"%s\"}\n", what);
-	fflush(f);
-	o = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL);
-	fclose(f);
-	assert_non_null(o);
-	return o;
-}
-
-static long status_field(pid_t pid, const char *name, int base)
-{
-	char path[32], text[4096], *line;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	assert_true(file_read(path, text, sizeof(text)) > 0);
-	line = strstr(text, name);
-	assert_non_null(line);
-	return strtol(line + strlen(name), NULL, base);
-}
+static const char *exporter;
 
 static void check_frugal(const struct service *s)
 {
@@ -429,7 +271,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return 2;
-	vmdesched = argv[1];
+	daemon_program = argv[1];
+	daemon_name = "vmdesched";
 	exporter = argv[2];
 	if (!bpf_is_here())
 		return SKIPPED;

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_top_host DESCHED LIKE_VM: what `desched top --host` says of a process that looks like a VM,
+ * test_top_host DESCHED LIKE_VM DESCHEDD: what `desched top --host` says of a process that looks like a VM,
  * which begins and ends while it runs, against what the vCPUs know themselves: their CPU clocks and
- * the time that they waited by schedstat. By BPF, and without privilege. What is done with the
+ * the time that they waited by schedstat. By BPF, without privilege, and by asking deschedd. What is done with the
  * figures is tests/unit/test_screen_host.c's affair, keys are screen.sh's.
  */
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "before_others.h"
+#include "daemon_unit.h"
 #include "like_vm.h"
 #include "needs_bpf.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <jansson.h>
 #include <math.h>
 #include <poll.h>
@@ -87,11 +89,13 @@ struct top {
 	FILE *out;
 };
 
-/* As nobody, if it may: the program itself is opened before. */
-static void start_top(struct top *t, const char *source, bool as_nobody)
+/* As nobody, if it may, of the group that may ask deschedd: the program itself is opened before. With
+ * the source or socket that follows `option`. */
+static void start_top(struct top *t, const char *option, const char *value, bool as_nobody)
 {
-	char *argv[] = {"desched", "top", "--host",	  "--json", "-d",
-			"0.25",	   "-s",  (char *)source, NULL};
+	char *argv[] = {"desched", "top",	   "--host",	  "--json", "-d",
+			"0.25",	   (char *)option, (char *)value, NULL};
+	const struct group *group = getgrnam("daemon");
 	int fds[2], program = open(desched, O_PATH | O_CLOEXEC);
 
 	assert_true(program >= 0);
@@ -100,7 +104,7 @@ static void start_top(struct top *t, const char *source, bool as_nobody)
 	if (!t->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(fds[1], STDOUT_FILENO);
-		if (as_nobody && !geteuid() && (setgid(NOBODY) || setuid(NOBODY)))
+		if (as_nobody && !geteuid() && (setgid(group->gr_gid) || setuid(NOBODY)))
 			_exit(126);
 		fexecve(program, argv, environ);
 		_exit(127);
@@ -160,6 +164,7 @@ static double wall(const json_t *row)
 /* What all frames together have of one VM. */
 struct sum {
 	double run[LIKE_VM_VCPUS], ready[LIKE_VM_VCPUS], wall[LIKE_VM_VCPUS];
+	double longest; /* wait of vCPU 0, since it was ordered to run */
 	double seconds; /* of the frames that had it */
 	int frames;
 	bool ended;
@@ -200,6 +205,8 @@ static void take_frame(struct sum *s, const struct vm *v, const json_t *frame)
 		s->run[index] += seconds * number(c, "run");
 		s->ready[index] += seconds * number(c, "ready");
 		s->wall[index] += seconds * wall(c);
+		if (!index)
+			s->longest = fmax(s->longest, number(c, "longest_s"));
 	}
 	s->seconds += seconds;
 	s->frames++;
@@ -236,6 +243,17 @@ static void assert_close(const char *what, size_t vcpu, double got, uint64_t exp
 	print_message("vCPU %zu: %s %.4f s, by itself %.4f s\n", vcpu, what, got, expected);
 }
 
+/* It sees by itself for how long it was away; and from its hypervisor's steal, which is no wait, too. */
+static void check_longest(const struct sum *s, const struct vm *v, double steal)
+{
+	double jump = ns_to_s(v->shared->jump), slack = 0.05 * jump + 0.005;
+
+	if (s->longest > jump + slack || s->longest < jump - slack - steal)
+		fail_msg("the longest wait is %.4f s, it was away for %.4f s (%.3f s were stolen)",
+			 s->longest, jump, steal);
+	print_message("longest wait %.4f s, by itself %.4f s\n", s->longest, jump);
+}
+
 static void check_sums(const struct sum *s, const struct vm *v, double steal)
 {
 	for (size_t i = 0; i < LIKE_VM_VCPUS; i++) {
@@ -251,7 +269,7 @@ static void check_sums(const struct sum *s, const struct vm *v, double steal)
 }
 
 /* It comes, works, and ends while the screen's figures are printed. */
-static void follow(const char *source, bool as_nobody)
+static void follow(const char *option, const char *value, bool as_nobody)
 {
 	struct sum sum = {.frames = 0}, worked;
 	uint64_t begin;
@@ -259,12 +277,14 @@ static void follow(const char *source, bool as_nobody)
 	struct vm v;
 	double steal;
 
-	start_top(&t, source, as_nobody);
+	start_top(&t, option, value, as_nobody);
 	json_decref(next(&t));
 	start_vm(&v, "web");
 	while (!sum.frames)
 		take_next(&t, &sum, &v);
 	steal = stolen();
+	sum.longest = 0;
+	v.shared->ordered = clock_mono();
 	like_vm_order(v.shared, LIKE_VM_RUN);
 	for (begin = clock_mono(); clock_mono() < begin + RUN_NS;)
 		take_next(&t, &sum, &v);
@@ -283,6 +303,8 @@ static void follow(const char *source, bool as_nobody)
 		take_next(&t, &sum, &v);
 	stop_top(&t);
 	check_sums(&worked, &v, steal);
+	if (!as_nobody)
+		check_longest(&worked, &v, steal);
 	munmap(v.shared, sizeof(*v.shared));
 }
 
@@ -291,13 +313,30 @@ static void by_bpf(void **state)
 	(void)state;
 	if (!bpf_is_here())
 		skip();
-	follow("bpf", false);
+	follow("-s", "bpf", false);
 }
 
 static void by_schedstat_as_anybody(void **state)
 {
 	(void)state;
-	follow("schedstat", true);
+	follow("-s", "schedstat", true);
+}
+
+static void by_deschedd_as_a_member(void **state)
+{
+	void *unit = NULL;
+	struct service *s;
+
+	(void)state;
+	if (geteuid() || !bpf_is_here())
+		skip();
+	setup(&unit);
+	s = unit;
+	write_config(s, "pages = no\n");
+	spawn(s);
+	expect_told(s, "READY=1\nSTATUS=source bpf");
+	follow("--socket", s->socket, true);
+	teardown(&unit);
 }
 
 int main(int argc, char **argv)
@@ -305,12 +344,15 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_bpf),
 		cmocka_unit_test(by_schedstat_as_anybody),
+		cmocka_unit_test(by_deschedd_as_a_member),
 	};
 
-	if (argc < 3)
+	if (argc < 4)
 		return 2;
 	desched = argv[1];
 	like_vm = argv[2];
+	daemon_program = argv[3];
+	daemon_name = "deschedd";
 	before_others();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,13 +56,23 @@ expect 2 1 "$desched" lab --source nonsense
 expect 2 1 "$desched" vm --json
 expect 2 1 "$desched" top -b -u "no such user"
 # What is of the other screen is refused, before anything is opened.
-expect 2 1 "$desched" top --host --replay none.rec
 expect 2 1 "$desched" top --host --user root
 expect 2 1 "$desched" top --host --source steal
 expect 2 1 "$desched" top --source bpf
 expect 2 1 "$desched" top --host --sort reported
-expect 2 1 "$desched" top -b --sort used
+expect 2 1 "$desched" top --guest -b --sort used
+expect 2 1 "$desched" top --guest --host
+expect 2 1 "$desched" top --esxtop --guest
+expect 2 1 "$desched" top --esxtop --json
+expect 2 1 "$desched" top --esxtop -d 1
+expect 2 1 "$desched" top --esxtop --socket /none
 expect 2 1 "$desched" record
+expect 2 1 "$desched" record --host --page /dev/null none.rec
+expect 2 1 "$desched" record --host --commands none.rec
+expect 2 1 "$desched" record --host --source steal none.rec
+expect 2 1 "$desched" record --source bpf none.rec
+expect 2 1 "$desched" record --most 100 none.rec
+[ ! -e none.rec ] || complain "there is a file called none.rec"
 expect 2 1 "$desched" correct one
 expect 2 1 "$desched" correct one two three
 # A name without letters is none, - is no file's, wherever one is expected.
@@ -97,7 +107,7 @@ expect 1 1 sh -c '"$@" >list.json' sh "$desched" sim 01-small none 01-small --js
 [ "$(grep -c '^\[' list.json) $(grep -c '^\]' list.json) $(grep -c '"scenario":' list.json)" = "1 1 3" ] ||
 	complain "--json of three scenarios is not one document: $(cat list.json)"
 grep -q '"error": "no scenario' list.json || complain "--json does not have what failed"
-full "$desched" top -b -n 2 -d 0.05
+full "$desched" top --guest -b -n 2 -d 0.05
 
 # ---- completion ----
 

@@ -24,12 +24,14 @@
 /* As deschedd writes it. */
 #define FULL                                                                                       \
 	"{'schema':'desched-host/1','time_s':1764500000.5,'elapsed_ns':9007199254740993,"          \
-	"'session':'6149189698750793159','source':'bpf','gaps_lost':3,'not_measured':2,"           \
+	"'session':'6149189698750793159','source':'bpf','cpus':8,'has_gaps':true,"                 \
+	"'gaps_lost':3,'not_measured':2,"                                                          \
 	"'unmeasured':[{'pid':9,'name':'odd','why':'no threads'}],"                                \
 	"'counters':{'vms_came':5,'gaps':100,'kvm_exits':7,'missed':1,'bpf_runs':8,'bpf_ns':9,"    \
 	"'no_memory':10,'not_entered':11},"                                                        \
-	"'vms':[{'pid':4711,'since_ns':12345678901234567,'name':'web','uuid':'a-b',"               \
-	"'found_by':'kvm-fd','ended':false,'overhead_ns':17,'rss_bytes':4096,"                     \
+	"'vms':[{'pid':4711,'since_ns':12345678901234567,'name':'web','called':'web','id':'101','" \
+	"manager':'proxmox','uuid':'a-b',"                                                         \
+	"'found_by':'kvm-fd','ended':false,'overhead_ns':17,'rss_bytes':4096,'cpu_limit':1.5,"     \
 	"'vcpus':[{'index':1,'tid':4712,'name':'vCPU 1','ended':false,'state':'ready',"            \
 	"'ns':" STATES(                                                                            \
 		9007199254740993, 2, 3, 4, 5, 6,                                                   \

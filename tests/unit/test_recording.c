@@ -435,12 +435,12 @@ static void the_oldest_are_removed(void **state)
 	touch(dir, "20261120T110000Z.rec");
 	touch(dir, "20261120T100000Z.rec");
 	touch(dir, "20261120T120011Z.rec");
-	assert_int_equal(rotation_next(dir, time, 3, &f, next), 0);
+	assert_int_equal(rotation_next(dir, time, 3, 0, &f, next), 0);
 	snprintf(expected, sizeof(expected), "%s/20261120T120012Z.rec", dir);
 	assert_string_equal(next, expected);
 	assert_false(is_there(dir, "20261120T100000Z.rec"));
 	assert_true(is_there(dir, "20261120T110000Z.rec"));
-	assert_int_equal(rotation_next(dir, time + 3600 * NS_PER_SEC, 1, &f, next), 0);
+	assert_int_equal(rotation_next(dir, time + 3600 * NS_PER_SEC, 1, 0, &f, next), 0);
 	assert_false(is_there(dir, "20261120T120011Z.rec"));
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
 		assert_true(is_there(dir, others[i]));
@@ -448,7 +448,7 @@ static void the_oldest_are_removed(void **state)
 		unlink(expected);
 	}
 	assert_int_equal(rmdir(dir), 0);
-	assert_int_equal(rotation_next(dir, time, 3, &f, next), -ENOENT);
+	assert_int_equal(rotation_next(dir, time, 3, 0, &f, next), -ENOENT);
 }
 
 int main(void)

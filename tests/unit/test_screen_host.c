@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The screen about a host: rows of VMs and vCPUs, their figures, orders, folds and filters, what is
- * drawn, printed and kept. Worked out by hand for two frames one second apart; for random ones the
- * sums are held to what host.h says. In that second, in thousandths of it:
- *
- *     VM, vCPU         run  ready  co-stop  limited  wait  idle   sum   overhead
- *     web1   0         600    300                           100  1000
- *            1         250     50       50             50   600  1000
- *            both      850    350       50             50   700  2000         40
- *     db     0         100                                  900  1000
- *     hostile 0        400    100                                 500              came in it
- *     old    0         200                       50               250         10   ended in it
- *     other  0          30                                   70   100              pid of another
- *     all             1580    450       50       50     50  1670  3850         50
- *
- * `gone` ended before the first frame. Live VMs are tests/system/test_top_host.c's affair.
+ * drawn, printed and kept. Worked out by hand for the frames of host_frames.h; for random ones the
+ * sums are held to what host.h says. Live VMs are tests/system/test_top_host.c's affair.
  */
 #include "base/units.h"
 #include "screen/host.h"
@@ -34,69 +22,7 @@
 #include <cmocka.h>
 
 #include "canvas_text.h"
-
-#define TIME	UINT64_C(1795176011000000000) /* date -ud '2026-11-20 12:00:11' +%s */
-#define HOSTILE "a\x1b]0;b\xe2\x80\xae"
-
-struct vm {
-	const char *name;
-	pid_t pid;
-	uint64_t since;
-	uint64_t overhead; /* ms */
-	bool ended;
-	size_t n;
-	uint64_t ms[2][LEDGER_STATES];
-};
-
-/* run, ready, costop, limited, swapwait, halt, wait */
-static const struct vm first_vms[] = {
-	{"web1", 100, 5, 500, false, 2, {{3000, 1000, 0, 0, 0, 6000, 0}, {1, 2, 3, 0, 0, 4, 5}}},
-	{"db", 200, 6, 7, false, 1, {{10, 20, 0, 0, 0, 30, 0}}},
-	{"old", 400, 7, 0, false, 1, {{50, 0, 0, 1, 0, 0, 0}}},
-	{"gone", 500, 7, 0, true, 1, {{50, 0, 0, 0, 0, 0, 0}}},
-	{"other", 600, 8, 900, false, 1, {{5000, 0, 0, 0, 0, 0, 0}}},
-};
-static const struct vm second_vms[] = {
-	{"web1",
-	 100,
-	 5,
-	 540,
-	 false,
-	 2,
-	 {{3600, 1300, 0, 0, 0, 6100, 0}, {251, 52, 53, 0, 0, 604, 55}}},
-	{"db", 200, 6, 7, false, 1, {{110, 20, 0, 0, 0, 930, 0}}},
-	{HOSTILE, 300, 9, 0, false, 1, {{400, 100, 0, 0, 0, 0, 0}}},
-	{"old", 400, 7, 10, true, 1, {{250, 0, 0, 51, 0, 0, 0}}},
-	{"other", 600, 9, 0, false, 1, {{30, 0, 0, 0, 0, 70, 0}}},
-};
-
-static struct host_frame first, second;
-
-static void make_frame(const struct vm *vms, size_t n, uint64_t at, struct host_frame *ret)
-{
-	*ret = (struct host_frame){
-		.time = TIME, .elapsed = at, .source = "bpf", .vms = calloc(n, sizeof(*ret->vms))};
-	for (size_t i = 0; i < n; i++) {
-		struct host_frame_vm *to = host_frame_add(ret, vms[i].n);
-
-		assert_non_null(to);
-		to->pid = vms[i].pid;
-		to->since = vms[i].since;
-		to->ended = vms[i].ended;
-		to->overhead = vms[i].overhead * NS_PER_MS;
-		to->rss = 300 * MIB;
-		snprintf(to->name, sizeof(to->name), "%s", vms[i].name);
-		snprintf(to->uuid, sizeof(to->uuid), "%s", i ? "" : "6f1d-uuid");
-		for (size_t v = 0; v < vms[i].n; v++) {
-			to->vcpus[v].index = (unsigned)v;
-			to->vcpus[v].tid = vms[i].pid + 1 + (pid_t)v;
-			snprintf(to->vcpus[v].name, sizeof(to->vcpus[v].name), "vCPU %u",
-				 (unsigned)v);
-			for (int s = 0; s < LEDGER_STATES; s++)
-				to->vcpus[v].ns[s] = vms[i].ms[v][s] * NS_PER_MS;
-		}
-	}
-}
+#include "host_frames.h"
 
 static int begin(void **state)
 {
@@ -105,16 +31,14 @@ static int begin(void **state)
 	tzset();
 	if (!setlocale(LC_CTYPE, "C.UTF-8"))
 		return -1;
-	make_frame(first_vms, ARRAY_SIZE(first_vms), 10 * NS_PER_SEC, &first);
-	make_frame(second_vms, ARRAY_SIZE(second_vms), 11 * NS_PER_SEC, &second);
+	begin_frames();
 	return 0;
 }
 
 static int end(void **state)
 {
 	(void)state;
-	host_frame_done(&first);
-	host_frame_done(&second);
+	end_frames();
 	return 0;
 }
 
@@ -247,6 +171,55 @@ static void folds_and_filters(void **state)
 	model_done(&m);
 }
 
+/* H folds all, or none; Enter one against the rest, from its vCPUs, too. */
+static void one_is_unfolded_where_all_are_folded(void **state)
+{
+	struct ui ui = {.subject = &subject_host, .view = {.threads = true}};
+	struct model m;
+
+	(void)state;
+	make(&ui.view, &m);
+	ui_follow(&ui, &m, 10);
+	ui_key(&ui, UI_KEY_ENTER, &m, 10); /* web1 folded */
+	ui_key(&ui, 'H', &m, 10);	   /* all are */
+	assert_int_equal(ui.view.n_folded, 0);
+	model_done(&m);
+	make(&ui.view, &m);
+	assert_rows(&m, "M100^0 M300^0 M400^0 M200^0 M600^0.");
+	assert_int_equal(m.rows[0].hidden, 2);
+	assert_int_equal(m.rows[1].hidden, 1);
+	ui_follow(&ui, &m, 10);
+	ui_key(&ui, UI_KEY_DOWN, &m, 10);
+	ui_key(&ui, UI_KEY_ENTER, &m, 10); /* hostile unfolded */
+	model_done(&m);
+	make(&ui.view, &m);
+	assert_rows(&m, "M100^0 M300^0 C301^1. M400^0 M200^0 M600^0.");
+	assert_int_equal(m.rows[1].hidden, 0);
+	ui_follow(&ui, &m, 10);
+	ui_key(&ui, UI_KEY_DOWN, &m, 10); /* its vCPU */
+	ui_key(&ui, UI_KEY_ENTER, &m, 10);
+	model_done(&m);
+	make(&ui.view, &m);
+	assert_rows(&m, "M100^0 M300^0 M400^0 M200^0 M600^0.");
+	ui_follow(&ui, &m, 10);
+	assert_int_equal(ui.selected, 1);
+	ui_key(&ui, 'H', &m, 10);
+	assert_true(ui.view.threads);
+	model_done(&m);
+}
+
+/* Whatever is shown, V asks for the other subject. */
+static void a_key_turns_round(void **state)
+{
+	struct ui ui = {.subject = &subject_host}, guest = {.subject = &subject_guest};
+
+	(void)state;
+	assert_int_equal(ui_key(&ui, 'V', NULL, 10), UI_TURN);
+	assert_int_equal(ui_key(&guest, 'V', NULL, 10), UI_TURN);
+	guest.replay = true;
+	assert_int_equal(ui_key(&guest, 'V', NULL, 10), UI_NOTHING);
+}
+
 static char *draw(const struct ui *ui, const struct model *m, int width, int height)
 {
 	struct scene scene = {.model = m, .ui = ui, .origin = "this host"};
@@ -289,7 +262,7 @@ static void the_screen_at_80x24(void **state)
 		"    601    3.0    3.0    0.0    0.0    0.0    7.0    0.0      - `-vCPU 0\n"
 		"\n\n\n\n\n"
 		" 100 web1, 2 vCPUs, 6f1d-uuid                                             5 VMs\n"
-		"? Help q Quit Space Pause / Filter s Sort H vCPUs B Busy\n";
+		"? Help q Quit Space Pause / Filter s Sort H vCPUs B Busy V Procs\n";
 	struct ui ui = {.subject = &subject_host, .view = {.threads = true}};
 	struct model m;
 	char *text;
@@ -303,10 +276,10 @@ static void the_screen_at_80x24(void **state)
 	ui.view.sort = subject_column(&subject_host, "memory");
 	ui.view.threads = false;
 	make(&ui.view, &m);
-	text = draw(&ui, &m, 130, 24);
+	text = draw(&ui, &m, 140, 24);
 	/* A share of 12 cells for the 1300 ms that were not idle: 850 are 7.8, 1200 11.1, 1250 11.5. */
 	assert_non_null(strstr(text, "%SWPWT  %IDLE  %WAIT  %OVHD   MEM SHARE        VM\n"));
-	assert_non_null(strstr(text, "  0.0   70.0    5.0    4.0  300M ||||||||RRRC web1\n"));
+	assert_non_null(strstr(text, "  0.0   70.0    5.0    4.0  300M ||||||||RRRC web1 +2\n"));
 	free(text);
 	model_done(&m);
 }
@@ -408,6 +381,8 @@ static void random_frame(struct host_frame *f, uint64_t elapsed)
 
 	*f = (struct host_frame){
 		.elapsed = elapsed, .source = "x", .vms = calloc(n + 1, sizeof(*f->vms))};
+	f->cpus = (unsigned)random() % 4;
+	f->has_gaps = random() % 2;
 	for (size_t i = 0; i < n; i++) {
 		struct host_frame_vm *vm = host_frame_add(f, (size_t)random() % 5);
 
@@ -415,6 +390,7 @@ static void random_frame(struct host_frame *f, uint64_t elapsed)
 		vm->since = (uint64_t)random() % 2;
 		vm->ended = random() % 4 == 0;
 		vm->overhead = (uint64_t)random() % 1000;
+		vm->cpu_limit = (double)(random() % 3) / 2;
 		snprintf(vm->name, sizeof(vm->name), "%c%c", (int)(random() % 256),
 			 (int)(random() % 256));
 		for (size_t v = 0; v < vm->n_vcpus; v++)
@@ -455,7 +431,7 @@ static void random_hosts_keep_the_sums(void **state)
 		struct host_frame from, to;
 		struct model m;
 
-		ui.view.sort = &subject_host.columns[(size_t)random() % 11];
+		ui.view.sort = &subject_host.columns[(size_t)random() % 13];
 		ui.view.reverse = random() % 2;
 		random_frame(&from, 1);
 		random_frame(&to, NS_PER_SEC + 1);
@@ -477,6 +453,8 @@ int main(void)
 		cmocka_unit_test(an_interval_is_the_difference),
 		cmocka_unit_test(rows_are_in_order),
 		cmocka_unit_test(folds_and_filters),
+		cmocka_unit_test(one_is_unfolded_where_all_are_folded),
+		cmocka_unit_test(a_key_turns_round),
 		cmocka_unit_test(the_screen_at_80x24),
 		cmocka_unit_test(tables_have_the_notes),
 		cmocka_unit_test(tables_and_json),
