@@ -229,6 +229,9 @@ static int open_parts(struct service *service, void *data, struct failure *f)
 	const char *source = strcmp(d->settings.source, "auto") ? d->settings.source : NULL;
 	const struct measure_setup setup = {.source = source,
 					    .no_pages = !d->settings.pages,
+					    .interrupts = d->settings.interrupts,
+					    .exits = d->settings.exits,
+					    .runaway = d->settings.runaway_ns,
 					    .note = on_note,
 					    .gap = on_gap,
 					    .data = d};

@@ -31,6 +31,9 @@ static void copy_vcpu(const struct measurement *m, const struct measured *x, uin
 	to->ended = x->vcpus[v].ended;
 	to->state = since.state;
 	to->gaps_lost = x->vcpus[v].gaps_lost;
+	to->busy = busy_for(&x->vcpus[v].busy);
+	to->quiet = busy_quiet_for(&x->vcpus[v].busy);
+	to->runaway = x->vcpus[v].runaway;
 	memcpy(to->ns, since.ns, sizeof(to->ns));
 	to->longest = u64_max(x->vcpus[v].longest, waits_for(m, x, v));
 	snprintf(to->name, sizeof(to->name), "vCPU %u", to->index);
@@ -80,6 +83,30 @@ static void copy_stream(const struct measurement *m, const struct measured *x,
 							c.garbage};
 }
 
+/* What all its vCPUs waited for together. */
+static int copy_interrupts(const struct measured *x, struct host_frame_interrupts *to)
+{
+	struct interrupt_delays sum = {0};
+
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
+		interrupt_delays_add(&sum, &x->vcpus[v].interrupts);
+	to->recorded = true;
+	to->taken = sum.n;
+	to->ns = sum.ns;
+	to->at_once = sum.at_once;
+	to->merged = sum.merged;
+	to->longest = sum.longest;
+	to->delays = calloc(INTERRUPT_BUCKETS, sizeof(*to->delays));
+	if (!to->delays)
+		return -ENOMEM;
+	for (unsigned i = 0; i < INTERRUPT_BUCKETS; i++) {
+		if (sum.buckets[i])
+			to->delays[to->n_delays++] = (struct host_frame_delay){
+				u64_min(interrupt_bound(i), INT64_MAX), sum.buckets[i]};
+	}
+	return 0;
+}
+
 static int copy_vm(const struct measurement *m, const struct measured *x, struct host_frame *f)
 {
 	struct host_frame_vm *to = host_frame_add(f, x->vm.n_vcpus);
@@ -104,6 +131,8 @@ static int copy_vm(const struct measurement *m, const struct measured *x, struct
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		copy_vcpu(m, x, v, &to->vcpus[v]);
 	if (x->blame && copy_blames(x->blame, -1, to))
+		return -ENOMEM;
+	if (m->interrupts && copy_interrupts(x, &to->interrupts))
 		return -ENOMEM;
 	return copy_pages(x, to);
 }

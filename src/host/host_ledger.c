@@ -257,16 +257,17 @@ int host_ledger_exits(const struct host_ledger *h, int id, uint32_t vcpu, struct
 	return 0;
 }
 
-int host_ledger_record_interrupts(struct host_ledger *h, struct failure *f)
+int host_ledger_record_interrupts(struct host_ledger *h, enum interrupts_of whose,
+				  struct failure *f)
 {
 	int err;
 
-	if (h->interrupts)
+	if (h->interrupts || whose == INTERRUPTS_OF_NONE)
 		return 0;
 	if (!h->source->record_interrupts)
 		return failure_set(f, -EOPNOTSUPP, "source %s doesn't record interrupts",
 				   h->source->name);
-	err = h->source->record_interrupts(h->state, f);
+	err = h->source->record_interrupts(h->state, whose, f);
 	h->interrupts = !err;
 	return err;
 }

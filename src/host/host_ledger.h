@@ -103,8 +103,9 @@ int host_ledger_count_exits(struct host_ledger *h, struct failure *f);
 /* -EINVAL for what does not exist, -ENODATA where exits are not counted. */
 int host_ledger_exits(const struct host_ledger *h, int id, uint32_t vcpu, struct vcpu_exits *ret);
 
-/* The same of the delays of devices' interrupts, which need no KVM. */
-int host_ledger_record_interrupts(struct host_ledger *h, struct failure *f);
+/* The same of the delays of devices' interrupts, which need no KVM. The first call says whose. */
+int host_ledger_record_interrupts(struct host_ledger *h, enum interrupts_of whose,
+				  struct failure *f);
 int host_ledger_interrupts(const struct host_ledger *h, int id, uint32_t vcpu,
 			   struct interrupt_delays *ret);
 

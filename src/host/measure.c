@@ -153,6 +153,39 @@ static void settle_blame(const struct measurement *m)
 	blame_settle(m->parts->blame);
 }
 
+static void note_runaway(const struct measurement *m, const struct measured *x, uint32_t v)
+{
+	const struct busy *b = &x->vcpus[v].busy;
+	uint32_t index = x->vm.vcpus[v].index;
+
+	if (b->quiet)
+		note(m,
+		     "VM %s (pid %d): vCPU %u seems to loop: for %.0f s it has not halted, and "
+		     "left its "
+		     "guest for nothing but interrupts and timers",
+		     x->vm.name, x->vm.pid, index, ns_to_s(busy_quiet_for(b)));
+	else
+		note(m,
+		     "VM %s (pid %d): vCPU %u may loop: for %.0f s it has not halted; what it does "
+		     "is "
+		     "not known",
+		     x->vm.name, x->vm.pid, index, ns_to_s(busy_for(b)));
+}
+
+static void read_busy(const struct measurement *m, struct measured *x, uint32_t v)
+{
+	struct measured_vcpu *c = &x->vcpus[v];
+	struct vcpu_exits e;
+	bool runaway;
+	int err = host_ledger_exits(m->ledger, x->id, v, &e);
+
+	busy_update(&c->busy, &c->ledger[MEASURE_NOW], err ? NULL : &e);
+	runaway = busy_is_runaway(&c->busy, m->parts->setup.runaway);
+	if (runaway && !c->runaway)
+		note_runaway(m, x, v);
+	c->runaway = runaway;
+}
+
 /* One that cannot be read keeps its last reading. */
 static void read_vm(struct measurement *m, struct measured *x)
 {
@@ -168,6 +201,8 @@ static void read_vm(struct measurement *m, struct measured *x)
 			read_blame(m, x, v);
 		c->gaps_lost = host_ledger_gaps_lost(m->ledger, x->id, v);
 		c->ended = host_ledger_ended(m->ledger, x->id, v);
+		host_ledger_interrupts(m->ledger, x->id, v, &c->interrupts);
+		read_busy(m, x, v);
 	}
 	host_ledger_overhead(m->ledger, x->id, &x->overhead[MEASURE_NOW]);
 }
@@ -591,6 +626,29 @@ static int open_blame(struct measurement *m, struct failure *f)
 	return 0;
 }
 
+/* Where this source or kernel can't, the rest is measured all the same. */
+static int unless_unsupported(struct measurement *m, int err, const char *what, struct failure *f)
+{
+	if (err != -EOPNOTSUPP)
+		return err;
+	note(m, "%s: %s", what, f->text);
+	f->text[0] = '\0';
+	return 0;
+}
+
+static int open_extras(struct measurement *m, struct failure *f)
+{
+	const struct measure_setup *s = &m->parts->setup;
+	int err = host_ledger_record_interrupts(m->ledger, s->interrupts, f);
+
+	m->interrupts = !err && s->interrupts != INTERRUPTS_OF_NONE;
+	err = unless_unsupported(m, err, "interrupts are not recorded", f);
+	if (err || !s->exits)
+		return err;
+	return unless_unsupported(m, host_ledger_count_exits(m->ledger, f), "exits are not counted",
+				  f);
+}
+
 static int open_parts(struct measurement *m, const struct measure_setup *setup, struct failure *f)
 {
 	int err;
@@ -608,6 +666,9 @@ static int open_parts(struct measurement *m, const struct measure_setup *setup, 
 	if (f->text[0])
 		note(m, "no gaps, only run and ready: %s", f->text);
 	f->text[0] = '\0';
+	err = open_extras(m, f);
+	if (err)
+		return err;
 	err = publisher_new(m->ledger, &m->parts->publisher);
 	if (err)
 		return failure_errno(f, err, "publishing pages");

@@ -38,7 +38,7 @@ struct host_source {
 	 * count them. */
 	int (*count_exits)(void *state, struct failure *f);
 	/* The same of interrupts' delays. */
-	int (*record_interrupts)(void *state, struct failure *f);
+	int (*record_interrupts)(void *state, enum interrupts_of whose, struct failure *f);
 	void (*interrupts)(const void *state, const void *vm, uint32_t vcpu,
 			   struct interrupt_delays *ret);
 	void (*exits)(const void *state, const void *vm, uint32_t vcpu, struct vcpu_exits *ret);

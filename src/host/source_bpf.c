@@ -483,10 +483,10 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 	}
 }
 
-static int source_record_interrupts(void *state, struct failure *f)
+static int source_record_interrupts(void *state, enum interrupts_of whose, struct failure *f)
 {
 	struct bpf_source *s = state;
-	int err = interrupts_open(&s->p, f, &s->recording);
+	int err = interrupts_open(&s->p, whose, f, &s->recording);
 
 	for (uint32_t i = 0; i < s->n_owners && !err; i++) {
 		if (s->owners[i].vm && !s->owners[i].vcpu)

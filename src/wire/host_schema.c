@@ -49,6 +49,9 @@ static const struct member vcpu_rows[] = {
 	VALUE("ns", MEMBER_STATES, host_frame_vcpu, ns),
 	COUNT("longest_ns", host_frame_vcpu, longest),
 	KNOWN("gaps_lost", host_frame_vcpu, gaps_lost),
+	KNOWN("busy_ns", host_frame_vcpu, busy),
+	KNOWN("quiet_ns", host_frame_vcpu, quiet),
+	{"runaway", MEMBER_BOOL, AT(host_frame_vcpu, runaway), WHEN_KNOWN, NULL, 0, NULL},
 };
 static const struct members vcpu_members = MEMBERS(vcpu_rows, host_frame_vcpu,
 						   HOST_FRAME_VCPUS_MAX);
@@ -86,6 +89,23 @@ static const struct member stream_rows[] = {
 };
 static const struct members stream_members = MEMBERS(stream_rows, host_frame_stream, 0);
 
+static const struct member delay_rows[] = {
+	COUNT("below_ns", host_frame_delay, below),
+	COUNT("n", host_frame_delay, n),
+};
+static const struct members delay_members = MEMBERS(delay_rows, host_frame_delay, 64);
+
+static const struct member interrupts_rows[] = {
+	VALUE("recorded", MEMBER_BOOL, host_frame_interrupts, recorded),
+	COUNT("taken", host_frame_interrupts, taken),
+	COUNT("ns", host_frame_interrupts, ns),
+	COUNT("at_once", host_frame_interrupts, at_once),
+	COUNT("merged", host_frame_interrupts, merged),
+	COUNT("longest_ns", host_frame_interrupts, longest),
+	LIST("delays", host_frame_interrupts, delays, n_delays, &delay_members),
+};
+static const struct members interrupts_members = MEMBERS(interrupts_rows, host_frame_interrupts, 0);
+
 static const struct member vm_rows[] = {
 	VALUE("pid", MEMBER_PID, host_frame_vm, pid),
 	COUNT("since_ns", host_frame_vm, since),
@@ -104,6 +124,8 @@ static const struct member vm_rows[] = {
 	LIST("vcpus", host_frame_vm, vcpus, n_vcpus, &vcpu_members),
 	LIST("blames", host_frame_vm, blames, n_blames, &blame_members),
 	LIST("pages", host_frame_vm, pages, n_pages, &page_members),
+	{"interrupts", MEMBER_OBJECT, AT(host_frame_vm, interrupts), WHEN_KNOWN,
+	 &interrupts_members, 0, NULL},
 };
 static const struct members vm_members = MEMBERS(vm_rows, host_frame_vm, HOST_FRAME_VMS_MAX);
 
