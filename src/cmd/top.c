@@ -498,8 +498,8 @@ static int check_subject(struct failure *f)
 /* By the command line, or by what this machine is. */
 static void choose_subject(void)
 {
-	bool said = options.host || options.guest || options.replay || guest_option() ||
-		    strcmp(options.source.value, "auto") != 0;
+	bool said = options.host || options.guest || options.replay || options.socket ||
+		    guest_option() || strcmp(options.source.value, "auto") != 0;
 	struct here here;
 
 	options.subject = options.host ? &subject_host : &subject_guest;

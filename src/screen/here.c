@@ -4,12 +4,13 @@
 #include "base/cpu.h"
 #include "base/units.h"
 #include "host/find.h"
+#include "wire/protocol.h"
 
 #include <unistd.h>
 
 /* Of whom there is one only where VMs are run. */
 static const char *const signs[] = {
-	"/run/deschedd.sock",
+	PROTOCOL_HOST_SOCKET,
 	"/run/libvirt/libvirt-sock",
 	"/run/libvirt/virtqemud-sock",
 	"/etc/pve",

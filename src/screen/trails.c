@@ -86,7 +86,7 @@ void trails_add(struct trails *t, pid_t pid, uint64_t since, uint64_t from, uint
 	struct trail *one = find_or_make(t, pid, since);
 	uint64_t first = u64_max(from, u64_sub_floor(to, TRAIL_CELLS * TRAIL_SPAN));
 
-	t->last = u64_max(t->last, to);
+	t->last = to; /* not the most: who tells may begin again */
 	if (!one)
 		return;
 	one->last = to;
