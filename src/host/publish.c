@@ -294,8 +294,8 @@ int publisher_stream(struct publisher *p, const struct host_vm *vm, int id, int 
 	int slot = PAGES_MAX + id, err = id >= 0 && id < PAGES_MAX ? 0 : -EINVAL;
 	struct published *page;
 
-	if (!err)
-		drop(p, slot);
+	if (!err && p->pages[slot])
+		err = -EEXIST;
 	if (!err)
 		err = add_own_page(p, vm, slot);
 	if (err) {

@@ -52,8 +52,8 @@ int publisher_adopt_plugged(struct publisher *p, const struct host_vm *vm, int i
 const char *publisher_page_lost(const struct publisher *p, int id);
 
 /* Streams the VM's ledger to a socket that leads into the guest (stream.h), beside a page if it has
- * one; in place of an earlier stream of it. `fd` is the publisher's from now on, also on failure:
- * -EINVAL for no such VM, -ENOMEM. The stream ends when the peer closes it. */
+ * one. `fd` is the publisher's from now on, also on failure: -EINVAL for no such VM, -EEXIST where
+ * it has a stream, -ENOMEM. The stream ends when the peer closes it. */
 int publisher_stream(struct publisher *p, const struct host_vm *vm, int id, int fd);
 
 /* False where the VM has no stream. */

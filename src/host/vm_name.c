@@ -356,5 +356,6 @@ bool vm_name_fits(const struct host_vm *vm, const char *pattern)
 	host_printable(pattern, shown, sizeof(shown));
 	return !fnmatch(pattern, vm->name, 0) || !fnmatch(pattern, vm->called, 0) ||
 	       (vm->uuid[0] && !fnmatch(pattern, vm->uuid, FNM_CASEFOLD)) ||
-	       (vm->id[0] && !fnmatch(pattern, vm->id, 0)) || !strcmp(shown, vm->called);
+	       (vm->id[0] && !fnmatch(pattern, vm->id, 0)) || !strcmp(shown, vm->called) ||
+	       !strcmp(shown, vm->name);
 }

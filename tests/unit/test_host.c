@@ -255,6 +255,7 @@ static void what_people_ask_for(void **state)
 				   .uuid = "0a1b2c3d-0000-4000-8000-000000000003",
 				   .id = "101"};
 	const struct host_vm odd = {.name = "a?b", .called = "a?b"};
+	const struct host_vm brackets = {.name = "a[1]#4711", .called = "a[1]"};
 
 	(void)state;
 	assert_true(vm_name_fits(&vm, "web"));
@@ -267,6 +268,9 @@ static void what_people_ask_for(void **state)
 	assert_false(vm_name_fits(&vm, ""));
 	assert_true(vm_name_fits(&odd, "a\nb"));
 	assert_false(vm_name_fits(&odd, ""));
+	assert_true(
+		vm_name_fits(&brackets, "a[1]")); /* as it is called, though no pattern for it */
+	assert_true(vm_name_fits(&brackets, "a[1]#4711"));
 }
 
 static void long_names_are_cut_at_a_character(void **state)
