@@ -59,6 +59,15 @@ void core_gang_dequeue(struct core *c, uint32_t id, uint64_t now)
 	d->gangs = pheap_remove(c->gang_links, d->gangs, id);
 }
 
+void core_gang_requeue(struct core *c, uint32_t id)
+{
+	const struct core_vm *vm = &c->vms[id];
+	struct core_domain *d = &c->domains[vm->domain];
+
+	d->gangs = pheap_remove(c->gang_links, d->gangs, id);
+	d->gangs = pheap_insert(c->gang_links, d->gangs, id, core_gang_key(c, vm));
+}
+
 void core_gang_charge(struct core *c, uint32_t id, uint64_t now)
 {
 	struct core_vm *vm = &c->vms[id];

@@ -14,6 +14,8 @@
 /* A gang that had nothing to do, or was not allowed to, waits from now on. */
 void core_gang_enter(struct core *c, uint32_t vm, uint64_t now);
 void core_gang_enqueue(struct core *c, uint32_t vm, uint64_t now);
+/* Where it belongs by the stretch that it has now. */
+void core_gang_requeue(struct core *c, uint32_t vm);
 void core_gang_dequeue(struct core *c, uint32_t vm, uint64_t now);
 /* It counts in its domain's clock no longer, if it does. */
 void core_gang_leave(struct core *c, uint32_t vm);
