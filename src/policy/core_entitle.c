@@ -322,6 +322,8 @@ void core_divide(struct core *c, uint64_t now)
 			set_part(part_of(c, vm), (uint64_t)(rate * (double)c->config.limit_period));
 		restretch(c, vm, now);
 	}
+	for (uint32_t i = 0; i < c->n_domains; i++)
+		core_forgive_all(c, i, now);
 	c->divided = now;
 	c->divisions++;
 }

@@ -379,14 +379,24 @@ static void look_at_moments(struct host *h)
 	}
 }
 
+/* What a VM demands that never waits. A gang holds CPUs for all of its vCPUs while one of them works,
+ * and all that it holds counts. */
+static double demanded(const struct host *h, const struct vm *vm)
+{
+	if (vm->load <= 0)
+		return vm->vcpus;
+	if (h->cosched == STRICT)
+		return vm->vcpus * (1 - pow(1 - vm->load, vm->vcpus));
+	return vm->vcpus * vm->load;
+}
+
 /* Both ends for each VM. */
 static void ask_model(struct host *h)
 {
 	double full[VMS_MAX], slow[VMS_MAX];
 
 	for (int i = 0; i < h->n_vms; i++)
-		full[i] = slow[i] = h->vms[i].load > 0 ? h->vms[i].vcpus * h->vms[i].load
-						       : h->vms[i].vcpus;
+		full[i] = slow[i] = demanded(h, &h->vms[i]);
 	for (int i = 0; i < h->n_vms; i++) {
 		struct vm *vm = &h->vms[i];
 		double kept = full[i];
@@ -516,7 +526,7 @@ static double longest_wait(const struct host *h, const struct vm *vm)
 static void judge_wait(const struct host *h, const struct vm *vm, double delay, const char *who,
 		       bool known)
 {
-	double most = changing ? LONGEST_WAIT : longest_wait(h, vm);
+	double most = longest_wait(h, vm);
 
 	if (is_limited(h, vm) || vm->entitled / vm->vcpus < 0.05)
 		return;
