@@ -285,58 +285,6 @@ uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, 
 	return fair;
 }
 
-/* By how much a vCPU of the VM is further ahead than it may be, if that is more than `excess`. */
-static uint64_t excess_of(const struct core *c, const struct core_vm *vm, uint64_t clock,
-			  uint64_t excess)
-{
-	uint64_t most = core_debt_most(c, vm, clock) + excess;
-
-	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
-		const struct core_vcpu *v = &c->vcpus[i];
-
-		if (!v->ordered || v->vtime <= most)
-			continue;
-		excess += v->vtime - most;
-		most = v->vtime;
-	}
-	return excess;
-}
-
-/* Who is ahead of the clock is set back, at most to it. */
-static void set_back(struct core *c, const struct core_vm *vm, uint64_t clock, uint64_t excess)
-{
-	struct core_domain *d = &c->domains[vm->domain];
-
-	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
-		struct core_vcpu *v = &c->vcpus[i];
-		uint64_t by;
-
-		if (!v->ordered || v->vtime <= clock)
-			continue;
-		by = u64_min(excess, v->vtime - clock);
-		v->vtime -= by;
-		d->clock.sum -= (int64_t)vm->weight * (int64_t)by;
-		if (v->where == CORE_QUEUED)
-			core_requeue(c, i);
-	}
-}
-
-void core_forgive_all(struct core *c, uint32_t domain, uint64_t now)
-{
-	uint64_t clock = core_clock(&c->domains[domain], now), excess = 0;
-
-	if (c->domains[domain].gangs == CORE_NONE)
-		return;
-	for (uint32_t i = 0; i < c->n_vms; i++) {
-		if (c->vms[i].domain == domain)
-			excess = excess_of(c, &c->vms[i], clock, excess);
-	}
-	for (uint32_t i = 0; i < c->n_vms && excess; i++) {
-		if (c->vms[i].domain == domain)
-			set_back(c, &c->vms[i], clock, excess);
-	}
-}
-
 /* Brings a CPU's place in its domain's heap of queues up to date. */
 static void relist(struct core *c, uint32_t cpu)
 {

@@ -49,10 +49,6 @@ void core_prolong(struct core *c, uint32_t cpu, uint64_t now);
 uint64_t core_forgive(struct core *c, const struct core_vm *vm, uint64_t vtime, uint64_t weight,
 		      uint64_t now);
 
-/* While a gang waits, others run where it has no room, and get ahead of the clock together, which is
- * no debt: when one of them is further ahead than it may be, all are set back by that much. */
-void core_forgive_all(struct core *c, uint32_t domain, uint64_t now);
-
 /* The virtual time of what holds the CPU, as it will be at the end of its next slice. UINT64_MAX
  * if nobody does; 0 if the CPU isn't there. */
 uint64_t core_vtime_held(const struct core *c, const struct core_cpu *p, uint64_t now);

@@ -323,7 +323,7 @@ void core_divide(struct core *c, uint64_t now)
 		restretch(c, vm, now);
 	}
 	for (uint32_t i = 0; i < c->n_domains; i++)
-		core_forgive_all(c, i, now);
+		core_gang_forgive_all(c, i, now);
 	c->divided = now;
 	c->divisions++;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "policy/core_gang.h"
 
+#include "base/units.h"
 #include "policy/core_cpu.h"
 #include "policy/core_topology.h"
 
@@ -201,6 +202,75 @@ void core_gang_forgive(struct core *c, uint32_t id, uint64_t now)
 
 	if (vm->gang_ordered)
 		c->gangs[id].vtime = core_forgive(c, vm, c->gangs[id].vtime, weight_of(vm), now);
+}
+
+static uint64_t further(uint64_t vtime, uint64_t most, uint64_t excess)
+{
+	return vtime > most && vtime - most > excess ? vtime - most : excess;
+}
+
+/* By how much somebody of the VM is further ahead than it may be, if that is more than `excess`. */
+static uint64_t excess_of(const struct core *c, const struct core_vm *vm, uint64_t clock,
+			  uint64_t excess)
+{
+	uint64_t most = core_debt_most(c, vm, clock);
+
+	if (vm->gang_ordered)
+		excess = further(gang_of(c, vm)->vtime, most, excess);
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
+		if (c->vcpus[i].ordered)
+			excess = further(c->vcpus[i].vtime, most, excess);
+	}
+	return excess;
+}
+
+/* An account that is ahead of the clock, at most to it. */
+static uint64_t set_back(struct core_domain *d, uint64_t vtime, uint64_t weight, uint64_t clock,
+			 uint64_t excess)
+{
+	uint64_t by = u64_min(excess, vtime > clock ? vtime - clock : 0);
+
+	d->clock.sum -= (int64_t)weight * (int64_t)by;
+	return vtime - by;
+}
+
+static void set_vm_back(struct core *c, uint32_t id, uint64_t clock, uint64_t excess)
+{
+	const struct core_vm *vm = &c->vms[id];
+	struct core_domain *d = &c->domains[vm->domain];
+
+	if (vm->gang_ordered) {
+		struct core_gang *g = gang_of(c, vm);
+
+		g->vtime = set_back(d, g->vtime, weight_of(vm), clock, excess);
+		if (!vm->gang_on)
+			core_gang_requeue(c, id);
+	}
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
+		struct core_vcpu *v = &c->vcpus[i];
+
+		if (!v->ordered)
+			continue;
+		v->vtime = set_back(d, v->vtime, vm->weight, clock, excess);
+		if (v->where == CORE_QUEUED)
+			core_requeue(c, i);
+	}
+}
+
+void core_gang_forgive_all(struct core *c, uint32_t domain, uint64_t now)
+{
+	uint64_t clock = core_clock(&c->domains[domain], now), excess = 0;
+
+	if (c->domains[domain].gangs == CORE_NONE)
+		return;
+	for (uint32_t i = 0; i < c->n_vms; i++) {
+		if (c->vms[i].domain == domain)
+			excess = excess_of(c, &c->vms[i], clock, excess);
+	}
+	for (uint32_t i = 0; i < c->n_vms && excess; i++) {
+		if (c->vms[i].domain == domain)
+			set_vm_back(c, i, clock, excess);
+	}
 }
 
 bool core_gang_owed(const struct core *c, uint32_t id, uint64_t now)
