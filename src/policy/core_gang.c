@@ -273,14 +273,6 @@ void core_gang_forgive_all(struct core *c, uint32_t domain, uint64_t now)
 	}
 }
 
-bool core_gang_owed(const struct core *c, uint32_t id, uint64_t now)
-{
-	const struct core_vm *vm = &c->vms[id];
-
-	return !vm->realtime &&
-	       now - gang_of(c, vm)->since > dispatch_stretch(c->config.lag_bound, vm->stretch);
-}
-
 /* True if the gang may take this CPU from whoever holds it. */
 static bool takeable(const struct core *c, const struct core_vm *vm, uint32_t cpu, uint64_t now)
 {
@@ -290,8 +282,7 @@ static bool takeable(const struct core *c, const struct core_vm *vm, uint32_t cp
 		return false;
 	if (holder < DISPATCH_BASE || vm->realtime)
 		return core_gang_key(c, vm) < holder;
-	return core_gang_owed(c, (uint32_t)(vm - c->vms), now) ||
-	       dispatch_behind(core_gang_key(c, vm), holder, c->config.granularity, vm->stretch);
+	return dispatch_behind(core_gang_key(c, vm), holder, c->config.granularity, vm->stretch);
 }
 
 /* Collects CPUs for a gang in core->scratch: idle ones first, then single vCPUs', then gangs'.
@@ -353,8 +344,7 @@ bool core_gang_start(struct core *c, uint32_t domain, uint64_t rival, bool preem
 	bool started = false;
 
 	while (n < GANGS_LOOKED_AT && d->gangs != CORE_NONE) {
-		if (c->gang_links[d->gangs].key > rival &&
-		    !(preempt && core_gang_owed(c, d->gangs, now)))
+		if (c->gang_links[d->gangs].key > rival)
 			break;
 		started = start_gang(c, d->gangs, preempt, now);
 		if (started)

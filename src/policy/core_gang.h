@@ -34,10 +34,6 @@ void core_gang_forgive(struct core *c, uint32_t vm, uint64_t now);
  * no debt: when one of them is further ahead than it may be, all are set back by that much. */
 void core_gang_forgive_all(struct core *c, uint32_t domain, uint64_t now);
 
-/* A gang that has waited until it is owed config.lag_bound: as it needs many CPUs at once, it is
- * never behind all who hold them where these come and go. Its turn has come. */
-bool core_gang_owed(const struct core *c, uint32_t vm, uint64_t now);
-
 /* Makes a CPU idle: what ran there is queued again. Other CPUs of a gang are idle then, too. */
 void core_preempt(struct core *c, uint32_t cpu, uint64_t now);
 

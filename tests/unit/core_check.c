@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core_check.h"
 
-#include "policy/core_state.h"
+#include "policy/core_cpu.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -191,4 +191,11 @@ const char *core_check(const struct core *c)
 		wrong = wrong ? wrong : check_places(c, i);
 	}
 	return wrong;
+}
+
+int64_t core_check_forgiven(struct core *c, int64_t ahead, uint64_t now)
+{
+	uint64_t clock = core_clock(&c->domains[0], now);
+
+	return (int64_t)(core_forgive(c, c->vms, clock + (uint64_t)ahead, 0, now) - clock);
 }
