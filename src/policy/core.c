@@ -166,8 +166,7 @@ static void expire_gang(struct core *c, uint32_t id, uint64_t now)
 	rival = tournament_least(&d->queues);
 	if (d->gangs != CORE_NONE && c->gang_links[d->gangs].key < rival)
 		rival = c->gang_links[d->gangs].key;
-	if (rival < core_gang_key(c, vm) ||
-	    (d->gangs != CORE_NONE && core_gang_owed(c, d->gangs, now)))
+	if (rival < core_gang_key(c, vm))
 		core_gang_stop(c, id, now, true);
 	else
 		core_gang_prolong(c, id, now);

@@ -318,6 +318,19 @@ static void unqueue(struct core *c, uint32_t vcpu)
 	relist(c, cpu);
 }
 
+void core_requeue(struct core *c, uint32_t vcpu)
+{
+	const struct core_vcpu *v = &c->vcpus[vcpu];
+	struct core_cpu *p = &c->cpus[v->cpu];
+	uint64_t key = core_key(c, v, &c->vms[v->vm]);
+
+	if (c->vcpu_links[vcpu].key == key)
+		return;
+	p->queue = pheap_remove(c->vcpu_links, p->queue, vcpu);
+	p->queue = pheap_insert(c->vcpu_links, p->queue, vcpu, key);
+	relist(c, v->cpu);
+}
+
 void core_enqueue(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
 {
 	struct core_domain *d = domain_of(c, cpu);

@@ -27,6 +27,8 @@ void core_run(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now);
 void core_stop(struct core *c, uint32_t cpu, uint64_t now, enum ledger_state state);
 
 void core_enqueue(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now);
+/* Where it belongs in its queue by the stretch that its VM has now. */
+void core_requeue(struct core *c, uint32_t vcpu);
 void core_dequeue(struct core *c, uint32_t vcpu, uint64_t now);
 
 /* Runs `next`, which is queued somewhere in the domain, and queues what ran here at the CPU `to`.

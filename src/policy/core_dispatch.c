@@ -82,12 +82,10 @@ static void take(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now)
 	core_run(c, cpu, vcpu, now);
 }
 
-/* A gang that waits is more behind than one at virtual time `rival`, or its turn has come. */
-static bool gang_before(const struct core *c, const struct core_domain *d, uint64_t rival,
-			uint64_t now)
+/* A gang that waits is more behind than one at virtual time `rival`. */
+static bool gang_before(const struct core *c, const struct core_domain *d, uint64_t rival)
 {
-	return d->gangs != CORE_NONE &&
-	       (c->gang_links[d->gangs].key < rival || core_gang_owed(c, d->gangs, now));
+	return d->gangs != CORE_NONE && c->gang_links[d->gangs].key < rival;
 }
 
 bool core_rotate(struct core *c, uint32_t cpu, uint64_t now)
@@ -96,7 +94,7 @@ bool core_rotate(struct core *c, uint32_t cpu, uint64_t now)
 	uint32_t current = c->cpus[cpu].current, next;
 	bool siblings;
 
-	if (gang_before(c, domain_of(c, cpu), rival, now)) {
+	if (gang_before(c, domain_of(c, cpu), rival)) {
 		core_preempt(c, cpu, now);
 		core_refill(c, cpu, now);
 		return true;

@@ -31,22 +31,15 @@ static uint64_t fit(const struct core *c, const struct core_vm *vm, uint64_t vti
 	return dispatch_enter(vtime, clock - dispatch_stretch(c->config.lag_bound, stretch));
 }
 
-/* Its place in a queue is by its virtual time: it is queued again where that changes. */
-static void restretch_vcpu(struct core *c, const struct core_vm *vm, uint32_t vcpu,
+static void restretch_vcpu(struct core *c, const struct core_vm *vm, struct core_vcpu *v,
 			   uint64_t stretch, uint64_t now)
 {
 	struct dispatch_clock *k = &c->domains[vm->domain].clock;
-	struct core_vcpu *v = &c->vcpus[vcpu];
 	uint64_t fair = fit(c, vm, v->vtime, stretch, now);
-	bool queued = fair != v->vtime && v->where == CORE_QUEUED;
 
-	if (queued)
-		core_dequeue(c, vcpu, now);
 	k->sum += (int64_t)vm->weight * (int64_t)(fair - v->vtime);
 	v->vtime = fair;
 	dispatch_reweigh(k, fair, vm->weight, dispatch_weight(stretch));
-	if (queued)
-		core_enqueue(c, v->cpu, vcpu, now);
 }
 
 static void restretch_gang(struct core *c, const struct core_vm *vm, uint64_t stretch, uint64_t now)
@@ -54,15 +47,21 @@ static void restretch_gang(struct core *c, const struct core_vm *vm, uint64_t st
 	struct dispatch_clock *k = &c->domains[vm->domain].clock;
 	struct core_gang *g = gang_of(c, vm);
 	uint64_t fair = fit(c, vm, g->vtime, stretch, now), weight = (uint64_t)vm->weight * vm->n;
-	bool queued = fair != g->vtime && !vm->gang_on;
 
-	if (queued)
-		core_gang_dequeue(c, (uint32_t)(vm - c->vms), now);
 	k->sum += (int64_t)weight * (int64_t)(fair - g->vtime);
 	g->vtime = fair;
 	dispatch_reweigh(k, fair, weight, (uint64_t)dispatch_weight(stretch) * vm->n);
-	if (queued)
-		core_gang_enqueue(c, (uint32_t)(vm - c->vms), now);
+}
+
+/* Their places in queues are by virtual time and stretch. */
+static void requeue(struct core *c, const struct core_vm *vm)
+{
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
+		if (c->vcpus[i].where == CORE_QUEUED)
+			core_requeue(c, i);
+	}
+	if (vm->gang_ordered && !vm->gang_on)
+		core_gang_requeue(c, (uint32_t)(vm - c->vms));
 }
 
 static void restretch(struct core *c, struct core_vm *vm, uint64_t now)
@@ -79,12 +78,13 @@ static void restretch(struct core *c, struct core_vm *vm, uint64_t now)
 		if (v->where == CORE_RUNNING)
 			core_charge(c, v->cpu, now);
 		if (v->ordered)
-			restretch_vcpu(c, vm, i, stretch, now);
+			restretch_vcpu(c, vm, v, stretch, now);
 	}
 	if (vm->gang_ordered)
 		restretch_gang(c, vm, stretch, now);
 	vm->stretch = stretch;
 	vm->weight = dispatch_weight(stretch);
+	requeue(c, vm);
 }
 
 /* A VM that has been active for longer than a slice may draw on its reservation, whatever it
@@ -322,6 +322,8 @@ void core_divide(struct core *c, uint64_t now)
 			set_part(part_of(c, vm), (uint64_t)(rate * (double)c->config.limit_period));
 		restretch(c, vm, now);
 	}
+	for (uint32_t i = 0; i < c->n_domains; i++)
+		core_gang_forgive_all(c, i, now);
 	c->divided = now;
 	c->divisions++;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "policy/core_gang.h"
 
+#include "base/units.h"
 #include "policy/core_cpu.h"
 #include "policy/core_topology.h"
 
@@ -57,6 +58,15 @@ void core_gang_dequeue(struct core *c, uint32_t id, uint64_t now)
 
 	core_domain_settle(d, now);
 	d->gangs = pheap_remove(c->gang_links, d->gangs, id);
+}
+
+void core_gang_requeue(struct core *c, uint32_t id)
+{
+	const struct core_vm *vm = &c->vms[id];
+	struct core_domain *d = &c->domains[vm->domain];
+
+	d->gangs = pheap_remove(c->gang_links, d->gangs, id);
+	d->gangs = pheap_insert(c->gang_links, d->gangs, id, core_gang_key(c, vm));
 }
 
 void core_gang_charge(struct core *c, uint32_t id, uint64_t now)
@@ -194,12 +204,73 @@ void core_gang_forgive(struct core *c, uint32_t id, uint64_t now)
 		c->gangs[id].vtime = core_forgive(c, vm, c->gangs[id].vtime, weight_of(vm), now);
 }
 
-bool core_gang_owed(const struct core *c, uint32_t id, uint64_t now)
+static uint64_t further(uint64_t vtime, uint64_t most, uint64_t excess)
+{
+	return vtime > most && vtime - most > excess ? vtime - most : excess;
+}
+
+/* By how much somebody of the VM is further ahead than it may be, if that is more than `excess`. */
+static uint64_t excess_of(const struct core *c, const struct core_vm *vm, uint64_t clock,
+			  uint64_t excess)
+{
+	uint64_t most = core_debt_most(c, vm, clock);
+
+	if (vm->gang_ordered)
+		excess = further(gang_of(c, vm)->vtime, most, excess);
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
+		if (c->vcpus[i].ordered)
+			excess = further(c->vcpus[i].vtime, most, excess);
+	}
+	return excess;
+}
+
+/* An account that is ahead of the clock, at most to it. */
+static uint64_t set_back(struct core_domain *d, uint64_t vtime, uint64_t weight, uint64_t clock,
+			 uint64_t excess)
+{
+	uint64_t by = u64_min(excess, vtime > clock ? vtime - clock : 0);
+
+	d->clock.sum -= (int64_t)weight * (int64_t)by;
+	return vtime - by;
+}
+
+static void set_vm_back(struct core *c, uint32_t id, uint64_t clock, uint64_t excess)
 {
 	const struct core_vm *vm = &c->vms[id];
+	struct core_domain *d = &c->domains[vm->domain];
 
-	return !vm->realtime &&
-	       now - gang_of(c, vm)->since > dispatch_stretch(c->config.lag_bound, vm->stretch);
+	if (vm->gang_ordered) {
+		struct core_gang *g = gang_of(c, vm);
+
+		g->vtime = set_back(d, g->vtime, weight_of(vm), clock, excess);
+		if (!vm->gang_on)
+			core_gang_requeue(c, id);
+	}
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
+		struct core_vcpu *v = &c->vcpus[i];
+
+		if (!v->ordered)
+			continue;
+		v->vtime = set_back(d, v->vtime, vm->weight, clock, excess);
+		if (v->where == CORE_QUEUED)
+			core_requeue(c, i);
+	}
+}
+
+void core_gang_forgive_all(struct core *c, uint32_t domain, uint64_t now)
+{
+	uint64_t clock = core_clock(&c->domains[domain], now), excess = 0;
+
+	if (c->domains[domain].gangs == CORE_NONE)
+		return;
+	for (uint32_t i = 0; i < c->n_vms; i++) {
+		if (c->vms[i].domain == domain)
+			excess = excess_of(c, &c->vms[i], clock, excess);
+	}
+	for (uint32_t i = 0; i < c->n_vms && excess; i++) {
+		if (c->vms[i].domain == domain)
+			set_vm_back(c, i, clock, excess);
+	}
 }
 
 /* True if the gang may take this CPU from whoever holds it. */
@@ -211,8 +282,7 @@ static bool takeable(const struct core *c, const struct core_vm *vm, uint32_t cp
 		return false;
 	if (holder < DISPATCH_BASE || vm->realtime)
 		return core_gang_key(c, vm) < holder;
-	return core_gang_owed(c, (uint32_t)(vm - c->vms), now) ||
-	       dispatch_behind(core_gang_key(c, vm), holder, c->config.granularity, vm->stretch);
+	return dispatch_behind(core_gang_key(c, vm), holder, c->config.granularity, vm->stretch);
 }
 
 /* Collects CPUs for a gang in core->scratch: idle ones first, then single vCPUs', then gangs'.
@@ -274,8 +344,7 @@ bool core_gang_start(struct core *c, uint32_t domain, uint64_t rival, bool preem
 	bool started = false;
 
 	while (n < GANGS_LOOKED_AT && d->gangs != CORE_NONE) {
-		if (c->gang_links[d->gangs].key > rival &&
-		    !(preempt && core_gang_owed(c, d->gangs, now)))
+		if (c->gang_links[d->gangs].key > rival)
 			break;
 		started = start_gang(c, d->gangs, preempt, now);
 		if (started)

@@ -14,6 +14,8 @@
 /* A gang that had nothing to do, or was not allowed to, waits from now on. */
 void core_gang_enter(struct core *c, uint32_t vm, uint64_t now);
 void core_gang_enqueue(struct core *c, uint32_t vm, uint64_t now);
+/* Where it belongs by the stretch that it has now. */
+void core_gang_requeue(struct core *c, uint32_t vm);
 void core_gang_dequeue(struct core *c, uint32_t vm, uint64_t now);
 /* It counts in its domain's clock no longer, if it does. */
 void core_gang_leave(struct core *c, uint32_t vm);
@@ -28,9 +30,9 @@ void core_gang_prolong(struct core *c, uint32_t vm, uint64_t now);
 /* Both bounds of what it is owed and owes are kept. */
 void core_gang_forgive(struct core *c, uint32_t vm, uint64_t now);
 
-/* A gang that has waited until it is owed config.lag_bound: as it needs many CPUs at once, it is
- * never behind all who hold them where these come and go. Its turn has come. */
-bool core_gang_owed(const struct core *c, uint32_t vm, uint64_t now);
+/* While a gang waits, others run where it has no room, and get ahead of the clock together, which is
+ * no debt: when one of them is further ahead than it may be, all are set back by that much. */
+void core_gang_forgive_all(struct core *c, uint32_t domain, uint64_t now);
 
 /* Makes a CPU idle: what ran there is queued again. Other CPUs of a gang are idle then, too. */
 void core_preempt(struct core *c, uint32_t cpu, uint64_t now);

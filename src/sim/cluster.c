@@ -111,7 +111,7 @@ static int allocate(struct cluster *c)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < c->scenario->n_vms; i++) {
 		for (uint32_t j = 0; j < c->scenario->vms[i].count; j++)
-			c->vms[k++].section = i;
+			c->vms[k++] = (struct member){.section = i, .number = j};
 	}
 	return 0;
 }

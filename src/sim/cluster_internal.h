@@ -20,7 +20,7 @@ struct stays {
 };
 
 struct member {
-	uint32_t section;
+	uint32_t section, number; /* among the VMs of its section, from 0 on */
 	uint32_t host;
 	uint32_t moved;
 	uint64_t downtime;

@@ -97,12 +97,13 @@ static void describe_all(struct cluster *c)
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		const struct vm_spec *spec = cluster_spec(c, i);
 
-		c->places[i] = (struct place_vm){
-			.domain = PLACE_NONE,
-			.load = demand_mean(spec, run->warmup, run->warmup + run->duration),
-			.reservation = spec->reservation,
-			.min_cpus = spec->vcpus,
-			.memory = working_set(spec)};
+		c->places[i] = (struct place_vm){.domain = PLACE_NONE,
+						 .load = demand_mean(spec, c->vms[i].number,
+								     run->warmup,
+								     run->warmup + run->duration),
+						 .reservation = spec->reservation,
+						 .min_cpus = spec->vcpus,
+						 .memory = working_set(spec)};
 	}
 }
 

@@ -84,18 +84,36 @@ static int load_day(const struct scenario *s, const struct vm_spec *vm, struct f
 	return 0;
 }
 
-static int load_trace(const struct scenario *s, const struct vm_spec *vm, uint32_t max_rows,
-		      struct failure *f, struct demand *d)
+static bool has_numbers(const struct vm_spec *vm)
+{
+	return vm->trace[0] && strstr(vm->trace_column, DEMAND_NUMBER);
+}
+
+/* The column of VM `number`, from 0 on. */
+static void column_of(const struct vm_spec *vm, uint32_t number, char *ret, size_t size)
+{
+	const char *at = strstr(vm->trace_column, DEMAND_NUMBER);
+
+	if (at)
+		snprintf(ret, size, "%.*s%u%s", (int)(at - vm->trace_column), vm->trace_column,
+			 number + 1, at + strlen(DEMAND_NUMBER));
+	else
+		snprintf(ret, size, "%s", vm->trace_column);
+}
+
+static int load_trace(const struct scenario *s, const struct vm_spec *vm, uint32_t number,
+		      uint32_t max_rows, struct failure *f, struct demand *d)
 {
 	bool percent = vm->trace_unit == TRACE_PERCENT;
 	double most = vm_spec_active(vm) / (percent ? (double)vm->vcpus : 1);
-	char path[sizeof(s->path) + SCENARIO_TEXT];
+	char path[sizeof(s->path) + SCENARIO_TEXT], column[SCENARIO_TEXT + 16];
 	struct failure why;
 	int err = beside_path(s, vm->trace, path, sizeof(path));
 
+	column_of(vm, number, column, sizeof(column));
 	if (!err)
-		err = demand_read_csv(path, vm->trace_column, vm->trace_scale / (percent ? 100 : 1),
-				      most, max_rows, &why, &d->values, &d->n);
+		err = demand_read_csv(path, column, vm->trace_scale / (percent ? 100 : 1), most,
+				      max_rows, &why, &d->values, &d->n);
 	else
 		failure_errno(&why, err, "%s", vm->trace);
 	if (err)
@@ -135,27 +153,39 @@ static int check_demand(const struct scenario *s, const struct vm_spec *vm, cons
 			   s->path, vm->line, vm->name, most, vm_spec_active(vm));
 }
 
+/* All VMs of a section have one demand, or each has its own. */
+static int load_vm(struct scenario *s, struct vm_spec *vm, uint32_t *left, struct failure *f)
+{
+	int err = 0;
+
+	vm->wants = &s->demands[s->n_demands];
+	vm->n_wants = has_numbers(vm) ? vm->most : 1;
+	for (uint32_t k = 0; k < vm->n_wants && !err; k++) {
+		struct demand *d = &s->demands[s->n_demands++];
+
+		err = vm->trace[0] ? load_trace(s, vm, k, *left, f, d) : load_day(s, vm, f, d);
+		if (!err)
+			err = check_demand(s, vm, d, f);
+		*left -= d->n;
+	}
+	return err;
+}
+
 int demand_load(struct scenario *s, struct failure *f)
 {
 	uint32_t left = DEMAND_STEPS;
+	size_t n = 0;
 	int err = 0;
 
 	demand_unload(s);
-	s->demands = calloc(s->n_vms + 1, sizeof(*s->demands));
+	for (uint32_t i = 0; i < s->n_vms; i++)
+		n += has_numbers(&s->vms[i]) ? s->vms[i].most : 1;
+	s->demands = calloc(n + 1, sizeof(*s->demands));
 	if (!s->demands)
 		return failure_errno(f, -ENOMEM, "%s", s->path);
 	for (uint32_t i = 0; i < s->n_vms && !err; i++) {
-		struct demand *d = &s->demands[s->n_demands];
-		struct vm_spec *vm = &s->vms[i];
-
-		if (!changes(vm))
-			continue;
-		s->n_demands++;
-		err = vm->trace[0] ? load_trace(s, vm, left, f, d) : load_day(s, vm, f, d);
-		if (!err)
-			err = check_demand(s, vm, d, f);
-		left -= d->n;
-		vm->wants = d;
+		if (changes(&s->vms[i]))
+			err = load_vm(s, &s->vms[i], &left, f);
 	}
 	return err;
 }
@@ -169,11 +199,15 @@ void demand_unload(struct scenario *s)
 	s->n_demands = 0;
 }
 
+static const struct demand *demand_of(const struct vm_spec *vm, uint32_t number)
+{
+	return vm->wants && vm->n_wants > 1 ? &vm->wants[number] : vm->wants;
+}
+
 /* CPUs in the step that has `t`, and when that ends; behind the last of a demand that doesn't
  * repeat none, for ever. */
-static double step_at(const struct vm_spec *vm, double t, double *ret_end)
+static double step_at(const struct vm_spec *vm, const struct demand *d, double t, double *ret_end)
 {
-	const struct demand *d = vm->wants;
 	double i = floor(t / d->step);
 
 	if (t >= (i + 1) * d->step) /* rounding: the step before has ended */
@@ -185,10 +219,10 @@ static double step_at(const struct vm_spec *vm, double t, double *ret_end)
 	return 0;
 }
 
-double demand_mean(const struct vm_spec *vm, uint64_t from, uint64_t to)
+double demand_mean(const struct vm_spec *vm, uint32_t number, uint64_t from, uint64_t to)
 {
 	double sum = 0, first = 0, at = (double)u64_max(from, vm->start), end;
-	const struct demand *d = vm->wants;
+	const struct demand *d = demand_of(vm, number);
 
 	if (to <= from || at >= (double)to)
 		return to <= from ? steady(vm) : 0;
@@ -203,7 +237,7 @@ double demand_mean(const struct vm_spec *vm, uint64_t from, uint64_t to)
 			rounds = floor(((double)to - at) / (d->n * d->step));
 		sum += rounds * (sum - first);
 		at += rounds * d->n * d->step;
-		cpus = step_at(vm, at, &end);
+		cpus = step_at(vm, d, at, &end);
 		end = fmin(end, (double)to);
 		sum += cpus * (end - at);
 		at = end;
@@ -225,9 +259,9 @@ static double rate(const struct vm_spec *vm, double cpus)
 	return load / (1 - load) / (double)vm->burst;
 }
 
-uint64_t demand_pass(const struct vm_spec *vm, uint64_t from, double amount)
+uint64_t demand_pass(const struct vm_spec *vm, uint32_t number, uint64_t from, double amount)
 {
-	const struct demand *d = vm->wants;
+	const struct demand *d = demand_of(vm, number);
 	double at = (double)from, first = amount, end, r;
 
 	for (uint64_t i = 0; at < LATEST; i++) {
@@ -241,7 +275,7 @@ uint64_t demand_pass(const struct vm_spec *vm, uint64_t from, double amount)
 			amount = fmax(0, amount - rounds * round);
 			at += rounds * d->n * d->step;
 		}
-		r = rate(vm, step_at(vm, at, &end));
+		r = rate(vm, step_at(vm, d, at, &end));
 		if (r > 0 && r * (end - at) >= amount && at + amount / r < LATEST)
 			return (uint64_t)(at + amount / r);
 		amount -= r * (end - at);

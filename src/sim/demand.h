@@ -13,7 +13,8 @@
 #include "base/failure.h"
 #include "sim/spec.h"
 
-#define DEMAND_STEPS 4000000 /* of all VMs of a scenario together */
+#define DEMAND_STEPS  4000000 /* of all VMs of a scenario together */
+#define DEMAND_NUMBER "{n}"   /* in a column's name: the VM's number in its section, from 1 on */
 
 /* What a demand's values are of: a VM that changes wants another amount then. */
 enum demand_of {
@@ -40,12 +41,12 @@ void demand_unload(struct scenario *s);
 int demand_read_csv(const char *path, const char *column, double scale, double most,
 		    uint32_t max_rows, struct failure *f, float **ret, uint32_t *ret_n);
 
-/* The CPUs that the VM wants on average between two times of the run (ns), whatever its
- * workload. */
-double demand_mean(const struct vm_spec *vm, uint64_t from, uint64_t to);
+/* The CPUs that VM `number` (from 0 on) of a section wants on average between two times of the run
+ * (ns), whatever its workload. */
+double demand_mean(const struct vm_spec *vm, uint32_t number, uint64_t from, uint64_t to);
 
-/* When `amount` arrivals of a VM have come after `from`: bursts of one of its vCPUs, which idles
+/* When `amount` arrivals of such a VM have come after `from`: bursts of one of its vCPUs, which idles
  * meanwhile (workload duty), or requests. TIMER_NEVER if there are no more. Both times in ns. */
-uint64_t demand_pass(const struct vm_spec *vm, uint64_t from, double amount);
+uint64_t demand_pass(const struct vm_spec *vm, uint32_t number, uint64_t from, double amount);
 
 #endif

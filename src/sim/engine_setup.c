@@ -148,15 +148,17 @@ void engine_set_guest(struct sim *s, struct sim_vm *vm, const struct vm_spec *sp
 }
 
 /* A VM has room for as many vCPUs as it ever has; one that comes later isn't there. */
-static int add_vm(struct sim *s, uint32_t id, uint32_t first, uint32_t section, bool there)
+static int add_vm(struct sim *s, uint32_t id, uint32_t first, uint32_t section, uint32_t number)
 {
 	const struct vm_spec *spec = &s->scenario->vms[section];
+	bool there = number < spec->count;
 	struct sim_vm *vm = &s->vms[id];
 
 	*vm = (struct sim_vm){.absent = s->scenario->present && !s->scenario->present[id],
 			      .first = first,
 			      .n = there ? spec->vcpus : 0,
 			      .room = spec->room,
+			      .number = number,
 			      .section = section,
 			      .row = workload_rows[spec->workload],
 			      .owner = CORE_NONE};
@@ -308,7 +310,7 @@ static int add_vms(struct sim *s)
 
 	for (uint32_t i = 0; i < sc->n_vms; i++) {
 		for (uint32_t k = 0; !err && k < sc->vms[i].most; k++) {
-			err = add_vm(s, id, first, i, k < sc->vms[i].count);
+			err = add_vm(s, id, first, i, k);
 			first += s->vms[id++].room;
 		}
 	}

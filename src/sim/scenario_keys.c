@@ -204,7 +204,7 @@ static const struct row vm_rows[] = {
 	{"trace", &key_text, VM(trace), 0, 0, "",
 	 "duty, requests: CSV file with the demand, relative to the scenario", NULL, SCENARIO_TEXT},
 	{"trace_column", &key_text, VM(trace_column), 0, 0, "1",
-	 "its column, by name or by number from 1 on", NULL, SCENARIO_TEXT},
+	 "its column, by name or by number from 1 on; {n}: the VM's number", NULL, SCENARIO_TEXT},
 	{"trace_unit", &row_name, VM(trace_unit), 0, 0, "",
 	 "of its values: 1 is one CPU, or 100 is all vCPUs", trace_units, 0},
 	{"trace_step", &row_time, VM(trace_step), NS_PER_MS, 1000000 * NS_PER_SEC, "300s",

@@ -60,6 +60,7 @@ struct sim_vm {
 	const struct workload_row *row;
 	uint32_t first, n;    /* vCPUs first .. first + n - 1; n is 0: it isn't there */
 	uint32_t room;	      /* that it may have */
+	uint32_t number;      /* among the VMs of its section, from 0 on */
 	uint32_t pace;	      /* work per run time, in 1/65536: what ticks leave over */
 	uint32_t section;     /* index of spec in the scenario */
 	uint64_t tick_period; /* of idle ticks; 0: none */

@@ -143,6 +143,7 @@ struct vm_spec {
 	uint64_t trace_step; /* ns */
 	double trace_scale;
 	const struct demand *wants; /* of these; NULL: the same always (sim/demand.h) */
+	uint32_t n_wants;	    /* 1, or as many as there are VMs: each its own */
 
 	uint64_t memory; /* bytes */
 	uint64_t working_set;

@@ -62,7 +62,8 @@ static uint64_t idle_until(struct sim *s, uint32_t vcpu, uint64_t from)
 
 	if (!spec->wants)
 		return from + workload_draw(s, vcpu, guest_vm(s, vcpu)->idle);
-	return demand_pass(spec, from, workload_arrivals(spec, &s->guests[vcpu].random));
+	return demand_pass(spec, guest_vm(s, vcpu)->number, from,
+			   workload_arrivals(spec, &s->guests[vcpu].random));
 }
 
 static void duty_begin(struct sim *s, uint32_t vcpu)

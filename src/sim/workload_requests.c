@@ -24,10 +24,12 @@ static uint64_t draw(const struct vm_spec *spec, uint64_t *random, uint64_t mean
 }
 
 /* When the request comes that follows one at `at`. */
-static uint64_t next_after(const struct vm_spec *spec, uint64_t *random, uint64_t at)
+static uint64_t next_after(const struct sim_vm *vm, uint64_t *random, uint64_t at)
 {
+	const struct vm_spec *spec = vm->spec;
+
 	if (spec->wants)
-		return demand_pass(spec, at, workload_arrivals(spec, random));
+		return demand_pass(spec, vm->number, at, workload_arrivals(spec, random));
 	return at + draw(spec, random, spec->arrival);
 }
 
@@ -52,7 +54,7 @@ static void requests_begin(struct sim *s, uint32_t vcpu)
 		return;
 	}
 	r->random = s->guests[vcpu].random;
-	r->next = next_after(spec, &r->random, workload_start(s, vcpu));
+	r->next = next_after(guest_vm(s, vcpu), &r->random, workload_start(s, vcpu));
 	r->listener = vcpu;
 	guest_rest(s, vcpu, r->next);
 }
@@ -64,7 +66,7 @@ static uint64_t take(struct sim *s, uint32_t vcpu)
 	const struct vm_spec *spec = guest_spec(s, vcpu);
 
 	r->arrived[vcpu - first_of(s, vcpu)] = r->next;
-	r->next = next_after(spec, &r->random, r->next);
+	r->next = next_after(guest_vm(s, vcpu), &r->random, r->next);
 	s->guests[vcpu].phase = SERVES;
 	return draw(spec, &r->random, spec->burst);
 }
@@ -120,13 +122,14 @@ uint64_t workload_requests_queued(const struct sim *s, uint32_t vm)
 	for (uint32_t i = 0; i < s->vms[vm].n; i++)
 		n += s->guests[s->vms[vm].first + i].phase == SERVES;
 	for (at = r->next; at <= s->now && n < COUNTED; n++) {
-		at = next_after(spec, &random, at);
+		at = next_after(&s->vms[vm], &random, at);
 		draw(spec, &random, spec->burst);
 	}
 	if (at > s->now)
 		return n;
-	return n + (uint64_t)((double)(s->now - at) * demand_mean(spec, at, s->now) /
-			      (double)spec->burst);
+	return n +
+	       (uint64_t)((double)(s->now - at) * demand_mean(spec, s->vms[vm].number, at, s->now) /
+			  (double)spec->burst);
 }
 
 const struct workload_row workload_requests = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core_check.h"
 
-#include "policy/core_state.h"
+#include "policy/core_cpu.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -103,6 +103,8 @@ static const char *check_vcpu(const struct core *c, const struct core_vm *vm,
 		return "who wants to run";
 	if ((v->where == CORE_LIMITED) && !vm->exhausted)
 		return "who is held back";
+	if (v->where == CORE_QUEUED && c->vcpu_links[v - c->vcpus].key != core_key(c, v, vm))
+		return "the place of a vCPU in its queue";
 	return NULL;
 }
 
@@ -124,6 +126,9 @@ static const char *check_vm(const struct core *c, const struct core_vm *vm)
 		return "what a VM's vCPUs do";
 	if (vm->gang_ordered && (!vm_gang(vm) || !active || vm->exhausted || vm->realtime))
 		return "which gangs are in a clock";
+	if (vm->gang_ordered && !vm->gang_on &&
+	    c->gang_links[vm - c->vms].key != core_gang_key(c, vm))
+		return "the place of a gang among those that wait";
 	return NULL;
 }
 
@@ -186,4 +191,11 @@ const char *core_check(const struct core *c)
 		wrong = wrong ? wrong : check_places(c, i);
 	}
 	return wrong;
+}
+
+int64_t core_check_forgiven(struct core *c, int64_t ahead, uint64_t now)
+{
+	uint64_t clock = core_clock(&c->domains[0], now);
+
+	return (int64_t)(core_forgive(c, c->vms, clock + (uint64_t)ahead, 0, now) - clock);
 }

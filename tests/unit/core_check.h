@@ -11,4 +11,8 @@
 /* NULL, or what does not agree. */
 const char *core_check(const struct core *c);
 
+/* Of a core with one busy VM of one vCPU, which has a whole CPU: what it is owed or owes when its
+ * account is `ahead` (ns, may be negative) of the clock: no more than the bounds of its config. */
+int64_t core_check_forgiven(struct core *c, int64_t ahead, uint64_t now);
+
 #endif

@@ -436,9 +436,29 @@ static void random_histories(void **state)
 	printf("%lu histories, %lu changes, %lu refused\n", histories, done, refused);
 }
 
+/* Who runs is owed lag_bound at most, 100 ms, and owes debt_bound, 40 ms. */
+static void what_is_owed(void **state)
+{
+	struct core_site site = {0, 0, CORE_NONE};
+	struct core_shape shape = {.cpus = 1, .domains = 1, .sites = &site, .vms = 1, .vcpus = 1};
+	struct core_vm_spec spec = {.vcpus = 1, .shares = 1000, .limit = ENTITLE_UNLIMITED};
+	struct core *c = NULL;
+
+	(void)state;
+	assert_int_equal(core_new(&core_defaults, &shape, &c), 0);
+	assert_int_equal(core_vm_add(c, 0, 0, 0, 1, &spec, NULL), 0);
+	assert_int_equal(core_start(c, 0, NULL), 0);
+	core_wake(c, 1000000, 0);
+	assert_int_equal(core_check_forgiven(c, -300000000, 1000000), -100000000);
+	assert_int_equal(core_check_forgiven(c, 300000000, 1000000), 40000000);
+	assert_int_equal(core_check_forgiven(c, -70000000, 1000000), -70000000);
+	core_free(c);
+}
+
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(random_histories)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_owed),
+					   cmocka_unit_test(random_histories)};
 
 	histories = argc > 1 ? strtoul(argv[1], NULL, 10) : histories;
 	first_history = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;

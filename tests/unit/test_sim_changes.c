@@ -212,18 +212,18 @@ static void long_waits(void **state)
 			 "10000s\nrandom = no\ntrace = t.csv\ntrace_unit = percent\ntrace_step = "
 			 "1ms\n");
 	vm = &t.scenario->vms[0];
-	sim_text_near("the first", (double)demand_pass(vm, 0, 1), 1.5 * burst, 1e-6);
-	sim_text_near("from amid a row", (double)demand_pass(vm, 1500, 2), 3 * burst, 1e-6);
-	sim_text_near("mean", demand_mean(vm, 700, 1000000000000700), 0.375, 1e-9);
-	sim_text_near("of a row", demand_mean(vm, 1200, 1700), 0.25, 1e-9);
-	sim_text_near("of four", demand_mean(vm, 0, 4000), 0.375, 1e-9);
-	sim_text_near("of seven", demand_mean(vm, 0, 7000), (4 * 0.5 + 3 * 0.25) / 7, 1e-9);
+	sim_text_near("the first", (double)demand_pass(vm, 0, 0, 1), 1.5 * burst, 1e-6);
+	sim_text_near("from amid a row", (double)demand_pass(vm, 0, 1500, 2), 3 * burst, 1e-6);
+	sim_text_near("mean", demand_mean(vm, 0, 700, 1000000000000700), 0.375, 1e-9);
+	sim_text_near("of a row", demand_mean(vm, 0, 1200, 1700), 0.25, 1e-9);
+	sim_text_near("of four", demand_mean(vm, 0, 0, 4000), 0.375, 1e-9);
+	sim_text_near("of seven", demand_mean(vm, 0, 0, 7000), (4 * 0.5 + 3 * 0.25) / 7, 1e-9);
 	sim_text_end(&t);
 
 	write_csv("0\n0\n", strlen("0\n0\n"));
 	t = sim_text_run(scenario_path, "[run]\nduration = 1s\n[vm x]\nworkload = duty\ntrace = "
 					"t.csv\ntrace_unit = percent\ntrace_step = 1ms\n");
-	assert_true(demand_pass(&t.scenario->vms[0], 0, 1) == UINT64_MAX);
+	assert_true(demand_pass(&t.scenario->vms[0], 0, 0, 1) == UINT64_MAX);
 	sim_text_end(&t);
 }
 

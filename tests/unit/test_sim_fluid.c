@@ -52,6 +52,7 @@ struct vm {
 	double low, high; /* CPUs, by the model */
 	double entitled;  /* CPUs, if it alone wanted more */
 	double speed;	  /* of a thread of it that works, if all do */
+	double rate;	  /* CPUs: what the policy serves it by, on average */
 	double work[17];  /* how probable it is that so many of its threads work */
 };
 
@@ -379,14 +380,24 @@ static void look_at_moments(struct host *h)
 	}
 }
 
+/* What a VM demands that never waits. A gang holds CPUs for all of its vCPUs while one of them works,
+ * and all that it holds counts. */
+static double demanded(const struct host *h, const struct vm *vm)
+{
+	if (vm->load <= 0)
+		return vm->vcpus;
+	if (h->cosched == STRICT)
+		return vm->vcpus * (1 - pow(1 - vm->load, vm->vcpus));
+	return vm->vcpus * vm->load;
+}
+
 /* Both ends for each VM. */
 static void ask_model(struct host *h)
 {
 	double full[VMS_MAX], slow[VMS_MAX];
 
 	for (int i = 0; i < h->n_vms; i++)
-		full[i] = slow[i] = h->vms[i].load > 0 ? h->vms[i].vcpus * h->vms[i].load
-						       : h->vms[i].vcpus;
+		full[i] = slow[i] = demanded(h, &h->vms[i]);
 	for (int i = 0; i < h->n_vms; i++) {
 		struct vm *vm = &h->vms[i];
 		double kept = full[i];
@@ -467,7 +478,7 @@ static void ask_again(struct host *h)
 }
 
 static struct {
-	unsigned vms, off, far, late, groups, missing;
+	unsigned vms, off, far, late, groups, missing, by_rates;
 	double worst, delay, wait, missed;
 } sum;
 
@@ -516,7 +527,7 @@ static double longest_wait(const struct host *h, const struct vm *vm)
 static void judge_wait(const struct host *h, const struct vm *vm, double delay, const char *who,
 		       bool known)
 {
-	double most = changing ? LONGEST_WAIT : longest_wait(h, vm);
+	double most = longest_wait(h, vm);
 
 	if (is_limited(h, vm) || vm->entitled / vm->vcpus < 0.05)
 		return;
@@ -591,20 +602,50 @@ static void judge_groups(const struct host *h, const struct result *r, unsigned 
 	}
 }
 
-/* Hosts with a VM that is far off, all but one (5934 of those that change: not explained) for one
- * reason: a vCPU that always runs is served by the rate
- * of a CPU at most. At moments when more of those who pause run than on average its shares are worth
- * more than that, and it has less than it should; and if it is entitled to a little less than its
- * CPU it is always behind, and holds the CPU against those who work for a millisecond at a time. On
- * 2942 a strict gang of 8 on 12 CPUs, beside one of 6, runs only when it has waited for so long that
- * it is owed: 0.8 s at a time (not explained). */
+/* Hosts with a VM that is far off for another reason than ask_by_rates() has:
+ *
+ * 3999	v2 is always busy on two of three CPUs and has 1.997 of 1.75. Its rate is 2.000, all of its
+ *	vCPUs, since the others use no more than the third CPU (0.532 + 0.114 + 0.230 + 0.127 = 1.003);
+ *	who is entitled to all of its vCPUs is never behind others for long, and so it stays.
+ * 2733	v2 is always busy on one of two CPUs and has 0.846 of 1. The others work for 0.5 to 2 ms at a
+ *	time and go before it by their credit: with a wake_credit of 1 ms for 5 it has 0.988, with none
+ *	0.996.
+ * 2939	v7 works for 0.5 ms at a time and has 0.055 of 0.17. It enters at the clock; ten VMs with less
+ *	than 0.02 CPUs have had a slice each in advance and pull that ahead of the two that are busy, by
+ *	30 ms, for which v7 waits each time. */
 static bool is_known(unsigned long seed)
 {
-	static const unsigned long known[2][4] = {{3219, 3999, 6504, 2942},
-						  {2733, 5934, 5934, 5934}};
+	return changing ? seed == 2733 || seed == 2939 : seed == 3999;
+}
 
-	for (size_t i = 0; i < 4; i++) {
-		if (seed == known[changing][i])
+/* Rates are of averages, not of moments: the same host, whose VMs share its CPUs at each moment by the
+ * rates that the policy gave them on average. Reservations are in these, so that one counts when it is
+ * not needed, too; and who always runs has the rate of its vCPUs at most, though its shares may be worth
+ * more while many of those who pause run. */
+static void ask_by_rates(struct host *h)
+{
+	struct host flat = *h;
+
+	flat.n_groups = 0;
+	for (int i = 0; i < h->n_vms; i++) {
+		struct vm *vm = &flat.vms[i];
+
+		vm->group = 0;
+		vm->reservation = 0;
+		vm->shares = vm->load > 0 ? vm->rate : fmin(vm->rate, vm->vcpus);
+	}
+	sum.by_rates++;
+	ask_again(&flat);
+	for (int i = 0; i < h->n_vms; i++) {
+		h->vms[i].low = fmin(h->vms[i].low, flat.vms[i].low);
+		h->vms[i].high = fmax(h->vms[i].high, flat.vms[i].high);
+	}
+}
+
+static bool any_far(const struct host *h, const struct result *r)
+{
+	for (int i = 0; i < h->n_vms && is_fluid(h); i++) {
+		if (is_far(h, &h->vms[i], r->vms[i].values[METRIC_CPU]))
 			return true;
 	}
 	return false;
@@ -612,17 +653,25 @@ static bool is_known(unsigned long seed)
 
 static void judge(struct host *h, const struct result *r, unsigned long seed)
 {
-	bool far = false;
-
-	for (int i = 0; i < h->n_vms && is_fluid(h); i++)
-		far |= is_far(h, &h->vms[i], r->vms[i].values[METRIC_CPU]);
-	if (far)
+	if (any_far(h, r))
 		ask_again(h);
+	if (any_far(h, r))
+		ask_by_rates(h);
 	for (int i = 0; i < h->n_vms; i++) {
 		char who[64];
 
 		snprintf(who, sizeof(who), "host %lu (%s), v%d", seed, rows[h->cosched], i);
 		judge_vm(h, &h->vms[i], r->vms[i].values, who, is_known(seed));
+	}
+}
+
+static void add_rates(struct host *h, struct sim *s)
+{
+	for (int i = 0; i < h->n_vms; i++) {
+		struct core_vm_figures f;
+
+		core_read_vm(s->core, (uint32_t)i, &f);
+		h->vms[i].rate += f.entitled / 30;
 	}
 }
 
@@ -643,7 +692,10 @@ static void run_text(struct host *h, unsigned long seed, unsigned from)
 	if (sim_refusals(s))
 		fail_msg("host %lu: a change was refused\n%s", seed, text);
 	sim_restart_counters(s);
-	sim_run(s, (from + 30) * NS_PER_SEC);
+	for (unsigned t = from + 1; t <= from + 30; t++) {
+		sim_run(s, t * NS_PER_SEC);
+		add_rates(h, s);
+	}
 	assert_int_equal(result_take(s, &r), 0);
 	assert_true(r.host[HOST_VALID] == 1);
 	if (pools)
@@ -678,9 +730,11 @@ static void fluid(void **state)
 	for (unsigned long i = from; i < from + n; i++)
 		run_one(i);
 	printf("%lu hosts, %u VMs, %u of them off by more than 2 %% of the host and 3 %% of their "
-	       "part, %u by 5 %% of both, the worst by %.2f %% of the host; longest wait %.3f s, "
-	       "%.0f %% of what it may be\n",
-	       n, sum.vms, sum.off, sum.far, 100 * sum.worst, sum.delay, 100 * sum.wait);
+	       "part, %u by 5 %% of both, the worst by %.2f %% of the host; %u hosts judged by "
+	       "rates; longest wait %.3f s, %.0f %% of what it may be\n",
+	       n, sum.vms, sum.off, sum.far, 100 * sum.worst, sum.by_rates, sum.delay,
+	       100 * sum.wait);
+	assert_true(sum.by_rates <= 1 + n / 1000);
 	assert_true(one || sum.off <= sum.vms / 100);
 	assert_int_equal(sum.far, 0);
 	assert_int_equal(sum.late, 0);

@@ -126,6 +126,40 @@ static void traces(void **state)
 	check_trace("trace_unit = percent\ntrace_step = 300s", "compress = 30", 10.1, 20, 1);
 }
 
+/* A column for each VM of a section; one that has none is refused. */
+static void numbered(void **state)
+{
+	static const char csv[] = "day,load1,load2\n1,0.2,0.5\n2,0.4,0.7\n";
+
+	(void)state;
+	write_csv(csv, strlen(csv));
+	for (int count = 2; count <= 3; count++) {
+		struct scenario *s = NULL;
+		struct failure f = {0};
+		char text[256], path[512];
+		int err;
+
+		snprintf(path, sizeof(path), "%s/t.ini", folder);
+		snprintf(text, sizeof(text),
+			 "[vm a]\ncount = %d\nworkload = duty\ntrace = t.csv\ntrace_column = "
+			 "load{n}\ntrace_unit = cpus\ntrace_step = 1s\n",
+			 count);
+		assert_int_equal(scenario_parse(text, strlen(text), path, &f, &s), 0);
+		err = demand_load(s, &f);
+		assert_true((err == 0) == (count == 2));
+		if (err) {
+			assert_non_null(strstr(f.text, "t.csv:1: there is no column load3"));
+			assert_non_null(strstr(f.text, "trace of vm a"));
+		} else {
+			sim_text_near("first", demand_mean(&s->vms[0], 0, 0, 2 * NS_PER_SEC), 0.3,
+				      1e-6);
+			sim_text_near("second", demand_mean(&s->vms[0], 1, 0, 2 * NS_PER_SEC), 0.6,
+				      1e-6);
+		}
+		scenario_free(s);
+	}
+}
+
 static void trace_refusals(void **state)
 {
 	static const char *const keys[][2] = {
@@ -411,12 +445,19 @@ static void requests_move(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bad_rows),	 cmocka_unit_test(columns),
-		cmocka_unit_test(traces),	 cmocka_unit_test(trace_refusals),
-		cmocka_unit_test(days),		 cmocka_unit_test(memory),
-		cmocka_unit_test(disk),		 cmocka_unit_test(pre_copy),
-		cmocka_unit_test(placement),	 cmocka_unit_test(moves),
-		cmocka_unit_test(requests_move), cmocka_unit_test(calibration_refusals),
+		cmocka_unit_test(bad_rows),
+		cmocka_unit_test(columns),
+		cmocka_unit_test(traces),
+		cmocka_unit_test(trace_refusals),
+		cmocka_unit_test(numbered),
+		cmocka_unit_test(days),
+		cmocka_unit_test(memory),
+		cmocka_unit_test(disk),
+		cmocka_unit_test(pre_copy),
+		cmocka_unit_test(placement),
+		cmocka_unit_test(moves),
+		cmocka_unit_test(requests_move),
+		cmocka_unit_test(calibration_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, sim_folder_make, NULL);
