@@ -139,7 +139,7 @@ offers ledger desched le
 offers ticks desched help ti
 offers --tick-policy desched vm --tick
 offers "delay desched discard" desched vm --tick-policy d
-offers "auto bpf page schedstat self steal" desched top -s ""
+offers "auto bpf page schedstat self steal stream" desched top -s ""
 offers "ready reported" desched top -o re
 offers "catchup delay desched discard merge" desched vm --tick-policy ""
 offers a-file desched vm --kernel a-
