@@ -23,6 +23,7 @@
 #include "trace.h"
 #include "workers.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -33,8 +34,10 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONTROL_PORT "/dev/ttyS1"
@@ -72,6 +75,33 @@ static void mount_all(void)
 		if (mount(rows[i].type, rows[i].where, rows[i].type, 0, NULL) && errno != EBUSY)
 			fprintf(stderr, "init: mount %s: %s\n", rows[i].where, strerror(errno));
 	}
+}
+
+static int is_module(const struct dirent *e)
+{
+	return e->d_name[0] != '.';
+}
+
+/* What a serial port for a stream wants, and then that port; nothing where there are no modules. */
+static void load_modules(void)
+{
+	const struct timespec pause = {.tv_nsec = 10 * NS_PER_MS};
+	struct dirent **list = NULL;
+	int n = scandir("/modules", &list, is_module, alphasort);
+	char path[320];
+
+	for (int i = 0; i < n; i++) {
+		_cleanup_(close_fd) int fd = -1;
+
+		snprintf(path, sizeof(path), "/modules/%s", list[i]->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+			fprintf(stderr, "init: %s: %s\n", path, strerror(errno));
+		free(list[i]);
+	}
+	free(list);
+	for (int i = 0; n > 0 && i < 500 && access("/dev/vport0p1", F_OK); i++)
+		nanosleep(&pause, NULL);
 }
 
 static int open_control(void)
@@ -358,6 +388,7 @@ int main(void)
 		fprintf(stderr, "init: " CONTROL_PORT ": %s\n", strerror(errno));
 		return 1;
 	}
+	load_modules();
 	agent_start(source);
 	fault_point(FAULT_BOOT, control);
 	handle_line("{\"do\":\"status\"}", strlen("{\"do\":\"status\"}"));

@@ -198,7 +198,7 @@ static __u64 third_argument(struct pt_regs *regs)
 #endif
 }
 
-/* Attached only where a VM without KVM is. */
+/* It runs at every system call of the host, so it is attached only where somebody asks. */
 SEC("raw_tp/sys_enter")
 int on_call(struct raw_args *ctx)
 {

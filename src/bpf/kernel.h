@@ -58,7 +58,13 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct thread_info {
+	__u32 cpu; /* 5.16 on */
+};
+
 struct task_struct {
+	struct thread_info thread_info;
+	unsigned int flags;
 	int pid;
 	int tgid;
 	unsigned int __state; /* 5.14 on */
@@ -67,6 +73,7 @@ struct task_struct {
 	int prio;
 	struct sched_entity se;
 	struct task_struct *real_parent;
+	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct css_set *cgroups; /* its place in every hierarchy */
 	char comm[TASK_COMM_LEN];

@@ -17,6 +17,7 @@
  * Needs 5.18 or later (the fourth argument of sched_switch); user space falls back to schedstat.
  */
 #include "bpf/vcpu.h"
+#include "bpf/blame.bpf.h"
 #include "bpf/kernel.h"
 #include "bpf/vcpu_state.h"
 
@@ -93,21 +94,30 @@ static void put_gap(struct vcpu_slot *s, __u32 index, __u64 end, __u32 by)
 	s->gaps++;
 }
 
-/* The transition. `by` ran before the thread came back; `ended`: it never will. */
-static void enter(struct vcpu_slot *s, __u32 index, __u32 state, __u32 by, bool ended)
+/* What a thread enters. */
+struct entry {
+	__u32 state; /* enum ledger_state */
+	__u32 cpu;   /* on which it is or for which it waits */
+	__u32 by;    /* who ran before it came back */
+	bool ended;  /* it never will */
+};
+
+/* The transition. */
+static void enter(struct vcpu_slot *s, __u32 index, const struct entry *e)
 {
 	__u64 now;
 
 	latch(s);
-	s->ended = ended;
+	s->ended = e->ended;
 	now = bpf_ktime_get_ns();
+	blame_enter(s, index, e->state, now, e->cpu);
 	if (now > s->at) {
 		if (vcpu_state_is_gap(s->state))
-			put_gap(s, index, now, by);
+			put_gap(s, index, now, e->by);
 		s->ns[s->state & 7] += now - s->at;
 		s->at = now;
 	}
-	s->state = state;
+	s->state = e->state;
 	latch(s);
 }
 
@@ -202,7 +212,10 @@ static void leave_vcpu(struct vcpu_slot *s, __u32 index, struct task_struct *pre
 	/* Preempted while it was about to sleep, or kept on by a signal: it stays runnable. */
 	if (preempt || !prev->__state)
 		prev_state = 0;
-	enter(s, index, state_of(prev, prev_state, s), 0, prev_state & VCPU_TASK_DEAD);
+	enter(s, index,
+	      &(struct entry){.state = state_of(prev, prev_state, s),
+			      .cpu = bpf_get_smp_processor_id(),
+			      .ended = prev_state & VCPU_TASK_DEAD});
 }
 
 /* Any other thread of the VM's process leaves the CPU: its time is overhead. */
@@ -288,7 +301,8 @@ static __u32 id_of(const struct task_struct *task)
 static void arrive_vcpu(struct vcpu_slot *s, __u32 index, __u32 by)
 {
 	expect(s, LEDGER_READY);
-	enter(s, index, LEDGER_RUN, by, false);
+	enter(s, index,
+	      &(struct entry){.state = LEDGER_RUN, .cpu = bpf_get_smp_processor_id(), .by = by});
 }
 
 static void arrive(struct vcpu_cpu *cpu, const struct task_struct *next,
@@ -314,32 +328,44 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 {
 	__u32 id = bpf_get_smp_processor_id();
 	struct vcpu_cpu *cpu = bpf_map_lookup_elem(&cpus, &id);
+	struct blame_switch blame;
 
 	if (!cpu)
 		return 0;
+	blame = blame_begin(id);
 	leave(cpu, prev, preempt, prev_state);
+	blame_leave(&blame, id, cpu, prev);
 	arrive(cpu, next, prev);
+	blame_come(&blame, cpu, next);
 	return 0;
+}
+
+/* The slot of a thread that need not be on a CPU. */
+static struct vcpu_slot *find_slot(const struct task_struct *task, __u32 *ret_index)
+{
+	__u32 tid = task->pid, tgid = task->tgid;
+	__u32 *index;
+
+	if (!bpf_map_lookup_elem(&processes_of, &tgid))
+		return NULL;
+	index = bpf_map_lookup_elem(&slots_of, &tid);
+	if (!index)
+		return NULL;
+	*ret_index = *index;
+	return slot_of(*index + 1, tid);
 }
 
 static void wake(const struct task_struct *task)
 {
-	__u32 tid = task->pid, tgid = task->tgid;
-	struct vcpu_slot *s;
-	__u32 *index;
+	__u32 index = 0;
+	struct vcpu_slot *s = find_slot(task, &index);
 
-	if (!bpf_map_lookup_elem(&processes_of, &tgid))
-		return;
-	index = bpf_map_lookup_elem(&slots_of, &tid);
-	if (!index)
-		return;
-	s = slot_of(*index + 1, tid);
 	if (!s)
 		return;
 	if (!task->on_cpu)
 		know(s, LEDGER_HALT);
 	if (vcpu_state_is_blocked(s->state))
-		enter(s, *index, LEDGER_READY, 0, false);
+		enter(s, index, &(struct entry){.state = LEDGER_READY, .cpu = cpu_of(task)});
 }
 
 SEC("tp_btf/sched_wakeup")
@@ -353,6 +379,22 @@ SEC("tp_btf/sched_wakeup_new")
 int BPF_PROG(on_wakeup_new, struct task_struct *task)
 {
 	wake(task);
+	return 0;
+}
+
+/* Attached only where waits are recorded. It runs before the thread is on its new queue, and with
+ * the old one locked if it was on that. */
+SEC("tp_btf/sched_migrate_task")
+int BPF_PROG(on_migrate, struct task_struct *task, int to)
+{
+	__u32 index = 0;
+	struct vcpu_slot *s = globals.record ? find_slot(task, &index) : NULL;
+
+	if (!s || s->state != LEDGER_READY)
+		return 0;
+	latch(s);
+	blame_move(s, index, bpf_ktime_get_ns(), cpu_of(task), (__u32)to);
+	latch(s);
 	return 0;
 }
 
@@ -383,6 +425,20 @@ static bool is_current(const struct task_struct *task)
 	return task->on_cpu;
 }
 
+/* A wait is entered before the state, which makes it one, and taken back if a transition was faster:
+ * that has ended it, or has not seen it. */
+static void find_out(struct vcpu_slot *s, __u32 index, struct task_struct *task)
+{
+	__u32 state = is_current(task) ? LEDGER_RUN : state_of(task, task->__state, s);
+	struct blame_wait *w = bpf_map_lookup_elem(&blame_waits, &index);
+	bool waits = w && state == LEDGER_READY && globals.record;
+
+	if (waits)
+		blame_wait(index, s->at, cpu_of(task));
+	if (__sync_val_compare_and_swap(&s->state, VCPU_UNKNOWN, state) != VCPU_UNKNOWN && waits)
+		blame_unwait(w);
+}
+
 /* Read once by user space after it has entered threads: finds out what those do that did not switch
  * since. A thread that switches at the same moment has been told of by that already. */
 SEC("iter/task")
@@ -398,7 +454,7 @@ int resolve(struct bpf_iter__task *ctx)
 	index = bpf_map_lookup_elem(&slots_of, &tid);
 	s = index ? slot_of(*index + 1, tid) : NULL;
 	if (s && s->state == VCPU_UNKNOWN && !task->exit_state)
-		know(s, is_current(task) ? LEDGER_RUN : state_of(task, task->__state, s));
+		find_out(s, *index, task);
 	return 0;
 }
 

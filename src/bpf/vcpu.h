@@ -28,6 +28,8 @@ struct vcpu_globals {
 	 * of its inode. Depth 0: the first one, in which the kernel counts. */
 	__u32 level;
 	__u32 inode;
+	__u32 record;	/* enum blame_record_what (blame.h) */
+	__u32 log_size; /* records in each CPU's log, a power of two */
 };
 
 /* A thread that the reader of the iterator `translate` sees, and what the kernel calls it. */

@@ -109,6 +109,34 @@ static void print_classes(const struct calibrated *vm)
 	}
 }
 
+/* Half, most and nearly all of them. */
+static void print_delays(const struct interrupt_delays *d)
+{
+	if (d->n)
+		printf("  %-14s %9.0f us, 95 %% %.0f us, 99 %% %.0f us, longest %.0f us\n",
+		       "of these 50 %", interrupt_quantile(d, 0.5) / 1e3,
+		       interrupt_quantile(d, 0.95) / 1e3, interrupt_quantile(d, 0.99) / 1e3,
+		       (double)d->longest / 1e3);
+}
+
+/* Of those that were not idle in the last second. */
+static void print_busy(const struct calibrated *vm)
+{
+	static const char *const texts[] = {
+		[BUSY_WORKS] = "works",
+		[BUSY_SPINS] = "spins for locks: many exits for PAUSE",
+		[BUSY_LOOPS] = "loops, polls, or only computes: no sign of work",
+		[BUSY_UNKNOWN] = "not known what it does: its exits are not reported"};
+
+	for (uint32_t v = 0; v < vm->n_vcpus; v++) {
+		const struct busy *b = &vm->vcpus[v].busy;
+
+		if (busy_for(b) >= NS_PER_SEC)
+			printf("  vCPU %-9" PRIu32 " %10.1f s without a halt; %s\n",
+			       vm->vcpus[v].index, ns_to_s(busy_for(b)), texts[busy_kind(b)]);
+	}
+}
+
 static void print_vm(const struct calibration *c, const struct calibrated *vm)
 {
 	const struct coefficient *row;
@@ -123,6 +151,8 @@ static void print_vm(const struct calibration *c, const struct calibrated *vm)
 		row->of_vm(c, vm, &g);
 		print_figure(row, &g);
 	}
+	print_delays(&vm->delays);
+	print_busy(vm);
 	print_classes(vm);
 }
 
@@ -197,6 +227,44 @@ static json_t *json_classes(const struct calibrated *vm)
 	return list;
 }
 
+static json_t *json_delays(const struct interrupt_delays *d)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < INTERRUPT_BUCKETS; i++) {
+		uint64_t bound = interrupt_bound(i);
+
+		if (d->buckets[i])
+			json_array_append_new(list, json_pack("{s:o, s:I}", "below_s",
+							      bound == UINT64_MAX
+								      ? json_null()
+								      : json_real(ns_to_s(bound)),
+							      "n", (json_int_t)d->buckets[i]));
+	}
+	return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o}", "n", (json_int_t)d->n,
+			 "at_once", (json_int_t)d->at_once, "merged", (json_int_t)d->merged,
+			 "p50_s", interrupt_quantile(d, 0.5) / 1e9, "p95_s",
+			 interrupt_quantile(d, 0.95) / 1e9, "p99_s",
+			 interrupt_quantile(d, 0.99) / 1e9, "longest_s", ns_to_s(d->longest),
+			 "delays", list);
+}
+
+static json_t *json_busy(const struct calibrated *vm)
+{
+	json_t *list = json_array();
+
+	for (uint32_t v = 0; v < vm->n_vcpus; v++) {
+		const struct busy *b = &vm->vcpus[v].busy;
+
+		json_array_append_new(list, json_pack("{s:i, s:s, s:f, s:f}", "index",
+						      (int)vm->vcpus[v].index, "does",
+						      busy_kind_name(busy_kind(b)), "busy_s",
+						      ns_to_s(busy_for(b)), "quiet_s",
+						      ns_to_s(busy_quiet_for(b))));
+	}
+	return list;
+}
+
 static json_t *json_vms(const struct calibration *c)
 {
 	json_t *vms = json_array();
@@ -204,12 +272,13 @@ static json_t *json_vms(const struct calibration *c)
 	for (size_t i = 0; i < c->n; i++) {
 		const struct calibrated *vm = &c->vms[i];
 
-		json_array_append_new(vms, json_pack("{s:s, s:s, s:i, s:i, s:f, s:o, s:o}", "name",
-						     vm->name, "uuid", vm->uuid, "pid",
-						     (int)vm->pid, "vcpus", (int)vm->n_vcpus,
-						     "vcpu_seconds", ns_to_s(vm->measured),
-						     "coefficients", json_coefficients(c, vm),
-						     "classes", json_classes(vm)));
+		json_array_append_new(
+			vms,
+			json_pack("{s:s, s:s, s:i, s:i, s:f, s:o, s:o, s:o, s:o}", "name", vm->name,
+				  "uuid", vm->uuid, "pid", (int)vm->pid, "vcpus", (int)vm->n_vcpus,
+				  "vcpu_seconds", ns_to_s(vm->measured), "coefficients",
+				  json_coefficients(c, vm), "classes", json_classes(vm),
+				  "interrupts", json_delays(&vm->delays), "busy", json_busy(vm)));
 	}
 	return vms;
 }
@@ -284,6 +353,8 @@ static int run(char **operands, int n, struct failure *f)
 					    .operands = operands,
 					    .n_operands = n,
 					    .no_pages = true,
+					    .no_blame = true,
+					    .interrupts = INTERRUPTS_OF_ALL,
 					    .note = note};
 	int err;
 

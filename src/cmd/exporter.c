@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmdesched-exporter: vmdesched's metrics over HTTP, for Prometheus. A process of its own, so that
- * the daemon needs neither a network nor the libraries of an HTTP server: this one has no privilege
+ * vmdesched-exporter: a daemon's metrics over HTTP, for Prometheus: vmdesched's, or with another
+ * --socket deschedd's. A process of its own, so that a daemon needs neither a network nor the libraries of an HTTP server: this one has no privilege
  * and asks on the socket, once for all who ask at the same time.
  */
 #include "base/command.h"
@@ -23,7 +23,7 @@ static const struct option_row rows[] = {
 	{'l', "listen", "ADDRESS", OPTION_STRING, &access_options.listen, 0, 0,
 	 "a numeric address; beyond loopback with TLS and a token"},
 	{'p', "port", "N", OPTION_UINT, &port, 0, 65535, "TCP port, 0 for a free one"},
-	{0, "socket", "PATH", OPTION_STRING, &socket_path, 0, 0, "where vmdesched answers"},
+	{0, "socket", "PATH", OPTION_STRING, &socket_path, 0, 0, "where the daemon answers"},
 	{0, "tls-cert", "FILE", OPTION_STRING, &access_options.certificate, 0, 0,
 	 "serve HTTPS with this certificate (PEM)"},
 	{0, "tls-key", "FILE", OPTION_STRING, &access_options.key, 0, 0, "and its key (PEM)"},
@@ -37,8 +37,9 @@ static int run(char **operands, int n, struct failure *f);
 static const struct command command = {
 	.name = "",
 	.operands = "",
-	.summary = "The metrics of vmdesched over HTTP, for Prometheus.",
+	.summary = "The metrics of vmdesched or deschedd over HTTP, for Prometheus.",
 	.examples = "  vmdesched-exporter --port 9919\n"
+		    "  vmdesched-exporter --socket /run/deschedd.sock --port 9920\n"
 		    "  vmdesched-exporter --listen :: --tls-cert cert.pem --tls-key key.pem "
 		    "--token token\n"
 		    "  curl http://127.0.0.1:9919/metrics\n",

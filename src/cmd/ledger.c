@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "cmd/ledger_report.h"
+#include "deschedd/stream_socket.h"
 #include "host/find.h"
 #include "host/frame.h"
 #include "host/measure.h"
@@ -32,7 +33,7 @@
 static struct {
 	uint64_t interval, count;
 	struct option_choice source;
-	const char *socket;
+	const char *socket, *stream;
 	bool gaps, json, no_pages;
 } options = {.interval = NS_PER_SEC, .source = {NULL, host_source_name}};
 
@@ -47,7 +48,9 @@ static const struct option_row rows[] = {
 	{0, "gaps", NULL, OPTION_FLAG, &options.gaps, 0, 0,
 	 "measure here, and show the longest gaps and who ran before their ends"},
 	{0, "no-pages", NULL, OPTION_FLAG, &options.no_pages, 0, 0,
-	 "measure here, and leave the pages of VMs alone"},
+	 "measure here: no pages, no streams"},
+	{0, "stream", "PATH", OPTION_STRING, &options.stream, 0, 0,
+	 "measure here, and have the socket for VMs that want a stream there (" STREAM_SOCKET ")"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0, "one JSON object a report"},
 };
 
@@ -210,13 +213,13 @@ static void note(const char *text, void *data)
 /* -ENOENT where there is none that may be asked: then the VMs are measured here. */
 static int open_daemon(struct teller *t, struct failure *f, struct host_frame *ret)
 {
-	bool own = options.source.value || options.gaps || options.no_pages;
+	bool own = options.source.value || options.gaps || options.no_pages || options.stream;
 	int err;
 
 	if (own && options.socket)
 		return failure_set(f, -EINVAL,
-				   "--socket asks a deschedd; --source, --gaps and --no-pages "
-				   "measure without one: give one of the two");
+				   "--socket asks a deschedd; --source, --gaps, --no-pages and "
+				   "--stream measure without one: give one of the two");
 	if (own)
 		return -ENOENT;
 	t->socket = options.socket ? options.socket : PROTOCOL_HOST_SOCKET;
@@ -243,6 +246,7 @@ static int open_own(struct teller *t, struct failure *f, struct host_frame *ret)
 					    .operands = t->operands,
 					    .n_operands = t->n,
 					    .no_pages = options.no_pages,
+					    .no_blame = true,
 					    .note = note,
 					    .gap = options.gaps ? take_gap : NULL};
 	int err;
@@ -267,6 +271,16 @@ static bool is_over(const struct teller *t, const struct host_frame *now)
 
 /* ---- the reports ---- */
 
+static struct stream_socket streams;
+
+static void serve_streams(struct measurement *m)
+{
+	struct failure f = {""};
+
+	if (!options.no_pages && stream_socket_step(&streams, m, &f))
+		fprintf(stderr, "desched ledger: no streams: %s\n", f.text);
+}
+
 /* One step of measuring, after `ns` or when standard output takes something: whether it does. */
 static bool step(const struct teller *t, uint64_t ns, bool printing)
 {
@@ -275,8 +289,10 @@ static bool step(const struct teller *t, uint64_t ns, bool printing)
 	const struct timespec ts = {.tv_nsec = (long)u64_min(ns, most)};
 	bool ready = ppoll(&p, 1, &ts, NULL) > 0;
 
-	if (!ready && t->m)
+	if (!ready && t->m) {
+		serve_streams(t->m);
 		measure_step(t->m);
+	}
 	return ready;
 }
 
@@ -434,8 +450,11 @@ static int run(char **operands, int n, struct failure *f)
 	err = open_daemon(&t, f, &r.base);
 	if (err == -ENOENT)
 		err = open_own(&t, f, &r.base);
+	stream_socket_open(&streams, options.stream || geteuid() ? options.stream : STREAM_SOCKET,
+			   options.stream != NULL);
 	if (!err)
 		err = run_reports(&t, &r, f);
+	stream_socket_close(&streams);
 	measure_close(t.m);
 	choice_close(&t.choice);
 	host_frame_done(&r.base);

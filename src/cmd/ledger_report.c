@@ -205,6 +205,8 @@ static void print_vm(const struct host_frame_vm *before, const struct host_frame
 		percent(overhead, wall));
 	if (has_page(vm))
 		fprintf(to, ", page written");
+	if (vm->streamed)
+		fprintf(to, ", streamed");
 	if (vm->ended)
 		fprintf(to, ", ended");
 	else if (ended)
@@ -314,6 +316,18 @@ static json_t *json_pages(const struct host_frame_vm *vm)
 	return pages;
 }
 
+/* NULL, which is left out, where there is none. */
+static json_t *json_stream(const struct host_frame_vm *vm)
+{
+	const struct host_frame_stream *c = &vm->stream;
+
+	if (!vm->streamed)
+		return NULL;
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "frames", (json_int_t)c->frames, "pings",
+			 (json_int_t)c->pings, "lost_gaps", (json_int_t)c->lost_gaps, "blocked",
+			 (json_int_t)c->blocked, "garbage", (json_int_t)c->garbage);
+}
+
 static json_t *json_vm(const struct host_frame_vm *before, const struct host_frame_vm *vm)
 {
 	json_t *vcpus = json_array();
@@ -323,11 +337,11 @@ static json_t *json_vm(const struct host_frame_vm *before, const struct host_fra
 
 		json_array_append_new(vcpus, json_vcpu(&d));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:f, s:o, s:o}", "name",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:f, s:o, s:o*, s:o}", "name",
 			 vm->name, "called", vm->called, "uuid", vm->uuid, "id", vm->id, "manager",
 			 vm->manager, "pid", (int)vm->pid, "found_by", vm->found_by, "ended",
 			 vm->ended, "overhead_seconds", ns_to_s(overhead_of(before, vm)), "pages",
-			 json_pages(vm), "vcpus", vcpus);
+			 json_pages(vm), "stream", json_stream(vm), "vcpus", vcpus);
 }
 
 static json_t *json_vms(const struct ledger_report *r)

@@ -8,6 +8,7 @@
 #include "deschedd/host_allowed.h"
 #include "deschedd/host_metrics.h"
 #include "deschedd/known.h"
+#include "deschedd/stream_socket.h"
 #include "host/frame.h"
 #include "service/gaplog.h"
 #include "service/service.h"
@@ -24,6 +25,7 @@ struct deschedd {
 	struct host_settings settings;
 	struct service *service;
 	struct measurement *measurement;
+	struct stream_socket streams;
 	struct loop_timer step;
 	uint64_t due; /* ns: when it was to come; 0: at no certain time */
 	struct known *known;
@@ -176,6 +178,18 @@ static void on_gap(const struct measurement *m, const struct measured *vm, const
 		log_gap(d, m, vm, gap);
 }
 
+/* One that is in somebody's way is said once. */
+static void serve_streams(struct deschedd *d)
+{
+	char line[SERVICE_LINE];
+	struct failure f = {""};
+
+	if (!stream_socket_step(&d->streams, d->measurement, &f))
+		return;
+	snprintf(line, sizeof(line), "no streams: %.200s", f.text);
+	service_say(d->service, line);
+}
+
 /* Pages are to be written so often; what came in between was a long answer, or others had the CPU. */
 static void on_step(uint64_t now, void *data)
 {
@@ -186,6 +200,7 @@ static void on_step(uint64_t now, void *data)
 		d->late++;
 		d->late_ns += now - d->due;
 	}
+	serve_streams(d);
 	measure_step(d->measurement);
 	d->due = d->step.due = clock_mono() + measure_interval(d->measurement);
 }
@@ -214,6 +229,9 @@ static int open_parts(struct service *service, void *data, struct failure *f)
 	const char *source = strcmp(d->settings.source, "auto") ? d->settings.source : NULL;
 	const struct measure_setup setup = {.source = source,
 					    .no_pages = !d->settings.pages,
+					    .interrupts = d->settings.interrupts,
+					    .exits = d->settings.exits,
+					    .runaway = d->settings.runaway_ns,
 					    .note = on_note,
 					    .gap = on_gap,
 					    .data = d};
@@ -229,6 +247,8 @@ static int open_parts(struct service *service, void *data, struct failure *f)
 	err = measure_open(&setup, f, &d->measurement);
 	if (err)
 		return err;
+	stream_socket_open(&d->streams, d->settings.stream[0] ? d->settings.stream : NULL, false);
+	serve_streams(d);
 	d->step = (struct loop_timer){.fire = on_step, .data = d};
 	loop_timer_add(service_loop(service), &d->step);
 	return 0;
@@ -316,6 +336,7 @@ void deschedd_close(struct deschedd *d)
 	if (!d)
 		return;
 	service_close(d->service);
+	stream_socket_close(&d->streams);
 	measure_close(d->measurement);
 	known_free(d->known);
 	free(d);

@@ -2,6 +2,7 @@
 #include "deschedd/host_keys.h"
 
 #include "base/units.h"
+#include "deschedd/stream_socket.h"
 #include "host/host_ledger.h"
 #include "wire/protocol.h"
 
@@ -12,11 +13,30 @@ const char *host_settings_source(size_t i)
 	return i ? host_source_name(i - 1) : "auto";
 }
 
+/* By enum interrupts_of. */
+static const char *whose_interrupts(size_t i)
+{
+	static const char *const names[] = {[INTERRUPTS_OF_NONE] = "no",
+					    [INTERRUPTS_OF_KVM] = "kvm",
+					    [INTERRUPTS_OF_ALL] = "all"};
+
+	return i < ARRAY_SIZE(names) ? names[i] : NULL;
+}
+
 static const struct row main_rows[] = {
 	{"source", &row_one_of, AT(source), 0, 0, "auto", "how ledgers are kept",
 	 host_settings_source, SETTINGS_STRING},
 	{"pages", &row_flag, AT(pages), 0, 0, "yes", "write the pages that VMs have brought", NULL,
 	 0},
+	SETTINGS_PATH("stream", struct host_settings, stream, STREAM_SOCKET,
+		      "where VMs connect that want their ledger as a stream; empty: nowhere"),
+	{"interrupts", &row_name, AT(interrupts), 0, 0, "no",
+	 "record how long devices' interrupts wait for their vCPU; all: without KVM, too",
+	 whose_interrupts, 0},
+	{"exits", &row_flag, AT(exits), 0, 0, "no",
+	 "count what vCPUs leave their guests for, to tell loops from work", NULL, 0},
+	{"runaway", &row_seconds, AT(runaway_ns), 0, 86400 * NS_PER_SEC, "300",
+	 "log a vCPU that has not halted for so long and shows no sign of work; 0: none", NULL, 0},
 	SETTINGS_SOCKET(struct host_settings, service.socket, PROTOCOL_HOST_SOCKET),
 };
 

@@ -11,6 +11,10 @@ struct host_settings {
 	struct service_settings service;
 	char source[SETTINGS_STRING]; /* "auto": the best that works */
 	bool pages;		      /* write the pages that VMs have brought */
+	char stream[SETTINGS_STRING]; /* where VMs connect that want a stream; "": nowhere */
+	uint32_t interrupts;	      /* enum interrupts_of: whose delays are recorded */
+	bool exits;		      /* count exits by what they are for */
+	uint64_t runaway_ns;	      /* of vCPUs like in a loop; 0: none is said */
 	uint64_t gap_ns;	      /* 0: no wait is logged */
 	bool vcpus;		      /* metrics of each vCPU; else of a VM's together */
 };

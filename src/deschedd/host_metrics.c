@@ -70,6 +70,8 @@ VALUE(resident, of->vm->rss)
 VALUE(page, page_is_written(of->vm))
 VALUE(state, ns_to_s(of->vcpu->ns[of->state]))
 VALUE(vcpu_gaps_lost, of->vcpu->gaps_lost)
+VALUE(busy, ns_to_s(of->vcpu->busy))
+VALUE(runaway, of->vcpu->runaway)
 
 static double own_cpu(const struct of *of)
 {
@@ -81,7 +83,7 @@ static double own_cpu(const struct of *of)
 }
 
 /* Of what there is a sample each. */
-enum per { PER_HOST, PER_INFO, PER_VM, PER_VM_INFO, PER_VCPU, PER_STATE, PER_BOUND };
+enum per { PER_HOST, PER_INFO, PER_VM, PER_VM_INFO, PER_VCPU, PER_STATE, PER_BOUND, PER_DELAY };
 
 static const char *const labels_of[] = {
 	[PER_HOST] = "",
@@ -91,6 +93,7 @@ static const char *const labels_of[] = {
 	[PER_VCPU] = "vm,uuid,vcpu",
 	[PER_STATE] = "vm,uuid,vcpu,state",
 	[PER_BOUND] = "vm,uuid,le",
+	[PER_DELAY] = "vm,uuid,le",
 };
 
 static const struct metric {
@@ -114,6 +117,14 @@ static const struct metric {
 	 "time of a virtual CPU by state; all states together are its wall time", state},
 	{"desched_vcpu_wait_seconds", "histogram", PER_BOUND,
 	 "single times for which a virtual CPU of the VM wanted to run and did not", NULL},
+	{"desched_vm_interrupt_delay_seconds", "histogram", PER_DELAY,
+	 "from a device's interrupt on the host until the virtual CPU ran that it was for, where "
+	 "that is recorded",
+	 NULL},
+	{"desched_vcpu_busy_seconds", "gauge", PER_VCPU,
+	 "how long the virtual CPU has not been idle", busy},
+	{"desched_vcpu_runaway", "gauge", PER_VCPU,
+	 "1: it has not halted for longer than the limit, and shows no sign of work", runaway},
 	{"desched_vcpu_gaps_lost_total", "counter", PER_VCPU,
 	 "waits that were not recorded one by one; their time is counted", vcpu_gaps_lost},
 	{"desched_vm_overhead_seconds_total", "counter", PER_VM,
@@ -198,6 +209,8 @@ static void sum_vcpus(struct named *x)
 		for (uint32_t s = 0; s < LEDGER_STATES; s++)
 			x->sum.ns[s] += x->vm->vcpus[v].ns[s];
 		x->sum.gaps_lost += x->vm->vcpus[v].gaps_lost;
+		x->sum.busy = u64_max(x->sum.busy, x->vm->vcpus[v].busy);
+		x->sum.runaway |= x->vm->vcpus[v].runaway;
 	}
 }
 
@@ -265,29 +278,68 @@ static void put_vcpus(const struct put *p, const struct metric *m, const struct 
 	}
 }
 
+/* `bound` is in ns, UINT64_MAX for the last; `count` of all up to there. */
+static void put_bucket(const struct put *p, const struct metric *m, struct prometheus_label *labels,
+		       uint64_t bound, uint64_t count)
+{
+	char name[80], le[32] = "+Inf";
+
+	snprintf(name, sizeof(name), "%s_bucket", m->name);
+	if (bound != UINT64_MAX)
+		snprintf(le, sizeof(le), "%.9g", ns_to_s(bound));
+	labels[2] = (struct prometheus_label){"le", le};
+	prometheus_sample(p->to, name, labels, 3, 15, (double)count);
+}
+
+static void put_sums(const struct put *p, const struct metric *m, struct prometheus_label *labels,
+		     uint64_t ns, uint64_t count)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "%s_sum", m->name);
+	prometheus_sample(p->to, name, labels, 2, 15, ns_to_s(ns));
+	snprintf(name, sizeof(name), "%s_count", m->name);
+	prometheus_sample(p->to, name, labels, 2, 15, (double)count);
+}
+
 /* Buckets are cumulative, and their sum is the whole. */
 static void put_waits(const struct put *p, const struct metric *m, const struct named *x,
 		      struct prometheus_label *labels)
 {
 	static const struct waits none;
 	const struct waits *w = x->waits ? x->waits : &none;
-	char name[80], le[32];
 	uint64_t count = 0;
 
-	snprintf(name, sizeof(name), "%s_bucket", m->name);
 	for (size_t i = 0; i <= WAITS_BOUNDS; i++) {
-		if (i < WAITS_BOUNDS)
-			snprintf(le, sizeof(le), "%g", ns_to_s(waits_bounds[i]));
-		else
-			snprintf(le, sizeof(le), "+Inf");
 		count += w->count[i];
-		labels[2] = (struct prometheus_label){"le", le};
-		prometheus_sample(p->to, name, labels, 3, 15, (double)count);
+		put_bucket(p, m, labels, i < WAITS_BOUNDS ? waits_bounds[i] : UINT64_MAX, count);
 	}
-	snprintf(name, sizeof(name), "%s_sum", m->name);
-	prometheus_sample(p->to, name, labels, 2, 15, ns_to_s(w->ns));
-	snprintf(name, sizeof(name), "%s_count", m->name);
-	prometheus_sample(p->to, name, labels, 2, 15, (double)count);
+	put_sums(p, m, labels, w->ns, count);
+}
+
+static uint64_t delays_below(const struct host_frame_interrupts *x, uint64_t bound)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < x->n_delays; i++)
+		n += x->delays[i].below <= bound ? x->delays[i].n : 0;
+	return n;
+}
+
+#define DELAY_FIRST NS_PER_US /* and so on, times four: each is a bound of the frame's, too */
+#define DELAY_LAST  (NS_PER_US << 22)
+
+static void put_delays(const struct put *p, const struct metric *m, const struct named *x,
+		       struct prometheus_label *labels)
+{
+	const struct host_frame_interrupts *in = &x->vm->interrupts;
+
+	if (!in->recorded)
+		return;
+	for (uint64_t bound = DELAY_FIRST; bound <= DELAY_LAST; bound *= 4)
+		put_bucket(p, m, labels, bound, delays_below(in, bound));
+	put_bucket(p, m, labels, UINT64_MAX, in->taken);
+	put_sums(p, m, labels, in->ns, in->taken);
 }
 
 static void put_vm_info(const struct put *p, const struct metric *m, const struct of *of,
@@ -316,6 +368,9 @@ static void put_vm(const struct put *p, const struct metric *m, const struct nam
 		break;
 	case PER_BOUND:
 		put_waits(p, m, x, labels);
+		break;
+	case PER_DELAY:
+		put_delays(p, m, x, labels);
 		break;
 	default:
 		put_vcpus(p, m, x, labels);

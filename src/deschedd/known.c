@@ -25,12 +25,13 @@ struct key {
 
 struct known_vm {
 	struct key key;
-	char name[64], uuid[40];
+	char name[64], uuid[40], called[64], id[32]; /* as in struct host_vm */
 	struct waits waits;
 	struct history *history; /* NULL: not yet */
 	uint32_t n_vcpus;
 	uint32_t *indices; /* [n_vcpus], the guest's numbers */
 	uint64_t *longest; /* [n_vcpus], ns, since the last sample */
+	uint64_t round;	   /* of the last sample that had it */
 	bool ended;
 	uint64_t end;		    /* ns of `elapsed` */
 	struct host_frame_vm last;  /* of one that has ended */
@@ -42,6 +43,7 @@ struct known {
 	uint64_t began;	      /* ns, CLOCK_MONOTONIC: when `elapsed` was 0 */
 	struct known_vm *vms; /* in the order in which they came */
 	size_t n_ended;
+	uint64_t round; /* samples so far */
 };
 
 int known_new(struct known **ret)
@@ -92,21 +94,18 @@ static const char *const figures[] = {"run_s",	    "ready_s", "costop_s", "limit
 static const struct history_shape shape = {
 	"desched-host-history/1", figures, ARRAY_SIZE(figures), 1, "vcpus", "vcpu"};
 
-static int fill(struct known_vm *v, const char *name, const char *uuid, size_t n_vcpus)
+static int fill(struct known_vm *v, size_t n_vcpus)
 {
 	v->n_vcpus = (uint32_t)n_vcpus;
 	v->indices = calloc(n_vcpus + 1, sizeof(*v->indices));
 	v->longest = calloc(n_vcpus + 1, sizeof(*v->longest));
 	if (!v->indices || !v->longest)
 		return -ENOMEM;
-	snprintf(v->name, sizeof(v->name), "%s", name);
-	snprintf(v->uuid, sizeof(v->uuid), "%s", uuid);
 	return history_new(&shape, v->n_vcpus, &v->history);
 }
 
 /* NULL: no memory. */
-static struct known_vm *add(struct known *k, const struct key *key, const char *name,
-			    const char *uuid, size_t n_vcpus)
+static struct known_vm *add(struct known *k, const struct key *key, size_t n_vcpus)
 {
 	struct known_vm *v = calloc(1, sizeof(*v));
 
@@ -118,22 +117,30 @@ static struct known_vm *add(struct known *k, const struct key *key, const char *
 		free(v);
 		return NULL;
 	}
-	if (fill(v, name, uuid, n_vcpus)) {
+	if (fill(v, n_vcpus)) {
 		drop(k, v);
 		return NULL;
 	}
 	return v;
 }
 
+/* What is known of a VM that has ended is forgotten, and not asked for any more: until then the VM
+ * itself says where it is. */
 static struct known_vm *get(struct known *k, const struct measured *vm)
 {
 	const struct key key = {(uint64_t)vm->vm.pid, vm->since};
-	struct known_vm *v = find(k, vm->vm.pid, vm->since);
+	struct known_vm *v = vm->own ? vm->own : find(k, vm->vm.pid, vm->since);
 
 	if (v)
 		return v;
-	v = add(k, &key, vm->vm.name, vm->vm.uuid, vm->vm.n_vcpus);
-	for (uint32_t i = 0; v && i < v->n_vcpus; i++)
+	v = add(k, &key, vm->vm.n_vcpus);
+	if (!v)
+		return NULL;
+	memcpy(v->name, vm->vm.name, sizeof(v->name));
+	memcpy(v->uuid, vm->vm.uuid, sizeof(v->uuid));
+	memcpy(v->called, vm->vm.called, sizeof(v->called));
+	memcpy(v->id, vm->vm.id, sizeof(v->id));
+	for (uint32_t i = 0; i < v->n_vcpus; i++)
 		v->indices[i] = vm->vm.vcpus[i].index;
 	return v;
 }
@@ -146,8 +153,14 @@ static struct known_vm *get_ended(struct known *k, const struct host_frame_vm *v
 
 	if (v)
 		return v;
-	v = add(k, &key, vm->name, vm->uuid, vm->n_vcpus);
-	for (uint32_t i = 0; v && i < v->n_vcpus; i++)
+	v = add(k, &key, vm->n_vcpus);
+	if (!v)
+		return NULL;
+	memcpy(v->name, vm->name, sizeof(v->name));
+	memcpy(v->uuid, vm->uuid, sizeof(v->uuid));
+	memcpy(v->called, vm->called, sizeof(v->called));
+	memcpy(v->id, vm->id, sizeof(v->id));
+	for (uint32_t i = 0; i < v->n_vcpus; i++)
 		v->indices[i] = vm->vcpus[i].index;
 	return v;
 }
@@ -164,13 +177,15 @@ static void sums(const void *of, unsigned i, uint64_t *ret)
 	ret[LONGEST] = (*v)->longest[i];
 }
 
-static int sample(struct known *k, const struct measurement *m, const struct measured *vm)
+static int sample(struct known *k, const struct measurement *m, struct measured *vm)
 {
 	struct known_vm *v = get(k, vm);
 	int err;
 
 	if (!v)
 		return -ENOMEM;
+	vm->own = v;
+	v->round = k->round;
 	v->now = vm;
 	err = history_add(v->history, sums, &v, m->at[MEASURE_NOW], m->real);
 	if (!err)
@@ -183,29 +198,40 @@ int known_sample(struct known *k, const struct measurement *m)
 	int err = 0;
 
 	k->began = m->at[MEASURE_FIRST];
+	k->round++;
 	for (size_t i = 0; i < m->n; i++)
 		if (!m->vms[i]->over && sample(k, m, m->vms[i]))
 			err = -ENOMEM;
 	return err;
 }
 
-static bool is_called(const struct known_vm *v, const char *text)
+/* How well: 0 not at all. A name that one VM alone has goes before what several may have. */
+static int is_called(const struct known_vm *v, const char *text)
 {
 	char pid[16];
 
+	if (!text[0])
+		return 0;
 	snprintf(pid, sizeof(pid), "%d", (int)v->key.pid);
-	return !strcmp(v->name, text) || !strcmp(pid, text) ||
-	       (v->uuid[0] && !strcmp(v->uuid, text));
+	if (!strcmp(v->name, text) || !strcmp(v->uuid, text) || !strcmp(pid, text))
+		return 2;
+	return !strcmp(v->called, text) || !strcmp(v->id, text);
 }
 
 /* One that lives before those that have ended; of these the last. */
 static const struct known_vm *find_called(const struct known *k, const char *text)
 {
 	const struct known_vm *v, *found = NULL;
+	int best = 0;
 
-	for (v = k->vms; v; v = v->hh.next)
-		if (is_called(v, text) && (!found || found->ended))
+	for (v = k->vms; v; v = v->hh.next) {
+		int how = 2 * is_called(v, text);
+
+		how += how && !v->ended;
+		if (how && how >= best)
 			found = v;
+		best = how > best ? how : best;
+	}
 	return found;
 }
 
@@ -234,7 +260,7 @@ void known_longest(const struct known *k, uint64_t since, struct host_frame_vm *
 	for (uint32_t i = 0; v && i < v->n_vcpus && i < vm->n_vcpus; i++) {
 		uint64_t past = history_peak(v->history, i, LONGEST, k->began + since);
 
-		vm->vcpus[i].longest = u64_max(past, v->longest[i]);
+		vm->vcpus[i].longest = u64_max(vm->vcpus[i].longest, u64_max(past, v->longest[i]));
 	}
 }
 
@@ -273,18 +299,22 @@ const struct waits *known_waits(const struct known *k, pid_t pid, uint64_t since
 
 /* ---- what has ended ---- */
 
-static void forget(struct known *k, uint64_t until, size_t most)
+/* One that has vanished without an end grew when it was young, and is another one now. */
+static bool is_gone(const struct known *k, const struct known_vm *v, uint64_t until)
 {
-	struct known_vm *v, *next;
-
-	HASH_ITER (hh, k->vms, v, next)
-		if (v->ended && (v->end < until || k->n_ended > most))
-			drop(k, v);
+	if (!v->ended)
+		return v->round != k->round;
+	return v->end < until || k->n_ended > KEPT_MAX;
 }
 
 void known_forget(struct known *k, uint64_t elapsed)
 {
-	forget(k, u64_sub_floor(elapsed, KEPT_NS), KEPT_MAX);
+	uint64_t until = u64_sub_floor(elapsed, KEPT_NS);
+	struct known_vm *v, *next;
+
+	HASH_ITER (hh, k->vms, v, next)
+		if (is_gone(k, v, until))
+			drop(k, v);
 }
 
 /* Takes over what the VM holds. */
@@ -330,8 +360,10 @@ static int add_copy(const struct host_frame_vm *from, struct host_frame *to)
 	vm->vcpus = copy_of(from->vcpus, from->n_vcpus, sizeof(*vm->vcpus));
 	vm->blames = copy_of(from->blames, from->n_blames, sizeof(*vm->blames));
 	vm->pages = copy_of(from->pages, from->n_pages, sizeof(*vm->pages));
+	vm->interrupts.delays = copy_of(from->interrupts.delays, from->interrupts.n_delays,
+					sizeof(*vm->interrupts.delays));
 	if ((from->n_vcpus && !vm->vcpus) || (from->n_blames && !vm->blames) ||
-	    (from->n_pages && !vm->pages))
+	    (from->n_pages && !vm->pages) || (from->interrupts.n_delays && !vm->interrupts.delays))
 		return -ENOMEM;
 	return 0;
 }

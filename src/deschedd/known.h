@@ -37,7 +37,7 @@ int known_sample(struct known *k, const struct measurement *m);
 json_t *known_history(const struct known *k, const char *vm);
 
 /* The longest single time for which each of the VM's vCPUs wanted to run and did not, of those that
- * ended after `since` (ns of `elapsed`, in whole samples). */
+ * ended after `since` (ns of `elapsed`, in whole samples), or is longer in the frame. */
 void known_longest(const struct known *k, uint64_t since, struct host_frame_vm *vm);
 
 /* A gap of one of its vCPUs. -ENOMEM: it is not in the histogram. */
@@ -53,7 +53,8 @@ void known_ended(struct known *k, struct host_frame *now);
 /* Copies those that ended after `since` (ns of `elapsed`) to the end of the frame. -ENOMEM. */
 int known_add_ended(const struct known *k, uint64_t since, struct host_frame *to);
 
-/* Forgets what is of VMs that ended more than ten minutes before `elapsed`. */
+/* Forgets what is of VMs that ended more than ten minutes before `elapsed`, the oldest beyond 256, and
+ * of those that weren't in the last sample. Until measure_reported() nothing else may be called. */
 void known_forget(struct known *k, uint64_t elapsed);
 
 #endif

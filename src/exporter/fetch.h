@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The metrics from vmdesched, without waiting for it: one question at a time, whose answer is for
+ * The metrics from a daemon, without waiting for it: one question at a time, whose answer is for
  * everybody who has asked meanwhile.
  */
 #ifndef EXPORTER_FETCH_H
@@ -12,7 +12,7 @@
 
 struct fetch;
 
-/* Called with the text, which ends with the call; NULL: vmdesched has not answered in time, or with
+/* Called with the text, which ends with the call; NULL: the daemon has not answered in time, or with
  * something else. */
 typedef void (*fetch_fn)(const char *text, void *data);
 

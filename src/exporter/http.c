@@ -237,10 +237,9 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
 static const char plain[] = "text/plain; charset=utf-8",
 		  metrics_type[] = "text/plain; version=0.0.4; charset=utf-8",
 		  html[] = "text/html; charset=utf-8",
-		  index_page[] = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>vmdesched</title>"
-				 "</head><body>\n<h1>vmdesched</h1>\n<p>Version " DESCHED_VERSION
-				 ": true CPU time of this virtual machine.</p>\n"
-				 "<p><a href=\"/metrics\">Metrics</a></p>\n</body></html>\n";
+		  index_page[] = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>desched</title>"
+				 "</head><body>\n<h1>desched</h1>\n<p>Version " DESCHED_VERSION
+				 ": <a href=\"/metrics\">metrics</a></p>\n</body></html>\n";
 
 static enum MHD_Result wait_for_metrics(struct request *r)
 {
@@ -273,7 +272,7 @@ static enum MHD_Result answer(struct request *r, const char *url, const char *me
 
 	if (!access_granted(r->http->access, authorization))
 		return reply(c, MHD_HTTP_UNAUTHORIZED, plain, "a bearer token is needed\n",
-			     MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"vmdesched\"");
+			     MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"desched\"");
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return reply(c, MHD_HTTP_METHOD_NOT_ALLOWED, plain, "GET or HEAD only\n",
 			     MHD_HTTP_HEADER_ALLOW, "GET, HEAD");

@@ -14,7 +14,7 @@
 
 struct http;
 
-/* Asks vmdesched on `socket`. `access` and `socket` outlive it. -EADDRINUSE, -EINVAL (a certificate
+/* Asks the daemon on `socket`. `access` and `socket` outlive it. -EADDRINUSE, -EINVAL (a certificate
  * that can't be), -errno. */
 int http_open(struct loop *loop, const struct access *access, const char *socket, struct failure *f,
 	      struct http **ret);

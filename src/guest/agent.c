@@ -357,18 +357,20 @@ static void sweep(struct agent *agent, uint64_t now)
 static void change_source(struct agent *agent)
 {
 	const struct source_ops *before = agent->ops;
+	const struct source_ops *next = agent->expected.mapping.line ? &source_stream
+								     : &source_page;
 	void *stand_in = agent->source, *page;
 	uint64_t now;
 
 	agent->context.page = &agent->expected.mapping;
-	if (source_page.open(&agent->context, NULL, &page)) {
+	if (next->open(&agent->context, NULL, &page)) {
 		agent->context.page = NULL;
 		return;
 	}
 	now = clock_mono();
 	take(agent, now);
 	settle(agent, now, 0);
-	agent->ops = &source_page;
+	agent->ops = next;
 	agent->source = page;
 	before->close(stand_in);
 	note_session(agent, now);

@@ -2,6 +2,7 @@
 #include "guest/expected.h"
 
 #include "base/units.h"
+#include "guest/stream_page.h"
 
 #include <desched/page.h>
 
@@ -10,7 +11,7 @@
 void expected_open(struct expected *e)
 {
 	*e = (struct expected){.mapping = {.base = NULL}};
-	if (guest_page_map(NULL, NULL, &e->mapping))
+	if (guest_page_map(NULL, NULL, &e->mapping) && stream_page_map(NULL, &e->mapping))
 		e->mapping.base = NULL;
 }
 
@@ -28,6 +29,8 @@ bool expected_has_come(struct expected *e, uint64_t now)
 	if (!e->mapping.base || now < e->next)
 		return false;
 	e->next = now + LOOK_NS;
+	if (e->mapping.line)
+		stream_page_has_come(&e->mapping, 0);
 	if (page_attach(e->mapping.base, e->mapping.size, &reader) ||
 	    page_read_host(&reader, &host))
 		return false;

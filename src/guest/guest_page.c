@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/proc.h"
 #include "guest/port_page.h"
+#include "guest/stream_page.h"
 
 #include <desched/page.h>
 #include <dirent.h>
@@ -148,6 +149,8 @@ int guest_page_map(const char *path, struct failure *f, struct guest_page *ret)
 
 void guest_page_unmap(struct guest_page *m)
 {
+	if (m->line)
+		stream_page_unmap(m);
 	if (m->base)
 		munmap(m->base, m->size);
 	m->base = NULL;

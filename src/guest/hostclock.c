@@ -23,6 +23,9 @@
 #define WATCH_FOLLOWING NS_PER_SEC	 /* of one that is, */
 #define WATCH_CONSTANT	(2 * NS_PER_SEC) /* of one that stands still */
 #define WATCHES		3 /* at a time, where a stamp is missed or contradicts what is known */
+#define ASK_AGAIN_NS	(30 * NS_PER_MS) /* a question without an answer is put again */
+#define ASK_EARLY_NS	(500 * NS_PER_US)
+#define LINE_NAP_NS	NS_PER_MS
 #define STRIKES_NS	(10 * NS_PER_SEC) /* so long contradictions count */
 
 int hostclock_open(struct hostclock *c, const struct page_reader *reader, unsigned n_cpus)
@@ -42,18 +45,34 @@ void hostclock_close(struct hostclock *c)
 	c->cpus = NULL;
 }
 
-/* A stamp that this look finds was not there when the last one began, which was behind the reading
- * before that. */
+/* What our clocks were before a stamp was taken that this look finds. In memory it was not there
+ * when the last look began, which was behind the reading before that. */
+static struct clock_pair before_stamp(struct hostclock *c)
+{
+	struct clock_pair asked = {.ticks = 0};
+
+	if (!c->line)
+		return c->before;
+	c->answered = c->line->asked(c->line->data, &asked);
+	return asked;
+}
+
 int hostclock_look(struct hostclock *c, struct page_host *ret)
 {
-	int err = page_read_host(c->reader, ret);
-	struct clock_pair now = {.ticks = clock_ticks()};
+	struct clock_pair now, before;
+	int err;
 
+	c->answered = false;
+	if (c->line)
+		c->line->take(c->line->data);
+	err = page_read_host(c->reader, ret);
+	now = (struct clock_pair){.ticks = clock_ticks()};
 	now.mono = clock_mono();
 	if (!err && ret->updates != c->updates) {
 		c->updates = ret->updates;
 		c->updates_time = now.mono;
-		clockmap_stamp(&c->map, &ret->clock, &c->before, &now);
+		before = before_stamp(c);
+		clockmap_stamp(&c->map, &ret->clock, &before, &now);
 	}
 	c->before = c->last;
 	c->last = now;
@@ -81,14 +100,28 @@ static void forget(struct hostclock *c)
 		memset(c->cpus[i].depth, 0, sizeof(c->cpus[i].depth));
 }
 
+/* An answer takes the host as long as it is to its next look; one may be lost. */
+static void keep_asking(struct hostclock *c, uint64_t *next)
+{
+	uint64_t now = clock_mono();
+
+	if (c->answered || now >= *next) {
+		c->line->ask(c->line->data);
+		*next = now + ASK_AGAIN_NS;
+	}
+	c->line->wait(c->line->data, LINE_NAP_NS);
+}
+
 void hostclock_synchronize(struct hostclock *c)
 {
-	uint64_t begin = clock_mono(), next_pair = 0, first = 0, updates = 0;
+	uint64_t begin = clock_mono(), next_pair = 0, first = 0, updates = 0, next_ask = 0;
 	struct page_host host;
 
 	forget(c);
 	while (clock_mono() - begin < SYNC_NS &&
 	       (c->map.samples < SYNC_STAMPS || !clockmap_ready(&c->map))) {
+		if (c->line)
+			keep_asking(c, &next_ask);
 		if (!hostclock_look(c, &host) && !first) {
 			first = host.clock.mono;
 			updates = host.updates;
@@ -117,8 +150,9 @@ static bool watch_is_due(const struct hostclock *c)
 		every = WATCH_BAD;
 	else if (c->map.following)
 		every = WATCH_FOLLOWING;
-	return !c->silent && c->interval && c->interval < INTERVAL_MAX &&
-	       c->last.mono - c->watched >= every;
+	if (!c->line && (!c->interval || c->interval >= INTERVAL_MAX))
+		return false;
+	return !c->silent && c->last.mono - c->watched >= every;
 }
 
 /* When the host will stamp the page next, on our clock. */
@@ -162,13 +196,48 @@ static void watch(struct hostclock *c)
 	c->missed |= wake && c->updates == updates;
 }
 
+/* Looks until the host has answered, or that time. */
+static bool hear(struct hostclock *c, uint64_t until)
+{
+	struct page_host host;
+
+	do {
+		c->line->wait(c->line->data, LINE_NAP_NS);
+		hostclock_look(c, &host);
+	} while (!c->answered && c->last.mono < until);
+	return c->answered;
+}
+
+/* The first answer says when the host looks for questions; the second question comes shortly before
+ * it does so again, and so its answer is soon there. */
+static void watch_line(struct hostclock *c)
+{
+	uint64_t now = clock_mono(), interval = c->line->interval(c->line->data), due;
+
+	c->watched = now;
+	c->line->ask(c->line->data);
+	c->missed = !hear(c, now + ASK_AGAIN_NS);
+	if (c->missed || interval <= ASK_EARLY_NS || interval > INTERVAL_MAX)
+		return;
+	due = c->last.mono + interval;
+	now = clock_mono();
+	if (due < now + ASK_EARLY_NS)
+		return;
+	nanosleep(&(struct timespec){.tv_nsec = (long)(due - now - ASK_EARLY_NS)}, NULL);
+	c->line->ask(c->line->data);
+	c->missed = !hear(c, due + interval + ASK_EARLY_NS);
+}
+
 void hostclock_follow(struct hostclock *c)
 {
 	take_pair(c, TRIES);
 	if (!watch_is_due(c))
 		return;
 	for (int i = 0; i < WATCHES && (!i || c->missed || clockmap_in_doubt(&c->map)); i++) {
-		watch(c);
+		if (c->line)
+			watch_line(c);
+		else
+			watch(c);
 		take_pair(c, TRIES);
 	}
 }

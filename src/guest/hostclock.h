@@ -27,6 +27,23 @@
 
 #define HOSTCLOCK_STRIKES 3
 
+/*
+ * How a page comes that isn't memory of the host's. A stamp is only seen when it has come, which
+ * says that it was taken before; that it was taken after something the host can only say of what it
+ * was asked for. So the host is asked, and a stamp that is its answer lies between the question and
+ * its coming.
+ */
+struct hostclock_line {
+	void *data;
+	void (*take)(void *data); /* puts what has come into the page; up to an answer, if there is
+				   * one */
+	void (*ask)(void *data);
+	/* True once for every answer, which is in the page now: our clocks before the question. */
+	bool (*asked)(void *data, struct clock_pair *ret);
+	void (*wait)(void *data, uint64_t ns); /* at most so long, until something has come */
+	uint64_t (*interval)(void *data);      /* ns: the host looks for questions so often */
+};
+
 /* What a vCPU's gaps say against the map. */
 struct hostclock_cpu {
 	uint64_t depth[HOSTCLOCK_STRIKES]; /* ns, the last ones: a switch lay so deep in a gap */
@@ -48,9 +65,11 @@ struct hostclock {
 	uint64_t watched;  /* ns, guest clock: when a stamp was last waited for */
 	bool missed;	   /* the last one that was waited for did not come then */
 	bool silent;	   /* the heartbeat has stopped */
+	const struct hostclock_line *line; /* NULL: the page is memory that the host writes */
+	bool answered;			   /* the last look found an answer */
 };
 
-/* `reader` outlives it. -ENOMEM. */
+/* `reader` outlives it, and so does a `line` that is put there afterwards. -ENOMEM. */
 int hostclock_open(struct hostclock *c, const struct page_reader *reader, unsigned n_cpus);
 void hostclock_close(struct hostclock *c);
 

@@ -13,10 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct hostclock_line;
+
 /* A page that this machine has, mapped. */
 struct guest_page {
 	void *base;
 	size_t size;
+	const struct hostclock_line *line; /* by which it comes (stream_page.h); NULL: it is memory
+					    * that the host writes */
 };
 
 /* -ENODEV where there is none, -EPERM and the like where it may not be had. */

@@ -6,6 +6,7 @@
  *
  *     steal  the hypervisor's steal clock, read at every context switch
  *     page   the host's ledger page: gaps with microsecond edges
+ *     stream the same over a serial port
  *     self   nobody helps: estimated from the lateness of timers, with an interval
  */
 #ifndef GUEST_SOURCE_H
@@ -118,6 +119,7 @@ const char *source_name(size_t i);
 
 extern const struct source_ops source_steal;
 extern const struct source_ops source_page;
+extern const struct source_ops source_stream;
 extern const struct source_ops source_self;
 
 /* Best first, NULL at the end. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Source `page`: the host's ledger page, <desched/page.h>.
+ * Sources `page` and `stream`: the host's ledger page, <desched/page.h>, in memory that the host
+ * writes, or in ours, where a stream puts it (stream_page.h).
  *
  * The host tells when each vCPU was away, in its own clock; the guest knows who was on the CPU, in
  * its. The gaps are moved onto the guest's clock (hostclock.h) and joined with the runs (told.h):
@@ -21,6 +22,7 @@
 #include "base/units.h"
 #include "guest/guest_page.h"
 #include "guest/hostclock.h"
+#include "guest/stream_page.h"
 #include "guest/told.h"
 #include "guest/whole_gap.h"
 #include "guest/window.h"
@@ -36,6 +38,8 @@
 #define GIVE_UP_NS   (10 * NS_PER_SEC)
 #define POLL_NS	     (200 * NS_PER_MS) /* polls further apart weren't made while we waited */
 #define GAPS_AT_ONCE 128
+#define FIRST_NS     NS_PER_SEC	      /* a stream that works has something to say in that time */
+#define ASK_NS	     (10 * NS_PER_MS) /* a host that sends is asked so often for the rest */
 
 struct page_source;
 
@@ -92,8 +96,11 @@ static int attach(struct page_source *s, struct failure *f)
 		break;
 	case -ENODATA:
 		return failure_set(f, err,
-				   "source page: there is no page in that memory; no host daemon "
-				   "writes one");
+				   s->mapping.line
+					   ? "source stream: nothing comes from the host; no "
+					     "daemon there sends anything"
+					   : "source page: there is no page in that memory; no "
+					     "host daemon writes one");
 	case -EPROTO:
 		return failure_set(f, err, "source page: the page has another ABI than %d.x",
 				   PAGE_ABI_MAJOR);
@@ -185,20 +192,25 @@ static int find_clock(struct page_source *s, struct failure *f)
 				 s->clock.map.samples, SYNC_TRIES);
 }
 
-static int open_page(struct page_source *s, struct failure *f)
+static int open_page(struct page_source *s, bool stream, struct failure *f)
 {
 	int err = 0;
 
 	if (s->context->page)
 		s->mapping = *s->context->page;
+	else if (stream)
+		err = stream_page_map(f, &s->mapping);
 	else
 		err = guest_page_map(s->context->config->page_path, f, &s->mapping);
+	if (!err && stream)
+		stream_page_has_come(&s->mapping, FIRST_NS);
 	if (!err)
 		err = attach(s, f);
 	if (err)
 		return err;
 	if (hostclock_open(&s->clock, &s->reader, s->context->account->n_cpus))
 		return failure_errno(f, -ENOMEM, "source page");
+	s->clock.line = s->mapping.line;
 	err = find_clock(s, f);
 	if (err)
 		return err;
@@ -211,7 +223,8 @@ static int open_page(struct page_source *s, struct failure *f)
 	return 0;
 }
 
-static int source_page_open(const struct source_context *context, struct failure *f, void **ret)
+static int open_source(const struct source_context *context, bool stream, struct failure *f,
+		       void **ret)
 {
 	struct page_source *s = calloc(1, sizeof(*s));
 	int err;
@@ -219,13 +232,23 @@ static int source_page_open(const struct source_context *context, struct failure
 	if (!s)
 		return failure_errno(f, -ENOMEM, "source page");
 	s->context = context;
-	err = open_page(s, f);
+	err = open_page(s, stream, f);
 	if (err) {
 		source_page_close(s);
 		return err;
 	}
 	*ret = s;
 	return 0;
+}
+
+static int source_page_open(const struct source_context *context, struct failure *f, void **ret)
+{
+	return open_source(context, false, f, ret);
+}
+
+static int source_stream_open(const struct source_context *context, struct failure *f, void **ret)
+{
+	return open_source(context, true, f, ret);
 }
 
 static void source_page_run(void *source, const struct account_run *run)
@@ -511,9 +534,13 @@ static int source_page_settle(void *source, uint64_t until, uint64_t patience)
 {
 	const struct timespec pause = {.tv_nsec = 2 * NS_PER_MS};
 	struct page_source *s = source;
-	uint64_t begin = clock_mono();
+	uint64_t begin = clock_mono(), next = begin;
 
 	for (;;) {
+		if (s->clock.line && clock_mono() >= next) {
+			s->clock.line->ask(s->clock.line->data); /* it answers with all it has */
+			next += ASK_NS;
+		}
 		poll_until(s, until);
 		if (s->settled >= until)
 			return 0;
@@ -564,17 +591,22 @@ static json_t *source_page_details(void *source)
 	return json_pack("{s:o}", "clock", hostclock_json(&s->clock));
 }
 
+#define PAGE_OPS                                                                                   \
+	.not_seen = "pauses of the whole VM while its host does not publish",                      \
+	.close = source_page_close, .run = source_page_run, .poll = source_page_poll,              \
+	.settle = source_page_settle, .settled = source_page_settled,                              \
+	.report = source_page_report, .details = source_page_details, .page = read_page
+
 const struct source_ops source_page = {
 	.name = "page",
 	.summary = "the host's ledger page: gaps with microsecond edges",
-	.not_seen = "pauses of the whole VM while its host does not publish",
 	.open = source_page_open,
-	.close = source_page_close,
-	.run = source_page_run,
-	.poll = source_page_poll,
-	.settle = source_page_settle,
-	.settled = source_page_settled,
-	.report = source_page_report,
-	.details = source_page_details,
-	.page = read_page,
+	PAGE_OPS,
+};
+
+const struct source_ops source_stream = {
+	.name = "stream",
+	.summary = "the same over a serial port, with edges as good as its latency",
+	.open = source_stream_open,
+	PAGE_OPS,
 };

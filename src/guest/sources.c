@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-const struct source_ops *const sources[] = {&source_steal, &source_page, &source_self, NULL};
+const struct source_ops *const sources[] = {&source_steal, &source_page, &source_stream,
+					    &source_self, NULL};
 
 void source_tell_gap(const struct source_config *config, struct source_gap gap,
 		     const struct account_task *task)

@@ -18,6 +18,7 @@ void calibrate_begin(struct calibration *c, struct measurement *m)
 	*c = (struct calibration){.vms = NULL};
 	if (host_ledger_count_exits(m->ledger, &f))
 		snprintf(c->no_exits, sizeof(c->no_exits), "%s", f.text);
+	c->interrupts = m->interrupts;
 	c->switch_err = switch_cost(&c->switches);
 }
 
@@ -114,6 +115,17 @@ static void take_exits(struct calibrated *vm, const struct measurement *m, const
 	take_table(got.user, vm->exits.user, vm->user, &vm->any_user);
 }
 
+/* Recording began with the measurement, or the VM. */
+static void take_delays(struct calibrated *vm, const struct measured *x)
+{
+	struct interrupt_delays now = {0};
+
+	for (uint32_t v = 0; v < vm->n_vcpus; v++)
+		interrupt_delays_add(&now, &x->vcpus[v].interrupts);
+	add_cost(&vm->delay, (struct pair){now.n - vm->delays.n, now.ns - vm->delays.ns});
+	vm->delays = now;
+}
+
 /* ---- idle vCPUs ---- */
 
 static void take_idle(struct calibrated *vm, const struct ledger *d, uint64_t slept)
@@ -136,6 +148,8 @@ static bool take_vcpu(struct calibrated *vm, const struct measured *x, uint32_t 
 	uint64_t *last = &vm->vcpus[v].slept, slept, preempted, wall = ledger_wall(&d);
 	bool idle = (double)d.ns[LEDGER_HALT] >= CALIBRATE_IDLE * (double)wall;
 
+	vm->vcpus[v].index = x->vm.vcpus[v].index;
+	vm->vcpus[v].busy = x->vcpus[v].busy;
 	if (proc_read_switches(x->vm.pid, x->vm.vcpus[v].tid, &slept, &preempted))
 		return false;
 	if (vm->had_window && wall >= CALIBRATE_WINDOW_NS / 2) {
@@ -158,6 +172,7 @@ static void take_vm(struct calibrated *vm, const struct measurement *m, const st
 	for (uint32_t v = 0; v < vm->n_vcpus; v++)
 		idle += take_vcpu(vm, x, v);
 	take_exits(vm, m, x);
+	take_delays(vm, x);
 	if (vm->had_window)
 		mean_add(&vm->overhead, cpus);
 	if (idle == vm->n_vcpus)

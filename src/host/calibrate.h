@@ -18,6 +18,8 @@
 struct calibrated_vcpu {
 	struct vcpu_exits exits; /* as of the last window */
 	uint64_t slept;		 /* how often, likewise */
+	uint32_t index;		 /* the guest's number of it */
+	struct busy busy;	 /* likewise */
 };
 
 /* What was seen of a VM so far. */
@@ -37,6 +39,8 @@ struct calibrated {
 	struct mean kernel[EXIT_CLASSES]; /* s an exit, of each window that has any */
 	struct mean user[EXIT_CLASSES];	  /* s a trip, likewise */
 	struct mean any_kernel, any_user; /* the same of all classes together */
+	struct interrupt_delays delays;	  /* of all its vCPUs */
+	struct mean delay;		  /* s, of each window that has any */
 	bool had_window;		  /* there are readings to take differences from */
 	struct calibrated_vcpu *vcpus;	  /* [n_vcpus] */
 };
@@ -45,6 +49,7 @@ struct calibration {
 	struct calibrated *vms;
 	size_t n;
 	uint64_t windows;
+	bool interrupts;      /* their delays are recorded */
 	char no_exits[256];   /* why exits aren't counted; empty where they are */
 	struct mean switches; /* ns (switch_cost.h) */
 	int switch_err;	      /* -errno where it wasn't measured */

@@ -137,6 +137,13 @@ static void trips(const struct calibration *c, const struct calibrated *vm, stru
 	*ret = rate_of(c, vm, vm->exits.user);
 }
 
+static void interrupt(const struct calibration *c, const struct calibrated *vm, struct figure *ret)
+{
+	*ret = cost_of(vm->delays.n, vm->delays.ns, &vm->delay,
+		       c->interrupts ? "no device's interrupt was seen"
+				     : "this source doesn't record interrupts");
+}
+
 /* ---- of the host ---- */
 
 static void host_switch(const struct calibration *c, struct figure *ret)
@@ -208,6 +215,11 @@ static const struct coefficient coefficients[] = {
 	 "KVM's tracepoint kvm_userspace_exit", trips, NULL},
 	{"trip", "s", "CPU time in the monitor of one trip",
 	 "from kvm_userspace_exit to the next KVM_RUN", trip_cost, NULL},
+	{"interrupt", "s", "from a device's interrupt on the host until its vCPU ran",
+	 "from kvm_set_irq, kvm_msi_set_irq or, without KVM, an eventfd until the vCPU is on a "
+	 "CPU; 0 "
+	 "where it is",
+	 interrupt, NULL},
 };
 
 const struct coefficient *calibrate_coefficient(size_t i)

@@ -171,10 +171,10 @@ static int set_globals(const struct exits_programs *p, const char *format, struc
 				  "record");
 	for (uint32_t isa = 0; isa < EXITS_ISAS; isa++) {
 		for (uint32_t reason = 0; reason < EXITS_REASONS; reason++)
-			g->class_of[isa][reason] = exit_class_of(isa, reason);
+			g->class_of[isa][reason] = (uint8_t)exit_class_of(isa, reason);
 	}
 	for (uint32_t reason = 0; reason < ARRAY_SIZE(g->user_class_of); reason++)
-		g->user_class_of[reason] = exit_class_of_user(reason);
+		g->user_class_of[reason] = (uint8_t)exit_class_of_user(reason);
 	munmap(map, bytes);
 	return err;
 }

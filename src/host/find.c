@@ -116,33 +116,17 @@ static int add_if_vm(pid_t pid, void *data)
 	return 0;
 }
 
-static int by_age(const void *a, const void *b)
+static int settle_names(const struct all *all)
 {
-	uint64_t x = ((const struct host_vm *)a)->start_ns;
-	uint64_t y = ((const struct host_vm *)b)->start_ns;
+	struct host_vm **vms = calloc(all->n + 1, sizeof(*vms));
 
-	return x < y ? -1 : x > y;
-}
-
-static bool is_taken(const char *name, void *data)
-{
-	const struct all *named = data;
-
-	for (size_t i = 0; i < named->n; i++) {
-		if (!strcmp(named->vms[i].name, name))
-			return true;
-	}
-	return false;
-}
-
-static void settle_names(const struct all *all)
-{
-	struct all named = {all->vms, 0};
-
-	if (all->n)
-		qsort(all->vms, all->n, sizeof(all->vms[0]), by_age);
-	for (; named.n < all->n; named.n++)
-		vm_name_settle(&all->vms[named.n], is_taken, &named);
+	if (!vms)
+		return -ENOMEM;
+	for (size_t i = 0; i < all->n; i++)
+		vms[i] = &all->vms[i];
+	vm_name_settle_all(vms, all->n);
+	free(vms);
+	return 0;
 }
 
 int host_find_all(struct host_vm **ret, size_t *ret_n)
@@ -150,11 +134,12 @@ int host_find_all(struct host_vm **ret, size_t *ret_n)
 	struct all all = {NULL, 0};
 	int err = proc_each_id("/proc", add_if_vm, &all);
 
+	if (!err)
+		err = settle_names(&all);
 	if (err) {
 		host_vms_free(all.vms, all.n);
 		return err;
 	}
-	settle_names(&all);
 	*ret = all.vms;
 	*ret_n = all.n;
 	return 0;

@@ -26,8 +26,7 @@ struct qmp;
 int host_find_qmp_on(struct qmp *q, pid_t pid, uint64_t timeout_ns, struct failure *f,
 		     struct host_vm *ret);
 
-/* Every VM that the caller may see, the oldest first. *ret is an array of *ret_n, freed by
- * host_vms_free(). */
+/* Every VM that the caller may see. *ret is an array of *ret_n, freed by host_vms_free(). */
 int host_find_all(struct host_vm **ret, size_t *ret_n);
 
 /* For completion: the i-th VM that was there at the first call, one without a name by its process.

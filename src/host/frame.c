@@ -31,9 +31,28 @@ static void copy_vcpu(const struct measurement *m, const struct measured *x, uin
 	to->ended = x->vcpus[v].ended;
 	to->state = since.state;
 	to->gaps_lost = x->vcpus[v].gaps_lost;
+	to->busy = busy_for(&x->vcpus[v].busy);
+	to->quiet = busy_quiet_for(&x->vcpus[v].busy);
+	to->runaway = x->vcpus[v].runaway;
 	memcpy(to->ns, since.ns, sizeof(to->ns));
 	to->longest = u64_max(x->vcpus[v].longest, waits_for(m, x, v));
 	snprintf(to->name, sizeof(to->name), "vCPU %u", to->index);
+}
+
+/* Of one vCPU, or (-1) all. */
+static int copy_blames(const struct blame_vm *blame, int vcpu, struct host_frame_vm *to)
+{
+	struct host_frame_blame rows[BLAME_ROWS];
+	size_t n = blame_copy(blame, vcpu, rows);
+
+	if (!n)
+		return 0;
+	to->blames = malloc(n * sizeof(rows[0]));
+	if (!to->blames)
+		return -ENOMEM;
+	memcpy(to->blames, rows, n * sizeof(rows[0]));
+	to->n_blames = n;
+	return 0;
 }
 
 static int copy_pages(const struct measured *x, struct host_frame_vm *to)
@@ -53,6 +72,41 @@ static int copy_pages(const struct measured *x, struct host_frame_vm *to)
 	return 0;
 }
 
+static void copy_stream(const struct measurement *m, const struct measured *x,
+			struct host_frame_vm *to)
+{
+	struct stream_counters c;
+
+	to->streamed = measured_stream(m, x, &c);
+	if (to->streamed)
+		to->stream = (struct host_frame_stream){c.frames, c.pings, c.lost_gaps, c.blocked,
+							c.garbage};
+}
+
+/* What all its vCPUs waited for together. */
+static int copy_interrupts(const struct measured *x, struct host_frame_interrupts *to)
+{
+	struct interrupt_delays sum = {0};
+
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
+		interrupt_delays_add(&sum, &x->vcpus[v].interrupts);
+	to->recorded = true;
+	to->taken = sum.n;
+	to->ns = sum.ns;
+	to->at_once = sum.at_once;
+	to->merged = sum.merged;
+	to->longest = sum.longest;
+	to->delays = calloc(INTERRUPT_BUCKETS, sizeof(*to->delays));
+	if (!to->delays)
+		return -ENOMEM;
+	for (unsigned i = 0; i < INTERRUPT_BUCKETS; i++) {
+		if (sum.buckets[i])
+			to->delays[to->n_delays++] = (struct host_frame_delay){
+				u64_min(interrupt_bound(i), INT64_MAX), sum.buckets[i]};
+	}
+	return 0;
+}
+
 static int copy_vm(const struct measurement *m, const struct measured *x, struct host_frame *f)
 {
 	struct host_frame_vm *to = host_frame_add(f, x->vm.n_vcpus);
@@ -65,6 +119,7 @@ static int copy_vm(const struct measurement *m, const struct measured *x, struct
 	to->ended = x->id < 0;
 	to->overhead = x->overhead[MEASURE_NOW] - x->overhead[MEASURE_FIRST];
 	to->cpu_limit = x->cpu_limit;
+	copy_stream(m, x, to);
 	if (!to->ended && !proc_read_stat(to->pid, 0, &stat))
 		to->rss = stat.rss;
 	memcpy(to->name, x->vm.name, sizeof(to->name));
@@ -75,7 +130,33 @@ static int copy_vm(const struct measurement *m, const struct measured *x, struct
 	snprintf(to->manager, sizeof(to->manager), "%s", x->vm.manager);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		copy_vcpu(m, x, v, &to->vcpus[v]);
+	if (x->blame && copy_blames(x->blame, -1, to))
+		return -ENOMEM;
+	if (m->interrupts && copy_interrupts(x, &to->interrupts))
+		return -ENOMEM;
 	return copy_pages(x, to);
+}
+
+/* Each vCPU as a VM. */
+static int copy_vcpus(const struct measurement *m, const struct measured *x, struct host_frame *f)
+{
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++) {
+		struct host_frame_vm *to = host_frame_add(f, 1);
+
+		if (!to)
+			return -ENOMEM;
+		copy_vcpu(m, x, v, &to->vcpus[0]);
+		to->pid = to->vcpus[0].tid;
+		to->since = x->since;
+		to->ended = x->id < 0;
+		snprintf(to->name, sizeof(to->name), "%.50s/%u", x->vm.name, to->vcpus[0].index);
+		memcpy(to->called, x->vm.name, sizeof(to->called));
+		memcpy(to->uuid, x->vm.uuid, sizeof(to->uuid));
+		memcpy(to->id, x->vm.id, sizeof(to->id));
+		if (x->blame && copy_blames(x->blame, (int)v, to))
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static int copy_unseen(const struct measurement *m, struct host_frame *f)
@@ -114,6 +195,7 @@ static void copy_counters(const struct measurement *m, struct host_frame *f)
 	f->counters = (struct host_frame_counters){.came = m->came,
 						   .gaps = c.gaps,
 						   .kvm_exits = c.kvm_exits,
+						   .runs_lost = c.runs_lost,
 						   .missed = c.bpf_missed,
 						   .bpf_runs = c.bpf_runs,
 						   .bpf = c.bpf_ns,
@@ -121,15 +203,25 @@ static void copy_counters(const struct measurement *m, struct host_frame *f)
 						   .not_entered = m->not_entered};
 }
 
-static int copy(const struct measurement *m, struct host_frame *f)
+static size_t count_vcpus(const struct measurement *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		n += m->vms[i]->vm.n_vcpus;
+	return n;
+}
+
+static int copy(const struct measurement *m, bool vcpus, struct host_frame *f)
 {
 	int err;
 
-	*f = (struct host_frame){.time = m->real,
-				 .elapsed = m->at[MEASURE_NOW] - m->at[MEASURE_FIRST],
-				 .cpus = (unsigned)get_nprocs(),
-				 .has_gaps = host_ledger_has_gaps(m->ledger),
-				 .vms = calloc(m->n + 1, sizeof(*f->vms))};
+	*f = (struct host_frame){
+		.time = m->real,
+		.elapsed = m->at[MEASURE_NOW] - m->at[MEASURE_FIRST],
+		.cpus = (unsigned)get_nprocs(),
+		.has_gaps = host_ledger_has_gaps(m->ledger),
+		.vms = calloc((vcpus ? count_vcpus(m) : m->n) + 1, sizeof(*f->vms))};
 	if (!f->vms)
 		return -ENOMEM;
 	snprintf(f->source, sizeof(f->source), "%s", host_ledger_source(m->ledger));
@@ -137,20 +229,30 @@ static int copy(const struct measurement *m, struct host_frame *f)
 	err = copy_unseen(m, f);
 	for (size_t i = 0; i < m->n && !err; i++)
 		if (!m->vms[i]->over)
-			err = copy_vm(m, m->vms[i], f);
+			err = vcpus ? copy_vcpus(m, m->vms[i], f) : copy_vm(m, m->vms[i], f);
 	return err;
 }
 
-int host_frame_take(const struct measurement *m, struct host_frame *ret)
+static int take(const struct measurement *m, bool vcpus, struct host_frame *ret)
 {
 	struct host_frame frame;
-	int err = copy(m, &frame);
+	int err = copy(m, vcpus, &frame);
 
 	if (err)
 		host_frame_done(&frame);
 	else
 		*ret = frame;
 	return err;
+}
+
+int host_frame_take(const struct measurement *m, struct host_frame *ret)
+{
+	return take(m, false, ret);
+}
+
+int host_frame_take_vcpus(const struct measurement *m, struct host_frame *ret)
+{
+	return take(m, true, ret);
 }
 
 bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c)

@@ -11,6 +11,10 @@
  * -ENOMEM. */
 int host_frame_take(const struct measurement *m, struct host_frame *ret);
 
+/* The same with each vCPU as a VM of its own, called "NAME/INDEX", and with nothing but ledgers and
+ * who ran while it waited. -ENOMEM. */
+int host_frame_take_vcpus(const struct measurement *m, struct host_frame *ret);
+
 /* Whether a VM of anybody's frame is one that is asked for. */
 bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c);
 

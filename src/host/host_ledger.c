@@ -202,6 +202,35 @@ int host_ledger_overhead(struct host_ledger *h, int id, uint64_t *ret_ns)
 	return 0;
 }
 
+uint32_t host_ledger_cpus(const struct host_ledger *h)
+{
+	return h->source->cpus ? h->source->cpus(h->state) : 0;
+}
+
+int host_ledger_record(struct host_ledger *h, enum host_record what, struct failure *f)
+{
+	if (!h->source->record)
+		return failure_set(
+			f, -EOPNOTSUPP,
+			"source %s doesn't record who was on the CPU while a vCPU waited; "
+			"that takes BPF",
+			h->source->name);
+	return h->source->record(h->state, what, f);
+}
+
+int host_ledger_runs(struct host_ledger *h, const struct host_runs_fns *fns)
+{
+	return h->source->runs ? h->source->runs(h->state, fns) : 0;
+}
+
+bool host_ledger_waiting(const struct host_ledger *h, int id, uint32_t vcpu, struct host_wait *ret)
+{
+	const struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
+
+	return e && vcpu < e->n_vcpus && h->source->waiting &&
+	       h->source->waiting(h->state, e->vm, vcpu, ret);
+}
+
 int host_ledger_count_exits(struct host_ledger *h, struct failure *f)
 {
 	int err;
@@ -228,16 +257,17 @@ int host_ledger_exits(const struct host_ledger *h, int id, uint32_t vcpu, struct
 	return 0;
 }
 
-int host_ledger_record_interrupts(struct host_ledger *h, struct failure *f)
+int host_ledger_record_interrupts(struct host_ledger *h, enum interrupts_of whose,
+				  struct failure *f)
 {
 	int err;
 
-	if (h->interrupts)
+	if (h->interrupts || whose == INTERRUPTS_OF_NONE)
 		return 0;
 	if (!h->source->record_interrupts)
 		return failure_set(f, -EOPNOTSUPP, "source %s doesn't record interrupts",
 				   h->source->name);
-	err = h->source->record_interrupts(h->state, f);
+	err = h->source->record_interrupts(h->state, whose, f);
 	h->interrupts = !err;
 	return err;
 }

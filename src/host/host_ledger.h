@@ -18,6 +18,7 @@
 #include "base/failure.h"
 #include "host/exits.h"
 #include "host/host_gaps.h"
+#include "host/host_runs.h"
 #include "host/host_vm.h"
 #include "host/interrupts.h"
 
@@ -80,6 +81,21 @@ uint64_t host_ledger_gaps_lost(const struct host_ledger *h, int id, uint32_t vcp
  * schedstat: a difference of two figures with clock-tick resolution (10 ms). Never runs back. */
 int host_ledger_overhead(struct host_ledger *h, int id, uint64_t *ret_ns);
 
+/* The number of CPUs that this host may have; 0 where the source doesn't look at them. */
+uint32_t host_ledger_cpus(const struct host_ledger *h);
+
+/* Begins to record who is on which CPU, before any VM is added. -EOPNOTSUPP for a source that
+ * can't. */
+int host_ledger_record(struct host_ledger *h, enum host_record what, struct failure *f);
+
+/* Hands out what was recorded since the last call, for each CPU its records and then who is on it.
+ * -EAGAIN when that could not be had of some CPU (one that is stopped): it is silent then. */
+int host_ledger_runs(struct host_ledger *h, const struct host_runs_fns *fns);
+
+/* Whether the vCPU waited for a CPU at its last reading; then *ret is that wait, from its beginning
+ * on this CPU to the reading. */
+bool host_ledger_waiting(const struct host_ledger *h, int id, uint32_t vcpu, struct host_wait *ret);
+
 /* Counts exits from now on, until the ledger is closed; only source bpf can, where the kernel has
  * KVM: -EOPNOTSUPP otherwise. 0 when they are counted already. */
 int host_ledger_count_exits(struct host_ledger *h, struct failure *f);
@@ -87,8 +103,9 @@ int host_ledger_count_exits(struct host_ledger *h, struct failure *f);
 /* -EINVAL for what does not exist, -ENODATA where exits are not counted. */
 int host_ledger_exits(const struct host_ledger *h, int id, uint32_t vcpu, struct vcpu_exits *ret);
 
-/* The same of the delays of devices' interrupts, which need no KVM. */
-int host_ledger_record_interrupts(struct host_ledger *h, struct failure *f);
+/* The same of the delays of devices' interrupts, which need no KVM. The first call says whose. */
+int host_ledger_record_interrupts(struct host_ledger *h, enum interrupts_of whose,
+				  struct failure *f);
 int host_ledger_interrupts(const struct host_ledger *h, int id, uint32_t vcpu,
 			   struct interrupt_delays *ret);
 

@@ -52,6 +52,7 @@ double interrupt_quantile(const struct interrupt_delays *d, double q)
 
 /* Those whose tracepoints a kernel without KVM doesn't have. */
 static const char *const optional[] = {"on_irq", "on_msi", "on_accept", "on_call"};
+#define EMULATED 3 /* of these: for VMs without KVM */
 
 struct interrupts_programs {
 	struct bpf_object *object;
@@ -103,8 +104,17 @@ static int map_all(struct interrupts_programs *p, struct failure *f)
 	return 0;
 }
 
+static void attach_more(struct interrupts_programs *p, enum interrupts_of whose)
+{
+	size_t n = whose == INTERRUPTS_OF_ALL ? ARRAY_SIZE(optional) : EMULATED;
+
+	for (size_t i = 0; i < n; i++)
+		p->more[i] = bpf_program__attach(
+			bpf_object__find_program_by_name(p->object, optional[i]));
+}
+
 static int start(struct interrupts_programs *p, const struct vcpu_programs *ledger,
-		 struct failure *f)
+		 enum interrupts_of whose, struct failure *f)
 {
 	int err = bpf_image_load(&bpf_image_interrupts, prepare, (void *)ledger, f, &p->object);
 
@@ -112,17 +122,17 @@ static int start(struct interrupts_programs *p, const struct vcpu_programs *ledg
 		err = map_all(p, f);
 	if (!err)
 		err = bpf_links_attach(p->object, f, &p->links);
-	for (size_t i = 0; i < ARRAY_SIZE(optional) && !err; i++)
-		p->more[i] = bpf_program__attach(
-			bpf_object__find_program_by_name(p->object, optional[i]));
+	if (!err)
+		attach_more(p, whose);
 	return err;
 }
 
-int interrupts_open(const struct vcpu_programs *ledger, struct failure *f,
+int interrupts_open(const struct vcpu_programs *ledger, enum interrupts_of whose, struct failure *f,
 		    struct interrupts_programs **ret)
 {
 	struct interrupts_programs *p = calloc(1, sizeof(*p));
-	int err = p ? start(p, ledger, f) : failure_errno(f, -ENOMEM, "BPF program interrupts");
+	int err = p ? start(p, ledger, whose, f)
+		    : failure_errno(f, -ENOMEM, "BPF program interrupts");
 
 	if (err)
 		interrupts_close(p);

@@ -34,9 +34,15 @@ double interrupt_quantile(const struct interrupt_delays *d, double q);
 struct interrupts_programs;
 struct vcpu_programs;
 
-/* Loads the programs beside those of the ledger and attaches them: whatever of KVM's tracepoints
- * this kernel has. */
-int interrupts_open(const struct vcpu_programs *ledger, struct failure *f,
+/* Whose interrupts are recorded. */
+enum interrupts_of {
+	INTERRUPTS_OF_NONE,
+	INTERRUPTS_OF_KVM, /* KVM's tracepoints, whichever of them this kernel has */
+	INTERRUPTS_OF_ALL, /* and VMs without KVM, by looking at every system call of the host */
+};
+
+/* Loads the programs beside those of the ledger and attaches them. */
+int interrupts_open(const struct vcpu_programs *ledger, enum interrupts_of whose, struct failure *f,
 		    struct interrupts_programs **ret);
 struct interrupts_programs *interrupts_close(struct interrupts_programs *p); /* NULL accepted */
 

@@ -6,6 +6,8 @@
 #include "host/choice.h"
 #include "host/cpu_limit.h"
 #include "host/find.h"
+#include "host/find_monitor.h"
+#include "host/peers.h"
 #include "host/vm_name.h"
 
 #include <errno.h>
@@ -18,6 +20,7 @@
 #define ENDED_WAITING 1024		/* and of those whose end was not reported yet */
 #define YOUNG_NS      NS_PER_SEC	/* a VM that grows at that age is still starting */
 #define RETRY_NS      NS_PER_SEC	/* for pages that somebody else writes */
+#define LOOKS_MAX     20		/* for pages, of VMs without, at a time */
 #define LOOK_NS	      NS_PER_MS		/* of a step, for looking at processes */
 #define CHECK_NS      (100 * NS_PER_MS) /* from one look whether VMs have ended to the next */
 #define LIMIT_CHECKS  50		/* in so many of these every VM's limit is read again */
@@ -25,9 +28,13 @@
 struct measure_parts {
 	struct measure_setup setup;
 	struct publisher *publisher;
-	struct watch *watch; /* NULL: only processes were asked for */
+	struct blame *blame;	   /* NULL: not recorded */
+	struct host_runs_fns runs; /* for it */
+	struct watch *watch;	   /* NULL: only processes were asked for */
 	struct choice choice;
 	uint64_t checked, retried; /* ns */
+	size_t turn;		   /* whose page is looked for next */
+	int listener;		   /* for streams; 0: none */
 	bool full;		   /* it was said that there is no room for more */
 	bool open;		   /* the VMs that were there have their names */
 	bool room;		   /* one has ended since */
@@ -89,7 +96,7 @@ static bool is_taken(const char *name, void *data)
 	for (size_t i = 0; i < t->m->n; i++) {
 		const struct measured *x = t->m->vms[i];
 
-		if (x != t->but && x->id >= 0 && x->named && !strcmp(x->vm.name, name))
+		if (x != t->but && x->id >= 0 && !strcmp(x->vm.name, name))
 			return true;
 	}
 	return false;
@@ -100,56 +107,110 @@ static void settle_name(const struct measurement *m, struct measured *x)
 	struct taken t = {m, x};
 
 	vm_name_settle(&x->vm, is_taken, &t);
-	x->named = true;
 }
 
-static struct measured *oldest_without_name(const struct measurement *m)
+/* Of all that are there at the beginning, whichever was found first. */
+static int settle_names(struct measurement *m)
 {
-	struct measured *oldest = NULL;
+	struct host_vm **vms = calloc(m->n + 1, sizeof(*vms));
 
-	for (size_t i = 0; i < m->n; i++) {
-		struct measured *x = m->vms[i];
-
-		if (!x->named && (!oldest || x->vm.start_ns < oldest->vm.start_ns))
-			oldest = x;
-	}
-	return oldest;
-}
-
-/* Those that are there from the beginning, in order of their age, whichever was found first. */
-static void settle_names(struct measurement *m)
-{
-	for (struct measured *x; (x = oldest_without_name(m));)
-		settle_name(m, x);
+	if (!vms)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n; i++)
+		vms[i] = &m->vms[i]->vm;
+	vm_name_settle_all(vms, m->n);
+	free(vms);
 	m->parts->open = true;
+	return 0;
 }
 
 /* ---- a VM ---- */
 
-static void measured_free(struct measured *x)
+static void measured_free(struct measurement *m, struct measured *x)
 {
+	blame_remove(m->parts->blame, x->blame);
 	host_vm_done(&x->vm);
 	free(x->vcpus);
 	free(x);
 }
 
+/* Tells the reading just taken to who books the waits. */
+static void read_blame(const struct measurement *m, const struct measured *x, uint32_t v)
+{
+	const struct ledger *l = &x->vcpus[v].ledger[MEASURE_NOW];
+	struct host_wait wait;
+	bool waiting = host_ledger_waiting(m->ledger, x->id, v, &wait);
+
+	blame_reading(x->blame, v, l->at, l->ns[LEDGER_READY], waiting ? &wait : NULL);
+}
+
+/* Books all waits up to the readings just taken. */
+static void settle_blame(const struct measurement *m)
+{
+	if (!m->parts->blame)
+		return;
+	host_ledger_runs(m->ledger, &m->parts->runs);
+	blame_settle(m->parts->blame);
+}
+
+static void note_runaway(const struct measurement *m, const struct measured *x, uint32_t v)
+{
+	const struct busy *b = &x->vcpus[v].busy;
+	uint32_t index = x->vm.vcpus[v].index;
+
+	if (b->quiet)
+		note(m,
+		     "VM %s (pid %d): vCPU %u seems to loop: for %.0f s it has not halted, and "
+		     "left its "
+		     "guest for nothing but interrupts and timers",
+		     x->vm.name, x->vm.pid, index, ns_to_s(busy_quiet_for(b)));
+	else
+		note(m,
+		     "VM %s (pid %d): vCPU %u may loop: for %.0f s it has not halted; what it does "
+		     "is "
+		     "not known",
+		     x->vm.name, x->vm.pid, index, ns_to_s(busy_for(b)));
+}
+
+static void read_busy(const struct measurement *m, struct measured *x, uint32_t v)
+{
+	struct measured_vcpu *c = &x->vcpus[v];
+	struct vcpu_exits e;
+	bool runaway;
+	int err = host_ledger_exits(m->ledger, x->id, v, &e);
+
+	busy_update(&c->busy, &c->ledger[MEASURE_NOW], err ? NULL : &e);
+	runaway = busy_is_runaway(&c->busy, m->parts->setup.runaway);
+	if (runaway && !c->runaway)
+		note_runaway(m, x, v);
+	c->runaway = runaway;
+}
+
 /* One that cannot be read keeps its last reading. */
 static void read_vm(struct measurement *m, struct measured *x)
 {
+	int err;
+
 	if (x->id < 0)
 		return;
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++) {
 		struct measured_vcpu *c = &x->vcpus[v];
 
-		host_ledger_read(m->ledger, x->id, v, &c->ledger[MEASURE_NOW]);
+		err = host_ledger_read(m->ledger, x->id, v, &c->ledger[MEASURE_NOW]);
+		if (x->blame && (!err || err == -ESRCH))
+			read_blame(m, x, v);
 		c->gaps_lost = host_ledger_gaps_lost(m->ledger, x->id, v);
 		c->ended = host_ledger_ended(m->ledger, x->id, v);
+		host_ledger_interrupts(m->ledger, x->id, v, &c->interrupts);
+		read_busy(m, x, v);
 	}
 	host_ledger_overhead(m->ledger, x->id, &x->overhead[MEASURE_NOW]);
 }
 
 static void keep(struct measured *x, enum measure_reading to)
 {
+	if (x->blame && to == MEASURE_FIRST)
+		blame_start(x->blame);
 	x->overhead[to] = x->overhead[MEASURE_NOW];
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		x->vcpus[v].ledger[to] = x->vcpus[v].ledger[MEASURE_NOW];
@@ -172,6 +233,8 @@ static void end_vm(struct measurement *m, struct measured *x)
 		return;
 	read_vm(m, x);
 	publisher_tick(m->parts->publisher);
+	settle_blame(m);
+	blame_end(m->parts->blame, x->blame);
 	publisher_remove(m->parts->publisher, x->id);
 	m->parts->room = true;
 	m->parts->by_id[x->id] = NULL;
@@ -180,16 +243,16 @@ static void end_vm(struct measurement *m, struct measured *x)
 		x->vcpus[v].ended = true;
 }
 
-static void note_page(const struct measurement *m, const struct measured *x)
+static void note_page(const struct measurement *m, const struct measured *x, unsigned from)
 {
-	for (unsigned i = 0; i < x->page.n; i++) {
+	for (unsigned i = from; i < x->page.n; i++) {
 		const struct page_verdict *v = &x->page.verdicts[i];
 
 		if (v->why[0])
 			note(m, "VM %s (pid %d): %s%s%s left alone: %s", x->vm.name, x->vm.pid,
 			     v->device, v->file[0] ? ", " : "", v->file, v->why);
 	}
-	if (x->page.more)
+	if (x->page.more && !from)
 		note(m, "VM %s (pid %d): %u more devices left alone", x->vm.name, x->vm.pid,
 		     x->page.more);
 }
@@ -229,16 +292,24 @@ static int start_vm(struct measurement *m, struct measured *x, struct failure *f
 		err = publisher_adopt(p, &x->vm, f, &x->page, &x->id);
 	if (err)
 		return err;
-	if (find_by_id(m, x)) {
+	err = find_by_id(m, x);
+	if (!err && m->parts->blame)
+		err = blame_add(m->parts->blame, x->id, x->vm.pid, x->vm.name, x->vm.n_vcpus,
+				&x->blame);
+	if (err) {
 		publisher_remove(p, x->id);
-		return failure_errno(f, -ENOMEM, "VM %s", x->vm.name);
+		if ((size_t)x->id < m->parts->n_ids)
+			m->parts->by_id[x->id] = NULL;
+		return failure_errno(f, err, "VM %s", x->vm.name);
 	}
+	if (m->parts->blame) /* where many are added, logs fill up */
+		host_ledger_runs(m->ledger, &m->parts->runs);
 	x->since = clock_mono();
 	read_limit(x);
 	read_vm(m, x);
 	keep(x, MEASURE_FIRST);
 	keep(x, MEASURE_LAST);
-	note_page(m, x);
+	note_page(m, x, 0);
 	return 0;
 }
 
@@ -258,7 +329,7 @@ static int add_vm(struct measurement *m, struct host_vm *vm, struct failure *f)
 	x->id = -1;
 	err = start_vm(m, x, f);
 	if (err) {
-		measured_free(x);
+		measured_free(m, x);
 		return err;
 	}
 	m->vms[m->n++] = x;
@@ -270,7 +341,7 @@ static int add_vm(struct measurement *m, struct host_vm *vm, struct failure *f)
 
 static void remove_at(struct measurement *m, size_t i)
 {
-	measured_free(m->vms[i]);
+	measured_free(m, m->vms[i]);
 	memmove(&m->vms[i], &m->vms[i + 1], (--m->n - i) * sizeof(struct measured *));
 }
 
@@ -479,6 +550,8 @@ static int add_process(struct measurement *m, pid_t pid, struct failure *f)
 	if (find_live(m, pid))
 		return 0; /* given twice, or found by its name */
 	err = host_find_pid(pid, f, &vm);
+	if (err == -ENOENT && !host_find_monitor(pid, NULL, &vm))
+		err = 0;
 	return err ? err : add_vm(m, &vm, f);
 }
 
@@ -529,9 +602,51 @@ static int find_vms(struct measurement *m, struct failure *f)
 	}
 	if (!err && choice_is_open(c))
 		err = look_for_all(m, f);
-	if (!err)
-		settle_names(m);
+	if (!err && settle_names(m))
+		err = failure_errno(f, -ENOMEM, "the list of VMs");
 	return err;
+}
+
+/* Where there is no BPF, that was said already. */
+static int open_blame(struct measurement *m, struct failure *f)
+{
+	struct measure_parts *p = m->parts;
+	int err;
+
+	if (p->setup.no_blame || !host_ledger_has_gaps(m->ledger))
+		return 0;
+	err = host_ledger_record(m->ledger, HOST_RECORD_WAITS, f);
+	if (err)
+		return err;
+	err = blame_new(host_ledger_cpus(m->ledger), &p->blame);
+	if (err)
+		return failure_errno(f, err, "recording who runs");
+	p->runs = blame_fns;
+	p->runs.data = p->blame;
+	return 0;
+}
+
+/* Where this source or kernel can't, the rest is measured all the same. */
+static int unless_unsupported(struct measurement *m, int err, const char *what, struct failure *f)
+{
+	if (err != -EOPNOTSUPP)
+		return err;
+	note(m, "%s: %s", what, f->text);
+	f->text[0] = '\0';
+	return 0;
+}
+
+static int open_extras(struct measurement *m, struct failure *f)
+{
+	const struct measure_setup *s = &m->parts->setup;
+	int err = host_ledger_record_interrupts(m->ledger, s->interrupts, f);
+
+	m->interrupts = !err && s->interrupts != INTERRUPTS_OF_NONE;
+	err = unless_unsupported(m, err, "interrupts are not recorded", f);
+	if (err || !s->exits)
+		return err;
+	return unless_unsupported(m, host_ledger_count_exits(m->ledger, f), "exits are not counted",
+				  f);
 }
 
 static int open_parts(struct measurement *m, const struct measure_setup *setup, struct failure *f)
@@ -551,11 +666,15 @@ static int open_parts(struct measurement *m, const struct measure_setup *setup, 
 	if (f->text[0])
 		note(m, "no gaps, only run and ready: %s", f->text);
 	f->text[0] = '\0';
+	err = open_extras(m, f);
+	if (err)
+		return err;
 	err = publisher_new(m->ledger, &m->parts->publisher);
 	if (err)
 		return failure_errno(f, err, "publishing pages");
 	publisher_on_gap(m->parts->publisher, on_gap, m);
-	return find_vms(m, f);
+	err = open_blame(m, f);
+	return err ? err : find_vms(m, f);
 }
 
 int measure_open(const struct measure_setup *setup, struct failure *f, struct measurement **ret)
@@ -584,16 +703,17 @@ struct measurement *measure_close(struct measurement *m)
 {
 	if (!m)
 		return NULL;
+	while (m->n)
+		remove_at(m, m->n - 1);
 	if (m->parts) {
 		watch_free(m->parts->watch);
 		publisher_free(m->parts->publisher);
+		blame_free(m->parts->blame);
 		choice_close(&m->parts->choice);
 		free(m->parts->refused);
 		free(m->parts->by_id);
 	}
 	host_ledger_close(m->ledger);
-	while (m->n)
-		remove_at(m, m->n - 1);
 	free(m->vms);
 	free(m->parts);
 	free(m);
@@ -613,13 +733,40 @@ static bool is_due(uint64_t *last, uint64_t interval)
 	return true;
 }
 
+static bool has_page(const struct measured *x)
+{
+	for (unsigned i = 0; i < x->page.n; i++) {
+		if (!x->page.verdicts[i].why[0])
+			return true;
+	}
+	return false;
+}
+
+/* Somebody else may have ended, or a device may have been plugged in. */
+static void retry_page(struct measurement *m, struct measured *x)
+{
+	unsigned known = x->page.n;
+
+	if (x->page.again) {
+		publisher_adopt_page(m->parts->publisher, &x->vm, x->id, &x->page);
+		return;
+	}
+	publisher_adopt_plugged(m->parts->publisher, &x->vm, x->id, &x->page);
+	note_page(m, x, known);
+}
+
+/* All of a few VMs, a part of many. */
 static void retry_pages(struct measurement *m)
 {
-	for (size_t i = 0; i < m->n; i++) {
-		struct measured *x = m->vms[i];
+	size_t looked = 0;
 
-		if (x->id >= 0 && x->page.again)
-			publisher_adopt_page(m->parts->publisher, &x->vm, x->id, &x->page);
+	for (size_t i = 0; i < m->n && looked < LOOKS_MAX; i++) {
+		struct measured *x = m->vms[m->parts->turn++ % m->n];
+
+		if (x->id < 0 || has_page(x))
+			continue;
+		retry_page(m, x);
+		looked++;
 	}
 }
 
@@ -659,19 +806,49 @@ static void check_vms(struct measurement *m)
 		if (m->vms[i]->id >= 0)
 			check_vm(m, m->vms[i]);
 	}
+	settle_blame(m);
 	check_limits(m);
+}
+
+/* Whoever connects is asked for nothing: the kernel says which process it is. A VM that isn't known
+ * yet will connect again. */
+static bool take_stream(pid_t pid, int fd, void *data)
+{
+	const struct measurement *m = data;
+	const struct measured *x = find_live(m, pid);
+
+	if (!x)
+		return false;
+	publisher_stream(m->parts->publisher, &x->vm, x->id, fd);
+	return true;
+}
+
+bool measured_stream(const struct measurement *m, const struct measured *x,
+		     struct stream_counters *ret)
+{
+	return publisher_stream_counters(m->parts->publisher, x->id, ret);
+}
+
+void measure_listen(struct measurement *m, int listener)
+{
+	m->parts->listener = listener;
 }
 
 void measure_step(struct measurement *m)
 {
+	if (m->parts->listener > 0)
+		peers_accept(m->parts->listener, take_stream, m);
 	publisher_tick(m->parts->publisher);
+	if (m->parts->blame)
+		host_ledger_runs(m->ledger, &m->parts->runs);
 	if (m->parts->watch)
 		watch_look(m->parts->watch, LOOK_NS);
 	if (is_due(&m->parts->checked, CHECK_NS))
 		check_vms(m);
 	fold_surplus(m, false, ENDED_WAITING);
 	if (is_due(&m->parts->retried, RETRY_NS)) {
-		retry_pages(m);
+		if (!m->parts->setup.no_pages)
+			retry_pages(m);
 		try_refused(m);
 	}
 }
@@ -693,6 +870,7 @@ void measure_read(struct measurement *m)
 	for (size_t i = 0; i < m->n; i++)
 		read_vm(m, m->vms[i]);
 	publisher_tick(m->parts->publisher); /* gaps that ended by then */
+	settle_blame(m);
 }
 
 void measure_reported(struct measurement *m)
@@ -700,6 +878,8 @@ void measure_reported(struct measurement *m)
 	m->at[MEASURE_LAST] = m->at[MEASURE_NOW];
 	for (size_t i = 0; i < m->n; i++) {
 		keep(m->vms[i], MEASURE_LAST);
+		if (m->vms[i]->blame)
+			blame_reported(m->vms[i]->blame);
 		for (uint32_t v = 0; v < m->vms[i]->vm.n_vcpus; v++)
 			m->vms[i]->vcpus[v].longest = 0;
 		m->vms[i]->over = m->vms[i]->id < 0;

@@ -10,6 +10,8 @@
 #ifndef HOST_MEASURE_H
 #define HOST_MEASURE_H
 
+#include "host/blame.h"
+#include "host/busy.h"
 #include "host/publish.h"
 #include "host/watch.h"
 
@@ -20,17 +22,21 @@ struct measured_vcpu {
 	uint64_t gaps_lost; /* since it was first seen */
 	/* ns: the longest gap in which it wanted to run, of those that ended since the last report */
 	uint64_t longest;
+	struct interrupt_delays interrupts; /* since it was first seen; zeros: not recorded */
+	struct busy busy;
+	bool runaway; /* and it was said */
 	bool ended;
 };
 
 struct measured {
 	struct host_vm vm;
-	int id;				     /* in the ledger; -1: it has ended */
-	bool over;			     /* its end was reported */
-	bool named;			     /* vm.name is its own */
-	uint64_t since;			     /* ns: when it was first seen */
+	void *own;	/* whoever measures may keep something here; NULL at first */
+	int id;		/* in the ledger; -1: it has ended */
+	bool over;	/* its end was reported */
+	uint64_t since; /* ns: when it was first seen */
 	uint64_t overhead[MEASURE_READINGS]; /* ns */
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
+	struct blame_vm *blame;		     /* who ran while it waited; NULL: not recorded */
 	struct page_choice page;
 	const char *page_lost; /* why its page is no more written; NULL while it is */
 	double cpu_limit;      /* cpu_limit_of(), some seconds old at most */
@@ -52,6 +58,7 @@ struct measure_unseen { /* a VM that is not measured */
 
 struct measurement {
 	struct host_ledger *ledger;
+	bool interrupts;       /* their delays are recorded */
 	struct measured **vms; /* [n], in the order in which they were seen */
 	size_t n;
 	struct measure_ended ended;
@@ -65,10 +72,14 @@ struct measurement {
 };
 
 struct measure_setup {
-	const char *source; /* NULL: the best that works */
-	char **operands;    /* of choice.h; */
-	int n_operands;	    /* 0: every VM */
-	bool no_pages;	    /* no page is written */
+	const char *source;	       /* NULL: the best that works */
+	char **operands;	       /* of choice.h; */
+	int n_operands;		       /* 0: every VM */
+	bool no_pages;		       /* no page is written */
+	bool no_blame;		       /* who runs while a vCPU waits isn't recorded */
+	enum interrupts_of interrupts; /* whose delays are recorded */
+	bool exits;		       /* are counted */
+	uint64_t runaway; /* ns: a vCPU that is like in a loop for so long is said; 0: none */
 	/* What a person should know: one line. */
 	void (*note)(const char *text, void *data);
 	/* Every gap, as from host_ledger_poll(). The first ones come while measure_open() still
@@ -82,6 +93,14 @@ struct measure_setup {
  * all is no error. `setup` is copied, the operands stay the caller's for as long. */
 int measure_open(const struct measure_setup *setup, struct failure *f, struct measurement **ret);
 struct measurement *measure_close(struct measurement *m); /* NULL accepted; returns NULL */
+
+/* VMs that connect to this listening Unix socket, which stays the caller's and doesn't block, get
+ * their ledger as a stream (stream.h). 0: none. */
+void measure_listen(struct measurement *m, int listener);
+
+/* False where the VM has no stream. */
+bool measured_stream(const struct measurement *m, const struct measured *x,
+		     struct stream_counters *ret);
 
 /* One step: looks for VMs, publishes. To be called again after measure_interval() ns. */
 void measure_step(struct measurement *m);

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "host/finder.h"
 #include "host/open_file.h"
+#include "host/page_plugged.h"
 
 #include <desched/page.h>
 #include <errno.h>
@@ -287,8 +288,38 @@ int page_file_open(const struct host_vm *vm, size_t need, size_t want,
 			strcpy(devices[i].why, left_over);
 		taken |= try_device(vm->pid, &devices[i], need, want, &c, ret);
 	}
+	if (!taken)
+		taken = !page_file_plugged(vm, need, want, &c, ret);
 	*ret_choice = c;
 	return taken ? 0 : -ENOENT;
+}
+
+/* A verdict is said once. */
+static bool is_judged(const struct page_choice *c, const struct page_device *d)
+{
+	char shown[sizeof(c->verdicts[0].file)];
+
+	host_printable(d->file, shown, sizeof(shown));
+	for (unsigned i = 0; i < c->n; i++) {
+		if (!strcmp(c->verdicts[i].file, shown))
+			return true;
+	}
+	return false;
+}
+
+int page_file_plugged(const struct host_vm *vm, size_t need, size_t want, struct page_choice *c,
+		      struct page_file *ret)
+{
+	_cleanup_(free_ptr) struct page_device *devices = malloc(PAGE_PLUGGED_MAX *
+								 sizeof(*devices));
+	int n = devices ? page_plugged(vm->pid, devices) : -ENOMEM;
+
+	for (int i = 0; i < n && c->n < PAGE_DEVICES_MAX; i++) {
+		if (!is_judged(c, &devices[i]) &&
+		    try_device(vm->pid, &devices[i], need, want, c, ret))
+			return 0;
+	}
+	return n < 0 ? n : -ENOENT;
 }
 
 const char *page_file_lost(const struct page_file *p)

@@ -53,6 +53,14 @@ struct page_choice {
  */
 int page_file_open(const struct host_vm *vm, size_t need, size_t want,
 		   struct page_choice *ret_choice, struct page_file *ret);
+
+/*
+ * The same for devices that were plugged in since, or that the command line doesn't have
+ * (page_plugged.h): those that *c has no verdict of, and theirs are added to it.
+ */
+int page_file_plugged(const struct host_vm *vm, size_t need, size_t want, struct page_choice *c,
+		      struct page_file *ret);
+
 void page_file_close(struct page_file *p); /* all zero accepted */
 
 /* The file was cut short, or something else was written over the page: it is no more to be

@@ -10,14 +10,19 @@
 #include "base/units.h"
 #include "host/anchor.h"
 #include "host/page_file.h"
+#include "host/stream.h"
 #include "ledger/page_writer.h"
+#include "ledger/stream_frame.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #define PAGES_MAX 1024
+#define SLOTS	  (2 * PAGES_MAX) /* a VM has a page, and another one that is streamed */
 
 /* A ring of fewer gaps would be overrun between two looks of a guest that is away for long. */
 #define RING_MIN 256
@@ -38,6 +43,10 @@ struct published {
 	struct page_writer writer;
 	struct page_file file; /* all zero: the memory is the caller's */
 	const char *lost;      /* why it is no more written */
+	struct stream *stream; /* of a page in memory of our own, `own`; NULL: it is no such page */
+	void *own;
+	size_t own_size;
+	int id; /* in the ledger */
 	struct page_host host;
 	uint32_t n_vcpus;
 	struct published_vcpu vcpus[];
@@ -46,7 +55,7 @@ struct published {
 struct publisher {
 	struct host_ledger *ledger;
 	struct anchor anchor;
-	struct published *pages[PAGES_MAX]; /* by id */
+	struct published *pages[SLOTS]; /* by id, then those that are streamed, by id */
 	host_gap_fn on_gap;
 	void *gap_data;
 };
@@ -68,7 +77,7 @@ struct publisher *publisher_free(struct publisher *p)
 	if (!p)
 		return NULL;
 	for (int id = 0; id < PAGES_MAX; id++) {
-		if (p->pages[id])
+		if (p->pages[id] || p->pages[PAGES_MAX + id])
 			publisher_remove(p, id);
 	}
 	free(p);
@@ -92,12 +101,13 @@ size_t publisher_page_size(const struct host_vm *vm)
 	return page_size_for(blocks_of(vm), PAGE_RING_USUAL);
 }
 
-static struct published *new_page(const struct host_vm *vm)
+static struct published *new_page(const struct host_vm *vm, int id)
 {
 	struct published *page = calloc(1, sizeof(*page) + vm->n_vcpus * sizeof(page->vcpus[0]));
 
 	if (!page)
 		return NULL;
+	page->id = id;
 	page->n_vcpus = vm->n_vcpus;
 	for (uint32_t i = 0; i < vm->n_vcpus; i++)
 		page->vcpus[i].index = vm->vcpus[i].index;
@@ -120,10 +130,10 @@ static int lay_out(const struct publisher *p, struct published *page, const stru
 	return page_writer_init(&page->writer, base, size, blocks_of(vm), ring, session);
 }
 
-static int add_page(struct publisher *p, const struct host_vm *vm, int id, void *base, size_t size,
-		    struct failure *f)
+static int add_page(struct publisher *p, const struct host_vm *vm, int slot, void *base,
+		    size_t size, struct failure *f)
 {
-	struct published *page = new_page(vm);
+	struct published *page = new_page(vm, slot % PAGES_MAX);
 	int err = page ? lay_out(p, page, vm, base, size) : -ENOMEM;
 
 	if (err) {
@@ -131,7 +141,7 @@ static int add_page(struct publisher *p, const struct host_vm *vm, int id, void 
 		return failure_errno(f, err, "page of VM %s: %zu bytes, %zu are needed", vm->name,
 				     size, page_size_for(blocks_of(vm), RING_MIN));
 	}
-	p->pages[id] = page;
+	p->pages[slot] = page;
 	return 0;
 }
 
@@ -163,6 +173,16 @@ int publisher_add(struct publisher *p, const struct host_vm *vm, void *base, siz
 	return err;
 }
 
+static int adopt_file(struct publisher *p, const struct host_vm *vm, int id, struct page_file file)
+{
+	int err = add_page(p, vm, id, file.base, file.size, NULL);
+	if (err)
+		page_file_close(&file);
+	else
+		p->pages[id]->file = file;
+	return err;
+}
+
 int publisher_adopt_page(struct publisher *p, const struct host_vm *vm, int id,
 			 struct page_choice *ret_choice)
 {
@@ -170,14 +190,17 @@ int publisher_adopt_page(struct publisher *p, const struct host_vm *vm, int id,
 	int err = page_file_open(vm, page_size_for(blocks_of(vm), RING_MIN),
 				 publisher_page_size(vm), ret_choice, &file);
 
-	if (err)
-		return err;
-	err = add_page(p, vm, id, file.base, file.size, NULL);
-	if (err)
-		page_file_close(&file);
-	else
-		p->pages[id]->file = file;
-	return err;
+	return err ? err : adopt_file(p, vm, id, file);
+}
+
+int publisher_adopt_plugged(struct publisher *p, const struct host_vm *vm, int id,
+			    struct page_choice *choice)
+{
+	struct page_file file;
+	int err = page_file_plugged(vm, page_size_for(blocks_of(vm), RING_MIN),
+				    publisher_page_size(vm), choice, &file);
+
+	return err ? err : adopt_file(p, vm, id, file);
 }
 
 int publisher_adopt(struct publisher *p, const struct host_vm *vm, struct failure *f,
@@ -199,8 +222,8 @@ const char *publisher_page_lost(const struct publisher *p, int id)
 
 uint64_t publisher_interval(const struct publisher *p)
 {
-	for (int id = 0; id < PAGES_MAX; id++) {
-		if (p->pages[id])
+	for (int slot = 0; slot < SLOTS; slot++) {
+		if (p->pages[slot])
 			return PUBLISH_INTERVAL_NS;
 	}
 	return PUBLISH_IDLE_NS;
@@ -217,38 +240,115 @@ static struct published *page_of(const struct publisher *p, int id)
 	return id >= 0 && id < PAGES_MAX ? p->pages[id] : NULL;
 }
 
-void publisher_remove(struct publisher *p, int id)
+static struct published *stream_of(const struct publisher *p, int id)
 {
-	struct published *page = page_of(p, id);
-
-	host_ledger_remove(p->ledger, id);
-	if (!page)
-		return;
-	page_writer_done(&page->writer);
-	page_file_close(&page->file);
-	free(page);
-	p->pages[id] = NULL;
+	return id >= 0 && id < PAGES_MAX ? p->pages[PAGES_MAX + id] : NULL;
 }
 
-int publisher_describe(struct publisher *p, int id, const struct page_host *figures)
+static void drop(struct publisher *p, int slot)
 {
-	struct published *page = page_of(p, id);
+	struct published *page = p->pages[slot];
 
 	if (!page)
-		return -EINVAL;
-	page->host = *figures;
-	page->host.valid &= ~(uint64_t)PAGE_VALID_OVERHEAD;
+		return;
+	stream_free(page->stream);
+	page_writer_done(&page->writer);
+	page_file_close(&page->file);
+	if (page->own)
+		munmap(page->own, page->own_size);
+	free(page);
+	p->pages[slot] = NULL;
+}
+
+void publisher_remove(struct publisher *p, int id)
+{
+	host_ledger_remove(p->ledger, id);
+	if (id < 0 || id >= PAGES_MAX)
+		return;
+	drop(p, id);
+	drop(p, PAGES_MAX + id);
+}
+
+/* ---- streams ---- */
+
+static int add_own_page(struct publisher *p, const struct host_vm *vm, int slot)
+{
+	size_t size = page_size_for(blocks_of(vm), STREAM_RING);
+	void *own = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err;
+
+	if (own == MAP_FAILED)
+		return -ENOMEM;
+	err = add_page(p, vm, slot, own, size, NULL);
+	if (err) {
+		munmap(own, size);
+		return err;
+	}
+	p->pages[slot]->own = own;
+	p->pages[slot]->own_size = size;
 	return 0;
 }
 
-static int read_page(struct publisher *p, int id)
+int publisher_stream(struct publisher *p, const struct host_vm *vm, int id, int fd)
 {
-	struct published *page = p->pages[id];
+	int slot = PAGES_MAX + id, err = id >= 0 && id < PAGES_MAX ? 0 : -EINVAL;
+	struct published *page;
+
+	if (!err && p->pages[slot])
+		err = -EEXIST;
+	if (!err)
+		err = add_own_page(p, vm, slot);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	page = p->pages[slot];
+	err = stream_new(fd, page->own, page->own_size, PUBLISH_INTERVAL_NS, &page->stream);
+	if (err)
+		drop(p, slot);
+	return err;
+}
+
+bool publisher_stream_counters(const struct publisher *p, int id, struct stream_counters *ret)
+{
+	const struct published *page = stream_of(p, id);
+
+	if (page)
+		stream_read_counters(page->stream, ret);
+	return page;
+}
+
+/* A peer that has gone may come again. */
+static void stream_pages(struct publisher *p)
+{
+	for (int slot = PAGES_MAX; slot < SLOTS; slot++) {
+		if (p->pages[slot] && stream_tick(p->pages[slot]->stream))
+			drop(p, slot);
+	}
+}
+
+/* ---- a tick ---- */
+
+int publisher_describe(struct publisher *p, int id, const struct page_host *figures)
+{
+	struct published *const pages[] = {page_of(p, id), stream_of(p, id)};
+
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+		if (!pages[i])
+			continue;
+		pages[i]->host = *figures;
+		pages[i]->host.valid &= ~(uint64_t)PAGE_VALID_OVERHEAD;
+	}
+	return pages[0] || pages[1] ? 0 : -EINVAL;
+}
+
+static int read_page(struct publisher *p, struct published *page)
+{
 	int err = 0;
 
 	for (uint32_t i = 0; i < page->n_vcpus; i++) {
 		struct published_vcpu *v = &page->vcpus[i];
-		int e = host_ledger_read(p->ledger, id, i, &v->ledger);
+		int e = host_ledger_read(p->ledger, page->id, i, &v->ledger);
 
 		v->fresh = !e || e == -ESRCH; /* the last state of a thread that ended counts */
 		if (!v->fresh && !err)
@@ -268,42 +368,46 @@ static void tell(struct page_writer *w, struct published_vcpu *v, struct gap gap
 }
 
 /* The gap in which the reading found the vCPU, up to then; unless its end is in the ring, too. */
-static void tell_open_gap(struct publisher *p, int id, uint32_t i)
+static void tell_open_gap(struct publisher *p, struct published *page, uint32_t i)
 {
-	struct published_vcpu *v = &p->pages[id]->vcpus[i];
+	struct published_vcpu *v = &page->vcpus[i];
 
 	if (v->ledger.state == LEDGER_RUN || v->ledger.state == LEDGER_HALT)
 		return;
-	tell(&p->pages[id]->writer, v,
-	     (struct gap){.start = host_ledger_since(p->ledger, id, i),
+	tell(&page->writer, v,
+	     (struct gap){.start = host_ledger_since(p->ledger, page->id, i),
 			  .end = v->ledger.at,
 			  .state = v->ledger.state});
+}
+
+static void put_into(struct published *page, const struct gap *gap)
+{
+	if (page && !page->lost && gap->vcpu < page->n_vcpus)
+		tell(&page->writer, &page->vcpus[gap->vcpu], *gap);
 }
 
 static void put_gap(int id, const struct gap *gap, void *data)
 {
 	const struct publisher *p = data;
-	struct published *page = page_of(p, id);
 
 	if (p->on_gap)
 		p->on_gap(id, gap, p->gap_data);
-	if (page && !page->lost && gap->vcpu < page->n_vcpus)
-		tell(&page->writer, &page->vcpus[gap->vcpu], *gap);
+	put_into(page_of(p, id), gap);
+	put_into(stream_of(p, id), gap);
 }
 
-static void write_vcpu(struct publisher *p, int id, uint32_t i, bool all_gaps)
+static void write_vcpu(struct publisher *p, struct published *page, uint32_t i, bool all_gaps)
 {
-	struct published *page = p->pages[id];
 	struct published_vcpu *v = &page->vcpus[i];
 	struct page_vcpu record = {.start = v->ledger.start,
 				   .at = v->ledger.at,
 				   .state = v->ledger.state,
-				   .gaps_lost = host_ledger_gaps_lost(p->ledger, id, i)};
+				   .gaps_lost = host_ledger_gaps_lost(p->ledger, page->id, i)};
 
 	if (!v->fresh)
 		return;
 	if (all_gaps) {
-		tell_open_gap(p, id, i);
+		tell_open_gap(p, page, i);
 		v->gaps_until = v->ledger.at;
 	}
 	record.gaps_until = v->gaps_until;
@@ -324,11 +428,9 @@ static void write_stamp(struct publisher *p, struct published *page)
 	}
 }
 
-static void write_host(struct publisher *p, int id)
+static void write_host(struct publisher *p, struct published *page)
 {
-	struct published *page = p->pages[id];
-
-	if (!host_ledger_overhead(p->ledger, id, &page->host.overhead_ns))
+	if (!host_ledger_overhead(p->ledger, page->id, &page->host.overhead_ns))
 		page->host.valid |= PAGE_VALID_OVERHEAD;
 	write_stamp(p, page);
 }
@@ -345,20 +447,23 @@ int publisher_tick(struct publisher *p)
 	bool all_gaps;
 	int err = 0, polled;
 
-	for (int id = 0; id < PAGES_MAX; id++) {
-		int e = p->pages[id] ? read_page(p, id) : 0;
+	for (int slot = 0; slot < SLOTS; slot++) {
+		int e = p->pages[slot] ? read_page(p, p->pages[slot]) : 0;
 
 		err = err ? err : e;
-		check_file(p->pages[id]);
+		check_file(p->pages[slot]);
 	}
 	polled = host_ledger_poll(p->ledger, put_gap, p);
 	all_gaps = !polled && host_ledger_has_gaps(p->ledger);
-	for (int id = 0; id < PAGES_MAX; id++) {
-		if (!p->pages[id] || p->pages[id]->lost)
+	for (int slot = 0; slot < SLOTS; slot++) {
+		struct published *page = p->pages[slot];
+
+		if (!page || page->lost)
 			continue;
-		for (uint32_t i = 0; i < p->pages[id]->n_vcpus; i++)
-			write_vcpu(p, id, i, all_gaps);
-		write_host(p, id);
+		for (uint32_t i = 0; i < page->n_vcpus; i++)
+			write_vcpu(p, page, i, all_gaps);
+		write_host(p, page);
 	}
+	stream_pages(p);
 	return err ? err : polled;
 }

@@ -8,8 +8,10 @@
 
 #include "host/host_ledger.h"
 #include "host/page_file.h"
+#include "host/stream.h"
 
 #include <desched/page.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define PUBLISH_INTERVAL_NS (5 * 1000 * 1000ull)
@@ -42,8 +44,20 @@ int publisher_adopt(struct publisher *p, const struct host_vm *vm, struct failur
 int publisher_adopt_page(struct publisher *p, const struct host_vm *vm, int id,
 			 struct page_choice *ret_choice);
 
+/* Looks whether one was plugged in since; *choice is what was found so far. As above. */
+int publisher_adopt_plugged(struct publisher *p, const struct host_vm *vm, int id,
+			    struct page_choice *choice);
+
 /* Why the page that a VM brought is no more written, NULL while it is; also NULL without one. */
 const char *publisher_page_lost(const struct publisher *p, int id);
+
+/* Streams the VM's ledger to a socket that leads into the guest (stream.h), beside a page if it has
+ * one. `fd` is the publisher's from now on, also on failure: -EINVAL for no such VM, -EEXIST where
+ * it has a stream, -ENOMEM. The stream ends when the peer closes it. */
+int publisher_stream(struct publisher *p, const struct host_vm *vm, int id, int fd);
+
+/* False where the VM has no stream. */
+bool publisher_stream_counters(const struct publisher *p, int id, struct stream_counters *ret);
 
 /* How often publisher_tick() is to be called: PUBLISH_INTERVAL_NS, seldom where no page is. */
 uint64_t publisher_interval(const struct publisher *p);

@@ -5,6 +5,7 @@
 
 #include "host/exits.h"
 #include "host/host_gaps.h"
+#include "host/host_runs.h"
 #include "host/host_vm.h"
 #include "host/interrupts.h"
 
@@ -27,12 +28,17 @@ struct host_source {
 	uint64_t (*since)(void *state, const void *vm, uint32_t vcpu);
 	uint64_t (*gaps_lost)(void *state, const void *vm, uint32_t vcpu);
 	int (*overhead)(void *state, void *vm, uint64_t *ret_ns);
+	/* Runs and waits: host_ledger_record() and so on. All NULL for a source without them. */
+	uint32_t (*cpus)(const void *state);
+	int (*record)(void *state, enum host_record what, struct failure *f);
+	int (*runs)(void *state, const struct host_runs_fns *fns);
+	bool (*waiting)(void *state, const void *vm, uint32_t vcpu, struct host_wait *ret);
 	void (*counters)(void *state, struct host_ledger_counters *ret);
 	/* Exits are counted from now on, or from the next add() of a VM. NULL where a source can't
 	 * count them. */
 	int (*count_exits)(void *state, struct failure *f);
 	/* The same of interrupts' delays. */
-	int (*record_interrupts)(void *state, struct failure *f);
+	int (*record_interrupts)(void *state, enum interrupts_of whose, struct failure *f);
 	void (*interrupts)(const void *state, const void *vm, uint32_t vcpu,
 			   struct interrupt_delays *ret);
 	void (*exits)(const void *state, const void *vm, uint32_t vcpu, struct vcpu_exits *ret);

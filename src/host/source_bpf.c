@@ -8,11 +8,11 @@
  * that looked it up before is still running. That may take a while: it is waited for when nothing
  * else is free, for all that was left by then.
  */
+#include "host/source_bpf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/units.h"
 #include "host/source.h"
-#include "host/vcpu_programs.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -32,41 +32,6 @@
 #define SPINS	 1000 /* then sleep a millisecond between tries */
 #define SLEEPS	 1000
 #define SLEEP_NS NS_PER_MS
-
-struct owner {
-	struct bpf_vm *vm; /* NULL: nobody's */
-	bool left;	   /* it was somebody's since the last grace period */
-	uint32_t vcpu;
-	uint32_t index;	 /* the guest's number of it */
-	uint64_t wanted; /* gaps that the last reading knew of */
-	uint64_t taken;	 /* gaps that came out of the ring buffer */
-	uint64_t lost;	 /* as of the last reading */
-	uint64_t since;	 /* ns: the last transition, as of the last reading */
-};
-
-#define NO_PROCESS UINT32_MAX
-
-struct bpf_vm {
-	int id;
-	uint32_t tgid;	  /* of its process, as the kernel counts */
-	uint32_t process; /* index, or NO_PROCESS before it was entered */
-	uint32_t n_slots;
-	uint32_t slots[]; /* index by vCPU */
-};
-
-struct bpf_source {
-	struct vcpu_programs p;
-	struct ring_buffer *ring;
-	struct interrupts_programs *recording; /* likewise */
-	struct exits_programs *counting;       /* NULL: nobody wants them */
-	struct owner owners[VCPU_SLOTS];
-	bool process_left[VCPU_PROCESSES]; /* as owner.left */
-	uint32_t n_owners;		   /* no slot from here on was ever used */
-	uint64_t gaps;			   /* handed out */
-	uint64_t lost, exits, missed;	   /* of VMs that were removed */
-	host_gap_fn fn;			   /* during a poll */
-	void *data;
-};
 
 static void nap(void)
 {
@@ -113,6 +78,7 @@ static void source_close(void *state)
 {
 	struct bpf_source *s = state;
 
+	run_log_close(&s->log);
 	exits_close(s->counting);
 	interrupts_close(s->recording);
 	ring_buffer__free(s->ring);
@@ -158,13 +124,25 @@ static void leave(int map, uint32_t key)
 	bpf_map_delete_elem(map, &key);
 }
 
+/* As blame_unwait() in the programs: a wait that none of them will end. */
+static void unwait(const struct bpf_source *s, uint32_t slot)
+{
+	uint32_t cpu = __atomic_exchange_n(&s->p.blame_waits[slot].cpu, 0, __ATOMIC_SEQ_CST);
+
+	if (cpu)
+		__atomic_sub_fetch(&s->p.blame_cpus[cpu - 1].waiters, 1, __ATOMIC_SEQ_CST);
+}
+
 /* All that was left is free. */
 static void reclaim(struct bpf_source *s)
 {
 	grace_period();
 	memset(s->process_left, 0, sizeof(s->process_left));
-	for (uint32_t i = 0; i < s->n_owners; i++)
+	for (uint32_t i = 0; i < s->n_owners; i++) {
+		if (s->owners[i].left)
+			unwait(s, i); /* a program may have been about to enter one */
 		s->owners[i].left = false;
+	}
 }
 
 static uint32_t free_process(const struct bpf_source *s)
@@ -201,7 +179,7 @@ static int enter_process(struct bpf_source *s, struct bpf_vm *v)
 	if (err)
 		s->p.processes[i].tgid = 0;
 	else
-		v->process = i;
+		s->vms[v->process = i] = v;
 	return err;
 }
 
@@ -315,9 +293,11 @@ static void source_remove(void *state, void *vm)
 		s->lost += s->p.slots[v->slots[i]].gaps_lost;
 		s->exits += s->p.slots[v->slots[i]].exits;
 		s->missed += s->p.slots[v->slots[i]].missed;
+		unwait(s, v->slots[i]);
 		s->owners[v->slots[i]] = (struct owner){.left = true};
 	}
 	if (v->process != NO_PROCESS) {
+		s->vms[v->process] = NULL;
 		s->p.processes[v->process].tgid = 0;
 		s->process_left[v->process] = true;
 	}
@@ -356,13 +336,17 @@ static int source_add(void *state, int id, const struct host_vm *vm, struct fail
 
 /* ---- reading ---- */
 
-/* A copy of a slot between two transitions. */
-static int read_slot(const struct vcpu_slot *slot, struct vcpu_slot *ret)
+/* A copy of a slot, and of its wait, between two transitions. */
+static int read_slot(const struct vcpu_programs *p, uint32_t index, struct vcpu_slot *ret,
+		     struct blame_wait *ret_wait)
 {
+	const struct vcpu_slot *slot = &p->slots[index];
+
 	for (int i = 0; i < SPINS + SLEEPS; i++) {
 		uint32_t seq = __atomic_load_n(&slot->seq, __ATOMIC_ACQUIRE);
 
 		*ret = *(const volatile struct vcpu_slot *)slot;
+		*ret_wait = *(const volatile struct blame_wait *)&p->blame_waits[index];
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (!(seq & 1) && __atomic_load_n(&slot->seq, __ATOMIC_RELAXED) == seq)
 			return 0;
@@ -377,21 +361,23 @@ static int source_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
 	struct bpf_source *s = state;
 	uint32_t index = ((struct bpf_vm *)vm)->slots[vcpu];
 	uint64_t now = clock_mono() - CLOCK_SKEW_NS;
+	struct owner *o = &s->owners[index];
 	struct vcpu_slot slot;
-	int err = read_slot(&s->p.slots[index], &slot);
+	struct blame_wait wait;
+	int err = read_slot(&s->p, index, &slot, &wait);
 
 	if (err)
 		return err;
 	*ret = (struct ledger){.start = slot.start, .at = slot.at, .state = slot.state};
 	memcpy(ret->ns, slot.ns, sizeof(ret->ns));
-	s->owners[index].wanted = slot.gaps;
-	s->owners[index].lost = slot.gaps_lost;
-	s->owners[index].since = slot.at;
-	if (slot.ended)
-		return -ESRCH;
-	if (now > ret->at)
+	o->wanted = slot.gaps;
+	o->lost = slot.gaps_lost;
+	o->since = slot.at;
+	o->wait = slot.ended || slot.state != LEDGER_READY ? (struct blame_wait){0} : wait;
+	if (now > ret->at && !slot.ended)
 		ledger_advance(ret, now);
-	return 0;
+	o->at = ret->at;
+	return slot.ended ? -ESRCH : 0;
 }
 
 static uint64_t source_since(void *state, const void *vm, uint32_t vcpu)
@@ -478,8 +464,10 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 {
 	const struct bpf_source *s = state;
 
-	*ret = (struct host_ledger_counters){
-		.gaps = s->gaps, .gaps_lost = s->lost, .kvm_exits = s->exits};
+	*ret = (struct host_ledger_counters){.gaps = s->gaps,
+					     .gaps_lost = s->lost,
+					     .runs_lost = s->log.lost,
+					     .kvm_exits = s->exits};
 	bpf_object_cost(s->p.object, &ret->bpf_runs, &ret->bpf_ns);
 	bpf_object_missed(s->p.object, &ret->bpf_missed);
 	ret->interrupts_lost = s->recording ? interrupts_lost(s->recording) : 0;
@@ -495,10 +483,10 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 	}
 }
 
-static int source_record_interrupts(void *state, struct failure *f)
+static int source_record_interrupts(void *state, enum interrupts_of whose, struct failure *f)
 {
 	struct bpf_source *s = state;
-	int err = interrupts_open(&s->p, f, &s->recording);
+	int err = interrupts_open(&s->p, whose, f, &s->recording);
 
 	for (uint32_t i = 0; i < s->n_owners && !err; i++) {
 		if (s->owners[i].vm && !s->owners[i].vcpu)
@@ -541,6 +529,10 @@ const struct host_source source_bpf = {
 	.since = source_since,
 	.gaps_lost = source_gaps_lost,
 	.overhead = source_overhead,
+	.cpus = source_bpf_cpus,
+	.record = source_bpf_record,
+	.runs = source_bpf_runs,
+	.waiting = source_bpf_waiting,
 	.counters = source_counters,
 	.count_exits = source_count_exits,
 	.exits = source_exits,

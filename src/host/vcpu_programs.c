@@ -2,6 +2,7 @@
 #include "host/vcpu_programs.h"
 
 #include "base/cleanup.h"
+#include "base/units.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -15,22 +16,45 @@
 
 extern const struct bpf_image bpf_image_vcpu;
 
-/* Attached one by one: by an iterator's link, and where the kernel has KVM. */
-static const char *const not_at_once[] = {"on_kvm_exit", "resolve", "translate"};
+/* Attached one by one: by an iterator's link, where the kernel has KVM, when runs are recorded. */
+static const char *const not_at_once[] = {"on_kvm_exit", "resolve",	 "translate",
+					  "on_migrate",	 "on_irq_entry", "on_irq_exit"};
+
+/* Where an interrupt begins and ends, as far as the kernel has it. Interrupts between processors
+ * are short, and so many that they are left out. */
+static const char *const irq_points[][2] = {
+	{"irq_handler_entry", "irq_handler_exit"},
+	{"softirq_entry", "softirq_exit"},
+	{"local_timer_entry", "local_timer_exit"}, /* x86 */
+};
+
+/* Records of a CPU's log. */
+static uint32_t log_size(uint32_t n_cpus)
+{
+	uint32_t size = BLAME_LOG_MAX;
+
+	while (size > BLAME_LOG_MIN && size * n_cpus > BLAME_LOG_TOTAL)
+		size /= 2;
+	return size;
+}
 
 static int prepare(struct bpf_object *object, void *data, struct failure *f)
 {
-	struct bpf_map *cpus = bpf_object__find_map_by_name(object, "cpus");
+	static const char *const per_cpu[] = {"cpus", "blame_cpus", "blame_log"};
 	struct vcpu_programs *p = data;
-	int n = libbpf_num_possible_cpus();
+	int n = libbpf_num_possible_cpus(), err = 0;
 
-	if (n <= 0 || !cpus)
+	if (n <= 0)
 		return failure_set(f, -ENOENT, "BPF program vcpu: the number of CPUs is not known");
 	p->n_cpus = (uint32_t)n;
-	for (size_t i = 0; i < sizeof(not_at_once) / sizeof(not_at_once[0]); i++)
+	p->log_size = log_size(p->n_cpus);
+	for (size_t i = 0; i < ARRAY_SIZE(not_at_once); i++)
 		bpf_program__set_autoattach(
 			bpf_object__find_program_by_name(object, not_at_once[i]), false);
-	return bpf_map__set_max_entries(cpus, p->n_cpus);
+	for (size_t i = 0; i < ARRAY_SIZE(per_cpu) && !err; i++)
+		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, per_cpu[i]),
+					       i < 2 ? p->n_cpus : p->n_cpus * p->log_size);
+	return err;
 }
 
 static size_t map_bytes(size_t entries, size_t size)
@@ -63,10 +87,15 @@ static int map_all(struct vcpu_programs *p)
 	p->slots = map_array(p->object, "slots", VCPU_SLOTS, sizeof(*p->slots));
 	p->processes = map_array(p->object, "processes", VCPU_PROCESSES, sizeof(*p->processes));
 	p->cpus = map_array(p->object, "cpus", p->n_cpus, sizeof(*p->cpus));
+	p->blame_cpus = map_array(p->object, "blame_cpus", p->n_cpus, sizeof(*p->blame_cpus));
+	p->blame_waits = map_array(p->object, "blame_waits", VCPU_SLOTS, sizeof(*p->blame_waits));
+	p->blame_log = map_array(p->object, "blame_log", (size_t)p->n_cpus * p->log_size,
+				 sizeof(*p->blame_log));
 	p->slots_of = bpf_image_map(p->object, "slots_of");
 	p->processes_of = bpf_image_map(p->object, "processes_of");
 	p->gaps = bpf_image_map(p->object, "gaps");
-	if (!p->slots || !p->processes || !p->cpus)
+	if (!p->slots || !p->processes || !p->cpus || !p->blame_cpus || !p->blame_waits ||
+	    !p->blame_log)
 		return -ENOMEM;
 	return p->slots_of < 0 || p->processes_of < 0 || p->gaps < 0 ? -ENOENT : 0;
 }
@@ -145,6 +174,7 @@ int vcpu_programs_open(struct vcpu_programs *p, struct failure *f)
 	if (err)
 		return err;
 	p->globals = globals;
+	p->globals->log_size = p->log_size;
 	err = attach(p, f);
 	if (!err)
 		err = find_level(p, f);
@@ -156,13 +186,49 @@ void vcpu_programs_close(struct vcpu_programs *p)
 	bpf_link__destroy(p->exits);
 	bpf_link__destroy(p->resolve);
 	bpf_link__destroy(p->translate);
+	bpf_links_destroy(&p->recorders);
 	bpf_links_destroy(&p->links);
 	unmap(p->slots, VCPU_SLOTS, sizeof(*p->slots));
 	unmap(p->processes, VCPU_PROCESSES, sizeof(*p->processes));
 	unmap(p->cpus, p->n_cpus, sizeof(*p->cpus));
+	unmap(p->blame_cpus, p->n_cpus, sizeof(*p->blame_cpus));
+	unmap(p->blame_waits, VCPU_SLOTS, sizeof(*p->blame_waits));
+	unmap(p->blame_log, (size_t)p->n_cpus * p->log_size, sizeof(*p->blame_log));
 	if (p->globals)
 		munmap(p->globals, p->globals_bytes);
 	bpf_object__close(p->object);
+}
+
+/* A kind of interrupts that this kernel has no tracepoint for is left out. */
+static void attach_irqs(struct vcpu_programs *p)
+{
+	static const char *const programs[] = {"on_irq_entry", "on_irq_exit"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(irq_points) * 2; i++) {
+		struct bpf_program *program = bpf_object__find_program_by_name(p->object,
+									       programs[i % 2]);
+		struct bpf_link *link = bpf_program__attach_raw_tracepoint(
+			program, irq_points[i / 2][i % 2]);
+
+		if (link)
+			p->recorders.link[p->recorders.n++] = link;
+	}
+}
+
+int vcpu_programs_record(struct vcpu_programs *p, enum blame_record_what what, struct failure *f)
+{
+	struct bpf_link *moves;
+
+	if (!p->recorders.n) {
+		moves = attach_one(p, "on_migrate");
+		if (!moves)
+			return failure_errno(f, -errno,
+					     "BPF program on_migrate: cannot be attached");
+		p->recorders.link[p->recorders.n++] = moves;
+		attach_irqs(p);
+	}
+	__atomic_store_n(&p->globals->record, what, __ATOMIC_RELEASE);
+	return 0;
 }
 
 int vcpu_programs_share(const struct vcpu_programs *p, struct bpf_object *object)

@@ -5,6 +5,7 @@
 #define HOST_VCPU_PROGRAMS_H
 
 #include "base/failure.h"
+#include "bpf/blame.h"
 #include "bpf/object.h"
 #include "bpf/vcpu.h"
 
@@ -24,11 +25,20 @@ struct vcpu_programs {
 	uint32_t n_cpus;
 	struct vcpu_globals *globals; /* mapped */
 	size_t globals_bytes;
+	struct blame_cpu *blame_cpus;	/* [n_cpus], mapped */
+	struct blame_wait *blame_waits; /* [VCPU_SLOTS], mapped */
+	struct blame_record *blame_log; /* [n_cpus * log_size], mapped */
+	uint32_t log_size;
+	struct bpf_links recorders; /* of what only recording needs */
 };
 
 /* Loads, maps and attaches. *p must be zero before; on failure it is to be closed all the same. */
 int vcpu_programs_open(struct vcpu_programs *p, struct failure *f);
 void vcpu_programs_close(struct vcpu_programs *p);
+
+/* Records from now on; whatever was recorded before. Interrupts that the kernel has no tracepoints
+ * for are not seen. */
+int vcpu_programs_record(struct vcpu_programs *p, enum blame_record_what what, struct failure *f);
 
 /* To be called before `object`, whose programs include bpf/vcpu_share.h, is loaded: the maps that it
  * calls `slots`, `cpus` and `processes` become the ledger's. */

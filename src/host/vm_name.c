@@ -9,6 +9,7 @@
 #include <fnmatch.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define UUID_SHOWN 8
@@ -312,6 +313,40 @@ void vm_name_settle(struct host_vm *vm, bool (*taken)(const char *name, void *da
 	}
 }
 
+static int by_age(const void *a, const void *b)
+{
+	uint64_t x = (*(struct host_vm *const *)a)->start_ns;
+	uint64_t y = (*(struct host_vm *const *)b)->start_ns;
+
+	return x < y ? -1 : x > y;
+}
+
+struct older {
+	struct host_vm **vms;
+	size_t n;
+};
+
+static bool is_taken(const char *name, void *data)
+{
+	const struct older *o = data;
+
+	for (size_t i = 0; i < o->n; i++) {
+		if (!strcmp(o->vms[i]->name, name))
+			return true;
+	}
+	return false;
+}
+
+void vm_name_settle_all(struct host_vm **vms, size_t n)
+{
+	struct older older = {vms, 0};
+
+	if (n)
+		qsort(vms, n, sizeof(*vms), by_age);
+	for (; older.n < n; older.n++)
+		vm_name_settle(vms[older.n], is_taken, &older);
+}
+
 /* ---- what people ask for ---- */
 
 bool vm_name_fits(const struct host_vm *vm, const char *pattern)
@@ -321,5 +356,6 @@ bool vm_name_fits(const struct host_vm *vm, const char *pattern)
 	host_printable(pattern, shown, sizeof(shown));
 	return !fnmatch(pattern, vm->name, 0) || !fnmatch(pattern, vm->called, 0) ||
 	       (vm->uuid[0] && !fnmatch(pattern, vm->uuid, FNM_CASEFOLD)) ||
-	       (vm->id[0] && !fnmatch(pattern, vm->id, 0)) || !strcmp(shown, vm->called);
+	       (vm->id[0] && !fnmatch(pattern, vm->id, 0)) || !strcmp(shown, vm->called) ||
+	       !strcmp(shown, vm->name);
 }

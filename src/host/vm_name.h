@@ -30,6 +30,9 @@ bool vm_name_is_qemu(const struct words *w);
  * that. */
 void vm_name_settle(struct host_vm *vm, bool (*taken)(const char *name, void *data), void *data);
 
+/* The same for VMs that are found together, none of which has its name yet; sorts them by age. */
+void vm_name_settle_all(struct host_vm **vms, size_t n);
+
 /* Whether a shell pattern, as a person gives it, is for this VM: its name, what it is called, its
  * UUID, or its manager's id for it. What a terminal can't show may be given as it is or as '?'. */
 bool vm_name_fits(const struct host_vm *vm, const char *pattern);

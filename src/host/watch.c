@@ -6,6 +6,7 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "host/find.h"
+#include "host/find_monitor.h"
 #include "host/finder.h"
 #include "host/vm_name.h"
 
@@ -17,7 +18,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SETTLE_NS    (2 * NS_PER_SEC)  /* after a change a process is looked into every round */
+#define SETTLE_NS    (2 * NS_PER_SEC) /* after a change a process is looked into every round */
+#define ASK_LONG_NS  (20 * NS_PER_MS)
+#define ASK_PAUSE_NS NS_PER_SEC
 #define LOOK_LATE_NS (10 * NS_PER_SEC) /* and ever after at this distance */
 
 struct process {
@@ -41,6 +44,7 @@ struct watch {
 	uint32_t round;
 	uint64_t began; /* ns */
 	uint64_t cost;	/* ns: CPU time of this round, or of the last one */
+	uint64_t pause; /* ns: no monitor is asked until then */
 	uint64_t failures;
 };
 
@@ -121,21 +125,54 @@ static bool is_old(const struct process *p)
 	return clock_boot() > p->start_ns + SETTLE_NS;
 }
 
-static void report_unseen(struct watch *w, struct process *p, int err)
+static void report_unseen(struct watch *w, struct process *p, const char *why)
 {
-	const char *why = "none of its threads is called like a vCPU; start it with -name "
-			  "NAME,debug-threads=on";
 	struct host_vm vm;
 
-	if (p->unseen || (err != -EAGAIN && !is_qemu_with_machine(p->pid)))
+	if (p->unseen)
 		return;
-	if (err == -EAGAIN)
-		why = "which of its threads run its KVM vCPUs could not be seen";
-	else if (err == -EACCES || err == -EPERM)
-		why = "it may not be looked into; run as root";
 	p->unseen = true;
 	vm_name_start(&vm, p->pid);
 	w->events.unseen(&vm, why, w->events.data);
+}
+
+static void came(struct watch *w, struct process *p, struct host_vm *vm)
+{
+	if (p->unseen)
+		w->events.went(p->pid, w->events.data);
+	p->unseen = false;
+	p->n_vcpus = vm->n_vcpus;
+	w->events.came(vm, w->events.data);
+}
+
+/* One that took long is followed by a pause, however many such processes there are. */
+static void ask_monitor(struct watch *w, struct process *p, uint64_t now)
+{
+	struct failure f = {""};
+	struct host_vm vm;
+
+	if (now < w->pause)
+		return;
+	now = clock_mono();
+	if (host_find_monitor(p->pid, &f, &vm)) {
+		report_unseen(w, p, f.text);
+	} else {
+		came(w, p, &vm);
+	}
+	if (clock_mono() - now > ASK_LONG_NS)
+		w->pause = clock_mono() + ASK_PAUSE_NS;
+}
+
+static void look_closer(struct watch *w, struct process *p, uint64_t now, int err)
+{
+	if (err == -EAGAIN)
+		report_unseen(w, p, "which of its threads run its KVM vCPUs could not be seen");
+	else if (!is_qemu_with_machine(p->pid))
+		return;
+	else if (err == -EACCES || err == -EPERM)
+		report_unseen(w, p, "it may not be looked into; run as root");
+	else
+		ask_monitor(w, p, now);
 }
 
 static void look_into(struct watch *w, struct process *p, uint64_t now)
@@ -145,8 +182,7 @@ static void look_into(struct watch *w, struct process *p, uint64_t now)
 
 	p->looked = now;
 	if (!err && vm.n_vcpus > p->n_vcpus) {
-		p->n_vcpus = vm.n_vcpus;
-		w->events.came(&vm, w->events.data);
+		came(w, p, &vm);
 		return;
 	}
 	if (!err)
@@ -154,7 +190,7 @@ static void look_into(struct watch *w, struct process *p, uint64_t now)
 	else if (err == -ENOMEM)
 		w->failures++;
 	else if (!p->n_vcpus && is_old(p))
-		report_unseen(w, p, err);
+		look_closer(w, p, now, err);
 }
 
 static void went(struct watch *w, struct process *p)

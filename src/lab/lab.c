@@ -121,6 +121,10 @@ static int check_parts(struct session *s, struct failure *f)
 		session_say(s, "looking for a kernel; --kernel names one");
 	if (!err)
 		err = parts_kernel(o->kernel, f, s->kernel, sizeof(s->kernel));
+	if (!err && machine_streams(o->source) && !o->kernel) {
+		s->image_fd = parts_add_modules(f, s->image, sizeof(s->image));
+		err = s->image_fd < 0 ? s->image_fd : 0;
+	}
 	if (!err && o->keep)
 		err = parts_claim_directory(o->keep, f);
 	return err;
@@ -138,11 +142,11 @@ static int open_pages(struct session *s, struct failure *f)
 	r->host_gaps = !err && pages_have_gaps(s->pages);
 	if (r->host_gaps)
 		return 0;
-	if (!strcmp(s->options->source, "page"))
+	if (!strcmp(s->options->source, "page") || machine_streams(s->options->source))
 		return failure_set(f, err ? err : -EOPNOTSUPP,
-				   "--source page wants gaps from this host; %.300s; or take "
+				   "--source %s wants gaps from this host; %.300s; or take "
 				   "--source self",
-				   why.text);
+				   s->options->source, why.text);
 	snprintf(r->note, sizeof(r->note), "no gaps from this host, so pages are coarse; %.180s",
 		 why.text);
 	return 0;
@@ -263,6 +267,8 @@ static void clean_up(struct session *s)
 		machine_done(&s->machines[i]);
 	free(s->machines);
 	close_fd(&s->signals);
+	if (s->image_fd > 0)
+		close(s->image_fd);
 }
 
 /* What the agents used, where one has said so. */

@@ -11,6 +11,7 @@
 #include "lab/pages.h"
 #include "lab/parts.h"
 #include "lab/trace_area.h"
+#include "ledger/stream_frame.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +34,7 @@ void machine_init(struct machine *m, int number)
 {
 	memset(m, 0, sizeof(*m));
 	snprintf(m->name, sizeof(m->name), "vm%d", number + 1);
-	m->console = m->control = m->monitor = m->page_fd = m->trace_fd = -1;
+	m->console = m->control = m->monitor = m->stream = m->page_fd = m->trace_fd = -1;
 	m->page_id = -1;
 	m->vcpus = 1;
 }
@@ -51,7 +52,7 @@ void machine_fail(struct machine *m, const char *format, ...)
 
 /* QEMU's ends of what connects it with the lab. */
 struct far_ends {
-	int console, control, monitor;
+	int console, control, monitor, stream;
 };
 
 static void close_far_ends(const struct far_ends *e)
@@ -59,6 +60,7 @@ static void close_far_ends(const struct far_ends *e)
 	close_fd(&e->console);
 	close_fd(&e->control);
 	close_fd(&e->monitor);
+	close_fd(&e->stream);
 }
 
 static int make_pair(int *ret_near, int *ret_far)
@@ -101,7 +103,12 @@ static int make_trace(struct machine *m)
 	return 0;
 }
 
-static int connect_ends(struct machine *m, struct far_ends *ends)
+bool machine_streams(const char *source)
+{
+	return !strcmp(source, "stream");
+}
+
+static int connect_ends(struct machine *m, const char *source, struct far_ends *ends)
 {
 	int err = make_page(m, pages_size(m->vcpus));
 
@@ -113,6 +120,8 @@ static int connect_ends(struct machine *m, struct far_ends *ends)
 		err = make_pair(&m->control, &ends->control);
 	if (!err)
 		err = make_pair(&m->monitor, &ends->monitor);
+	if (!err && machine_streams(source))
+		err = make_pair(&m->stream, &ends->stream);
 	return err;
 }
 
@@ -149,6 +158,22 @@ static void add_chardev(struct words *w, const char *id, int fd)
 	add(w, "socket,id=%s,fd=%d", id, fd);
 }
 
+static void add_page(struct words *w, const struct machine *m)
+{
+	add(w, "-object");
+	add(w,
+	    "memory-backend-file,id=page,mem-path=/proc/self/fd/%d,size=%zu,share=on,readonly=on",
+	    m->page_fd, m->page_size);
+	add(w, "-device"), add(w, "ivshmem-plain,memdev=page");
+}
+
+static void add_stream(struct words *w, int fd)
+{
+	add_chardev(w, "stream", fd);
+	add(w, "-device"), add(w, "virtio-serial-pci");
+	add(w, "-device"), add(w, "virtserialport,chardev=stream,name=" STREAM_PORT);
+}
+
 /* A fault named first-... strikes only once. */
 static const char *fault_of_this_boot(const struct machine *m)
 {
@@ -180,11 +205,10 @@ static void command_line(const struct machine *m, const struct machine_setup *s,
 	add(w, "-serial"), add(w, "chardev:control");
 	add_chardev(w, "monitor", ends->monitor);
 	add(w, "-mon"), add(w, "chardev=monitor,mode=control");
-	add(w, "-object");
-	add(w,
-	    "memory-backend-file,id=page,mem-path=/proc/self/fd/%d,size=%zu,share=on,readonly=on",
-	    m->page_fd, m->page_size);
-	add(w, "-device"), add(w, "ivshmem-plain,memdev=page");
+	if (machine_streams(s->source))
+		add_stream(w, ends->stream);
+	else
+		add_page(w, m);
 	add(w, "-object");
 	add(w, "memory-backend-file,id=trace,mem-path=/proc/self/fd/%d,size=%u,share=on",
 	    m->trace_fd, TRACE_AREA_BYTES);
@@ -220,6 +244,8 @@ static void become_qemu(const struct machine *m, const struct machine_setup *s,
 	keep_open(ends->console);
 	keep_open(ends->control);
 	keep_open(ends->monitor);
+	if (ends->stream >= 0)
+		keep_open(ends->stream);
 	execvp(words[0], words);
 	dprintf(STDERR_FILENO, "%s: %s\n", words[0], strerror(errno));
 	_exit(127);
@@ -227,10 +253,10 @@ static void become_qemu(const struct machine *m, const struct machine_setup *s,
 
 int machine_start(struct machine *m, const struct machine_setup *s, struct failure *f)
 {
-	_cleanup_(close_far_ends) struct far_ends ends = {-1, -1, -1};
+	_cleanup_(close_far_ends) struct far_ends ends = {-1, -1, -1, -1};
 	_cleanup_(free_words) struct words words = {.n = 0};
 	pid_t parent = getpid();
-	int err = connect_ends(m, &ends);
+	int err = connect_ends(m, s->source, &ends);
 
 	if (err)
 		return failure_errno(f, err, "%s: descriptors for QEMU", m->name);
@@ -345,6 +371,7 @@ void machine_stop(struct machine *m)
 	close_end(&m->console);
 	close_end(&m->control);
 	close_end(&m->monitor);
+	close_end(&m->stream);
 	close_end(&m->page_fd);
 	close_end(&m->trace_fd);
 	if (m->page)

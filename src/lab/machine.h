@@ -43,6 +43,7 @@ struct machine {
 	int boots;	   /* starts so far */
 	pid_t pid;	   /* 0: not running */
 	int console, control, monitor;
+	int stream; /* -1: it has the page */
 	int page_fd, trace_fd;
 	const void *trace; /* TRACE_AREA_BYTES that the guest writes */
 	void *page;
@@ -69,6 +70,9 @@ int machine_start(struct machine *m, const struct machine_setup *s, struct failu
 
 /* Asks the monitor for the vCPU threads; fills m->vm. */
 int machine_find(struct machine *m, struct failure *f);
+
+/* Whether guests with this source have a serial port for it in place of the page. */
+bool machine_streams(const char *source);
 
 /* Lets the guest begin. */
 int machine_continue(struct machine *m, struct failure *f);

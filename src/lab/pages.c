@@ -114,6 +114,16 @@ int pages_add(struct pages *p, const struct host_vm *vm, void *base, size_t size
 	return err;
 }
 
+int pages_stream(struct pages *p, int id, const struct host_vm *vm, int fd)
+{
+	int err;
+
+	pthread_mutex_lock(&p->lock);
+	err = publisher_stream(p->publisher, vm, id, fd);
+	pthread_mutex_unlock(&p->lock);
+	return err;
+}
+
 void pages_remove(struct pages *p, int id)
 {
 	pthread_mutex_lock(&p->lock);

@@ -27,6 +27,9 @@ size_t pages_size(unsigned vcpus);
 
 int pages_add(struct pages *p, const struct host_vm *vm, void *base, size_t size, struct failure *f,
 	      int *ret_id);
+/* Streams what that page has to the other end of `fd`, which is ours from now on. */
+int pages_stream(struct pages *p, int id, const struct host_vm *vm, int fd);
+
 void pages_remove(struct pages *p, int id);
 
 /* The ledger of a VM's vCPU, now. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,15 +102,15 @@ int parts_image(struct failure *f, char *ret, size_t size)
 }
 
 /* Runs fetch-kernel; what it has to say goes to standard error. */
-static int fetch_kernel(struct failure *f, char *ret, size_t size)
+static int fetch_kernel(const char *what, struct failure *f, char *ret, size_t size)
 {
-	char script[PATH_MAX], command[PATH_MAX + 8];
+	char script[PATH_MAX], command[PATH_MAX + 32];
 	FILE *out;
 	int status;
 
 	if (find_part("fetch-kernel", script, sizeof(script)) || strchr(script, '\''))
 		return failure_set(f, -ENOENT, "fetch-kernel is not there; give --kernel FILE");
-	snprintf(command, sizeof(command), "'%s'", script);
+	snprintf(command, sizeof(command), "'%s' %s", script, what);
 	out = popen(command, "re");
 	if (!out)
 		return failure_errno(f, -errno, "%s", script);
@@ -127,9 +128,43 @@ int parts_kernel(const char *given, struct failure *f, char *ret, size_t size)
 {
 	if (given)
 		snprintf(ret, size, "%s", given);
-	else if (fetch_kernel(f, ret, size))
+	else if (fetch_kernel("", f, ret, size))
 		return -ENOENT;
 	return parts_check_kernel(ret, f);
+}
+
+static int append_file(int to, const char *path)
+{
+	_cleanup_(close_fd) int from = open(path, O_RDONLY | O_CLOEXEC);
+	char bytes[64 * KIB];
+	ssize_t n;
+
+	if (from < 0)
+		return -errno;
+	while ((n = read(from, bytes, sizeof(bytes))) > 0) {
+		if (write(to, bytes, (size_t)n) != n)
+			return -EIO;
+	}
+	return n < 0 ? -errno : 0;
+}
+
+int parts_add_modules(struct failure *f, char *image, size_t size)
+{
+	char modules[PATH_MAX];
+	int fd, err = fetch_kernel("--modules", f, modules, sizeof(modules));
+
+	if (err)
+		return err;
+	fd = memfd_create("desched-image", MFD_CLOEXEC);
+	err = fd < 0 ? -errno : append_file(fd, image);
+	if (!err)
+		err = append_file(fd, modules);
+	if (err) {
+		close_fd(&fd);
+		return failure_errno(f, err, "an image of %s and %s", image, modules);
+	}
+	snprintf(image, size, "/proc/%d/fd/%d", getpid(), fd);
+	return fd;
 }
 
 int parts_check_qemu(struct failure *f)

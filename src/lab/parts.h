@@ -25,6 +25,10 @@ int parts_kernel(const char *given, struct failure *f, char *ret, size_t size);
 /* The guest image of this build or installation. */
 int parts_image(struct failure *f, char *ret, size_t size);
 
+/* Makes `image` the path of another one, with the modules that fetch-kernel finds for its kernel.
+ * Returns a descriptor: that one is there until it is closed. */
+int parts_add_modules(struct failure *f, char *image, size_t size);
+
 /* That QEMU is in PATH. */
 int parts_check_qemu(struct failure *f);
 

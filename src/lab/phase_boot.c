@@ -36,6 +36,18 @@ static void forget_page(struct session *s, struct machine *m)
 	m->page_id = -1;
 }
 
+static int add_page(struct session *s, struct machine *m, struct failure *f)
+{
+	int err = pages_add(s->pages, &m->vm, m->page, m->page_size, f, &m->page_id),
+	    fd = m->stream;
+
+	if (err || fd < 0)
+		return err;
+	m->stream = -1;
+	err = pages_stream(s->pages, m->page_id, &m->vm, fd);
+	return err ? failure_errno(f, err, "%s: its stream", m->name) : 0;
+}
+
 /* From a halted QEMU to a guest that boots. */
 static int introduce(struct session *s, struct machine *m, struct failure *f)
 {
@@ -44,7 +56,7 @@ static int introduce(struct session *s, struct machine *m, struct failure *f)
 	if (err)
 		return err;
 	if (s->pages) {
-		err = pages_add(s->pages, &m->vm, m->page, m->page_size, f, &m->page_id);
+		err = add_page(s, m, f);
 		if (err)
 			return err;
 	}

@@ -31,6 +31,9 @@ const struct lab_limit lab_limits[] = {
 	{"page", "error of a process", figure_true, 0.03},
 	{"page", "sum over a VM", figure_sum, 0.005},
 	{"page", "descheduled time", figure_descheduled, 0.005},
+	{"stream", "error of a process", figure_true, 0.03},
+	{"stream", "sum over a VM", figure_sum, 0.005},
+	{"stream", "descheduled time", figure_descheduled, 0.005},
 	{"self", "descheduled time", figure_descheduled, 0.10},
 };
 const int n_lab_limits = ARRAY_SIZE(lab_limits);
@@ -49,7 +52,7 @@ bool lab_limit_applies(const struct lab_limit *l, const struct lab_result *r)
 {
 	if (!long_enough(r))
 		return false;
-	return !strcmp(l->source, r->source) && (r->host_gaps || strcmp(l->source, "page") != 0);
+	return !strcmp(l->source, r->source) && (r->host_gaps || !strcmp(l->source, "self"));
 }
 
 bool lab_limit_kept(const struct lab_limit *l, const struct lab_result *r)

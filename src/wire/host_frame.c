@@ -36,6 +36,7 @@ void host_frame_vm_done(struct host_frame_vm *vm)
 	free(vm->vcpus);
 	free(vm->blames);
 	free(vm->pages);
+	free(vm->interrupts.delays);
 }
 
 void host_frame_done(struct host_frame *f)

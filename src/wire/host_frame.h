@@ -36,6 +36,11 @@ struct host_frame_vcpu {
 	 * at its end; 0 where nobody records gaps */
 	uint64_t longest;
 	char name[24]; /* "vCPU 0" */
+	uint64_t busy; /* ns: how long it has not been idle */
+	/* ns: of these, the last in which it left the guest for nothing but interrupts and timers; 0
+	 * where exits are not counted or not reported */
+	uint64_t quiet;
+	bool runaway; /* `quiet`, or where it isn't known `busy`, is beyond who measures' limit */
 };
 
 /* Who ran on a CPU on which a vCPU waited. */
@@ -64,6 +69,24 @@ struct host_frame_page {
 	char why[160]; /* why it isn't written; "" while it is */
 };
 
+/* So many delays were less than that, and not less than half of it. */
+struct host_frame_delay {
+	uint64_t below; /* ns; INT64_MAX for the last */
+	uint64_t n;
+};
+
+/* How long interrupts of devices waited until a vCPU of the VM, for which they were, ran. */
+struct host_frame_interrupts {
+	bool recorded;
+	uint64_t taken;			 /* how many */
+	uint64_t ns;			 /* their delays together */
+	uint64_t at_once;		 /* of the taken: the vCPU was on a CPU */
+	uint64_t merged;		 /* besides: another one waited for the same vCPU already */
+	uint64_t longest;		 /* ns, ever */
+	struct host_frame_delay *delays; /* of the taken, shortest first; owned */
+	size_t n_delays;
+};
+
 struct host_frame_vm {
 	pid_t pid;
 	uint64_t since; /* ns: when it was first seen; with pid, its identity */
@@ -82,6 +105,15 @@ struct host_frame_vm {
 	char id[32];	 /* another name that its manager has for it, such as Proxmox's VMID; may be
 			  * empty */
 	char manager[24]; /* "libvirt", "proxmox", "qemu", ...; may be empty */
+	bool streamed;	  /* its guest takes a stream; what came of it: */
+	struct host_frame_stream {
+		uint64_t frames;    /* sent */
+		uint64_t pings;	    /* heard */
+		uint64_t lost_gaps; /* that it was too slow for */
+		uint64_t blocked;   /* times that it took nothing */
+		uint64_t garbage;   /* bytes from it that were no ping */
+	} stream;
+	struct host_frame_interrupts interrupts;
 	double cpu_limit; /* CPUs that its vCPUs may use at once, by their cgroups; 0: no limit */
 };
 
@@ -97,6 +129,7 @@ struct host_frame_counters {
 	uint64_t came;	    /* VMs that were seen */
 	uint64_t gaps;	    /* that were recorded */
 	uint64_t kvm_exits; /* of the vCPUs, where the kernel has KVM's tracepoints */
+	uint64_t runs_lost; /* records of who ran that were not taken in time */
 	uint64_t missed; /* switches that the kernel did not report, runs of programs it skipped */
 	uint64_t bpf_runs;    /* of the BPF programs, where statistics are on, */
 	uint64_t bpf;	      /* ns: and their time */

@@ -49,6 +49,9 @@ static const struct member vcpu_rows[] = {
 	VALUE("ns", MEMBER_STATES, host_frame_vcpu, ns),
 	COUNT("longest_ns", host_frame_vcpu, longest),
 	KNOWN("gaps_lost", host_frame_vcpu, gaps_lost),
+	KNOWN("busy_ns", host_frame_vcpu, busy),
+	KNOWN("quiet_ns", host_frame_vcpu, quiet),
+	{"runaway", MEMBER_BOOL, AT(host_frame_vcpu, runaway), WHEN_KNOWN, NULL, 0, NULL},
 };
 static const struct members vcpu_members = MEMBERS(vcpu_rows, host_frame_vcpu,
 						   HOST_FRAME_VCPUS_MAX);
@@ -77,6 +80,32 @@ static const struct member page_rows[] = {
 };
 static const struct members page_members = MEMBERS(page_rows, host_frame_page, 64);
 
+static const struct member stream_rows[] = {
+	COUNT("frames", host_frame_stream, frames),
+	COUNT("pings", host_frame_stream, pings),
+	COUNT("lost_gaps", host_frame_stream, lost_gaps),
+	COUNT("blocked", host_frame_stream, blocked),
+	COUNT("garbage", host_frame_stream, garbage),
+};
+static const struct members stream_members = MEMBERS(stream_rows, host_frame_stream, 0);
+
+static const struct member delay_rows[] = {
+	COUNT("below_ns", host_frame_delay, below),
+	COUNT("n", host_frame_delay, n),
+};
+static const struct members delay_members = MEMBERS(delay_rows, host_frame_delay, 64);
+
+static const struct member interrupts_rows[] = {
+	VALUE("recorded", MEMBER_BOOL, host_frame_interrupts, recorded),
+	COUNT("taken", host_frame_interrupts, taken),
+	COUNT("ns", host_frame_interrupts, ns),
+	COUNT("at_once", host_frame_interrupts, at_once),
+	COUNT("merged", host_frame_interrupts, merged),
+	COUNT("longest_ns", host_frame_interrupts, longest),
+	LIST("delays", host_frame_interrupts, delays, n_delays, &delay_members),
+};
+static const struct members interrupts_members = MEMBERS(interrupts_rows, host_frame_interrupts, 0);
+
 static const struct member vm_rows[] = {
 	VALUE("pid", MEMBER_PID, host_frame_vm, pid),
 	COUNT("since_ns", host_frame_vm, since),
@@ -90,9 +119,13 @@ static const struct member vm_rows[] = {
 	COUNT("overhead_ns", host_frame_vm, overhead),
 	KNOWN("rss_bytes", host_frame_vm, rss),
 	{"cpu_limit", MEMBER_FRACTION, AT(host_frame_vm, cpu_limit), WHEN_KNOWN, NULL, 0, NULL},
+	VALUE("streamed", MEMBER_BOOL, host_frame_vm, streamed),
+	{"stream", MEMBER_OBJECT, AT(host_frame_vm, stream), WHEN_ALWAYS, &stream_members, 0, NULL},
 	LIST("vcpus", host_frame_vm, vcpus, n_vcpus, &vcpu_members),
 	LIST("blames", host_frame_vm, blames, n_blames, &blame_members),
 	LIST("pages", host_frame_vm, pages, n_pages, &page_members),
+	{"interrupts", MEMBER_OBJECT, AT(host_frame_vm, interrupts), WHEN_KNOWN,
+	 &interrupts_members, 0, NULL},
 };
 static const struct members vm_members = MEMBERS(vm_rows, host_frame_vm, HOST_FRAME_VMS_MAX);
 
@@ -112,6 +145,7 @@ static const struct member counters_rows[] = {
 	COUNT("bpf_ns", host_frame_counters, bpf),
 	COUNT("no_memory", host_frame_counters, no_memory),
 	COUNT("not_entered", host_frame_counters, not_entered),
+	COUNT("runs_lost", host_frame_counters, runs_lost),
 };
 static const struct members counters_members = MEMBERS(counters_rows, host_frame_counters, 0);
 

@@ -29,6 +29,14 @@ static uint64_t number_at(const struct member *row, const void *at)
 	}
 }
 
+/* An object is known when its first member is. */
+static bool is_known(const struct member *row, const void *at)
+{
+	if (row->kind != MEMBER_OBJECT)
+		return number_at(row, at) != 0;
+	return number_at(&row->of->rows[0], (const char *)at + row->of->rows[0].offset) != 0;
+}
+
 static bool is_split(const struct snapshot *s)
 {
 	return !s || s->split;
@@ -46,7 +54,7 @@ static bool is_written(const struct member *row, const struct snapshot *s, const
 	case WHEN_ESTIMATED:
 		return s && s->estimated;
 	case WHEN_KNOWN:
-		return number_at(row, at) != 0;
+		return is_known(row, at);
 	case WHEN_FRESH:
 		return !(s && s->clock.stale) && (is_split(s) || number_at(row, at) != 0);
 	case WHEN_TOLD:

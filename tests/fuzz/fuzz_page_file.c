@@ -3,6 +3,7 @@
  * see it. */
 #include "fuzz.h"
 
+#include "host/find_monitor.h"
 #include "host/finder.h"
 #include "host/page_device.h"
 #include "host/vm_name.h"
@@ -24,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct words w = {.text = malloc(size + 1), .size = size};
 	struct page_device *devices = NULL;
 	struct host_vm vm = {.pid = 1};
+	char monitor[108];
 	unsigned more;
 	int n;
 
@@ -36,6 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(strlen(devices[i].file) < sizeof(devices[i].file));
 		CHECK(is_printable(devices[i].name) && is_printable(devices[i].why));
 	}
+	for (unsigned i = 0; i < 8 && !monitor_path(&w, i, monitor, sizeof(monitor)); i++)
+		CHECK(strlen(monitor) < sizeof(monitor));
 	vm_name_read(&w, &vm);
 	CHECK(is_printable(vm.called) && is_printable(vm.uuid) && is_printable(vm.id));
 	free(devices);

@@ -5,6 +5,7 @@
  * that a fuzzer has found may lie beside them.
  */
 #include "ledger/page_writer.h"
+#include "ledger/stream_frame.h"
 
 #include "base/cleanup.h"
 
@@ -100,6 +101,54 @@ static void emit_pages(struct output *o)
 	emit(o, "page", "turns-to-ones", input, sizeof(input));
 	memset(input + 1 + PAGE_SIZE, 0, PAGE_SIZE);
 	emit(o, "page", "goes-away", input, sizeof(input));
+}
+
+/* ---- streams, from the real writer ---- */
+
+static void put_record(struct stream_out *out, uint64_t number, uint32_t vcpus, unsigned gaps)
+{
+	const struct page_header page = {.vcpus = vcpus, .ring_entries = 1024};
+	const struct page_host host = {.clock = {.ticks = 9, .mono = 5, .error = 1}};
+	const struct page_vcpu vcpu = {.start = 10, .at = 40, .ns = {20, 10}, .gaps_until = 40};
+	struct gap some[8];
+
+	for (unsigned i = 0; i < gaps; i++)
+		some[i] = (struct gap){.start = 10 * i, .end = 10 * i + 3, .state = 1};
+	stream_begin(out, 7, number, &page, 5000000, &host);
+	for (uint32_t v = 0; v < vcpus; v++)
+		stream_put(out, v, number * gaps, some, gaps, v == 1 ? NULL : &vcpu);
+	stream_end(out);
+}
+
+/* The first byte as in fuzz_stream.c. */
+static void emit_streams(struct output *o)
+{
+	_Alignas(8) uint8_t frame[4096];
+	struct stream_out out = {.bytes = frame, .size = sizeof(frame)};
+	struct stream_header ping;
+	uint8_t input[16384] = {0x83};
+	size_t n = 1;
+
+	for (uint64_t i = 1; i < 4; i++) {
+		put_record(&out, i, 3, 4);
+		memcpy(input + n, frame, out.used);
+		n += out.used;
+	}
+	emit(o, "stream", "records", input, n);
+	memmove(input + 300, input + 500, n - 500);
+	emit(o, "stream", "torn", input, n - 200);
+	for (n = 1; n < 1000; n += sizeof(ping)) {
+		stream_ping(n, &ping);
+		memcpy(input + n, &ping, sizeof(ping));
+	}
+	emit(o, "stream", "pings", input, n);
+	memset(input + 1, 0xff, n);
+	emit(o, "stream", "ones", input, n);
+	emit(o, "stream", "empty", input, 0);
+	put_record(&out, 1, 1, 0);
+	memcpy(input + 1, frame, out.used);
+	memcpy(input + 1 + 48, "\0\0\4\0\0\0\0\0\377\377\377\177", 12); /* vcpus, blocks */
+	emit(o, "stream", "many-vcpus", input, 1 + out.used);
 }
 
 /* ---- text of /proc ---- */
@@ -492,6 +541,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: make_seeds [--check] DIR\n");
 		return 1;
 	}
+	emit_streams(&o);
 	emit_pages(&o);
 	emit_texts(&o);
 	emit_joins(&o);

@@ -4,11 +4,13 @@
 # bookworm (default). Two parts: installed in a clean Debian made by mmdebstrap, commands, man pages,
 # completion and libraries are tried; then that Debian is booted with its own kernel and systemd in a
 # virtual machine, where vmdesched, the exporter and the view have to run as units, and the commands are
-# tried as a new user would. What they print there is left in DIR/tried. Needs root and mmdebstrap, QEMU
-# and busybox; not part of 'make test', since it installs some hundred packages.
+# tried as a new user would; deb-host.sh does the same for a host. What they print there is left in DIR/tried. In the end all is
+# purged, and the Debian has to be what it was. Needs root and mmdebstrap, QEMU and busybox, and a build
+# with its tests in BUILD (build); not part of 'make test', since it installs some hundred packages.
 set -eu
 cd "$(dirname "$0")/../.."
 debs=${1:-build-deb}
+like_vm=${BUILD:-build}/tests/like_vm
 suite=${2:-bookworm}
 
 for program in mmdebstrap qemu-system-x86_64 busybox cpio; do
@@ -17,7 +19,7 @@ for program in mmdebstrap qemu-system-x86_64 busybox cpio; do
 		exit 77
 	}
 done
-ls "$debs"/desched_*.deb >/dev/null || exit 1
+ls "$debs"/desched_*.deb "$like_vm" >/dev/null || exit 1
 work=$(mktemp -d /var/tmp/desched-deb.XXXXXX)
 root=$work/root
 qemu=
@@ -40,6 +42,8 @@ install_root() {
 	# shellcheck disable=SC2016 # expanded by mmdebstrap
 	mmdebstrap --quiet --variant=apt --include="$packages" \
 		--dpkgopt='path-include=/usr/share/man/*' \
+		--customize-hook="mkdir '$work/before' && cd \"\$1\" && find . -xdev >'$work/before/files' &&
+			cp etc/passwd etc/group '$work/before'" \
 		--customize-hook="copy-in $work/debs /" \
 		--customize-hook='chroot "$1" sh -c "apt-get install -y --no-install-recommends /debs/*.deb"' \
 		"$suite" "$root" "$(scripts/mirror)" >"$work/install.log" 2>&1 || {
@@ -47,7 +51,7 @@ install_root() {
 		echo "deb: the packages could not be installed (above)" >&2
 		exit 1
 	}
-	rm -rf "$root/debs"
+	find "$root/debs" -name '*.deb' ! -name 'desched-host_*' -delete
 	[ -e "$root/dev/fd" ] || ln -s /proc/self/fd "$root/dev/fd"
 }
 
@@ -69,16 +73,21 @@ version=$(sed -n "s/^ *version: '\([^']*\)',$/\1/p" meson.build | head -n 1)
 check_root() {
 	check "version" '[ "$(desched --version)" = "desched '"$version"'" ]'
 	check "version of the daemon" '[ "$(vmdesched --version)" = "vmdesched '"$version"'" ]'
-	check "man pages" 'for page in desched vmdesched libdesched desched-page desched-scenario \
+	check "man pages" 'for page in desched deschedd vmdesched libdesched desched-page desched-scenario \
 		$(desched --list | sed s/^/desched-/); do man -w $page; done'
 	check "whatis" 'mandb -q; whatis desched-stat libvmGuestLib'
-	check "nothing is missing" 'for file in $(dpkg -L desched desched-lab desched-vm desched-guest libdesched0 libvmguestlib0 |
+	check "nothing is missing" 'for file in $(dpkg -L desched desched-lab desched-vm desched-guest desched-host libdesched0 libvmguestlib0 |
 		grep -e "bin/" -e "/desched-[a-z]*$" -e "\.so\."); do ldd $file; ! ldd $file | grep "not found"; done'
 	check "completion of commands" '. /usr/share/bash-completion/bash_completion
 		_completion_loader desched || :
 		COMP_WORDS=(desched le) COMP_CWORD=1; _desched desched le desched; [ "${COMPREPLY[*]}" = ledger ]'
 	check "completion of figures" '. /usr/share/bash-completion/completions/desched
 		COMP_WORDS=(desched stat ste) COMP_CWORD=2; _desched desched ste stat; [ "${COMPREPLY[*]}" = steal ]'
+	check "completion of deschedd" '. /usr/share/bash-completion/bash_completion
+		_completion_loader deschedd || :
+		COMP_WORDS=(deschedd --ch) COMP_CWORD=1; _desched deschedd --ch deschedd; [ "${COMPREPLY[*]}" = --check ]'
+	check "the packaged configurations can be used" 'deschedd --check | grep "^user = deschedd"; vmdesched --check'
+	check "units are in order" 'systemd-analyze verify --man=no /lib/systemd/system/*desched*.service 2>&1 | tee /tmp/said; [ ! -s /tmp/said ]'
 	check "a scenario by its name" 'desched sim --test $(desched sim --list | head -n 1 | cut -d" " -f1)'
 	check "without a daemon: one line that says so" 'if desched stat cpu 2>/tmp/said; then exit 1; fi
 		grep "no vmdesched answers on /run/vmdesched.sock" /tmp/said; [ $(wc -l </tmp/said) = 1 ]'
@@ -176,6 +185,7 @@ add_checks() {
 		echo "restarts: $(systemctl show -p NRestarts --value vmdesched)"
 		systemctl stop vmdesched
 		echo "stopped: $(systemctl show -p Result --value vmdesched)"
+		/check-host
 		for unit in vmdesched vmdesched-exporter desched-view sysstat-collect prometheus-node-exporter; do
 			journalctl -u $unit --no-pager | tail -n 20 | sed 's/^/journal: /'
 		done
@@ -183,6 +193,8 @@ add_checks() {
 		poweroff -f
 	END
 	chmod +x "$root/check"
+	cp tests/system/deb-host.sh "$root/check-host"
+	cp "$like_vm" "$root/like_vm"
 	cat >"$root/etc/systemd/system/check.service" <<-'END'
 		[Unit]
 		After=multi-user.target
@@ -257,9 +269,30 @@ check_booted() {
 	said "desched top has vmdesched" ' vmdesched'
 	said "it was never restarted" '^restarts: 0'
 	said "it ends when it is told to" '^stopped: success'
+	tr -d '\r' <"$work/said" | grep -e '^ok  ' -e '^FAILED' || :
+	failed=$((failed + $(grep -c '^FAILED' "$work/said")))
+	said "a host was tried" '^host: done'
 	[ "$failed" = 0 ] && return
 	echo "--- console" && tail -n 30 "$work/console"
 	echo "--- said" && cat "$work/said"
+}
+
+# Files that are there, or not, for a reason that isn't ours are left out.
+check_purged() {
+	# shellcheck disable=SC2016 # expanded in the root
+	check "everything can be purged" 'rm -r /debs /check /check-host /like_vm /usr/bin/api-user /tmp/said \
+			/etc/systemd/system/{check.service,multi-user.target.wants/check.service,*.service.d}
+		apt-get purge -y "desched*" "libdesched*" libvmguestlib0 && apt-get autoremove --purge -y'
+	(cd "$root" && find . -xdev) >"$work/files"
+	for list in before/files files; do
+		grep -v -e '^./var/\(cache\|log\|lib/dpkg\|lib/apt\)/' -e '^./\(run\|tmp\)/' -e '/ld.so.cache' "$work/$list" |
+			sort >"$work/$list.kept"
+	done
+	diff "$work/before/files.kept" "$work/files.kept" >"$work/diff" && cmp "$work/before/passwd" "$root/etc/passwd" &&
+		cmp "$work/before/group" "$root/etc/group" && echo "ok      purged: as it was before" && return
+	cat "$work/diff"
+	echo "FAILED  purged: as it was before"
+	failed=$((failed + 1))
 }
 
 install_root
@@ -269,4 +302,5 @@ add_checks
 make_image
 boot
 check_booted
+check_purged
 [ "$failed" = 0 ]

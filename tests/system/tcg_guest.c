@@ -143,6 +143,15 @@ static void make_image(struct tcg_guest *g, const struct tcg_options *o)
 	assert_int_equal(system(command), 0);
 }
 
+static void add_modules(const struct tcg_guest *g, const struct tcg_options *o)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "cat $(%s/scripts/fetch-kernel --modules) >>%s/image",
+		 o->source_dir, g->dir);
+	assert_int_equal(system(command), 0);
+}
+
 static void find_kernel(const struct tcg_options *o, char *path, size_t size)
 {
 	char command[512];
@@ -189,11 +198,7 @@ static void become_qemu(const struct tcg_guest *g, const struct tcg_options *o, 
 					"-chardev",
 					mon,
 					"-mon",
-					"chardev=monitor,mode=control",
-					"-object",
-					page,
-					"-device",
-					"ivshmem-plain,memdev=page,master=on,addr=0x10"};
+					"chardev=monitor,mode=control"};
 	int n = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -211,6 +216,11 @@ static void become_qemu(const struct tcg_guest *g, const struct tcg_options *o, 
 	snprintf(mon, sizeof(mon), "socket,id=monitor,fd=%d", monitor);
 	while (words[n])
 		n++;
+	if (!o->no_page) {
+		words[n++] = "-object", words[n++] = page;
+		words[n++] = "-device";
+		words[n++] = "ivshmem-plain,memdev=page,master=on,addr=0x10";
+	}
 	if (g->ram) {
 		snprintf(ram, sizeof(ram),
 			 "memory-backend-file,id=ram,mem-path=%s/ram,size=%zu,share=on", g->dir,
@@ -242,6 +252,8 @@ void tcg_start(struct tcg_guest *g, const struct tcg_options *o)
 		g->ram = map_file(g, "ram", g->ram_size);
 	}
 	make_image(g, o);
+	if (o->modules)
+		add_modules(g, o);
 	find_kernel(o, kernel, sizeof(kernel));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, monitor), 0);

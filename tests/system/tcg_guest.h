@@ -27,6 +27,8 @@ struct tcg_options {
 	const char *const *programs; /* more of them, NULL at the end; may be NULL */
 	const char *append;	     /* to the kernel's command line */
 	const char *const *qemu;     /* more words for QEMU, NULL at the end; may be NULL */
+	bool no_page;		     /* no device for it */
+	bool modules;		     /* in /modules what a serial port wants, in order */
 	bool page_moves;	     /* a migration writes the page, too */
 	bool shares_ram;	     /* its memory is `ram`, too */
 	unsigned cpus;		     /* 0: one */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "before_others.h"
+#include "host/frame.h"
 #include "host/host_ledger.h"
 
 #include <jansson.h>
@@ -105,7 +106,7 @@ static void be_vm(void)
 	}
 }
 
-static pid_t start_vm(void)
+static pid_t start(void (*be)(void))
 {
 	pid_t pid;
 
@@ -113,10 +114,15 @@ static pid_t start_vm(void)
 		      0);
 	pid = fork();
 	if (!pid)
-		be_vm();
+		be();
 	for (int i = 0; i < 60000 && (shared->ready < 2 || shared->wakeups < 20); i++)
 		usleep(1000);
 	return pid;
+}
+
+static pid_t start_vm(void)
+{
+	return start(be_vm);
 }
 
 struct truth {
@@ -235,11 +241,86 @@ static void simulator_takes_it(void **state)
 	json_decref(written);
 }
 
+/* ---- vCPUs in a loop ---- */
+
+static char notes[4096];
+
+static void note(const char *text, void *data)
+{
+	size_t used = strlen(notes);
+
+	(void)data;
+	snprintf(notes + used, sizeof(notes) - used, "%s\n", text);
+}
+
+static void *loop(void *data)
+{
+	prctl(PR_SET_NAME, "CPU 0/TCG");
+	shared->ready = 2;
+	shared->wakeups = 20;
+	for (;;)
+		;
+	return data;
+}
+
+static void be_looping_vm(void)
+{
+	pthread_t t;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pthread_create(&t, NULL, loop, NULL);
+	for (;;)
+		pause();
+}
+
+/* The one that loops is said once; the one that is idle is not. */
+static void a_loop_is_named(void **state)
+{
+	pid_t loops = start(be_looping_vm), idles = start_vm();
+	char pids[2][16], expected[64], *operands[] = {pids[0], pids[1]};
+	const struct measure_setup setup = {.operands = operands,
+					    .n_operands = 2,
+					    .no_pages = true,
+					    .runaway = NS_PER_SEC,
+					    .note = note};
+	struct measurement *m = NULL;
+	struct host_frame frame;
+	struct failure f = {""};
+
+	(void)state;
+	snprintf(pids[0], sizeof(pids[0]), "%d", loops);
+	snprintf(pids[1], sizeof(pids[1]), "%d", idles);
+	if (measure_open(&setup, &f, &m))
+		fail_msg("%s", f.text);
+	for (uint64_t end = clock_mono() + 60 * NS_PER_SEC; !notes[0] && clock_mono() < end;) {
+		usleep(5000);
+		measure_step(m);
+	}
+	for (int i = 0; i < 100; i++) { /* half a second more */
+		usleep(5000);
+		measure_step(m);
+	}
+	measure_read(m);
+	snprintf(expected, sizeof(expected), "(pid %d): vCPU 0 may loop: for ", loops);
+	assert_non_null(strstr(notes, expected));
+	assert_null(strchr(strchr(notes, '\n') + 1, '\n'));
+	assert_int_equal(host_frame_take(m, &frame), 0);
+	assert_true(frame.vms[0].vcpus[0].runaway && frame.vms[0].vcpus[0].busy > NS_PER_SEC);
+	assert_false(frame.vms[1].vcpus[0].runaway || frame.vms[1].vcpus[0].busy);
+	host_frame_done(&frame);
+	measure_close(m);
+	kill(loops, SIGKILL);
+	kill(idles, SIGKILL);
+	waitpid(loops, NULL, 0);
+	waitpid(idles, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(idle_vm_costs_what_it_says),
 		cmocka_unit_test(simulator_takes_it),
+		cmocka_unit_test(a_loop_is_named),
 	};
 	struct host_ledger *h;
 	struct failure f;

@@ -267,6 +267,28 @@ static void none_is_missed_and_none_is_kept(void **state)
 	}
 }
 
+/* It starts among VMs that are busy, and logs their waits from the first one on. */
+static void it_starts_among_others(void **state)
+{
+	static struct vm vms[AT_ONCE];
+	struct service *s;
+
+	for (int i = 0; i < AT_ONCE; i++)
+		start_vm(&vms[i], NULL, own("early"), "CPU 0/TCG", NULL);
+	for (int i = 0; i < AT_ONCE; i++)
+		wait_for_vcpu(&vms[i]);
+	setup(state);
+	s = *state;
+	write_config(s, "[gaps]\nthreshold = 1us\n");
+	spawn(s);
+	expect_told(s, "READY=1\nSTATUS=source bpf, 50 VMs");
+	await_log(s, " of early");
+	await_log(s, "(source bpf)");
+	json_decref(await_vm(s, vms[0].pid));
+	for (int i = 0; i < AT_ONCE; i++)
+		end_vm(&vms[i]);
+}
+
 /* ---- pages ---- */
 
 static uint64_t session_of(const struct vm *v)
@@ -640,6 +662,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(privilege_is_given_up, start, teardown),
 		cmocka_unit_test_setup_teardown(others_are_refused, start, teardown),
 		cmocka_unit_test_setup_teardown(none_is_missed_and_none_is_kept, start, teardown),
+		cmocka_unit_test_teardown(it_starts_among_others, teardown),
 		cmocka_unit_test_setup_teardown(a_page_changes_hands, start, teardown),
 		cmocka_unit_test_setup_teardown(the_ledger_is_asked_for, start, teardown),
 		cmocka_unit_test_setup_teardown(a_recording_of_a_host, start, teardown),

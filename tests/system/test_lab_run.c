@@ -5,7 +5,7 @@
  * judges at full length; what must hold is the story: top is far off, desched is not, and the guest
  * finds what the host measured.
  *
- *     test_lab_run DESCHED
+ *     test_lab_run DESCHED page|stream
  */
 #include <jansson.h>
 #include <math.h>
@@ -19,9 +19,9 @@
 
 #include <cmocka.h>
 
-static const char *desched;
+static const char *desched, *source;
 
-static json_t *run_lab(const char *source)
+static json_t *run_lab(void)
 {
 	char command[1024], path[64];
 	json_t *o;
@@ -63,13 +63,13 @@ static void check_process(const json_t *p)
 		fail_msg("%s: desched is off by %+.3f", kind, number(p, "error_true"));
 }
 
-static void the_page_tells_who_used_the_cpu(void **state)
+static void the_host_tells_who_used_the_cpu(void **state)
 {
-	json_t *o = run_lab("page"), *vms = json_object_get(o, "vms"), *vm, *p;
+	json_t *o = run_lab(), *vms = json_object_get(o, "vms"), *vm, *p;
 	size_t i, k;
 
 	(void)state;
-	assert_string_equal(json_string_value(json_object_get(o, "source")), "page");
+	assert_string_equal(json_string_value(json_object_get(o, "source")), source);
 	assert_int_equal(json_array_size(vms), 2);
 	json_array_foreach(vms, i, vm)
 	{
@@ -91,11 +91,12 @@ static void the_page_tells_who_used_the_cpu(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_page_tells_who_used_the_cpu),
+		cmocka_unit_test(the_host_tells_who_used_the_cpu),
 	};
 
-	if (argc < 2)
+	if (argc != 3)
 		return 2;
 	desched = argv[1];
+	source = argv[2];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

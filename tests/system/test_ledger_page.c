@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Source page on an ordinary host: a stock kernel under QEMU TCG with an ivshmem-plain device that
- * somebody gave it by hand, and another one that is for something else; `desched ledger` on the
- * host; a process that takes half of the vCPU's CPU. vmdesched in the guest finds the page by
- * itself, and agrees with the page, with the ledger that was printed, and with the host's
- * schedstat, which none of them had a part in.
+ * Sources page and stream on an ordinary host: a stock kernel under QEMU TCG with an ivshmem-plain
+ * device that somebody gave it by hand, and another one that is for something else; or with nothing
+ * but a serial port that QEMU connects to `desched ledger`, which runs on the host; a process that
+ * takes half of the vCPU's CPU. vmdesched in the guest finds page or port by itself, and agrees with
+ * what the host wrote there, with the ledger that was printed, and with the host's schedstat, which
+ * none of them had a part in.
  *
- *     test_ledger_page DESCHED VMDESCHED GUEST-ASK SOURCE-DIR
+ *     test_ledger_page DESCHED VMDESCHED GUEST-ASK SOURCE-DIR page|stream
  */
 #include "near.h"
 #include "tcg_guest.h"
@@ -34,23 +35,26 @@
 
 #define SECONDS "12"
 
-static const char *desched, *vmdesched, *ask, *source_dir;
+static const char *desched, *vmdesched, *ask, *source_dir, *source;
 
 static struct {
 	struct tcg_guest guest;
 	pid_t ledger, rival;
 	FILE *reports;
 	pid_t vcpu;
-	char other[64]; /* the file of the other device */
+	char other[64];	 /* the file of the other device */
+	char stream[64]; /* the ledger's socket */
 } test;
 
 /* On a host so busy that the page, or the guest, stands still for 0.4 s, vmdesched does without it
  * until it is started again. */
-static const char init[] = "for i in 1 2 3 4 5 6 7 8; do\n"
+static const char init[] = "for m in $(ls /modules); do insmod /modules/$m; done\n"
+			   "[ ! -d /modules ] || until [ -e /dev/vport0p1 ]; do sleep 1; done\n"
+			   "for i in 1 2 3 4 5 6 7 8; do\n"
 			   "	vmdesched --config /bin/work &\n"
 			   "	until guest_ask version >/dev/null; do sleep 1; done\n"
 			   "	case $(guest_ask snapshot) in "
-			   "*'\"source\":\"page\"'*|*'\"source\": \"page\"'*) break ;; esac\n"
+			   "*'\"source\":\"page\"'*|*'\"source\":\"stream\"'*) break ;; esac\n"
 			   "	kill $!; wait $!\n"
 			   "done\n"
 			   "echo UP\n"
@@ -86,18 +90,36 @@ static void start_ledger(void)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		setpriority(PRIO_PROCESS, 0, -20); /* a guest takes a page that lags for none */
 		dup2(out[1], STDOUT_FILENO);
-		execl(desched, "desched", "ledger", "--json", "-d", "1", vm, NULL);
+		execl(desched, "desched", "ledger", "--json", "-d", "1", "--stream", test.stream,
+		      vm, NULL);
 		_exit(127);
 	}
 	close(out[1]);
 	test.reports = fdopen(out[0], "r");
 }
 
+static void make_other_device(char *object, size_t size)
+{
+	FILE *f = fopen(test.other, "w");
+
+	fputs("KVMFR---", f);
+	fclose(f);
+	assert_int_equal(truncate(test.other, MIB), 0);
+	snprintf(object, size, "memory-backend-file,id=other,mem-path=%s,size=1M,share=on",
+		 test.other);
+}
+
 static int set_up(void **state)
 {
-	static char object[128];
-	static const char *const more[] = {"-object", object, "-device",
+	static char device[128];
+	static const char *const page[] = {"-object", device, "-device",
 					   "ivshmem-plain,memdev=other", NULL};
+	static const char *const port[] = {
+		"-chardev", device,
+		"-device",  "virtio-serial-pci",
+		"-device",  "virtserialport,chardev=stream,name=org.desched.ledger.0",
+		NULL};
+	bool stream = !strcmp(source, "stream");
 	const char *const programs[] = {ask, NULL};
 	struct tcg_options o = {.source_dir = source_dir,
 				.vmdesched = vmdesched,
@@ -105,18 +127,19 @@ static int set_up(void **state)
 				.conf = "",
 				.programs = programs,
 				.append = "tsc=reliable",
-				.qemu = more};
+				.qemu = stream ? port : page,
+				.no_page = stream,
+				.modules = stream};
 	char command[128];
-	FILE *f;
 
 	(void)state;
 	snprintf(test.other, sizeof(test.other), "/tmp/test-ledger-page.%d", getpid());
-	f = fopen(test.other, "w");
-	fputs("KVMFR---", f);
-	fclose(f);
-	assert_int_equal(truncate(test.other, MIB), 0);
-	snprintf(object, sizeof(object),
-		 "memory-backend-file,id=other,mem-path=%s,size=1M,share=on", test.other);
+	snprintf(test.stream, sizeof(test.stream), "/tmp/test-ledger-page.%d.stream", getpid());
+	if (stream) /* nobody is there yet */
+		snprintf(device, sizeof(device), "socket,id=stream,path=%s,reconnect=1",
+			 test.stream);
+	else
+		make_other_device(device, sizeof(device));
 	tcg_start(&test.guest, &o);
 	memset(test.guest.page, 0, test.guest.page_size); /* as a device begins */
 	start_ledger();
@@ -152,8 +175,18 @@ struct shot {
 	double elapsed; /* s: of the guest, since its ledger began */
 	double page;	/* s: the same by the page */
 	double at;	/* s: of the host, when that was */
-	double delay;	/* s: run_delay of the vCPU's thread */
+	double apart; /* s: by which that isn't when the guest's figures end: a stream comes late */
+	double delay; /* s: run_delay of the vCPU's thread */
 };
+
+/* When the snapshot ends, on the host's clock. */
+static double host_time(const struct shot *s)
+{
+	const json_t *map = json_object_get(json_object_get(s->json, "details"), "clock");
+
+	return number(json_object_get(s->json, "clock"), "monotonic_s") +
+	       (number(map, "host") - number(map, "guest")) / 1e9;
+}
 
 /* The snapshot itself takes the console a while. */
 static struct shot take_shot(void)
@@ -170,7 +203,7 @@ static struct shot take_shot(void)
 	tcg_wait(&test.guest, "SHOT ", 120, line);
 	s.json = json_loads(line + strlen("SHOT "), 0, NULL);
 	assert_non_null(s.json);
-	assert_string_equal(json_string_value(json_object_get(s.json, "source")), "page");
+	assert_string_equal(json_string_value(json_object_get(s.json, "source")), source);
 	cpu = json_array_get(json_object_get(s.json, "cpus"), 0);
 	s.away = number(cpu, "descheduled_s") + number(cpu, "idle_descheduled_s");
 	s.unknown = number(cpu, "unaccounted_s") + number(cpu, "idle_unaccounted_s");
@@ -178,6 +211,7 @@ static struct shot take_shot(void)
 	vcpu = json_array_get(json_object_get(json_object_get(s.json, "page"), "vcpus"), 0);
 	s.at = number(vcpu, "at") / 1e9;
 	ns = json_object_get(vcpu, "ns");
+	s.apart = fabs(s.at - host_time(&s));
 	s.page = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
 		s.page += number(ns, states[i]) / 1e9;
@@ -210,6 +244,10 @@ static void check_devices(const json_t *report)
 	size_t i;
 	int written = 0;
 
+	if (!strcmp(source, "stream")) {
+		assert_int_equal(json_array_size(pages), 0);
+		return;
+	}
 	assert_int_equal(json_array_size(pages), 2);
 	json_array_foreach(pages, i, page)
 	{
@@ -225,12 +263,34 @@ static void check_devices(const json_t *report)
 	assert_string_equal(text, "KVMFR---");
 }
 
+/* What was streamed reached the guest, which asked now and then. */
+static void check_stream(const json_t *report)
+{
+	const json_t *stream = json_object_get(vm_of(report), "stream");
+
+	assert_true(number(stream, "frames") > 100);
+	assert_true(number(stream, "pings") > 10);
+	assert_true(number(stream, "garbage") == 0);
+}
+
 /* The whole time of the ledger, as it printed it, and what the page says at its end. */
 static void check_total(void)
 {
 	struct page_reader page;
 	struct page_vcpu v;
 	json_t *report;
+
+	if (!strcmp(source, "stream")) {
+		do {
+			report = next_report();
+			if (number(json_object_get(vm_of(report), "stream"), "frames") > 100)
+				break;
+			json_decref(report);
+		} while (true);
+		check_stream(report);
+		json_decref(report);
+		return;
+	}
 
 	kill(test.ledger, SIGINT);
 	for (report = next_report();
@@ -250,7 +310,7 @@ static void guest_agrees_with_its_host(void **state)
 	static char line[TCG_LINE];
 	json_t *report = next_report();
 	struct shot a, b;
-	double away, page, delay, lasted, page_lasted, unknown, share;
+	double away, page, delay, lasted, page_lasted, unknown, share, slack = 0;
 
 	(void)state;
 	check_devices(report);
@@ -273,7 +333,10 @@ static void guest_agrees_with_its_host(void **state)
 	assert_true(page > 1);
 	/* Shares of times that begin and end within milliseconds of each other. */
 	share = page / page_lasted;
-	if (away / lasted > 1.005 * share || (away + unknown) / lasted < 0.995 * share)
+	if (!strcmp(source, "stream"))
+		slack = a.apart + b.apart; /* nobody is away for longer than that in there */
+	if ((away - slack) / lasted > 1.005 * share ||
+	    (away + unknown + slack) / lasted < 0.995 * share)
 		fail_msg("away for %.3f s, and %.3f s unaccounted", away, unknown);
 	assert_true(unknown < lasted / 4); /* where the host was too busy to tell */
 	assert_near(away + unknown / 2, delay, 0.03 * delay + 0.5 + unknown / 2);
@@ -288,12 +351,13 @@ int main(int argc, char **argv)
 	struct host_ledger *h;
 	struct failure f;
 
-	if (argc != 5)
+	if (argc != 6)
 		return 2;
 	desched = argv[1];
 	vmdesched = argv[2];
 	ask = argv[3];
 	source_dir = argv[4];
+	source = argv[5];
 	if (host_ledger_open("bpf", &f, &h)) {
 		printf("skipped: %s\n", f.text);
 		return 77;

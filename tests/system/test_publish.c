@@ -9,10 +9,13 @@
 #include "fake_vm.h"
 #include "host/find.h"
 #include "host/publish.h"
+#include "ledger/stream_frame.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -229,6 +232,80 @@ static void last_state_of_an_ended_vcpu_is_published(void **state)
 	end(&p);
 }
 
+/* ---- a stream ---- */
+
+static int connect_stream(const struct published_vm *p, const struct host_vm *vm, int *ret_peer)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	*ret_peer = ends[1];
+	return publisher_stream(p->publisher, vm, p->id, ends[0]);
+}
+
+static void tick_until_it_is(const struct published_vm *p, bool there)
+{
+	struct stream_counters c;
+
+	for (int i = 0; i < 2000 && publisher_stream_counters(p->publisher, p->id, &c) != there;
+	     i++) {
+		publisher_tick(p->publisher);
+		usleep(1000);
+	}
+	assert_int_equal(publisher_stream_counters(p->publisher, p->id, &c), there);
+}
+
+/* Beside the page, and from the same ledger; one at a time; it ends with its peer and may come again. */
+static void a_vm_with_a_page_has_a_stream_too(void **state)
+{
+	uint8_t bytes[8192] __attribute__((aligned(8)));
+	const struct stream_record *record;
+	struct stream_counters c = {0};
+	struct stream_parts parts;
+	struct failure f = {""};
+	struct published_vm p;
+	struct page_vcpu v;
+	struct host_vm vm;
+	size_t at = 0, size;
+	uint64_t sum = 0;
+	int peer, other;
+	ssize_t n;
+
+	(void)state;
+	start(&p, NULL);
+	assert_int_equal(host_find_pid(p.vm.pid, &f, &vm), 0);
+	assert_int_equal(connect_stream(&p, &vm, &peer), 0);
+	assert_int_equal(connect_stream(&p, &vm, &other), -EEXIST);
+	assert_int_equal(read(other, bytes, 1), 0); /* it was let go */
+	close(other);
+	for (int i = 0; i < 2000 && !c.frames; i++) {
+		publisher_tick(p.publisher);
+		publisher_stream_counters(p.publisher, p.id, &c);
+		usleep(1000);
+	}
+	n = read(peer, bytes, sizeof(bytes));
+	assert_true(n > 0);
+	assert_int_equal(stream_next(bytes, (size_t)n, &at, &size), 1);
+	assert_int_equal(at, 0);
+	record = stream_take(bytes, size);
+	assert_non_null(record);
+	assert_true(stream_next_block(bytes, size, &at, &parts));
+	assert_non_null(parts.record);
+	assert_int_equal(page_read_vcpu(&p.page, 0, &v), 0);
+	assert_int_equal(parts.record->start, v.start);
+	for (int i = 0; i < LEDGER_STATES; i++)
+		sum += parts.record->ns[i];
+	assert_int_equal(parts.record->at - parts.record->start, sum);
+	assert_true(parts.record->at >= v.start && parts.record->at < clock_mono());
+	close(peer);
+	tick_until_it_is(&p, false);
+	assert_int_equal(connect_stream(&p, &vm, &peer), 0);
+	tick_until_it_is(&p, true);
+	close(peer);
+	host_vm_done(&vm);
+	end(&p);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -236,6 +313,7 @@ int main(void)
 		cmocka_unit_test(host_record_tells_clock_and_overhead),
 		cmocka_unit_test(source_without_gaps_promises_none),
 		cmocka_unit_test(last_state_of_an_ended_vcpu_is_published),
+		cmocka_unit_test(a_vm_with_a_page_has_a_stream_too),
 	};
 	struct host_ledger *h;
 	struct failure f;

@@ -136,7 +136,7 @@ int guest_page_map(const char *path, struct failure *f, struct guest_page *ret)
 {
 	(void)path;
 	(void)f;
-	*ret = (struct guest_page){page, sizeof(page)};
+	*ret = (struct guest_page){.base = page, .size = sizeof(page)};
 	return 0;
 }
 
@@ -160,6 +160,7 @@ static void report_page(void *source, struct source_report *ret)
 	*ret = (struct source_report){.session = 77};
 }
 
+const struct source_ops source_stream = {.name = "stream"}; /* no port is here */
 const struct source_ops source_page = {.name = "page",
 				       .open = open_page,
 				       .close = close_truth,

@@ -158,10 +158,12 @@ static void the_longest_wait_since(void **state)
 	known_longest(k, 10 * NS_PER_SEC, &vm);
 	assert_int_equal(to[1].longest, 7 * NS_PER_MS);
 	assert_int_equal(to[0].longest, 0);
+	to[1].longest = 0;
 	known_longest(k, 20 * NS_PER_SEC, &vm);
 	assert_int_equal(to[1].longest, 3 * NS_PER_MS);
+	to[1].longest = NS_PER_MS; /* which goes on */
 	known_longest(k, 28 * NS_PER_SEC, &vm);
-	assert_int_equal(to[1].longest, 0);
+	assert_int_equal(to[1].longest, NS_PER_MS);
 	wait_for(k, 0, 0, LEDGER_READY, NS_PER_MS); /* since the last sample */
 	known_longest(k, 28 * NS_PER_SEC, &vm);
 	assert_int_equal(to[0].longest, NS_PER_MS);
@@ -218,6 +220,30 @@ static void one_that_has_ended(void **state)
 	assert_null(known_history(k, "vm1"));
 	o = known_history(k, "vm0");
 	assert_false(json_is_true(json_object_get(o, "ended")));
+	json_decref(o);
+	known_free(k);
+}
+
+/* It grew in its first second: another one of its process is measured from then on. */
+static void one_that_has_vanished(void **state)
+{
+	struct known *k;
+	json_t *o;
+
+	(void)state;
+	begin(2);
+	assert_int_equal(known_new(&k), 0);
+	read_at(1);
+	assert_int_equal(known_sample(k, &m), 0);
+	known_forget(k, NS_PER_SEC);
+	assert_non_null(o = known_history(k, "vm1"));
+	json_decref(o);
+	m.n = 1;
+	read_at(2);
+	assert_int_equal(known_sample(k, &m), 0);
+	known_forget(k, 2 * NS_PER_SEC);
+	assert_null(known_history(k, "vm1"));
+	assert_non_null(o = known_history(k, "vm0"));
 	json_decref(o);
 	known_free(k);
 }
@@ -292,6 +318,41 @@ static void metrics_are_what_was_measured(void **state)
 	known_free(k);
 }
 
+/* Only VMs whose interrupts are recorded have the histogram: 3 below 1 us, 1 of 2 to 4 us, 2 of 4 to
+ * 8 us, one beyond all bounds. */
+static void delays_are_a_histogram(void **state)
+{
+	struct host_frame f = frame_of(2, 2, 60);
+	struct gaplog gaps = {.total = 0};
+	struct host_metrics_input in = {.frame = &f, .gaps = &gaps, .vcpus = true};
+	const struct host_frame_delay delays[] = {
+		{NS_PER_US, 3}, {4 * NS_PER_US, 1}, {8 * NS_PER_US, 2}, {INT64_MAX, 1}};
+	struct host_frame_interrupts *x = &f.vms[1].interrupts;
+	char *text;
+
+	(void)state;
+	assert_int_equal(known_new((struct known **)(uintptr_t)&in.known), 0);
+	*x = (struct host_frame_interrupts){.recorded = true,
+					    .taken = 7,
+					    .ns = 6500 * NS_PER_MS,
+					    .delays = malloc(sizeof(delays)),
+					    .n_delays = ARRAY_SIZE(delays)};
+	memcpy(x->delays, delays, sizeof(delays));
+	text = metrics(&in);
+#define DELAY "desched_vm_interrupt_delay_seconds"
+	expect(text, "# TYPE " DELAY " histogram\n" DELAY
+		     "_bucket{vm=\"vm1\",uuid=\"\",le=\"1e-06\"} 3\n" DELAY
+		     "_bucket{vm=\"vm1\",uuid=\"\",le=\"4e-06\"} 4\n" DELAY
+		     "_bucket{vm=\"vm1\",uuid=\"\",le=\"1.6e-05\"} 6\n");
+	expect(text,
+	       "le=\"4.194304\"} 6\n" DELAY "_bucket{vm=\"vm1\",uuid=\"\",le=\"+Inf\"} 7\n" DELAY
+	       "_sum{vm=\"vm1\",uuid=\"\"} 6.5\n" DELAY "_count{vm=\"vm1\",uuid=\"\"} 7\n");
+	assert_null(strstr(text, DELAY "_count{vm=\"vm0\""));
+	free(text);
+	host_frame_done(&f);
+	known_free((struct known *)(uintptr_t)in.known);
+}
+
 /* No two samples have the same name and labels, whatever VMs call themselves. */
 static void series_are_told_apart(void **state)
 {
@@ -328,7 +389,9 @@ int main(void)
 		cmocka_unit_test(the_history_of_a_vm),
 		cmocka_unit_test(the_longest_wait_since),
 		cmocka_unit_test(one_that_has_ended),
+		cmocka_unit_test(one_that_has_vanished),
 		cmocka_unit_test(metrics_are_what_was_measured),
+		cmocka_unit_test(delays_are_a_histogram),
 		cmocka_unit_test(series_are_told_apart),
 	};
 

@@ -152,7 +152,7 @@ static void idle_connections_make_place(void **state)
 	}
 	expect(get("GET /metrics", ""), "200", "desched_x 1");
 	ask(fds[ARRAY_SIZE(fds) - 2], "GET /", ""); /* the last ones are served still */
-	expect(hear(fds[ARRAY_SIZE(fds) - 2]), "200", "vmdesched");
+	expect(hear(fds[ARRAY_SIZE(fds) - 2]), "200", "<h1>desched</h1>");
 	fds[ARRAY_SIZE(fds) - 2] = dial();
 	assert_int_equal(recv(fds[0], &(char){0}, 1, MSG_DONTWAIT), 0); /* the first one went */
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
@@ -175,7 +175,7 @@ static void a_silent_vmdesched_holds_nobody(void **state)
 		ask(fds[i], "GET /metrics", "");
 		turns(3);
 	}
-	expect(get("GET /", ""), "200", "vmdesched");
+	expect(get("GET /", ""), "200", "<h1>desched</h1>");
 	asked = accept(silent, NULL, NULL);
 	assert_true(asked >= 0);
 	assert_int_equal(accept(silent, NULL, NULL), -1);
@@ -229,7 +229,7 @@ static void without_descriptors_it_does_not_spin(void **state)
 		assert_int_equal(loop_turn(f.loop, 100 * NS_PER_MS), 0);
 	assert_in_range(count, 1, 30);
 	close(fds[--n]);
-	expect(hear(fd), "200", "vmdesched");
+	expect(hear(fd), "200", "<h1>desched</h1>");
 	while (n)
 		close(fds[--n]);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);

@@ -8,6 +8,7 @@
 #include "bpf/vcpu_state.h"
 #include "host/anchor.h"
 #include "host/find.h"
+#include "host/find_monitor.h"
 #include "host/finder.h"
 #include "host/host_ledger.h"
 #include "host/publish.h"
@@ -149,6 +150,55 @@ static void vm_names(void **state)
 	}
 }
 
+/* ---- monitors ---- */
+
+/* Those that a client may connect to; libvirt's never. */
+static void monitors(void **state)
+{
+	static const struct {
+		const char *words;
+		size_t size;
+		const char *paths; /* with blanks between them */
+	} rows[] = {
+		{WORDS("q\0-qmp\0unix:/run/a,server=on,wait=off"), "/run/a "},
+		{WORDS("q\0-qmp\0unix:/run/a,server,nowait\0-qmp-pretty\0unix:/run/b,server"),
+		 "/run/a /run/b "},
+		{WORDS("q\0-qmp\0unix:/run/a,,b,server=on"), "/run/a,b "},
+		{WORDS("q\0-qmp\0unix:/run/a"), ""},
+		{WORDS("q\0-qmp\0unix:/run/a,server=off"), ""},
+		{WORDS("q\0-qmp\0tcp:localhost:4444,server=on"), ""},
+		{WORDS("q\0-monitor\0unix:/run/a,server=on"), ""},
+		{WORDS("q\0-chardev\0socket,id=m,path=/run/"
+		       "m,server=on\0-mon\0chardev=m,mode=control"),
+		 "/run/m "},
+		{WORDS("q\0-mon\0m,mode=control\0-chardev\0socket,id=m,path=/run/m,server=on"),
+		 "/run/m "},
+		{WORDS("q\0-chardev\0socket,id=m,path=/run/"
+		       "m,server=on\0-mon\0chardev=m,mode=readline"),
+		 ""},
+		{WORDS("q\0-chardev\0socket,id=m,path=/run/m\0-mon\0chardev=m,mode=control"), ""},
+		{WORDS("q\0-chardev\0socket,id=charmonitor,path=/run/m,server=on\0-mon\0"
+		       "chardev=charmonitor,mode=control"),
+		 ""},
+		{WORDS("q\0-chardev\0socket,id=m,fd=3,server=on\0-mon\0chardev=m,mode=control"),
+		 ""},
+		{WORDS("q\0-qmp\0unix:"), ""},
+		{WORDS("q\0-qmp\0"), ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct words w = {(char *)rows[i].words, rows[i].size};
+		char found[256] = "", path[108];
+
+		for (unsigned k = 0; !monitor_path(&w, k, path, sizeof(path)); k++) {
+			strcat(found, path);
+			strcat(found, " ");
+		}
+		assert_string_equal(found, rows[i].paths);
+	}
+}
+
 /* ---- two of one name ---- */
 
 struct others {
@@ -205,6 +255,7 @@ static void what_people_ask_for(void **state)
 				   .uuid = "0a1b2c3d-0000-4000-8000-000000000003",
 				   .id = "101"};
 	const struct host_vm odd = {.name = "a?b", .called = "a?b"};
+	const struct host_vm brackets = {.name = "a[1]#4711", .called = "a[1]"};
 
 	(void)state;
 	assert_true(vm_name_fits(&vm, "web"));
@@ -217,6 +268,9 @@ static void what_people_ask_for(void **state)
 	assert_false(vm_name_fits(&vm, ""));
 	assert_true(vm_name_fits(&odd, "a\nb"));
 	assert_false(vm_name_fits(&odd, ""));
+	assert_true(
+		vm_name_fits(&brackets, "a[1]")); /* as it is called, though no pattern for it */
+	assert_true(vm_name_fits(&brackets, "a[1]#4711"));
 }
 
 static void long_names_are_cut_at_a_character(void **state)
@@ -488,6 +542,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(thread_names),
 		cmocka_unit_test(vm_names),
+		cmocka_unit_test(monitors),
 		cmocka_unit_test(no_two_have_one_name),
 		cmocka_unit_test(what_people_ask_for),
 		cmocka_unit_test(long_names_are_cut_at_a_character),

@@ -28,19 +28,25 @@
 	"'gaps_lost':3,'not_measured':2,"                                                          \
 	"'unmeasured':[{'pid':9,'name':'odd','why':'no threads'}],"                                \
 	"'counters':{'vms_came':5,'gaps':100,'kvm_exits':7,'missed':1,'bpf_runs':8,'bpf_ns':9,"    \
-	"'no_memory':10,'not_entered':11},"                                                        \
+	"'no_memory':10,'not_entered':11,'runs_lost':12},"                                         \
 	"'vms':[{'pid':4711,'since_ns':12345678901234567,'name':'web','called':'web','id':'101','" \
 	"manager':'proxmox','uuid':'a-b',"                                                         \
-	"'found_by':'kvm-fd','ended':false,'overhead_ns':17,'rss_bytes':4096,'cpu_limit':1.5,"     \
+	"'found_by':'kvm-fd','ended':false,'overhead_ns':17,'rss_bytes':4096,'cpu_limit':1.5,'"    \
+	"streamed':true,'stream':{'frames':1,'pings':2,'lost_gaps':3,'blocked':4,'garbage':5},"    \
 	"'vcpus':[{'index':1,'tid':4712,'name':'vCPU 1','ended':false,'state':'ready',"            \
 	"'ns':" STATES(                                                                            \
 		9007199254740993, 2, 3, 4, 5, 6,                                                   \
-		7) ",'longest_ns':2,'gaps_lost':3}],"                                              \
+		7) ",'longest_ns':2,'gaps_lost':3,'busy_ns':9,'quiet_ns':8,'runaway':true}],"      \
 		   "'blames':[{'kind':'vm','pid':5,'name':'db','ns':1000,'longest_ns':600},"       \
 		   "{'kind':'unknown','pid':0,'ns':1,'longest_ns':1}],"                            \
 		   "'pages':[{'device':'shmem0','file':'/dev/shm/web'},"                           \
-		   "{'device':'shmem1','why':'it holds something else'}]},"                        \
-		   "{'pid':4800,'since_ns':5,'name':'gone','ended':true,'overhead_ns':0,'vcpus':[" \
+		   "{'device':'shmem1','why':'it holds something else'}],"                         \
+		   "'interrupts':{'recorded':true,'taken':5,'ns':70,'at_once':2,'merged':1,"       \
+		   "'longest_ns':40,'delays':[{'below_ns':1000,'n':4},"                            \
+		   "{'below_ns':9223372036854775807,'n':1}]}},"                                    \
+		   "{'pid':4800,'since_ns':5,'name':'gone','ended':true,'overhead_ns':0,'"         \
+		   "streamed':false,'stream':{'frames':0,'pings':0,'lost_gaps':0,'blocked':0,'"    \
+		   "garbage':0},'vcpus':["                                                         \
 		   "],"                                                                            \
 		   "'blames':[],'pages':[]}]}"
 
@@ -98,7 +104,8 @@ static void members_are_where_they_belong(void **state)
 	assert_true(f.gaps_lost == 3 && f.n_unseen == 2 && f.n_unmeasured == 1);
 	assert_string_equal(f.unseen, "odd");
 	assert_string_equal(f.why, "no threads");
-	assert_true(f.counters.came == 5 && f.counters.not_entered == 11);
+	assert_true(f.counters.came == 5 && f.counters.not_entered == 11 &&
+		    f.counters.runs_lost == 12);
 	assert_true(f.n_vms == 2 && vm->pid == 4711 && vm->since == 12345678901234567);
 	assert_true(vm->overhead == 17 && vm->rss == 4096 && !vm->ended && f.vms[1].ended);
 	assert_string_equal(vm->name, "web");
@@ -110,6 +117,11 @@ static void members_are_where_they_belong(void **state)
 	assert_true(vm->n_blames == 2 && vm->blames[0].kind == CULPRIT_VM &&
 		    vm->blames[0].ns == 1000 && vm->blames[1].kind == CULPRIT_UNKNOWN);
 	assert_true(vm->n_pages == 2 && !vm->pages[0].why[0] && vm->pages[1].why[0]);
+	assert_true(vm->interrupts.recorded && vm->interrupts.taken == 5 &&
+		    vm->interrupts.ns == 70);
+	assert_true(vm->interrupts.at_once == 2 && vm->interrupts.merged == 1 &&
+		    vm->interrupts.longest == 40 && vm->interrupts.n_delays == 2 &&
+		    vm->interrupts.delays[1].below == INT64_MAX);
 	host_frame_done(&f);
 }
 

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +41,11 @@ static int vm(const char *file, const char *mode)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(other, sizeof(other), "%s.other", file);
 	if (!strcmp(mode, "nobody") && setuid(65534))
+		return 1;
+	if (!strcmp(mode, "mapped") && mmap(NULL, NEED, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)
+		return 1;
+	if (!strcmp(mode, "private") &&
+	    mmap(NULL, NEED, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED)
 		return 1;
 	if (!strcmp(mode, "renamed"))
 		rename(file, other);
@@ -402,6 +408,51 @@ static void cut_short(void **state)
 	page_file_close(&p);
 }
 
+/* Not on the command line, as of a device that was plugged in later: shared memory that is called
+ * desched. Whatever else the process has open is left alone. */
+static void plugged_in_later(void **state)
+{
+	struct page_choice choice = {.n = 0};
+	struct host_vm v = {.name = "test"};
+	struct page_file p;
+	uint64_t word = 0;
+	char usual[64];
+	FILE *f;
+
+	(void)state;
+	strcpy(usual, path);
+	make_file(NEED, "");
+	assert_int_equal(try_open("--other", "mapped"), -ENOENT);
+	assert_string_equal(why, "none");
+	snprintf(path, sizeof(path), "%s/desched-hot", directory);
+	make_file(NEED, "");
+	assert_int_equal(try_open("--other", "write"), -ENOENT);
+	assert_string_equal(why, "none");
+	assert_int_equal(try_open("--other", "private"), -ENOENT);
+	assert_int_equal(try_open("--other", "mapped"), 0);
+	make_file(NEED, "a log");
+	assert_int_equal(try_open("--other", "mapped"), -ENOENT);
+	assert_string_equal(why, "it holds something else than a page");
+	/* What was judged is not judged again. */
+	make_file(NEED, "");
+	assert_int_equal(open_with("--other", "mapped", &p, &v.pid), 0);
+	page_file_close(&p);
+	snprintf(choice.verdicts[choice.n++].file, sizeof(choice.verdicts[0].file), "%s", path);
+	assert_int_equal(page_file_plugged(&v, NEED, NEED, &choice, &p), -ENOENT);
+	assert_int_equal(choice.n, 1);
+	choice.n = 0;
+	assert_int_equal(page_file_plugged(&v, NEED, NEED, &choice, &p), 0);
+	assert_int_equal(choice.n, 1);
+	page_file_close(&p);
+	stop(v.pid);
+	f = fopen(path, "r"); /* looking writes nothing */
+	assert_int_equal(fread(&word, 1, sizeof(word), f), sizeof(word));
+	assert_int_equal(word, 0);
+	fclose(f);
+	unlink(path);
+	strcpy(path, usual);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -430,6 +481,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(renamed_and_replaced),
 		cmocka_unit_test(one_file_two_vms),
 		cmocka_unit_test(one_writer),
+		cmocka_unit_test(plugged_in_later),
 		cmocka_unit_test(overwritten),
 		cmocka_unit_test(cut_short),
 	};

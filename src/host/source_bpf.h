@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside src/host: the state of source bpf. source_bpf.c has ledgers and gaps, source_bpf_runs.c who
+ * ran where vCPUs waited. */
+#ifndef HOST_SOURCE_BPF_H
+#define HOST_SOURCE_BPF_H
+
+#include "host/exits.h"
+#include "host/host_gaps.h"
+#include "host/host_runs.h"
+#include "host/interrupts.h"
+#include "host/run_log.h"
+#include "host/vcpu_programs.h"
+
+struct owner {
+	struct bpf_vm *vm; /* NULL: nobody's */
+	bool left;	   /* it was somebody's since the last grace period */
+	uint32_t vcpu;
+	uint32_t index;		/* the guest's number of it */
+	uint64_t wanted;	/* gaps that the last reading knew of */
+	uint64_t taken;		/* gaps that came out of the ring buffer */
+	uint64_t lost;		/* as of the last reading */
+	uint64_t since;		/* ns: the last transition, as of the last reading */
+	struct blame_wait wait; /* as of the last reading, which was at */
+	uint64_t at;		/* ns */
+};
+
+#define NO_PROCESS UINT32_MAX
+
+struct bpf_vm {
+	int id;
+	uint32_t tgid;	  /* of its process, as the kernel counts */
+	uint32_t process; /* index, or NO_PROCESS before it was entered */
+	uint32_t n_slots;
+	uint32_t slots[]; /* index by vCPU */
+};
+
+struct bpf_source {
+	struct vcpu_programs p;
+	struct ring_buffer *ring;
+	struct interrupts_programs *recording; /* likewise */
+	struct exits_programs *counting;       /* NULL: nobody wants them */
+	struct owner owners[VCPU_SLOTS];
+	struct bpf_vm *vms[VCPU_PROCESSES];
+	bool process_left[VCPU_PROCESSES]; /* as owner.left */
+	uint32_t n_owners;		   /* no slot from here on was ever used */
+	uint64_t gaps;			   /* handed out */
+	uint64_t lost, exits, missed;	   /* of VMs that were removed */
+	host_gap_fn fn;			   /* during a poll */
+	void *data;
+	struct run_log log;		 /* `taken` is NULL until runs are recorded */
+	const struct host_runs_fns *fns; /* while they are handed out */
+	uint32_t cpu;			 /* and the CPU whose they are */
+};
+
+/* As in struct host_source. */
+uint32_t source_bpf_cpus(const void *state);
+int source_bpf_record(void *state, enum host_record what, struct failure *f);
+int source_bpf_runs(void *state, const struct host_runs_fns *fns);
+bool source_bpf_waiting(void *state, const void *vm, uint32_t vcpu, struct host_wait *ret);
+
+#endif

@@ -1,0 +1,65 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# What deb.sh runs in its virtual machine, with that as a host: the package desched-host as a new user has it, with a
+# process that looks like a VM; its upgrade, its removal, and what is left of it. In /debs are the packages.
+bad=0
+check() { # check NAME COMMAND: a minute to become true
+	local name=$1 said
+	for _ in $(seq 60); do
+		said=$(bash -c "$2" 2>&1) && echo "ok      host: $name" && return
+		sleep 1
+	done
+	echo "FAILED  host: $name: $(echo "$said" | tail -n 5 | tr '\n' '|')"
+	bad=1
+}
+main_pid() {
+	systemctl show -p MainPID --value "$1"
+}
+get() {
+	exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && cat <&3
+}
+export -f main_pid get
+
+/like_vm -name web1 &
+vm=$!
+check "deschedd runs once it is installed" '[ "$(systemctl is-active deschedd)" = active ]'
+check "it is enabled, its exporter and its recorder are for who wants them" \
+	'[ "$(systemctl is-enabled deschedd deschedd-exporter desched-record-host | xargs)" = "enabled disabled disabled" ]'
+check "it has become its user" '[ "$(ps -o user= -p "$(main_pid deschedd)")" = deschedd ]'
+check "it measures by BPF" 'journalctl -u deschedd | grep "source bpf"'
+check "desched top shows the VM" 'desched top --host -b -n 1 -d 1 | grep -w web1'
+check "desched history has it" 'desched history web1 | grep -E "[0-9]+:[0-9]+:[0-9]+"'
+useradd alice
+usermod -aG deschedd alice
+check "one of its group may ask" 'desched history web1 >/dev/null && runuser -u alice -- desched history web1'
+check "nobody else may" '! setpriv --reuid=65534 --regid=65534 --clear-groups desched history web1'
+systemctl enable --now deschedd-exporter desched-record-host
+check "the exporter answers" 'get 9920 | grep "desched_vm_info{vm=\"web1\""'
+check "recordings are made" 'ls /var/log/desched-host/*'
+systemctl reload deschedd
+check "it goes on when it is told to read its configuration again" 'desched top --host -b -n 1 -d 1 | grep -w web1'
+
+# The same version again is an upgrade to all but dpkg's message.
+before="$(main_pid deschedd) $(main_pid deschedd-exporter) $(main_pid desched-record-host)"
+dpkg -i /debs/desched-host_*.deb
+after="$(main_pid deschedd) $(main_pid deschedd-exporter) $(main_pid desched-record-host)"
+check "an upgrade restarts it, and what asks it ($before, $after)" \
+	"! comm -12 <(tr ' ' '\n' <<<'$before' | sort) <(tr ' ' '\n' <<<'$after' | sort) | grep ."
+check "and it goes on measuring" 'desched top --host -b -n 1 -d 1 | grep -w web1'
+kill -KILL "$(main_pid deschedd)"
+check "killed, it comes back" '[ "$(systemctl is-active deschedd)" = active ] && desched top --host -b -n 1 -d 1 | grep -w web1'
+check "the VM has noticed nothing" "kill -0 $vm && [ \"\$(cut -d ' ' -f 3 /proc/$vm/stat)\" != Z ]"
+
+dpkg --remove desched-host
+check "removed, nothing of it runs" \
+	'[ "$(systemctl is-active deschedd deschedd-exporter desched-record-host | sort -u | grep -c "^active")" = 0 ] &&
+	! pgrep -a "deschedd|vmdesched-exporte"; [ ! -e /run/deschedd.sock ]'
+check "its configuration is still there" 'test -f /etc/desched/deschedd.conf'
+dpkg --purge desched-host
+check "purged, nothing of it is left" 'found=$(find / -xdev \( -name "*deschedd*" -o -name "desched-host*" -o \
+	-name "desched-record-host*" \) ! -path "/debs/*" ! -path "/proc/*" ! -path "/sys/*"); echo "$found"; [ -z "$found" ]'
+check "no user and no group, either" '! getent passwd deschedd && ! getent group deschedd'
+check "the VM is as it was" "kill -0 $vm"
+kill $vm
+[ $bad = 0 ] || journalctl -u deschedd -u deschedd-exporter -u desched-record-host --no-pager | tail -n 40
+echo "host: done"
