@@ -20,6 +20,7 @@
 #define LOOK_NS	     (200 * NS_PER_MS) /* longest time without looking at the terminal */
 #define FIRST_NS     NS_PER_SEC	       /* the first interval, which somebody waits for */
 #define WORTH_A_LOOK NS_PER_SEC	       /* what an agent has been there for */
+#define ANSWER_NS    (3 * NS_PER_SEC)  /* to read what a key came to */
 
 struct session {
 	const struct screen_config *config;
@@ -36,6 +37,7 @@ struct session {
 	uint64_t next;	 /* ns, CLOCK_MONOTONIC: when the next frame is due */
 	uint64_t shown;	 /* frames */
 	struct failure notice;
+	uint64_t notice_until; /* ns: so long it stays at least, as the answer to a key */
 	char note[512];
 	struct layout layout;
 	bool quit, turn;
@@ -115,7 +117,8 @@ static void take_live(struct session *s)
 	struct frame frame;
 	int err = feed_take(s->config->feed, &why, &frame);
 
-	s->notice.text[0] = '\0';
+	if (clock_mono() >= s->notice_until)
+		s->notice.text[0] = '\0';
 	if (err) {
 		failure_set(&s->notice, err, "waiting: %.400s", why.text);
 		return;
@@ -221,6 +224,7 @@ static void save(struct session *s)
 
 	if (!saved_store(path ? path : "", s->config->subject, &saved, &s->notice))
 		failure_set(&s->notice, 0, "kept in %.400s", path);
+	s->notice_until = clock_mono() + ANSWER_NS;
 }
 
 static void run_action(struct session *s, enum ui_action action)
@@ -306,6 +310,7 @@ static void run(struct session *s)
 		take_live(s);
 	if (s->config->notice)
 		failure_set(&s->notice, 0, "%.400s", s->config->notice);
+	s->notice_until = s->config->notice ? clock_mono() + ANSWER_NS : 0;
 	s->next = clock_mono() + u64_min(FIRST_NS, s->ui.delay);
 	draw(s);
 	while (!done(s)) {

@@ -65,6 +65,7 @@ expect 2 1 "$desched" top --guest --host
 expect 2 1 "$desched" top --esxtop --guest
 expect 2 1 "$desched" top --esxtop --json
 expect 2 1 "$desched" top --esxtop -d 1
+expect 2 1 "$desched" top --esxtop --page /none
 expect 1 1 "$desched" top --esxtop --socket /none
 expect 2 1 "$desched" record
 expect 2 1 "$desched" record --host --page /dev/null none.rec
