@@ -45,7 +45,8 @@ void timeline_done(struct timeline *t)
 static bool grow(struct timeline *t)
 {
 	size_t room = t->room ? t->room * 2 : 256;
-	struct segment *s = room > 2 * TIMELINE_MAX ? NULL : realloc(t->segments, room * sizeof(*s));
+	struct segment *s = room > 2 * TIMELINE_MAX ? NULL
+						    : realloc(t->segments, room * sizeof(*s));
 
 	if (!s)
 		return false;
