@@ -201,7 +201,7 @@ static int add_thread(struct host_ledger *h, const struct kvm_vm *vm)
 {
 	struct host_vm found = {.n_vcpus = 1, .name = "kvm", .vcpus = &(struct host_vcpu){0, 0}};
 	struct failure f = {""};
-	int id;
+	int id = -1;
 
 	found.pid = vm->pid;
 	found.vcpus[0].tid = vm->shared->tid;

@@ -247,7 +247,7 @@ static int add(struct host_ledger *h, const struct machine *m)
 {
 	struct host_vm vm = {.n_vcpus = 1, .name = "m", .vcpus = &(struct host_vcpu){0, 0}};
 	struct failure f = {""};
-	int id;
+	int id = -1;
 
 	vm.pid = m->pid;
 	vm.vcpus[0].tid = m->shared->tid;
