@@ -687,5 +687,5 @@ int main(int argc, char **argv)
 	n_vms = argc > 3 ? atoi(argv[3]) : n_vms;
 	own_pids();
 	before_others(); /* how soon it sees a VM is judged, not how busy others are */
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	own_pids_end(cmocka_run_group_tests(tests, set_up, tear_down));
 }
