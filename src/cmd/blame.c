@@ -359,28 +359,43 @@ static int run_replay(struct session *s, struct failure *f)
 	return err;
 }
 
-static int run(char **operands, int n, struct failure *f)
+static int check_options(struct failure *f)
 {
-	struct session s = {.reports = 0};
-	int err = choice_open(operands, n, f, &s.choice);
-
-	if (err == -EINVAL)
-		return COMMAND_USAGE;
 	if (options.replay && (options.vcpus || options.socket || options.source.value))
 		return command_usage(f, "--replay goes with a recording alone: leave out %s",
 				     options.vcpus    ? "--vcpus"
 				     : options.socket ? "--socket"
 						      : "--source");
+	return 0;
+}
+
+static int report_all(struct session *s, struct failure *f)
+{
+	int err = open_frames(&s->frames, f);
+
+	if (!err)
+		err = options.replay ? run_replay(s, f) : run_live(s, f);
+	close_frames(&s->frames);
+	host_frame_done(&s->last);
+	tally_done(&s->tally);
+	return err;
+}
+
+static int run(char **operands, int n, struct failure *f)
+{
+	struct session s = {.reports = 0};
+	int err;
+
+	err = check_options(f);
+	if (err)
+		return err;
+	err = choice_open(operands, n, f, &s.choice);
+	if (err)
+		return err == -EINVAL ? COMMAND_USAGE : err;
 	if (!options.replay && !options.interval)
 		options.interval = 5 * NS_PER_SEC;
 	command_catch_signals();
-	if (!err)
-		err = open_frames(&s.frames, f);
-	if (!err)
-		err = options.replay ? run_replay(&s, f) : run_live(&s, f);
-	close_frames(&s.frames);
-	host_frame_done(&s.last);
-	tally_done(&s.tally);
+	err = report_all(&s, f);
 	choice_close(&s.choice);
 	return err;
 }

@@ -42,6 +42,12 @@ static int vcpu_of(const struct bpf_source *s, const struct bpf_vm *vm, uint32_t
 	return vm && o && o->vm == vm ? (int)o->vcpu : -1;
 }
 
+/* A process in a PID namespace that isn't seen from here has no number. */
+static pid_t pid_of(uint32_t tgid)
+{
+	return tgid == GAP_BY_HIDDEN ? 0 : (pid_t)tgid;
+}
+
 static void hand_run(const struct bpf_source *s, const struct blame_record *r)
 {
 	const struct bpf_vm *vm = vm_of(s, r->place);
@@ -53,7 +59,7 @@ static void hand_run(const struct bpf_source *s, const struct blame_record *r)
 			       .vcpu = vcpu_of(s, vm, r->slot),
 			       .kernel = r->detail,
 			       .tid = (pid_t)r->tid,
-			       .pid = r->tgid == GAP_BY_HIDDEN ? 0 : (pid_t)r->tgid};
+			       .pid = pid_of(r->tgid)};
 
 	memcpy(run.name, r->comm, sizeof(run.name));
 	run.name[sizeof(run.name) - 1] = '\0';
@@ -101,7 +107,7 @@ static void hand_now(const struct bpf_source *s, const struct blame_cpu *c, uint
 				     .vcpu = vcpu_of(s, vm, c->slot),
 				     .kernel = c->kthread,
 				     .tid = (pid_t)c->tid,
-				     .pid = (pid_t)c->tgid};
+				     .pid = pid_of(c->tgid)};
 
 	s->fns->now(&run, s->fns->data);
 }
