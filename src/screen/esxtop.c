@@ -311,6 +311,18 @@ static void adopt(struct esxtop *e, const struct host_frame *f)
 	}
 }
 
+/* A session has numbers of its own for when it saw a machine. */
+static bool was_there(const struct host_frame *from, const struct host_frame *to,
+		      const struct host_frame_vm *vm, size_t *hint)
+{
+	if (from->session == to->session)
+		return host_frame_find(from, vm, hint);
+	for (size_t i = 0; i < from->n_vms; i++)
+		if (from->vms[i].pid == vm->pid && first_tid(&from->vms[i]) == first_tid(vm))
+			return true;
+	return false;
+}
+
 /* Those of the frame that were not in the one before have no columns. */
 static void count_late(struct esxtop *e, const struct host_frame *from, const struct host_frame *to)
 {
@@ -318,7 +330,7 @@ static void count_late(struct esxtop *e, const struct host_frame *from, const st
 
 	e->late[0] = '\0';
 	for (size_t i = 0; i < to->n_vms; i++) {
-		if (host_frame_find(from, &to->vms[i], &hint) || has_columns(e, &to->vms[i]))
+		if (was_there(from, to, &to->vms[i], &hint) || has_columns(e, &to->vms[i]))
 			continue;
 		e->left_out++;
 		snprintf(e->late, sizeof(e->late), "%s", to->vms[i].name);

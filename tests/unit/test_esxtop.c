@@ -202,6 +202,7 @@ static struct host_frame measured_anew(uint64_t s, uint64_t run_ms)
 static void another_session_has_the_same_machines(void **state)
 {
 	struct host_frame third = measured_anew(1, 0), fourth = measured_anew(2, 300);
+	struct host_frame fifth = measured_anew(3, 300), sixth = measured_anew(1, 0);
 	struct esxtop *e = esxtop_new("esx");
 	char *text = NULL;
 	size_t size = 0, n;
@@ -216,6 +217,17 @@ static void another_session_has_the_same_machines(void **state)
 	assert_int_equal(esxtop_write(e, &third, &fourth, &cpus, to), 0);
 	assert_null(esxtop_left_out(e, &n));
 	assert_int_equal(n, 0);
+	/* One that came late is late once. */
+	fifth.vms[0].pid = 900;
+	assert_int_equal(esxtop_write(e, &fourth, &fifth, &cpus, to), 0);
+	assert_string_equal(esxtop_left_out(e, &n), "web1");
+	sixth.vms[0].pid = 900;
+	sixth.session = 3;
+	for (size_t i = 0; i < sixth.n_vms; i++)
+		sixth.vms[i].since += 1000;
+	assert_int_equal(esxtop_write(e, &fifth, &sixth, &cpus, to), 0);
+	assert_null(esxtop_left_out(e, &n));
+	assert_int_equal(n, 1);
 	fclose(to);
 	read_table(text, &t);
 	for (size_t line = 0; line < 4; line++)
@@ -230,6 +242,8 @@ static void another_session_has_the_same_machines(void **state)
 	esxtop_free(e);
 	host_frame_done(&third);
 	host_frame_done(&fourth);
+	host_frame_done(&fifth);
+	host_frame_done(&sixth);
 }
 
 static void names_are_quoted_and_harmless(void **state)
