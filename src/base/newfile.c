@@ -151,9 +151,11 @@ int newfile_open(const char *path, mode_t mode, unsigned flags, struct newfile *
 		fd = open_file(path, mode, &n);
 	if (fd >= 0) {
 		n.to = fdopen(fd, "w");
-		if (!n.to) {
+		if (!n.to) { /* also standard output that nobody has opened for writing (EINVAL) */
+			int err = errno == EINVAL ? -EBADF : -errno;
+
 			close(fd);
-			fd = -ENOMEM;
+			fd = err;
 		}
 	}
 	if (fd < 0) {

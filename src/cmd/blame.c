@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "cmd/blame_report.h"
 #include "cmd/commands.h"
+#include "data/recording.h"
 #include "host/find.h"
 #include "host/frame.h"
 #include "screen/feed.h"
@@ -45,9 +46,10 @@ static const struct option_row rows[] = {
 	{0, "source", "S", OPTION_CHOICE, &options.source, 0, 0,
 	 "measure with this source even where deschedd runs"},
 	{0, "socket", "PATH", OPTION_STRING, &options.socket, 0, 0,
-	 "ask the deschedd that answers here (" PROTOCOL_HOST_SOCKET ")"},
+	 "ask the deschedd that answers here (" PROTOCOL_HOST_SOCKET "), and nothing else"},
 	{0, "replay", "FILE", OPTION_STRING, &options.replay, 0, 0,
-	 "of a recording of host frames, one JSON object a line; - is standard input"},
+	 "of a recording (desched record --host), or of frames, a line of JSON each; - is "
+	 "standard input, for lines"},
 	{0, "json", NULL, OPTION_FLAG, &options.json, 0, 0, "one JSON object a report"},
 };
 
@@ -61,7 +63,7 @@ const struct command command_blame = {
 		    "  desched blame -d 10 -n 1 web1\n"
 		    "  desched blame --minutes web1 'db*'\n"
 		    "  desched blame --vcpus --json web1\n"
-		    "  desched blame --replay host.jsonl --minutes\n",
+		    "  desched blame --replay host.rec --minutes\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 	.operand_name = host_find_name,
@@ -75,6 +77,8 @@ struct frames {
 	FILE *file;
 	char *line;
 	size_t room, number; /* of lines */
+	struct recording *recording;
+	size_t at; /* its next frame */
 };
 
 struct session {
@@ -94,16 +98,50 @@ static void note(const char *text, void *data)
 
 /* ---- frames ---- */
 
+/* Of desched record; lines of JSON begin with another letter. */
+static int open_recording(struct frames *s, struct failure *f)
+{
+	bool host = true;
+	int err = recording_open(options.replay, f, &s->recording);
+
+	if (!err && recording_frames(s->recording))
+		err = recording_is_host(s->recording, f, &host);
+	if (err)
+		return err;
+	if (recording_damage(s->recording))
+		note(recording_damage(s->recording), NULL);
+	return host ? 0
+		    : failure_set(f, -EINVAL,
+				  "%s: a recording of a guest; 'desched record --host' makes one "
+				  "of a host",
+				  options.replay);
+}
+
+static int open_replay(struct frames *s, struct failure *f)
+{
+	int first;
+
+	s->file = strcmp(options.replay, "-") ? fopen(options.replay, "re") : stdin;
+	if (!s->file)
+		return failure_errno(f, -errno, "%s", options.replay);
+	first = getc(s->file);
+	if (first != 'D' || s->file == stdin) {
+		ungetc(first, s->file);
+		return 0;
+	}
+	fclose(s->file);
+	s->file = NULL;
+	return open_recording(s, f);
+}
+
 static int open_frames(struct frames *s, struct failure *f)
 {
 	const struct asked asked = {.source = options.source.value, .socket = options.socket};
 	const struct measure_setup setup = {
 		.source = options.source.value, .no_pages = true, .note = note};
 
-	if (options.replay) {
-		s->file = strcmp(options.replay, "-") ? fopen(options.replay, "re") : stdin;
-		return s->file ? 0 : failure_errno(f, -errno, "%s", options.replay);
-	}
+	if (options.replay)
+		return open_replay(s, f);
 	if (options.vcpus)
 		return measure_open(&setup, f, &s->measurement);
 	return feed_open(&subject_host, &asked, f, &s->feed);
@@ -116,6 +154,8 @@ static void close_frames(struct frames *s)
 		feed_close(&s->feed);
 	if (s->file && s->file != stdin)
 		fclose(s->file);
+	if (s->recording)
+		recording_close(s->recording);
 	free(s->line);
 }
 
@@ -151,6 +191,10 @@ static int take_frame(struct frames *s, struct failure *f, struct host_frame *re
 
 	if (s->file)
 		return read_frame(s, f, ret);
+	if (s->recording)
+		return s->at < recording_frames(s->recording)
+			       ? recording_host(s->recording, s->at++, f, ret)
+			       : -ENODATA;
 	if (s->measurement) {
 		measure_read(s->measurement);
 		err = host_frame_take_vcpus(s->measurement, ret);
@@ -366,6 +410,9 @@ static int check_options(struct failure *f)
 				     options.vcpus    ? "--vcpus"
 				     : options.socket ? "--socket"
 						      : "--source");
+	if (options.socket && (options.vcpus || options.source.value))
+		return command_usage(f, "--socket asks a deschedd; %s measures here: leave out one",
+				     options.vcpus ? "--vcpus" : "--source");
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/command.h"
 #include "base/units.h"
 #include "deschedd/host_metrics.h"
+#include "service/service.h"
 #include "wire/protocol.h"
 
 #include <stdio.h>
@@ -73,8 +74,10 @@ static int run_daemon(struct failure *f)
 	if (err)
 		return err;
 	if (options.check) {
-		settings_print(&deschedd_settings, &settings, stdout);
-		return 0;
+		err = service_check(&settings.service, f);
+		if (!err)
+			settings_print(&deschedd_settings, &settings, stdout);
+		return err;
 	}
 	return serve(&settings, &source, f);
 }

@@ -225,7 +225,7 @@ static int open_daemon(struct teller *t, struct failure *f, struct host_frame *r
 	t->socket = options.socket ? options.socket : PROTOCOL_HOST_SOCKET;
 	err = ask(t, f, ret);
 	if (err && options.socket)
-		return err;
+		return err == -ENOENT ? -ENOTCONN : err; /* that one, and nothing else */
 	if (err && err != -ENOENT && err != -ECONNREFUSED)
 		fprintf(stderr, "desched ledger: measuring without deschedd: %s\n", f->text);
 	if (err)

@@ -199,7 +199,8 @@ static int run_batch(struct feed *feed, uint64_t delay, struct failure *f)
 		return failure_errno(f, err, "the host's name or /proc/stat");
 	err = take_next(feed, next, delay, NULL, f, &old);
 	for (uint64_t i = 0; !err && (!options.count || i < options.count); i++) {
-		next = u64_max(next, u64_sub_floor(clock_mono(), delay)) + delay;
+		/* after one that came late not at once: of next to no time there is nothing to tell */
+		next = u64_max(next, u64_sub_floor(clock_mono(), delay / 2)) + delay;
 		err = take_next(feed, next, delay, &old, f, &new);
 		if (err)
 			break;

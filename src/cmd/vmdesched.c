@@ -6,6 +6,7 @@
 #include "base/command.h"
 #include "base/units.h"
 #include "guest/source.h"
+#include "service/service.h"
 #include "vmdesched/allowed.h"
 #include "vmdesched/backlog.h"
 #include "vmdesched/daemon.h"
@@ -93,8 +94,10 @@ static int run_daemon(struct failure *f)
 	if (err)
 		return err;
 	if (options.check) {
-		settings_print(&vmdesched_settings, &settings, stdout);
-		return 0;
+		err = service_check(&settings.service, f);
+		if (!err)
+			settings_print(&vmdesched_settings, &settings, stdout);
+		return err;
 	}
 	return options.ticks ? take_ticks(&settings, f) : serve(&settings, &source, f);
 }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 struct column_set {
-	pid_t pid;
+	pid_t pid, tid; /* its process, and its first vCPU */
 	uint64_t since;
 	size_t n_vcpus;
 };
@@ -116,6 +116,11 @@ static void put_vm_names(const struct esxtop *e, const struct host_frame_vm *vm,
 	fprintf(stream, ")\\%s\"", counter);
 }
 
+static pid_t first_tid(const struct host_frame_vm *vm)
+{
+	return vm->n_vcpus ? vm->vcpus[0].tid : 0;
+}
+
 static void put_vm_head(const struct esxtop *e, const struct host_frame_vm *vm, FILE *stream)
 {
 	put_vm_names(e, vm, "Group Cpu", "Members", stream);
@@ -160,7 +165,8 @@ static int put_head(struct esxtop *e, const struct host_frame *f, const struct e
 		const struct host_frame_vm *vm = &f->vms[i];
 
 		put_vm_head(e, vm, stream);
-		e->vms[e->n_vms++] = (struct column_set){vm->pid, vm->since, vm->n_vcpus};
+		e->vms[e->n_vms++] = (struct column_set){vm->pid, first_tid(vm), vm->since,
+							 vm->n_vcpus};
 	}
 	fputc('\n', stream);
 	e->has_head = true;
@@ -194,6 +200,15 @@ static struct had had_of(const struct host_frame_vm *before, const struct host_f
 	for (int s = 0; vm && v < vm->n_vcpus && s < LEDGER_STATES; s++)
 		h.ns[s] = u64_sub_floor(vm->vcpus[v].ns[s], was ? before->vcpus[v].ns[s] : 0);
 	return h;
+}
+
+/* Nobody measured it: neither figures nor zeros. */
+static void put_unknown(const struct column_set *columns, FILE *stream)
+{
+	size_t n = 1 + ARRAY_SIZE(counters) * (1 + columns->n_vcpus) + 1;
+
+	for (size_t i = 0; i < n; i++)
+		fputs(",\"\"", stream);
 }
 
 /* `vm` NULL: it has ended, and has zeros. */
@@ -272,6 +287,42 @@ static const struct host_frame_vm *find(const struct host_frame *f, const struct
 	return host_frame_find(f, &like, hint);
 }
 
+static bool has_columns(const struct esxtop *e, const struct host_frame_vm *vm)
+{
+	for (size_t i = 0; i < e->n_vms; i++)
+		if (e->vms[i].pid == vm->pid && e->vms[i].since == vm->since)
+			return true;
+	return false;
+}
+
+/* Another session has seen the machines for the first time, yet they are the same. */
+static void adopt(struct esxtop *e, const struct host_frame *f)
+{
+	for (size_t i = 0; i < e->n_vms; i++) {
+		struct column_set *c = &e->vms[i];
+
+		for (size_t j = 0; j < f->n_vms; j++) {
+			const struct host_frame_vm *vm = &f->vms[j];
+
+			if (vm->pid == c->pid && first_tid(vm) == c->tid &&
+			    vm->n_vcpus == c->n_vcpus)
+				c->since = vm->since;
+		}
+	}
+}
+
+/* A session has numbers of its own for when it saw a machine. */
+static bool was_there(const struct host_frame *from, const struct host_frame *to,
+		      const struct host_frame_vm *vm, size_t *hint)
+{
+	if (from->session == to->session)
+		return host_frame_find(from, vm, hint);
+	for (size_t i = 0; i < from->n_vms; i++)
+		if (from->vms[i].pid == vm->pid && first_tid(&from->vms[i]) == first_tid(vm))
+			return true;
+	return false;
+}
+
 /* Those of the frame that were not in the one before have no columns. */
 static void count_late(struct esxtop *e, const struct host_frame *from, const struct host_frame *to)
 {
@@ -279,7 +330,7 @@ static void count_late(struct esxtop *e, const struct host_frame *from, const st
 
 	e->late[0] = '\0';
 	for (size_t i = 0; i < to->n_vms; i++) {
-		if (host_frame_find(from, &to->vms[i], &hint))
+		if (was_there(from, to, &to->vms[i], &hint) || has_columns(e, &to->vms[i]))
 			continue;
 		e->left_out++;
 		snprintf(e->late, sizeof(e->late), "%s", to->vms[i].name);
@@ -290,17 +341,23 @@ int esxtop_write(struct esxtop *e, const struct host_frame *from, const struct h
 		 const struct esxtop_cpus *cpus, FILE *stream)
 {
 	uint64_t elapsed = u64_sub_floor(to->elapsed, from->elapsed);
+	bool goes_on = from->session == to->session;
 	size_t now = 0, before = 0;
 
-	if (e->has_head)
-		count_late(e, from, to);
-	else if (put_head(e, to, cpus, stream))
+	if (!e->has_head && put_head(e, to, cpus, stream))
 		return -ENOMEM;
+	if (!goes_on)
+		adopt(e, to);
+	count_late(e, from, to);
 	put_time(to->time, stream);
 	put_cpus(e, cpus, stream);
-	for (size_t i = 0; i < e->n_vms; i++)
-		put_vm(&e->vms[i], find(from, &e->vms[i], &before), find(to, &e->vms[i], &now),
-		       elapsed, stream);
+	for (size_t i = 0; i < e->n_vms; i++) {
+		if (goes_on)
+			put_vm(&e->vms[i], find(from, &e->vms[i], &before),
+			       find(to, &e->vms[i], &now), elapsed, stream);
+		else
+			put_unknown(&e->vms[i], stream);
+	}
 	fputc('\n', stream);
 	return 0;
 }

@@ -319,6 +319,15 @@ static void add_timers(struct service *s)
 		add_timer(s, &s->watchdog, s->notify.watchdog / 2, on_watchdog, s);
 }
 
+int service_check(const struct service_settings *s, struct failure *f)
+{
+	uid_t uid;
+	gid_t gid;
+	int err = s->user[0] ? confine_find_user(s->user, f, &uid, &gid) : 0;
+
+	return !err && s->group[0] ? confine_find_group(s->group, f, &gid) : err;
+}
+
 /* Who may ask: the socket's owner and group. To be born in a group takes less privilege than to be
  * given to it. */
 static int open_socket(struct service *s, struct failure *f)

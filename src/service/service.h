@@ -62,6 +62,9 @@ struct service_ops {
 	int (*metrics)(FILE *to, void *data);
 };
 
+/* Whether user and group of settings are there; what else a file can't say stands in their rows. */
+int service_check(const struct service_settings *s, struct failure *f);
+
 /* `settings` has been read (settings_read()) and is the daemon's; SIGHUP reads `source` again. All
  * arguments outlive the service. On failure nothing is open; what ops->open() has opened is the
  * daemon's to close in any case. */

@@ -48,6 +48,14 @@ for program in "$vmdesched" "$exporter" "$deschedd"; do
 	full "$program" --list
 	expect 2 1 "$program" --nonsense
 done
+# Settings that can't be used, since nobody has that name.
+for program in "$vmdesched" "$deschedd"; do
+	for key in user group; do
+		printf '[%s]\n%s = no-such-one\n' "$(basename "$program")" $key >names.conf
+		expect 1 1 "$program" --check -c names.conf
+		grep -q "no $key 'no-such-one'" said || complain "--check says: $(cat said)"
+	done
+done
 expect 2 1 "$desched"
 expect 2 1 "$desched" nonsense
 expect 2 1 "$desched" help nonsense
@@ -67,6 +75,13 @@ expect 2 1 "$desched" top --esxtop --json
 expect 2 1 "$desched" top --esxtop -d 1
 expect 2 1 "$desched" top --esxtop --page /none
 expect 1 1 "$desched" top --esxtop --socket /none
+# A socket that is named is asked, and nothing else.
+for word in ledger blame 'top --host -b' 'record --host none.rec' 'history web' 'gaps --host'; do
+	# shellcheck disable=SC2086 # words
+	expect 1 1 timeout 20 "$desched" $word --socket /none
+	grep -q 'no deschedd at /none' said || complain "'$word' says: $(cat said)"
+done
+expect 2 1 "$desched" blame --vcpus --socket /none
 expect 2 1 "$desched" record
 expect 2 1 "$desched" record --host --page /dev/null none.rec
 expect 2 1 "$desched" record --host --commands none.rec

@@ -5,9 +5,11 @@
  * system suite.
  */
 #include "command_folder.h"
+#include "data/recording.h"
 
 #include <jansson.h>
 #include <math.h>
+#include <sys/stat.h>
 
 #define VM(pid, name, ready, run, blames)                                                          \
 	"{\"pid\":" #pid ",\"since_ns\":5,\"name\":\"" name "\",\"ended\":false,"                  \
@@ -41,6 +43,36 @@ static const char recording[] = FRAME(
 					1000000)) "," VM(200, "db", 500000000, 1500000000,
 							 ROW("idle", 0, "idle", 400000000, 0)));
 
+/* The same frames as 'desched record --host' keeps them. */
+static void put_recording(void)
+{
+	char path[64], text[sizeof(recording)], *rest = text;
+	struct recording_mark mark = {.session = 7};
+	struct recording_writer *w;
+	struct failure f;
+
+	snprintf(path, sizeof(path), "%s/host.rec", dir);
+	strcpy(text, recording);
+	assert_int_equal(recording_create(path, 1, &f, &w), 0);
+	for (char *line; (line = strsep(&rest, "\n")) && line[0];) {
+		json_t *o = json_loads(line, 0, NULL);
+
+		mark.time = (uint64_t)json_integer_value(json_object_get(o, "time_s")) *
+			    UINT64_C(1000000000);
+		assert_int_equal(recording_write(w, &mark, o, &f), 0);
+		json_decref(o);
+	}
+	assert_int_equal(recording_finish(w, &f), 0);
+}
+
+static off_t file_bytes(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
 static int setup(void **state)
 {
 	char text[8192];
@@ -57,6 +89,7 @@ static int setup(void **state)
 		 FRAME(1700000050, 1000000000, 8, VM(100, "web", 1, 1, ""))
 			 FRAME(1700000051, 2000000000, 8, VM(100, "web", 1000000001, 1, "")));
 	put("again", text);
+	put_recording();
 	return 0;
 }
 
@@ -146,12 +179,33 @@ static void broken_recordings(void **state)
 	says("leave out --vcpus");
 }
 
+/* What 'desched record --host' has written, whole and cut off in its last frame: the first 30 s. */
+static void a_recording_of_desched_record(void **state)
+{
+	char path[64];
+
+	(void)state;
+	assert_int_equal(blame("--replay host.rec"), 0);
+	says("31.000 s until 2023-11-14 22:14:01, source bpf");
+	says("web (100)                          waited 5.000 s, 45.45 % of its time");
+	says("  db                     VM            200     3.000  60.0%     8.000  ######");
+	snprintf(path, sizeof(path), "%s/host.rec", dir);
+	assert_int_equal(truncate(path, file_bytes(path) - 1), 0);
+	assert_int_equal(blame("--replay host.rec web"), 0);
+	says("frame 3 at byte");
+	says("30.000 s until 2023-11-14 22:14:00, source bpf");
+	says("waited 4.000 s");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_report_of_all),	cmocka_unit_test(intervals_and_choices),
-		cmocka_unit_test(minutes_of_the_clock), cmocka_unit_test(json_has_all_of_it),
+		cmocka_unit_test(one_report_of_all),
+		cmocka_unit_test(intervals_and_choices),
+		cmocka_unit_test(minutes_of_the_clock),
+		cmocka_unit_test(json_has_all_of_it),
 		cmocka_unit_test(broken_recordings),
+		cmocka_unit_test(a_recording_of_desched_record),
 	};
 
 	if (argc != 2)

@@ -183,6 +183,69 @@ static void columns_stay_what_they_were(void **state)
 	esxtop_free(e);
 }
 
+/* Frames of another deschedd, which begins to measure the machines that are there: web1, db, HOSTILE. */
+static struct host_frame measured_anew(uint64_t s, uint64_t run_ms)
+{
+	struct host_frame f;
+
+	make_frame(second_vms, 3, s * NS_PER_SEC, &f);
+	f.session = 2;
+	f.time = second.time + (5 + s) * NS_PER_SEC;
+	for (size_t i = 0; i < f.n_vms; i++)
+		f.vms[i].since += 1000;
+	f.vms[0].vcpus[0].ns[LEDGER_RUN] = run_ms * NS_PER_MS;
+	return f;
+}
+
+/* The machines keep their columns when deschedd is started again, and what passed in between is not
+ * known: no figure, rather than zero. web1 had its CPU 0.3 of the second after that, and 0 of overhead. */
+static void another_session_has_the_same_machines(void **state)
+{
+	struct host_frame third = measured_anew(1, 0), fourth = measured_anew(2, 300);
+	struct host_frame fifth = measured_anew(3, 300), sixth = measured_anew(1, 0);
+	struct esxtop *e = esxtop_new("esx");
+	char *text = NULL;
+	size_t size = 0, n;
+	FILE *to = open_memstream(&text, &size);
+	struct table t;
+
+	(void)state;
+	assert_non_null(to);
+	assert_int_equal(esxtop_write(e, &first, &second, &cpus, to), 0);
+	assert_int_equal(esxtop_write(e, &second, &third, &cpus, to), 0);
+	assert_null(esxtop_left_out(e, &n));
+	assert_int_equal(esxtop_write(e, &third, &fourth, &cpus, to), 0);
+	assert_null(esxtop_left_out(e, &n));
+	assert_int_equal(n, 0);
+	/* One that came late is late once. */
+	fifth.vms[0].pid = 900;
+	assert_int_equal(esxtop_write(e, &fourth, &fifth, &cpus, to), 0);
+	assert_string_equal(esxtop_left_out(e, &n), "web1");
+	sixth.vms[0].pid = 900;
+	sixth.session = 3;
+	for (size_t i = 0; i < sixth.n_vms; i++)
+		sixth.vms[i].since += 1000;
+	assert_int_equal(esxtop_write(e, &fifth, &sixth, &cpus, to), 0);
+	assert_null(esxtop_left_out(e, &n));
+	assert_int_equal(n, 1);
+	fclose(to);
+	read_table(text, &t);
+	for (size_t line = 0; line < 4; line++)
+		assert_int_equal(t.n[line], t.n[0]);
+	assert_field(&t, 2, "\\\\esx\\Physical Cpu(0)\\% Util Time", "75.00");
+	assert_field(&t, 2, GROUP "% Used", "");
+	assert_field(&t, 2, GROUP "Members", "");
+	assert_field(&t, 3, GROUP "Members", "2");
+	assert_field(&t, 3, GROUP "% Used", "30.00");
+	assert_field(&t, 3, "\\\\esx\\Group Cpu(400:old)\\Members", "0");
+	free(t.text);
+	esxtop_free(e);
+	host_frame_done(&third);
+	host_frame_done(&fourth);
+	host_frame_done(&fifth);
+	host_frame_done(&sixth);
+}
+
 static void names_are_quoted_and_harmless(void **state)
 {
 	struct esxtop *e = esxtop_new("a\"b");
@@ -289,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(figures_are_those_of_the_frames, begin, end),
 		cmocka_unit_test_setup_teardown(columns_stay_what_they_were, begin, end),
+		cmocka_unit_test_setup_teardown(another_session_has_the_same_machines, begin, end),
 		cmocka_unit_test_setup_teardown(names_are_quoted_and_harmless, begin, end),
 		cmocka_unit_test_setup_teardown(the_importer_reads_the_same, begin, end),
 	};

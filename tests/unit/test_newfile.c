@@ -195,6 +195,10 @@ static void streams_are_written_as_they_are(void **state)
 	assert_int_equal(replace("/dev/stdout", NEWFILE_STREAMS), 0);
 	assert_int_equal(replace("-", NEWFILE_STREAMS), 0);
 	assert_int_equal(write(STDOUT_FILENO, "after\n", 6), 6);
+	close(out);
+	out = open("/dev/null", O_RDONLY | O_CLOEXEC); /* as a command has it that was given none */
+	assert_true(dup2(out, STDOUT_FILENO) >= 0);
+	assert_int_equal(replace("-", NEWFILE_STREAMS), -EBADF);
 	assert_true(dup2(before, STDOUT_FILENO) >= 0);
 	assert_text("out", "before new\nnew\nafter\n");
 	close(out);
