@@ -166,6 +166,9 @@ const struct host_frame_vm *host_frame_find(const struct host_frame *f,
 
 void host_frame_done(struct host_frame *f);
 
+/* Whether two rows are the same culprit's. */
+bool host_frame_same_blame(const struct host_frame_blame *a, const struct host_frame_blame *b);
+
 /* Moves the VMs that have ended in `from` to the end of `to`. -ENOMEM. */
 int host_frame_carry(struct host_frame *from, struct host_frame *to);
 
