@@ -143,7 +143,7 @@ struct host_frame {
 	uint64_t session;    /* of who measures: a number that no other has */
 	char source[16];     /* "bpf" */
 	uint64_t gaps_lost;  /* since measuring began */
-	unsigned n_unseen;   /* VMs that cannot be measured now; the first of them: */
+	uint64_t n_unseen;   /* VMs that cannot be measured now; the first of them: */
 	char unseen[64 + 8]; /* its name, */
 	char why[160];	     /* and why */
 	struct host_frame_unseen *unmeasured; /* of these as many as are known one by one; owned */
