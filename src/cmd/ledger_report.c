@@ -261,7 +261,7 @@ static void print_head(const struct ledger_report *r, FILE *to)
 	fprintf(to, "%s%.3f s, source %s, %zu VM%s", r->ended ? "total: " : "", seconds_of(r),
 		r->to->source, n, n == 1 ? "" : "s");
 	if (r->to->n_unseen)
-		fprintf(to, ", %u not measured", r->to->n_unseen);
+		fprintf(to, ", %" PRIu64 " not measured", r->to->n_unseen);
 	fprintf(to, gaps_lost(r) ? ", %" PRIu64 " gaps lost\n" : "\n", gaps_lost(r));
 	fprintf(to, "%-16s %5s", "VM", "VCPU");
 	for (size_t i = 0; i < n_columns; i++)

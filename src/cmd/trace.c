@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/command.h"
 #include "base/newfile.h"
+#include "base/proc.h"
 #include "base/quantity.h"
 #include "base/units.h"
 #include "cmd/commands.h"
@@ -112,6 +113,14 @@ static void follow(struct session *s, uint64_t end)
 	}
 }
 
+/* Where the thread is, or was last. */
+static uint32_t cpu_of(pid_t pid, pid_t tid)
+{
+	struct proc_stat stat;
+
+	return proc_read_stat(pid, tid, &stat) ? 0 : (uint32_t)stat.cpu;
+}
+
 /* The states in which vCPUs still are. */
 static void put_last(struct session *s)
 {
@@ -123,12 +132,14 @@ static void put_last(struct session *s)
 		for (uint32_t v = 0; v < x->vm.n_vcpus && x->id >= 0; v++) {
 			const struct ledger *l = &x->vcpus[v].ledger[MEASURE_NOW];
 
-			trace_last(s->trace, &(struct host_stay){.start = host_ledger_since(
-									 m->ledger, x->id, v),
-								 .end = l->at,
-								 .vm = x->id,
-								 .vcpu = v,
-								 .state = l->state});
+			trace_last(
+				s->trace,
+				&(struct host_stay){.start = host_ledger_since(m->ledger, x->id, v),
+						    .end = l->at,
+						    .vm = x->id,
+						    .vcpu = v,
+						    .state = l->state,
+						    .cpu = cpu_of(x->vm.pid, x->vm.vcpus[v].tid)});
 		}
 	}
 }

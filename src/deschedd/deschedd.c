@@ -54,9 +54,11 @@ static int take_frame(struct deschedd *d, uint64_t since, struct host_frame *ret
 		host_frame_done(&frame);
 		return err;
 	}
-	for (size_t i = 0; i < frame.n_vms; i++)
+	for (size_t i = 0; i < frame.n_vms; i++) {
 		known_longest(d->known, u64_min(since, u64_sub_floor(frame.elapsed, NS_PER_SEC)),
 			      &frame.vms[i]);
+		known_longest_blames(d->known, &frame.vms[i]);
+	}
 	frame.session = d->session;
 	*ret = frame;
 	return 0;
@@ -215,6 +217,7 @@ static void on_second(uint64_t now, void *data)
 	if (host_frame_take(d->measurement, &frame))
 		return; /* the next second has it */
 	d->no_samples += known_sample(d->known, d->measurement) != 0;
+	known_blames(d->known, &frame);
 	known_ended(d->known, &frame);
 	known_forget(d->known, frame.elapsed);
 	host_frame_done(&frame);

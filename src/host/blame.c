@@ -17,6 +17,10 @@
  * That belongs to whoever was there before. */
 #define ARRIVAL_NS (10 * NS_PER_US)
 
+/* A process that is on a CPU for longer than that may have become another program since its name
+ * was read. */
+#define NAME_NS (10 * NS_PER_MS)
+
 struct waiter {
 	uint64_t at, ready;   /* ns: the last reading, and what was in it */
 	uint64_t done, first; /* ns: booked up to; ready time when amounts began */
@@ -48,7 +52,8 @@ struct blame {
 	struct {
 		pid_t pid;
 		char name[HOST_RUN_NAME];
-	} names[NAMES]; /* by process */
+		uint64_t at; /* ns: when it had it */
+	} names[NAMES];	     /* by process */
 	struct blame_counters counters;
 };
 
@@ -273,6 +278,7 @@ static void take_run(const struct host_run *run, void *data)
 
 	if (run->vm < 0 && run->tid) {
 		b->names[at].pid = run->pid;
+		b->names[at].at = run->end;
 		memcpy(b->names[at].name, run->name, sizeof(run->name));
 	}
 	if (run->cpu < b->n_cpus)
@@ -283,10 +289,12 @@ static void take_run(const struct host_run *run, void *data)
 static void find_name(struct blame *b, struct host_run *run)
 {
 	size_t at = (size_t)run->pid % NAMES;
+	bool known = b->names[at].pid == run->pid && run->end < b->names[at].at + NAME_NS;
 	struct proc_stat stat;
 
-	if (b->names[at].pid != run->pid && !proc_read_stat(run->pid, 0, &stat)) {
+	if (!known && !proc_read_stat(run->pid, 0, &stat)) {
 		b->names[at].pid = run->pid;
+		b->names[at].at = run->end;
 		snprintf(b->names[at].name, sizeof(b->names[at].name), "%.15s", stat.comm);
 	}
 	if (b->names[at].pid == run->pid)

@@ -163,7 +163,7 @@ static int copy_unseen(const struct measurement *m, struct host_frame *f)
 {
 	size_t refused = measure_refused(m);
 
-	f->n_unseen = m->n_unseen + m->more_unseen + (unsigned)refused;
+	f->n_unseen = m->n_unseen + m->more_unseen + refused;
 	if (refused) {
 		snprintf(f->unseen, sizeof(f->unseen), "%zu of them", refused);
 		snprintf(f->why, sizeof(f->why), "the ledger is full");

@@ -37,15 +37,10 @@ static struct tally_vm *tally_of(struct tally *t, const struct host_frame_vm *vm
 	return &vms[t->n++];
 }
 
-static bool is_same(const struct host_frame_blame *a, const struct host_frame_blame *b)
-{
-	return a->kind == b->kind && a->pid == b->pid && !strcmp(a->name, b->name);
-}
-
 static uint64_t ns_before(const struct host_frame_vm *old, const struct host_frame_blame *row)
 {
 	for (size_t i = 0; old && i < old->n_blames; i++)
-		if (is_same(&old->blames[i], row))
+		if (host_frame_same_blame(&old->blames[i], row))
 			return old->blames[i].ns;
 	return 0;
 }
@@ -55,7 +50,7 @@ static int add_row(struct tally_vm *vm, const struct host_frame_blame *row)
 	struct host_frame_blame *rows;
 
 	for (size_t i = 0; i < vm->n; i++) {
-		if (!is_same(&vm->rows[i], row))
+		if (!host_frame_same_blame(&vm->rows[i], row))
 			continue;
 		vm->rows[i].ns += row->ns;
 		vm->rows[i].longest = u64_max(vm->rows[i].longest, row->longest);

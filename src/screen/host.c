@@ -290,7 +290,7 @@ static void notes(const struct model *m, struct notes *n)
 	if (!f->n_vms)
 		notes_add(n, STYLE_DIM, "%s", no_vm);
 	if (f->n_unseen)
-		notes_add(n, STYLE_ALARM, "%u VM%s not measured: %s: %s", f->n_unseen,
+		notes_add(n, STYLE_ALARM, "%" PRIu64 " VM%s not measured: %s: %s", f->n_unseen,
 			  f->n_unseen == 1 ? "" : "s", f->unseen, f->why);
 	if (f->gaps_lost)
 		notes_add(n, STYLE_DIM, lost, f->gaps_lost);
@@ -309,7 +309,7 @@ static void print_notes(const struct host_frame *f, FILE *to)
 	if (!f->n_vms)
 		fprintf(to, "%s\n", no_vm);
 	if (f->n_unseen) {
-		fprintf(to, "%u not measured: ", f->n_unseen);
+		fprintf(to, "%" PRIu64 " not measured: ", f->n_unseen);
 		text_put(f->unseen, to);
 		fprintf(to, ": %s\n", f->why);
 	}
@@ -342,7 +342,7 @@ static void put_head(const struct model *m, json_t *o)
 	json_object_set_new(o, "seconds", json_real(ns_to_s(m->elapsed)));
 	json_object_set_new(o, "cpus", m->host->cpus ? json_integer(m->host->cpus) : json_null());
 	json_object_set_new(o, "gaps_lost", json_integer((json_int_t)m->host->gaps_lost));
-	json_object_set_new(o, "not_measured", json_integer(m->host->n_unseen));
+	json_object_set_new(o, "not_measured", json_integer((json_int_t)m->host->n_unseen));
 }
 
 /* ---- the subject ---- */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct host_frame_vm *host_frame_add(struct host_frame *f, size_t n_vcpus)
 {
@@ -29,6 +30,11 @@ const struct host_frame_vm *host_frame_find(const struct host_frame *f,
 		return vm;
 	}
 	return NULL;
+}
+
+bool host_frame_same_blame(const struct host_frame_blame *a, const struct host_frame_blame *b)
+{
+	return a->kind == b->kind && a->pid == b->pid && !strcmp(a->name, b->name);
 }
 
 void host_frame_vm_done(struct host_frame_vm *vm)

@@ -143,7 +143,7 @@ struct host_frame {
 	uint64_t session;    /* of who measures: a number that no other has */
 	char source[16];     /* "bpf" */
 	uint64_t gaps_lost;  /* since measuring began */
-	unsigned n_unseen;   /* VMs that cannot be measured now; the first of them: */
+	uint64_t n_unseen;   /* VMs that cannot be measured now; the first of them: */
 	char unseen[64 + 8]; /* its name, */
 	char why[160];	     /* and why */
 	struct host_frame_unseen *unmeasured; /* of these as many as are known one by one; owned */
@@ -165,6 +165,9 @@ const struct host_frame_vm *host_frame_find(const struct host_frame *f,
 					    const struct host_frame_vm *now, size_t *hint);
 
 void host_frame_done(struct host_frame *f);
+
+/* Whether two rows are the same culprit's. */
+bool host_frame_same_blame(const struct host_frame_blame *a, const struct host_frame_blame *b);
 
 /* Moves the VMs that have ended in `from` to the end of `to`. -ENOMEM. */
 int host_frame_carry(struct host_frame *from, struct host_frame *to);

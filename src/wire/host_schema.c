@@ -155,7 +155,7 @@ static const struct member frame_rows[] = {
 	VALUE("session", MEMBER_ID, host_frame, session),
 	NAME("source", host_frame, source, WHEN_ALWAYS),
 	COUNT("gaps_lost", host_frame, gaps_lost),
-	VALUE("not_measured", MEMBER_CPU, host_frame, n_unseen),
+	COUNT("not_measured", host_frame, n_unseen),
 	LIST("unmeasured", host_frame, unmeasured, n_unmeasured, &unseen_members),
 	{"counters", MEMBER_OBJECT, AT(host_frame, counters), WHEN_ALWAYS, &counters_members, 0,
 	 NULL},
@@ -177,7 +177,7 @@ json_t *host_frame_json(const struct host_frame *f)
 /* The first that isn't measured, for those who show one. */
 static void copy_unseen(struct host_frame *f)
 {
-	f->n_unseen = f->n_unseen < f->n_unmeasured ? (unsigned)f->n_unmeasured : f->n_unseen;
+	f->n_unseen = u64_max(f->n_unseen, f->n_unmeasured);
 	if (!f->n_unmeasured)
 		return;
 	snprintf(f->unseen, sizeof(f->unseen), "%s", f->unmeasured[0].name);

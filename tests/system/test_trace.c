@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
+#include <sched.h>
 
 #define SKIPPED	  77
 #define SWITCHES  65536
@@ -188,21 +189,51 @@ static void switches_are_those_of_ftrace(void **state)
 	json_decref(o);
 }
 
+/* Of VMs that stay on one CPU, also those states that the end found them in. */
+static void check_cpu(const json_t *events, int cpu)
+{
+	size_t i, n = 0;
+	json_t *e;
+
+	json_array_foreach(events, i, e)
+	{
+		if (*json_string_value(json_object_get(e, "ph")) != 'X' ||
+		    member(e, "pid") == TRACE_HOST_PID)
+			continue;
+		assert_int_equal((int)member(json_object_get(e, "args"), "cpu"), cpu);
+		n++;
+	}
+	assert_true(n > 0);
+}
+
+/* Who is started from now on stays there. */
+static void stay_on(int first, int last)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (int c = first; c <= last; c++)
+		CPU_SET(c, &set);
+	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
 /* The file is there, and whole, and holds what there was until then. */
 static void interrupt_ends_it_in_order(void **state)
 {
 	uint64_t end = clock_mono() + 20 * NS_PER_SEC;
+	int last = (int)sysconf(_SC_NPROCESSORS_ONLN) - 1, status;
 	json_t *o;
-	int status;
 	pid_t pid;
 
 	(void)state;
+	stay_on(last, last);
 	start_vm("north");
 	usleep(200000);
+	stay_on(0, last);
 	pid = fork();
 	if (!pid) {
 		dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
-		execl(desched, desched, "trace", "-o", PLACE, "3600", NULL);
+		execl(desched, desched, "trace", "-o", PLACE, "3600", "north", NULL);
 		_exit(1);
 	}
 	usleep(1500000);
@@ -212,6 +243,7 @@ static void interrupt_ends_it_in_order(void **state)
 	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
 	o = load();
 	assert_true(json_array_size(json_object_get(o, "traceEvents")) > 10);
+	check_cpu(json_object_get(o, "traceEvents"), last);
 	json_decref(o);
 }
 

@@ -6,12 +6,16 @@
  */
 #include "host/blame.h"
 
+#include "base/units.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -287,6 +291,22 @@ static void reading_cuts_wait_and_run(void **state)
 	assert_int_equal(row(-1, "hog").longest, 640);
 }
 
+/* A shell becomes a program, which keeps the CPU for a second before its first record has its name;
+ * the kernel says what we are called. */
+static void program_has_its_own_name(void **state)
+{
+	const uint64_t second = NS_PER_SEC;
+	const struct host_wait wait = {.start = 2000, .end = second, .cpu = 0, .vm = WEB};
+
+	(void)state;
+	put(process(0, 1000, 2000, getpid(), "shell"));
+	prctl(PR_SET_NAME, "program");
+	now(process(0, 2000, second, getpid(), ""));
+	blame_reading(web, 0, second, second - 2000, &wait);
+	blame_settle(b);
+	assert_row("program", CULPRIT_PROCESS, getpid(), second - 2000);
+}
+
 /* What happened behind the reading is not in it. */
 static void future_is_kept_for_later(void **state)
 {
@@ -464,6 +484,7 @@ int main(void)
 		TEST(arriving_belongs_to_the_one_before),
 		TEST(wait_is_followed_to_another_cpu),
 		TEST(reading_cuts_wait_and_run),
+		TEST(program_has_its_own_name),
 		TEST(future_is_kept_for_later),
 		TEST(vcpus_and_longest_are_apart),
 		TEST(ids_are_used_again),

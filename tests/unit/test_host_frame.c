@@ -135,6 +135,17 @@ static void what_is_missing_is_nothing(void **state)
 	host_frame_done(&f);
 }
 
+/* Anybody can start processes that look like VMs without vCPUs: more than a host has CPUs. */
+static void so_many_are_not_measured(void **state)
+{
+	struct host_frame f = decoded(
+		"{'schema':'desched-host/1','vms':[],'not_measured':5000000000}");
+
+	(void)state;
+	assert_true(f.n_unseen == 5000000000);
+	host_frame_done(&f);
+}
+
 /* What a VM or a page's file calls itself comes through as text that does no harm. */
 static void names_are_cut_and_cleaned(void **state)
 {
@@ -220,6 +231,7 @@ int main(void)
 		cmocka_unit_test(what_was_read_is_written),
 		cmocka_unit_test(members_are_where_they_belong),
 		cmocka_unit_test(what_is_missing_is_nothing),
+		cmocka_unit_test(so_many_are_not_measured),
 		cmocka_unit_test(names_are_cut_and_cleaned),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(lists_are_bounded),

@@ -326,6 +326,18 @@ static void a_flood_costs_a_tick_little(void **state)
 	assert_true(c.frames <= 10);
 }
 
+/* A line that never runs dry, of which no byte is a frame's. */
+static void a_host_that_floods_is_left_in_time(void **state)
+{
+	struct guest_page page;
+
+	(void)state;
+	assert_int_equal(stream_page_map_fd(open("/dev/zero", O_RDWR | O_CLOEXEC), &page), 0);
+	page.line->take(page.line->data);
+	assert_true(stream_page_garbage(&page) > STREAM_FRAME_MAX);
+	stream_page_unmap(&page);
+}
+
 /* ---- sessions ---- */
 
 static void another_connection_is_another_session(void **state)
@@ -540,6 +552,7 @@ int main(void)
 		TEST(a_peer_that_does_not_read),
 		TEST(garbage_is_skipped_and_counted),
 		TEST(a_flood_costs_a_tick_little),
+		TEST(a_host_that_floods_is_left_in_time),
 		TEST(another_connection_is_another_session),
 		TEST(the_clock_is_as_good_as_the_line),
 		TEST(the_man_page_has_the_layout),
