@@ -187,7 +187,7 @@ static void a_bad_configuration_is_refused(void **state)
 	expect_refused(*state, "[clock]\nmode = set\n", "CAP_SYS_TIME");
 	expect_refused(*state, "[clock]\nmode = never\n", "conf:6: mode: 'never' given, expected ");
 	expect_refused(*state, "[vmdesched]\nsource = moon\n",
-		       "conf:6: source: 'moon' given, expected auto, steal, page or self");
+		       "conf:6: source: 'moon' given, expected auto, steal, page, stream or self");
 }
 
 struct http {
