@@ -29,8 +29,9 @@ static inline void own_pids(void)
 			_exit(1);
 		return;
 	}
+	/* Nor has this process an entry in that /proc, in which AddressSanitizer would look. */
 	waitpid(pid, &status, 0);
-	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
 /* The end of that process. AddressSanitizer can't look for leaks there: it would have to trace a
