@@ -106,7 +106,8 @@ shortened() {
 }
 
 start_prometheus() {
-	"$deschedd" -c /dev/null >deschedd.log 2>&1 &
+	printf '[deschedd]\ninterrupts = all\n' >all.conf # else that panel has no data
+	"$deschedd" -c all.conf >deschedd.log 2>&1 &
 	daemon=$!
 	wait_for "deschedd" test -S /run/deschedd.sock
 	"$exporter" --socket /run/deschedd.sock --port 9920 >exporter.log 2>&1 &
