@@ -29,11 +29,11 @@ struct known_vm {
 	struct waits waits;
 	struct history *history; /* NULL: not yet */
 	uint32_t n_vcpus;
-	uint32_t *indices; /* [n_vcpus], the guest's numbers */
-	uint64_t *longest; /* [n_vcpus], ns, since the last sample */
+	uint32_t *indices;		 /* [n_vcpus], the guest's numbers */
+	uint64_t *longest;		 /* [n_vcpus], ns, since the last sample */
 	struct host_frame_blame *blames; /* of the last second; owned */
 	size_t n_blames;
-	uint64_t round;	   /* of the last sample that had it */
+	uint64_t round; /* of the last sample that had it */
 	bool ended;
 	uint64_t end;		    /* ns of `elapsed` */
 	struct host_frame_vm last;  /* of one that has ended */
