@@ -16,20 +16,12 @@
  *
  * Needs 5.18 or later (the fourth argument of sched_switch); user space falls back to schedstat.
  */
-#include "bpf/vcpu.h"
 #include "bpf/blame.bpf.h"
 #include "bpf/kernel.h"
+#include "bpf/vcpu_share.h"
 #include "bpf/vcpu_state.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, VCPU_SLOTS);
-	__type(key, __u32);
-	__type(value, struct vcpu_slot);
-} slots SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -38,14 +30,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct vcpu_process);
 } processes SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* set to the number of possible CPUs */
-	__type(key, __u32);
-	__type(value, struct vcpu_cpu);
-} cpus SEC(".maps");
 
 /* Thread id -> index in `slots`. */
 struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * For BPF programs that are loaded beside vcpu.bpf.c: its maps, which user space puts in the place
- * of these (bpf_map__reuse_fd), and the vCPU that runs here.
+ * The maps of vcpu.bpf.c that BPF programs loaded beside it have, too (user space puts its maps in
+ * the place of theirs, bpf_map__reuse_fd), and the vCPU that runs here.
  */
 #ifndef BPF_VCPU_SHARE_H
 #define BPF_VCPU_SHARE_H
