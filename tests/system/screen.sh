@@ -319,10 +319,12 @@ fi
 # ---- a host: VMs come and go under the screen, whose names are hostile or the same ----
 rows=100
 "$like_vm" -name "evil$$$(printf '\033]0;x\007\342\200\256')" &
-vms="$vms $!"
+evil=$!
+vms="$vms $evil"
+evil_row="^ *$evil .* evil$$?]0;x??*\$" # its name alone may also be said of another VM, which waited for it
 # It is a host without being told so. There may be another VM's column of limited time on 80 columns.
 start "$desched" top -d 0.5
-see "^ *$! .* evil$$?]0;x??*\$"
+see "$evil_row"
 see '├─vCPU [01]$'
 see '^ *PID  *%USED  *%RUN  *%RDY .*%OVHD ~%ENTL .*VM$'
 # Both vCPUs share one CPU: an alarm, in white on red.
@@ -333,16 +335,16 @@ until_true shows_alarm
 # Its own processes, and back.
 keys V
 see '^ *PID USER'
-gone "evil$$"
+gone "$evil_row"
 keys V
-see "^ *$! .* evil$$?]0;x??*\$"
+see "$evil_row"
 "$like_vm" -name "web$$" &
 web=$!
 vms="$vms $web"
 see "^ *$web .* web$$\$"
 keys / w e b "$$" Enter # whatever else runs on this machine
 see "'web$$': 1 of "
-gone "evil$$"
+gone "$evil_row"
 see '└─vCPU [01]$'
 # The chosen row is still the one that is hidden now, so the first is.
 keys Home Enter
