@@ -131,7 +131,7 @@ static void note_source(struct daemon *d)
 
 	if (d->source && source != d->source) {
 		snprintf(line, sizeof(line),
-			 "source %s from now on, a new session: the host publishes its page; what "
+			 "source %s from now on, a new session: the host tells now; what "
 			 "was before is as source %s had it",
 			 source, d->source);
 		service_say(d->service, line);
