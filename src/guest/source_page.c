@@ -293,23 +293,25 @@ static void take_gap(struct page_source *s, struct page_cpu *c, const struct gap
 	place_gap(c, gap);
 }
 
-/* False where the session is over. */
-static bool read_gaps(struct page_source *s, struct page_cpu *c)
+/* `lossy`: between which of those that come now some are missing, nobody says. False where the session is
+ * over. */
+static bool read_gaps(struct page_source *s, struct page_cpu *c, bool lossy)
 {
 	struct gap gaps[GAPS_AT_ONCE];
 	uint64_t lost;
+	bool hole;
 	int n;
 
 	do {
 		lost = s->lost_gaps;
 		n = page_read_gaps(&s->reader, c->index, &c->cursor, gaps, GAPS_AT_ONCE,
 				   &s->lost_gaps);
-		lost = s->lost_gaps - lost;
-		if (lost)
+		hole = lossy || s->lost_gaps != lost;
+		if (hole)
 			told_hole(&c->told);
 		for (int i = 0; i < n; i++) {
 			take_gap(s, c, &gaps[i]);
-			if (lost) /* between which of these, nobody says */
+			if (hole)
 				told_hole(&c->told);
 		}
 	} while (n == GAPS_AT_ONCE);
@@ -320,20 +322,22 @@ static bool read_gaps(struct page_source *s, struct page_cpu *c)
 	return n != -ESTALE;
 }
 
-/* Another ledger under the same session begins where it says; the host's own losses are holes. */
-static void take_record(struct page_source *s, struct page_cpu *c, const struct page_vcpu *record)
+/* Another ledger under the same session begins where it says. Returns whether the host has lost gaps since
+ * the last record: some of those that come with this one. */
+static bool take_record(struct page_source *s, struct page_cpu *c, const struct page_vcpu *record)
 {
-	if (c->based && record->gaps_lost != c->host_lost) {
+	bool lossy = c->based && record->gaps_lost != c->host_lost;
+
+	if (lossy)
 		s->lost_gaps += u64_sub_floor(record->gaps_lost, c->host_lost);
-		told_hole(&c->told);
-	}
 	if (c->based && record->start != c->last.start)
-		read_gaps(s, c);
+		read_gaps(s, c, lossy);
 	if (!c->based || record->start != c->last.start)
 		told_nothing(&c->told, u64_min(to_guest(s, record->start), clock_mono()));
 	c->host_lost = record->gaps_lost;
 	page_vcpu_ledger(record, &c->last);
 	c->based = true;
+	return lossy;
 }
 
 /* Up to when all is known by this record and the gaps behind it. A gap that goes on is told up to
@@ -353,11 +357,12 @@ static void poll_gaps(struct page_source *s, struct page_cpu *c)
 {
 	uint64_t before = c->told.until;
 	struct page_vcpu record;
+	bool lossy;
 
 	if (!hostclock_known(&s->clock, c->index) || page_read_vcpu(&s->reader, c->index, &record))
 		return;
-	take_record(s, c, &record);
-	if (!read_gaps(s, c))
+	lossy = take_record(s, c, &record);
+	if (!read_gaps(s, c, lossy))
 		return;
 	c->known = u64_max(c->known, known_by(s, c, &record));
 	told_until(&c->told, c->known);

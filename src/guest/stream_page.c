@@ -28,7 +28,6 @@
 struct stream_vcpu {
 	bool known;
 	uint64_t next; /* number of the next gap */
-	uint64_t lost; /* gaps that never came */
 };
 
 struct stream_page {
@@ -90,8 +89,9 @@ static void put_gaps(struct stream_page *s, const struct stream_parts *p, uint32
 	struct stream_vcpu *v = &s->vcpus[p->block->vcpu];
 	uint64_t number = p->block->first;
 
-	if (v->known && number > v->next)
-		v->lost += number - v->next;
+	if (v->known &&
+	    number > v->next) /* told where they are missing: their record may come much later */
+		page_write_lost(&s->writer, p->block->vcpu, number - v->next);
 	for (uint32_t i = 0; i < p->block->gaps; i++, number++) {
 		const struct page_gap *g = (const void *)(p->gaps + (size_t)i * gap_size);
 		const struct gap gap = {.start = g->start, .end = g->end, .state = g->state};
@@ -106,14 +106,9 @@ static void put_gaps(struct stream_page *s, const struct stream_parts *p, uint32
 
 static void put_block(struct stream_page *s, const struct stream_parts *p, uint32_t gap_size)
 {
-	struct page_vcpu record;
-
 	put_gaps(s, p, gap_size);
-	if (!p->record)
-		return;
-	record = *p->record;
-	record.gaps_lost += s->vcpus[p->block->vcpu].lost;
-	page_write_vcpu(&s->writer, p->block->vcpu, &record);
+	if (p->record)
+		page_write_vcpu(&s->writer, p->block->vcpu, p->record);
 }
 
 static int put_frame(struct stream_page *s, size_t size)

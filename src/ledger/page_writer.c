@@ -163,3 +163,12 @@ void page_write_gap(struct page_writer *w, uint32_t vcpu, const struct gap *gap)
 	barrier();
 	store(w, layout_head_offset(&w->header, vcpu), w->head[vcpu]);
 }
+
+void page_write_lost(struct page_writer *w, uint32_t vcpu, uint64_t n)
+{
+	if (!w->header.ring_entries)
+		return;
+	w->head[vcpu] += n; /* their entries hold other numbers */
+	barrier();
+	store(w, layout_head_offset(&w->header, vcpu), w->head[vcpu]);
+}

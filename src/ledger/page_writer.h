@@ -42,4 +42,8 @@ void page_write_host(struct page_writer *w, const struct page_host *host);
 void page_write_vcpu(struct page_writer *w, uint32_t vcpu, const struct page_vcpu *record);
 void page_write_gap(struct page_writer *w, uint32_t vcpu, const struct gap *gap);
 
+/* `n` gaps that the writer knows only the number of, between the last one and the next: for readers they
+ * are overrun. */
+void page_write_lost(struct page_writer *w, uint32_t vcpu, uint64_t n);
+
 #endif

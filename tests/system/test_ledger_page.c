@@ -328,10 +328,11 @@ static void guest_agrees_with_its_host(void **state)
 	delay = b.delay - a.delay;
 	lasted = b.elapsed - a.elapsed;
 	page_lasted = b.at - a.at;
-	print_message("descheduled: %.3f of %.3f s in the guest, %.3f of %.3f s by the page "
-		      "(%+.2f %%), %.3f s by the host's schedstat\n",
-		      away, lasted, page, page_lasted,
-		      100 * (away / lasted) / (page / page_lasted) - 100, delay);
+	print_message(
+		"descheduled: %.3f of %.3f s in the guest, %.3f of %.3f s by the page "
+		"(%+.2f %%), %.3f s by the host's schedstat; %.3f s unaccounted, %.0f gaps lost\n",
+		away, lasted, page, page_lasted, 100 * (away / lasted) / (page / page_lasted) - 100,
+		delay, unknown, number(json_object_get(b.json, "counters"), "lost_gaps"));
 	assert_true(page > 1);
 	/* Shares of times that begin and end within milliseconds of each other. */
 	share = page / page_lasted;

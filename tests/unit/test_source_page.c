@@ -67,6 +67,8 @@ struct vcpu {
 	uint64_t base[LEDGER_STATES], base_at; /* of the publisher's own, when it began */
 	struct gap *pending;		       /* ended, not published */
 	int n_pending;
+	uint64_t lost; /* ended, and found no room with the host */
+	bool losing;
 	struct amounts had[TASKS]; /* by the world */
 };
 
@@ -79,7 +81,9 @@ struct record {
 static struct {
 	struct vcpu vcpus[CPUS];
 	bool alive, stopped, rings, carries_on;
-	bool whole;	  /* a gap is told when it is over, not in pieces */
+	bool whole; /* a gap is told when it is over, not in pieces */
+	unsigned
+		loses; /* the host loses one gap of so many, and of those after it two of three; 0: none */
 	uint64_t starved; /* ns: the publisher gets no CPU until then */
 	uint64_t torn;	  /* ns: it gets none between its gaps and the rest until then */
 	bool spread;	  /* sums are: the world doesn't know by what right */
@@ -142,6 +146,12 @@ static void end_gap(struct vcpu *v, unsigned cpu, uint64_t at)
 	}
 	ledger_enter(&v->ledger, host_time(at), v->on_cpu ? LEDGER_RUN : LEDGER_HALT);
 	v->next_edge = at + EDGE + random_below(&dice, 8 * NS_PER_MS);
+	if (w.loses && !random_below(&dice, v->losing ? 3 : w.loses) == !v->losing) {
+		v->losing = true;
+		v->lost++;
+		return;
+	}
+	v->losing = false;
 	if (w.alive && v->n_pending < PENDING)
 		v->pending[v->n_pending++] = (struct gap){.start = host_time(v->gap_start),
 							  .end = host_time(at),
@@ -189,6 +199,7 @@ static void publish_vcpu(struct vcpu *v, unsigned cpu, uint64_t at)
 	record = (struct page_vcpu){.start = v->base_at,
 				    .at = v->ledger.at,
 				    .state = v->ledger.state,
+				    .gaps_lost = v->lost,
 				    .gaps_until = w.rings ? v->ledger.at : 0};
 	for (int s = 0; s < LEDGER_STATES; s++)
 		record.ns[s] = v->ledger.ns[s] - v->base[s];
@@ -698,6 +709,22 @@ static void what_the_ring_lost_is_unaccounted(void **state)
 	end();
 }
 
+/* It counts them, but nobody knows where they were, and the source doesn't look at each of its records. */
+static void what_the_host_lost_is_unaccounted(void **state)
+{
+	(void)state;
+	begin(true);
+	live(2 * NS_PER_SEC);
+	w.loses = 100;
+	live(20 * NS_PER_SEC);
+	w.loses = 0;
+	live(2 * NS_PER_SEC);
+	assert_true(look_now());
+	assert_in_range(report().lost_gaps, 50, 500);
+	assert_in_range(unaccounted(), NS_PER_SEC, CPUS * 15 * NS_PER_SEC);
+	end();
+}
+
 /* What one CPU's gaps say against its clock is more than it may be wrong by: what the host tells of
  * it waits, and is unaccounted when that has lasted for 10 s. */
 static void a_stale_clock_charges_nobody(void **state)
@@ -869,6 +896,7 @@ int main(void)
 		cmocka_unit_test(a_gap_out_of_the_future_is_refused),
 		cmocka_unit_test(a_publisher_that_is_stopped_for_long),
 		cmocka_unit_test(what_the_ring_lost_is_unaccounted),
+		cmocka_unit_test(what_the_host_lost_is_unaccounted),
 		cmocka_unit_test(a_stale_clock_charges_nobody),
 		cmocka_unit_test(a_host_that_was_there_first),
 		cmocka_unit_test(what_was_before_a_suspension_is_not_joined_with_what_comes_after),

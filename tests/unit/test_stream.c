@@ -115,27 +115,34 @@ static void send_frame(void)
 struct seen {
 	struct page_reader reader;
 	uint64_t cursor[VCPUS];
-	uint64_t gaps[VCPUS], lost[VCPUS]; /* read; overrun in the guest's ring */
+	uint64_t gaps[VCPUS], lost[VCPUS]; /* read; missing before those */
 };
 
-/* Every gap is the one that was written as that number. */
+static void assert_is_gap(const struct gap *gap, uint64_t number, uint32_t vcpu)
+{
+	struct gap expected = record_gap(number, vcpu);
+
+	assert_int_equal(gap->start, expected.start);
+	assert_int_equal(gap->end, expected.end);
+	assert_int_equal(gap->state, expected.state);
+}
+
+/* Every gap is the one that was written as that number, `before` the first one (NULL: not looked at); where some are missing
+ * that is known no later than the gap behind them. */
 static void read_guest(struct seen *s, const uint64_t before[VCPUS])
 {
 	struct gap gaps[64];
+	uint64_t lost;
 	int n;
 
 	for (uint32_t v = 0; v < VCPUS; v++) {
 		do {
+			lost = s->lost[v];
 			n = page_read_gaps(&s->reader, v, &s->cursor[v], gaps, 64, &s->lost[v]);
 			assert_true(n >= 0);
-			for (int i = 0; i < n && before; i++) {
-				struct gap expected = record_gap(
-					before[v] + s->gaps[v] + (uint64_t)i, v);
-
-				assert_int_equal(gaps[i].start, expected.start);
-				assert_int_equal(gaps[i].end, expected.end);
-				assert_int_equal(gaps[i].state, expected.state);
-			}
+			for (int i = lost == s->lost[v] ? 0 : n - 1; before && i >= 0 && i < n; i++)
+				assert_is_gap(&gaps[i],
+					      before[v] + s->lost[v] + s->gaps[v] + (uint64_t)i, v);
 			s->gaps[v] += (uint64_t)n;
 		} while (n == 64);
 	}
@@ -194,9 +201,9 @@ static void what_is_sent_arrives(void **state)
 /* Nobody reads: nothing grows, nothing waits, and what was lost is known by its number. */
 static void a_peer_that_does_not_read(void **state)
 {
+	const uint64_t before[VCPUS] = {0};
 	uint64_t lost = 0, gaps = 0, written = 0;
 	struct stream_counters c;
-	struct page_vcpu record;
 	struct seen s;
 
 	(void)state;
@@ -218,12 +225,11 @@ static void a_peer_that_does_not_read(void **state)
 		usleep(1000);
 		send_frame();
 		t.guest.line->take(t.guest.line->data);
-		read_guest(&s, NULL);
+		read_guest(&s, before);
 	}
 	for (uint32_t v = 0; v < VCPUS; v++) {
-		assert_int_equal(page_read_vcpu(&s.reader, v, &record), 0);
-		lost += record.gaps_lost - record_vcpu(t.written[v] + 1).gaps_lost;
-		gaps += s.gaps[v] + s.lost[v];
+		lost += s.lost[v];
+		gaps += s.gaps[v];
 		written += t.written[v];
 	}
 	assert_true(lost > 0);
