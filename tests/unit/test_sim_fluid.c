@@ -75,7 +75,7 @@ static const char *const rows[] = {"none", "relaxed", "balance", "strict"};
  * a parent whose members want more than there is. */
 #define FULL	   0.01
 #define FULL_WORST 0.05
-static bool show, changing, pools;
+static bool show, changing, pools, inner;
 static unsigned long hosts, first;
 static uint64_t rng;
 static char text[8192];
@@ -114,12 +114,16 @@ static void draw_groups(struct host *h, double *spare)
 /* Most groups have less than their members want. */
 static void draw_pools(struct host *h)
 {
-	h->wide = pick(2);
+	h->wide = pick(2) || inner;
 	h->n_groups = 1 + pick(4);
 	for (int i = 0; i < h->n_groups; i++) {
 		h->groups[i].parent = i && pick(2) ? 1 + pick(i) : 0;
 		h->groups[i].shares = 100 * (1 + pick(20));
 		h->groups[i].limit = 0.25 * (1 + pick(8));
+	}
+	for (int i = 1; i < h->n_groups && inner; i++) {
+		h->groups[i].parent = 1 + pick(i);
+		h->groups[i].limit = FLUID_NONE;
 	}
 }
 
@@ -184,7 +188,7 @@ static void say_vms(struct host *h)
 			say("limit=%g\n", vm->limit);
 		if (vm->group)
 			say("group=g%d\n", vm->group);
-		vm->burst = vm->load > 0 ? 0.5 * (1 << pick(pools ? 11 : 5)) : BURST;
+		vm->burst = vm->load > 0 ? 0.5 * (1 << pick(pools && !inner ? 11 : 5)) : BURST;
 		if (vm->load > 0)
 			say("workload=duty\nburst=%gms\nload=%g\n", vm->burst, vm->load);
 		if (vm->later)
@@ -603,6 +607,40 @@ static void judge_groups(const struct host *h, const struct result *r, unsigned 
 	}
 }
 
+/* By how much of the limit of its outermost group a VM is off. */
+static double part_off(const struct host *h, const struct result *r, int vm)
+{
+	return off_by(&h->vms[vm], r->vms[vm].values[METRIC_CPU]) / h->groups[0].limit;
+}
+
+/* Groups without a limit, in one that has one: what this gives them, and they their VMs, is as their
+ * shares say, whoever pauses. */
+static void judge_inner(struct host *h, const struct result *r, unsigned long seed)
+{
+	bool far = false;
+
+	for (int i = 0; i < h->n_vms; i++)
+		far |= h->vms[i].group && part_off(h, r, i) > 0.02;
+	if (far)
+		ask_again(h);
+	for (int i = 0; i < h->n_vms && is_fluid(h); i++) {
+		const struct vm *vm = &h->vms[i];
+		double by = part_off(h, r, i);
+
+		if (!vm->group)
+			continue;
+		sum.vms++;
+		sum.off += by > 0.02;
+		sum.worst = fmax(sum.worst, by);
+		if (show || by > 0.02)
+			printf("host %lu (%s), v%d in g%d: %gx, load %g, burst %g, %.4f CPUs, "
+			       "expected %.4f "
+			       "to %.4f\n",
+			       seed, rows[h->cosched], i, vm->group, vm->vcpus, vm->load, vm->burst,
+			       r->vms[i].values[METRIC_CPU], vm->low, vm->high);
+	}
+}
+
 /* Rates are of averages, not of moments: the same host, whose VMs share its CPUs at each moment by the
  * rates that the policy gave them on average. Reservations are in these, so that one counts when it is
  * not needed, too; and who always runs has the rate of its vCPUs at most, though its shares may be worth
@@ -743,6 +781,8 @@ static void run_text(struct host *h, unsigned long seed, unsigned from)
 	}
 	assert_int_equal(result_take(s, &r), 0);
 	assert_true(r.host[HOST_VALID] == 1);
+	if (inner)
+		judge_inner(h, &r, seed);
 	if (pools)
 		judge_groups(h, &r, seed);
 	else
@@ -756,7 +796,7 @@ static void run_one(unsigned long seed)
 {
 	struct host h;
 
-	rng = random_stream(pools ? 568 : changing ? 567 : 566, seed);
+	rng = random_stream(inner ? 569 : pools ? 568 : changing ? 567 : 566, seed);
 	draw_host(&h);
 	if (changing)
 		say_changing(&h);
@@ -805,6 +845,12 @@ static void limited_groups(void **state)
 	printf("%u groups that are always full, %u off by more than 1 %%, the worst by %.2f %% of "
 	       "its limit; longest wait %.3f s\n",
 	       sum.groups, sum.missing, 100 * sum.missed, sum.delay);
+	if (inner)
+		printf("%u VMs in groups without a limit of their own, %u off by more than 2 %% of "
+		       "it, "
+		       "the worst by %.2f %%\n",
+		       sum.vms, sum.off, 100 * sum.worst);
+	assert_true(sum.off <= sum.vms / 100);
 	assert_true(one || sum.groups >= hosts / 4);
 	assert_true(sum.missing <= sum.groups / 100);
 	assert_true(sum.missed <= FULL_WORST);
@@ -821,7 +867,8 @@ int main(int argc, char **argv)
 	hosts = argc > 1 ? strtoul(argv[1], NULL, 10) : 300;
 	first = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 	cmocka_set_message_output(CM_OUTPUT_STDOUT);
-	if (argc > 3 && !strcmp(argv[3], "pools"))
+	inner = argc > 3 && !strcmp(argv[3], "inner");
+	if (inner || (argc > 3 && !strcmp(argv[3], "pools")))
 		return cmocka_run_group_tests(limited, NULL, NULL);
 	return argc > 3 ? cmocka_run_group_tests(changes, NULL, NULL)
 			: cmocka_run_group_tests(tests, NULL, NULL);
