@@ -3,7 +3,7 @@
  * A recording of `desched record` (recording.h), which has both sides. A guest's figures are what
  * its kernel billed to each process between two frames, and how much of that it was away. A host's
  * are the ledger page, a copy of which is in every frame that was made with it: how long the vCPUs
- * ran and were ready.
+ * ran and were ready. What `desched record --host` wrote is of a host alone: host_frames.c.
  *
  * An interval is as long as clocks say that nobody sets: the agent's, the page's. Dates only tell
  * where the first one begins.
@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/units.h"
+#include "data/host_frames.h"
 #include "data/recording.h"
 #include "data/recording_layout.h"
 #include "wire/snapshot.h"
@@ -371,6 +372,7 @@ static int read_frames(struct recording *r, struct out *out, struct failure *f)
 
 static int read_recording(const struct input *in, struct out *out)
 {
+	bool of_host = false;
 	struct failure why = {""};
 	struct recording *r;
 	int err = recording_open(in->path, out->f, &r);
@@ -379,7 +381,13 @@ static int read_recording(const struct input *in, struct out *out)
 		return err;
 	out->file.dated = out->file.measured = true;
 	out->file.zone = ZONE_STATED;
-	err = read_frames(r, out, &why);
+	if (recording_frames(r))
+		err = recording_is_host(r, &why, &of_host);
+	if (!err && of_host && in->options->side == DATA_GUEST)
+		err = failure_set(&why, -EBADMSG,
+				  "it is of a host's VMs ('desched record --host')");
+	else if (!err)
+		err = of_host ? host_frames_read(r, out, &why) : read_frames(r, out, &why);
 	if (recording_damage(r))
 		snprintf(out->file.damage, sizeof(out->file.damage), "%s", recording_damage(r));
 	recording_close(r);

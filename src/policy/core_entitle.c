@@ -205,6 +205,17 @@ static double usable(const struct core *c, const struct core_vm *vm)
 	return fmin(vm->promised, most * vm->n);
 }
 
+/* What the VM would use if each of its vCPUs that want to run was served at the rate that they all
+ * have together. */
+static double used_at_rate(const struct core *c, const struct core_vm *vm)
+{
+	double demand = c->tree[vm->node].demand, speed = fmin(1, c->tree[vm->node].rate / vm->n);
+
+	return speed > 0 && demand > 0 ? vm->n / (1 / speed + vm->n / demand - 1) : 0;
+}
+
+/* What it uses. What it does not use because it waits for longer than by its rate is not left to
+ * others: they would keep it waiting by that. */
 static double used_by(const struct core *c, const struct core_vm *vm)
 {
 	const struct entitle_node *node = &c->tree[vm->node];
@@ -217,7 +228,7 @@ static double used_by(const struct core *c, const struct core_vm *vm)
 		return vm->n * (double)c->uses[vm->first].ran / c->span;
 	for (uint32_t i = vm->first; i < vm->first + vm->n; i++)
 		ran += (double)c->uses[i].ran;
-	return ran / c->span;
+	return fmax(ran / c->span, used_at_rate(c, vm));
 }
 
 /* A VM's part of its pool; one that has just come has all of it. */

@@ -3,6 +3,7 @@
 #include "sim/cluster_internal.h"
 #include "sim/demand.h"
 #include "sim/engine_internal.h"
+#include "sim/scenario_changes.h"
 
 #include <errno.h>
 #include <math.h>
@@ -16,13 +17,23 @@ static double working_set(const struct vm_spec *vm)
 	return (double)(vm->working_set ? vm->working_set : vm->memory);
 }
 
+/* CPUs' worth of a host: of those that are there. */
+static double capacity_of(const struct host_spec *h)
+{
+	uint32_t there = 0;
+
+	for (uint32_t i = 0; i < h->cpus; i++)
+		there += !scenario_cpu_in(h->offline, i);
+	return there * (h->smt == 2 ? h->core.smt_speed : 1);
+}
+
 /* CPUs of a host, as one domain. */
 static void domain_of(const struct scenario *own, struct place_domain *ret)
 {
 	const struct host_spec *h = &own->host;
 
 	*ret = (struct place_domain){.cpus = h->cells == CELLS_HARD ? h->cell : h->cpus / h->nodes,
-				     .capacity = h->cpus * (h->smt == 2 ? h->core.smt_speed : 1),
+				     .capacity = capacity_of(h),
 				     .memory = h->memory ? (double)h->memory : INFINITY};
 }
 
@@ -142,13 +153,29 @@ uint64_t cluster_wanted_ns(const struct cluster *c, uint32_t vm)
 	return ns;
 }
 
+/* What hosts have and VMs reserve may have changed since the last look. */
+static void look_again(struct cluster *c)
+{
+	for (uint32_t i = 0; i < c->n_domains; i++) {
+		c->domains[i].load = c->domains[i].reserved = 0;
+		c->domains[i].capacity = capacity_of(&c->sims[c->hosts[i]]->scenario->host);
+	}
+	for (uint32_t i = 0; i < c->n_vms; i++) {
+		const struct sim *s = c->sims[c->vms[i].host];
+		struct place_vm *p = &c->places[i];
+
+		p->reservation = s->vms[cluster_slot(c, c->vms[i].host, i)->id].spec->reservation;
+		if (p->domain != PLACE_NONE)
+			c->domains[p->domain].reserved += p->reservation;
+	}
+}
+
 /* Loads of hosts and VMs since the last look; VMs that are to stay have none of their own. */
 static void measure(struct cluster *c)
 {
 	for (uint32_t i = 0; i < c->n_hosts; i++)
 		sim_settle(c->sims[i]);
-	for (uint32_t i = 0; i < c->n_domains; i++)
-		c->domains[i].load = 0;
+	look_again(c);
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		struct member *m = &c->vms[i];
 		uint64_t wanted = cluster_wanted_ns(c, i);

@@ -111,11 +111,14 @@ static int load_trace(const struct scenario *s, const struct vm_spec *vm, uint32
 	int err = beside_path(s, vm->trace, path, sizeof(path));
 
 	column_of(vm, number, column, sizeof(column));
-	if (!err)
+	if (err)
+		failure_errno(&why, err, "%s", vm->trace);
+	else if (vm->trace_unit == TRACE_RECORDED)
+		err = demand_read_recorded(path, column, ns_to_s(vm->trace_step), vm->trace_scale,
+					   most, max_rows, &why, &d->values, &d->n);
+	else
 		err = demand_read_csv(path, column, vm->trace_scale / (percent ? 100 : 1), most,
 				      max_rows, &why, &d->values, &d->n);
-	else
-		failure_errno(&why, err, "%s", vm->trace);
 	if (err)
 		return failure_set(f, err, "%s (trace of vm %s, %s:%d)", why.text, vm->name,
 				   s->path, vm->line);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Demand that changes: what a VM wants over the time of a run, all its vCPUs together, the same
- * within each step. From a column of a CSV file (trace) or by the time of day.
+ * within each step. From a column of a CSV file or a recording (trace), or by the time of day.
  *
  * Whatever arrives does so at a rate that follows the demand: demand_pass() finds the time by which
  * a given number of arrivals, which need not be whole, has come. With an exponential number of mean
@@ -40,6 +40,14 @@ void demand_unload(struct scenario *s);
  * multiplication by `scale`. */
 int demand_read_csv(const char *path, const char *column, double scale, double most,
 		    uint32_t max_rows, struct failure *f, float **ret, uint32_t *ret_n);
+
+/* What a VM or machine wanted, by its name, id or number from 1 on in a file that src/data reads: a value
+ * of CPUs for each `step` (seconds), as above. */
+int demand_read_recorded(const char *path, const char *name, double step, double scale, double most,
+			 uint32_t max_rows, struct failure *f, float **ret, uint32_t *ret_n);
+
+/* Of a column that is given by its number from 1 on; 0: it is given by its name. */
+unsigned long demand_column_number(const char *column);
 
 /* The CPUs that VM `number` (from 0 on) of a section wants on average between two times of the run
  * (ns), whatever its workload. */

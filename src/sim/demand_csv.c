@@ -161,15 +161,19 @@ static void read_lines(struct column *c, FILE *file, struct csv_parser *p, char 
 		csv_fini(p, on_field, on_row, c);
 }
 
-/* "3" is the third column, whatever the header says. */
-static uint32_t index_of(const char *column)
+unsigned long demand_column_number(const char *column)
 {
 	char *end;
 	unsigned long v = strtoul(column, &end, 10);
 
-	return !*end && column[strspn(column, "0123456789")] == 0 && v && v < 100000
-		       ? (uint32_t)v - 1
-		       : UINT32_MAX;
+	return !*end && column[strspn(column, "0123456789")] == 0 && v < 100000 ? v : 0;
+}
+
+/* The third column is "3", whatever the header says. */
+static uint32_t index_of(const char *column)
+{
+	return demand_column_number(column) ? (uint32_t)demand_column_number(column) - 1
+					    : UINT32_MAX;
 }
 
 int demand_read_csv(const char *path, const char *column, double scale, double most,

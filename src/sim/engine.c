@@ -292,43 +292,52 @@ static void leave_event(struct sim *s, uint32_t timer, uint64_t at)
 
 /* Asks for the memory of an event to come: first what the timer's number leads to, later (`deep`),
  * when that is there, what this leads to. */
-static void prefetch(const struct sim *s, uint32_t timer, bool deep)
+static void prefetch_vcpu(const struct sim *s, uint32_t v, bool deep)
 {
-	uint32_t v = timer;
-
-	if (timer >= engine_host_timer(s))
-		return;
-	if (timer >= s->n_vcpus) {
-		core_expect_cpu(s->core, timer - s->n_vcpus);
-		__builtin_prefetch(&s->cpus[timer - s->n_vcpus]);
-		if (!deep)
-			return;
-		v = s->cpus[timer - s->n_vcpus].running;
-		if (v == CORE_NONE)
-			return;
-	}
 	__builtin_prefetch(&s->guests[v]);
+	__builtin_prefetch(&s->last_cpu[v]);
+	timers_expect(&s->timers, v);
 	core_expect_vcpu(s->core, v, deep);
 	if (deep)
 		__builtin_prefetch(guest_vm(s, v));
 }
 
+static void prefetch(const struct sim *s, uint32_t timer, bool deep)
+{
+	uint32_t cpu = timer - s->n_vcpus;
+
+	if (timer < s->n_vcpus) {
+		prefetch_vcpu(s, timer, deep);
+	} else if (timer < engine_host_timer(s) && !deep) {
+		core_expect_cpu(s->core, cpu);
+		__builtin_prefetch(&s->cpus[cpu]);
+		timers_expect(&s->timers, timer);
+	} else if (timer < engine_host_timer(s) && s->cpus[cpu].running != CORE_NONE) {
+		prefetch_vcpu(s, s->cpus[cpu].running, true);
+	}
+}
+
 /* On hosts too large for the caches the next events' memory is fetched while this one is dealt
- * with: they are among those who won all but the last rounds of the tournament. */
-static void look_ahead(const struct sim *s)
+ * with: they are among those who won all but the last rounds of the tournament. What a node's winner
+ * needs is asked for when it has won there, not at each event. */
+static void look_ahead(struct sim *s)
 {
 	const uint32_t *winner = s->timers.queue.id;
 	uint32_t second;
 
 	if (s->n_vcpus < LARGE)
 		return;
+	for (uint32_t i = 16; i < 32; i++) {
+		if (s->ahead[i] != winner[i])
+			prefetch(s, s->ahead[i] = winner[i], false);
+	}
+	for (uint32_t i = 4; i < 8; i++) {
+		if (s->ahead[i] != winner[i])
+			prefetch(s, s->ahead[i] = winner[i], true);
+	}
 	second = winner[winner[2] == winner[1] ? 3 : 2];
 	if (second < s->n_vcpus) /* a vCPU that wakes looks whom others run */
 		core_expect_rivals(s->core, second);
-	for (uint32_t i = 4; i < 8; i++)
-		prefetch(s, winner[i], true);
-	for (uint32_t i = 16; i < 32; i++)
-		prefetch(s, winner[i], false);
 }
 
 void sim_run(struct sim *s, uint64_t end)

@@ -21,6 +21,8 @@ static const char *const vm_keys[] = {"count",	     "vcpus",  "group",	 "shares"
 				      "load",	     "demand", "burst"};
 static const char *const group_keys[] = {"parent", "shares", "reservation", "limit"};
 static const char *const host_keys[] = {"offline"};
+/* Of those, what cannot where VMs are placed: that is done once, for what is there then. */
+static const char *const placed_keys[] = {"count", "vcpus"};
 
 static bool is_in(const char *key, const char *const *keys, size_t n)
 {
@@ -84,6 +86,11 @@ static int check_key(struct scenario *s, const struct setting *set, struct failu
 		may = is_in(key, vm_keys, ARRAY_SIZE(vm_keys));
 	else /* of others that aren't there, scenario_apply() says so */
 		may = strcmp(section, "run") && strcmp(section, "cluster");
+	if (may && s->cluster.place && is_in(key, placed_keys, ARRAY_SIZE(placed_keys)))
+		return failure_set(f, -EINVAL,
+				   "%s.%s cannot change where VMs are placed (place = yes); let a "
+				   "VM be there from the start, and change its load or demand",
+				   section, key);
 	if (may)
 		return 0;
 	return failure_set(f, -EINVAL,
@@ -247,11 +254,6 @@ int scenario_check_changes(struct scenario *s, struct failure *f)
 		s->vms[k].most = s->vms[k].count;
 		s->vms[k].room = s->vms[k].vcpus;
 	}
-	if (s->n_changes && s->cluster.place)
-		return failure_set(
-			f, -EINVAL,
-			"%s:%d: [at %s]: hosts that share VMs (place = yes) don't change", s->path,
-			s->changes[0].set.line, s->changes[0].set.name);
 	if (s->n_changes)
 		err = scenario_before(s, &before);
 	for (uint32_t i = 0; i < s->n_changes && !err; i++) {

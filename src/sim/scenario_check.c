@@ -65,8 +65,6 @@ static int check_cluster(const struct scenario *s, struct failure *f)
 		what = "place = yes needs more than one host";
 	else if (s->cluster.rebalance && !s->cluster.place)
 		what = "rebalance needs place = yes";
-	else if (s->cluster.place && s->n_changes)
-		what = "place = yes goes with no section [at TIME]";
 	if (what)
 		return failure_set(f, -EINVAL, "%s:%d: [cluster] %s", s->path, s->cluster_line,
 				   what);
@@ -176,10 +174,12 @@ static int check_changes(const struct scenario *s, const struct vm_spec *vm, str
 				   "%s:%d: vm %s: trace and day both say its demand; take one out",
 				   s->path, vm->line, vm->name);
 	if (vm->trace[0] && vm->trace_unit == TRACE_UNITS)
-		return failure_set(f, -EINVAL,
-				   "%s:%d: vm %s: a trace needs trace_unit: cpus (1 is one CPU) or "
-				   "percent (100 is all vCPUs)",
-				   s->path, vm->line, vm->name);
+		return failure_set(
+			f, -EINVAL,
+			"%s:%d: vm %s: a trace needs trace_unit: cpus (1 is one CPU), "
+			"percent (100 is all vCPUs) or recorded (a file that desched data "
+			"lists)",
+			s->path, vm->line, vm->name);
 	return 0;
 }
 

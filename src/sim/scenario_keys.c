@@ -20,7 +20,7 @@
 NAMES(yes_no, "no", "yes")
 NAMES(random_names, "yes", "no") /* of `fixed` */
 NAMES(cells, "off", "hard", "prefer")
-NAMES(trace_units, "cpus", "percent")
+NAMES(trace_units, "cpus", "percent", "recorded")
 NAMES(trace_ends, "repeat", "stretch", "idle")
 NAMES(devices, "own", "host")
 
@@ -202,11 +202,11 @@ static const struct row vm_rows[] = {
 	{"day", &key_day, VM(day), 0, 100, "",
 	 "duty, requests: factors of the demand by the hour, or a wave", NULL, 0},
 	{"trace", &key_text, VM(trace), 0, 0, "",
-	 "duty, requests: CSV file with the demand, relative to the scenario", NULL, SCENARIO_TEXT},
+	 "duty, requests: file with the demand, relative to the scenario", NULL, SCENARIO_TEXT},
 	{"trace_column", &key_text, VM(trace_column), 0, 0, "1",
-	 "its column, by name or by number from 1 on; {n}: the VM's number", NULL, SCENARIO_TEXT},
+	 "its column, or the VM recorded, by name or number from 1 on; {n}: the VM's number", NULL, SCENARIO_TEXT},
 	{"trace_unit", &row_name, VM(trace_unit), 0, 0, "",
-	 "of its values: 1 is one CPU, or 100 is all vCPUs", trace_units, 0},
+	 "of its values: 1 is one CPU, or 100 is all vCPUs; recorded: the file has units", trace_units, 0},
 	{"trace_step", &row_time, VM(trace_step), NS_PER_MS, 1000000 * NS_PER_SEC, "300s",
 	 "time from row to row", NULL, 0},
 	{"trace_scale", &row_number, VM(trace_scale), 0, 1e6, "1", "factor of its values", NULL, 0},

@@ -90,6 +90,7 @@ struct sim {
 	struct core *core;
 	uint32_t n_vms, n_vcpus, n_cpus; /* all that are there at some time */
 	struct timers timers;
+	uint32_t ahead[32]; /* by node of the tournament: whose memory was asked for */
 	struct guest *guests;
 	struct sim_vm *vms;
 	struct sim_cpu *cpus;

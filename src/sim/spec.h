@@ -90,7 +90,8 @@ struct day_spec {
 
 enum trace_unit {
 	TRACE_CPUS,
-	TRACE_PERCENT, /* of all vCPUs */
+	TRACE_PERCENT,	/* of all vCPUs */
+	TRACE_RECORDED, /* the file has units: src/data reads it */
 	TRACE_UNITS,
 };
 

@@ -48,6 +48,12 @@ static inline void timer_set(struct timers *t, uint32_t timer, uint64_t at)
 	tournament_set(&t->queue, timer, at);
 }
 
+/* Asks for the memory that setting it will need. */
+static inline void timers_expect(const struct timers *t, uint32_t timer)
+{
+	tournament_expect(&t->queue, timer);
+}
+
 /* When it goes off, or TIMER_NEVER. */
 static inline uint64_t timer_at(const struct timers *t, uint32_t timer)
 {

@@ -13,7 +13,7 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	api) echo base ledger wire api ;;
 	bpf) echo base bpf ;;
 	policy) echo base ledger policy ;;
-	sim) echo base ledger policy sim ;;
+	sim) echo base ledger policy data sim ;;
 	host) echo base ledger wire bpf policy host ;;
 	guest) echo base ledger wire bpf policy guest ;;
 	vmdesched) echo base service ledger wire bpf policy guest vmdesched ;;

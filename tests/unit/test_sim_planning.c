@@ -160,6 +160,59 @@ static void numbered(void **state)
 	}
 }
 
+#define HALF(time, a, b, web)                                                                      \
+	"{\"kind\":\"interval\",\"time_s\":" time                                                  \
+	",\"seconds\":4,\"vms\":[{\"name\":\"db\",\"pid\":501,"                                    \
+	"\"vcpus\":[{\"index\":0,\"seconds\":" a "},{\"index\":1,\"seconds\":" b "}]},"            \
+	"{\"name\":\"web\",\"pid\":502,\"vcpus\":[{\"index\":0,\"seconds\":" web "}]}]}\n"
+
+/* A ledger of two times four seconds, in which `db` wanted 1 and 0.2 CPUs, `web` 0.2 and 0.5; what a
+ * VM may not run by its limit doesn't count. */
+static const char ledger[] = HALF(
+	"1004", "{\"run\":1.5,\"ready\":0.5,\"limited\":2}", "{\"run\":1,\"costop\":1,\"halt\":2}",
+	"{\"run\":0.8,\"halt\":3.2}") HALF("1008", "{\"run\":0.4,\"halt\":3.6}",
+					   "{\"run\":0.4,\"halt\":3.6}", "{\"run\":2,\"halt\":2}");
+
+static void try_recorded(const char *keys, const char *refusal, double first, double all)
+{
+	struct scenario *s = NULL;
+	struct failure f = {0};
+	char text[256];
+	int err;
+
+	snprintf(text, sizeof(text),
+		 "[vm a]\nworkload = duty\ntrace = t.csv\ntrace_unit = recorded\n%s\n", keys);
+	assert_int_equal(scenario_parse(text, strlen(text), scenario_path, &f, &s), 0);
+	err = demand_load(s, &f);
+	if (refusal && (!err || !strstr(f.text, refusal)))
+		fail_msg("%s\ngot '%s', expected '%s'", text, f.text, refusal);
+	if (!refusal && err)
+		fail_msg("%s\n%s", text, f.text);
+	if (!refusal) {
+		sim_text_near(keys, demand_mean(&s->vms[0], 0, 0, 3 * NS_PER_SEC), first, 1e-6);
+		sim_text_near(keys, demand_mean(&s->vms[0], 0, 0, 8 * NS_PER_SEC), all, 1e-6);
+	}
+	scenario_free(s);
+}
+
+static void recorded(void **state)
+{
+	(void)state;
+	write_csv(ledger, strlen(ledger));
+	try_recorded("trace_column = db\ntrace_step = 2s", NULL, 1, 0.6);
+	try_recorded("trace_column = 501\ntrace_step = 4s", "no VM or machine 501", 0, 0);
+	try_recorded("trace_column = web\ntrace_step = 2s", NULL, 0.2, 0.35);
+	try_recorded("trace_column = 2\ntrace_step = 1s", NULL, 0.2, 0.35);
+	try_recorded("trace_step = 3s", NULL, 1, (3 + 1 + 2 * 0.2 + 2 * 0.2) / 8);
+	try_recorded("trace_column = db\ntrace_step = 2s\ntrace_scale = 0.5", NULL, 0.5, 0.3);
+	try_recorded("trace_column = db\ntrace_step = 2s\ntrace_scale = 1.2",
+		     "t.csv: db wanted 1.2 CPUs in row 1; its vCPUs can use 1", 0, 0);
+	try_recorded("trace_column = mail", "no VM or machine mail; desched data lists its 2", 0,
+		     0);
+	write_csv("day,load\n1,0.2\n", strlen("day,load\n1,0.2\n"));
+	try_recorded("", "t.csv", 0, 0);
+}
+
 static void trace_refusals(void **state)
 {
 	static const char *const keys[][2] = {
@@ -379,7 +432,8 @@ static void check_moves(uint64_t seed, double *moved)
 		"[host]\ncpus = 4\nmemory = %s\ndisk_time = 0.3ms\n[host one]\n[host two]\n"
 		"cpus = 3\n[host three]\ncpus = 6\n[cluster]\nplace = yes\nrebalance = "
 		"0.5s\nthreshold = 0.02\nbusy = 0\n[run]\nwarmup = %us\nduration = 8s\n[vm late]\n"
-		"host = one\ncount = 3\nmemory = 700MiB\nstart = %us\n%s",
+		"host = one\ncount = 3\nmemory = 700MiB\nstart = %us\n%s[at 5s]\nv0.reservation = "
+		"0.1\nv0.limit = 0.5\nv1.demand = 0.4\nv3.shares = 300\nlate.shares = 4000\n",
 		seed % 2 ? "0B" : "2GiB", (unsigned)(seed % 3), 3 + (unsigned)(seed % 3), vms);
 	sim_text_near("valid", sim_text_value(&t, "host.valid"), 1, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds) + 1; i++) {
@@ -445,19 +499,13 @@ static void requests_move(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bad_rows),
-		cmocka_unit_test(columns),
-		cmocka_unit_test(traces),
-		cmocka_unit_test(trace_refusals),
-		cmocka_unit_test(numbered),
-		cmocka_unit_test(days),
-		cmocka_unit_test(memory),
-		cmocka_unit_test(disk),
-		cmocka_unit_test(pre_copy),
-		cmocka_unit_test(placement),
-		cmocka_unit_test(moves),
-		cmocka_unit_test(requests_move),
-		cmocka_unit_test(calibration_refusals),
+		cmocka_unit_test(bad_rows),	 cmocka_unit_test(columns),
+		cmocka_unit_test(traces),	 cmocka_unit_test(trace_refusals),
+		cmocka_unit_test(numbered),	 cmocka_unit_test(recorded),
+		cmocka_unit_test(days),		 cmocka_unit_test(memory),
+		cmocka_unit_test(disk),		 cmocka_unit_test(pre_copy),
+		cmocka_unit_test(placement),	 cmocka_unit_test(moves),
+		cmocka_unit_test(requests_move), cmocka_unit_test(calibration_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, sim_folder_make, NULL);
