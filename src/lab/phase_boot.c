@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Booting, and being done with it. QEMU starts halted: only when its vCPU is in the host ledger and
- * the guest's page is laid out may the guest begin, so that its agent finds the page from the
+ * the guest's page is laid out, by whom it may be, may the guest begin, so that its agent finds the page from the
  * start. A guest that dies while it boots is started again, a bounded number of times, and counted.
  */
 #include "base/clock.h"
 #include "base/units.h"
 #include "lab/cpus.h"
+#include "lab/host_page.h"
 #include "lab/phases.h"
 
 #include <errno.h>
@@ -57,6 +58,11 @@ static int introduce(struct session *s, struct machine *m, struct failure *f)
 		return err;
 	if (s->pages) {
 		err = add_page(s, m, f);
+		if (err)
+			return err;
+	}
+	if (m->kind->host_page) {
+		err = host_page_await(s, m, f);
 		if (err)
 			return err;
 	}
