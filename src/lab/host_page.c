@@ -32,6 +32,17 @@ int host_page_begin(struct session *s, struct failure *f)
 	return 0;
 }
 
+void host_page_remove(const struct session *s, const struct machine *m)
+{
+	static const char *const files[] = {MACHINE_PAGE, MACHINE_TRACE};
+	char path[MACHINE_SHARED_PATH];
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		machine_shared_path(m, s->dir, files[i], path);
+		unlink(path);
+	}
+}
+
 static void remove_directory(const char *path)
 {
 	DIR *dir = opendir(path);
@@ -46,14 +57,10 @@ static void remove_directory(const char *path)
 
 void host_page_end(struct session *s)
 {
-	char path[MACHINE_SHARED_PATH];
-
 	if (!s->dir[0])
 		return;
-	for (int i = 0; i < s->n; i++) {
-		machine_shared_path(&s->machines[i], s->dir, "page", path);
-		unlink(path);
-	}
+	for (int i = 0; i < s->n; i++)
+		host_page_remove(s, &s->machines[i]);
 	remove_directory(s->dir);
 }
 
@@ -71,7 +78,7 @@ int host_page_await(struct session *s, const struct machine *m, struct failure *
 	uint64_t end = clock_mono() + AWAIT_NS;
 	char path[MACHINE_SHARED_PATH];
 
-	machine_shared_path(m, s->dir, "page", path);
+	machine_shared_path(m, s->dir, MACHINE_PAGE, path);
 	session_say(s, "waiting for the page of %s", m->name);
 	while (!is_written(path)) {
 		if (clock_mono() > end)

@@ -19,6 +19,9 @@ int host_page_begin(struct session *s, struct failure *f);
 /* Removes what host_page_begin() and QEMU have made. */
 void host_page_end(struct session *s);
 
+/* Removes the files in /dev/shm of a machine that has ended. */
+void host_page_remove(const struct session *s, const struct machine *m);
+
 /* Waits until the machine's page is written. -EINTR after a signal, -ETIMEDOUT. */
 int host_page_await(struct session *s, const struct machine *m, struct failure *f);
 

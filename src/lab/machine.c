@@ -37,7 +37,7 @@ void machine_init(struct machine *m, int number)
 	snprintf(m->name, sizeof(m->name), "vm%d", number + 1);
 	m->kind = &machine_own;
 	m->console = m->control = m->monitor = m->stream = m->page_fd = m->trace_fd = -1;
-	m->virsh_in = m->virsh_out = m->pidfd = -1;
+	m->virsh_end = m->pidfd = -1;
 	m->page_id = -1;
 	m->vcpus = 1;
 }
@@ -45,10 +45,10 @@ void machine_init(struct machine *m, int number)
 void machine_shared_path(const struct machine *m, const char *dir, const char *what,
 			 char ret[MACHINE_SHARED_PATH])
 {
-	const char *slash = strrchr(dir, '/');
+	const char *unique = strrchr(dir, '.');
 
-	snprintf(ret, MACHINE_SHARED_PATH, "/dev/shm/%.40s-%s-%s", slash ? slash + 1 : dir, m->name,
-		 what);
+	snprintf(ret, MACHINE_SHARED_PATH, "/dev/shm/%s%.16s-%s", what, unique ? unique : "",
+		 m->name);
 }
 
 void machine_fail(struct machine *m, const char *format, ...)
@@ -105,7 +105,7 @@ static int make_trace(struct machine *m)
 {
 	void *area;
 
-	m->trace_fd = memfd_create("lab-trace", MFD_CLOEXEC);
+	m->trace_fd = memfd_create(MACHINE_TRACE, MFD_CLOEXEC);
 	if (m->trace_fd < 0 || ftruncate(m->trace_fd, TRACE_AREA_BYTES))
 		return -errno;
 	area = mmap(NULL, TRACE_AREA_BYTES, PROT_READ, MAP_SHARED, m->trace_fd, 0);
@@ -175,7 +175,7 @@ static void add_page(struct words *w, const struct machine *m, const struct mach
 
 	add(w, "-object");
 	if (m->kind->host_page) {
-		machine_shared_path(m, s->dir, "page", path);
+		machine_shared_path(m, s->dir, MACHINE_PAGE, path);
 		add(w, "memory-backend-file,id=page,share=on,mem-path=%s,size=%zu", path,
 		    m->page_size);
 	} else {
@@ -458,8 +458,7 @@ void machine_stop(struct machine *m)
 {
 	m->kind->kill(m);
 	m->pid = 0;
-	close_end(&m->virsh_in);
-	close_end(&m->virsh_out);
+	close_end(&m->virsh_end);
 	close_end(&m->pidfd);
 	close_end(&m->console);
 	close_end(&m->control);

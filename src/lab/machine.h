@@ -69,7 +69,7 @@ struct machine {
 	/* of libvirt's: its name there, the virsh that it depends on, and QEMU */
 	char domain[MACHINE_SHARED_PATH];
 	pid_t virsh;
-	int virsh_in, virsh_out, pidfd;
+	int virsh_end, pidfd;
 	int page_fd, trace_fd;
 	const void *trace; /* TRACE_AREA_BYTES that the guest writes */
 	void *page;
@@ -91,7 +91,10 @@ struct machine {
 
 void machine_init(struct machine *m, int number);
 
-/* A file in /dev/shm that no other machine has: its name behind the directory's. */
+/* A file in /dev/shm that no other machine has: its name has the end of the directory's. A page's
+ * has "desched" in it, so that it is found; that of a trace hasn't. */
+#define MACHINE_PAGE  "desched-page"
+#define MACHINE_TRACE "lab-trace"
 void machine_shared_path(const struct machine *m, const char *dir, const char *what,
 			 char ret[MACHINE_SHARED_PATH]);
 #define MACHINE_SHARED_NAME(path) ((path) + sizeof("/dev/shm/") - 1)

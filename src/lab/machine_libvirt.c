@@ -28,6 +28,7 @@
 #define START_NS     (30 * NS_PER_SEC)
 #define END_MS	     10000
 #define COMPLAINT_MS 300
+#define POLL_MS	     50
 #define XML_MAX	     4096
 
 static const char domain[] =
@@ -42,15 +43,15 @@ static const char domain[] =
 	"<shmem name='%s'><model type='ivshmem-plain'/><size unit='B'>%u</size></shmem>\n"
 	"<controller type='usb' model='none'/><memballoon model='none'/></devices></domain>\n";
 
-int machine_libvirt_xml(const struct machine *m, const struct machine_setup *s, char *ret,
-			size_t size)
+/* -E2BIG. Nothing in it is anybody's text but ours. */
+static int describe(const struct machine *m, const struct machine_setup *s, char *ret, size_t size)
 {
 	bool kvm = !strcmp(s->accel, "kvm");
 	char page[MACHINE_SHARED_PATH], trace[MACHINE_SHARED_PATH], words[256];
 	int n;
 
-	machine_shared_path(m, s->dir, "page", page);
-	machine_shared_path(m, s->dir, "trace", trace);
+	machine_shared_path(m, s->dir, MACHINE_PAGE, page);
+	machine_shared_path(m, s->dir, MACHINE_TRACE, trace);
 	machine_kernel_words(m, s, words, sizeof(words));
 	n = snprintf(ret, size, domain, kvm ? "kvm" : "qemu", m->domain, MACHINE_MEMORY_MIB,
 		     m->vcpus, s->dir, s->dir, words, kvm ? "host-passthrough" : "maximum", s->dir,
@@ -93,7 +94,7 @@ static int take_connection(int listener, int *connection)
 
 /* ---- virsh ---- */
 
-static void become_virsh(int in, int out, pid_t parent)
+static void become_virsh(int end, pid_t parent)
 {
 	char *words[] = {LAB_VIRSH, NULL};
 	sigset_t none;
@@ -104,9 +105,9 @@ static void become_virsh(int in, int out, pid_t parent)
 	setsid();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	dup2(in, STDIN_FILENO);
-	dup2(out, STDOUT_FILENO);
-	dup2(out, STDERR_FILENO);
+	dup2(end, STDIN_FILENO);
+	dup2(end, STDOUT_FILENO);
+	dup2(end, STDERR_FILENO);
 	execvp(words[0], words);
 	dprintf(STDERR_FILENO, "error: %s: %s\n", words[0], strerror(errno));
 	_exit(127);
@@ -115,50 +116,63 @@ static void become_virsh(int in, int out, pid_t parent)
 static int start_virsh(struct machine *m)
 {
 	pid_t parent = getpid();
-	int in[2], out[2];
+	int ends[2], err = 0;
 
-	if (pipe2(in, O_CLOEXEC))
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return -errno;
-	if (pipe2(out, O_CLOEXEC)) {
-		int err = -errno;
-
-		close(in[0]);
-		close(in[1]);
-		return err;
-	}
 	m->virsh = fork();
 	if (m->virsh == 0)
-		become_virsh(in[0], out[1], parent);
-	close(in[0]);
-	close(out[1]);
-	m->virsh_in = in[1];
-	m->virsh_out = out[0];
-	fcntl(m->virsh_out, F_SETFL, O_NONBLOCK);
+		become_virsh(ends[1], parent);
 	if (m->virsh < 0) {
+		err = -errno;
 		m->virsh = 0;
-		return -errno;
 	}
-	return 0;
+	close(ends[1]);
+	m->virsh_end = ends[0];
+	return err;
 }
 
-/* Adds what virsh has said to `text`. */
-static void hear_virsh(const struct machine *m, char *text, size_t size)
+/* One that has ended doesn't end us. */
+static int tell_virsh(const struct machine *m, const char *command, const char *operand)
 {
-	size_t used = strlen(text);
-	ssize_t n = read(m->virsh_out, text + used, size - 1 - used);
+	char line[160];
+	int n = snprintf(line, sizeof(line), "%s %s\n", command, operand);
 
-	if (n > 0)
-		text[used + (size_t)n] = '\0';
+	return send(m->virsh_end, line, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -EPIPE;
+}
+
+/* Adds what virsh says within so many milliseconds to `text`; false when it has ended, or nothing
+ * more is said. */
+static bool hear_virsh(const struct machine *m, int timeout, char *text, size_t size)
+{
+	struct pollfd p = {.fd = m->virsh_end, .events = POLLIN};
+	size_t used = strlen(text);
+	ssize_t n;
+
+	if (poll(&p, 1, timeout) <= 0)
+		return false;
+	n = recv(m->virsh_end, text + used, size - 1 - used, MSG_DONTWAIT);
+	if (n <= 0)
+		return false;
+	text[used + (size_t)n] = '\0';
+	return true;
+}
+
+static bool virsh_ended(struct machine *m)
+{
+	if (waitpid(m->virsh, NULL, WNOHANG) != m->virsh)
+		return false;
+	m->virsh = 0;
+	return true;
 }
 
 /* The first line of its complaint only says what it was told to do; the last one says why not. */
 static int libvirt_failure(const struct machine *m, char *said, size_t size, struct failure *f)
 {
-	struct pollfd p = {.fd = m->virsh_out, .events = POLLIN};
 	char line[300] = "", last[300];
 
-	while (poll(&p, 1, COMPLAINT_MS) > 0 && (p.revents & POLLIN))
-		hear_virsh(m, said, size);
+	while (hear_virsh(m, COMPLAINT_MS, said, size))
+		;
 	for (const char *at = said; (at = strstr(at, "error: "));) {
 		at += strlen("error: ");
 		snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
@@ -175,7 +189,6 @@ static int await_domain(struct machine *m, int console, int control, struct fail
 
 	for (;;) {
 		bool connected = !take_connection(console, &m->console);
-		struct pollfd p = {.fd = m->virsh_out, .events = POLLIN};
 
 		connected &= !take_connection(control, &m->control);
 		if (connected && strstr(said, "created from"))
@@ -186,21 +199,24 @@ static int await_domain(struct machine *m, int console, int control, struct fail
 			return failure_set(f, -ETIMEDOUT,
 					   "%s: libvirt did not start it within %" PRIu64 " s",
 					   m->name, START_NS / NS_PER_SEC);
-		poll(&p, 1, 50);
-		hear_virsh(m, said, sizeof(said));
+		if (!hear_virsh(m, POLL_MS, said, sizeof(said)) && virsh_ended(m))
+			return failure_set(f, -EREMOTEIO, "%s: virsh has ended", m->name);
 	}
 }
 
 static int map_trace(struct machine *m, const struct machine_setup *s)
 {
 	char path[MACHINE_SHARED_PATH];
+	struct stat st;
 	void *area;
 
-	machine_shared_path(m, s->dir, "trace", path);
+	machine_shared_path(m, s->dir, MACHINE_TRACE, path);
 	m->trace_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (m->trace_fd < 0)
 		return -errno;
 	unlink(path);
+	if (fstat(m->trace_fd, &st) || st.st_size < TRACE_AREA_BYTES)
+		return -EINVAL;
 	area = mmap(NULL, TRACE_AREA_BYTES, PROT_READ, MAP_SHARED, m->trace_fd, 0);
 	if (area == MAP_FAILED)
 		return -errno;
@@ -227,7 +243,7 @@ static int create(struct machine *m, const struct machine_setup *s, struct failu
 {
 	_cleanup_(close_fd) int console = -1, control = -1;
 	char xml[XML_MAX], path[96];
-	int err = machine_libvirt_xml(m, s, xml, sizeof(xml));
+	int err = describe(m, s, xml, sizeof(xml));
 
 	snprintf(path, sizeof(path), "%s/%s.xml", s->dir, m->name);
 	if (!err)
@@ -240,8 +256,9 @@ static int create(struct machine *m, const struct machine_setup *s, struct failu
 		err = start_virsh(m);
 	if (err)
 		return failure_errno(f, err, "%s: what libvirt needs in %s", m->name, s->dir);
-	dprintf(m->virsh_in, "create --paused --autodestroy %s\n", path);
-	return await_domain(m, console, control, f);
+	err = tell_virsh(m, "create --paused --autodestroy", path);
+	return err ? failure_errno(f, err, "%s: virsh", m->name)
+		   : await_domain(m, console, control, f);
 }
 
 static int start(struct machine *m, const struct machine_setup *s, struct failure *f)
@@ -249,7 +266,7 @@ static int start(struct machine *m, const struct machine_setup *s, struct failur
 	char name[MACHINE_SHARED_PATH];
 	int err;
 
-	machine_shared_path(m, s->dir, "domain", name);
+	machine_shared_path(m, s->dir, "desched-lab", name);
 	snprintf(m->domain, sizeof(m->domain), "%s", MACHINE_SHARED_NAME(name));
 	m->boots++;
 	err = create(m, s, f);
@@ -268,9 +285,9 @@ static int find(struct machine *m, struct failure *f)
 
 static int resume(struct machine *m, struct failure *f)
 {
-	if (dprintf(m->virsh_in, "resume %s\n", m->domain) < 0)
-		return failure_errno(f, -errno, "%s: telling virsh", m->name);
-	return 0;
+	int err = tell_virsh(m, "resume", m->domain);
+
+	return err ? failure_errno(f, err, "%s: virsh", m->name) : 0;
 }
 
 static bool has_ended(const struct machine *m)

@@ -11,8 +11,4 @@
 
 extern const struct machine_kind machine_libvirt;
 
-/* The domain's description. -E2BIG. */
-int machine_libvirt_xml(const struct machine *m, const struct machine_setup *s, char *ret,
-			size_t size);
-
 #endif

@@ -108,6 +108,8 @@ static int start_again(struct session *s, struct machine *m, struct failure *f)
 	session_say(s, "%s is started again: %s", m->name, m->failure);
 	forget_page(s, m);
 	machine_stop(m);
+	if (m->kind->host_page)
+		host_page_remove(s, m);
 	m->failure[0] = '\0';
 	err = machine_start(m, &s->setup, f);
 	if (!err)
