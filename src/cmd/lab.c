@@ -18,7 +18,8 @@ static struct lab_options options = {
 	.seconds = 30 * NS_PER_SEC,
 };
 static struct option_choice source = {"auto", source_name}, accel = {"auto", lab_accel_name},
-			    truth = {"auto", lab_truth_name}, fault = {NULL, lab_fault_name};
+			    truth = {"auto", lab_truth_name}, machines = {"own", lab_machines_name},
+			    fault = {NULL, lab_fault_name};
 static struct option_output json;
 static bool verbose;
 
@@ -33,6 +34,8 @@ static const struct option_row rows[] = {
 	 "let the same work run for so long before"},
 	{0, "source", "NAME", OPTION_CHOICE, &source, 0, 0, "the agent's source"},
 	{0, "accel", "NAME", OPTION_CHOICE, &accel, 0, 0, "what runs the machines"},
+	{0, "machines", "NAME", OPTION_CHOICE, &machines, 0, 0,
+	 "the lab's own, or those with a page of this host's deschedd"},
 	{0, "truth", "NAME", OPTION_CHOICE, &truth, 0, 0, "what figures are held to"},
 	{0, "kernel", "FILE", OPTION_STRING, &options.kernel, 0, 0,
 	 "bzImage to boot (the distribution's, fetched)"},
@@ -53,7 +56,8 @@ const struct command command_lab = {
 	.summary = "Boot virtual machines on too few CPUs and show who really used them.",
 	.examples = "  desched lab\n"
 		    "  desched lab --vms 4 --cpus 0-1 --seconds 60\n"
-		    "  desched lab --source self --json=lab.json --keep lab.d\n",
+		    "  desched lab --source self --json=lab.json --keep lab.d\n"
+		    "  desched lab --machines libvirt --vms 2\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 	.run = run,
@@ -166,6 +170,7 @@ static int run(char **operands, int n, struct failure *f)
 	options.source = source.value;
 	options.accel = accel.value;
 	options.truth = truth.value;
+	options.machines = machines.value;
 	options.fault = fault.value;
 	err = lab_run(&options, &watch, f, &result, &signal);
 	clear_line(&progress);

@@ -4,7 +4,9 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "lab/cpus.h"
+#include "lab/host_page.h"
 #include "lab/kvm_probe.h"
+#include "lab/machine_libvirt.h"
 #include "lab/parts.h"
 #include "lab/phases.h"
 #include "lab/session.h"
@@ -18,6 +20,9 @@
 
 static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
 static const char *const truths[] = {"auto", "trace", "units", NULL};
+
+static const struct machine_kind *const kinds[] = {&machine_own, &machine_qemu, &machine_libvirt,
+						   NULL};
 
 /* The rows of lab/guest/fault.c. */
 static const char *const faults[] = {"boot-panic", "first-boot-panic", "boot-silent", "panic",
@@ -36,6 +41,11 @@ const char *lab_truth_name(size_t i)
 const char *lab_fault_name(size_t i)
 {
 	return faults[i];
+}
+
+const char *lab_machines_name(size_t i)
+{
+	return kinds[i] ? kinds[i]->name : NULL;
 }
 
 /* The number at `number` of a list that begins again at its end. */
@@ -100,13 +110,28 @@ static void choose_accel(struct session *s)
 	snprintf(r->accel, sizeof(r->accel), "%s", kvm ? "kvm" : "tcg");
 }
 
+static const struct machine_kind *kind_of(const struct lab_options *o)
+{
+	size_t i = 0;
+
+	while (o->machines && kinds[i] && strcmp(kinds[i]->name, o->machines) != 0)
+		i++;
+	return kinds[i] ? kinds[i] : kinds[0];
+}
+
 /* All that can be refused before anything is started. */
 static int check_parts(struct session *s, struct failure *f)
 {
 	const struct lab_options *o = s->options;
+	const struct machine_kind *kind = kind_of(o);
 	int err = choose_cpus(s, f);
 
 	s->phase = "prepare";
+	if (!err && kind->host_page && machine_streams(o->source))
+		err = failure_set(f, -EINVAL,
+				  "--machines %s: these have a page; --source stream is for "
+				  "--machines own",
+				  kind->name);
 	if (!err)
 		err = check_vcpus(o->vcpus, f);
 	if (!err)
@@ -114,7 +139,9 @@ static int check_parts(struct session *s, struct failure *f)
 	if (!err && o->kernel) /* what was asked for comes before what is installed */
 		err = parts_check_kernel(o->kernel, f);
 	if (!err)
-		err = parts_check_qemu(f);
+		err = parts_check_program(LAB_QEMU, "qemu-system-x86", f);
+	if (!err && kind->libvirt)
+		err = parts_check_program(LAB_VIRSH, "libvirt-clients", f);
 	if (!err)
 		err = parts_image(f, s->image, sizeof(s->image));
 	if (!err && !o->kernel) /* seconds, and minutes for a download */
@@ -174,6 +201,7 @@ static int make_machines(struct session *s, struct failure *f)
 	r->n_vms = n;
 	for (int i = 0; i < n; i++) {
 		machine_init(&s->machines[i], i);
+		s->machines[i].kind = kind_of(s->options);
 		vcpus_of(s->options->vcpus, i, &s->machines[i].vcpus);
 		r->vms[i].vcpus = s->machines[i].vcpus;
 		memcpy(r->vms[i].name, s->machines[i].name, sizeof(r->vms[i].name));
@@ -186,18 +214,39 @@ static int make_machines(struct session *s, struct failure *f)
 	return 0;
 }
 
-static void set_up(struct session *s)
+/* Libvirt's QEMU may not see what is ours. */
+static int copy_parts(struct session *s, struct failure *f)
 {
+	char kernel[48], image[48];
+	int err;
+
+	snprintf(kernel, sizeof(kernel), "%s/kernel", s->dir);
+	snprintf(image, sizeof(image), "%s/image", s->dir);
+	err = parts_copy(s->kernel, kernel, f);
+	return err ? err : parts_copy(s->image, image, f);
+}
+
+static int set_up(struct session *s, struct failure *f)
+{
+	const struct machine_kind *kind = kind_of(s->options);
 	struct lab_result *r = s->result;
+	int err = kind->host_page ? host_page_begin(s, f) : 0;
+
+	if (!err && kind->libvirt)
+		err = copy_parts(s, f);
+	if (err)
+		return err;
 
 	snprintf(r->kernel, sizeof(r->kernel), "%s", s->kernel);
 	s->setup = (struct machine_setup){
 		.kernel = s->kernel,
 		.image = s->image,
+		.dir = s->dir,
 		.accel = r->accel,
 		.source = s->options->source,
 		.boot_cpus = s->allowed,
 	};
+	return 0;
 }
 
 static const struct {
@@ -251,10 +300,9 @@ static int prepare_and_run(struct session *s, struct failure *f)
 	err = open_pages(s, f);
 	if (!err)
 		err = make_machines(s, f);
-	if (err)
-		return err;
-	set_up(s);
-	return run_phases(s, f);
+	if (!err)
+		err = set_up(s, f);
+	return err ? err : run_phases(s, f);
 }
 
 static void clean_up(struct session *s)
@@ -265,6 +313,7 @@ static void clean_up(struct session *s)
 	s->offcpu = offcpu_close(s->offcpu);
 	for (int i = 0; i < s->n; i++)
 		machine_done(&s->machines[i]);
+	host_page_end(s);
 	free(s->machines);
 	close_fd(&s->signals);
 	if (s->image_fd > 0)
@@ -290,6 +339,7 @@ int lab_run(const struct lab_options *o, const struct lab_watch *watch, struct f
 
 	memset(result, 0, sizeof(*result));
 	result->seconds = o->seconds;
+	result->machines = kind_of(o)->name;
 	sigprocmask(SIG_BLOCK, NULL, &old);
 	cpus_allowed(&s.allowed);
 	err = prepare_and_run(&s, f);

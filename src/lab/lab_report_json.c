@@ -209,6 +209,7 @@ json_t *lab_report_json(const struct lab_result *r, const char *failure)
 
 	put_text(o, "schema", "desched-lab/1");
 	put_text(o, "source", r->source);
+	put_text(o, "machines", r->machines);
 	put_text(o, "accel", r->accel);
 	put_text(o, "accel_reason", r->accel_why);
 	put_text(o, "kernel", r->kernel);

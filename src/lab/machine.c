@@ -27,16 +27,28 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MONITOR_NS (20 * NS_PER_SEC)
-#define ARGS_MAX   64
+#define MONITOR_NS  (20 * NS_PER_SEC)
+#define ARGS_MAX    64
+#define REAP_ROUNDS 200 /* of 10 ms */
 
 void machine_init(struct machine *m, int number)
 {
 	memset(m, 0, sizeof(*m));
 	snprintf(m->name, sizeof(m->name), "vm%d", number + 1);
+	m->kind = &machine_own;
 	m->console = m->control = m->monitor = m->stream = m->page_fd = m->trace_fd = -1;
+	m->virsh_end = m->pidfd = -1;
 	m->page_id = -1;
 	m->vcpus = 1;
+}
+
+void machine_shared_path(const struct machine *m, const char *dir, const char *what,
+			 char ret[MACHINE_SHARED_PATH])
+{
+	const char *unique = strrchr(dir, '.');
+
+	snprintf(ret, MACHINE_SHARED_PATH, "/dev/shm/%s%.16s-%s", what, unique ? unique : "",
+		 m->name);
 }
 
 void machine_fail(struct machine *m, const char *format, ...)
@@ -93,7 +105,7 @@ static int make_trace(struct machine *m)
 {
 	void *area;
 
-	m->trace_fd = memfd_create("desched-trace", MFD_CLOEXEC);
+	m->trace_fd = memfd_create(MACHINE_TRACE, MFD_CLOEXEC);
 	if (m->trace_fd < 0 || ftruncate(m->trace_fd, TRACE_AREA_BYTES))
 		return -errno;
 	area = mmap(NULL, TRACE_AREA_BYTES, PROT_READ, MAP_SHARED, m->trace_fd, 0);
@@ -110,10 +122,8 @@ bool machine_streams(const char *source)
 
 static int connect_ends(struct machine *m, const char *source, struct far_ends *ends)
 {
-	int err = make_page(m, pages_size(m->vcpus));
+	int err = make_trace(m);
 
-	if (!err)
-		err = make_trace(m);
 	if (!err)
 		err = make_pair(&m->console, &ends->console);
 	if (!err)
@@ -158,12 +168,22 @@ static void add_chardev(struct words *w, const char *id, int fd)
 	add(w, "socket,id=%s,fd=%d", id, fd);
 }
 
-static void add_page(struct words *w, const struct machine *m)
+/* As in docs/guide-page.md, where a daemon of this host is to find it. */
+static void add_page(struct words *w, const struct machine *m, const struct machine_setup *s)
 {
+	char path[MACHINE_SHARED_PATH];
+
 	add(w, "-object");
-	add(w,
-	    "memory-backend-file,id=page,mem-path=/proc/self/fd/%d,size=%zu,share=on,readonly=on",
-	    m->page_fd, m->page_size);
+	if (m->kind->host_page) {
+		machine_shared_path(m, s->dir, MACHINE_PAGE, path);
+		add(w, "memory-backend-file,id=page,share=on,mem-path=%s,size=%zu", path,
+		    m->page_size);
+	} else {
+		add(w,
+		    "memory-backend-file,id=page,mem-path=/proc/self/fd/%d,size=%zu,share=on,"
+		    "readonly=on",
+		    m->page_fd, m->page_size);
+	}
 	add(w, "-device"), add(w, "ivshmem-plain,memdev=page");
 }
 
@@ -180,11 +200,20 @@ static const char *fault_of_this_boot(const struct machine *m)
 	return m->fault && m->boots && !strncmp(m->fault, "first-", 6) ? NULL : m->fault;
 }
 
+void machine_kernel_words(const struct machine *m, const struct machine_setup *s, char *ret,
+			  size_t size)
+{
+	const char *fault = fault_of_this_boot(m);
+
+	snprintf(ret, size, "console=ttyS0 quiet panic=-1 lab.source=%s%s%s", s->source,
+		 fault ? " lab.fault=" : "", fault ? fault : "");
+}
+
 static void command_line(const struct machine *m, const struct machine_setup *s,
 			 const struct far_ends *ends, struct words *w)
 {
 	bool kvm = !strcmp(s->accel, "kvm");
-	const char *fault = fault_of_this_boot(m);
+	char words[256];
 
 	add(w, LAB_QEMU);
 	add(w, "-name"), add(w, "%s,debug-threads=on", m->name);
@@ -196,9 +225,8 @@ static void command_line(const struct machine *m, const struct machine_setup *s,
 	add(w, "-m"), add(w, "%d", MACHINE_MEMORY_MIB);
 	add(w, "-kernel"), add(w, "%s", s->kernel);
 	add(w, "-initrd"), add(w, "%s", s->image);
-	add(w, "-append");
-	add(w, "console=ttyS0 quiet panic=-1 lab.source=%s%s%s", s->source,
-	    fault ? " lab.fault=" : "", fault ? fault : "");
+	machine_kernel_words(m, s, words, sizeof(words));
+	add(w, "-append"), add(w, "%s", words);
 	add_chardev(w, "console", ends->console);
 	add(w, "-serial"), add(w, "chardev:console");
 	add_chardev(w, "control", ends->control);
@@ -208,7 +236,7 @@ static void command_line(const struct machine *m, const struct machine_setup *s,
 	if (machine_streams(s->source))
 		add_stream(w, ends->stream);
 	else
-		add_page(w, m);
+		add_page(w, m, s);
 	add(w, "-object");
 	add(w, "memory-backend-file,id=trace,mem-path=/proc/self/fd/%d,size=%u,share=on",
 	    m->trace_fd, TRACE_AREA_BYTES);
@@ -239,7 +267,8 @@ static void become_qemu(const struct machine *m, const struct machine_setup *s,
 	dup2(null, STDIN_FILENO);
 	dup2(ends->console, STDOUT_FILENO);
 	dup2(ends->console, STDERR_FILENO);
-	keep_open(m->page_fd);
+	if (!m->kind->host_page)
+		keep_open(m->page_fd);
 	keep_open(m->trace_fd);
 	keep_open(ends->console);
 	keep_open(ends->control);
@@ -251,7 +280,7 @@ static void become_qemu(const struct machine *m, const struct machine_setup *s,
 	_exit(127);
 }
 
-int machine_start(struct machine *m, const struct machine_setup *s, struct failure *f)
+static int start_qemu(struct machine *m, const struct machine_setup *s, struct failure *f)
 {
 	_cleanup_(close_far_ends) struct far_ends ends = {-1, -1, -1, -1};
 	_cleanup_(free_words) struct words words = {.n = 0};
@@ -276,12 +305,12 @@ int machine_start(struct machine *m, const struct machine_setup *s, struct failu
 	return 0;
 }
 
-int machine_find(struct machine *m, struct failure *f)
+static int find_by_monitor(struct machine *m, struct failure *f)
 {
 	return host_find_qmp(m->monitor, m->pid, MONITOR_NS, f, &m->vm);
 }
 
-int machine_continue(struct machine *m, struct failure *f)
+static int resume_by_monitor(struct machine *m, struct failure *f)
 {
 	struct qmp *q;
 	int err = qmp_resume(m->monitor, &q);
@@ -291,6 +320,70 @@ int machine_continue(struct machine *m, struct failure *f)
 	err = qmp_command(q, "cont", NULL, MONITOR_NS, f, NULL);
 	qmp_close(q);
 	return err;
+}
+
+/* One that has closed its ends and goes on living is killed. */
+static int reap_child(struct machine *m)
+{
+	struct timespec pause = {.tv_nsec = 10 * NS_PER_MS};
+	int status = 0;
+
+	for (int i = 0; i < REAP_ROUNDS; i++) {
+		if (waitpid(m->pid, &status, WNOHANG) == m->pid)
+			return status;
+		nanosleep(&pause, NULL);
+	}
+	kill(m->pid, SIGKILL);
+	waitpid(m->pid, &status, 0);
+	return status;
+}
+
+static void kill_child(struct machine *m)
+{
+	if (!m->pid)
+		return;
+	kill(m->pid, SIGKILL);
+	waitpid(m->pid, NULL, 0);
+}
+
+const struct machine_kind machine_own = {
+	.name = "own",
+	.start = start_qemu,
+	.find = find_by_monitor,
+	.resume = resume_by_monitor,
+	.reap = reap_child,
+	.kill = kill_child,
+};
+
+const struct machine_kind machine_qemu = {
+	.name = "qemu",
+	.host_page = true,
+	.start = start_qemu,
+	.find = find_by_monitor,
+	.resume = resume_by_monitor,
+	.reap = reap_child,
+	.kill = kill_child,
+};
+
+int machine_start(struct machine *m, const struct machine_setup *s, struct failure *f)
+{
+	size_t size = pages_size(m->vcpus);
+	/* libvirt's least, and that of the guide */
+	int err = make_page(m, m->kind->host_page ? u64_max(size, MIB) : size);
+
+	if (err)
+		return failure_errno(f, err, "%s: memory for a page", m->name);
+	return m->kind->start(m, s, f);
+}
+
+int machine_find(struct machine *m, struct failure *f)
+{
+	return m->kind->find(m, f);
+}
+
+int machine_continue(struct machine *m, struct failure *f)
+{
+	return m->kind->resume(m, f);
 }
 
 int machine_pin(const struct machine *m, const cpu_set_t *cpus, struct failure *f)
@@ -363,11 +456,10 @@ static void close_end(int *fd)
 
 void machine_stop(struct machine *m)
 {
-	if (m->pid) {
-		kill(m->pid, SIGKILL);
-		waitpid(m->pid, NULL, 0);
-		m->pid = 0;
-	}
+	m->kind->kill(m);
+	m->pid = 0;
+	close_end(&m->virsh_end);
+	close_end(&m->pidfd);
 	close_end(&m->console);
 	close_end(&m->control);
 	close_end(&m->monitor);

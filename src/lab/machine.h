@@ -5,7 +5,8 @@
  * All that connects it to the lab is inherited descriptors: the guest's page (a memfd), its
  * console, its control channel and QEMU's monitor (socket pairs). Nothing has a name in a file
  * system, so nothing can be left behind; and the kernel kills QEMU when the thread that started it
- * ends.
+ * ends. Of other kinds are machines whose page a daemon of this host writes: there the page is a
+ * file (host_page.h), and for libvirt all else, too (machine_libvirt.h).
  */
 #ifndef LAB_MACHINE_H
 #define LAB_MACHINE_H
@@ -19,11 +20,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define MACHINE_MEMORY_MIB 256
-#define MACHINE_TAIL	   4096
+#define MACHINE_MEMORY_MIB  256
+#define MACHINE_TAIL	    4096
+#define MACHINE_SHARED_PATH 96 /* machine_shared_path() */
 
 struct machine_setup {
 	const char *kernel, *image;
+	const char *dir;    /* of host_page.h; NULL where no kind of machine needs it */
 	const char *accel;  /* "tcg", "kvm" */
 	const char *source; /* for the agent */
 	cpu_set_t boot_cpus;
@@ -36,7 +39,26 @@ struct machine_clock {
 	struct control_clock guest;
 };
 
+struct machine;
+
+/* How machines come about: what differs between kinds of them. */
+struct machine_kind {
+	const char *name;
+	bool host_page; /* a daemon of this host writes its page */
+	bool libvirt;	/* it needs virsh */
+	/* As machine_start(), machine_find(), machine_continue(). */
+	int (*start)(struct machine *m, const struct machine_setup *s, struct failure *f);
+	int (*find)(struct machine *m, struct failure *f);
+	int (*resume)(struct machine *m, struct failure *f);
+	/* QEMU has closed its ends: waits for it, and returns its status as of waitpid(). */
+	int (*reap)(struct machine *m);
+	void (*kill)(struct machine *m); /* which may not run */
+};
+
+extern const struct machine_kind machine_own, machine_qemu;
+
 struct machine {
+	const struct machine_kind *kind;
 	char name[16];
 	const char *fault; /* for the guest's init, NULL for none */
 	unsigned vcpus;	   /* 1 unless somebody says more */
@@ -44,6 +66,10 @@ struct machine {
 	pid_t pid;	   /* 0: not running */
 	int console, control, monitor;
 	int stream; /* -1: it has the page */
+	/* of libvirt's: its name there, the virsh that it depends on, and QEMU */
+	char domain[MACHINE_SHARED_PATH];
+	pid_t virsh;
+	int virsh_end, pidfd;
 	int page_fd, trace_fd;
 	const void *trace; /* TRACE_AREA_BYTES that the guest writes */
 	void *page;
@@ -65,11 +91,23 @@ struct machine {
 
 void machine_init(struct machine *m, int number);
 
+/* A file in /dev/shm that no other machine has: its name has the end of the directory's. A page's
+ * has "desched" in it, so that it is found; that of a trace hasn't. */
+#define MACHINE_PAGE  "desched-page"
+#define MACHINE_TRACE "lab-trace"
+void machine_shared_path(const struct machine *m, const char *dir, const char *what,
+			 char ret[MACHINE_SHARED_PATH]);
+#define MACHINE_SHARED_NAME(path) ((path) + sizeof("/dev/shm/") - 1)
+
 /* Starts QEMU with the guest halted at its first instruction. */
 int machine_start(struct machine *m, const struct machine_setup *s, struct failure *f);
 
-/* Asks the monitor for the vCPU threads; fills m->vm. */
+/* Finds the vCPU threads, by the monitor where it is ours; fills m->vm. */
 int machine_find(struct machine *m, struct failure *f);
+
+/* The words on the guest's kernel command line. */
+void machine_kernel_words(const struct machine *m, const struct machine_setup *s, char *ret,
+			  size_t size);
 
 /* Whether guests with this source have a serial port for it in place of the page. */
 bool machine_streams(const char *source);

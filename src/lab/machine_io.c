@@ -15,8 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REAP_ROUNDS 200 /* of 10 ms */
-
 /* The console's line that tells of a panic, or else its last line. */
 static void last_word(const struct machine *m, char *ret, size_t size)
 {
@@ -29,22 +27,6 @@ static void last_word(const struct machine *m, char *ret, size_t size)
 	control_text(one, ret, size);
 }
 
-/* Its status. One that has closed its ends and goes on living is killed. */
-static int reap(pid_t pid)
-{
-	struct timespec pause = {.tv_nsec = 10 * NS_PER_MS};
-	int status = 0;
-
-	for (int i = 0; i < REAP_ROUNDS; i++) {
-		if (waitpid(pid, &status, WNOHANG) == pid)
-			return status;
-		nanosleep(&pause, NULL);
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	return status;
-}
-
 /* QEMU has closed its ends: reap it and say how it went. */
 static void machine_ended(struct machine *m)
 {
@@ -53,12 +35,14 @@ static void machine_ended(struct machine *m)
 
 	if (!m->pid)
 		return;
-	status = reap(m->pid);
+	status = m->kind->reap(m);
 	m->pid = 0;
 	machine_read_console(m);
 	last_word(m, word, sizeof(word));
 	if (strstr(word, "Kernel panic"))
 		machine_fail(m, "the guest's kernel panicked: %s", word);
+	else if (m->kind->libvirt)
+		machine_fail(m, "its domain has ended: %s", word);
 	else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
 		machine_fail(m, "QEMU was ended by signal %d: %s", WTERMSIG(status), word);
 	else if (WIFSIGNALED(status))

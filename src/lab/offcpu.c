@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lab/offcpu.h"
+#include "lab/tid_filter.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -150,20 +151,16 @@ static int open_buffer(struct offcpu *o, long cpu, const char *on_switch, const 
 	return 0;
 }
 
-/* Filters by a range of thread ids; who is not among ours is sorted out later. */
-static int open_buffers(struct offcpu *o)
+/* Who is not among ours is sorted out later. */
+static int open_buffers(struct offcpu *o, pid_t *tids)
 {
-	pid_t low = o->threads[0].tid, high = low;
-	char on_switch[200], on_wakeup[100];
+	char prev[TID_FILTER_SIZE], next[TID_FILTER_SIZE], on_wakeup[TID_FILTER_SIZE];
+	char on_switch[2 * TID_FILTER_SIZE + 8];
 
-	for (size_t i = 0; i < o->n_threads; i++) {
-		low = o->threads[i].tid < low ? o->threads[i].tid : low;
-		high = o->threads[i].tid > high ? o->threads[i].tid : high;
-	}
-	snprintf(on_switch, sizeof(on_switch),
-		 "(prev_pid >= %d && prev_pid <= %d) || (next_pid >= %d && next_pid <= %d)", low,
-		 high, low, high);
-	snprintf(on_wakeup, sizeof(on_wakeup), "pid >= %d && pid <= %d", low, high);
+	tid_filter(tids, o->n_threads, "prev_pid", prev);
+	tid_filter(tids, o->n_threads, "next_pid", next);
+	tid_filter(tids, o->n_threads, "pid", on_wakeup);
+	snprintf(on_switch, sizeof(on_switch), "%s || %s", prev, next);
 	for (long cpu = 0; cpu < o->n_buffers; cpu++)
 		o->buffers[cpu].on_switch = o->buffers[cpu].on_wakeup = o->buffers[cpu].on_runtime =
 			-1;
@@ -176,7 +173,7 @@ static int open_buffers(struct offcpu *o)
 	return 0;
 }
 
-static int start(struct offcpu *o, const pid_t *tids, size_t n)
+static int start(struct offcpu *o, pid_t *tids, size_t n)
 {
 	int err;
 
@@ -192,10 +189,10 @@ static int start(struct offcpu *o, const pid_t *tids, size_t n)
 	err = find_points(o);
 	if (err)
 		o->n_buffers = 0; /* none has been opened */
-	return err ? err : open_buffers(o);
+	return err ? err : open_buffers(o, tids);
 }
 
-int offcpu_open(const pid_t *tids, size_t n, struct failure *f, struct offcpu **ret)
+int offcpu_open(pid_t *tids, size_t n, struct failure *f, struct offcpu **ret)
 {
 	struct offcpu *o = n ? calloc(1, sizeof(*o)) : NULL;
 	int err = o ? start(o, tids, n) : -ENOMEM;

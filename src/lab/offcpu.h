@@ -13,8 +13,8 @@
 
 struct offcpu;
 
-/* Records from here on. -ENODEV, -EACCES, ...: there are no tracepoints for us, and why in `f`. */
-int offcpu_open(const pid_t *tids, size_t n, struct failure *f, struct offcpu **ret);
+/* Records from here on; sorts tids. -ENODEV, -EACCES, ...: there are no tracepoints for us, and why in `f`. */
+int offcpu_open(pid_t *tids, size_t n, struct failure *f, struct offcpu **ret);
 struct offcpu *offcpu_close(struct offcpu *o); /* NULL accepted; returns NULL */
 
 /* Takes in what has happened; to be called about once a second. */

@@ -167,7 +167,15 @@ int parts_add_modules(struct failure *f, char *image, size_t size)
 	return fd;
 }
 
-int parts_check_qemu(struct failure *f)
+int parts_copy(const char *from, const char *to, struct failure *f)
+{
+	_cleanup_(close_fd) int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	int err = fd < 0 || fchmod(fd, 0644) ? -errno : append_file(fd, from);
+
+	return err ? failure_errno(f, err, "a copy of %s as %s", from, to) : 0;
+}
+
+int parts_check_program(const char *name, const char *package, struct failure *f)
 {
 	const char *path = getenv("PATH");
 	_cleanup_(free_ptr) char *copy = strdup(path ? path : "/usr/bin:/bin");
@@ -177,12 +185,11 @@ int parts_check_qemu(struct failure *f)
 	     dir = strtok_r(NULL, ":", &save)) {
 		char file[PATH_MAX];
 
-		snprintf(file, sizeof(file), "%s/" LAB_QEMU, dir);
+		snprintf(file, sizeof(file), "%s/%s", dir, name);
 		if (!access(file, X_OK))
 			return 0;
 	}
-	return failure_set(f, -ENOENT,
-			   LAB_QEMU " is not in PATH; install the package qemu-system-x86");
+	return failure_set(f, -ENOENT, "%s is not in PATH; install the package %s", name, package);
 }
 
 int parts_parse_available(const char *meminfo, uint64_t *ret)

@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LAB_QEMU "qemu-system-x86_64"
+#define LAB_QEMU  "qemu-system-x86_64"
+#define LAB_VIRSH "virsh"
 
 /* Checks that a file is a Linux kernel that QEMU can boot. 0, or -errno with one line in `f`. */
 int parts_check_kernel(const char *path, struct failure *f);
@@ -29,8 +30,11 @@ int parts_image(struct failure *f, char *ret, size_t size);
  * Returns a descriptor: that one is there until it is closed. */
 int parts_add_modules(struct failure *f, char *image, size_t size);
 
-/* That QEMU is in PATH. */
-int parts_check_qemu(struct failure *f);
+/* That a program is in PATH; which package has it. */
+int parts_check_program(const char *name, const char *package, struct failure *f);
+
+/* Copies a file to a new one that everybody may read. */
+int parts_copy(const char *from, const char *to, struct failure *f);
 
 /* That `vms` guests of `bytes` each fit into the memory that is available now. */
 int parts_check_memory(uint64_t vms, uint64_t bytes, struct failure *f);

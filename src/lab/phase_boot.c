@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Booting, and being done with it. QEMU starts halted: only when its vCPU is in the host ledger and
- * the guest's page is laid out may the guest begin, so that its agent finds the page from the
+ * the guest's page is laid out, by whom it may be, may the guest begin, so that its agent finds the page from the
  * start. A guest that dies while it boots is started again, a bounded number of times, and counted.
  */
 #include "base/clock.h"
 #include "base/units.h"
 #include "lab/cpus.h"
+#include "lab/host_page.h"
 #include "lab/phases.h"
 
 #include <errno.h>
@@ -60,6 +61,11 @@ static int introduce(struct session *s, struct machine *m, struct failure *f)
 		if (err)
 			return err;
 	}
+	if (m->kind->host_page) {
+		err = host_page_await(s, m, f);
+		if (err)
+			return err;
+	}
 	return machine_continue(m, f);
 }
 
@@ -102,6 +108,8 @@ static int start_again(struct session *s, struct machine *m, struct failure *f)
 	session_say(s, "%s is started again: %s", m->name, m->failure);
 	forget_page(s, m);
 	machine_stop(m);
+	if (m->kind->host_page)
+		host_page_remove(s, m);
 	m->failure[0] = '\0';
 	err = machine_start(m, &s->setup, f);
 	if (!err)

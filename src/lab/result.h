@@ -129,7 +129,8 @@ struct lab_summary {
 };
 
 struct lab_result {
-	char source[16]; /* as the agents say; before that, as asked for */
+	char source[16];      /* as the agents say; before that, as asked for */
+	const char *machines; /* what they are, of lab_machines_name() */
 	char accel[8];
 	char accel_why[LAB_TEXT_SIZE];
 	char kernel[512];

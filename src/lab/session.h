@@ -20,6 +20,7 @@ struct session {
 	int n;
 	struct machine_setup setup;
 	char kernel[512], image[512];
+	char dir[32];			  /* of host_page.h; "" while there is none */
 	int image_fd;			  /* holds it where it has no name; above 0 */
 	cpu_set_t allowed, shared, other; /* may be used; by the machines; by the lab itself */
 	struct pages *pages;		  /* NULL: none */

@@ -125,8 +125,11 @@ add_checks() {
 	sed -i 's/^ENABLED=.*/ENABLED="true"/' "$root/etc/default/sysstat"
 	cat >"$root/check" <<-'END'
 		#!/bin/bash
-		get() { # get PORT
-			exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && cat <&3
+		get() { # get PORT: a minute to answer
+			for _ in $(seq 60); do
+				(exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && cat <&3) 2>/dev/null && return
+				sleep 1
+			done
 		}
 		has_view() { # has_view UNIT: whether its /proc is the view
 			pid=$(systemctl show -p MainPID --value "$1")
@@ -149,10 +152,9 @@ add_checks() {
 		echo "guest API: $?"
 		desched top --guest -b -n 1 -d 2 | grep vmdesched
 		systemctl start vmdesched-exporter
-		sleep 2
 		echo "exporter: $(get 9919 | grep -c '^desched_cpu_occupied_seconds_total')"
 		systemctl restart prometheus-node-exporter
-		sleep 5
+		get 9100 >/dev/null
 		echo "view: $(systemctl is-active desched-view)"
 		echo "node_exporter: $(systemctl is-active prometheus-node-exporter)"
 		echo "node_exporter in the view: $(has_view prometheus-node-exporter)"
@@ -236,7 +238,7 @@ boot() {
 		-append "console=ttyS0 panic=-1 no_timer_check systemd.show_status=no" \
 		-serial "file:$work/console" -serial "file:$work/said" &
 	qemu=$!
-	for _ in $(seq 600); do
+	for _ in $(seq 3000); do
 		kill -0 "$qemu" 2>/dev/null || break
 		sleep 1
 	done

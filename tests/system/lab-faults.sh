@@ -98,6 +98,9 @@ refused "a directory in use" 1 "used: the directory is in use" --keep "$dir/used
 refused "no time" 2 "expected seconds from 1" --seconds 0
 refused "an unknown fault" 2 "'gremlin' given, expected boot-panic" --fault gremlin
 
+refused "machines that are none" 2 "'xen' given, expected own, qemu" --machines xen
+refused "a stream of this host's daemon" 1 "these have a page; --source stream is for" --machines qemu --source stream
+
 # Without privilege there are no gaps: refused where they were asked for by name. In a tree that nobody
 # else may enter, as below /root, this cannot be tried.
 as_nobody() {
@@ -111,6 +114,12 @@ fi
 
 path=/nowhere
 refused "QEMU missing" 1 "qemu-system-x86_64 is not in PATH; install the package"
+
+mkdir "$dir/only"
+ln -s "$(PATH=$PATH command -v true)" "$dir/only/qemu-system-x86_64"
+path=$dir/only
+refused "virsh missing" 1 "virsh is not in PATH; install the package libvirt-clients" --machines libvirt
+path=/nowhere
 
 # A QEMU that cannot do what it is asked for says so, and that is what people see.
 mkdir "$dir/bin"

@@ -5,7 +5,7 @@
  * judges at full length; what must hold is the story: top is far off, desched is not, and the guest
  * finds what the host measured.
  *
- *     test_lab_run DESCHED page|stream
+ *     test_lab_run DESCHED page|stream [OPTION VALUE]
  */
 #include <jansson.h>
 #include <math.h>
@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-static const char *desched, *source;
+static const char *desched, *source, *option = "", *value = "";
 
 static json_t *run_lab(void)
 {
@@ -29,7 +29,8 @@ static json_t *run_lab(void)
 
 	snprintf(path, sizeof(path), "/tmp/test-lab.%d.json", getpid());
 	snprintf(command, sizeof(command),
-		 "'%s' lab --vms 2 --seconds 8 --source %s --json='%s' >&2", desched, source, path);
+		 "'%s' lab --vms 2 --seconds 8 --source %s %s %s --json='%s' >&2", desched, source,
+		 option, value, path);
 	status = system(command);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	o = json_load_file(path, 0, NULL);
@@ -94,9 +95,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_host_tells_who_used_the_cpu),
 	};
 
-	if (argc != 3)
+	if (argc != 3 && argc != 5)
 		return 2;
 	desched = argv[1];
 	source = argv[2];
+	if (argc == 5) {
+		option = argv[3];
+		value = argv[4];
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

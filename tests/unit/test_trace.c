@@ -164,10 +164,42 @@ static void runs_are_slices_of_cpus(void **state)
 	assert_true(json_number_value(argument(event(o, "name", "hog", 0), "interrupts_us")) ==
 		    0.25);
 	assert_int_equal(json_integer_value(argument(event(o, "name", "hog", 0), "tid")), 77);
-	assert_slice(event(o, "name", "we\"b\n: CPU 0/KVM", 0), TRACE_HOST_PID, TRACE_HOST_PID + 1,
+	assert_slice(event(o, "name", "we'b?: CPU 0/KVM", 0), TRACE_HOST_PID, TRACE_HOST_PID + 1,
 		     0.01, 0.01);
 	assert_null(event(o, "ph", "X", 2));
 	json_decref(o);
+}
+
+/* Perfetto's importer ends at one escape or another, and at empty names; characters it takes. */
+static void names_need_no_escape(void **state)
+{
+	static const struct {
+		const char *name, *shown;
+	} cases[] = {
+		{"web\\", "web/"},
+		{"a \"b\"", "a 'b'"},
+		{"", "?"},
+		{"\001|S", "?|S"},
+		{"caf\303\251", "caf\303\251"},
+		{"\360\237\245\201", "\360\237\245\201"},
+		{"\303", "?"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char expected[64];
+		struct host_run run = run_of(0, 0, 1000, cases[i].name);
+
+		begin_stream();
+		trace_fns.run(&run, t);
+		trace_finish(t, START + 1000000);
+		fclose(stream);
+		t = trace_free(t);
+		snprintf(expected, sizeof(expected), "\"X\",\"name\":\"%s\",", cases[i].shown);
+		if (!strstr(text, expected))
+			fail_msg("no %s in %s", expected, text);
+		assert_null(strchr(text, '\\'));
+		free(text);
+	}
 }
 
 static void states_are_slices_of_vcpus(void **state)
@@ -260,6 +292,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(empty_trace_is_whole),
 		cmocka_unit_test(runs_are_slices_of_cpus),
+		cmocka_unit_test(names_need_no_escape),
 		cmocka_unit_test(states_are_slices_of_vcpus),
 		cmocka_unit_test(wait_says_who_ran),
 		cmocka_unit_test(losses_are_marked),
