@@ -8,8 +8,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/command.h"
-#include "base/proc.h"
-#include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "cmd/ledger_report.h"
@@ -56,19 +54,6 @@ static const struct option_row rows[] = {
 
 static int run(char **operands, int n, struct failure *f);
 
-/* For completion: the VMs that there are, those without a name by their process. */
-static const char *name_of_vm(size_t i)
-{
-	static struct host_vm *vms;
-	static size_t n;
-
-	if (!vms && host_find_all(&vms, &n))
-		return NULL;
-	if (i >= n)
-		return NULL;
-	return strncmp(vms[i].name, "pid ", 4) ? vms[i].name : vms[i].name + 4;
-}
-
 const struct command command_ledger = {
 	.name = "ledger",
 	.operands = "[NAME|ID|PID...]",
@@ -79,26 +64,13 @@ const struct command command_ledger = {
 		    "  desched ledger --json 1234 | jq .vms[0].vcpus[0].seconds.ready\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
-	.operand_name = name_of_vm,
+	.operand_name = host_find_name,
 	.run = run,
 };
 
 static struct ledger_gaps longest; /* since the last report */
 
 /* ---- gaps ---- */
-
-static void name_of_thread(uint32_t tid, char *ret, size_t size)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/comm", tid);
-	if (tid == GAP_BY_HIDDEN)
-		snprintf(ret, size, "(another PID namespace)");
-	else if (!tid || file_read(path, ret, size) <= 0)
-		snprintf(ret, size, tid ? "?" : "-"); /* gone by now, or not known */
-	ret[strcspn(ret, "\n")] = '\0';
-	text_clean(ret);
-}
 
 /* Keeps the longest gaps, in order. */
 static void take_gap(const struct measurement *m, const struct measured *x, const struct gap *gap,
@@ -123,9 +95,8 @@ static void take_gap(const struct measurement *m, const struct measured *x, cons
 									    : gap->start),
 				    .ns = ns,
 				    .state = gap->state,
-				    .by = gap->by == GAP_BY_HIDDEN ? 0 : gap->by};
+				    .by = gap_by_of(gap)};
 	snprintf(g[at].vm, sizeof(g[at].vm), "%s", x->vm.name);
-	name_of_thread(gap->by, g[at].who, sizeof(g[at].who));
 }
 
 /* ---- where frames come from ---- */
@@ -158,20 +129,14 @@ static void drop_unwanted(struct teller *t, struct host_frame *f)
 static int check_operands(struct teller *t, const struct host_frame *now, struct failure *f)
 {
 	const char *missing;
-	size_t used;
 
 	for (size_t i = 0; i < now->n_vms; i++)
 		host_frame_wanted(&now->vms[i], &t->choice);
 	missing = choice_unmet(&t->choice);
 	if (!missing)
 		return 0;
-	failure_set(f, -ENOENT, "deschedd measures no VM '%s'%s", missing,
-		    now->n_vms ? "; there are: " : "");
-	for (size_t i = 0; i < now->n_vms; i++) {
-		used = strlen(f->text);
-		snprintf(f->text + used, sizeof(f->text) - used, "%s%s", i ? ", " : "",
-			 now->vms[i].name);
-	}
+	failure_set(f, -ENOENT, "deschedd measures no VM '%s'", missing);
+	host_frame_list(now, f);
 	return -ENOENT;
 }
 

@@ -227,6 +227,11 @@ static void print_ended(const struct ledger_ended *e, FILE *to)
 	print_ledger(name, below, "all", e->ns, to);
 }
 
+static const char *const nobody[] = {[GAP_RAN_HIDDEN] = "(another PID namespace)",
+				     [GAP_RAN_NOBODY] = "(nobody: the CPU was idle)",
+				     [GAP_RAN_BLOCKED] = "(it was blocked, for no CPU)",
+				     [GAP_RAN_UNKNOWN] = "(unknown)"};
+
 static void print_gaps(const struct ledger_gaps *gaps, FILE *to)
 {
 	fprintf(to, "\n%-16s %5s %9s %9s  %-8s %s\n", gaps->n ? "longest gaps" : "no gaps", "VCPU",
@@ -235,8 +240,12 @@ static void print_gaps(const struct ledger_gaps *gaps, FILE *to)
 		const struct ledger_gap *g = &gaps->gap[i];
 
 		print_name(g->vm, to);
-		fprintf(to, " %5u %9.3f %9.3f  %-8s %" PRIu32 " %s\n", g->vcpu, ns_to_s(g->at),
-			(double)g->ns / 1e6, ledger_state_name(g->state), g->by, g->who);
+		fprintf(to, " %5u %9.3f %9.3f  %-8s ", g->vcpu, ns_to_s(g->at), (double)g->ns / 1e6,
+			ledger_state_name(g->state));
+		if (g->by.tid)
+			fprintf(to, "%d %s\n", g->by.tid, g->by.name);
+		else
+			fprintf(to, "- %s\n", nobody[g->by.kind]);
 	}
 }
 
@@ -366,12 +375,13 @@ static json_t *json_gaps(const struct ledger_gaps *from)
 	for (int i = 0; i < from->n; i++) {
 		const struct ledger_gap *g = &from->gap[i];
 
-		json_array_append_new(gaps, json_pack("{s:s, s:i, s:i, s:f, s:f, s:s, s:i, s:s}",
-						      "vm", g->vm, "pid", (int)g->pid, "vcpu",
-						      (int)g->vcpu, "start_seconds", ns_to_s(g->at),
-						      "seconds", ns_to_s(g->ns), "state",
-						      ledger_state_name(g->state), "by", (int)g->by,
-						      "by_name", g->who));
+		json_array_append_new(
+			gaps, json_pack("{s:s, s:i, s:i, s:f, s:f, s:s, s:s, s:i, s:s}", "vm",
+					g->vm, "pid", (int)g->pid, "vcpu", (int)g->vcpu,
+					"start_seconds", ns_to_s(g->at), "seconds", ns_to_s(g->ns),
+					"state", ledger_state_name(g->state), "by_kind",
+					gap_by_kind_name(g->by.kind), "by", (int)g->by.tid,
+					"by_name", g->by.name));
 	}
 	return gaps;
 }

@@ -7,6 +7,7 @@
 #define CMD_LEDGER_REPORT_H
 
 #include "base/failure.h"
+#include "host/gap_by.h"
 #include "wire/host_frame.h"
 
 #include <stdio.h>
@@ -30,11 +31,12 @@ void ledger_ended_done(struct ledger_ended *e);
 
 /* Copies: the VM may be gone by the time of the report. */
 struct ledger_gap {
-	char vm[64], who[64];
+	char vm[64];
 	pid_t pid;
 	unsigned vcpu;
 	uint64_t at, ns; /* since measuring began; its length */
-	uint32_t state, by;
+	uint32_t state;
+	struct gap_by by;
 };
 
 struct ledger_gaps {

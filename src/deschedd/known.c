@@ -256,6 +256,14 @@ json_t *known_history(const struct known *k, const char *vm)
 	return o;
 }
 
+void known_list(const struct known *k, struct failure *ret)
+{
+	for (const struct known_vm *v = k->vms; v; v = v->hh.next)
+		failure_list(ret, v->name);
+	if (!k->vms)
+		failure_list(ret, "none");
+}
+
 void known_longest(const struct known *k, uint64_t since, struct host_frame_vm *vm)
 {
 	const struct known_vm *v = find(k, vm->pid, vm->since);

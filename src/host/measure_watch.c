@@ -165,16 +165,13 @@ static int add_process(struct measurement *m, pid_t pid, struct failure *f)
 static void list_names(struct failure *f, const char *pattern)
 {
 	struct host_vm *vms = NULL;
-	size_t n = 0, used;
+	size_t n = 0;
 
 	failure_set(f, -ENOENT, "no VM is called '%s'", pattern);
 	if (host_find_all(&vms, &n))
 		return;
-	for (size_t i = 0; i < n; i++) {
-		used = strlen(f->text);
-		snprintf(f->text + used, sizeof(f->text) - used, "%s%s",
-			 i ? ", " : "; there are: ", vms[i].name);
-	}
+	for (size_t i = 0; i < n; i++)
+		failure_list(f, vms[i].name);
 	if (!n)
 		failure_set(f, -ENOENT, "no VM is called '%s': no VM is running", pattern);
 	host_vms_free(vms, n);

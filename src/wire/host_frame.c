@@ -54,6 +54,20 @@ void host_frame_done(struct host_frame *f)
 	*f = (struct host_frame){.vms = NULL};
 }
 
+void host_frame_list(const struct host_frame *f, struct failure *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n_vms; i++) {
+		if (f->vms[i].ended)
+			continue;
+		failure_list(ret, f->vms[i].name);
+		n++;
+	}
+	if (!n)
+		failure_list(ret, "none");
+}
+
 int host_frame_carry(struct host_frame *from, struct host_frame *to)
 {
 	struct host_frame_vm *vms = reallocarray(to->vms, to->n_vms + from->n_vms + 1,

@@ -166,6 +166,9 @@ const struct host_frame_vm *host_frame_find(const struct host_frame *f,
 
 void host_frame_done(struct host_frame *f);
 
+/* Adds the names of the VMs that live, or that there is none, to what went wrong. */
+void host_frame_list(const struct host_frame *f, struct failure *ret);
+
 /* Whether two rows are the same culprit's. */
 bool host_frame_same_blame(const struct host_frame_blame *a, const struct host_frame_blame *b);
 
