@@ -112,8 +112,8 @@ static int open_recording(struct frames *s, struct failure *f)
 		note(recording_damage(s->recording), NULL);
 	return host ? 0
 		    : failure_set(f, -EINVAL,
-				  "%s: a recording of a guest; 'desched record --host' makes one "
-				  "of a host",
+				  "%s: a recording of a guest, which 'desched top --replay' reads; "
+				  "'desched record --host' makes one of a host",
 				  options.replay);
 }
 

@@ -32,7 +32,7 @@ static struct {
 	uint64_t interval, count;
 	struct option_choice source;
 	const char *socket, *stream;
-	bool gaps, json, no_pages;
+	bool gaps, exits, json, no_pages;
 } options = {.interval = NS_PER_SEC, .source = {NULL, host_source_name}};
 
 static const struct option_row rows[] = {
@@ -45,6 +45,8 @@ static const struct option_row rows[] = {
 	 "ask the deschedd that answers here (" PROTOCOL_HOST_SOCKET ")"},
 	{0, "gaps", NULL, OPTION_FLAG, &options.gaps, 0, 0,
 	 "measure here, and show the longest gaps and who ran before their ends"},
+	{0, "exits", NULL, OPTION_FLAG, &options.exits, 0, 0,
+	 "show what KVM's vCPUs left their guests for; measure here unless deschedd counts it"},
 	{0, "no-pages", NULL, OPTION_FLAG, &options.no_pages, 0, 0,
 	 "measure here: no pages, no streams"},
 	{0, "stream", "PATH", OPTION_STRING, &options.stream, 0, 0,
@@ -193,6 +195,16 @@ static int open_daemon(struct teller *t, struct failure *f, struct host_frame *r
 		return err == -ENOENT ? -ENOTCONN : err; /* that one, and nothing else */
 	if (err && err != -ENOENT && err != -ECONNREFUSED)
 		fprintf(stderr, "desched ledger: measuring without deschedd: %s\n", f->text);
+	if (!err && options.exits && !ret->has_exits) {
+		host_frame_done(ret);
+		if (options.socket)
+			return failure_set(
+				f, -EINVAL,
+				"%s: this deschedd doesn't count exits: set 'exits = yes' "
+				"in deschedd.conf, or leave out --socket",
+				options.socket);
+		err = -ENOENT; /* it doesn't count them */
+	}
 	if (err)
 		return -ENOENT;
 	err = choice_open(t->operands, t->n, f, &t->choice);
@@ -212,6 +224,7 @@ static int open_own(struct teller *t, struct failure *f, struct host_frame *ret)
 					    .n_operands = t->n,
 					    .no_pages = options.no_pages,
 					    .no_blame = true,
+					    .exits = options.exits,
 					    .note = note,
 					    .gap = options.gaps ? take_gap : NULL};
 	int err;
@@ -354,8 +367,8 @@ static bool begins_again(const struct teller *t, struct reports *r, struct host_
 static int next_report(struct teller *t, struct reports *r, struct failure *f)
 {
 	const struct host_frame *from = r->n ? &r->last : &r->base;
-	struct ledger_report report_of = {&r->base, from, NULL, NULL,
-					  options.gaps ? &longest : NULL};
+	struct ledger_report report_of = {
+		&r->base, from, NULL, NULL, options.gaps ? &longest : NULL, false};
 	struct host_frame now;
 	int err = take_next(t, r, f, &now);
 
@@ -366,6 +379,7 @@ static int next_report(struct teller *t, struct reports *r, struct failure *f)
 	if (begins_again(t, r, &now))
 		return 0;
 	report_of.to = &now;
+	report_of.exits = options.exits && now.has_exits;
 	err = ledger_ended_take(&r->ended, &r->base, &now);
 	err = err ? failure_errno(f, err, "a report") : report(t, &report_of, f);
 	longest.n = 0;
@@ -377,13 +391,14 @@ static int next_report(struct teller *t, struct reports *r, struct failure *f)
 
 static int watch(struct teller *t, struct reports *r, struct failure *f)
 {
-	const struct ledger_report total = {&r->base, &r->base, &r->last, &r->ended, NULL};
+	struct ledger_report total = {&r->base, &r->base, &r->last, &r->ended, NULL, options.exits};
 	int err = 0;
 
 	r->next = clock_mono();
 	while (!err && !command_stop && !(is_over(t, r->n ? &r->last : &r->base)) &&
 	       (!options.count || r->n < options.count))
 		err = next_report(t, r, f);
+	total.exits = options.exits && r->last.has_exits;
 	if (err == -EINTR && command_stop)
 		err = 0;
 	return !err && r->n > 1 ? report(t, &total, f) : err;

@@ -50,6 +50,7 @@ struct ledger_report {
 	const struct host_frame *to;
 	const struct ledger_ended *ended; /* of a total; NULL: it is of an interval */
 	const struct ledger_gaps *gaps;	  /* NULL: not wanted */
+	bool exits;			  /* are wanted, and counted */
 };
 
 int ledger_report_put(const struct ledger_report *r, bool json, FILE *to, struct failure *f);

@@ -233,6 +233,7 @@ static int open_parts(struct service *service, void *data, struct failure *f)
 					    .no_pages = !d->settings.pages,
 					    .interrupts = d->settings.interrupts,
 					    .exits = d->settings.exits,
+					    .user_vms = d->settings.user_vms,
 					    .runaway = d->settings.runaway_ns,
 					    .note = on_note,
 					    .gap = on_gap,
