@@ -12,8 +12,10 @@
 #include <desched/ledger.h>
 #include <stdint.h>
 
-/* A thread that whoever measured cannot see: it is outside of its PID namespace. */
+/* Who ran (gap.by), other than a thread by its id: one that whoever measured cannot see, since it is
+ * outside of its PID namespace; nobody, since the CPU was idle or the vCPU waited for none. */
 #define GAP_BY_HIDDEN UINT32_MAX
+#define GAP_BY_NOBODY (UINT32_MAX - 1)
 
 struct gap {
 	uint64_t start;	   /* ns */
@@ -21,7 +23,7 @@ struct gap {
 	uint32_t vcpu;	   /* index in its VM, from 0 */
 	uint32_t state;	   /* enum ledger_state, never RUN or HALT */
 	uint32_t by;	   /* host thread id that ran on the CPU when the gap ended, 0 if not known,
-			    * GAP_BY_HIDDEN */
+			    * GAP_BY_HIDDEN, GAP_BY_NOBODY */
 	uint32_t reserved; /* 0: no padding, so that a gap may be copied byte by byte */
 };
 

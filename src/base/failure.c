@@ -40,3 +40,18 @@ int failure_errno(struct failure *f, int code, const char *format, ...)
 	snprintf(f->text + used, sizeof(f->text) - used, ": %s", strerror(-code));
 	return code;
 }
+
+void failure_list(struct failure *f, const char *name)
+{
+	static const char head[] = "; there are: ", more[] = ", ...";
+	size_t used = f ? strlen(f->text) : 0, end = used > strlen(more) ? used - strlen(more) : 0;
+	struct failure clean;
+
+	if (!f || !strcmp(f->text + end, more))
+		return;
+	failure_set(&clean, 0, "%s%s", strstr(f->text, head) ? ", " : head, name);
+	if (used + strlen(clean.text) + sizeof(more) <= sizeof(f->text))
+		strcpy(f->text + used, clean.text);
+	else if (used + sizeof(more) <= sizeof(f->text))
+		strcpy(f->text + used, more);
+}

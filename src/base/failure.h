@@ -23,4 +23,8 @@ int failure_set(struct failure *f, int code, const char *format, ...)
 int failure_errno(struct failure *f, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Adds one of the things that there are, with "; there are: " before the first and ", " before the
+ * others; where there is no room, "..." once. */
+void failure_list(struct failure *f, const char *name);
+
 #endif

@@ -157,6 +157,21 @@ int proc_read_switches(pid_t pid, pid_t tid, uint64_t *ret_slept, uint64_t *ret_
 	return n < 0 ? (int)n : proc_parse_switches(buf, ret_slept, ret_preempted);
 }
 
+int proc_read_uids(pid_t pid, uid_t ret[4])
+{
+	char buf[4096];
+	ssize_t n = read_task_file(pid, 0, "status", buf, sizeof(buf));
+	const char *line = n < 0 ? NULL : strstr(buf, "\nUid:");
+	uid_t uid[4];
+
+	if (n < 0)
+		return (int)n;
+	if (!line || sscanf(line, "\nUid: %u %u %u %u", &uid[0], &uid[1], &uid[2], &uid[3]) != 4)
+		return -EBADMSG;
+	memcpy(ret, uid, sizeof(uid));
+	return 0;
+}
+
 static void close_directory(DIR **d)
 {
 	if (*d)

@@ -44,6 +44,10 @@ int proc_parse_schedstat(const char *text, uint64_t *ret_run, uint64_t *ret_dela
 int proc_read_switches(pid_t pid, pid_t tid, uint64_t *ret_slept, uint64_t *ret_preempted);
 int proc_parse_switches(const char *text, uint64_t *ret_slept, uint64_t *ret_preempted);
 
+/* From /proc/PID/status: the real, effective, saved and file system's user of a process. Whom /proc/PID
+ * itself belongs to says less: root, for one that doesn't want to be looked into. */
+int proc_read_uids(pid_t pid, uid_t ret[4]);
+
 /* Calls fn for every numeric entry of the directory; a non-zero result ends the walk and is
  * returned. */
 int proc_each_id(const char *dir, int (*fn)(pid_t id, void *data), void *data);

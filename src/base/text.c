@@ -108,6 +108,27 @@ void text_clean(char *text)
 	*to = '\0';
 }
 
+void text_escape(const char *text, char *ret, size_t size)
+{
+	size_t used = 0;
+	const char *next;
+
+	for (; *text; text = next) {
+		size_t n = *text == '\\' ? 0 : harmless_length(text, &next), bytes;
+
+		next = n ? next : text + 1;
+		bytes = n ? n : 4;
+		if (used + bytes >= size)
+			break;
+		if (n)
+			memcpy(ret + used, text, n);
+		else
+			snprintf(ret + used, 5, "\\x%02x", (unsigned char)*text);
+		used += bytes;
+	}
+	ret[used] = '\0';
+}
+
 void text_put(const char *text, FILE *to)
 {
 	const char *next;

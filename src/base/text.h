@@ -27,6 +27,10 @@ bool text_is_harmless(uint32_t ch);
 /* Replaces each character that isn't harmless by '?', in place; the text never grows. */
 void text_clean(char *text);
 
+/* Copies the text, cut to fit after a whole character, with each byte of a character that isn't
+ * harmless, and the backslash, as `\\xNN`: nothing is lost, and nothing can be forged. */
+void text_escape(const char *text, char *ret, size_t size);
+
 /* Replaces each byte that isn't part of a character by '?', in place. */
 void text_utf8(char *text);
 

@@ -218,6 +218,17 @@ static __always_inline void put_run(struct blame_cpu *b, __u32 id, const struct 
 	blame_written(b);
 }
 
+#define MAX_RT_PRIO 100
+
+/* ns that a thread has been on its CPU by its own account, which only the fair class keeps: 0 for
+ * others. */
+static __u64 on_cpu_for(const struct task_struct *task)
+{
+	return task->prio < MAX_RT_PRIO
+		       ? 0
+		       : task->se.sum_exec_runtime - task->se.prev_sum_exec_runtime;
+}
+
 /* The run of `prev` ends, whose VM `cpu` has. Where its coming was not reported, nobody knows who
  * was there before it; how long it was there it knows itself. */
 static __always_inline void blame_leave(const struct blame_switch *w, __u32 id,
@@ -230,8 +241,20 @@ static __always_inline void blame_leave(const struct blame_switch *w, __u32 id,
 		return;
 	start = b->since;
 	if (!start || b->tid != (__u32)prev->pid)
-		start = w->now - (prev->se.sum_exec_runtime - prev->se.prev_sum_exec_runtime);
+		start = w->now - on_cpu_for(prev);
 	put_run(b, id, cpu, prev, start, w->now);
+}
+
+/* Who is on the CPU. The reader can't ask for the name of a process that it doesn't see. */
+static __always_inline void blame_name(struct blame_cpu *b, const struct task_struct *task)
+{
+	const struct task_struct *leader = task->group_leader;
+
+	b->tid = task->pid;
+	b->tgid = globals.level && task->pid ? id_of(leader) : (__u32)task->tgid;
+	b->kthread = !!(task->flags & PF_KTHREAD);
+	if (b->tgid == GAP_BY_HIDDEN)
+		bpf_probe_read_kernel(b->comm, sizeof(b->comm), leader->comm);
 }
 
 /* `next` is on the CPU from now on; `cpu` has its VM. */
@@ -243,11 +266,9 @@ static __always_inline void blame_come(const struct blame_switch *w, const struc
 	if (!b)
 		return;
 	b->since = w->now;
-	b->tid = next->pid;
-	b->tgid = globals.level ? id_of(next->group_leader) : next->tgid;
+	blame_name(b, next);
 	b->slot = cpu->slot;
 	b->process = cpu->process;
-	b->kthread = !!(next->flags & PF_KTHREAD);
 	b->irq_ns = 0;
 	b->irq_depth = 0;
 	__sync_lock_test_and_set(&b->seq, b->seq + 1);

@@ -28,6 +28,8 @@ enum blame_record_what {
 	BLAME_ALL,   /* all runs, and all states of vCPUs; the names are those of threads */
 };
 
+#define BLAME_COMM 16
+
 struct blame_cpu {
 	__u32 seq;
 	__u32 tid;	 /* who is on the CPU, 0 for the idle task, as the kernel counts */
@@ -39,10 +41,11 @@ struct blame_cpu {
 	__u32 waiters;	 /* vCPUs that wait for this CPU */
 	__u32 moved;	 /* raised whenever one of them was taken to another CPU */
 	__u32 moved_seen;
-	__u32 slot;    /* index + 1 of the vCPU that is on the CPU */
-	__u32 process; /* index + 1 of the VM to which who is on the CPU belongs */
-	__u32 tgid;    /* in the namespace of who reads */
-	__u32 kthread; /* 1: a kernel thread */
+	__u32 slot;	       /* index + 1 of the vCPU that is on the CPU */
+	__u32 process;	       /* index + 1 of the VM to which who is on the CPU belongs */
+	__u32 tgid;	       /* in the namespace of who reads */
+	__u32 kthread;	       /* 1: a kernel thread */
+	char comm[BLAME_COMM]; /* the process's name, where tgid is GAP_BY_HIDDEN */
 } __attribute__((aligned(64)));
 
 struct blame_wait {
@@ -56,8 +59,6 @@ enum blame_kind {
 	BLAME_WAIT,  /* a vCPU waited for `cpu`, and then ran or was taken to another one */
 	BLAME_STATE, /* a vCPU was in `state` */
 };
-
-#define BLAME_COMM 16
 
 struct blame_record {
 	__u64 start, end; /* ns */

@@ -204,6 +204,16 @@ int bpf_image_call(const struct bpf_object *object, const char *program, void *a
 	return bpf_prog_test_run_opts(bpf_program__fd(p), &opts) ? -errno : 0;
 }
 
+int bpf_image_call_on(const struct bpf_object *object, const char *program, uint32_t cpu)
+{
+	struct bpf_program *p = bpf_object__find_program_by_name(object, program);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu);
+
+	if (!p)
+		return -ENOENT;
+	return bpf_prog_test_run_opts(bpf_program__fd(p), &opts) ? -errno : 0;
+}
+
 /* Adds up what the kernel counted for every program that was loaded. */
 static int sum_info(const struct bpf_object *object, struct bpf_prog_info *ret)
 {

@@ -63,6 +63,10 @@ int bpf_image_globals(const struct bpf_object *object, size_t size, struct failu
 int bpf_image_call(const struct bpf_object *object, const char *program, void *argument,
 		   size_t size);
 
+/* Runs a program (SEC("raw_tp")) that ignores its context on one CPU, in an interrupt there. -ENXIO
+ * where the CPU is offline. */
+int bpf_image_call_on(const struct bpf_object *object, const char *program, uint32_t cpu);
+
 /*
  * Runs of all programs of the object and their time in ns, since statistics were switched on:
  * kernel.bpf_stats_enabled = 1, or while somebody holds the descriptor of bpf_enable_stats(2).

@@ -82,7 +82,7 @@ static void put_gap(struct vcpu_slot *s, __u32 index, __u64 end, __u32 by)
 struct entry {
 	__u32 state; /* enum ledger_state */
 	__u32 cpu;   /* on which it is or for which it waits */
-	__u32 by;    /* who ran before it came back */
+	__u32 by;    /* who ran before it came back (gap.h) */
 	bool ended;  /* it never will */
 };
 
@@ -223,12 +223,11 @@ static void leave_other(struct vcpu_cpu *cpu, struct vcpu_process *p)
 static void look_up_late(struct vcpu_cpu *cpu, const struct task_struct *prev)
 {
 	bool missed = cpu->tid && cpu->tid != (__u32)prev->pid;
-	__u64 ran = prev->se.sum_exec_runtime - prev->se.prev_sum_exec_runtime;
 
 	cpu->since = 0;
 	look_up(cpu, prev);
 	if (cpu->process && !cpu->slot && missed)
-		cpu->since = bpf_ktime_get_ns() - ran;
+		cpu->since = bpf_ktime_get_ns() - on_cpu_for(prev);
 }
 
 static void leave(struct vcpu_cpu *cpu, struct task_struct *prev, bool preempt, __u32 prev_state)
@@ -282,6 +281,11 @@ static __u32 id_of(const struct task_struct *task)
 	return number.nr;
 }
 
+static __u32 ran_before(const struct task_struct *prev)
+{
+	return prev->pid ? id_of(prev) : GAP_BY_NOBODY;
+}
+
 static void arrive_vcpu(struct vcpu_slot *s, __u32 index, __u32 by)
 {
 	expect(s, LEDGER_READY);
@@ -300,7 +304,7 @@ static void arrive(struct vcpu_cpu *cpu, const struct task_struct *next,
 	if (cpu->slot) {
 		s = slot_of(cpu->slot, next->pid);
 		if (s)
-			arrive_vcpu(s, cpu->slot - 1, id_of(prev));
+			arrive_vcpu(s, cpu->slot - 1, ran_before(prev));
 		return;
 	}
 	__sync_lock_test_and_set(&cpu->since, bpf_ktime_get_ns());
@@ -321,6 +325,34 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	blame_leave(&blame, id, cpu, prev);
 	arrive(cpu, next, prev);
 	blame_come(&blame, cpu, next);
+	return 0;
+}
+
+/*
+ * Called by user space, once on each CPU, when recording begins, and on a CPU whose thread has just
+ * been entered: says who is there, since no switch has said it. The kernel runs it in an interrupt
+ * on that CPU, so no switch is under way there.
+ */
+SEC("raw_tp")
+int who_is_here(void *ctx)
+{
+	__u32 id = bpf_get_smp_processor_id();
+	const struct task_struct *task = bpf_get_current_task_btf();
+	struct blame_switch w = {.cpu = blame_cpu(id), .now = bpf_ktime_get_ns()};
+	struct vcpu_cpu of = {};
+
+	(void)ctx;
+	if (!w.cpu)
+		return 0;
+	look_up(&of, task);
+	__sync_lock_test_and_set(&w.cpu->seq, w.cpu->seq + 1);
+	if (w.cpu->since && w.cpu->tid == of.tid) {
+		w.cpu->slot = of.slot;
+		w.cpu->process = of.process;
+		__sync_lock_test_and_set(&w.cpu->seq, w.cpu->seq + 1);
+	} else {
+		blame_come(&w, &of, task);
+	}
 	return 0;
 }
 
@@ -349,7 +381,9 @@ static void wake(const struct task_struct *task)
 	if (!task->on_cpu)
 		know(s, LEDGER_HALT);
 	if (vcpu_state_is_blocked(s->state))
-		enter(s, index, &(struct entry){.state = LEDGER_READY, .cpu = cpu_of(task)});
+		enter(s, index,
+		      &(struct entry){
+			      .state = LEDGER_READY, .cpu = cpu_of(task), .by = GAP_BY_NOBODY});
 }
 
 SEC("tp_btf/sched_wakeup")

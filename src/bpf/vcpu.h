@@ -75,7 +75,7 @@ struct vcpu_gap {
 	__u32 slot;
 	__u32 tid;   /* whose slot it was then */
 	__u32 state; /* enum ledger_state */
-	__u32 by;    /* thread that ran before the vCPU came back, 0 for none, GAP_BY_HIDDEN */
+	__u32 by;    /* thread that ran before the vCPU came back, or as in gap.h */
 };
 
 #endif

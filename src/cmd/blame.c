@@ -112,8 +112,8 @@ static int open_recording(struct frames *s, struct failure *f)
 		note(recording_damage(s->recording), NULL);
 	return host ? 0
 		    : failure_set(f, -EINVAL,
-				  "%s: a recording of a guest; 'desched record --host' makes one "
-				  "of a host",
+				  "%s: a recording of a guest, which 'desched top --replay' reads; "
+				  "'desched record --host' makes one of a host",
 				  options.replay);
 }
 
@@ -290,8 +290,11 @@ static int check_operands(struct session *s, struct failure *f)
 		blame_report_has(&r, &all.vms[i]);
 	tally_done(&all);
 	missing = choice_missing(&s->choice);
-	if (!err && missing)
-		return failure_set(f, -ENOENT, "no VM is called '%s'", missing);
+	if (!err && missing) {
+		failure_set(f, -ENOENT, "no VM is called '%s'", missing);
+		host_frame_list(&s->last, f);
+		return -ENOENT;
+	}
 	return err ? failure_errno(f, err, "VMs") : 0;
 }
 
@@ -394,9 +397,12 @@ static int run_replay(struct session *s, struct failure *f)
 	}
 	if (err == -ENODATA)
 		err = s->tally.span && !is_done(s) ? report(s, s->last.time, f) : 0;
-	if (!err && choice_missing(&s->choice))
-		return failure_set(f, -ENOENT, "%s: no VM in it is called '%s'", options.replay,
-				   choice_missing(&s->choice));
+	if (!err && choice_missing(&s->choice)) {
+		failure_set(f, -ENOENT, "%s: no VM in it is called '%s'", options.replay,
+			    choice_missing(&s->choice));
+		host_frame_list(&s->last, f);
+		return -ENOENT;
+	}
 	if (!err && !s->reports && !command_stop)
 		return failure_set(f, -ENODATA, "%s: a report takes two frames of one session",
 				   options.replay);

@@ -7,6 +7,7 @@
 #include "wire/client.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static struct {
 	struct remembered_options common;
@@ -40,6 +41,35 @@ static const char *text_of(const json_t *o, const char *key)
 	return text ? text : "?";
 }
 
+/* Of an older daemon, which doesn't say whose the number is, it says that itself. */
+static const char *words_for(const json_t *gap)
+{
+	static const char *const words[][2] = {{"nobody", "(nobody)"},
+					       {"blocked", "(none: it was blocked)"},
+					       {"hidden", "(another PID namespace)"},
+					       {"unknown", "(unknown)"}};
+	long long pid = json_integer_value(json_object_get(gap, "pid"));
+	const char *who = json_string_value(json_object_get(gap, "who"));
+
+	who = who ? who : pid > 0 ? "process" : pid ? "unknown" : "nobody";
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(who, words[i][0]))
+			return words[i][1];
+	return NULL;
+}
+
+static void print_who(const json_t *gap)
+{
+	const char *words = words_for(gap);
+
+	if (words)
+		printf("%8s  %s", "-", words);
+	else
+		printf("%8lld  ", (long long)json_integer_value(json_object_get(gap, "pid")));
+	if (!words)
+		text_put(text_of(gap, "name"), stdout);
+}
+
 static void print_gap(const json_t *gap)
 {
 	double seconds = json_number_value(json_object_get(gap, "seconds"));
@@ -49,10 +79,10 @@ static void print_gap(const json_t *gap)
 	remembered_time(json_number_value(json_object_get(gap, "time_s")), time);
 	if (within > seconds * 1.5)
 		snprintf(in, sizeof(in), "%.3f", within);
-	printf("%s %4lld %-8s %9.3f %9s %8lld  ", time,
+	printf("%s %4lld %-8s %9.3f %9s ", time,
 	       (long long)json_integer_value(json_object_get(gap, "cpu")), text_of(gap, "state"),
-	       seconds, in, (long long)json_integer_value(json_object_get(gap, "pid")));
-	text_put(text_of(gap, "name"), stdout);
+	       seconds, in);
+	print_who(gap);
 	if (options.host) {
 		fputs(", VM ", stdout);
 		text_put(text_of(gap, "vm"), stdout);

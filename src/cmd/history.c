@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "cmd/remembered.h"
+#include "host/find.h"
 #include "wire/client.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ const struct command command_history = {
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 	.most = 1,
+	.operand_name = host_find_name,
 	.run = run,
 };
 
@@ -131,5 +133,7 @@ static int run(char **operands, int n, struct failure *f)
 {
 	if (n)
 		return show_vm(operands[0], f);
-	return remembered_show("history", CLIENT_GET("history"), false, &options.common, print, f);
+	return remembered_show("history", CLIENT_GET("history"),
+			       !options.common.socket && remembered_on_host(), &options.common,
+			       print, f);
 }

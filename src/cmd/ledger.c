@@ -8,8 +8,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/command.h"
-#include "base/proc.h"
-#include "base/text.h"
 #include "base/units.h"
 #include "cmd/commands.h"
 #include "cmd/ledger_report.h"
@@ -34,7 +32,7 @@ static struct {
 	uint64_t interval, count;
 	struct option_choice source;
 	const char *socket, *stream;
-	bool gaps, json, no_pages;
+	bool gaps, exits, json, no_pages;
 } options = {.interval = NS_PER_SEC, .source = {NULL, host_source_name}};
 
 static const struct option_row rows[] = {
@@ -47,6 +45,8 @@ static const struct option_row rows[] = {
 	 "ask the deschedd that answers here (" PROTOCOL_HOST_SOCKET ")"},
 	{0, "gaps", NULL, OPTION_FLAG, &options.gaps, 0, 0,
 	 "measure here, and show the longest gaps and who ran before their ends"},
+	{0, "exits", NULL, OPTION_FLAG, &options.exits, 0, 0,
+	 "show what KVM's vCPUs left their guests for; measure here unless deschedd counts it"},
 	{0, "no-pages", NULL, OPTION_FLAG, &options.no_pages, 0, 0,
 	 "measure here: no pages, no streams"},
 	{0, "stream", "PATH", OPTION_STRING, &options.stream, 0, 0,
@@ -55,19 +55,6 @@ static const struct option_row rows[] = {
 };
 
 static int run(char **operands, int n, struct failure *f);
-
-/* For completion: the VMs that there are, those without a name by their process. */
-static const char *name_of_vm(size_t i)
-{
-	static struct host_vm *vms;
-	static size_t n;
-
-	if (!vms && host_find_all(&vms, &n))
-		return NULL;
-	if (i >= n)
-		return NULL;
-	return strncmp(vms[i].name, "pid ", 4) ? vms[i].name : vms[i].name + 4;
-}
 
 const struct command command_ledger = {
 	.name = "ledger",
@@ -79,26 +66,13 @@ const struct command command_ledger = {
 		    "  desched ledger --json 1234 | jq .vms[0].vcpus[0].seconds.ready\n",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
-	.operand_name = name_of_vm,
+	.operand_name = host_find_name,
 	.run = run,
 };
 
 static struct ledger_gaps longest; /* since the last report */
 
 /* ---- gaps ---- */
-
-static void name_of_thread(uint32_t tid, char *ret, size_t size)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/comm", tid);
-	if (tid == GAP_BY_HIDDEN)
-		snprintf(ret, size, "(another PID namespace)");
-	else if (!tid || file_read(path, ret, size) <= 0)
-		snprintf(ret, size, tid ? "?" : "-"); /* gone by now, or not known */
-	ret[strcspn(ret, "\n")] = '\0';
-	text_clean(ret);
-}
 
 /* Keeps the longest gaps, in order. */
 static void take_gap(const struct measurement *m, const struct measured *x, const struct gap *gap,
@@ -123,9 +97,8 @@ static void take_gap(const struct measurement *m, const struct measured *x, cons
 									    : gap->start),
 				    .ns = ns,
 				    .state = gap->state,
-				    .by = gap->by == GAP_BY_HIDDEN ? 0 : gap->by};
+				    .by = gap_by_of(gap)};
 	snprintf(g[at].vm, sizeof(g[at].vm), "%s", x->vm.name);
-	name_of_thread(gap->by, g[at].who, sizeof(g[at].who));
 }
 
 /* ---- where frames come from ---- */
@@ -158,20 +131,14 @@ static void drop_unwanted(struct teller *t, struct host_frame *f)
 static int check_operands(struct teller *t, const struct host_frame *now, struct failure *f)
 {
 	const char *missing;
-	size_t used;
 
 	for (size_t i = 0; i < now->n_vms; i++)
 		host_frame_wanted(&now->vms[i], &t->choice);
 	missing = choice_unmet(&t->choice);
 	if (!missing)
 		return 0;
-	failure_set(f, -ENOENT, "deschedd measures no VM '%s'%s", missing,
-		    now->n_vms ? "; there are: " : "");
-	for (size_t i = 0; i < now->n_vms; i++) {
-		used = strlen(f->text);
-		snprintf(f->text + used, sizeof(f->text) - used, "%s%s", i ? ", " : "",
-			 now->vms[i].name);
-	}
+	failure_set(f, -ENOENT, "deschedd measures no VM '%s'", missing);
+	host_frame_list(now, f);
 	return -ENOENT;
 }
 
@@ -228,6 +195,16 @@ static int open_daemon(struct teller *t, struct failure *f, struct host_frame *r
 		return err == -ENOENT ? -ENOTCONN : err; /* that one, and nothing else */
 	if (err && err != -ENOENT && err != -ECONNREFUSED)
 		fprintf(stderr, "desched ledger: measuring without deschedd: %s\n", f->text);
+	if (!err && options.exits && !ret->has_exits) {
+		host_frame_done(ret);
+		if (options.socket)
+			return failure_set(
+				f, -EINVAL,
+				"%s: this deschedd doesn't count exits: set 'exits = yes' "
+				"in deschedd.conf, or leave out --socket",
+				options.socket);
+		err = -ENOENT; /* it doesn't count them */
+	}
 	if (err)
 		return -ENOENT;
 	err = choice_open(t->operands, t->n, f, &t->choice);
@@ -247,6 +224,7 @@ static int open_own(struct teller *t, struct failure *f, struct host_frame *ret)
 					    .n_operands = t->n,
 					    .no_pages = options.no_pages,
 					    .no_blame = true,
+					    .exits = options.exits,
 					    .note = note,
 					    .gap = options.gaps ? take_gap : NULL};
 	int err;
@@ -389,8 +367,8 @@ static bool begins_again(const struct teller *t, struct reports *r, struct host_
 static int next_report(struct teller *t, struct reports *r, struct failure *f)
 {
 	const struct host_frame *from = r->n ? &r->last : &r->base;
-	struct ledger_report report_of = {&r->base, from, NULL, NULL,
-					  options.gaps ? &longest : NULL};
+	struct ledger_report report_of = {
+		&r->base, from, NULL, NULL, options.gaps ? &longest : NULL, false};
 	struct host_frame now;
 	int err = take_next(t, r, f, &now);
 
@@ -401,6 +379,7 @@ static int next_report(struct teller *t, struct reports *r, struct failure *f)
 	if (begins_again(t, r, &now))
 		return 0;
 	report_of.to = &now;
+	report_of.exits = options.exits && now.has_exits;
 	err = ledger_ended_take(&r->ended, &r->base, &now);
 	err = err ? failure_errno(f, err, "a report") : report(t, &report_of, f);
 	longest.n = 0;
@@ -412,13 +391,14 @@ static int next_report(struct teller *t, struct reports *r, struct failure *f)
 
 static int watch(struct teller *t, struct reports *r, struct failure *f)
 {
-	const struct ledger_report total = {&r->base, &r->base, &r->last, &r->ended, NULL};
+	struct ledger_report total = {&r->base, &r->base, &r->last, &r->ended, NULL, options.exits};
 	int err = 0;
 
 	r->next = clock_mono();
 	while (!err && !command_stop && !(is_over(t, r->n ? &r->last : &r->base)) &&
 	       (!options.count || r->n < options.count))
 		err = next_report(t, r, f);
+	total.exits = options.exits && r->last.has_exits;
 	if (err == -EINTR && command_stop)
 		err = 0;
 	return !err && r->n > 1 ? report(t, &total, f) : err;

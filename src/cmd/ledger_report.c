@@ -42,6 +42,24 @@ static void add_states(uint64_t into[LEDGER_STATES], const uint64_t ns[LEDGER_ST
 		into[s] += ns[s];
 }
 
+static struct host_frame_exit exits_span(const struct host_frame_vm *before,
+					 const struct host_frame_exit *now)
+{
+	struct host_frame_exit d = *now;
+
+	for (size_t i = 0; before && i < before->n_exits; i++) {
+		const struct host_frame_exit *b = &before->exits[i];
+
+		if (b->vcpu != now->vcpu || strcmp(b->class, now->class) != 0)
+			continue;
+		d.n = u64_sub_floor(d.n, b->n);
+		d.ns = u64_sub_floor(d.ns, b->ns);
+		d.trips = u64_sub_floor(d.trips, b->trips);
+		d.trips_ns = u64_sub_floor(d.trips_ns, b->trips_ns);
+	}
+	return d;
+}
+
 static const struct host_frame_vm *before_of(const struct ledger_report *r,
 					     const struct host_frame_vm *vm)
 {
@@ -84,20 +102,14 @@ static int copy_vm(const struct host_frame_vm *vm, const struct host_frame *base
 {
 	size_t hint = 0;
 	const struct host_frame_vm *before = host_frame_find(base, vm, &hint);
-	struct host_frame_vm copy = *vm;
+	struct host_frame_vm copy;
 
-	copy.blames = NULL;
-	copy.n_blames = 0;
-	copy.vcpus = calloc(vm->n_vcpus + 1, sizeof(*copy.vcpus));
-	copy.pages = calloc(vm->n_pages + 1, sizeof(*copy.pages));
-	if (!copy.vcpus || !copy.pages) {
-		host_frame_vm_done(&copy);
+	if (host_frame_vm_copy(vm, &copy))
 		return -ENOMEM;
-	}
 	for (size_t v = 0; v < vm->n_vcpus; v++)
 		copy.vcpus[v] = vcpu_span(before, vm, v);
-	if (vm->n_pages)
-		memcpy(copy.pages, vm->pages, vm->n_pages * sizeof(*copy.pages));
+	for (size_t i = 0; i < vm->n_exits; i++)
+		copy.exits[i] = exits_span(before, &vm->exits[i]);
 	copy.overhead = overhead_of(before, vm);
 	*ret = copy;
 	return 0;
@@ -165,6 +177,42 @@ static void print_ledger(const char *name, const char *below, const char *vcpu,
 	fputc('\n', to);
 }
 
+static void print_cost(uint64_t n, uint64_t ns, double seconds, FILE *to)
+{
+	if (n)
+		fprintf(to, " %10.1f %9.3f", (double)n / seconds,
+			(double)ns / (double)n / NS_PER_US);
+	else
+		fprintf(to, " %10s %9s", "-", "");
+}
+
+/* By vCPU and class, of which there were any. */
+static void print_exits(const struct host_frame_vm *before, const struct host_frame_vm *vm,
+			double seconds, FILE *to)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < vm->n_exits; i++) {
+		struct host_frame_exit d = exits_span(before, &vm->exits[i]);
+
+		if (!d.n && !d.trips)
+			continue;
+		if (!any)
+			fprintf(to, "%16s %5s  %-10s %10s %9s %10s %9s\n", "", "", "CLASS",
+				"EXITS/s", "us EACH", "TRIPS/s", "us EACH");
+		any = true;
+		fprintf(to, "%16s %5u  %-10s", "", d.vcpu, d.class);
+		print_cost(d.n, d.ns, seconds, to);
+		print_cost(d.trips, d.trips_ns, seconds, to);
+		fputc('\n', to);
+	}
+	if (!any)
+		fprintf(to,
+			"%22s no exits: none, or its vCPUs are not KVM's, or KVM doesn't report "
+			"them\n",
+			"");
+}
+
 /* Returns the longest that one of its vCPUs was measured, ns. */
 static uint64_t print_vcpus(const struct host_frame_vm *before, const struct host_frame_vm *vm,
 			    FILE *to)
@@ -186,15 +234,8 @@ static uint64_t print_vcpus(const struct host_frame_vm *before, const struct hos
 	return longest;
 }
 
-static bool has_page(const struct host_frame_vm *vm)
-{
-	for (size_t i = 0; i < vm->n_pages; i++)
-		if (!vm->pages[i].why[0])
-			return true;
-	return false;
-}
-
-static void print_vm(const struct host_frame_vm *before, const struct host_frame_vm *vm, FILE *to)
+static void print_vm(const struct host_frame_vm *before, const struct host_frame_vm *vm, bool exits,
+		     FILE *to)
 {
 	uint64_t overhead = overhead_of(before, vm), wall = print_vcpus(before, vm, to);
 	size_t ended = 0;
@@ -203,7 +244,7 @@ static void print_vm(const struct host_frame_vm *before, const struct host_frame
 		ended += vm->vcpus[v].ended;
 	fprintf(to, "%22s overhead %.3f s (%.2f %% of a CPU)", "", ns_to_s(overhead),
 		percent(overhead, wall));
-	if (has_page(vm))
+	if (host_frame_has_page(vm))
 		fprintf(to, ", page written");
 	if (vm->streamed)
 		fprintf(to, ", streamed");
@@ -212,20 +253,27 @@ static void print_vm(const struct host_frame_vm *before, const struct host_frame
 	else if (ended)
 		fprintf(to, ", %zu of its vCPUs ended", ended);
 	fputc('\n', to);
+	if (exits)
+		print_exits(before, vm, wall ? ns_to_s(wall) : 1, to);
 }
 
-static void print_ended(const struct ledger_ended *e, FILE *to)
+static void print_ended(const struct ledger_ended *e, bool exits, FILE *to)
 {
 	char name[32], below[32];
 
 	for (size_t i = 0; i < e->n; i++)
-		print_vm(NULL, &e->kept[i], to);
+		print_vm(NULL, &e->kept[i], exits, to);
 	if (!e->vms)
 		return;
 	snprintf(name, sizeof(name), "%" PRIu64 " others", e->vms);
 	snprintf(below, sizeof(below), "  that ended");
 	print_ledger(name, below, "all", e->ns, to);
 }
+
+static const char *const nobody[] = {[GAP_RAN_HIDDEN] = "(another PID namespace)",
+				     [GAP_RAN_NOBODY] = "(nobody: the CPU was idle)",
+				     [GAP_RAN_BLOCKED] = "(it was blocked, for no CPU)",
+				     [GAP_RAN_UNKNOWN] = "(unknown)"};
 
 static void print_gaps(const struct ledger_gaps *gaps, FILE *to)
 {
@@ -235,8 +283,12 @@ static void print_gaps(const struct ledger_gaps *gaps, FILE *to)
 		const struct ledger_gap *g = &gaps->gap[i];
 
 		print_name(g->vm, to);
-		fprintf(to, " %5u %9.3f %9.3f  %-8s %" PRIu32 " %s\n", g->vcpu, ns_to_s(g->at),
-			(double)g->ns / 1e6, ledger_state_name(g->state), g->by, g->who);
+		fprintf(to, " %5u %9.3f %9.3f  %-8s ", g->vcpu, ns_to_s(g->at), (double)g->ns / 1e6,
+			ledger_state_name(g->state));
+		if (g->by.tid)
+			fprintf(to, "%d %s\n", g->by.tid, g->by.name);
+		else
+			fprintf(to, "- %s\n", nobody[g->by.kind]);
 	}
 }
 
@@ -274,9 +326,9 @@ static void print_table(const struct ledger_report *r, FILE *to)
 	print_head(r, to);
 	for (size_t i = 0; i < r->to->n_vms; i++)
 		if (is_in_report(r, &r->to->vms[i]))
-			print_vm(before_of(r, &r->to->vms[i]), &r->to->vms[i], to);
+			print_vm(before_of(r, &r->to->vms[i]), &r->to->vms[i], r->exits, to);
 	if (r->ended)
-		print_ended(r->ended, to);
+		print_ended(r->ended, r->exits, to);
 	if (r->gaps)
 		print_gaps(r->gaps, to);
 	fputc('\n', to);
@@ -328,7 +380,26 @@ static json_t *json_stream(const struct host_frame_vm *vm)
 			 (json_int_t)c->blocked, "garbage", (json_int_t)c->garbage);
 }
 
-static json_t *json_vm(const struct host_frame_vm *before, const struct host_frame_vm *vm)
+static json_t *json_exits(const struct host_frame_vm *before, const struct host_frame_vm *vm)
+{
+	json_t *exits = json_array();
+
+	for (size_t i = 0; i < vm->n_exits; i++) {
+		struct host_frame_exit d = exits_span(before, &vm->exits[i]);
+
+		if (d.n || d.trips)
+			json_array_append_new(exits,
+					      json_pack("{s:i, s:s, s:I, s:f, s:I, s:f}", "vcpu",
+							(int)d.vcpu, "class", d.class, "exits",
+							(json_int_t)d.n, "exit_seconds",
+							ns_to_s(d.ns), "trips", (json_int_t)d.trips,
+							"trip_seconds", ns_to_s(d.trips_ns)));
+	}
+	return exits;
+}
+
+static json_t *json_vm(const struct host_frame_vm *before, const struct host_frame_vm *vm,
+		       bool exits)
 {
 	json_t *vcpus = json_array();
 
@@ -337,11 +408,12 @@ static json_t *json_vm(const struct host_frame_vm *before, const struct host_fra
 
 		json_array_append_new(vcpus, json_vcpu(&d));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:f, s:o, s:o*, s:o}", "name",
-			 vm->name, "called", vm->called, "uuid", vm->uuid, "id", vm->id, "manager",
-			 vm->manager, "pid", (int)vm->pid, "found_by", vm->found_by, "ended",
-			 vm->ended, "overhead_seconds", ns_to_s(overhead_of(before, vm)), "pages",
-			 json_pages(vm), "stream", json_stream(vm), "vcpus", vcpus);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:f, s:o, s:o*, s:o, s:o*}",
+			 "name", vm->name, "called", vm->called, "uuid", vm->uuid, "id", vm->id,
+			 "manager", vm->manager, "pid", (int)vm->pid, "found_by", vm->found_by,
+			 "ended", vm->ended, "overhead_seconds", ns_to_s(overhead_of(before, vm)),
+			 "pages", json_pages(vm), "stream", json_stream(vm), "vcpus", vcpus,
+			 "exits", exits ? json_exits(before, vm) : NULL);
 }
 
 static json_t *json_vms(const struct ledger_report *r)
@@ -352,10 +424,10 @@ static json_t *json_vms(const struct ledger_report *r)
 		const struct host_frame_vm *vm = &r->to->vms[i];
 
 		if (is_in_report(r, vm))
-			json_array_append_new(vms, json_vm(before_of(r, vm), vm));
+			json_array_append_new(vms, json_vm(before_of(r, vm), vm, r->exits));
 	}
 	for (size_t i = 0; r->ended && i < r->ended->n; i++)
-		json_array_append_new(vms, json_vm(NULL, &r->ended->kept[i]));
+		json_array_append_new(vms, json_vm(NULL, &r->ended->kept[i], r->exits));
 	return vms;
 }
 
@@ -366,12 +438,13 @@ static json_t *json_gaps(const struct ledger_gaps *from)
 	for (int i = 0; i < from->n; i++) {
 		const struct ledger_gap *g = &from->gap[i];
 
-		json_array_append_new(gaps, json_pack("{s:s, s:i, s:i, s:f, s:f, s:s, s:i, s:s}",
-						      "vm", g->vm, "pid", (int)g->pid, "vcpu",
-						      (int)g->vcpu, "start_seconds", ns_to_s(g->at),
-						      "seconds", ns_to_s(g->ns), "state",
-						      ledger_state_name(g->state), "by", (int)g->by,
-						      "by_name", g->who));
+		json_array_append_new(
+			gaps, json_pack("{s:s, s:i, s:i, s:f, s:f, s:s, s:s, s:i, s:s}", "vm",
+					g->vm, "pid", (int)g->pid, "vcpu", (int)g->vcpu,
+					"start_seconds", ns_to_s(g->at), "seconds", ns_to_s(g->ns),
+					"state", ledger_state_name(g->state), "by_kind",
+					gap_by_kind_name(g->by.kind), "by", (int)g->by.tid,
+					"by_name", g->by.name));
 	}
 	return gaps;
 }

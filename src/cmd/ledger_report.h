@@ -7,6 +7,7 @@
 #define CMD_LEDGER_REPORT_H
 
 #include "base/failure.h"
+#include "host/gap_by.h"
 #include "wire/host_frame.h"
 
 #include <stdio.h>
@@ -30,11 +31,12 @@ void ledger_ended_done(struct ledger_ended *e);
 
 /* Copies: the VM may be gone by the time of the report. */
 struct ledger_gap {
-	char vm[64], who[64];
+	char vm[64];
 	pid_t pid;
 	unsigned vcpu;
 	uint64_t at, ns; /* since measuring began; its length */
-	uint32_t state, by;
+	uint32_t state;
+	struct gap_by by;
 };
 
 struct ledger_gaps {
@@ -48,6 +50,7 @@ struct ledger_report {
 	const struct host_frame *to;
 	const struct ledger_ended *ended; /* of a total; NULL: it is of an interval */
 	const struct ledger_gaps *gaps;	  /* NULL: not wanted */
+	bool exits;			  /* are wanted, and counted */
 };
 
 int ledger_report_put(const struct ledger_report *r, bool json, FILE *to, struct failure *f);

@@ -2,6 +2,7 @@
 #include "cmd/remembered.h"
 
 #include "base/json_out.h"
+#include "screen/here.h"
 #include "wire/client.h"
 
 #include <errno.h>
@@ -35,7 +36,27 @@ static int ask(const char *command, const char *daemon, const char *socket, cons
 
 bool remembered_on_host(void)
 {
-	return access(PROTOCOL_SOCKET, F_OK) && !access(PROTOCOL_HOST_SOCKET, F_OK);
+	struct here here;
+
+	if (!access(PROTOCOL_SOCKET, F_OK))
+		return false;
+	here_look(&here);
+	return here_subject(&here) == &subject_host;
+}
+
+/* Where the usual daemon isn't there. */
+static int say_how(int err, const char *daemon, const struct remembered_options *o,
+		   struct failure *f)
+{
+	char said[sizeof(f->text)];
+
+	if (o->socket || (err != -ENOENT && err != -ECONNREFUSED))
+		return err;
+	snprintf(said, sizeof(said), "%s", f->text);
+	return failure_set(f, err,
+			   "%.200s: 'systemctl enable --now %s' starts it, and from then on "
+			   "it remembers",
+			   said, daemon);
 }
 
 int remembered_show(const char *command, const char *request, bool host,
@@ -43,12 +64,12 @@ int remembered_show(const char *command, const char *request, bool host,
 		    struct failure *f)
 {
 	const char *usual = host ? PROTOCOL_HOST_SOCKET : PROTOCOL_SOCKET;
+	const char *daemon = host ? "deschedd" : "vmdesched";
 	json_t *answer = NULL;
-	int err = ask(command, host ? "deschedd" : "vmdesched", o->socket ? o->socket : usual,
-		      request, f, &answer);
+	int err = ask(command, daemon, o->socket ? o->socket : usual, request, f, &answer);
 
 	if (err)
-		return err;
+		return say_how(err, daemon, o, f);
 	if (o->json)
 		return json_out_print(answer, JSON_COMPACT | JSON_REAL_PRECISION(15), stdout,
 				      "standard output", f);

@@ -34,7 +34,7 @@ int remembered_show(const char *command, const char *request, bool host,
 		    const struct remembered_options *o, void (*print)(const json_t *answer),
 		    struct failure *f);
 
-/* Whether there is a deschedd here, and no vmdesched. */
+/* Whether this machine runs VMs (screen/here.h), and has no vmdesched. */
 bool remembered_on_host(void);
 
 /* "2026-11-20 12:00:06", local time. */

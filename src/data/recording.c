@@ -271,7 +271,10 @@ int recording_snapshot(struct recording *r, size_t at, struct failure *f, struct
 	int err = recording_read(r, at, f, &json);
 
 	if (!err && is_host(json))
-		err = failure_set(f, -EBADMSG, "it is of a host's VMs ('desched record --host')");
+		err = failure_set(f, -EBADMSG,
+				  "it is of a host's VMs ('desched record --host'): 'desched top "
+				  "--replay' and 'desched blame --replay' read it; for 'desched "
+				  "correct', record 'desched ledger --json' on the host");
 	else if (!err)
 		err = snapshot_decode(json, f, ret);
 	if (!err)

@@ -2,14 +2,13 @@
 #include "deschedd/deschedd.h"
 
 #include "base/clock.h"
-#include "base/proc.h"
-#include "base/text.h"
 #include "base/units.h"
 #include "deschedd/host_allowed.h"
 #include "deschedd/host_metrics.h"
 #include "deschedd/known.h"
 #include "deschedd/stream_socket.h"
 #include "host/frame.h"
+#include "host/gap_by.h"
 #include "service/gaplog.h"
 #include "service/service.h"
 #include "wire/wire.h"
@@ -93,10 +92,16 @@ static json_t *answer_history(const json_t *request, void *data)
 	const struct deschedd *d = data;
 	const char *vm = json_string_value(json_object_get(request, "vm"));
 	json_t *o = vm ? known_history(d->known, vm) : NULL;
+	struct failure f = {""};
 
-	if (!vm)
-		return requests_error("which VM? {\"get\":\"history\",\"vm\":\"NAME\"}");
-	return o ? o : requests_error("no such VM was there in the last ten minutes");
+	if (o)
+		return o;
+	if (vm)
+		failure_set(&f, 0, "no VM '%s' was there in the last ten minutes", vm);
+	else
+		failure_set(&f, 0, "of which VM? 'desched history NAME', or a member \"vm\"");
+	known_list(d->known, &f);
+	return requests_error(f.text);
 }
 
 static json_t *answer_gaps(const json_t *request, void *data)
@@ -138,32 +143,26 @@ static void on_note(const char *text, void *data)
 	service_say_event(((struct deschedd *)data)->service, text);
 }
 
-/* The thread that ran when the vCPU came back. */
-static void name_of_thread(uint32_t tid, char *ret, size_t size)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/comm", tid);
-	if (tid == GAP_BY_HIDDEN || !tid || file_read(path, ret, size) <= 0)
-		snprintf(ret, size, "?");
-	ret[strcspn(ret, "\n")] = '\0';
-}
-
 static void log_gap(struct deschedd *d, const struct measurement *m, const struct measured *vm,
 		    const struct gap *gap)
 {
-	bool known = gap->by && gap->by != GAP_BY_HIDDEN;
-	char name[PROC_COMM_SIZE], line[GAPLOG_LINE_MAX];
+	static const enum gaplog_who whose[] = {[GAP_RAN_THREAD] = GAPLOG_PROCESS,
+						[GAP_RAN_HIDDEN] = GAPLOG_HIDDEN,
+						[GAP_RAN_NOBODY] = GAPLOG_NOBODY,
+						[GAP_RAN_BLOCKED] = GAPLOG_NOT_ASKED,
+						[GAP_RAN_UNKNOWN] = GAPLOG_UNKNOWN};
+	struct gap_by by = gap_by_of(gap);
+	char line[GAPLOG_LINE_MAX];
 	const struct gaplog_gap entry = {.vm = vm->vm.name,
 					 .vcpu = vm->vm.vcpus[gap->vcpu].index,
 					 .state = gap->state,
 					 .end = gap->end,
 					 .ns = gap->end - gap->start,
 					 .within = gap->end - gap->start,
-					 .pid = known ? (pid_t)gap->by : -1,
-					 .name = name};
+					 .who = whose[by.kind],
+					 .pid = by.tid,
+					 .name = by.name};
 
-	name_of_thread(gap->by, name, sizeof(name));
 	if (!gaplog_add(&d->gaps, &entry, clock_mono(), clock_real()))
 		return;
 	gaplog_line(&d->gaps, host_ledger_source(m->ledger), line);
@@ -234,6 +233,7 @@ static int open_parts(struct service *service, void *data, struct failure *f)
 					    .no_pages = !d->settings.pages,
 					    .interrupts = d->settings.interrupts,
 					    .exits = d->settings.exits,
+					    .user_vms = d->settings.user_vms,
 					    .runaway = d->settings.runaway_ns,
 					    .note = on_note,
 					    .gap = on_gap,

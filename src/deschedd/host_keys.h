@@ -14,6 +14,7 @@ struct host_settings {
 	char stream[SETTINGS_STRING]; /* where VMs connect that want a stream; "": nowhere */
 	uint32_t interrupts;	      /* enum interrupts_of: whose delays are recorded */
 	bool exits;		      /* count exits by what they are for */
+	uint64_t user_vms;	      /* of one user without privilege */
 	uint64_t runaway_ns;	      /* of vCPUs like in a loop; 0: none is said */
 	uint64_t gap_ns;	      /* 0: no wait is logged */
 	bool vcpus;		      /* metrics of each vCPU; else of a VM's together */

@@ -19,6 +19,7 @@ struct of {
 	const struct host_frame_vm *vm;
 	const struct host_frame_vcpu *vcpu; /* or the sum of them */
 	uint32_t state;
+	const struct host_frame_exit *exit; /* of one class, of one vCPU or all */
 };
 
 #define VALUE(name, expression)                                                                    \
@@ -36,20 +37,13 @@ static size_t count_live(const struct host_frame *f)
 	return n;
 }
 
-static bool page_is_written(const struct host_frame_vm *vm)
-{
-	for (size_t i = 0; i < vm->n_pages; i++)
-		if (!vm->pages[i].why[0])
-			return true;
-	return false;
-}
-
 VALUE(one, of ? 1 : 0)
 VALUE(elapsed, ns_to_s(of->in->frame->elapsed))
 VALUE(vms, count_live(of->in->frame))
 VALUE(came, of->in->frame->counters.came)
 VALUE(unmeasured, of->in->frame->n_unseen)
 VALUE(not_entered, of->in->frame->counters.not_entered)
+VALUE(beyond, of->in->frame->counters.beyond)
 VALUE(gaps, of->in->frame->counters.gaps)
 VALUE(gaps_lost, of->in->frame->gaps_lost)
 VALUE(not_counted, of->in->not_counted)
@@ -67,11 +61,15 @@ VALUE(unlogged, of->in->gaps->unlogged)
 VALUE(vcpus, of->vm->n_vcpus)
 VALUE(overhead, ns_to_s(of->vm->overhead))
 VALUE(resident, of->vm->rss)
-VALUE(page, page_is_written(of->vm))
+VALUE(page, host_frame_has_page(of->vm))
 VALUE(state, ns_to_s(of->vcpu->ns[of->state]))
 VALUE(vcpu_gaps_lost, of->vcpu->gaps_lost)
 VALUE(busy, ns_to_s(of->vcpu->busy))
-VALUE(runaway, of->vcpu->runaway)
+VALUE(runaway, of->vcpu->runaway && of->vcpu->quiet)
+VALUE(class_exits, of->exit->n)
+VALUE(class_exit_s, ns_to_s(of->exit->ns))
+VALUE(class_trips, of->exit->trips)
+VALUE(class_trip_s, ns_to_s(of->exit->trips_ns))
 
 static double own_cpu(const struct of *of)
 {
@@ -83,7 +81,17 @@ static double own_cpu(const struct of *of)
 }
 
 /* Of what there is a sample each. */
-enum per { PER_HOST, PER_INFO, PER_VM, PER_VM_INFO, PER_VCPU, PER_STATE, PER_BOUND, PER_DELAY };
+enum per {
+	PER_HOST,
+	PER_INFO,
+	PER_VM,
+	PER_VM_INFO,
+	PER_VCPU,
+	PER_STATE,
+	PER_CLASS,
+	PER_BOUND,
+	PER_DELAY,
+};
 
 static const char *const labels_of[] = {
 	[PER_HOST] = "",
@@ -92,6 +100,7 @@ static const char *const labels_of[] = {
 	[PER_VM_INFO] = "vm,uuid,name,pid,found_by",
 	[PER_VCPU] = "vm,uuid,vcpu",
 	[PER_STATE] = "vm,uuid,vcpu,state",
+	[PER_CLASS] = "vm,uuid,vcpu,class",
 	[PER_BOUND] = "vm,uuid,le",
 	[PER_DELAY] = "vm,uuid,le",
 };
@@ -111,6 +120,8 @@ static const struct metric {
 	 "VMs that cannot be measured: the log says why", unmeasured},
 	{"desched_host_refused_vms_total", "counter", PER_HOST,
 	 "times that there was no room for a VM in the ledger", not_entered},
+	{"desched_host_bounded_vms_total", "counter", PER_HOST,
+	 "times that a VM was not measured since its user has too many", beyond},
 	{"desched_vm_info", "gauge", PER_VM_INFO, "which process it is, and who found it", one},
 	{"desched_vm_vcpus", "gauge", PER_VM, "virtual CPUs of the VM", vcpus},
 	{"desched_vcpu_seconds_total", "counter", PER_STATE,
@@ -124,7 +135,18 @@ static const struct metric {
 	{"desched_vcpu_busy_seconds", "gauge", PER_VCPU,
 	 "how long the virtual CPU has not been idle", busy},
 	{"desched_vcpu_runaway", "gauge", PER_VCPU,
-	 "1: it has not halted for longer than the limit, and shows no sign of work", runaway},
+	 "1: for longer than the limit it has not halted and shows no sign of work; only where its "
+	 "exits are known",
+	 runaway},
+	{"desched_vcpu_exits_total", "counter", PER_CLASS,
+	 "times that the virtual CPU left its guest, by what for, where that is counted",
+	 class_exits},
+	{"desched_vcpu_exit_seconds_total", "counter", PER_CLASS,
+	 "CPU time of these in the host's kernel", class_exit_s},
+	{"desched_vcpu_trips_total", "counter", PER_CLASS, "of these, trips to the VM's monitor",
+	 class_trips},
+	{"desched_vcpu_trip_seconds_total", "counter", PER_CLASS,
+	 "CPU time of trips in the monitor", class_trip_s},
 	{"desched_vcpu_gaps_lost_total", "counter", PER_VCPU,
 	 "waits that were not recorded one by one; their time is counted", vcpu_gaps_lost},
 	{"desched_vm_overhead_seconds_total", "counter", PER_VM,
@@ -210,7 +232,10 @@ static void sum_vcpus(struct named *x)
 			x->sum.ns[s] += x->vm->vcpus[v].ns[s];
 		x->sum.gaps_lost += x->vm->vcpus[v].gaps_lost;
 		x->sum.busy = u64_max(x->sum.busy, x->vm->vcpus[v].busy);
-		x->sum.runaway |= x->vm->vcpus[v].runaway;
+		if (!x->vm->vcpus[v].runaway || !x->vm->vcpus[v].quiet)
+			continue;
+		x->sum.runaway = true;
+		x->sum.quiet = x->vm->vcpus[v].quiet;
 	}
 }
 
@@ -275,6 +300,50 @@ static void put_vcpus(const struct put *p, const struct metric *m, const struct 
 		snprintf(name, sizeof(name), "%u", x->vm->vcpus[v].index);
 		of.vcpu = &x->vm->vcpus[v];
 		put_vcpu(p, m, &of, labels, name);
+	}
+}
+
+static void put_class(const struct put *p, const struct metric *m, const struct host_frame_vm *vm,
+		      const struct host_frame_exit *exit, struct prometheus_label *labels)
+{
+	const struct of of = {.in = p->in, .vm = vm, .exit = exit};
+	char name[16] = "all";
+
+	if (p->in->vcpus)
+		snprintf(name, sizeof(name), "%u", exit->vcpu);
+	labels[2] = (struct prometheus_label){"vcpu", name};
+	labels[3] = (struct prometheus_label){"class", exit->class};
+	put_sample(p, m, &of, labels, 4);
+}
+
+/* From `i` on, of all vCPUs; false where an earlier one has the class. */
+static bool sum_class(const struct host_frame_vm *vm, size_t i, struct host_frame_exit *ret)
+{
+	*ret = (struct host_frame_exit){.n = 0};
+	memcpy(ret->class, vm->exits[i].class, sizeof(ret->class));
+	for (size_t k = 0; k < vm->n_exits; k++) {
+		if (strcmp(vm->exits[k].class, ret->class) != 0)
+			continue;
+		if (k < i)
+			return false;
+		ret->n += vm->exits[k].n;
+		ret->ns += vm->exits[k].ns;
+		ret->trips += vm->exits[k].trips;
+		ret->trips_ns += vm->exits[k].trips_ns;
+	}
+	return true;
+}
+
+static void put_classes(const struct put *p, const struct metric *m, const struct host_frame_vm *vm,
+			struct prometheus_label *labels)
+{
+	struct host_frame_exit sum;
+
+	for (size_t i = 0; i < vm->n_exits; i++) {
+		if (p->in->vcpus)
+			put_class(p, m, vm, &vm->exits[i], labels);
+		else if (sum_class(vm, i, &sum))
+			put_class(p, m, vm, &sum, labels);
 	}
 }
 
@@ -365,6 +434,9 @@ static void put_vm(const struct put *p, const struct metric *m, const struct nam
 		break;
 	case PER_VM_INFO:
 		put_vm_info(p, m, &of, labels);
+		break;
+	case PER_CLASS:
+		put_classes(p, m, x->vm, labels);
 		break;
 	case PER_BOUND:
 		put_waits(p, m, x, labels);

@@ -256,6 +256,14 @@ json_t *known_history(const struct known *k, const char *vm)
 	return o;
 }
 
+void known_list(const struct known *k, struct failure *ret)
+{
+	for (const struct known_vm *v = k->vms; v; v = v->hh.next)
+		failure_list(ret, v->name);
+	if (!k->vms)
+		failure_list(ret, "none");
+}
+
 void known_longest(const struct known *k, uint64_t since, struct host_frame_vm *vm)
 {
 	const struct known_vm *v = find(k, vm->pid, vm->since);
@@ -390,18 +398,10 @@ void known_ended(struct known *k, struct host_frame *now)
 
 static int add_copy(const struct host_frame_vm *from, struct host_frame *to)
 {
-	struct host_frame_vm *vm = &to->vms[to->n_vms++];
+	int err = host_frame_vm_copy(from, &to->vms[to->n_vms]);
 
-	*vm = *from;
-	vm->vcpus = copy_of(from->vcpus, from->n_vcpus, sizeof(*vm->vcpus));
-	vm->blames = copy_of(from->blames, from->n_blames, sizeof(*vm->blames));
-	vm->pages = copy_of(from->pages, from->n_pages, sizeof(*vm->pages));
-	vm->interrupts.delays = copy_of(from->interrupts.delays, from->interrupts.n_delays,
-					sizeof(*vm->interrupts.delays));
-	if ((from->n_vcpus && !vm->vcpus) || (from->n_blames && !vm->blames) ||
-	    (from->n_pages && !vm->pages) || (from->interrupts.n_delays && !vm->interrupts.delays))
-		return -ENOMEM;
-	return 0;
+	to->n_vms += !err;
+	return err;
 }
 
 int known_add_ended(const struct known *k, uint64_t since, struct host_frame *to)

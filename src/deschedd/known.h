@@ -34,6 +34,9 @@ int known_sample(struct known *k, const struct measurement *m);
 
 /* The history of the last VM of this name or UUID, or number of process; schema
  * desched-host-history/1. NULL: there is none, or no memory. */
+/* Adds the names of those that are known to what went wrong. */
+void known_list(const struct known *k, struct failure *ret);
+
 json_t *known_history(const struct known *k, const char *vm);
 
 /* The longest single time for which each of the VM's vCPUs wanted to run and did not, of those that

@@ -276,7 +276,7 @@ static void take_run(const struct host_run *run, void *data)
 	struct party who = party_of(run);
 	size_t at = (size_t)run->pid % NAMES;
 
-	if (run->vm < 0 && run->tid) {
+	if (run->vm < 0 && run->pid) {
 		b->names[at].pid = run->pid;
 		b->names[at].at = run->end;
 		memcpy(b->names[at].name, run->name, sizeof(run->name));
@@ -309,7 +309,7 @@ static void take_now(const struct host_run *now, void *data)
 
 	if (!run.start || run.cpu >= b->n_cpus)
 		return;
-	if (run.vm < 0 && run.tid)
+	if (run.vm < 0 && run.pid)
 		find_name(b, &run);
 	who = party_of(&run);
 	timeline_put(&b->cpus[run.cpu], &run, &who);

@@ -107,6 +107,38 @@ static int copy_interrupts(const struct measured *x, struct host_frame_interrupt
 	return 0;
 }
 
+/* Whether there is anything to say of a class. */
+static bool has_exits(const struct vcpu_exits *e, int class)
+{
+	return e->kernel[class].n || e->user[class].n;
+}
+
+static void copy_class(const struct measured *x, uint32_t v, int class, struct host_frame_vm *to)
+{
+	const struct exits_count *exits = &x->exits[v].kernel[class];
+	const struct exits_count *trips = &x->exits[v].user[class];
+	struct host_frame_exit *e = &to->exits[to->n_exits++];
+
+	*e = (struct host_frame_exit){.vcpu = x->vm.vcpus[v].index,
+				      .n = exits->n,
+				      .ns = exits->ns,
+				      .trips = trips->n,
+				      .trips_ns = trips->ns};
+	snprintf(e->class, sizeof(e->class), "%s", exit_class_name(class));
+}
+
+static int copy_exits(const struct measured *x, struct host_frame_vm *to)
+{
+	to->exits = calloc((size_t)x->vm.n_vcpus * EXIT_CLASSES, sizeof(*to->exits));
+	if (!to->exits)
+		return -ENOMEM;
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
+		for (int k = 0; k < EXIT_CLASSES; k++)
+			if (has_exits(&x->exits[v], k))
+				copy_class(x, v, k, to);
+	return 0;
+}
+
 static int copy_vm(const struct measurement *m, const struct measured *x, struct host_frame *f)
 {
 	struct host_frame_vm *to = host_frame_add(f, x->vm.n_vcpus);
@@ -133,6 +165,8 @@ static int copy_vm(const struct measurement *m, const struct measured *x, struct
 	if (x->blame && copy_blames(x->blame, -1, to))
 		return -ENOMEM;
 	if (m->interrupts && copy_interrupts(x, &to->interrupts))
+		return -ENOMEM;
+	if (x->exits && copy_exits(x, to))
 		return -ENOMEM;
 	return copy_pages(x, to);
 }
@@ -166,7 +200,9 @@ static int copy_unseen(const struct measurement *m, struct host_frame *f)
 	f->n_unseen = m->n_unseen + m->more_unseen + refused;
 	if (refused) {
 		snprintf(f->unseen, sizeof(f->unseen), "%zu of them", refused);
-		snprintf(f->why, sizeof(f->why), "the ledger is full");
+		snprintf(f->why, sizeof(f->why), "%s",
+			 m->beyond ? "the ledger is full, or a user has too many"
+				   : "the ledger is full");
 	}
 	if (!m->n_unseen)
 		return 0;
@@ -200,7 +236,8 @@ static void copy_counters(const struct measurement *m, struct host_frame *f)
 						   .bpf_runs = c.bpf_runs,
 						   .bpf = c.bpf_ns,
 						   .no_memory = measure_failures(m),
-						   .not_entered = m->not_entered};
+						   .not_entered = m->not_entered,
+						   .beyond = m->beyond};
 }
 
 static size_t count_vcpus(const struct measurement *m)
@@ -221,6 +258,7 @@ static int copy(const struct measurement *m, bool vcpus, struct host_frame *f)
 		.elapsed = m->at[MEASURE_NOW] - m->at[MEASURE_FIRST],
 		.cpus = (unsigned)get_nprocs(),
 		.has_gaps = host_ledger_has_gaps(m->ledger),
+		.has_exits = m->exits,
 		.vms = calloc((vcpus ? count_vcpus(m) : m->n) + 1, sizeof(*f->vms))};
 	if (!f->vms)
 		return -ENOMEM;

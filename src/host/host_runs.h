@@ -26,7 +26,7 @@ struct host_run {
 	pid_t tid;		  /* as the kernel counts; 0: the CPU was idle */
 	pid_t pid;		  /* its process; 0: in a PID namespace that isn't seen from here */
 	char name[HOST_RUN_NAME]; /* of the process; of the thread where all is recorded; empty for
-				   * a run that isn't over */
+				   * a run that isn't over of a process that is seen from here */
 };
 
 /* A vCPU was ready and waited for a CPU. */

@@ -74,8 +74,9 @@ static int open_extras(struct measurement *m, struct failure *f)
 	err = unless_unsupported(m, err, "interrupts are not recorded", f);
 	if (err || !s->exits)
 		return err;
-	return unless_unsupported(m, host_ledger_count_exits(m->ledger, f), "exits are not counted",
-				  f);
+	err = host_ledger_count_exits(m->ledger, f);
+	m->exits = !err;
+	return unless_unsupported(m, err, "exits are not counted", f);
 }
 
 static int open_parts(struct measurement *m, const struct measure_setup *setup, struct failure *f)

@@ -20,9 +20,10 @@ struct measure_parts {
 	size_t turn;		   /* whose page is looked for next */
 	int listener;		   /* for streams; 0: none */
 	bool full;		   /* it was said that there is no room for more */
+	bool bound;		   /* it was said that a user has too many */
 	bool open;		   /* the VMs that were there have their names */
 	bool room;		   /* one has ended since */
-	pid_t *refused;		   /* [n_refused]: for these there was no room */
+	pid_t *refused;		   /* [n_refused]: for these there was no room, or too many */
 	size_t n_refused;
 	struct measured **by_id; /* [n_ids]: of the ledger's; NULL: none */
 	size_t n_ids;

@@ -17,6 +17,7 @@ static void measured_free(struct measurement *m, struct measured *x)
 	blame_remove(m->parts->blame, x->blame);
 	host_vm_done(&x->vm);
 	free(x->vcpus);
+	free(x->exits);
 	free(x);
 }
 
@@ -57,6 +58,8 @@ static void read_busy(const struct measurement *m, struct measured *x, uint32_t 
 	bool runaway;
 	int err = host_ledger_exits(m->ledger, x->id, v, &e);
 
+	if (!err && x->exits)
+		x->exits[v] = e;
 	busy_update(&c->busy, &c->ledger[MEASURE_NOW], err ? NULL : &e);
 	runaway = busy_is_runaway(&c->busy, m->parts->setup.runaway);
 	if (runaway && !c->runaway)
@@ -136,7 +139,8 @@ static int start_vm(struct measurement *m, struct measured *x, struct failure *f
 	int err;
 
 	x->vcpus = calloc(x->vm.n_vcpus, sizeof(*x->vcpus));
-	if (!x->vcpus)
+	x->exits = m->exits ? calloc(x->vm.n_vcpus, sizeof(*x->exits)) : NULL;
+	if (!x->vcpus || (m->exits && !x->exits))
 		return failure_errno(f, -ENOMEM, "VM %s", x->vm.name);
 	if (m->parts->setup.no_pages)
 		err = host_ledger_add(m->ledger, &x->vm, f, &x->id);

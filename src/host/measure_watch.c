@@ -2,9 +2,11 @@
 #include "host/measure_watch.h"
 
 #include "base/clock.h"
+#include "base/proc.h"
 #include "base/units.h"
 #include "host/find.h"
 #include "host/find_monitor.h"
+#include "host/measure_bound.h"
 #include "host/measure_names.h"
 #include "host/measure_parts.h"
 #include "host/measure_vms.h"
@@ -63,15 +65,15 @@ static void forget_refused(const struct measurement *m, pid_t pid)
 			p->refused[i--] = p->refused[--p->n_refused];
 }
 
-static void refuse(struct measurement *m, pid_t pid, const struct failure *f)
+/* *said is whether that was said already. */
+static void refuse(struct measurement *m, pid_t pid, bool *said, const struct failure *f)
 {
 	struct measure_parts *p = m->parts;
 	pid_t *refused = reallocarray(p->refused, p->n_refused + 1, sizeof(*refused));
 
-	if (!p->full)
+	if (!*said)
 		measure_note(m, "not measured: %s; further ones are counted", f->text);
-	p->full = true;
-	m->not_entered++;
+	*said = true;
 	if (!refused)
 		return;
 	p->refused = refused;
@@ -90,6 +92,24 @@ void measure_watch_try_refused(struct measurement *m)
 		watch_again(p->watch, p->refused[i]);
 }
 
+/* -EDQUOT where its user has too many, and then the VM is refused. */
+static int add_within_bound(struct measurement *m, struct host_vm *vm, struct failure *f)
+{
+	uid_t uid[4] = {0};
+	int err = proc_read_uids(vm->pid, uid);
+
+	if (!err)
+		err = measure_bound_check(m, uid[0], vm->n_vcpus, f);
+	if (err) {
+		host_vm_done(vm);
+		return err == -EDQUOT ? err : -ESRCH;
+	}
+	err = measure_vms_add(m, vm, f);
+	if (!err)
+		m->vms[m->n - 1]->uid = uid[0];
+	return err;
+}
+
 static void on_came(struct host_vm *vm, void *data)
 {
 	struct measurement *m = data;
@@ -105,11 +125,15 @@ static void on_came(struct host_vm *vm, void *data)
 	if (x)
 		supersede(m, x);
 	forget_refused(m, pid);
-	err = measure_vms_add(m, vm, &f);
+	err = add_within_bound(m, vm, &f);
+	m->not_entered += err == -ENOSPC;
+	m->beyond += err == -EDQUOT;
 	if (err == -ESRCH)
 		watch_again(m->parts->watch, pid); /* it is on its way, up or down */
 	else if (err == -ENOSPC)
-		refuse(m, pid, &f);
+		refuse(m, pid, &m->parts->full, &f);
+	else if (err == -EDQUOT)
+		refuse(m, pid, &m->parts->bound, &f);
 	else if (err)
 		measure_note(m, "not measured: %s", f.text);
 	else
@@ -165,16 +189,13 @@ static int add_process(struct measurement *m, pid_t pid, struct failure *f)
 static void list_names(struct failure *f, const char *pattern)
 {
 	struct host_vm *vms = NULL;
-	size_t n = 0, used;
+	size_t n = 0;
 
 	failure_set(f, -ENOENT, "no VM is called '%s'", pattern);
 	if (host_find_all(&vms, &n))
 		return;
-	for (size_t i = 0; i < n; i++) {
-		used = strlen(f->text);
-		snprintf(f->text + used, sizeof(f->text) - used, "%s%s",
-			 i ? ", " : "; there are: ", vms[i].name);
-	}
+	for (size_t i = 0; i < n; i++)
+		failure_list(f, vms[i].name);
 	if (!n)
 		failure_set(f, -ENOENT, "no VM is called '%s': no VM is running", pattern);
 	host_vms_free(vms, n);

@@ -22,13 +22,15 @@ struct measured_vcpu {
 
 struct measured {
 	struct host_vm vm;
+	uid_t uid;	/* whose process it is */
 	void *own;	/* whoever measures may keep something here; NULL at first */
 	int id;		/* in the ledger; -1: it has ended */
 	bool over;	/* its end was reported */
 	uint64_t since; /* ns: when it was first seen */
 	uint64_t overhead[MEASURE_READINGS]; /* ns */
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
-	struct blame_vm *blame;		     /* who ran while it waited; NULL: not recorded */
+	struct vcpu_exits *exits; /* [vm.n_vcpus], as of the last reading; NULL: not counted */
+	struct blame_vm *blame;	  /* who ran while it waited; NULL: not recorded */
 	struct page_choice page;
 	const char *page_lost; /* why its page is no more written; NULL while it is */
 	double cpu_limit;      /* cpu_limit_of(), some seconds old at most */
@@ -51,11 +53,13 @@ struct measure_unseen { /* a VM that is not measured */
 struct measurement {
 	struct host_ledger *ledger;
 	bool interrupts;       /* their delays are recorded */
+	bool exits;	       /* are counted */
 	struct measured **vms; /* [n], in the order in which they were seen */
 	size_t n;
 	struct measure_ended ended;
 	uint64_t came;	      /* VMs that were seen so far */
-	uint64_t not_entered; /* and times that the ledger had no room for one */
+	uint64_t not_entered; /* and times that the ledger had no room for one, */
+	uint64_t beyond;      /* or that its user had too many (measure_bound.h) */
 	struct measure_unseen unseen[MEASURE_UNSEEN_MAX];
 	unsigned n_unseen, more_unseen;
 	uint64_t at[MEASURE_READINGS]; /* ns */
@@ -71,6 +75,7 @@ struct measure_setup {
 	bool no_blame;		       /* who runs while a vCPU waits isn't recorded */
 	enum interrupts_of interrupts; /* whose delays are recorded */
 	bool exits;		       /* are counted */
+	uint64_t user_vms;	       /* of one user without privilege; 0: MEASURE_USER_VMS */
 	uint64_t runaway; /* ns: a vCPU that is like in a loop for so long is said; 0: none */
 	/* What a person should know: one line. */
 	void (*note)(const char *text, void *data);

@@ -172,13 +172,9 @@ static int find(pid_t pid, const char *given, struct search *s)
 
 static bool is_own_files(pid_t pid, uid_t owner)
 {
-	char path[64], text[4096];
-	unsigned uid[4];
-	const char *line;
+	uid_t uid[4];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (file_read(path, text, sizeof(text)) < 0 || !(line = strstr(text, "\nUid:")) ||
-	    sscanf(line, "\nUid: %u %u %u %u", &uid[0], &uid[1], &uid[2], &uid[3]) != 4)
+	if (proc_read_uids(pid, uid))
 		return false;
 	for (int i = 0; i < 4; i++) {
 		if (uid[i] != owner)

@@ -260,6 +260,18 @@ static void record_vm(struct bpf_source *s, const struct bpf_vm *v)
 				 v->slots[i]);
 }
 
+/* What is known of those that are on a CPU already is what was known when they came. */
+static void look_at_cpus(const struct bpf_source *s, const struct host_vm *vm)
+{
+	for (uint32_t i = 0; i < s->p.n_cpus && s->log.taken; i++) {
+		const struct blame_cpu *c = &s->p.blame_cpus[i];
+
+		if (!__atomic_load_n(&c->process, __ATOMIC_RELAXED) &&
+		    __atomic_load_n(&c->tgid, __ATOMIC_RELAXED) == (uint32_t)vm->pid)
+			vcpu_programs_look_at(&s->p, i);
+	}
+}
+
 /* The process comes last: the programs look it up first, so all its threads count from one
  * instant. */
 static int enter_all(struct bpf_source *s, struct bpf_vm *v, const struct host_vm *vm)
@@ -269,8 +281,10 @@ static int enter_all(struct bpf_source *s, struct bpf_vm *v, const struct host_v
 	if (!err)
 		err = enter_process(s, v);
 	__atomic_add_fetch(&s->p.globals->epoch, 1, __ATOMIC_SEQ_CST);
-	if (!err)
+	if (!err) {
 		record_vm(s, v);
+		look_at_cpus(s, vm);
+	}
 	if (!err)
 		err = vcpu_programs_resolve(&s->p);
 	return err ? err : check_known(s, v);

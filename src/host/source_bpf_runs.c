@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 
+#include <stdio.h>
 #include <string.h>
 
 uint32_t source_bpf_cpus(const void *state)
@@ -99,16 +100,18 @@ static void hand_record(const struct blame_record *r, void *data)
 static void hand_now(const struct bpf_source *s, const struct blame_cpu *c, uint64_t until)
 {
 	const struct bpf_vm *vm = vm_of(s, c->process);
-	const struct host_run run = {.start = c->since,
-				     .end = until,
-				     .irq = u64_min(c->irq_ns, u64_sub_floor(until, c->since)),
-				     .cpu = s->cpu,
-				     .vm = vm ? vm->id : -1,
-				     .vcpu = vcpu_of(s, vm, c->slot),
-				     .kernel = c->kthread,
-				     .tid = (pid_t)c->tid,
-				     .pid = pid_of(c->tgid)};
+	struct host_run run = {.start = c->since,
+			       .end = until,
+			       .irq = u64_min(c->irq_ns, u64_sub_floor(until, c->since)),
+			       .cpu = s->cpu,
+			       .vm = vm ? vm->id : -1,
+			       .vcpu = vcpu_of(s, vm, c->slot),
+			       .kernel = c->kthread,
+			       .tid = (pid_t)c->tid,
+			       .pid = pid_of(c->tgid)};
 
+	if (!run.pid)
+		snprintf(run.name, sizeof(run.name), "%.15s", c->comm);
 	s->fns->now(&run, s->fns->data);
 }
 

@@ -156,15 +156,24 @@ static void put_run(struct trace *t, const struct host_run *run)
 	fputs("}}", t->setup.to);
 }
 
+/* One whose coming wasn't reported may seem to have come before the last one went. */
+static void begin_behind(const struct trace *t, struct host_run *run)
+{
+	run->start = u64_max(run->start, t->cpus[run->cpu].end);
+	run->irq = u64_min(run->irq, u64_sub_floor(run->end, run->start));
+}
+
 static void take_run(const struct host_run *run, void *data)
 {
 	struct trace *t = data;
 	struct party who = party_of(run);
+	struct host_run rest = *run;
 
 	if (run->cpu >= t->setup.n_cpus)
 		return;
+	begin_behind(t, &rest);
 	timeline_put(&t->cpus[run->cpu], run, &who);
-	put_run(t, run);
+	put_run(t, &rest);
 }
 
 static void take_now(const struct host_run *run, void *data)
@@ -385,6 +394,7 @@ uint64_t trace_finish(struct trace *t, uint64_t end)
 		if (!run->start || run->end <= run->start)
 			continue;
 		run->end = u64_min(run->end, end);
+		begin_behind(t, run);
 		if (!proc_read_stat(run->pid, run->tid, &stat))
 			snprintf(run->name, sizeof(run->name), "%.15s", stat.comm);
 		else

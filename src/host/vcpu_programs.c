@@ -16,9 +16,10 @@
 
 extern const struct bpf_image bpf_image_vcpu;
 
-/* Attached one by one: by an iterator's link, where the kernel has KVM, when runs are recorded. */
-static const char *const not_at_once[] = {"on_kvm_exit", "resolve",	 "translate",
-					  "on_migrate",	 "on_irq_entry", "on_irq_exit"};
+/* Attached one by one: by an iterator's link, where the kernel has KVM, when runs are recorded; or
+ * called. */
+static const char *const not_at_once[] = {"on_kvm_exit",  "resolve",	 "translate",  "on_migrate",
+					  "on_irq_entry", "on_irq_exit", "who_is_here"};
 
 /* Where an interrupt begins and ends, as far as the kernel has it. Interrupts between processors
  * are short, and so many that they are left out. */
@@ -215,6 +216,21 @@ static void attach_irqs(struct vcpu_programs *p)
 	}
 }
 
+void vcpu_programs_look_at(const struct vcpu_programs *p, uint32_t cpu)
+{
+	bpf_image_call_on(p->object, "who_is_here", cpu);
+}
+
+/* What the programs knew of CPUs when they recorded last, if ever, is over. */
+static void begin_recording(struct vcpu_programs *p, enum blame_record_what what)
+{
+	for (uint32_t i = 0; i < p->n_cpus && !p->globals->record; i++)
+		p->blame_cpus[i].since = 0;
+	__atomic_store_n(&p->globals->record, what, __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < p->n_cpus && what != BLAME_NOTHING; i++)
+		vcpu_programs_look_at(p, i);
+}
+
 int vcpu_programs_record(struct vcpu_programs *p, enum blame_record_what what, struct failure *f)
 {
 	struct bpf_link *moves;
@@ -227,7 +243,7 @@ int vcpu_programs_record(struct vcpu_programs *p, enum blame_record_what what, s
 		p->recorders.link[p->recorders.n++] = moves;
 		attach_irqs(p);
 	}
-	__atomic_store_n(&p->globals->record, what, __ATOMIC_RELEASE);
+	begin_recording(p, what);
 	return 0;
 }
 

@@ -36,9 +36,13 @@ struct vcpu_programs {
 int vcpu_programs_open(struct vcpu_programs *p, struct failure *f);
 void vcpu_programs_close(struct vcpu_programs *p);
 
-/* Records from now on; whatever was recorded before. Interrupts that the kernel has no tracepoints
- * for are not seen. */
+/* Records from now on, those who are on CPUs already among it; whatever was recorded before.
+ * Interrupts that the kernel has no tracepoints for are not seen. */
 int vcpu_programs_record(struct vcpu_programs *p, enum blame_record_what what, struct failure *f);
+
+/* While runs are recorded: has blame_cpus say who is on a CPU now, and of which VM. Nothing happens
+ * where it is offline. */
+void vcpu_programs_look_at(const struct vcpu_programs *p, uint32_t cpu);
 
 /* To be called before `object`, whose programs include bpf/vcpu_share.h, is loaded: the maps that it
  * calls `slots`, `cpus` and `processes` become the ledger's. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "service/gaplog.h"
 
+#include "base/text.h"
 #include "base/units.h"
 
 #include <inttypes.h>
@@ -27,21 +28,6 @@ bool gaplog_add(struct gaplog *log, const struct gaplog_gap *gap, uint64_t mono,
 	return false;
 }
 
-/* A process may call itself anything: what could take over a terminal or forge a line is shown as
- * `\xNN`. */
-static void escape(const char *name, char *to, size_t size)
-{
-	size_t n = 0;
-
-	for (; *name && n + 5 < size; name++) {
-		if ((unsigned char)*name < ' ' || (unsigned char)*name > '~' || *name == '\\')
-			n += (size_t)snprintf(to + n, size - n, "\\x%02x", (unsigned char)*name);
-		else
-			to[n++] = *name;
-	}
-	to[n] = '\0';
-}
-
 static const char *verb(uint32_t state)
 {
 	switch (state) {
@@ -58,28 +44,40 @@ static const char *verb(uint32_t state)
 	}
 }
 
+/* ", process postgres (812) was running" */
+static void put_who(const struct gaplog_entry *e, char *ret, size_t size)
+{
+	char name[4 * GAPLOG_NAME];
+
+	text_escape(e->name, name, sizeof(name));
+	if (e->gap.who == GAPLOG_PROCESS)
+		snprintf(ret, size, ", process %s (%d) was running", name, e->gap.pid);
+	else if (e->gap.who == GAPLOG_NOT_ASKED)
+		ret[0] = '\0';
+	else
+		snprintf(ret, size, ", %s was running",
+			 e->gap.who == GAPLOG_NOBODY   ? "nothing"
+			 : e->gap.who == GAPLOG_HIDDEN ? "a process of another PID namespace"
+						       : "an unknown process");
+}
+
 void gaplog_line(const struct gaplog *log, const char *source, char ret[GAPLOG_LINE_MAX])
 {
 	const struct gaplog_entry *e = &log->kept[(log->total - 1) % GAPLOG_KEPT];
-	char name[4 * GAPLOG_NAME], who[sizeof(name) + 32], within[64] = "", vm[sizeof(who)] = "";
+	char name[4 * GAPLOG_NAME], who[sizeof(name) + 48], within[64] = "", vm[sizeof(who)] = "";
 	time_t seconds = (time_t)(e->time / NS_PER_SEC);
 	char hour[16] = "?", left_out[QUOTA_TEXT_MAX];
 	struct tm tm;
 
 	if (localtime_r(&seconds, &tm))
 		strftime(hour, sizeof(hour), "%H:%M:%S", &tm);
-	escape(e->vm, name, sizeof(name));
+	text_escape(e->vm, name, sizeof(name));
 	if (e->gap.vm)
 		snprintf(vm, sizeof(vm), " of %s", name);
-	escape(e->name, name, sizeof(name));
-	if (e->gap.pid > 0)
-		snprintf(who, sizeof(who), "process %s (%d)", name, e->gap.pid);
-	else
-		snprintf(who, sizeof(who), "%s", e->gap.pid ? "an unknown process" : "nothing");
+	put_who(e, who, sizeof(who));
 	if (e->gap.within > e->gap.ns + e->gap.ns / 2)
 		snprintf(within, sizeof(within), " in the %.1f s", ns_to_s(e->gap.within));
-	snprintf(ret, GAPLOG_LINE_MAX,
-		 "vCPU %u%s was %s %" PRIu64 " ms%s %s %s, %s was running (source %s)%s",
+	snprintf(ret, GAPLOG_LINE_MAX, "vCPU %u%s was %s %" PRIu64 " ms%s %s %s%s (source %s)%s",
 		 e->gap.vcpu, vm, verb(e->gap.state), e->gap.ns / NS_PER_MS, within,
 		 within[0] ? "from" : "at", hour, who, source, quota_text(log->left_out, left_out));
 }
@@ -90,16 +88,31 @@ static json_t *name_json(const char *name)
 	json_t *o = json_string(name);
 	char escaped[4 * GAPLOG_NAME];
 
-	escape(name, escaped, sizeof(escaped));
+	text_escape(name, escaped, sizeof(escaped));
 	return o ? o : json_string(escaped);
+}
+
+static const char *const whose[] = {[GAPLOG_PROCESS] = "process",
+				    [GAPLOG_NOBODY] = "nobody",
+				    [GAPLOG_NOT_ASKED] = "blocked",
+				    [GAPLOG_HIDDEN] = "hidden",
+				    [GAPLOG_UNKNOWN] = "unknown"};
+
+/* 0 for nobody, -1 for one who isn't known. */
+static int pid_json(const struct gaplog_gap *gap)
+{
+	if (gap->who == GAPLOG_PROCESS)
+		return (int)gap->pid;
+	return gap->who == GAPLOG_NOBODY || gap->who == GAPLOG_NOT_ASKED ? 0 : -1;
 }
 
 static json_t *entry_json(const struct gaplog_entry *e)
 {
-	json_t *o = json_pack("{s:f, s:i, s:s, s:f, s:f, s:i, s:o}", "time_s", ns_to_s(e->time),
-			      "cpu", (int)e->gap.vcpu, "state", ledger_state_name(e->gap.state),
-			      "seconds", ns_to_s(e->gap.ns), "within_s", ns_to_s(e->gap.within),
-			      "pid", (int)e->gap.pid, "name", name_json(e->name));
+	json_t *o = json_pack("{s:f, s:i, s:s, s:f, s:f, s:s, s:i, s:o}", "time_s",
+			      ns_to_s(e->time), "cpu", (int)e->gap.vcpu, "state",
+			      ledger_state_name(e->gap.state), "seconds", ns_to_s(e->gap.ns),
+			      "within_s", ns_to_s(e->gap.within), "who", whose[e->gap.who], "pid",
+			      pid_json(&e->gap), "name", name_json(e->name));
 
 	if (e->gap.vm)
 		json_object_set_new(o, "vm", name_json(e->vm));

@@ -21,17 +21,27 @@
 
 #define GAPLOG_NAME 64
 
+/* Who was on the CPU most of that time. */
+enum gaplog_who {
+	GAPLOG_PROCESS,
+	GAPLOG_NOBODY,
+	GAPLOG_NOT_ASKED, /* the vCPU was blocked: it waited for no CPU */
+	GAPLOG_HIDDEN,	  /* a process of a PID namespace that isn't seen from here */
+	GAPLOG_UNKNOWN,
+};
+
 /* A vCPU didn't run for long. Where only a sum between two readings is known, `within` is their
  * distance, and the gap, or several, fell into it. */
 struct gaplog_gap {
 	const char *vm; /* NULL: there is one */
 	unsigned vcpu;
-	uint32_t state;	  /* enum ledger_state */
-	uint64_t end;	  /* ns, CLOCK_MONOTONIC: the gap's end, or the later reading */
-	uint64_t ns;	  /* of it */
-	uint64_t within;  /* ns; equal to `ns` where the edges are known */
-	pid_t pid;	  /* who was on the CPU most of that time; 0: nobody, below: not known */
-	const char *name; /* that process's */
+	uint32_t state;	 /* enum ledger_state */
+	uint64_t end;	 /* ns, CLOCK_MONOTONIC: the gap's end, or the later reading */
+	uint64_t ns;	 /* of it */
+	uint64_t within; /* ns; equal to `ns` where the edges are known */
+	enum gaplog_who who;
+	pid_t pid;	  /* of a process */
+	const char *name; /* likewise */
 };
 
 struct gaplog_entry {

@@ -96,6 +96,9 @@ static void on_gap(const struct source_gap *gap, void *data)
 					 .end = gap->end,
 					 .ns = gap->ns,
 					 .within = gap->within,
+					 .who = gap->pid > 0 ? GAPLOG_PROCESS
+						: gap->pid   ? GAPLOG_UNKNOWN
+							     : GAPLOG_NOBODY,
 					 .pid = gap->pid,
 					 .name = gap->name};
 	char line[GAPLOG_LINE_MAX];

@@ -43,6 +43,36 @@ void host_frame_vm_done(struct host_frame_vm *vm)
 	free(vm->blames);
 	free(vm->pages);
 	free(vm->interrupts.delays);
+	free(vm->exits);
+}
+
+/* Without memory *ok becomes false. */
+static void *copy_list(const void *from, size_t n, size_t size, bool *ok)
+{
+	void *copy = n ? malloc(n * size) : NULL;
+
+	*ok &= copy || !n;
+	return copy ? memcpy(copy, from, n * size) : NULL;
+}
+
+#define COPY(list, n) copy_list(list, n, sizeof(*(list)), &ok)
+
+int host_frame_vm_copy(const struct host_frame_vm *from, struct host_frame_vm *ret)
+{
+	struct host_frame_vm vm = *from;
+	bool ok = true;
+
+	vm.vcpus = COPY(from->vcpus, from->n_vcpus);
+	vm.blames = COPY(from->blames, from->n_blames);
+	vm.pages = COPY(from->pages, from->n_pages);
+	vm.interrupts.delays = COPY(from->interrupts.delays, from->interrupts.n_delays);
+	vm.exits = COPY(from->exits, from->n_exits);
+	if (!ok) {
+		host_frame_vm_done(&vm);
+		return -ENOMEM;
+	}
+	*ret = vm;
+	return 0;
 }
 
 void host_frame_done(struct host_frame *f)
@@ -52,6 +82,28 @@ void host_frame_done(struct host_frame *f)
 	free(f->vms);
 	free(f->unmeasured);
 	*f = (struct host_frame){.vms = NULL};
+}
+
+bool host_frame_has_page(const struct host_frame_vm *vm)
+{
+	for (size_t i = 0; i < vm->n_pages; i++)
+		if (!vm->pages[i].why[0])
+			return true;
+	return false;
+}
+
+void host_frame_list(const struct host_frame *f, struct failure *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n_vms; i++) {
+		if (f->vms[i].ended)
+			continue;
+		failure_list(ret, f->vms[i].name);
+		n++;
+	}
+	if (!n)
+		failure_list(ret, "none");
 }
 
 int host_frame_carry(struct host_frame *from, struct host_frame *to)

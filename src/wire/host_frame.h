@@ -24,6 +24,7 @@
 #define HOST_FRAME_VMS_MAX    2048
 #define HOST_FRAME_VCPUS_MAX  1024 /* of one VM */
 #define HOST_FRAME_BLAMES_MAX 4096 /* of one VM */
+#define HOST_FRAME_EXITS_MAX  (32 * HOST_FRAME_VCPUS_MAX)
 
 struct host_frame_vcpu {
 	unsigned index; /* the guest's number of it */
@@ -60,6 +61,15 @@ struct host_frame_blame {
 	char name[64];
 	uint64_t ns;	  /* of the VM's vCPUs' ready time */
 	uint64_t longest; /* ns: the most in one single wait that ended in this frame's interval */
+};
+
+/* What a vCPU left its guest for, of one class: exits into the host's kernel, and of these the trips to
+ * the monitor. Times are CPU time; a trip's isn't in an exit's. */
+struct host_frame_exit {
+	unsigned vcpu;	/* the guest's number of it */
+	char class[16]; /* "halt", "port", ... */
+	uint64_t n, ns;
+	uint64_t trips, trips_ns;
 };
 
 /* A device that may hold the VM's page. */
@@ -114,6 +124,8 @@ struct host_frame_vm {
 		uint64_t garbage;   /* bytes from it that were no ping */
 	} stream;
 	struct host_frame_interrupts interrupts;
+	struct host_frame_exit *exits; /* owned; none where they are not counted or not reported */
+	size_t n_exits;
 	double cpu_limit; /* CPUs that its vCPUs may use at once, by their cgroups; 0: no limit */
 };
 
@@ -135,6 +147,7 @@ struct host_frame_counters {
 	uint64_t bpf;	      /* ns: and their time */
 	uint64_t no_memory;   /* looks for VMs that failed for want of it */
 	uint64_t not_entered; /* VMs for which there was no room in the ledger */
+	uint64_t beyond;      /* VMs of users who have too many */
 };
 
 struct host_frame {
@@ -151,8 +164,9 @@ struct host_frame {
 	struct host_frame_counters counters;
 	struct host_frame_vm *vms;
 	size_t n_vms;
-	unsigned cpus; /* of the host that are online; 0: not known */
-	bool has_gaps; /* the source records them */
+	unsigned cpus;	/* of the host that are online; 0: not known */
+	bool has_gaps;	/* the source records them */
+	bool has_exits; /* they are counted, where KVM reports them */
 };
 
 /* Makes room for `n_vcpus` vCPUs in a new VM at the end of `f->vms`, which has room. NULL without
@@ -166,8 +180,17 @@ const struct host_frame_vm *host_frame_find(const struct host_frame *f,
 
 void host_frame_done(struct host_frame *f);
 
+/* Adds the names of the VMs that live, or that there is none, to what went wrong. */
+void host_frame_list(const struct host_frame *f, struct failure *ret);
+
 /* Whether two rows are the same culprit's. */
 bool host_frame_same_blame(const struct host_frame_blame *a, const struct host_frame_blame *b);
+
+/* Whether a page of the VM's is written. */
+bool host_frame_has_page(const struct host_frame_vm *vm);
+
+/* The VM in memory of its own. -ENOMEM. */
+int host_frame_vm_copy(const struct host_frame_vm *from, struct host_frame_vm *ret);
 
 /* Moves the VMs that have ended in `from` to the end of `to`. -ENOMEM. */
 int host_frame_carry(struct host_frame *from, struct host_frame *to);

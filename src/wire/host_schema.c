@@ -106,6 +106,17 @@ static const struct member interrupts_rows[] = {
 };
 static const struct members interrupts_members = MEMBERS(interrupts_rows, host_frame_interrupts, 0);
 
+static const struct member exit_rows[] = {
+	VALUE("vcpu", MEMBER_CPU, host_frame_exit, vcpu),
+	NAME("class", host_frame_exit, class, WHEN_ALWAYS),
+	COUNT("n", host_frame_exit, n),
+	COUNT("ns", host_frame_exit, ns),
+	COUNT("trips", host_frame_exit, trips),
+	COUNT("trips_ns", host_frame_exit, trips_ns),
+};
+static const struct members exit_members = MEMBERS(exit_rows, host_frame_exit,
+						   HOST_FRAME_EXITS_MAX);
+
 static const struct member vm_rows[] = {
 	VALUE("pid", MEMBER_PID, host_frame_vm, pid),
 	COUNT("since_ns", host_frame_vm, since),
@@ -124,6 +135,8 @@ static const struct member vm_rows[] = {
 	LIST("vcpus", host_frame_vm, vcpus, n_vcpus, &vcpu_members),
 	LIST("blames", host_frame_vm, blames, n_blames, &blame_members),
 	LIST("pages", host_frame_vm, pages, n_pages, &page_members),
+	{"exits", MEMBER_LIST, AT(host_frame_vm, exits), WHEN_KNOWN, &exit_members,
+	 AT(host_frame_vm, n_exits), NULL},
 	{"interrupts", MEMBER_OBJECT, AT(host_frame_vm, interrupts), WHEN_KNOWN,
 	 &interrupts_members, 0, NULL},
 };
@@ -145,6 +158,7 @@ static const struct member counters_rows[] = {
 	COUNT("bpf_ns", host_frame_counters, bpf),
 	COUNT("no_memory", host_frame_counters, no_memory),
 	COUNT("not_entered", host_frame_counters, not_entered),
+	COUNT("beyond_bound", host_frame_counters, beyond),
 	COUNT("runs_lost", host_frame_counters, runs_lost),
 };
 static const struct members counters_members = MEMBERS(counters_rows, host_frame_counters, 0);
@@ -161,6 +175,7 @@ static const struct member frame_rows[] = {
 	 NULL},
 	VALUE("cpus", MEMBER_CPU, host_frame, cpus),
 	VALUE("has_gaps", MEMBER_BOOL, host_frame, has_gaps),
+	{"has_exits", MEMBER_BOOL, AT(host_frame, has_exits), WHEN_KNOWN, NULL, 0, NULL},
 	LIST("vms", host_frame, vms, n_vms, &vm_members),
 };
 static const struct members frame_members = MEMBERS(frame_rows, host_frame, 0);

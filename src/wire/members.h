@@ -38,7 +38,7 @@ enum member_when {
 	WHEN_SPLIT,	/* if the snapshot is */
 	WHEN_NOT_SPLIT, /* if the snapshot is not */
 	WHEN_ESTIMATED, /* if the snapshot is */
-	WHEN_KNOWN,	/* unless it is 0; of an object: unless its first member is */
+	WHEN_KNOWN, /* unless it is 0; of an object: unless its first member is; a list: is there */
 };
 
 struct members;

@@ -24,6 +24,8 @@ static uint64_t number_at(const struct member *row, const void *at)
 	case MEMBER_LETTER:
 	case MEMBER_NAME:
 		return (unsigned char)*(const char *)at;
+	case MEMBER_LIST:
+		return *(void *const *)at != NULL;
 	default:
 		return 1;
 	}

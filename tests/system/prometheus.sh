@@ -198,6 +198,9 @@ check_all_panels() {
 	jq -r '.panels[] | .title as $title | .targets[] | [$title, .legendFormat, .expr] | @tsv' queries.json >queries
 	[ "$(wc -l <queries)" -ge 20 ] || complain "the dashboard has too few queries"
 	while IFS="$(printf '\t')" read -r title legend query; do
+		case $query in
+		*desched_vcpu_exit* | *desched_vcpu_trip*) continue ;; # only KVM's VMs have any
+		esac
 		ask "$query" "$now" >answer
 		[ "$(jq '.status == "success" and (.data.result | length > 0)' answer)" = true ] || {
 			complain "panel '$title' ($legend) has no data: $(head -c 300 answer)"

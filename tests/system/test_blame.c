@@ -8,12 +8,16 @@
  * ftrace's text has microseconds: a wait and a run are off by half of one at each end.
  */
 #include "base/clock.h"
+#include "base/proc.h"
 #include "base/units.h"
 #include "before_others.h"
+#include "host/find.h"
 #include "host/frame.h"
 #include "tracing.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -21,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -42,6 +47,7 @@ struct waiter {
 	pid_t tid;
 	int vm, vcpu;
 	uint64_t from, to; /* ns: its readings */
+	bool seen;	   /* in the trace */
 	bool waits;
 	int cpu;
 	uint64_t since;
@@ -115,6 +121,7 @@ static void charge(struct waiter *w, uint64_t until)
 
 static void begin_wait(struct waiter *w, uint64_t at, int cpu)
 {
+	w->seen = true;
 	w->waits = true;
 	w->since = at;
 	w->cpu = cpu;
@@ -139,6 +146,15 @@ static void see_switch(const char *line, int cpu, uint64_t at)
 	char name[17];
 
 	snprintf(name, sizeof(name), "%.*s", (int)(end - comm), comm);
+	if (!truth.cpus[cpu].n) { /* it has been there since the trace began */
+		const char *from = behind(line, "prev_comm="), *to = strstr(from, " prev_pid=");
+		char first[17];
+
+		snprintf(first, sizeof(first), "%.*s", (int)(to - from), from);
+		add_run(cpu, 0, thread_of(number(line, "prev_pid="), first));
+	}
+	if (next && !next->seen) /* it has waited since before the trace began */
+		begin_wait(next, 0, cpu);
 	if (next) { /* before its own run is noted */
 		charge(next, at);
 		next->waits = false;
@@ -146,8 +162,10 @@ static void see_switch(const char *line, int cpu, uint64_t at)
 	add_run(cpu, at, thread_of(number(line, "next_pid="), name));
 	if (prev)
 		charge(prev, at); /* its coming was not reported */
-	if (prev)
+	if (prev) {
+		prev->seen = true;
 		prev->waits = false;
+	}
 	if (prev && *behind(line, "prev_state=") == 'R')
 		begin_wait(prev, at, cpu);
 }
@@ -448,9 +466,298 @@ static void waits_are_followed_over_cpus(void **state)
 	compare(pids, names, 2, hogs, NULL);
 }
 
+/* ---- those who are there from the beginning ---- */
+
+static void to_fifo(pid_t pid)
+{
+	const struct sched_param p = {.sched_priority = 1};
+
+	if (sched_setscheduler(pid, SCHED_FIFO, &p)) {
+		print_message("no real-time class here\n");
+		skip();
+	}
+}
+
+/* It leaves its CPU once a second at most, when the kernel takes it from a real-time thread. */
+static void a_hog_that_does_not_switch(void **state)
+{
+	const char *const hogs[] = {"hog-fifo", NULL}, *names[] = {"starved"};
+	int cpu = (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
+	pid_t pid = start_vm(names[0]);
+	struct host_frame f;
+	uint64_t unknown;
+
+	(void)state;
+	usleep(100000); /* its vCPUs are there */
+	to_fifo(start_hog(hogs[0], 0, cpu));
+	usleep(100000);
+	f = measure(&pid, 1);
+	end_all();
+	check_vm(&f, &pid, names, 1, 0, hogs);
+	unknown = blamed(vm_in(&f, pid), "unknown");
+	if (unknown > ready_of(vm_in(&f, pid)) / 1000)
+		fail_msg("%.6f s are unknown", ns_to_s(unknown));
+	host_frame_done(&f);
+}
+
+/* A vCPU that is on the CPU when its VM is entered, and stays there, is its VM's, not a process's. */
+static void a_machine_that_does_not_switch(void **state)
+{
+	const char *const hogs[] = {NULL}, *names[] = {"waits", "is there"};
+	pid_t pids[2] = {start_vm(names[0])};
+	struct failure why = {""};
+	struct host_frame f;
+	struct host_vm vm;
+
+	(void)state;
+	pids[1] = start_vm(names[1]);
+	usleep(300000);
+	assert_int_equal(host_find_pid(pids[1], &why, &vm), 0);
+	to_fifo(vm.vcpus[0].tid);
+	host_vm_done(&vm);
+	usleep(100000);
+	f = measure(pids, 2);
+	end_all();
+	check_vm(&f, pids, names, 2, 0, hogs);
+	assert_near("process", blamed(vm_in(&f, pids[0]), "like_vm"), 0, 0);
+	host_frame_done(&f);
+}
+
+/* ---- the kernel's threads, and containers ---- */
+
+#define KSM "/sys/kernel/mm/ksm/"
+
+static struct {
+	const char *file, *busy;
+	char before[32];
+} ksm[] = {{"sleep_millisecs", "0", ""}, {"pages_to_scan", "100000", ""}, {"run", "1", ""}};
+
+static pid_t ksmd; /* 0: it is as it was */
+static cpu_set_t ksmd_cpus;
+static int ksmd_nice;
+
+static bool put_ksm(size_t i, const char *text)
+{
+	char path[64];
+	FILE *f;
+	bool ok;
+
+	snprintf(path, sizeof(path), KSM "%s", ksm[i].file);
+	f = fopen(path, "w");
+	ok = f && fputs(text, f) >= 0;
+	return f && fclose(f) == 0 && ok;
+}
+
+static void rest_ksm(void)
+{
+	if (!ksmd)
+		return;
+	for (size_t i = ARRAY_SIZE(ksm); i > 0; i--)
+		put_ksm(i - 1, ksm[i - 1].before);
+	sched_setaffinity(ksmd, sizeof(ksmd_cpus), &ksmd_cpus);
+	setpriority(PRIO_PROCESS, (id_t)ksmd, ksmd_nice);
+	ksmd = 0;
+}
+
+/* Pages that ksmd, a kernel thread, compares all the time. */
+static void start_merging(void)
+{
+	size_t size = 64 << 20;
+	char *at;
+
+	if (spawn())
+		return;
+	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at == MAP_FAILED || madvise(at, size, MADV_MERGEABLE))
+		_exit(1);
+	for (size_t i = 0; i < size; i += 64)
+		memcpy(at + i, &i, sizeof(i));
+	for (;;)
+		pause();
+}
+
+static pid_t pid_of_ksmd(void)
+{
+	FILE *f = popen("exec pgrep -x ksmd", "r");
+	int pid = 0;
+
+	assert_non_null(f);
+	if (fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	pclose(f);
+	return pid;
+}
+
+static void note_ksm(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ksm); i++) {
+		char path[64];
+		FILE *f;
+
+		snprintf(path, sizeof(path), KSM "%s", ksm[i].file);
+		f = fopen(path, "r");
+		if (!f || !fgets(ksm[i].before, sizeof(ksm[i].before), f)) {
+			print_message("no KSM here\n");
+			skip();
+		}
+		fclose(f);
+	}
+}
+
+/* On one CPU, with as much weight as our session has (before_others.h). */
+static void busy_ksm(int cpu)
+{
+	cpu_set_t set;
+
+	note_ksm();
+	ksmd = pid_of_ksmd();
+	assert_true(ksmd > 0);
+	ksmd_nice = getpriority(PRIO_PROCESS, (id_t)ksmd);
+	assert_int_equal(sched_getaffinity(ksmd, sizeof(ksmd_cpus), &ksmd_cpus), 0);
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	assert_int_equal(sched_setaffinity(ksmd, sizeof(set), &set), 0);
+	assert_int_equal(setpriority(PRIO_PROCESS, (id_t)ksmd, -20), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(ksm); i++)
+		assert_true(put_ksm(i, ksm[i].busy));
+	start_merging();
+}
+
+/* In a PID namespace of its own; its number there is 1. */
+static void start_contained_hog(const char *name, int cpu)
+{
+	if (spawn())
+		return;
+	if (unshare(CLONE_NEWPID)) /* for its children */
+		_exit(1);
+	start_hog(name, 5, cpu);
+	for (;;)
+		pause();
+}
+
+static const struct host_frame_blame *row_of(const struct host_frame_vm *vm, const char *name)
+{
+	for (size_t i = 0; i < vm->n_blames; i++)
+		if (!strcmp(vm->blames[i].name, name))
+			return &vm->blames[i];
+	fail_msg("no culprit is called %s", name);
+	return NULL;
+}
+
+static void check_kinds(const struct host_frame_vm *vm)
+{
+	const struct host_frame_blame *merging = row_of(vm, "ksmd");
+	const struct host_frame_blame *contained = row_of(vm, "hog-contained");
+
+	assert_int_equal(merging->kind, CULPRIT_KERNEL);
+	assert_int_equal(merging->pid, 0);
+	assert_int_equal(contained->kind, CULPRIT_PROCESS);
+	assert_true(contained->pid > 1); /* as the host counts */
+	assert_true(merging->ns > NS_PER_SEC / 10 && contained->ns > NS_PER_SEC / 10);
+}
+
+static void the_kernel_and_containers(void **state)
+{
+	const char *const hogs[] = {"ksmd", "hog-contained", NULL}, *names[] = {"beside"};
+	int cpu = (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
+	pid_t pid;
+
+	(void)state;
+	busy_ksm(cpu);
+	pid = start_vm(names[0]);
+	start_contained_hog(hogs[1], cpu);
+	usleep(300000);
+	compare(&pid, names, 1, hogs, check_kinds);
+}
+
+/* ---- in a container ---- */
+
+/* There, with a VM of its own: what its vCPUs, one by one, measure goes into `to`. */
+static void measure_inside(int to)
+{
+	struct measurement *m;
+	struct host_frame f;
+	json_t *o;
+	pid_t pid;
+
+	if (mount("proc", "/proc", "proc", 0, NULL))
+		_exit(1);
+	pid = start_vm("inside");
+	usleep(300000);
+	m = open_measurement(&pid, 1);
+	measure_for(m, MEASURE_NS);
+	measure_read(m);
+	if (host_frame_take_vcpus(m, &f))
+		_exit(1);
+	o = host_frame_json(&f);
+	_exit(json_dumpfd(o, to, 0) != 0);
+}
+
+static pid_t start_inside(int to)
+{
+	pid_t pid = spawn();
+
+	if (pid)
+		return pid;
+	if (unshare(CLONE_NEWPID | CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		_exit(1);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		n_children = 0;
+		measure_inside(to);
+	}
+	waitpid(pid, NULL, 0);
+	_exit(0);
+}
+
+static double cpu_time_of(pid_t pid)
+{
+	uint64_t run, wait;
+
+	assert_int_equal(proc_read_schedstat(pid, pid, &run, &wait), 0);
+	return ns_to_s(run);
+}
+
+/* Those outside have no number there, but their own names, in the middle of their runs, too. The
+ * first vCPU waits whenever one of them runs, so their waits are as their CPU times. */
+static void culprits_outside_of_the_namespace(void **state)
+{
+	int cpu = (int)sysconf(_SC_NPROCESSORS_ONLN) - 1, out[2];
+	pid_t heavy = start_hog("hog-heavy", 0, cpu), light = start_hog("hog-light", 3, cpu);
+	struct failure why = {""};
+	double expected, ratio;
+	struct host_frame f;
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0); /* which no hog keeps open */
+	start_inside(out[1]);
+	close(out[1]);
+	o = json_loadfd(out[0], 0, NULL);
+	close(out[0]);
+	expected = cpu_time_of(heavy) / cpu_time_of(light);
+	end_all();
+	assert_non_null(o);
+	if (host_frame_decode(o, &why, &f))
+		fail_msg("%s", why.text);
+	json_decref(o);
+	assert_int_equal(f.n_vms, 2);
+	check_sum(&f.vms[0]);
+	ratio = (double)blamed(&f.vms[0], "hog-heavy") / (double)blamed(&f.vms[0], "hog-light");
+	if (ratio < 0.95 * expected || ratio > 1.05 * expected)
+		fail_msg("hogs used CPU as %.3f to 1, and are blamed as %.3f to 1", expected,
+			 ratio);
+	assert_int_equal(row_of(&f.vms[0], "hog-heavy")->pid, 0);
+	assert_true(blamed(&f.vms[0], "unknown") <= ready_of(&f.vms[0]) / 100);
+	host_frame_done(&f);
+}
+
 static int tear_down(void **state)
 {
 	(void)state;
+	rest_ksm();
 	end_all();
 	return 0;
 }
@@ -473,6 +780,10 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(machines_and_hogs_on_one_cpu, tear_down),
 		cmocka_unit_test_teardown(waits_are_followed_over_cpus, tear_down),
+		cmocka_unit_test_teardown(a_hog_that_does_not_switch, tear_down),
+		cmocka_unit_test_teardown(a_machine_that_does_not_switch, tear_down),
+		cmocka_unit_test_teardown(the_kernel_and_containers, tear_down),
+		cmocka_unit_test_teardown(culprits_outside_of_the_namespace, tear_down),
 	};
 	int failed;
 

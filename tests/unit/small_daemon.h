@@ -41,8 +41,9 @@ static const struct settings_table small_table = {small_sections, ARRAY_SIZE(sma
 static void small_beat(uint64_t now, void *data)
 {
 	struct small *s = data;
-	const struct gaplog_gap gap = {"web",		2, LEDGER_READY, now, s->settings.gap,
-				       s->settings.gap, 7, "other"};
+	const struct gaplog_gap gap = {
+		"web",		2, LEDGER_READY, now, s->settings.gap, s->settings.gap,
+		GAPLOG_PROCESS, 7, "other"};
 	char line[GAPLOG_LINE_MAX];
 
 	s->beats++;

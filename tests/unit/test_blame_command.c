@@ -127,7 +127,7 @@ static void intervals_and_choices(void **state)
 	says("  1 more                                       1.000  25.0%     2.000  ###");
 	assert_null(strstr(output, "make"));
 	assert_int_equal(blame("--replay host nonesuch"), 1);
-	says("no VM in it is called 'nonesuch'");
+	says("no VM in it is called 'nonesuch'; there are: web, db\n");
 }
 
 /* 22:13:30 to 22:14:00 is in 22:13; the second after it in 22:14. */

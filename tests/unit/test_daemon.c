@@ -157,6 +157,7 @@ static bool add(struct gaplog *log, uint64_t end_s, uint64_t ms, uint64_t within
 				 .end = end_s * NS_PER_SEC,
 				 .ns = ms * NS_PER_MS,
 				 .within = within_ms * NS_PER_MS,
+				 .who = name ? GAPLOG_PROCESS : GAPLOG_NOBODY,
 				 .pid = name ? 812 : 0,
 				 .name = name ? name : "idle"};
 
@@ -193,6 +194,79 @@ static void a_gap_is_a_sentence(void **state)
 	check_line(&log, "vCPU 1 was descheduled 1000 ms at 12:01:19, nothing was running", "");
 	assert_int_equal(log.longest_ns, NS_PER_SEC);
 	assert_int_equal(log.total_ns, 1680 * NS_PER_MS);
+}
+
+/* Letters are letters in every language; what would turn or hide text isn't shown as it is. */
+static void names_are_read_and_forge_nothing(void **state)
+{
+	struct gaplog log = {.total = 0};
+
+	(void)state;
+	add(&log, 68, 340, 340,
+	    "B\xc3\xbc"
+	    "cher\xe2\x82\xac");
+	check_line(&log,
+		   "vCPU 1 was descheduled 340 ms at 12:01:07, process B\xc3\xbc"
+		   "cher\xe2\x82\xac "
+		   "(812) was running",
+		   "");
+	add(&log, 68, 340, 340,
+	    "a\xe2\x80\xae"
+	    "b\xc2\x9b\xff");
+	check_line(&log,
+		   "vCPU 1 was descheduled 340 ms at 12:01:07, process "
+		   "a\\xe2\\x80\\xaeb\\xc2\\x9b\\xff (812) was running",
+		   "");
+}
+
+static const char *text_in_json(const json_t *gap, const char *key)
+{
+	return json_string_value(json_object_get(gap, key));
+}
+
+/* Nobody, somebody who isn't known, and a wait that was for no CPU are three things. */
+static void who_ran_is_said_as_far_as_it_is_known(void **state)
+{
+	static const struct {
+		enum gaplog_who who;
+		uint32_t state;
+		const char *line, *json;
+		int pid;
+	} rows[] = {
+		{GAPLOG_NOBODY, LEDGER_READY, "descheduled 9 ms at 12:01:07, nothing was running",
+		 "nobody", 0},
+		{GAPLOG_UNKNOWN, LEDGER_READY,
+		 "descheduled 9 ms at 12:01:07, an unknown process was running", "unknown", -1},
+		{GAPLOG_HIDDEN, LEDGER_READY,
+		 "descheduled 9 ms at 12:01:07, a process of another PID namespace was running",
+		 "hidden", -1},
+		{GAPLOG_NOT_ASKED, LEDGER_SWAPWAIT,
+		 "waiting for swapped-out memory 9 ms at 12:01:07", "blocked", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct gaplog_gap gap = {.vm = "web",
+					       .state = rows[i].state,
+					       .end = 68 * NS_PER_SEC,
+					       .ns = 9 * NS_PER_MS,
+					       .within = 9 * NS_PER_MS,
+					       .who = rows[i].who,
+					       .name = ""};
+		struct gaplog log = {.total = 0};
+		char expected[256];
+		const json_t *in_json;
+		json_t *o;
+
+		gaplog_add(&log, &gap, 68 * NS_PER_SEC, NOON + 68 * NS_PER_SEC);
+		snprintf(expected, sizeof(expected), "vCPU 0 of web was %s", rows[i].line);
+		check_line(&log, expected, "");
+		o = gaplog_json(&log);
+		in_json = json_array_get(json_object_get(o, "gaps"), 0);
+		assert_string_equal(text_in_json(in_json, "who"), rows[i].json);
+		assert_int_equal(json_integer_value(json_object_get(in_json, "pid")), rows[i].pid);
+		json_decref(o);
+	}
 }
 
 static void too_many_gaps_are_counted(void **state)
@@ -567,6 +641,8 @@ int main(void)
 		cmocka_unit_test(a_sample_with_every_key_is_a_configuration),
 		cmocka_unit_test(sighup_applies_some_keys),
 		cmocka_unit_test(a_gap_is_a_sentence),
+		cmocka_unit_test(names_are_read_and_forge_nothing),
+		cmocka_unit_test(who_ran_is_said_as_far_as_it_is_known),
 		cmocka_unit_test(too_many_gaps_are_counted),
 		cmocka_unit_test(history_holds_the_last_ten_minutes),
 		cmocka_unit_test(history_waits_for_a_silent_source),

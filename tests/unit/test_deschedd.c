@@ -97,6 +97,7 @@ static void run_for(size_t vm, uint32_t vcpu, uint64_t run, uint64_t ready)
 /* vCPU 0 runs i ms in second i and is ready 0.3 us; the second one waits 5 ms in second 650. */
 static void the_history_of_a_vm(void **state)
 {
+	struct failure f;
 	struct known *k;
 	double ready = 0;
 	json_t *o, *v;
@@ -134,6 +135,9 @@ static void the_history_of_a_vm(void **state)
 	assert_non_null(o);
 	json_decref(o);
 	assert_null(known_history(k, "vm"));
+	failure_set(&f, 0, "which?");
+	known_list(k, &f);
+	assert_string_equal(f.text, "which?; there are: vm0");
 	known_free(k);
 }
 
@@ -388,6 +392,68 @@ static void delays_are_a_histogram(void **state)
 	known_free((struct known *)(uintptr_t)in.known);
 }
 
+/* A vCPU that is busy, and of which no more is known, raises no alarm. */
+static void a_loop_is_one_where_exits_are_known(void **state)
+{
+	struct host_frame f = frame_of(2, 2, 60);
+	struct gaplog gaps = {.total = 0};
+	struct host_metrics_input in = {.frame = &f, .gaps = &gaps, .vcpus = true};
+	char *text;
+
+	(void)state;
+	assert_int_equal(known_new((struct known **)(uintptr_t)&in.known), 0);
+	for (int i = 0; i < 2; i++) {
+		f.vms[i].vcpus[0].runaway = true;
+		f.vms[i].vcpus[0].busy = 400 * NS_PER_SEC;
+	}
+	f.vms[1].vcpus[0].quiet = 400 * NS_PER_SEC;
+	text = metrics(&in);
+	expect(text, "\ndesched_vcpu_runaway{vm=\"vm0\",uuid=\"\",vcpu=\"0\"} 0\n");
+	expect(text, "\ndesched_vcpu_runaway{vm=\"vm1\",uuid=\"\",vcpu=\"0\"} 1\n");
+	free(text);
+	in.vcpus = false;
+	text = metrics(&in);
+	expect(text, "\ndesched_vcpu_runaway{vm=\"vm0\",uuid=\"\",vcpu=\"all\"} 0\n");
+	expect(text, "\ndesched_vcpu_runaway{vm=\"vm1\",uuid=\"\",vcpu=\"all\"} 1\n");
+	free(text);
+	host_frame_done(&f);
+	known_free((struct known *)(uintptr_t)in.known);
+}
+
+/* Of two vCPUs, whose exits for ports are one series where vCPUs have none of their own. */
+static void exits_by_class(void **state)
+{
+	struct host_frame f = frame_of(2, 2, 60);
+	struct gaplog gaps = {.total = 0};
+	struct host_metrics_input in = {.frame = &f, .gaps = &gaps, .vcpus = true};
+	const struct host_frame_exit exits[] = {{0, "port", 3, NS_PER_SEC, 2, NS_PER_SEC / 2},
+						{0, "halt", 9, 0, 0, 0},
+						{1, "port", 4, NS_PER_SEC, 1, 0}};
+	char *text;
+
+	(void)state;
+	assert_int_equal(known_new((struct known **)(uintptr_t)&in.known), 0);
+	f.vms[1].exits = malloc(sizeof(exits));
+	f.vms[1].n_exits = ARRAY_SIZE(exits);
+	memcpy(f.vms[1].exits, exits, sizeof(exits));
+	text = metrics(&in);
+#define OF(vcpu, class) "{vm=\"vm1\",uuid=\"\",vcpu=\"" vcpu "\",class=\"" class "\"} "
+	expect(text, "\ndesched_vcpu_exits_total" OF("0", "port") "3\n");
+	expect(text, "\ndesched_vcpu_exits_total" OF("1", "port") "4\n");
+	expect(text, "\ndesched_vcpu_trip_seconds_total" OF("0", "port") "0.5\n");
+	free(text);
+	in.vcpus = false;
+	text = metrics(&in);
+	expect(text, "\ndesched_vcpu_exits_total" OF("all", "port") "7\n");
+	expect(text, "\ndesched_vcpu_exits_total" OF("all", "halt") "9\n");
+	expect(text, "\ndesched_vcpu_exit_seconds_total" OF("all", "port") "2\n");
+	expect(text, "\ndesched_vcpu_trips_total" OF("all", "port") "3\n");
+	assert_null(strstr(text, "vcpu=\"1\",class"));
+	free(text);
+	host_frame_done(&f);
+	known_free((struct known *)(uintptr_t)in.known);
+}
+
 /* No two samples have the same name and labels, whatever VMs call themselves. */
 static void series_are_told_apart(void **state)
 {
@@ -428,6 +494,8 @@ int main(void)
 		cmocka_unit_test(one_that_has_vanished),
 		cmocka_unit_test(metrics_are_what_was_measured),
 		cmocka_unit_test(delays_are_a_histogram),
+		cmocka_unit_test(a_loop_is_one_where_exits_are_known),
+		cmocka_unit_test(exits_by_class),
 		cmocka_unit_test(series_are_told_apart),
 	};
 

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "host/busy.h"
 #include "host/calibrate.h"
+#include "host/gap_by.h"
 #include "near.h"
 
 #include <errno.h>
@@ -20,6 +21,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -46,6 +49,36 @@ static void reasons(void **state)
 	assert_int_equal(exit_class_of_user(KVM_EXIT_SHUTDOWN), EXIT_OTHER);
 	for (int i = 0; i < EXIT_CLASSES; i++)
 		assert_true(exit_class_name(i)[0] && exit_class_help(i)[0]);
+}
+
+/* Nobody, nobody that was waited for, and somebody who isn't known are told apart. */
+static void who_ran_before_a_gap_ended(void **state)
+{
+	static const struct {
+		uint32_t by, state;
+		const char *kind;
+	} rows[] = {
+		{0, LEDGER_READY, "unknown"},
+		{GAP_BY_NOBODY, LEDGER_READY, "idle"},
+		{GAP_BY_NOBODY, LEDGER_SWAPWAIT, "blocked"},
+		{GAP_BY_NOBODY, LEDGER_WAIT, "blocked"},
+		{GAP_BY_HIDDEN, LEDGER_READY, "hidden"},
+	};
+	struct gap_by by;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		by = gap_by_of(&(struct gap){.by = rows[i].by, .state = rows[i].state});
+		assert_string_equal(gap_by_kind_name(by.kind), rows[i].kind);
+		assert_true(!by.tid && !by.name[0]);
+	}
+	prctl(PR_SET_NAME, "a\nb\033c");
+	by = gap_by_of(&(struct gap){.by = (uint32_t)getpid(), .state = LEDGER_READY});
+	assert_string_equal(gap_by_kind_name(by.kind), "thread");
+	assert_int_equal(by.tid, getpid());
+	assert_null(strpbrk(by.name, "\n\033"));
+	by = gap_by_of(&(struct gap){.by = 0x7ffffffe, .state = LEDGER_READY}); /* no such thread */
+	assert_string_equal(by.name, "?");
 }
 
 /* 2, 4, 4, 4, 5, 5, 7, 9: mean 5, sum of squares 32; s = 2.138, t(7) = 2.365: 1.788. */
@@ -204,9 +237,13 @@ static void without_exits(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reasons),	    cmocka_unit_test(means),
-		cmocka_unit_test(quantiles),	    cmocka_unit_test(switches),
-		cmocka_unit_test(idle_is_not_busy), cmocka_unit_test(a_loop_is_told_from_work),
+		cmocka_unit_test(who_ran_before_a_gap_ended),
+		cmocka_unit_test(reasons),
+		cmocka_unit_test(means),
+		cmocka_unit_test(quantiles),
+		cmocka_unit_test(switches),
+		cmocka_unit_test(idle_is_not_busy),
+		cmocka_unit_test(a_loop_is_told_from_work),
 		cmocka_unit_test(without_exits),
 	};
 

@@ -25,10 +25,11 @@
 #define FULL                                                                                       \
 	"{'schema':'desched-host/1','time_s':1764500000.5,'elapsed_ns':9007199254740993,"          \
 	"'session':'6149189698750793159','source':'bpf','cpus':8,'has_gaps':true,"                 \
+	"'has_exits':true,"                                                                        \
 	"'gaps_lost':3,'not_measured':2,"                                                          \
 	"'unmeasured':[{'pid':9,'name':'odd','why':'no threads'}],"                                \
 	"'counters':{'vms_came':5,'gaps':100,'kvm_exits':7,'missed':1,'bpf_runs':8,'bpf_ns':9,"    \
-	"'no_memory':10,'not_entered':11,'runs_lost':12},"                                         \
+	"'no_memory':10,'not_entered':11,'beyond_bound':13,'runs_lost':12},"                       \
 	"'vms':[{'pid':4711,'since_ns':12345678901234567,'name':'web','called':'web','id':'101','" \
 	"manager':'proxmox','uuid':'a-b',"                                                         \
 	"'found_by':'kvm-fd','ended':false,'overhead_ns':17,'rss_bytes':4096,'cpu_limit':1.5,'"    \
@@ -43,7 +44,8 @@
 		   "{'device':'shmem1','why':'it holds something else'}],"                         \
 		   "'interrupts':{'recorded':true,'taken':5,'ns':70,'at_once':2,'merged':1,"       \
 		   "'longest_ns':40,'delays':[{'below_ns':1000,'n':4},"                            \
-		   "{'below_ns':9223372036854775807,'n':1}]}},"                                    \
+		   "{'below_ns':9223372036854775807,'n':1}]},"                                     \
+		   "'exits':[{'vcpu':1,'class':'port','n':9,'ns':800,'trips':7,'trips_ns':60}]},"  \
 		   "{'pid':4800,'since_ns':5,'name':'gone','ended':true,'overhead_ns':0,'"         \
 		   "streamed':false,'stream':{'frames':0,'pings':0,'lost_gaps':0,'blocked':0,'"    \
 		   "garbage':0},'vcpus':["                                                         \
@@ -90,6 +92,26 @@ static void what_was_read_is_written(void **state)
 	host_frame_done(&frame);
 }
 
+/* All that the copy has is its own (AddressSanitizer would see a list that both free). */
+static void a_copy_is_whole(void **state)
+{
+	struct host_frame f = decoded(FULL), alone;
+	json_t *expected = json_of(FULL), *o;
+
+	(void)state;
+	alone = f;
+	alone.vms = calloc(2, sizeof(*alone.vms));
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(host_frame_vm_copy(&f.vms[i], &alone.vms[i]), 0);
+	f.unmeasured = NULL; /* the other one has it */
+	host_frame_done(&f);
+	o = host_frame_json(&alone);
+	assert_true(json_equal(o, expected));
+	json_decref(expected);
+	json_decref(o);
+	host_frame_done(&alone);
+}
+
 static void members_are_where_they_belong(void **state)
 {
 	struct host_frame f = decoded(FULL);
@@ -105,7 +127,7 @@ static void members_are_where_they_belong(void **state)
 	assert_string_equal(f.unseen, "odd");
 	assert_string_equal(f.why, "no threads");
 	assert_true(f.counters.came == 5 && f.counters.not_entered == 11 &&
-		    f.counters.runs_lost == 12);
+		    f.counters.beyond == 13 && f.counters.runs_lost == 12);
 	assert_true(f.n_vms == 2 && vm->pid == 4711 && vm->since == 12345678901234567);
 	assert_true(vm->overhead == 17 && vm->rss == 4096 && !vm->ended && f.vms[1].ended);
 	assert_string_equal(vm->name, "web");
@@ -116,6 +138,10 @@ static void members_are_where_they_belong(void **state)
 	assert_true(c->longest == 2 && c->gaps_lost == 3);
 	assert_true(vm->n_blames == 2 && vm->blames[0].kind == CULPRIT_VM &&
 		    vm->blames[0].ns == 1000 && vm->blames[1].kind == CULPRIT_UNKNOWN);
+	assert_true(f.has_exits && vm->n_exits == 1 && vm->exits[0].vcpu == 1 &&
+		    !strcmp(vm->exits[0].class, "port") && vm->exits[0].n == 9 &&
+		    vm->exits[0].ns == 800 && vm->exits[0].trips == 7 &&
+		    vm->exits[0].trips_ns == 60);
 	assert_true(vm->n_pages == 2 && !vm->pages[0].why[0] && vm->pages[1].why[0]);
 	assert_true(vm->interrupts.recorded && vm->interrupts.taken == 5 &&
 		    vm->interrupts.ns == 70);
@@ -229,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_read_is_written),
+		cmocka_unit_test(a_copy_is_whole),
 		cmocka_unit_test(members_are_where_they_belong),
 		cmocka_unit_test(what_is_missing_is_nothing),
 		cmocka_unit_test(so_many_are_not_measured),

@@ -77,6 +77,44 @@ static void test_failures_are_cleaned(void **state)
 	assert_string_equal(f.text, "a?b: No such file or directory");
 }
 
+/* Bytes of what is harmful are shown, nothing is lost, and no letter is cut in two. */
+static void test_escaped(void **state)
+{
+	char small[6];
+	char shown[64];
+
+	(void)state;
+	text_escape("B\xc3\xbc"
+		    "cher",
+		    shown, sizeof(shown));
+	assert_string_equal(shown, "B\xc3\xbc"
+				   "cher");
+	text_escape("a\xe2\x80\xae\\\n\xc3", shown, sizeof(shown));
+	assert_string_equal(shown, "a\\xe2\\x80\\xae\\x5c\\x0a\\xc3");
+	text_escape("abcd\xc3\xbc", small, sizeof(small));
+	assert_string_equal(small, "abcd");
+	text_escape("ab\n", small, sizeof(small));
+	assert_string_equal(small, "ab");
+}
+
+static void test_lists(void **state)
+{
+	char name[64];
+	struct failure f;
+
+	(void)state;
+	failure_set(&f, -ENOENT, "no VM is called 'x'");
+	failure_list(&f, "web");
+	failure_list(&f, "d\nb");
+	assert_string_equal(f.text, "no VM is called 'x'; there are: web, d?b");
+	memset(name, 'n', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	for (int i = 0; i < 100; i++)
+		failure_list(&f, name);
+	assert_true(strlen(f.text) < sizeof(f.text));
+	assert_string_equal(f.text + strlen(f.text) - 10, "nnnnn, ...");
+}
+
 static void test_wrapped(void **state)
 {
 	char *text = NULL;
@@ -95,6 +133,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cleaned_and_printed_alike),
 		cmocka_unit_test(test_failures_are_cleaned),
+		cmocka_unit_test(test_escaped),
+		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_wrapped),
 	};
 
