@@ -168,6 +168,14 @@ bool host_ledger_ended(const struct host_ledger *h, int id, uint32_t vcpu)
 	return e && vcpu < e->n_vcpus && e->ended[vcpu];
 }
 
+void host_ledger_end(struct host_ledger *h, int id, uint32_t vcpu)
+{
+	const struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;
+
+	if (e && vcpu < e->n_vcpus && h->source->end)
+		h->source->end(h->state, e->vm, vcpu);
+}
+
 uint64_t host_ledger_since(const struct host_ledger *h, int id, uint32_t vcpu)
 {
 	const struct entry *e = has_entry(h, id) ? &h->entries[id] : NULL;

@@ -17,7 +17,7 @@
 #define RETRY_NS      NS_PER_SEC	/* for pages that somebody else writes */
 #define LOOK_NS	      NS_PER_MS		/* of a step, for looking at processes */
 #define CHECK_NS      (100 * NS_PER_MS) /* from one look whether VMs have ended to the next */
-#define LIMIT_CHECKS  50		/* in so many of these every VM's limit is read again */
+#define SELDOM_CHECKS 50		/* in so many of these every VM's limit is read again */
 
 /* ---- opening ---- */
 
@@ -189,15 +189,17 @@ static void check_vm(struct measurement *m, struct measured *x)
 }
 
 /* A part of them each time: it is several files a VM. */
-static void check_limits(struct measurement *m)
+static void check_seldom(struct measurement *m)
 {
-	size_t n = (m->n + LIMIT_CHECKS - 1) / LIMIT_CHECKS;
+	size_t n = (m->n + SELDOM_CHECKS - 1) / SELDOM_CHECKS;
 
 	for (size_t at = m->parts->limit_at; n; n--, at++) {
 		struct measured *x = m->vms[at % m->n];
 
-		if (x->id >= 0)
+		if (x->id >= 0) {
 			measure_vms_limit(x);
+			measure_vms_threads(m, x);
+		}
 		m->parts->limit_at = at % m->n + 1;
 	}
 }
@@ -209,7 +211,7 @@ static void check_vms(struct measurement *m)
 			check_vm(m, m->vms[i]);
 	}
 	measure_vms_settle(m);
-	check_limits(m);
+	check_seldom(m);
 }
 
 /* Whoever connects is asked for nothing: the kernel says which process it is. A VM that isn't known

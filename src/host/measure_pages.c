@@ -28,12 +28,12 @@ static bool has_page(const struct measured *x)
 	return false;
 }
 
-/* Somebody else may have ended, or a device may have been plugged in. */
+/* Another publisher or VM may have ended, or a device may have been plugged in. */
 static void retry_page(struct measurement *m, struct measured *x)
 {
 	unsigned known = x->page.n;
 
-	if (x->page.again) {
+	if (page_choice_again(&x->page)) {
 		publisher_adopt_page(m->parts->publisher, &x->vm, x->id, &x->page);
 		return;
 	}

@@ -27,7 +27,7 @@ struct measure_parts {
 	size_t n_refused;
 	struct measured **by_id; /* [n_ids]: of the ledger's; NULL: none */
 	size_t n_ids;
-	size_t limit_at; /* the next VM whose limit is read again */
+	size_t limit_at; /* the next VM whose limit and threads are looked at again */
 };
 
 /* A line for people, if anybody wants one. */

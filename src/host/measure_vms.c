@@ -7,10 +7,14 @@
 #include "host/measure_names.h"
 #include "host/measure_pages.h"
 #include "host/measure_parts.h"
+#include "host/thread.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define STILL_NS                                                                                   \
+	NS_PER_SEC /* without a switch: then whether there still is a thread is looked up */
 
 static void measured_free(struct measurement *m, struct measured *x)
 {
@@ -67,6 +71,15 @@ static void read_busy(const struct measurement *m, struct measured *x, uint32_t 
 	c->runaway = runaway;
 }
 
+static void read_end(const struct measurement *m, struct measured *x, uint32_t v)
+{
+	bool ended = host_ledger_ended(m->ledger, x->id, v);
+
+	if (ended && !x->vcpus[v].ended && m->parts->watch)
+		watch_thread_ended(m->parts->watch, x->vm.pid);
+	x->vcpus[v].ended = ended;
+}
+
 void measure_vms_read(struct measurement *m, struct measured *x)
 {
 	int err;
@@ -80,7 +93,7 @@ void measure_vms_read(struct measurement *m, struct measured *x)
 		if (x->blame && (!err || err == -ESRCH))
 			read_blame(m, x, v);
 		c->gaps_lost = host_ledger_gaps_lost(m->ledger, x->id, v);
-		c->ended = host_ledger_ended(m->ledger, x->id, v);
+		read_end(m, x, v);
 		host_ledger_interrupts(m->ledger, x->id, v, &c->interrupts);
 		read_busy(m, x, v);
 	}
@@ -131,6 +144,19 @@ static int find_by_id(struct measurement *m, struct measured *x)
 void measure_vms_limit(struct measured *x)
 {
 	x->cpu_limit = cpu_limit_of("", x->vm.pid, x->vm.vcpus[0].tid, x->vm.n_vcpus);
+}
+
+void measure_vms_threads(struct measurement *m, struct measured *x)
+{
+	for (uint32_t v = 0; v < x->vm.n_vcpus; v++) {
+		const struct measured_vcpu *c = &x->vcpus[v];
+		uint64_t since = host_ledger_since(m->ledger, x->id, v);
+
+		if (c->ended || !since || c->ledger[MEASURE_NOW].at < since + STILL_NS)
+			continue;
+		if (thread_is_gone(x->vm.pid, x->vm.vcpus[v].tid))
+			host_ledger_end(m->ledger, x->id, v);
+	}
 }
 
 static int start_vm(struct measurement *m, struct measured *x, struct failure *f)

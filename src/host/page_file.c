@@ -28,6 +28,9 @@ static struct {
 	ino_t ino;
 } mapped[FILES_MAX];
 
+/* Pages given up so far: each may have been one that another VM has, too. */
+static uint64_t closed;
+
 /* A file was cut short under us: memory of our own from now on, so that nobody ends us. */
 static void on_bus(int number, siginfo_t *info, void *context)
 {
@@ -264,6 +267,8 @@ static bool try_device(pid_t pid, const struct page_device *d, size_t need, size
 	if (err)
 		explain(err, need, v->why, sizeof(v->why));
 	c->again |= err == -EBUSY;
+	c->shared |= err == -SHARED;
+	c->closed = closed;
 	return !err;
 }
 
@@ -292,6 +297,13 @@ int page_file_open(const struct host_vm *vm, size_t need, size_t want,
 		taken = !page_file_plugged(vm, need, want, &c, ret);
 	*ret_choice = c;
 	return taken ? 0 : -ENOENT;
+}
+
+/* A look takes a descriptor, which gives up the lock on the page for an instant (is_others()): so only
+ * when one was closed since. */
+bool page_choice_again(const struct page_choice *c)
+{
+	return c->again || (c->shared && c->closed != closed);
 }
 
 /* A verdict is said once. */
@@ -345,4 +357,5 @@ void page_file_close(struct page_file *p)
 	munmap(p->base, p->size);
 	close(p->fd);
 	p->base = NULL;
+	closed++;
 }

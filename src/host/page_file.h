@@ -41,8 +41,10 @@ struct page_verdict {
 struct page_choice {
 	struct page_verdict verdicts[PAGE_DEVICES_MAX];
 	unsigned n;
-	unsigned more; /* devices that were not looked at */
-	bool again;    /* another look may find otherwise: one is in use by another publisher */
+	unsigned more;	 /* devices that were not looked at */
+	bool again;	 /* another look may find otherwise: one is in use by another publisher */
+	bool shared;	 /* one is another VM's page, which may end; */
+	uint64_t closed; /* and how many pages had been given up when that was found */
 };
 
 /*
@@ -53,6 +55,9 @@ struct page_choice {
  */
 int page_file_open(const struct host_vm *vm, size_t need, size_t want,
 		   struct page_choice *ret_choice, struct page_file *ret);
+
+/* Whether another look at those files may find otherwise by now. */
+bool page_choice_again(const struct page_choice *c);
 
 /*
  * The same for devices that were plugged in since, or that the command line doesn't have

@@ -24,6 +24,9 @@ struct host_source {
 	int (*poll)(void *state, host_gap_fn fn, void *data);
 	/* 0 or, for a thread that has ended, -ESRCH; *ret is filled in both cases. */
 	int (*read)(void *state, void *vm, uint32_t vcpu, struct ledger *ret);
+	/* The thread of a vCPU is no more, which the source has not heard: its ledger ends with the
+	 * last reading. NULL for a source that finds that by itself. */
+	void (*end)(void *state, const void *vm, uint32_t vcpu);
 	/* ns: since when the state of the last reading holds. NULL for a source without gaps. */
 	uint64_t (*since)(void *state, const void *vm, uint32_t vcpu);
 	uint64_t (*gaps_lost)(void *state, const void *vm, uint32_t vcpu);

@@ -124,6 +124,31 @@ static void leave(int map, uint32_t key)
 	bpf_map_delete_elem(map, &key);
 }
 
+/* The slot whose thread this is; VCPU_SLOTS for none. */
+static uint32_t slot_of(const struct bpf_source *s, uint32_t tid)
+{
+	uint32_t index;
+
+	return bpf_map_lookup_elem(s->p.slots_of, &tid, &index) ? VCPU_SLOTS : index;
+}
+
+/* The id of a vCPU thread that has ended may be another one's before its VM is removed. */
+static int enter_tid(const struct bpf_source *s, uint32_t tid, uint32_t index)
+{
+	int err = enter(s->p.slots_of, tid, index);
+	uint32_t last = err == -EEXIST ? slot_of(s, tid) : VCPU_SLOTS;
+
+	if (last == VCPU_SLOTS || !s->p.slots[last].ended)
+		return err;
+	return bpf_map_update_elem(s->p.slots_of, &tid, &index, BPF_ANY) ? -errno : 0;
+}
+
+static void leave_tid(const struct bpf_source *s, uint32_t index)
+{
+	if (slot_of(s, s->p.slots[index].tid) == index)
+		leave(s->p.slots_of, s->p.slots[index].tid);
+}
+
 /* As blame_unwait() in the programs: a wait that none of them will end. */
 static void unwait(const struct bpf_source *s, uint32_t slot)
 {
@@ -199,7 +224,7 @@ static int enter_thread(struct bpf_source *s, struct bpf_vm *v, uint32_t tid, ui
 		.tid = tid, .start = now, .at = now, .state = VCPU_UNKNOWN};
 	if (s->counting)
 		exits_clear(s->counting, i);
-	err = enter(s->p.slots_of, tid, i);
+	err = enter_tid(s, tid, i);
 	if (err) {
 		s->p.slots[i].tid = 0;
 		return err;
@@ -296,7 +321,7 @@ static void source_remove(void *state, void *vm)
 	struct bpf_vm *v = vm;
 
 	for (uint32_t i = 0; i < v->n_slots; i++)
-		leave(s->p.slots_of, s->p.slots[v->slots[i]].tid);
+		leave_tid(s, v->slots[i]);
 	for (uint32_t i = 0; s->recording && v->process != NO_PROCESS && i < v->n_slots; i++)
 		interrupts_leave(s->recording, v->process, s->owners[v->slots[i]].index);
 	if (v->process != NO_PROCESS)
@@ -392,6 +417,23 @@ static int source_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
 		ledger_advance(ret, now);
 	o->at = ret->at;
 	return slot.ended ? -ESRCH : 0;
+}
+
+/* No program writes the slot any more, since there is no thread that could be switched. */
+static void source_end(void *state, const void *vm, uint32_t vcpu)
+{
+	struct bpf_source *s = state;
+	uint32_t index = ((const struct bpf_vm *)vm)->slots[vcpu];
+	struct vcpu_slot *slot = &s->p.slots[index];
+
+	if (slot->ended)
+		return;
+	__atomic_add_fetch(&slot->seq, 1, __ATOMIC_SEQ_CST);
+	slot->ns[slot->state & 7] += u64_sub_floor(s->owners[index].at, slot->at);
+	slot->at = u64_max(slot->at, s->owners[index].at);
+	slot->ended = 1;
+	__atomic_add_fetch(&slot->seq, 1, __ATOMIC_SEQ_CST);
+	unwait(s, index);
 }
 
 static uint64_t source_since(void *state, const void *vm, uint32_t vcpu)
@@ -540,6 +582,7 @@ const struct host_source source_bpf = {
 	.remove = source_remove,
 	.poll = source_poll,
 	.read = source_read,
+	.end = source_end,
 	.since = source_since,
 	.gaps_lost = source_gaps_lost,
 	.overhead = source_overhead,

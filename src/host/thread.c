@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int thread_parse_call(const char *text, struct thread_call *ret)
 {
@@ -82,4 +83,13 @@ int thread_guess_state(pid_t pid, pid_t tid, enum ledger_state *ret)
 	l.arg = call.arg[1];
 	*ret = vcpu_state(&l);
 	return 0;
+}
+
+bool thread_is_gone(pid_t pid, pid_t tid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, tid);
+	return stat(path, &st) && (errno == ENOENT || errno == ESRCH);
 }

@@ -27,4 +27,7 @@ int thread_parse_call(const char *text, struct thread_call *ret);
  */
 int thread_guess_state(pid_t pid, pid_t tid, enum ledger_state *ret);
 
+/* Whether the process has no such thread any more. */
+bool thread_is_gone(pid_t pid, pid_t tid);
+
 #endif

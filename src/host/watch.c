@@ -32,8 +32,9 @@ struct process {
 	nlink_t links, most_links;
 	uint64_t changed, looked; /* ns */
 	uint32_t round;		  /* in which it was seen last */
-	uint32_t n_vcpus;	  /* that were reported; 0: no VM */
-	bool unseen;		  /* and that was */
+	bool unseen;		  /* and that was reported */
+	struct host_vcpu *vcpus;  /* [n_vcpus]: as they were reported; */
+	uint32_t n_vcpus;	  /* 0: no VM */
 	UT_hash_handle hh;
 };
 
@@ -62,6 +63,7 @@ int watch_new(const struct watch_events *events, struct watch **ret)
 static void drop(struct watch *w, struct process *p)
 {
 	HASH_DEL(w->processes, p);
+	free(p->vcpus);
 	free(p);
 }
 
@@ -136,12 +138,37 @@ static void report_unseen(struct watch *w, struct process *p, const char *why)
 	w->events.unseen(&vm, why, w->events.data);
 }
 
+/* Whether a VM has a vCPU thread that was not reported yet: of those that it has no more, whoever
+ * measures them knows. */
+static bool has_new_vcpus(const struct process *p, const struct host_vm *vm)
+{
+	for (uint32_t v = 0; v < vm->n_vcpus; v++) {
+		uint32_t i = 0;
+
+		while (i < p->n_vcpus && (p->vcpus[i].tid != vm->vcpus[v].tid ||
+					  p->vcpus[i].index != vm->vcpus[v].index))
+			i++;
+		if (i == p->n_vcpus)
+			return true;
+	}
+	return false;
+}
+
 static void came(struct watch *w, struct process *p, struct host_vm *vm)
 {
+	struct host_vcpu *vcpus = reallocarray(p->vcpus, vm->n_vcpus, sizeof(*vcpus));
+
+	if (!vcpus) {
+		w->failures++;
+		host_vm_done(vm);
+		return;
+	}
+	memcpy(vcpus, vm->vcpus, vm->n_vcpus * sizeof(*vcpus));
+	p->vcpus = vcpus;
+	p->n_vcpus = vm->n_vcpus;
 	if (p->unseen)
 		w->events.went(p->pid, w->events.data);
 	p->unseen = false;
-	p->n_vcpus = vm->n_vcpus;
 	w->events.came(vm, w->events.data);
 }
 
@@ -181,7 +208,7 @@ static void look_into(struct watch *w, struct process *p, uint64_t now)
 	int err = host_find_pid(p->pid, NULL, &vm);
 
 	p->looked = now;
-	if (!err && vm.n_vcpus > p->n_vcpus) {
+	if (!err && has_new_vcpus(p, &vm)) {
 		came(w, p, &vm);
 		return;
 	}
@@ -344,6 +371,15 @@ void watch_again(struct watch *w, pid_t pid)
 		return;
 	p->n_vcpus = 0;
 	p->changed = clock_mono();
+}
+
+void watch_thread_ended(struct watch *w, pid_t pid)
+{
+	struct process *p;
+
+	HASH_FIND_INT(w->processes, &pid, p);
+	if (p)
+		p->most_links = 0;
 }
 
 uint64_t watch_failures(const struct watch *w)

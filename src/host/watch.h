@@ -23,7 +23,7 @@
 struct watch;
 
 struct watch_events {
-	/* A VM, or one with more vCPUs than it had; *vm is the callee's from now on. */
+	/* A VM, or one with other vCPU threads than it had; *vm is the callee's from now on. */
 	void (*came)(struct host_vm *vm, void *data);
 	/* A process that came or was unseen is gone. */
 	void (*went)(pid_t pid, void *data);
@@ -43,6 +43,10 @@ int watch_look(struct watch *w, uint64_t budget_ns);
 
 /* Looks into a process again as if it were new: what it had as vCPUs is no more. */
 void watch_again(struct watch *w, pid_t pid);
+
+/* One of the vCPU threads of a VM that came has ended: another one may take its place, and then the
+ * process has no more threads than it ever had. */
+void watch_thread_ended(struct watch *w, pid_t pid);
 
 /* Looks that failed for want of memory, ever. */
 uint64_t watch_failures(const struct watch *w);

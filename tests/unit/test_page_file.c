@@ -336,6 +336,9 @@ static void renamed_and_replaced(void **state)
 /* Two VMs, one file: the second is left alone, and the first one keeps its lock. */
 static void one_file_two_vms(void **state)
 {
+	struct page_choice choice;
+	struct page_file second;
+	struct host_vm v = {.name = "test"};
 	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1};
 	struct page_file p;
 	pid_t pid, other;
@@ -352,7 +355,15 @@ static void one_file_two_vms(void **state)
 	}
 	waitpid(other, &status, 0);
 	assert_int_equal(WEXITSTATUS(status), EAGAIN);
+	/* It is free when the first VM has given it up, and not before. */
+	v.pid = pid;
+	assert_int_equal(page_file_open(&v, NEED, NEED, &choice, &second), -ENOENT);
+	assert_false(page_choice_again(&choice));
 	page_file_close(&p);
+	assert_true(page_choice_again(&choice));
+	assert_int_equal(page_file_open(&v, NEED, NEED, &choice, &second), 0);
+	page_file_close(&second);
+	assert_false(page_choice_again(&choice));
 	stop(pid);
 }
 
