@@ -51,6 +51,7 @@ struct measure_unseen { /* a VM that is not measured */
 struct measurement {
 	struct host_ledger *ledger;
 	bool interrupts;       /* their delays are recorded */
+	bool overlap;	       /* as in the set-up */
 	struct measured **vms; /* [n], in the order in which they were seen */
 	size_t n;
 	struct measure_ended ended;
@@ -64,11 +65,14 @@ struct measurement {
 };
 
 struct measure_setup {
-	const char *source;	       /* NULL: the best that works */
-	char **operands;	       /* of choice.h; */
-	int n_operands;		       /* 0: every VM */
-	bool no_pages;		       /* no page is written */
-	bool no_blame;		       /* who runs while a vCPU waits isn't recorded */
+	const char *source; /* NULL: the best that works */
+	char **operands;    /* of choice.h; */
+	int n_operands;	    /* 0: every VM */
+	bool no_pages;	    /* no page is written */
+	bool no_blame;	    /* who runs while a vCPU waits isn't recorded */
+	/* Frames have the longest wait by culprit of the interval before theirs, too: for those who
+	 * ask just after a report. */
+	bool overlap;
 	enum interrupts_of interrupts; /* whose delays are recorded */
 	bool exits;		       /* are counted */
 	uint64_t runaway; /* ns: a vCPU that is like in a loop for so long is said; 0: none */
