@@ -11,13 +11,11 @@
  * Prints a table, and JSON (schema desched-bench/1) to the file that $BENCH_JSON names.
  */
 #include "base/clock.h"
-#include "load.h"
+#include "result.h"
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
-#include <math.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -29,12 +27,6 @@ static const char *vmdesched;
 static char socket_path[64];
 static uint64_t seconds = 10;
 static int pairs = 12;
-
-struct result {
-	const char *name, *unit, *goal;
-	double value, low, high;
-	bool met;
-};
 
 static int dial(void)
 {
@@ -91,16 +83,6 @@ static void stop_daemon(pid_t pid)
 {
 	kill(pid, SIGTERM);
 	waitpid(pid, NULL, 0);
-}
-
-static double resident_mib(pid_t pid)
-{
-	char path[64], text[4096], *line;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (file_read(path, text, sizeof(text)) < 0 || !(line = strstr(text, "VmRSS:")))
-		return NAN;
-	return strtod(line + 6, NULL) / 1024;
 }
 
 /* A process that sleeps 1/rate s at a time: two switches for each round. */
@@ -393,46 +375,6 @@ static struct result results[] = {
 	{"top, 500 processes, view / plain", "ratio", "<= 3", NAN, NAN, NAN, false},
 };
 
-static void print(void)
-{
-	printf("%-34s %10s %12s %-11s %-8s\n", "what", "value", "quartiles", "unit", "goal");
-	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
-		const struct result *r = &results[i];
-		char spread[32] = "";
-
-		if (!isnan(r->low))
-			snprintf(spread, sizeof(spread), "%.3f-%.3f", r->low, r->high);
-		printf("%-34s %10.3f %12s %-11s %-8s%s\n", r->name, r->value, spread, r->unit,
-		       r->goal, r->met || !r->goal[0] ? "" : " NOT MET");
-	}
-}
-
-static void write_json(const char *path)
-{
-	json_t *o = json_object(), *list = json_array();
-
-	json_object_set_new(o, "schema", json_string("desched-bench/1"));
-	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
-		const struct result *r = &results[i];
-		json_t *row = json_object();
-
-		json_object_set_new(row, "name", json_string(r->name));
-		json_object_set_new(row, "value", json_real(r->value));
-		if (!isnan(r->low)) {
-			json_object_set_new(row, "low", json_real(r->low));
-			json_object_set_new(row, "high", json_real(r->high));
-		}
-		json_object_set_new(row, "unit", json_string(r->unit));
-		json_object_set_new(row, "goal", json_string(r->goal));
-		json_object_set_new(row, "met", json_boolean(r->met));
-		json_array_append_new(list, row);
-	}
-	json_object_set_new(o, "results", list);
-	if (json_dump_file(o, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))
-		die(path);
-	json_decref(o);
-}
-
 int main(int argc, char **argv)
 {
 	const char *json = getenv("BENCH_JSON");
@@ -455,8 +397,7 @@ int main(int argc, char **argv)
 	n += bench_pairs(results + n, ping_pong);
 	n += bench_programs(results + n);
 	bench_view(results + n);
-	print();
-	if (json)
-		write_json(json);
+	results_print(results, ARRAY_SIZE(results));
+	results_write(results, ARRAY_SIZE(results), json);
 	return 0;
 }

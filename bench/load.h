@@ -8,6 +8,7 @@
 #include "base/units.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -45,6 +46,27 @@ static inline uint64_t cpu_time(pid_t pid)
 	uint64_t run, delay;
 
 	return proc_read_schedstat(pid, 0, &run, &delay) ? 0 : run;
+}
+
+/* CPU time of all threads of a process, those that have ended too. */
+static inline uint64_t process_cpu(pid_t pid)
+{
+	struct timespec t = {0};
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t))
+		return 0;
+	return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
+}
+
+static inline double resident_mib(pid_t pid)
+{
+	char path[64], text[4096], *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (file_read(path, text, sizeof(text)) < 0 || !(line = strstr(text, "VmRSS:")))
+		return NAN;
+	return strtod(line + 6, NULL) / 1024;
 }
 
 static inline void pause_for(uint64_t ns)

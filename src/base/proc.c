@@ -269,15 +269,19 @@ int proc_read_cgroup(pid_t pid, char *ret, size_t size)
 	return n < 0 ? (int)n : proc_parse_cgroup(buf, ret, size);
 }
 
-int proc_read_controller(const char *root, pid_t pid, pid_t tid, const char *controller, char *ret,
-			 size_t size)
+int proc_read_cgroups(const char *root, pid_t pid, pid_t tid, char *ret, size_t size)
 {
-	char buf[16 * KIB];
-	ssize_t n = read_task_file_at(root, pid, tid, "cgroup", buf, sizeof(buf));
-	const char *found = n < 0 ? NULL : find_cgroup(buf, controller);
+	ssize_t n = read_task_file_at(root, pid, tid, "cgroup", ret, size);
+
+	return n < 0 ? (int)n : 0;
+}
+
+int proc_parse_controller(const char *text, const char *controller, char *ret, size_t size)
+{
+	const char *found = find_cgroup(text, controller);
 
 	if (!found)
-		return n < 0 ? (int)n : -ENOENT;
+		return -ENOENT;
 	snprintf(ret, size, "%.*s", (int)strcspn(found, "\n"), found);
 	return 0;
 }

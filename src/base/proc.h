@@ -58,10 +58,10 @@ int proc_each_id(const char *dir, int (*fn)(pid_t id, void *data), void *data);
 int proc_read_cgroup(pid_t pid, char *ret, size_t size);
 int proc_parse_cgroup(const char *text, char *ret, size_t size);
 
-/* The path in the hierarchy that has this controller ("": the unified one) of a process or, with tid
- * != 0, of a thread. `root` is put before /proc. -ENOENT where there is no such hierarchy. */
-int proc_read_controller(const char *root, pid_t pid, pid_t tid, const char *controller, char *ret,
-			 size_t size);
+/* /proc/PID/cgroup or, with tid != 0, a thread's; `root` is put before /proc. And of such a text the
+ * path in the hierarchy that has this controller ("": the unified one); -ENOENT where none has. */
+int proc_read_cgroups(const char *root, pid_t pid, pid_t tid, char *ret, size_t size);
+int proc_parse_controller(const char *text, const char *controller, char *ret, size_t size);
 
 /* The "cpu" (cpu < 0) or "cpuN" line of /proc/stat, in nanoseconds. Busy = user + nice + system +
  * irq + softirq: steal and guest time are not in it. What doesn't fit is UINT64_MAX. */

@@ -2,8 +2,8 @@
 /*
  * Ledgers of vCPU threads, kept at the kernel's context switches and wake-ups.
  *
- * User space enters a VM's process into `processes_of` and its vCPU threads into `slots_of`; what
- * is in neither costs one look-up in a hash and a few words of per-CPU memory. A slot is only ever
+ * User space enters a VM's process into `processes_of` and its vCPU threads into `slots_of`, and both
+ * into `numbers`; what is in neither costs a word of that and a few of per-CPU memory. A slot is only ever
  * written where the kernel has its thread's run queue locked (switch out, switch in, wake-up of a
  * thread that is off its CPU), so one writer at a time is given.
  *
@@ -46,6 +46,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } processes_of SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, VCPU_NUMBERS);
+	__type(key, __u32);
+	__type(value, struct vcpu_number);
+} numbers SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -138,11 +146,44 @@ static struct vcpu_process *process_of(__u32 index1, __u32 tgid)
 	return p && p->tgid == tgid ? p : NULL;
 }
 
+/* Index + 1 in a hash; 0: it isn't there. */
+static __u32 in_hash(void *map, __u32 id)
+{
+	__u32 *index = bpf_map_lookup_elem(map, &id);
+
+	return index ? *index + 1 : 0;
+}
+
+/* Index + 1 of a process, or 0. */
+static __u32 find_process(__u32 tgid)
+{
+	__u32 at = tgid & (VCPU_NUMBERS - 1);
+	struct vcpu_number *n = bpf_map_lookup_elem(&numbers, &at);
+
+	if (!n || !n->process)
+		return 0;
+	if (n->process == VCPU_SHARED)
+		return in_hash(&processes_of, tgid);
+	return process_of(n->process, tgid) ? n->process : 0;
+}
+
+/* The same of a vCPU's thread. */
+static __u32 find_thread(__u32 tid)
+{
+	__u32 at = tid & (VCPU_NUMBERS - 1);
+	struct vcpu_number *n = bpf_map_lookup_elem(&numbers, &at);
+
+	if (!n || !n->slot)
+		return 0;
+	if (n->slot == VCPU_SHARED)
+		return in_hash(&slots_of, tid);
+	return slot_of(n->slot, tid) ? n->slot : 0;
+}
+
 /* Sets cpu->process and cpu->slot for a thread that is on the CPU or about to be. */
 static void look_up(struct vcpu_cpu *cpu, const struct task_struct *task)
 {
-	__u32 tid = task->pid, tgid = task->tgid;
-	__u32 *index;
+	__u32 tid = task->pid;
 
 	cpu->tid = tid;
 	cpu->epoch = globals.epoch;
@@ -150,13 +191,9 @@ static void look_up(struct vcpu_cpu *cpu, const struct task_struct *task)
 	cpu->slot = 0;
 	if (!tid)
 		return;
-	index = bpf_map_lookup_elem(&processes_of, &tgid);
-	if (!index)
-		return;
-	cpu->process = *index + 1;
-	index = bpf_map_lookup_elem(&slots_of, &tid);
-	if (index)
-		cpu->slot = *index + 1;
+	cpu->process = find_process(task->tgid);
+	if (cpu->process)
+		cpu->slot = find_thread(tid);
 }
 
 /* The system call that a task is in, negative for none. */
@@ -359,16 +396,15 @@ int who_is_here(void *ctx)
 /* The slot of a thread that need not be on a CPU. */
 static struct vcpu_slot *find_slot(const struct task_struct *task, __u32 *ret_index)
 {
-	__u32 tid = task->pid, tgid = task->tgid;
-	__u32 *index;
+	__u32 tid = task->pid, index1;
 
-	if (!bpf_map_lookup_elem(&processes_of, &tgid))
+	if (!find_process(task->tgid))
 		return NULL;
-	index = bpf_map_lookup_elem(&slots_of, &tid);
-	if (!index)
+	index1 = find_thread(tid);
+	if (!index1)
 		return NULL;
-	*ret_index = *index;
-	return slot_of(*index + 1, tid);
+	*ret_index = index1 - 1;
+	return slot_of(index1, tid);
 }
 
 static void wake(const struct task_struct *task)

@@ -16,6 +16,8 @@
 #define VCPU_SLOTS	4096
 #define VCPU_PROCESSES	1024
 #define VCPU_RING_BYTES (1 << 20)
+#define VCPU_NUMBERS	65536 /* a power of two */
+#define VCPU_SHARED	0xffffffff
 
 /* A slot's state before anybody has seen its thread: whoever sees it first, a transition or the
  * program `resolve`, says what it was. */
@@ -30,6 +32,14 @@ struct vcpu_globals {
 	__u32 inode;
 	__u32 record;	/* enum blame_record_what (blame.h) */
 	__u32 log_size; /* records in each CPU's log, a power of two */
+};
+
+/* What has the ids with the same low bits: index + 1; 0 for nothing, VCPU_SHARED for several, which are
+ * in the hashes. Threads of VMs are found by it without touching a hash, whose buckets are cold
+ * where there are many. 8 bytes, as the kernel rounds an array's entries up to. */
+struct vcpu_number {
+	__u32 slot;    /* of thread ids */
+	__u32 process; /* of process ids */
 };
 
 /* A thread that the reader of the iterator `translate` sees, and what the kernel calls it. */

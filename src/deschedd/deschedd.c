@@ -53,11 +53,9 @@ static int take_frame(struct deschedd *d, uint64_t since, struct host_frame *ret
 		host_frame_done(&frame);
 		return err;
 	}
-	for (size_t i = 0; i < frame.n_vms; i++) {
+	for (size_t i = 0; i < frame.n_vms; i++)
 		known_longest(d->known, u64_min(since, u64_sub_floor(frame.elapsed, NS_PER_SEC)),
 			      &frame.vms[i]);
-		known_longest_blames(d->known, &frame.vms[i]);
-	}
 	frame.session = d->session;
 	*ret = frame;
 	return 0;
@@ -213,10 +211,9 @@ static void on_second(uint64_t now, void *data)
 
 	(void)now;
 	measure_read(d->measurement);
-	if (host_frame_take(d->measurement, &frame))
+	if (host_frame_take_ended(d->measurement, &frame))
 		return; /* the next second has it */
 	d->no_samples += known_sample(d->known, d->measurement) != 0;
-	known_blames(d->known, &frame);
 	known_ended(d->known, &frame);
 	known_forget(d->known, frame.elapsed);
 	host_frame_done(&frame);
@@ -231,6 +228,7 @@ static int open_parts(struct service *service, void *data, struct failure *f)
 	const char *source = strcmp(d->settings.source, "auto") ? d->settings.source : NULL;
 	const struct measure_setup setup = {.source = source,
 					    .no_pages = !d->settings.pages,
+					    .overlap = true,
 					    .interrupts = d->settings.interrupts,
 					    .exits = d->settings.exits,
 					    .user_vms = d->settings.user_vms,

@@ -29,11 +29,9 @@ struct known_vm {
 	struct waits waits;
 	struct history *history; /* NULL: not yet */
 	uint32_t n_vcpus;
-	uint32_t *indices;		 /* [n_vcpus], the guest's numbers */
-	uint64_t *longest;		 /* [n_vcpus], ns, since the last sample */
-	struct host_frame_blame *blames; /* of the last second; owned */
-	size_t n_blames;
-	uint64_t round; /* of the last sample that had it */
+	uint32_t *indices; /* [n_vcpus], the guest's numbers */
+	uint64_t *longest; /* [n_vcpus], ns, since the last sample */
+	uint64_t round;	   /* of the last sample that had it */
 	bool ended;
 	uint64_t end;		    /* ns of `elapsed` */
 	struct host_frame_vm last;  /* of one that has ended */
@@ -66,7 +64,6 @@ static void drop(struct known *k, struct known_vm *v)
 	history_free(v->history);
 	free(v->indices);
 	free(v->longest);
-	free(v->blames);
 	free(v);
 }
 
@@ -275,46 +272,6 @@ void known_longest(const struct known *k, uint64_t since, struct host_frame_vm *
 	}
 }
 
-/* ---- blames ---- */
-
-static void *copy_of(const void *from, size_t n, size_t size)
-{
-	void *copy = n ? malloc(n * size) : NULL;
-
-	return copy ? memcpy(copy, from, n * size) : NULL;
-}
-
-int known_blames(struct known *k, const struct host_frame *second)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < second->n_vms; i++) {
-		const struct host_frame_vm *vm = &second->vms[i];
-		struct known_vm *v = find(k, vm->pid, vm->since);
-
-		if (!v)
-			continue;
-		free(v->blames);
-		v->blames = copy_of(vm->blames, vm->n_blames, sizeof(*v->blames));
-		v->n_blames = v->blames ? vm->n_blames : 0;
-		err = v->n_blames == vm->n_blames ? err : -ENOMEM;
-	}
-	return err;
-}
-
-void known_longest_blames(const struct known *k, struct host_frame_vm *vm)
-{
-	const struct known_vm *v = find(k, vm->pid, vm->since);
-
-	for (size_t i = 0; v && i < vm->n_blames; i++) {
-		struct host_frame_blame *now = &vm->blames[i];
-
-		for (size_t p = 0; p < v->n_blames; p++)
-			if (host_frame_same_blame(&v->blames[p], now))
-				now->longest = u64_max(now->longest, v->blames[p].longest);
-	}
-}
-
 /* ---- waits ---- */
 
 static void count_wait(struct waits *w, uint64_t ns)
@@ -394,6 +351,13 @@ void known_ended(struct known *k, struct host_frame *now)
 			now->vms[left++] = now->vms[i];
 	}
 	now->n_vms = left;
+}
+
+static void *copy_of(const void *from, size_t n, size_t size)
+{
+	void *copy = n ? malloc(n * size) : NULL;
+
+	return copy ? memcpy(copy, from, n * size) : NULL;
 }
 
 static int add_copy(const struct host_frame_vm *from, struct host_frame *to)

@@ -43,12 +43,6 @@ json_t *known_history(const struct known *k, const char *vm);
  * ended after `since` (ns of `elapsed`, in whole samples), or is longer in the frame. */
 void known_longest(const struct known *k, uint64_t since, struct host_frame_vm *vm);
 
-/* Keeps who ran in the longest waits of the second that this frame ends. -ENOMEM: not of all VMs. */
-int known_blames(struct known *k, const struct host_frame *second);
-
-/* Raises the longest of each culprit to that of this second. */
-void known_longest_blames(const struct known *k, struct host_frame_vm *vm);
-
 /* A gap of one of its vCPUs. -ENOMEM: it is not in the histogram. */
 int known_gap(struct known *k, const struct measured *vm, const struct gap *gap);
 

@@ -34,6 +34,7 @@ struct waiter {
 	uint64_t ns[BLAME_ROWS];      /* since amounts began */
 	uint64_t in_wait[BLAME_ROWS]; /* of the present wait */
 	uint64_t longest[BLAME_ROWS]; /* in_wait of waits that are over, since the last report */
+	uint64_t before[BLAME_ROWS];  /* and from the report before to that */
 };
 
 struct blame_vm {
@@ -120,6 +121,7 @@ struct blame_vm *blame_remove(struct blame *b, struct blame_vm *vm)
 	blame_end(b, vm);
 	for (uint32_t v = 0; v < vm->n_vcpus; v++)
 		free(vm->vcpus[v].pieces);
+	blame_rows_done(&vm->rows);
 	free(vm);
 	return NULL;
 }
@@ -141,7 +143,7 @@ static void give_up(struct blame_vm *vm, unsigned row)
 	for (uint32_t v = 0; v < vm->n_vcpus; v++) {
 		struct waiter *w = &vm->vcpus[v];
 
-		w->ns[row] = w->in_wait[row] = w->longest[row] = 0;
+		w->ns[row] = w->in_wait[row] = w->longest[row] = w->before[row] = 0;
 		w->touched &= ~(1ull << row);
 		w->last = w->last == row ? ROW_NONE : w->last;
 	}
@@ -385,6 +387,7 @@ void blame_start(struct blame_vm *vm)
 		memset(w->ns, 0, sizeof(w->ns));
 		memset(w->in_wait, 0, sizeof(w->in_wait));
 		memset(w->longest, 0, sizeof(w->longest));
+		memset(w->before, 0, sizeof(w->before));
 		w->booked = w->touched = 0;
 		w->first = w->ready;
 	}
@@ -392,8 +395,12 @@ void blame_start(struct blame_vm *vm)
 
 void blame_reported(struct blame_vm *vm)
 {
-	for (uint32_t v = 0; v < vm->n_vcpus; v++)
-		memset(vm->vcpus[v].longest, 0, sizeof(vm->vcpus[v].longest));
+	for (uint32_t v = 0; v < vm->n_vcpus; v++) {
+		struct waiter *w = &vm->vcpus[v];
+
+		memcpy(w->before, w->longest, sizeof(w->before));
+		memset(w->longest, 0, sizeof(w->longest));
+	}
 }
 
 static int compare(const void *a, const void *b)
@@ -403,21 +410,27 @@ static int compare(const void *a, const void *b)
 	return (x->ns < y->ns) - (x->ns > y->ns);
 }
 
-size_t blame_copy(const struct blame_vm *vm, int vcpu, struct host_frame_blame ret[BLAME_ROWS])
+size_t blame_copy(const struct blame_vm *vm, int vcpu, bool before,
+		  struct host_frame_blame ret[BLAME_ROWS])
 {
 	size_t n = 0;
 
 	for (unsigned i = 0; i < vm->rows.n; i++) {
-		struct host_frame_blame row = vm->rows.row[i];
+		const struct blame_culprit *who = &vm->rows.row[i];
+		struct host_frame_blame row = {.kind = who->kind, .pid = who->pid};
 
 		for (uint32_t v = 0; v < vm->n_vcpus; v++) {
 			if (vcpu >= 0 && v != (uint32_t)vcpu)
 				continue;
 			row.ns += vm->vcpus[v].ns[i];
 			row.longest = u64_max(row.longest, vm->vcpus[v].longest[i]);
+			if (before)
+				row.longest = u64_max(row.longest, vm->vcpus[v].before[i]);
 		}
-		if (row.ns)
-			ret[n++] = row;
+		if (!row.ns)
+			continue;
+		snprintf(row.name, sizeof(row.name), "%s", who->name);
+		ret[n++] = row;
 	}
 	qsort(ret, n, sizeof(*ret), compare);
 	return n;

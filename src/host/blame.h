@@ -55,8 +55,10 @@ void blame_start(struct blame_vm *vm);
 /* The longest waits begin again. */
 void blame_reported(struct blame_vm *vm);
 
-/* Copies the rows, the biggest first, of one vCPU or (-1) all of them. Returns how many. */
-size_t blame_copy(const struct blame_vm *vm, int vcpu, struct host_frame_blame ret[BLAME_ROWS]);
+/* Copies the rows, the biggest first, of one vCPU or (-1) all of them. The longest waits are those since
+ * the last report, or since the one `before` it. Returns how many. */
+size_t blame_copy(const struct blame_vm *vm, int vcpu, bool before,
+		  struct host_frame_blame ret[BLAME_ROWS]);
 
 struct blame_counters {
 	uint64_t late;	  /* waits that came after their time was booked, which was to `unknown` */

@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "base/units.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MANY	 (3 * BLAME_ROWS / 4) /* from here on, processes of one name are one */
@@ -29,11 +29,16 @@ static const struct {
 void blame_rows_init(struct blame_rows *r, pid_t pid)
 {
 	*r = (struct blame_rows){.n = ROWS_FIXED};
-	for (unsigned i = 0; i < ROWS_FIXED; i++) {
-		r->row[i].kind = fixed[i].kind;
-		snprintf(r->row[i].name, sizeof(r->row[i].name), "%s", fixed[i].name);
-	}
+	for (unsigned i = 0; i < ROWS_FIXED; i++)
+		r->row[i] = (struct blame_culprit){fixed[i].kind, 0, fixed[i].name};
 	r->row[ROW_ITSELF_VCPUS].pid = r->row[ROW_ITSELF_OTHER].pid = pid;
+}
+
+void blame_rows_done(struct blame_rows *r)
+{
+	for (unsigned i = ROWS_FIXED; i < r->n; i++)
+		free((char *)(uintptr_t)r->row[i].name);
+	r->n = ROWS_FIXED;
 }
 
 static enum host_culprit kind_of(const struct party *who)
@@ -147,6 +152,15 @@ static void forget_candidate(struct blame_rows *r, uint64_t key)
 			r->candidates[i].key = r->candidates[i].ns = 0;
 }
 
+static const char *clean_copy(const char *name)
+{
+	char *copy = strndup(name, sizeof(((struct host_frame_blame *)NULL)->name) - 1);
+
+	if (copy)
+		text_clean(copy);
+	return copy;
+}
+
 unsigned blame_rows_add(struct blame_rows *r, const struct party *who, const char *name,
 			uint64_t ns, uint64_t now, unsigned *ret_gone)
 {
@@ -154,16 +168,17 @@ unsigned blame_rows_add(struct blame_rows *r, const struct party *who, const cha
 	struct party one = many ? by_name(who) : *who;
 	unsigned gone = r->n < BLAME_ROWS ? ROW_NONE : find_way(r, &one, ns, now);
 	unsigned at = r->n < BLAME_ROWS ? r->n : gone;
+	const char *called = at == ROW_NONE ? NULL : clean_copy(one.vm >= 0 ? name : one.name);
 
-	*ret_gone = gone;
-	if (at == ROW_NONE) {
+	*ret_gone = called ? gone : ROW_NONE;
+	if (!called) {
 		r->merged++;
 		return rest_of(kind_of(who));
 	}
 	forget_candidate(r, one.key);
-	r->row[at] = (struct host_frame_blame){.kind = kind_of(who), .pid = one.pid};
-	snprintf(r->row[at].name, sizeof(r->row[at].name), "%s", one.vm >= 0 ? name : one.name);
-	text_clean(r->row[at].name);
+	if (gone != ROW_NONE)
+		free((char *)(uintptr_t)r->row[at].name);
+	r->row[at] = (struct blame_culprit){kind_of(who), one.pid, called};
 	r->key[at] = one.key;
 	r->grew[at] = now;
 	r->ns[at] = r->least = 0;

@@ -23,8 +23,15 @@ enum blame_row {
 	ROW_NONE = BLAME_ROWS,
 };
 
+/* Whom a row is of. A host has many, and most are called shortly. */
+struct blame_culprit {
+	enum host_culprit kind;
+	pid_t pid;
+	const char *name; /* owned, but for the first rows */
+};
+
 struct blame_rows {
-	struct host_frame_blame row[BLAME_ROWS]; /* without ns and longest */
+	struct blame_culprit row[BLAME_ROWS];
 	uint64_t key[BLAME_ROWS];
 	uint64_t grew[BLAME_ROWS]; /* ns: when something was booked last */
 	unsigned n;
@@ -39,12 +46,13 @@ struct blame_rows {
 };
 
 void blame_rows_init(struct blame_rows *r, pid_t pid);
+void blame_rows_done(struct blame_rows *r);
 
 /* The row of a party that is not the idle task, or ROW_NONE. */
 unsigned blame_rows_find(const struct blame_rows *r, const struct party *who);
 
 /* Where to book `ns` of a party that has no row, at time `now`: a new row, called `name` if it is a
- * VM, or that of the rest of its kind. A row that gave way for it is in *ret_gone, else ROW_NONE. */
+ * VM, or that of the rest of its kind, as without memory. A row that gave way for it is in *ret_gone, else ROW_NONE. */
 unsigned blame_rows_add(struct blame_rows *r, const struct party *who, const char *name,
 			uint64_t ns, uint64_t now, unsigned *ret_gone);
 

@@ -81,15 +81,18 @@ static size_t common(const char *a, const char *b)
 
 double cpu_limit_of(const char *root, pid_t pid, pid_t tid, size_t n)
 {
-	char process[PATH_SIZE], vcpu[PATH_SIZE];
+	char texts[2][16 * KIB], process[PATH_SIZE], vcpu[PATH_SIZE];
 	double limit = INFINITY;
 
+	if (proc_read_cgroups(root, pid, 0, texts[0], sizeof(texts[0])) ||
+	    proc_read_cgroups(root, pid, tid, texts[1], sizeof(texts[1])))
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(hierarchies); i++) {
 		const struct hierarchy *h = &hierarchies[i];
 		size_t both;
 
-		if (proc_read_controller(root, pid, 0, h->controller, process, sizeof(process)) ||
-		    proc_read_controller(root, pid, tid, h->controller, vcpu, sizeof(vcpu)))
+		if (proc_parse_controller(texts[0], h->controller, process, sizeof(process)) ||
+		    proc_parse_controller(texts[1], h->controller, vcpu, sizeof(vcpu)))
 			continue;
 		both = common(process, vcpu);
 		limit = fmin(limit, least(root, h, vcpu, 0, both));

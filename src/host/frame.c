@@ -40,10 +40,11 @@ static void copy_vcpu(const struct measurement *m, const struct measured *x, uin
 }
 
 /* Of one vCPU, or (-1) all. */
-static int copy_blames(const struct blame_vm *blame, int vcpu, struct host_frame_vm *to)
+static int copy_blames(const struct measurement *m, const struct measured *x, int vcpu,
+		       struct host_frame_vm *to)
 {
 	struct host_frame_blame rows[BLAME_ROWS];
-	size_t n = blame_copy(blame, vcpu, rows);
+	size_t n = x->blame ? blame_copy(x->blame, vcpu, m->overlap, rows) : 0;
 
 	if (!n)
 		return 0;
@@ -162,7 +163,7 @@ static int copy_vm(const struct measurement *m, const struct measured *x, struct
 	snprintf(to->manager, sizeof(to->manager), "%s", x->vm.manager);
 	for (uint32_t v = 0; v < x->vm.n_vcpus; v++)
 		copy_vcpu(m, x, v, &to->vcpus[v]);
-	if (x->blame && copy_blames(x->blame, -1, to))
+	if (copy_blames(m, x, -1, to))
 		return -ENOMEM;
 	if (m->interrupts && copy_interrupts(x, &to->interrupts))
 		return -ENOMEM;
@@ -187,7 +188,7 @@ static int copy_vcpus(const struct measurement *m, const struct measured *x, str
 		memcpy(to->called, x->vm.name, sizeof(to->called));
 		memcpy(to->uuid, x->vm.uuid, sizeof(to->uuid));
 		memcpy(to->id, x->vm.id, sizeof(to->id));
-		if (x->blame && copy_blames(x->blame, (int)v, to))
+		if (copy_blames(m, x, (int)v, to))
 			return -ENOMEM;
 	}
 	return 0;
@@ -291,6 +292,32 @@ int host_frame_take(const struct measurement *m, struct host_frame *ret)
 int host_frame_take_vcpus(const struct measurement *m, struct host_frame *ret)
 {
 	return take(m, true, ret);
+}
+
+static int copy_ended(const struct measurement *m, struct host_frame *f)
+{
+	int err = 0;
+
+	f->vms = calloc(m->n + 1, sizeof(*f->vms));
+	if (!f->vms)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n && !err; i++)
+		if (m->vms[i]->id < 0 && !m->vms[i]->over)
+			err = copy_vm(m, m->vms[i], f);
+	return err;
+}
+
+int host_frame_take_ended(const struct measurement *m, struct host_frame *ret)
+{
+	struct host_frame frame = {.time = m->real,
+				   .elapsed = m->at[MEASURE_NOW] - m->at[MEASURE_FIRST]};
+	int err = copy_ended(m, &frame);
+
+	if (err)
+		host_frame_done(&frame);
+	else
+		*ret = frame;
+	return err;
 }
 
 bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c)

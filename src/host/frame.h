@@ -15,6 +15,9 @@ int host_frame_take(const struct measurement *m, struct host_frame *ret);
  * who ran while it waited. -ENOMEM. */
 int host_frame_take_vcpus(const struct measurement *m, struct host_frame *ret);
 
+/* Of the last reading, those VMs alone that have ended and whose end was not reported yet. -ENOMEM. */
+int host_frame_take_ended(const struct measurement *m, struct host_frame *ret);
+
 /* Whether a VM of anybody's frame is one that is asked for. */
 bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c);
 

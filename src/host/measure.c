@@ -16,8 +16,8 @@
 #define ENDED_WAITING 1024		/* and of those whose end was not reported yet */
 #define RETRY_NS      NS_PER_SEC	/* for pages that somebody else writes */
 #define LOOK_NS	      NS_PER_MS		/* of a step, for looking at processes */
-#define CHECK_NS      (100 * NS_PER_MS) /* from one look whether VMs have ended to the next */
-#define SELDOM_CHECKS 50		/* in so many of these every VM's limit is read again */
+#define CHECK_NS      (250 * NS_PER_MS) /* from one look whether VMs have ended to the next */
+#define SELDOM_CHECKS 20		/* in so many of these every VM's limit is read again */
 
 /* ---- opening ---- */
 
@@ -87,6 +87,7 @@ static int open_parts(struct measurement *m, const struct measure_setup *setup, 
 	if (!m->parts)
 		return failure_errno(f, -ENOMEM, "measuring");
 	m->parts->setup = *setup;
+	m->overlap = setup->overlap;
 	err = choice_open(setup->operands, setup->n_operands, f, &m->parts->choice);
 	if (err)
 		return err;
@@ -247,9 +248,10 @@ void measure_step(struct measurement *m)
 		host_ledger_runs(m->ledger, &m->parts->runs);
 	if (m->parts->watch)
 		watch_look(m->parts->watch, LOOK_NS);
-	if (is_due(&m->parts->checked, CHECK_NS))
+	if (is_due(&m->parts->checked, CHECK_NS)) {
 		check_vms(m);
-	measure_vms_fold(m, false, ENDED_WAITING);
+		measure_vms_fold(m, false, ENDED_WAITING);
+	}
 	if (is_due(&m->parts->retried, RETRY_NS)) {
 		if (!m->parts->setup.no_pages)
 			measure_pages_retry(m);

@@ -54,6 +54,7 @@ struct measurement {
 	struct host_ledger *ledger;
 	bool interrupts;       /* their delays are recorded */
 	bool exits;	       /* are counted */
+	bool overlap;	       /* as in the set-up */
 	struct measured **vms; /* [n], in the order in which they were seen */
 	size_t n;
 	struct measure_ended ended;
@@ -68,11 +69,14 @@ struct measurement {
 };
 
 struct measure_setup {
-	const char *source;	       /* NULL: the best that works */
-	char **operands;	       /* of choice.h; */
-	int n_operands;		       /* 0: every VM */
-	bool no_pages;		       /* no page is written */
-	bool no_blame;		       /* who runs while a vCPU waits isn't recorded */
+	const char *source; /* NULL: the best that works */
+	char **operands;    /* of choice.h; */
+	int n_operands;	    /* 0: every VM */
+	bool no_pages;	    /* no page is written */
+	bool no_blame;	    /* who runs while a vCPU waits isn't recorded */
+	/* Frames have the longest wait by culprit of the interval before theirs, too: for those who
+	 * ask just after a report. */
+	bool overlap;
 	enum interrupts_of interrupts; /* whose delays are recorded */
 	bool exits;		       /* are counted */
 	uint64_t user_vms;	       /* of one user without privilege; 0: MEASURE_USER_VMS */

@@ -114,14 +114,25 @@ static int source_open(struct failure *f, void **ret_state)
 
 /* ---- adding and removing ---- */
 
-static int enter(int map, uint32_t key, uint32_t index)
+/* Into a hash, and behind the id's low bits: there, several are where the hash has them from then on. */
+static int enter(int map, uint32_t *number, uint32_t key, uint32_t index)
 {
-	return bpf_map_update_elem(map, &key, &index, BPF_NOEXIST) ? -errno : 0;
+	if (bpf_map_update_elem(map, &key, &index, BPF_NOEXIST))
+		return -errno;
+	__atomic_store_n(number, *number ? VCPU_SHARED : index + 1, __ATOMIC_RELEASE);
+	return 0;
 }
 
-static void leave(int map, uint32_t key)
+static void leave(int map, uint32_t *number, uint32_t key, uint32_t index)
 {
+	if (*number == index + 1)
+		__atomic_store_n(number, 0, __ATOMIC_RELEASE);
 	bpf_map_delete_elem(map, &key);
+}
+
+static struct vcpu_number *number_of(const struct bpf_source *s, uint32_t id)
+{
+	return &s->p.numbers[id & (VCPU_NUMBERS - 1)];
 }
 
 /* The slot whose thread this is; VCPU_SLOTS for none. */
@@ -135,18 +146,25 @@ static uint32_t slot_of(const struct bpf_source *s, uint32_t tid)
 /* The id of a vCPU thread that has ended may be another one's before its VM is removed. */
 static int enter_tid(const struct bpf_source *s, uint32_t tid, uint32_t index)
 {
-	int err = enter(s->p.slots_of, tid, index);
+	uint32_t *number = &number_of(s, tid)->slot;
+	int err = enter(s->p.slots_of, number, tid, index);
 	uint32_t last = err == -EEXIST ? slot_of(s, tid) : VCPU_SLOTS;
 
 	if (last == VCPU_SLOTS || !s->p.slots[last].ended)
 		return err;
-	return bpf_map_update_elem(s->p.slots_of, &tid, &index, BPF_ANY) ? -errno : 0;
+	if (bpf_map_update_elem(s->p.slots_of, &tid, &index, BPF_ANY))
+		return -errno;
+	if (*number == last + 1)
+		__atomic_store_n(number, index + 1, __ATOMIC_RELEASE);
+	return 0;
 }
 
 static void leave_tid(const struct bpf_source *s, uint32_t index)
 {
-	if (slot_of(s, s->p.slots[index].tid) == index)
-		leave(s->p.slots_of, s->p.slots[index].tid);
+	uint32_t tid = s->p.slots[index].tid;
+
+	if (slot_of(s, tid) == index)
+		leave(s->p.slots_of, &number_of(s, tid)->slot, tid, index);
 }
 
 /* As blame_unwait() in the programs: a wait that none of them will end. */
@@ -200,7 +218,7 @@ static int enter_process(struct bpf_source *s, struct bpf_vm *v)
 	if (i == VCPU_PROCESSES)
 		return -ENOSPC;
 	s->p.processes[i] = (struct vcpu_process){.tgid = v->tgid, .added = clock_mono()};
-	err = enter(s->p.processes_of, v->tgid, i);
+	err = enter(s->p.processes_of, &number_of(s, v->tgid)->process, v->tgid, i);
 	if (err)
 		s->p.processes[i].tgid = 0;
 	else
@@ -325,7 +343,7 @@ static void source_remove(void *state, void *vm)
 	for (uint32_t i = 0; s->recording && v->process != NO_PROCESS && i < v->n_slots; i++)
 		interrupts_leave(s->recording, v->process, s->owners[v->slots[i]].index);
 	if (v->process != NO_PROCESS)
-		leave(s->p.processes_of, v->tgid);
+		leave(s->p.processes_of, &number_of(s, v->tgid)->process, v->tgid, v->process);
 	for (uint32_t i = 0; i < v->n_slots; i++)
 		s->p.slots[v->slots[i]].tid = 0;
 	for (uint32_t i = 0; i < v->n_slots; i++) {

@@ -65,14 +65,15 @@ static size_t map_bytes(size_t entries, size_t size)
 	return (entries * size + page - 1) / page * page;
 }
 
-/* NULL when the array is not there or cannot be mapped. */
+/* NULL when the array is not there or cannot be mapped, or when its entries aren't apart as ours would be: the
+ * kernel rounds their size up to 8 bytes. */
 static void *map_array(const struct bpf_object *object, const char *name, size_t entries,
 		       size_t size)
 {
 	int fd = bpf_image_map(object, name);
-	void *base = fd < 0 ? MAP_FAILED
-			    : mmap(NULL, map_bytes(entries, size), PROT_READ | PROT_WRITE,
-				   MAP_SHARED, fd, 0);
+	void *base = fd < 0 || size % 8 ? MAP_FAILED
+					: mmap(NULL, map_bytes(entries, size),
+					       PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	return base == MAP_FAILED ? NULL : base;
 }
@@ -87,6 +88,7 @@ static int map_all(struct vcpu_programs *p)
 {
 	p->slots = map_array(p->object, "slots", VCPU_SLOTS, sizeof(*p->slots));
 	p->processes = map_array(p->object, "processes", VCPU_PROCESSES, sizeof(*p->processes));
+	p->numbers = map_array(p->object, "numbers", VCPU_NUMBERS, sizeof(*p->numbers));
 	p->cpus = map_array(p->object, "cpus", p->n_cpus, sizeof(*p->cpus));
 	p->blame_cpus = map_array(p->object, "blame_cpus", p->n_cpus, sizeof(*p->blame_cpus));
 	p->blame_waits = map_array(p->object, "blame_waits", VCPU_SLOTS, sizeof(*p->blame_waits));
@@ -95,8 +97,8 @@ static int map_all(struct vcpu_programs *p)
 	p->slots_of = bpf_image_map(p->object, "slots_of");
 	p->processes_of = bpf_image_map(p->object, "processes_of");
 	p->gaps = bpf_image_map(p->object, "gaps");
-	if (!p->slots || !p->processes || !p->cpus || !p->blame_cpus || !p->blame_waits ||
-	    !p->blame_log)
+	if (!p->slots || !p->numbers || !p->processes || !p->cpus || !p->blame_cpus ||
+	    !p->blame_waits || !p->blame_log)
 		return -ENOMEM;
 	return p->slots_of < 0 || p->processes_of < 0 || p->gaps < 0 ? -ENOENT : 0;
 }
@@ -191,6 +193,7 @@ void vcpu_programs_close(struct vcpu_programs *p)
 	bpf_links_destroy(&p->links);
 	unmap(p->slots, VCPU_SLOTS, sizeof(*p->slots));
 	unmap(p->processes, VCPU_PROCESSES, sizeof(*p->processes));
+	unmap(p->numbers, VCPU_NUMBERS, sizeof(*p->numbers));
 	unmap(p->cpus, p->n_cpus, sizeof(*p->cpus));
 	unmap(p->blame_cpus, p->n_cpus, sizeof(*p->blame_cpus));
 	unmap(p->blame_waits, VCPU_SLOTS, sizeof(*p->blame_waits));

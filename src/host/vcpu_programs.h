@@ -18,6 +18,7 @@ struct vcpu_programs {
 	struct bpf_link *resolve;	/* an iterator */
 	struct bpf_link *translate;	/* another one */
 	int slots_of, processes_of;	/* descriptors of the hashes */
+	struct vcpu_number *numbers;	/* [VCPU_NUMBERS], mapped */
 	int gaps;			/* and of the ring buffer */
 	struct vcpu_slot *slots;	/* [VCPU_SLOTS], mapped */
 	struct vcpu_process *processes; /* [VCPU_PROCESSES], mapped */

@@ -21,7 +21,10 @@
 #define SETTLE_NS    (2 * NS_PER_SEC) /* after a change a process is looked into every round */
 #define ASK_LONG_NS  (20 * NS_PER_MS)
 #define ASK_PAUSE_NS NS_PER_SEC
-#define LOOK_LATE_NS (10 * NS_PER_SEC) /* and ever after at this distance */
+#define LOOK_LATE_NS (10 * NS_PER_SEC) /* and ever after at this distance, */
+#define LOOK_VM_NS   (30 * NS_PER_SEC) /* a VM at this one */
+#define VM_ROUNDS    5		       /* in one of so many it is looked at */
+#define COST_PART    200	       /* of all time, for rounds */
 
 struct process {
 	pid_t pid;
@@ -277,12 +280,26 @@ static bool has_changed(struct process *p, nlink_t links)
 	return changed;
 }
 
+/* Known as a VM, and not in this round's turn. Its end is seen without: its number isn't there any more,
+ * or its ledger says so (watch_again()). */
+static bool is_settled_vm(const struct watch *w, const struct process *p, uint64_t now)
+{
+	return p && p->n_vcpus && now > p->changed + SETTLE_NS && now - p->looked < LOOK_VM_NS &&
+	       (w->round + (uint32_t)p->pid) % VM_ROUNDS;
+}
+
 static void look_at(struct watch *w, pid_t pid, uint64_t now)
 {
+	uint64_t late;
 	struct process *p;
 	struct stat st;
 	char path[64];
 
+	HASH_FIND_INT(w->processes, &pid, p);
+	if (is_settled_vm(w, p, now)) {
+		p->round = w->round;
+		return;
+	}
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	if (stat(path, &st))
 		return; /* gone: told at the end of the round */
@@ -292,7 +309,8 @@ static void look_at(struct watch *w, pid_t pid, uint64_t now)
 	p->round = w->round;
 	if (has_changed(p, st.st_nlink))
 		p->changed = now;
-	if (p->looked < p->changed + SETTLE_NS || now - p->looked >= LOOK_LATE_NS)
+	late = p->n_vcpus ? LOOK_VM_NS : LOOK_LATE_NS;
+	if (p->looked < p->changed + SETTLE_NS || now - p->looked >= late)
 		look_into(w, p, now);
 }
 
@@ -323,9 +341,9 @@ static int begin_round(struct watch *w, uint64_t now)
 
 static bool is_time(const struct watch *w, uint64_t now)
 {
-	uint64_t interval = u64_min(u64_max(50 * w->cost, WATCH_ROUND_NS), WATCH_ROUND_MAX_NS);
+	uint64_t interval = u64_max(COST_PART * w->cost, WATCH_ROUND_NS);
 
-	return !w->began || now - w->began >= interval;
+	return !w->began || now - w->began >= u64_min(interval, WATCH_ROUND_MAX_NS);
 }
 
 /* Returns whether the round has ended. */

@@ -5,7 +5,8 @@
  * A round looks at every process once. What is known of one is kept from round to round, so that
  * only those are looked into which are new, have another number of threads than before, or were not
  * looked into for ten seconds: a monitor may run for a long time before it makes its vCPUs. One
- * that changed is looked into a few times more, since it may still be about to name its threads.
+ * that changed is looked into a few times more, since it may still be about to name its threads. A
+ * VM is looked at in one round of five.
  */
 #ifndef HOST_WATCH_H
 #define HOST_WATCH_H
@@ -15,8 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A round begins so long after the one before; where rounds are dear, later, so that they take 2 %
- * of a CPU. */
+/* A round begins so long after the one before; where rounds are dear, later, so that they take
+ * half a percent of a CPU. */
 #define WATCH_ROUND_NS	   (100 * 1000 * 1000ull)
 #define WATCH_ROUND_MAX_NS (700 * 1000 * 1000ull)
 

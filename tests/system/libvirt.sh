@@ -8,7 +8,7 @@ set -eu
 desched=$1 guide=$2
 dir=$(mktemp -d /tmp/desched-libvirt.XXXXXX)
 mine=desched-test-${dir##*.} # names that no other run has
-pids='' ledger=''
+ledger=''
 
 skip() {
 	echo "skipped: $*"
@@ -24,73 +24,19 @@ fail() {
 clean_up() {
 	set +e
 	end_ledger
-	for side in a b; do
-		for domain in $(virsh_of $side list --name 2>/dev/null | tr ' ' '?'); do
-			virsh_of $side destroy "$(echo "$domain" | tr '?' ' ')" >/dev/null 2>&1 || :
-		done
-	done
-	for pid in $pids; do
-		kill "$pid" 2>/dev/null || :
-		while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
-	done
+	libvirt_end
 	rm -rf "$dir" /dev/shm/"$mine"*
 }
 
-[ "$(id -u)" = 0 ] || skip "needs root"
-for program in libvirtd virsh qemu-system-x86_64 setpriv; do
-	command -v $program >/dev/null || skip "no $program (Debian: libvirt-daemon, libvirt-clients, qemu-system-x86)"
-done
+. "$(dirname "$0")/private-libvirt.sh"
+libvirt_needs
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
-
-as_nobody() { # as_nobody SIDE COMMAND...
-	side=$1
-	shift
-	env HOME="$dir/$side" XDG_RUNTIME_DIR="$dir/$side/run" XDG_CONFIG_HOME="$dir/$side/config" \
-		XDG_CACHE_HOME="$dir/$side/cache" setpriv --reuid nobody --regid nogroup --clear-groups "$@"
-}
-
-virsh_of() { # virsh_of SIDE COMMAND...
-	of=$1
-	shift
-	as_nobody "$of" virsh -c "qemu+unix:///session?socket=$dir/$of/run/libvirt/libvirt-sock" -q "$@"
-}
-
-wait_for() { # wait_for WHAT COMMAND...: for a minute
-	what=$1
-	shift
-	for _ in $(seq 300); do
-		"$@" >/dev/null 2>&1 && return
-		sleep 0.2
-	done
-	fail "no $what after a minute"
-}
-
-chmod 755 "$dir"
-for side in a b; do
-	mkdir -p "$dir/$side/run" "$dir/$side/config/libvirt"
-	echo 'stdio_handler = "file"' >"$dir/$side/config/libvirt/qemu.conf" # no daemon for logs
-	chown -R nobody:nogroup "$dir/$side"
-	as_nobody $side libvirtd --daemon --pid-file "$dir/$side/pid" >"$dir/$side/log" 2>&1
-	pids="$pids $(cat "$dir/$side/pid")"
-done
-for side in a b; do
-	wait_for "libvirt $side" virsh_of $side list
-done
+libvirt_start a b
 
 # The guide's XML, with our names.
 guide_xml() { # guide_xml ELEMENT FILE-IN-DEV-SHM
 	sed -n "/^<$1 /,/^<\/$1>/p" "$guide" | sed "s|desched-web1|$2|; s|/run/desched/stream|$dir/stream|"
-}
-
-define() { # define SIDE NAME-IN-XML DEVICES
-	cat >"$dir/domain.xml" <<-END
-		<domain type='qemu'><name>$2</name><memory unit='MiB'>32</memory><vcpu>2</vcpu>
-		<os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features>
-		<devices><emulator>$(command -v qemu-system-x86_64)</emulator>$3</devices></domain>
-	END
-	chmod 644 "$dir/domain.xml"
-	virsh_of "$1" define "$dir/domain.xml" >/dev/null
 }
 
 start() { # start SIDE NAME
@@ -99,12 +45,12 @@ start() { # start SIDE NAME
 
 guide_xml shmem "$mine" | grep -q "$mine" || fail "the guide has no <shmem>"
 guide_xml channel x | grep -q "$dir/stream" || fail "the guide has no <channel>"
-define a "$mine" "$(guide_xml shmem "$mine") $(guide_xml channel x)"
+libvirt_define a "$mine" "$(guide_xml shmem "$mine") $(guide_xml channel x)"
 start a "$mine"
 sleep 0.1 # /proc has the start of a process to 10 ms
-define b "$mine" ''
+libvirt_define b "$mine" ''
 start b "$mine"
-define a "$mine, &quot;&#xe9;&quot; &lt;b&gt;" ''
+libvirt_define a "$mine, &quot;&#xe9;&quot; &lt;b&gt;" ''
 start a "$mine, \"é\" <b>"
 
 ledger() { # ledger NAME: reports until COMMAND fits one, or a minute

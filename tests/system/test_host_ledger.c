@@ -10,6 +10,7 @@
  */
 #include "base/proc.h"
 #include "before_others.h"
+#include "bpf/vcpu.h"
 #include "fake_vm.h"
 #include "host/find.h"
 #include "host/host_ledger.h"
@@ -483,6 +484,65 @@ static void vm_is_added_once_and_again(void **state)
 	fake_vm_end(&vm);
 }
 
+#define PID_MAX "/proc/sys/kernel/pid_max"
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* The next process, and then its threads, get the ids that are so much behind. */
+static bool start_behind(struct fake_vm *vm, const struct fake_vm *first)
+{
+	char last[16];
+
+	snprintf(last, sizeof(last), "%d", first->pid + VCPU_NUMBERS - 1);
+	if (!write_text("/proc/sys/kernel/ns_last_pid", last))
+		return false;
+	return fake_vm_start(vm, FAKE_SPIN, false);
+}
+
+/* Two VMs whose ids are the same in their low bits are told apart; and one, when the other is gone. */
+static void low_bits_are_shared(void **state)
+{
+	struct host_ledger *h = open_ledger("bpf");
+	struct fake_vm vms[2];
+	char before[16] = "";
+	int id[2];
+
+	(void)state;
+	if (file_read(PID_MAX, before, sizeof(before)) <= 0 ||
+	    (atoi(before) < 4 * VCPU_NUMBERS && !write_text(PID_MAX, "4194304")))
+		skip();
+	assert_true(fake_vm_start(&vms[0], FAKE_SPIN, false));
+	assert_true(start_behind(&vms[1], &vms[0]));
+	write_text(PID_MAX, before);
+	print_message("processes %d, %d; threads %d, %d\n", vms[0].pid, vms[1].pid,
+		      atomic_load(&vms[0].shared->vcpu), atomic_load(&vms[1].shared->vcpu));
+	for (int i = 0; i < 2; i++)
+		id[i] = add(h, &vms[i]);
+	for (int i = 0; i < 2; i++) {
+		struct truth a = read_truth(&vms[i]);
+		struct ledger l = read_ledger(h, id[i]);
+		uint64_t ran = l.ns[LEDGER_RUN] + l.ns[LEDGER_READY];
+
+		usleep(300000);
+		l = read_ledger(h, id[i]);
+		ran = l.ns[LEDGER_RUN] + l.ns[LEDGER_READY] - ran;
+		assert_true(l.ns[LEDGER_RUN] > 0);
+		assert_true(ran >= (uint64_t)(0.9 * 300e6));
+		assert_true(read_truth(&vms[i]).run > a.run);
+		host_ledger_remove(h, id[i]);
+		fake_vm_end(&vms[i]);
+	}
+	host_ledger_close(h);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -493,6 +553,7 @@ int main(void)
 		cmocka_unit_test(stopped_process_waits),
 		cmocka_unit_test(ended_thread_stands_still),
 		cmocka_unit_test(vm_is_added_once_and_again),
+		cmocka_unit_test(low_bits_are_shared),
 	};
 	struct host_ledger *h;
 	struct failure f;

@@ -119,12 +119,24 @@ static void read_at(uint64_t at, uint64_t ready)
 static struct host_frame_blame row(int vcpu, const char *name)
 {
 	struct host_frame_blame rows[BLAME_ROWS];
-	size_t n = blame_copy(web, vcpu, rows);
+	size_t n = blame_copy(web, vcpu, false, rows);
 
 	for (size_t i = 0; i < n; i++)
 		if (!strcmp(rows[i].name, name))
 			return rows[i];
 	return (struct host_frame_blame){.kind = CULPRITS};
+}
+
+/* With the interval before this one. */
+static uint64_t longest_before(const char *name)
+{
+	struct host_frame_blame rows[BLAME_ROWS];
+	size_t n = blame_copy(web, -1, true, rows);
+
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(rows[i].name, name))
+			return rows[i].longest;
+	return 0;
 }
 
 static void assert_row(const char *name, enum host_culprit kind, pid_t pid, uint64_t ns)
@@ -141,7 +153,7 @@ static size_t count_rows(void)
 {
 	struct host_frame_blame rows[BLAME_ROWS];
 
-	return blame_copy(web, -1, rows);
+	return blame_copy(web, -1, false, rows);
 }
 
 /* From 1100 to 2000: hog 300, idle 200, db 150, its own I/O thread 50, a kernel thread 40, its
@@ -177,7 +189,7 @@ static void biggest_is_first(void **state)
 	put_idle(0, 1300, 1350);
 	waited(0, 1000, 1350, 0, true);
 	read_at(2000, 350);
-	assert_int_equal(blame_copy(web, -1, rows), 3);
+	assert_int_equal(blame_copy(web, -1, false, rows), 3);
 	assert_string_equal(rows[0].name, "other");
 	assert_string_equal(rows[1].name, "hog");
 	assert_string_equal(rows[2].name, "idle");
@@ -340,9 +352,13 @@ static void vcpus_and_longest_are_apart(void **state)
 	assert_row("hog", CULPRIT_PROCESS, HOG, 600);
 	blame_reported(web);
 	assert_int_equal(row(-1, "hog").longest, 0);
+	assert_int_equal(longest_before("hog"), 300);
 	waited(0, 2100, 2150, 0, true);
 	read_at(2500, 450);
 	assert_int_equal(row(-1, "hog").longest, 50);
+	assert_int_equal(longest_before("hog"), 300);
+	blame_reported(web);
+	assert_int_equal(longest_before("hog"), 50);
 	blame_start(web);
 	assert_int_equal(count_rows(), 0);
 	waited(0, 2600, 2610, 0, true);
@@ -383,7 +399,7 @@ static void many_culprits_are_bounded(void **state)
 	}
 	waited(0, 1000, at, 0, true);
 	read_at(at, at - 1000);
-	n = blame_copy(web, -1, rows);
+	n = blame_copy(web, -1, false, rows);
 	assert_true(n <= BLAME_ROWS);
 	for (size_t i = 0; i < n; i++)
 		sum += rows[i].ns;

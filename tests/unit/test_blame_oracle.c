@@ -224,7 +224,7 @@ static void drain(void)
 static uint64_t sum_of(int v)
 {
 	struct host_frame_blame rows[BLAME_ROWS];
-	size_t n = blame_copy(h.vms[v / 2], v % 2, rows);
+	size_t n = blame_copy(h.vms[v / 2], v % 2, false, rows);
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -257,7 +257,7 @@ static void look(bool all)
 static uint64_t booked(int v, int culprit)
 {
 	struct host_frame_blame rows[BLAME_ROWS];
-	size_t n = blame_copy(h.vms[v / 2], v % 2, rows);
+	size_t n = blame_copy(h.vms[v / 2], v % 2, false, rows);
 	const char *name = names[culprit] ? names[culprit] : vm_names[1 - v / 2];
 
 	for (size_t i = 0; i < n; i++)

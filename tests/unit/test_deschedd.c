@@ -191,41 +191,6 @@ static struct host_frame frame_of(size_t n, size_t ended, uint64_t seconds)
 	return f;
 }
 
-/* Measuring begins a second's longest again; who asks then is told of the one before, too. */
-static void the_longest_wait_by_culprit(void **state)
-{
-	struct host_frame_blame hog = {.kind = CULPRIT_PROCESS, .pid = 7, .name = "hog", .ns = 9};
-	struct host_frame_blame *row = &hog;
-	struct host_frame f = frame_of(1, 1, 50);
-	struct known *k;
-
-	(void)state;
-	begin(1);
-	assert_int_equal(known_new(&k), 0);
-	read_at(50);
-	assert_int_equal(known_sample(k, &m), 0);
-	hog.longest = 8;
-	f.vms[0].blames = row;
-	f.vms[0].n_blames = 1;
-	assert_int_equal(known_blames(k, &f), 0);
-	for (uint64_t i = 0; i < 2; i++) { /* in the next one 0; and 12 */
-		row->longest = 12 * i;
-		known_longest_blames(k, &f.vms[0]);
-		assert_int_equal(row->longest, i ? 12 : 8);
-	}
-	row->longest = 0;
-	row->pid = 8; /* another one of that name */
-	known_longest_blames(k, &f.vms[0]);
-	assert_int_equal(row->longest, 0);
-	assert_int_equal(known_blames(k, &f), 0);
-	row->pid = 7;
-	known_longest_blames(k, &f.vms[0]);
-	assert_int_equal(row->longest, 0);
-	f.vms[0].blames = NULL;
-	host_frame_done(&f);
-	known_free(k);
-}
-
 /* The second of three ends at 50 s: it is in the frames of those who looked last before that. */
 static void one_that_has_ended(void **state)
 {
@@ -489,7 +454,6 @@ int main(void)
 		cmocka_unit_test(the_packaged_configuration_is_the_default),
 		cmocka_unit_test(the_history_of_a_vm),
 		cmocka_unit_test(the_longest_wait_since),
-		cmocka_unit_test(the_longest_wait_by_culprit),
 		cmocka_unit_test(one_that_has_ended),
 		cmocka_unit_test(one_that_has_vanished),
 		cmocka_unit_test(metrics_are_what_was_measured),
