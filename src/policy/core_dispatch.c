@@ -186,11 +186,29 @@ static uint32_t preemptible(const struct core *c, uint32_t vcpu, uint32_t at, ui
 	return CORE_NONE;
 }
 
+/* An idle CPU for the vCPU, or CORE_NONE. A gang that was stopped in this event leaves CPUs with queues: a
+ * sibling that waits at one and has to be apart from the vCPU runs there instead. */
+static uint32_t idle_for(struct core *c, uint32_t vcpu, uint64_t now)
+{
+	const struct core_vcpu *v = &c->vcpus[vcpu];
+	const struct core_domain *d = domain_of(c, v->cpu);
+
+	while (d->idle) {
+		uint32_t cpu = core_idle_near(c, v->cpu);
+		uint32_t sibling = cpu == CORE_NONE ? CORE_NONE : rival_sibling(c, vcpu, cpu);
+
+		if (sibling == CORE_NONE)
+			return cpu;
+		take(c, cpu, sibling, now);
+	}
+	return CORE_NONE;
+}
+
 void core_ready(struct core *c, uint32_t vcpu, uint64_t now, bool woken)
 {
 	struct core_vcpu *v = &c->vcpus[vcpu];
 	const struct core_domain *d = domain_of(c, v->cpu);
-	uint32_t cpu = d->idle ? core_idle_near(c, v->cpu) : CORE_NONE, victim;
+	uint32_t cpu = idle_for(c, vcpu, now), victim;
 
 	core_join(c, v);
 	if (cpu != CORE_NONE) {
