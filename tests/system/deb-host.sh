@@ -53,7 +53,7 @@ check "the VM has noticed nothing" "kill -0 $vm && [ \"\$(cut -d ' ' -f 3 /proc/
 dpkg --remove desched-host
 check "removed, nothing of it runs" \
 	'[ "$(systemctl is-active deschedd deschedd-exporter desched-record-host | sort -u | grep -c "^active")" = 0 ] &&
-	! pgrep -a "deschedd|vmdesched-exporte"; [ ! -e /run/deschedd.sock ]'
+	! pgrep -a "deschedd|vmdesched-exporte" && [ ! -e /run/deschedd.sock ] && [ ! -e /run/desched/stream ]'
 check "its configuration is still there" 'test -f /etc/desched/deschedd.conf'
 dpkg --purge desched-host
 check "purged, nothing of it is left" 'found=$(find / -xdev \( -name "*deschedd*" -o -name "desched-host*" -o \
