@@ -35,7 +35,7 @@ static const struct row main_rows[] = {
 	 whose_interrupts, 0},
 	{"exits", &row_flag, AT(exits), 0, 0, "no",
 	 "count what vCPUs leave their guests for, to tell loops from work", NULL, 0},
-	{"user_vms", &row_count, AT(user_vms), 1, 1024, "256",
+	{"usermax", &row_count, AT(user_vms), 1, 1024, "256",
 	 "measure so many VMs of one user without privilege, and four times as many vCPUs", NULL,
 	 0},
 	{"runaway", &row_seconds, AT(runaway_ns), 0, 86400 * NS_PER_SEC, "300",

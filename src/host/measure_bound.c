@@ -57,7 +57,7 @@ int measure_bound_check(const struct measurement *m, uid_t uid, uint32_t n_vcpus
 		return failure_set(f, -EDQUOT,
 				   "user %u has %" PRIu64 " VMs with %" PRIu64
 				   " vCPUs, of which %" PRIu64 " and %" PRIu64
-				   " are measured at most (user_vms)",
+				   " are measured at most (usermax)",
 				   uid, own.vms, own.vcpus, one.vms, one.vcpus);
 	if (is_beyond(&others, &all))
 		return failure_set(f, -EDQUOT,
