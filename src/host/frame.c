@@ -147,6 +147,7 @@ static int copy_vcpus(const struct measurement *m, const struct measured *x, str
 			return -ENOMEM;
 		copy_vcpu(m, x, v, &to->vcpus[0]);
 		to->pid = to->vcpus[0].tid;
+		to->process = x->vm.pid;
 		to->since = x->since;
 		to->ended = x->id < 0;
 		snprintf(to->name, sizeof(to->name), "%.50s/%u", x->vm.name, to->vcpus[0].index);
@@ -257,7 +258,7 @@ int host_frame_take_vcpus(const struct measurement *m, struct host_frame *ret)
 
 bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c)
 {
-	struct host_vm named = {.pid = vm->pid};
+	struct host_vm named = {.pid = vm->process ? vm->process : vm->pid};
 
 	memcpy(named.name, vm->name, sizeof(named.name));
 	memcpy(named.called, vm->called, sizeof(named.called));

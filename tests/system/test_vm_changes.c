@@ -11,6 +11,8 @@
 #include "base/proc.h"
 #include "base/units.h"
 #include "before_others.h"
+#include "host/choice.h"
+#include "host/frame.h"
 #include "host/host_ledger.h"
 #include "host/measure.h"
 #include "host/measure_vms.h"
@@ -314,6 +316,32 @@ static void test_number_of_an_ended_thread(void **state)
 		skip();
 }
 
+/* A VM that is asked for as a process has all its vCPUs where each is shown by itself. */
+static void test_process_of_vcpus(void **state)
+{
+	struct measurement *m = open_measurement(false);
+	pid_t pid = start_ordered_vm();
+	struct host_frame frame;
+	char number[16], *const operands[] = {number};
+	struct choice choice;
+	size_t wanted = 0;
+
+	(void)state;
+	step_until_measured(m, pid);
+	measure_read(m);
+	assert_int_equal(host_frame_take_vcpus(m, &frame), 0);
+	snprintf(number, sizeof(number), "%d", pid);
+	assert_int_equal(choice_open(operands, 1, NULL, &choice), 0);
+	for (size_t i = 0; i < frame.n_vms; i++)
+		wanted += host_frame_wanted(&frame.vms[i], &choice);
+	assert_int_equal(wanted, 2);
+	assert_null(choice_unmet(&choice));
+	choice_close(&choice);
+	host_frame_done(&frame);
+	kill_vm(pid);
+	measure_close(m);
+}
+
 /* ---- a page ---- */
 
 static pid_t start_page_vm(const char *file)
@@ -386,6 +414,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest of_measuring[] = {
 		cmocka_unit_test(test_replaced_thread_is_measured),
 		cmocka_unit_test(test_program_that_takes_the_process_over),
+		cmocka_unit_test(test_process_of_vcpus),
 		cmocka_unit_test(test_page_passes_to_the_next_vm),
 	};
 
