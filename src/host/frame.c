@@ -167,7 +167,7 @@ static int copy_unseen(const struct measurement *m, struct host_frame *f)
 	f->n_unseen = m->n_unseen + m->more_unseen + refused;
 	if (refused) {
 		snprintf(f->unseen, sizeof(f->unseen), "%zu of them", refused);
-		snprintf(f->why, sizeof(f->why), "the ledger is full");
+		snprintf(f->why, sizeof(f->why), "%s", measure_refused_why(m));
 	}
 	if (!m->n_unseen)
 		return 0;

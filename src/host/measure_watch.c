@@ -63,13 +63,16 @@ static void forget_refused(const struct measurement *m, pid_t pid)
 			p->refused[i--] = p->refused[--p->n_refused];
 }
 
-static void refuse(struct measurement *m, pid_t pid, const struct failure *f)
+/* It is tried again when a VM has ended, which may have had what it lacked. */
+static void refuse(struct measurement *m, pid_t pid, int err, const struct failure *f)
 {
 	struct measure_parts *p = m->parts;
 	pid_t *refused = reallocarray(p->refused, p->n_refused + 1, sizeof(*refused));
 
 	if (!p->full)
 		measure_note(m, "not measured: %s; further ones are counted", f->text);
+	snprintf(p->refused_why, sizeof(p->refused_why), "%s",
+		 err == -ENOSPC ? "the ledger is full" : f->text);
 	p->full = true;
 	m->not_entered++;
 	if (!refused)
@@ -108,10 +111,8 @@ static void on_came(struct host_vm *vm, void *data)
 	err = measure_vms_add(m, vm, &f);
 	if (err == -ESRCH)
 		watch_again(m->parts->watch, pid); /* it is on its way, up or down */
-	else if (err == -ENOSPC)
-		refuse(m, pid, &f);
 	else if (err)
-		measure_note(m, "not measured: %s", f.text);
+		refuse(m, pid, err, &f);
 	else
 		m->parts->full = false;
 }
