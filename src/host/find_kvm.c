@@ -84,7 +84,6 @@ static int look_at_call(pid_t tid, void *data)
 {
 	struct search *s = data;
 	struct thread_call call;
-
 	int err = thread_read_call(s->vm->pid, tid, &call);
 
 	if (err || call.worker)

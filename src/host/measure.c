@@ -107,7 +107,8 @@ static int open_parts(struct measurement *m, const struct measure_setup *setup, 
 	return err ? err : measure_watch_find(m, f);
 }
 
-/* A page takes a descriptor, and with schedstat each vCPU: more than a process has unless it asks. */
+/* A page takes a descriptor, and with schedstat each vCPU: more than a process has unless it
+ * asks. */
 static void allow_files(void)
 {
 	struct rlimit files;

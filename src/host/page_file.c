@@ -299,8 +299,8 @@ int page_file_open(const struct host_vm *vm, size_t need, size_t want,
 	return taken ? 0 : -ENOENT;
 }
 
-/* A look takes a descriptor, which gives up the lock on the page for an instant (is_others()): so only
- * when one was closed since. */
+/* A look takes a descriptor, which gives up the lock on the page for an instant (is_others()): so
+ * only when one was closed since. */
 bool page_choice_again(const struct page_choice *c)
 {
 	return c->again || (c->shared && c->closed != closed);

@@ -2,10 +2,10 @@
 /*
  * What of a VM passes to another one. vCPU threads that end while their VM stays: another one takes
  * the place (a vCPU that is unplugged and plugged in again), another VM's has the id, or its process
- * becomes another program by execve() in a vCPU thread, whose end the kernel does not report. What is
- * measured then is held against the threads that there are. And the file of a page, which a VM has
- * that starts as the last one ends. VMs that come and go as a whole are test_deschedd.c. Needs root
- * and BPF; exits with 77 where there is none.
+ * becomes another program by execve() in a vCPU thread, whose end the kernel does not report. What
+ * is measured then is held against the threads that there are. And the file of a page, which a VM
+ * has that starts as the last one ends; and descriptors, which may be too few for all. VMs that come
+ * and go as a whole are test_deschedd.c. Needs root and BPF; exits with 77 where there is none.
  */
 #include "base/clock.h"
 #include "base/proc.h"
