@@ -169,6 +169,8 @@ static int read_frame(struct frames *s, struct failure *f, struct host_frame *re
 	json_t *o;
 	int err;
 
+	if (size <= 0 && ferror(s->file))
+		return failure_errno(f, -errno, "%s", options.replay);
 	if (size <= 0)
 		return -ENODATA;
 	s->number++;
@@ -289,9 +291,9 @@ static int check_operands(struct session *s, struct failure *f)
 	for (size_t i = 0; i < all.n; i++)
 		blame_report_has(&r, &all.vms[i]);
 	tally_done(&all);
-	missing = choice_missing(&s->choice);
+	missing = choice_unmet(&s->choice);
 	if (!err && missing) {
-		failure_set(f, -ENOENT, "no VM is called '%s'", missing);
+		failure_set(f, -ENOENT, "there is no VM '%s'", missing);
 		host_frame_list(&s->last, f);
 		return -ENOENT;
 	}
@@ -397,9 +399,9 @@ static int run_replay(struct session *s, struct failure *f)
 	}
 	if (err == -ENODATA)
 		err = s->tally.span && !is_done(s) ? report(s, s->last.time, f) : 0;
-	if (!err && choice_missing(&s->choice)) {
-		failure_set(f, -ENOENT, "%s: no VM in it is called '%s'", options.replay,
-			    choice_missing(&s->choice));
+	if (!err && choice_unmet(&s->choice)) {
+		failure_set(f, -ENOENT, "%s: there is no VM '%s' in it", options.replay,
+			    choice_unmet(&s->choice));
 		host_frame_list(&s->last, f);
 		return -ENOENT;
 	}

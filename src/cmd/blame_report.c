@@ -27,7 +27,7 @@ static double percent(uint64_t part, uint64_t whole)
 
 bool blame_report_has(const struct blame_report *r, const struct tally_vm *vm)
 {
-	struct host_vm names = {.pid = vm->pid};
+	struct host_vm names = {.pid = vm->process ? vm->process : vm->pid};
 
 	memcpy(names.name, vm->name, sizeof(names.name));
 	memcpy(names.called, vm->called, sizeof(names.called));

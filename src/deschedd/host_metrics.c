@@ -179,7 +179,7 @@ static const struct metric {
 	 "times that deschedd came too late to measure", late},
 	{"desched_host_late_seconds_total", "counter", PER_HOST, "by how much in all", late_s},
 	{"desched_host_no_memory_total", "counter", PER_HOST,
-	 "looks for VMs that failed for want of memory", no_memory},
+	 "looks for VMs that failed for want of memory or descriptors", no_memory},
 };
 
 /* ---- labels ---- */

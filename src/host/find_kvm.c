@@ -84,9 +84,10 @@ static int look_at_call(pid_t tid, void *data)
 {
 	struct search *s = data;
 	struct thread_call call;
+	int err = thread_read_call(s->vm->pid, tid, &call);
 
-	if (thread_read_call(s->vm->pid, tid, &call) || call.worker)
-		return 0;
+	if (err || call.worker)
+		return host_is_want(err) ? err : 0;
 	if (call.number != __NR_ioctl || (uint32_t)call.arg[1] != VCPU_KVM_RUN)
 		return 0;
 	for (size_t i = 0; i < s->n; i++) {
@@ -121,8 +122,11 @@ static int put_named(pid_t tid, void *data)
 	uint32_t index;
 	int err;
 
-	if (s->vm->n_vcpus >= s->n || host_vcpu_of_thread(s->vm->pid, tid, &index))
+	if (s->vm->n_vcpus >= s->n)
 		return 0;
+	err = host_vcpu_of_thread(s->vm->pid, tid, &index);
+	if (err)
+		return host_is_want(err) ? err : 0;
 	err = host_vm_put(s->vm, tid, index);
 	return err == -EEXIST ? 0 : err;
 }

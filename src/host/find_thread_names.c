@@ -73,10 +73,10 @@ static int look_at(pid_t tid, void *data)
 {
 	struct host_vm *vm = data;
 	uint32_t index;
-	int err;
+	int err = host_vcpu_of_thread(vm->pid, tid, &index);
 
-	if (host_vcpu_of_thread(vm->pid, tid, &index))
-		return 0;
+	if (err)
+		return host_is_want(err) ? err : 0;
 	err = host_vm_put(vm, tid, index);
 	return err == -EEXIST ? 0 : err; /* two threads of one name: the older one has it */
 }

@@ -5,6 +5,8 @@
 
 #include "host/host_vm.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -22,5 +24,11 @@ extern const struct host_finder host_finder_thread_names;
 /* A thread's name to its vCPU: "CPU 3/KVM" is 3. -ENOENT for a name that is no vCPU's. */
 int host_vcpu_of_name(const char *name, uint32_t *ret_index);
 int host_vcpu_of_thread(pid_t pid, pid_t tid, uint32_t *ret_index);
+
+/* Whether that is for want of memory or descriptors: then a look has found nothing out. */
+static inline bool host_is_want(int err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE;
+}
 
 #endif

@@ -182,6 +182,7 @@ static int copy_vcpus(const struct measurement *m, const struct measured *x, str
 			return -ENOMEM;
 		copy_vcpu(m, x, v, &to->vcpus[0]);
 		to->pid = to->vcpus[0].tid;
+		to->process = x->vm.pid;
 		to->since = x->since;
 		to->ended = x->id < 0;
 		snprintf(to->name, sizeof(to->name), "%.50s/%u", x->vm.name, to->vcpus[0].index);
@@ -201,9 +202,7 @@ static int copy_unseen(const struct measurement *m, struct host_frame *f)
 	f->n_unseen = m->n_unseen + m->more_unseen + refused;
 	if (refused) {
 		snprintf(f->unseen, sizeof(f->unseen), "%zu of them", refused);
-		snprintf(f->why, sizeof(f->why), "%s",
-			 m->beyond ? "the ledger is full, or a user has too many"
-				   : "the ledger is full");
+		snprintf(f->why, sizeof(f->why), "%s", measure_refused_why(m));
 	}
 	if (!m->n_unseen)
 		return 0;
@@ -322,7 +321,7 @@ int host_frame_take_ended(const struct measurement *m, struct host_frame *ret)
 
 bool host_frame_wanted(const struct host_frame_vm *vm, struct choice *c)
 {
-	struct host_vm named = {.pid = vm->pid};
+	struct host_vm named = {.pid = vm->process ? vm->process : vm->pid};
 
 	memcpy(named.name, vm->name, sizeof(named.name));
 	memcpy(named.called, vm->called, sizeof(named.called));

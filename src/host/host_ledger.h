@@ -71,8 +71,9 @@ int host_ledger_read(struct host_ledger *h, int id, uint32_t vcpu, struct ledger
 /* Whether a reading has found the vCPU's thread to have ended. */
 bool host_ledger_ended(const struct host_ledger *h, int id, uint32_t vcpu);
 
-/* Ends the ledger of a vCPU whose thread is gone, at its last reading, unless it has ended already: the
- * kernel reports no end of a thread that takes another's id by execve(). The next reading says so. */
+/* Ends the ledger of a vCPU whose thread is gone, at its last reading, unless it has ended already:
+ * the kernel reports no end of a thread that takes another's id by execve(). The next reading says
+ * so. */
 void host_ledger_end(struct host_ledger *h, int id, uint32_t vcpu);
 
 /* ns: since when the state of the last reading held then; 0 where that is not known. */

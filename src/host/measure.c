@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define ENDED_KEPT    64		/* of the VMs that have ended, one by one */
 #define ENDED_WAITING 1024		/* and of those whose end was not reported yet */
@@ -108,6 +109,18 @@ static int open_parts(struct measurement *m, const struct measure_setup *setup, 
 	return err ? err : measure_watch_find(m, f);
 }
 
+/* A page takes a descriptor, and with schedstat each vCPU: more than a process has unless it
+ * asks. */
+static void allow_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int measure_open(const struct measure_setup *setup, struct failure *f, struct measurement **ret)
 {
 	struct measurement *m = calloc(1, sizeof(*m));
@@ -115,6 +128,7 @@ int measure_open(const struct measure_setup *setup, struct failure *f, struct me
 
 	if (!m)
 		return failure_errno(f, -ENOMEM, "measuring");
+	allow_files();
 	err = open_parts(m, setup, f);
 	if (err) {
 		measure_close(m);
@@ -262,6 +276,11 @@ void measure_step(struct measurement *m)
 size_t measure_refused(const struct measurement *m)
 {
 	return m->parts->n_refused;
+}
+
+const char *measure_refused_why(const struct measurement *m)
+{
+	return m->parts->refused_why;
 }
 
 uint64_t measure_failures(const struct measurement *m)

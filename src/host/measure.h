@@ -29,10 +29,12 @@ bool measured_stream(const struct measurement *m, const struct measured *x,
 void measure_step(struct measurement *m);
 uint64_t measure_interval(const struct measurement *m);
 
-/* VMs that are not measured since the ledger is full; they are as soon as there is room again. */
+/* VMs that are not measured since the ledger is full, or for want of something else; that is tried
+ * again when another one has ended. */
 size_t measure_refused(const struct measurement *m);
+const char *measure_refused_why(const struct measurement *m); /* the last of them */
 
-/* Looks for VMs that failed for want of memory, ever. */
+/* Looks for VMs that failed for want of memory or descriptors, ever. */
 uint64_t measure_failures(const struct measurement *m);
 
 /* Takes the present reading of everything. */

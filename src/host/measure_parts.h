@@ -23,7 +23,8 @@ struct measure_parts {
 	bool bound;		   /* it was said that a user has too many */
 	bool open;		   /* the VMs that were there have their names */
 	bool room;		   /* one has ended since */
-	pid_t *refused;		   /* [n_refused]: for these there was no room, or too many */
+	pid_t *refused;		   /* [n_refused]: these could not be entered, */
+	char refused_why[160];	   /* the last one for this */
 	size_t n_refused;
 	struct measured **by_id; /* [n_ids]: of the ledger's; NULL: none */
 	size_t n_ids;

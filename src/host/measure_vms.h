@@ -23,8 +23,8 @@ void measure_vms_settle(const struct measurement *m);
 /* Reads its limit again, which is several files. */
 void measure_vms_limit(struct measured *x);
 
-/* Ends the ledgers of vCPUs whose threads are gone without a word, which is looked up where one has not
- * been switched for a while. */
+/* Ends the ledgers of vCPUs whose threads are gone without a word, which is looked up where one has
+ * not been switched for a while. */
 void measure_vms_threads(struct measurement *m, struct measured *x);
 
 /* Takes its last reading, and gives up what it has of ours. A gap that ended by then is handed out

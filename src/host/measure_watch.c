@@ -65,15 +65,20 @@ static void forget_refused(const struct measurement *m, pid_t pid)
 			p->refused[i--] = p->refused[--p->n_refused];
 }
 
-/* *said is whether that was said already. */
-static void refuse(struct measurement *m, pid_t pid, bool *said, const struct failure *f)
+/* It is tried again when a VM has ended, which may have had what it lacked. */
+static void refuse(struct measurement *m, pid_t pid, int err, const struct failure *f)
 {
 	struct measure_parts *p = m->parts;
+	bool *said = err == -EDQUOT ? &p->bound : &p->full;
 	pid_t *refused = reallocarray(p->refused, p->n_refused + 1, sizeof(*refused));
 
 	if (!*said)
 		measure_note(m, "not measured: %s; further ones are counted", f->text);
 	*said = true;
+	snprintf(p->refused_why, sizeof(p->refused_why), "%s",
+		 err == -ENOSPC ? "the ledger is full" : f->text);
+	m->not_entered += err != -EDQUOT;
+	m->beyond += err == -EDQUOT;
 	if (!refused)
 		return;
 	p->refused = refused;
@@ -126,16 +131,10 @@ static void on_came(struct host_vm *vm, void *data)
 		supersede(m, x);
 	forget_refused(m, pid);
 	err = add_within_bound(m, vm, &f);
-	m->not_entered += err == -ENOSPC;
-	m->beyond += err == -EDQUOT;
 	if (err == -ESRCH)
 		watch_again(m->parts->watch, pid); /* it is on its way, up or down */
-	else if (err == -ENOSPC)
-		refuse(m, pid, &m->parts->full, &f);
-	else if (err == -EDQUOT)
-		refuse(m, pid, &m->parts->bound, &f);
 	else if (err)
-		measure_note(m, "not measured: %s", f.text);
+		refuse(m, pid, err, &f);
 	else
 		m->parts->full = false;
 }

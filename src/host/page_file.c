@@ -299,8 +299,8 @@ int page_file_open(const struct host_vm *vm, size_t need, size_t want,
 	return taken ? 0 : -ENOENT;
 }
 
-/* A look takes a descriptor, which gives up the lock on the page for an instant (is_others()): so only
- * when one was closed since. */
+/* A look takes a descriptor, which gives up the lock on the page for an instant (is_others()): so
+ * only when one was closed since. */
 bool page_choice_again(const struct page_choice *c)
 {
 	return c->again || (c->shared && c->closed != closed);
@@ -336,6 +336,9 @@ int page_file_plugged(const struct host_vm *vm, size_t need, size_t want, struct
 
 const char *page_file_lost(const struct page_file *p)
 {
+	/* This may find out that it was cut. */
+	bool whole = *(const volatile uint64_t *)p->base == PAGE_MAGIC;
+
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		if (mapped[i].from != (uintptr_t)p->base)
 			continue;
@@ -344,9 +347,7 @@ const char *page_file_lost(const struct page_file *p)
 		if (mapped[i].unlocked)
 			return "another process publishes there";
 	}
-	if (*(const volatile uint64_t *)p->base != PAGE_MAGIC)
-		return "something else was written over it";
-	return NULL;
+	return whole ? NULL : "something else was written over it";
 }
 
 void page_file_close(struct page_file *p)

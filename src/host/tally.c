@@ -29,7 +29,7 @@ static struct tally_vm *tally_of(struct tally *t, const struct host_frame_vm *vm
 	if (!vms)
 		return NULL;
 	t->vms = vms;
-	vms[t->n] = (struct tally_vm){.pid = vm->pid, .since = vm->since};
+	vms[t->n] = (struct tally_vm){.pid = vm->pid, .process = vm->process, .since = vm->since};
 	memcpy(vms[t->n].name, vm->name, sizeof(vm->name));
 	memcpy(vms[t->n].called, vm->called, sizeof(vm->called));
 	memcpy(vms[t->n].uuid, vm->uuid, sizeof(vm->uuid));

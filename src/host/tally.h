@@ -9,7 +9,7 @@
 #include "wire/host_frame.h"
 
 struct tally_vm {
-	pid_t pid;
+	pid_t pid, process; /* as in the frames */
 	uint64_t since;
 	bool ended;
 	char name[64], called[64], uuid[40], id[32];

@@ -205,6 +205,13 @@ static void look_closer(struct watch *w, struct process *p, uint64_t now, int er
 		ask_monitor(w, p, now);
 }
 
+/* As if it had just changed: it is looked into again until that works. */
+static void failed(struct watch *w, struct process *p, uint64_t now)
+{
+	w->failures++;
+	p->changed = now;
+}
+
 static void look_into(struct watch *w, struct process *p, uint64_t now)
 {
 	struct host_vm vm;
@@ -217,8 +224,8 @@ static void look_into(struct watch *w, struct process *p, uint64_t now)
 	}
 	if (!err)
 		host_vm_done(&vm);
-	else if (err == -ENOMEM)
-		w->failures++;
+	else if (host_is_want(err))
+		failed(w, p, now);
 	else if (!p->n_vcpus && is_old(p))
 		look_closer(w, p, now, err);
 }
@@ -250,11 +257,14 @@ static struct process *identify(struct watch *w, pid_t pid, ino_t inode)
 {
 	struct proc_stat stat;
 	struct process *p;
+	int err;
 
 	HASH_FIND_INT(w->processes, &pid, p);
 	if (p && p->inode == inode)
 		return p;
-	if (proc_read_stat(pid, 0, &stat))
+	err = proc_read_stat(pid, 0, &stat);
+	w->failures += host_is_want(err);
+	if (err)
 		return NULL;
 	if (p && p->start_ns != stat.start_ns) {
 		went(w, p);
@@ -373,8 +383,11 @@ int watch_look(struct watch *w, uint64_t budget_ns)
 		return 0;
 	if (!w->proc)
 		err = begin_round(w, now);
-	if (err)
+	if (err) {
+		w->failures += host_is_want(err);
+		w->began = now; /* and not at once again */
 		return err;
+	}
 	err = go_on(w, budget_ns);
 	w->cost += clock_thread() - cpu;
 	return err;

@@ -49,7 +49,7 @@ void watch_again(struct watch *w, pid_t pid);
  * process has no more threads than it ever had. */
 void watch_thread_ended(struct watch *w, pid_t pid);
 
-/* Looks that failed for want of memory, ever. */
+/* Looks that failed for want of memory or descriptors, ever. */
 uint64_t watch_failures(const struct watch *w);
 
 #endif

@@ -99,6 +99,7 @@ struct host_frame_interrupts {
 
 struct host_frame_vm {
 	pid_t pid;
+	pid_t process; /* whose thread `pid` is, of a frame of vCPUs; 0: `pid` is the process */
 	uint64_t since; /* ns: when it was first seen; with pid, its identity */
 	bool ended;
 	char name[64], uuid[40];

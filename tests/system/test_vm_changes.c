@@ -2,15 +2,17 @@
 /*
  * What of a VM passes to another one. vCPU threads that end while their VM stays: another one takes
  * the place (a vCPU that is unplugged and plugged in again), another VM's has the id, or its process
- * becomes another program by execve() in a vCPU thread, whose end the kernel does not report. What is
- * measured then is held against the threads that there are. And the file of a page, which a VM has
- * that starts as the last one ends. VMs that come and go as a whole are test_deschedd.c. Needs root
- * and BPF; exits with 77 where there is none.
+ * becomes another program by execve() in a vCPU thread, whose end the kernel does not report. What
+ * is measured then is held against the threads that there are. And the file of a page, which a VM
+ * has that starts as the last one ends; and descriptors, which may be too few for all. VMs that come
+ * and go as a whole are test_deschedd.c. Needs root and BPF; exits with 77 where there is none.
  */
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
 #include "before_others.h"
+#include "host/choice.h"
+#include "host/frame.h"
 #include "host/host_ledger.h"
 #include "host/measure.h"
 #include "host/measure_vms.h"
@@ -30,6 +32,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -314,6 +317,146 @@ static void test_number_of_an_ended_thread(void **state)
 		skip();
 }
 
+/* A VM that is asked for as a process has all its vCPUs where each is shown by itself. */
+static void test_process_of_vcpus(void **state)
+{
+	struct measurement *m = open_measurement(false);
+	pid_t pid = start_ordered_vm();
+	struct host_frame frame;
+	char number[16], *const operands[] = {number};
+	struct choice choice;
+	size_t wanted = 0;
+
+	(void)state;
+	step_until_measured(m, pid);
+	measure_read(m);
+	assert_int_equal(host_frame_take_vcpus(m, &frame), 0);
+	snprintf(number, sizeof(number), "%d", pid);
+	assert_int_equal(choice_open(operands, 1, NULL, &choice), 0);
+	for (size_t i = 0; i < frame.n_vms; i++)
+		wanted += host_frame_wanted(&frame.vms[i], &choice);
+	assert_int_equal(wanted, 2);
+	assert_null(choice_unmet(&choice));
+	choice_close(&choice);
+	host_frame_done(&frame);
+	kill_vm(pid);
+	measure_close(m);
+}
+
+/* ---- descriptors ---- */
+
+#define MANY 16
+
+static void start_many(pid_t pids[MANY])
+{
+	static char name[] = "CPU 0/TCG";
+	pthread_t thread;
+
+	for (int i = 0; i < MANY; i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pthread_create(&thread, NULL, vcpu, name);
+		for (;;)
+			pause();
+	}
+}
+
+static size_t count_live(const struct measurement *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		n += m->vms[i]->id >= 0;
+	return n;
+}
+
+static void step_until_live(struct measurement *m, size_t least, size_t most)
+{
+	for (uint64_t start = clock_mono(); count_live(m) < least || count_live(m) > most;) {
+		if (clock_mono() - start > WAIT_NS)
+			fail_msg("%zu are measured, not %zu", count_live(m), least);
+		measure_step(m);
+		usleep(2000);
+	}
+}
+
+/* VMs that are not measured, and looks for some that failed. */
+static uint64_t failures(const struct measurement *m)
+{
+	return measure_refused(m) + measure_failures(m);
+}
+
+static struct measurement *open_schedstat(void)
+{
+	const struct measure_setup setup = {.source = "schedstat", .no_pages = true};
+	struct measurement *m = NULL;
+	struct failure f = {""};
+
+	if (measure_open(&setup, &f, &m))
+		fail_msg("%s", f.text);
+	return m;
+}
+
+/* The hundred descriptors that are let are enough, however few are set at first. */
+static void measures_beyond_the_soft_limit(void)
+{
+	const struct rlimit few = {16, 100};
+	struct measurement *m;
+	pid_t pids[MANY];
+
+	start_many(pids);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	m = open_schedstat();
+	step_until_live(m, MANY, MANY);
+	measure_close(m);
+	for (int i = 0; i < MANY; i++)
+		kill_vm(pids[i]);
+}
+
+static void counts_what_it_has_no_descriptors_for(void)
+{
+	const struct rlimit few = {16, 16};
+	struct measurement *m = open_schedstat();
+	pid_t pids[MANY];
+
+	start_many(pids);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	for (uint64_t start = clock_mono(); !failures(m); usleep(2000)) {
+		assert_true(clock_mono() - start < WAIT_NS);
+		measure_step(m);
+	}
+	assert_true(count_live(m) < MANY);
+	for (int i = 0; i < MANY - 1; i++)
+		kill_vm(pids[i]);
+	step_until_live(m, 1, 1); /* whichever it was that stays */
+	assert_int_equal(measure_refused(m), 0);
+	measure_close(m);
+	kill_vm(pids[MANY - 1]);
+}
+
+/* In a process of its own, which doesn't get its limit back. */
+static void in_a_child(void (*run)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		run();
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+}
+
+static void test_many_descriptors(void **state)
+{
+	(void)state;
+	in_a_child(measures_beyond_the_soft_limit);
+	in_a_child(counts_what_it_has_no_descriptors_for);
+}
+
 /* ---- a page ---- */
 
 static pid_t start_page_vm(const char *file)
@@ -386,7 +529,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest of_measuring[] = {
 		cmocka_unit_test(test_replaced_thread_is_measured),
 		cmocka_unit_test(test_program_that_takes_the_process_over),
+		cmocka_unit_test(test_process_of_vcpus),
 		cmocka_unit_test(test_page_passes_to_the_next_vm),
+		cmocka_unit_test(test_many_descriptors),
 	};
 
 	struct host_ledger *h;

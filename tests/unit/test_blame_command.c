@@ -127,7 +127,16 @@ static void intervals_and_choices(void **state)
 	says("  1 more                                       1.000  25.0%     2.000  ###");
 	assert_null(strstr(output, "make"));
 	assert_int_equal(blame("--replay host nonesuch"), 1);
-	says("no VM in it is called 'nonesuch'; there are: web, db\n");
+	says("there is no VM 'nonesuch' in it; there are: web, db\n");
+	/* Processes are judged as names are. */
+	assert_int_equal(blame("--replay host -d 30 pid=200"), 0);
+	says("db (200)");
+	assert_null(strstr(output, "web (100)"));
+	assert_int_equal(blame("--replay host web pid=999"), 1);
+	says("there is no VM 'pid=999' in it");
+	/* What can't be read isn't the end of a file. */
+	assert_int_equal(blame("--replay ."), 1);
+	says(": .: Is a directory");
 }
 
 /* 22:13:30 to 22:14:00 is in 22:13; the second after it in 22:14. */

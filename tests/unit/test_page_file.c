@@ -408,6 +408,12 @@ static void cut_short(void **state)
 	pid_t pid;
 
 	(void)state;
+	make_file(NEED, "DESDPAGE");
+	assert_int_equal(open_with("--page", "write", &p, &pid), 0);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_string_equal(page_file_lost(&p), "it was cut short"); /* before it is written */
+	page_file_close(&p);
+	stop(pid);
 	make_file(NEED, "");
 	assert_int_equal(open_with("--page", "write", &p, &pid), 0);
 	assert_int_equal(truncate(path, 0), 0);
