@@ -114,6 +114,8 @@ struct host_frame_vm {
 		uint64_t garbage;   /* bytes from it that were no ping */
 	} stream;
 	struct host_frame_interrupts interrupts;
+	bool has_entitled; /* someone divides this host among its VMs (deschedd) */
+	double entitled;   /* CPUs, by settings and what it wanted, in the last second */
 	double cpu_limit; /* CPUs that its vCPUs may use at once, by their cgroups; 0: no limit */
 };
 

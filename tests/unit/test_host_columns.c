@@ -118,7 +118,8 @@ static void entitlement_of_random_hosts(void **state)
 			wanted += vms[v].limit > 0 ? fmin(vms[v].wanted, vms[v].limit)
 						   : vms[v].wanted;
 		}
-		assert_int_equal(entitlement_divide(vms, n, cpus), 0);
+		assert_int_equal(
+			entitlement_divide(vms, n, &(struct entitlement_host){cpus, NULL, 0}), 0);
 		for (size_t v = 0; v < n; v++) {
 			assert_true(vms[v].entitled <= vms[v].wanted + 1e-9);
 			assert_true(!(vms[v].limit > 0) || vms[v].entitled <= vms[v].limit + 1e-9);
