@@ -10,6 +10,7 @@
 #include "deschedd/known.h"
 #include "deschedd/stream_socket.h"
 #include "enforce/enforce.h"
+#include "enforce/enforcer.h"
 #include "host/frame.h"
 #include "service/gaplog.h"
 #include "service/service.h"
@@ -286,6 +287,7 @@ static int open_parts(struct service *service, void *data, struct failure *f)
 	d->session &= INT64_MAX; /* JSON's integers have a sign */
 	if (err)
 		return failure_errno(f, err, "deschedd");
+	enforcers_recover(on_note, d);
 	err = enforce_open(&enforce, f, &d->enforce);
 	if (!err)
 		err = measure_open(&setup, f, &d->measurement);

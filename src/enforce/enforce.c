@@ -368,7 +368,6 @@ int enforce_open(const struct enforce_setup *setup, struct failure *f, struct en
 	e->row = enforcers[setup->settings->enforcer];
 	e->cpus = cpus_of(setup);
 	e->has_cgroups = !cgroup_host("", NULL, &e->cgroups);
-	enforcers_recover(setup->say, setup->data);
 	err = e->row->probe("", &why);
 	if (!err)
 		err = e->row->open(&why, &e->state);

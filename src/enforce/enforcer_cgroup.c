@@ -47,7 +47,12 @@ static int open_cgroup(struct failure *f, void **ret)
 	struct cgroup_host h;
 	struct guard *g = NULL;
 	int err = cgroup_host("", f, &h);
+	pid_t other = record_owner(RECORD_FILE);
 
+	if (!err && other)
+		return failure_set(f, -EBUSY,
+				   "another deschedd enforces already; its guardian is process %d",
+				   (int)other);
 	if (!err)
 		err = guard_open(&h, RECORD_FILE, f, &g);
 	*ret = g;

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/newfile.h"
+#include "base/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,17 +19,24 @@
 struct head {
 	char magic[8];
 	uint32_t size, n; /* of an entry; of them */
+	int64_t pid;	  /* who wrote it, and when that process began */
+	uint64_t start_ns;
 };
 
 int record_write(const char *file, const struct record_entry *entries, size_t n)
 {
-	struct head head = {.size = sizeof(*entries), .n = (uint32_t)n};
+	struct head head = {.size = sizeof(*entries), .n = (uint32_t)n, .pid = getpid()};
+	struct proc_stat self;
 	struct newfile new;
 	int err;
 
 	if (!n)
 		return unlink(file) && errno != ENOENT ? -errno : 0;
 	memcpy(head.magic, MAGIC, sizeof(head.magic));
+	err = proc_read_stat(getpid(), 0, &self);
+	if (err)
+		return err;
+	head.start_ns = self.start_ns;
 	err = newfile_open(file, 0600, 0, &new);
 	if (err)
 		return err;
@@ -47,7 +55,18 @@ static bool is_path(const char *path)
 	return len < 3 || strcmp(path + len - 3, "/..") != 0;
 }
 
-static int read_entries(FILE *from, struct record_entry **ret, size_t *ret_n)
+/* A zombie's work is over. */
+static pid_t owner_of(const struct head *head)
+{
+	struct proc_stat stat;
+
+	if (head->pid == getpid() || proc_read_stat((pid_t)head->pid, 0, &stat) ||
+	    stat.start_ns != head->start_ns || stat.state == 'Z')
+		return 0;
+	return (pid_t)head->pid;
+}
+
+static int read_entries(FILE *from, struct record_entry **ret, size_t *ret_n, pid_t *ret_owner)
 {
 	struct record_entry *entries;
 	struct head head;
@@ -69,11 +88,12 @@ static int read_entries(FILE *from, struct record_entry **ret, size_t *ret_n)
 		}
 	*ret = entries;
 	*ret_n = head.n;
+	*ret_owner = owner_of(&head);
 	return 0;
 }
 
 /* Only root's own file is believed. */
-int record_read(const char *file, struct record_entry **ret, size_t *ret_n)
+int record_read(const char *file, struct record_entry **ret, size_t *ret_n, pid_t *ret_owner)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err;
 	struct stat st;
@@ -88,9 +108,18 @@ int record_read(const char *file, struct record_entry **ret, size_t *ret_n)
 	}
 	err = fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022)
 		      ? -EBADMSG
-		      : read_entries(from, ret, ret_n);
+		      : read_entries(from, ret, ret_n, ret_owner);
 	fclose(from);
 	return err;
+}
+
+pid_t record_owner(const char *file)
+{
+	_cleanup_(free_ptr) struct record_entry *entries = NULL;
+	pid_t owner = 0;
+	size_t n;
+
+	return record_read(file, &entries, &n, &owner) ? 0 : owner;
 }
 
 /* ---- undoing ---- */
@@ -163,9 +192,10 @@ size_t record_undo_all(const struct cgroup_host *h, const char *file,
 	struct failure left;
 	char line[160];
 	size_t n = 0;
-	int err = record_read(file, &entries, &n);
+	pid_t owner = 0;
+	int err = record_read(file, &entries, &n, &owner);
 
-	if (err == -ENOENT)
+	if (err == -ENOENT || owner)
 		return 0;
 	if (err) {
 		snprintf(line, sizeof(line), "%s can't be used, and stays there: %s", file,

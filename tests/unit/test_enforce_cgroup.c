@@ -337,6 +337,7 @@ static void the_record(void **state)
 	struct record_entry *entries;
 	struct cgroup_values is;
 	char file[200], other[200];
+	pid_t owner, writer;
 	size_t n;
 
 	(void)state;
@@ -344,17 +345,18 @@ static void the_record(void **state)
 	group("/vm", "7\n");
 	snprintf(file, sizeof(file), "%s/record", root);
 	snprintf(other, sizeof(other), "%s/link", root);
-	assert_int_equal(record_read(file, &entries, &n), -ENOENT);
+	assert_int_equal(record_read(file, &entries, &n, &owner), -ENOENT);
 	assert_int_equal(record_write(file, &entry, 1), 0);
-	assert_int_equal(record_read(file, &entries, &n), 0);
+	assert_int_equal(record_read(file, &entries, &n, &owner), 0);
 	assert_int_equal(n, 1);
 	assert_memory_equal(entries, &entry, sizeof(entry));
+	assert_int_equal(owner, 0); /* ours */
 	free(entries);
 	assert_int_equal(symlink(file, other),
 			 0); /* only a file is believed, and only its owner's */
-	assert_int_equal(record_read(other, &entries, &n), -ELOOP);
+	assert_int_equal(record_read(other, &entries, &n, &owner), -ELOOP);
 	assert_int_equal(chmod(file, 0666), 0);
-	assert_int_equal(record_read(file, &entries, &n), -EBADMSG);
+	assert_int_equal(record_read(file, &entries, &n, &owner), -EBADMSG);
 	assert_int_equal(chmod(file, 0600), 0);
 	is = entry.now;
 	assert_int_equal(cgroup_write(&host, "/vm", &entry.old, &is, NULL), 0);
@@ -364,6 +366,22 @@ static void the_record(void **state)
 	assert_memory_equal(&is, &entry.old, sizeof(is));
 	assert_int_equal(access(file, F_OK), -1);
 	assert_int_equal(record_undo_all(&host, file, hear, NULL), 0);
+	/* somebody else's is left alone while that process is there */
+	writer = fork();
+	if (writer == 0) {
+		record_write(file, &entry, 1);
+		for (;;)
+			pause();
+	}
+	while (access(file, F_OK))
+		usleep(1000);
+	assert_int_equal(record_owner(file), writer);
+	assert_int_equal(record_undo_all(&host, file, hear, NULL), 0);
+	assert_int_equal(access(file, F_OK), 0);
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+	assert_int_equal(record_owner(file), 0);
+	assert_int_equal(record_undo_all(&host, file, hear, NULL), 1);
 	finish();
 }
 
@@ -374,6 +392,7 @@ static void broken_records(void **state)
 	struct record_entry bad = entry, *entries;
 	char file[200], text[4096];
 	struct stat st;
+	pid_t owner;
 	size_t n;
 
 	(void)state;
@@ -383,16 +402,16 @@ static void broken_records(void **state)
 	assert_int_equal(stat(file, &st), 0);
 	for (off_t size = st.st_size - 1; size >= 0; size -= 97) {
 		assert_int_equal(truncate(file, size), 0);
-		assert_int_equal(record_read(file, &entries, &n), -EBADMSG);
+		assert_int_equal(record_read(file, &entries, &n, &owner), -EBADMSG);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		snprintf(bad.path, sizeof(bad.path), "%s", paths[i]);
 		assert_int_equal(record_write(file, &bad, 1), 0);
-		assert_int_equal(record_read(file, &entries, &n), -EBADMSG);
+		assert_int_equal(record_read(file, &entries, &n, &owner), -EBADMSG);
 	}
 	memset(bad.path, '/', sizeof(bad.path)); /* without an end */
 	assert_int_equal(record_write(file, &bad, 1), 0);
-	assert_int_equal(record_read(file, &entries, &n), -EBADMSG);
+	assert_int_equal(record_read(file, &entries, &n, &owner), -EBADMSG);
 	lines[0] = '\0';
 	record_undo_all(&host, file, hear, NULL);
 	snprintf(text, sizeof(text), "%s can't be used, and stays there", file);
