@@ -207,13 +207,14 @@ static int divide(struct enforce *e)
 /* ---- orders ---- */
 
 /* By how much VMs want more than there is: all of them together weigh as much as threads would that
- * want the same, so that the host's other work has the part that it would have without weights. */
+ * want the same, so that the host's other work has the part that it would have without weights. What
+ * is above a limit nobody gets. */
 static double crowding(const struct enforce *e)
 {
 	double wanted = 0, entitled = 0;
 
 	for (size_t i = 0; i < e->n; i++) {
-		wanted += e->vms[i].wanted;
+		wanted += fmin(e->vms[i].wanted, e->vms[i].rules.to.limit);
 		entitled += e->vms[i].entitled;
 	}
 	return entitled > 0 && wanted > entitled ? wanted / entitled : 1;

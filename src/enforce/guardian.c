@@ -221,7 +221,7 @@ static void carry_out(const struct keeper *k, struct guarded *vm, bool fresh)
 		return;
 	}
 	if (e->made && fresh)
-		e->before = is;
+		e->old = e->before = is;
 	e->now.burst_us = is.burst_us < 0 ? -1 : e->now.burst_us;
 	if (!is_ours(e, &is)) {
 		e->now = e->before;
@@ -278,6 +278,7 @@ static void drop_others(struct keeper *k)
 static void work_off(struct keeper *k)
 {
 	static bool todo[VMS_MAX], fresh[VMS_MAX];
+	size_t placed = 0;
 	bool any = false;
 
 	drop_others(k);
@@ -285,8 +286,9 @@ static void work_off(struct keeper *k)
 		fresh[i] = !k->vms[i].entry.path[0];
 		todo[i] = plan(k, &k->vms[i]);
 		any |= todo[i];
+		placed += k->vms[i].entry.path[0] != '\0';
 	}
-	if ((any || k->recorded != k->n) && record(k)) {
+	if ((any || k->recorded != placed) && record(k)) {
 		say("what is changed can't be recorded in /run: nothing is changed", NULL);
 		return;
 	}
