@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/units.h"
+#include "before_others.h"
 #include "daemon_unit.h"
 #include "needs_bpf.h"
 #include "own_pids.h"
@@ -476,6 +477,28 @@ static void a_kill_at_any_time(void **state)
 	assert_int_equal(access("/run/desched-enforced", F_OK), -1);
 }
 
+/* Ten seconds without orders: old demands say nothing of today. They come again with the daemon. */
+static void a_daemon_that_stands_still(void **state)
+{
+	static char before[TREE];
+	struct service *s = *state;
+
+	if (rounds < 50)
+		skip(); /* the suite `slow` has time */
+	look(before);
+	begin(s, enforcing);
+	await_enforced(s);
+	set(s, "{\"do\":\"set\",\"vm\":\"a\",\"settings\":{\"limit\":\"0.5\"}}");
+	await_own("cpu.cfs_quota_us", 5000);
+	kill(s->pid, SIGSTOP);
+	await_tree(before, clock_mono());
+	await_line(s, "nothing was ordered for 10 s");
+	kill(s->pid, SIGCONT);
+	await_own("cpu.cfs_quota_us", 5000);
+	stop(s);
+	await_tree(before, clock_mono());
+}
+
 /* The guardian alone: the daemon ends, since nobody could put back what it does. Both: the next
  * start does. */
 static void the_next_start_restores(void **state)
@@ -510,6 +533,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(what_others_change_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_vm_that_ends_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_next_start_restores, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_daemon_that_stands_still, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_kill_at_any_time, setup, teardown),
 	};
 
@@ -522,6 +546,7 @@ int main(int argc, char **argv)
 	like_vm = argv[2];
 	rounds = atoi(argv[3]);
 	own_pids();
+	before_others(); /* how soon all is as it was is judged, not how busy others are */
 	/* its record is in /run, which is this test's own */
 	if (mount("run", "/run", "tmpfs", 0, "mode=755"))
 		own_pids_end(1);
