@@ -259,7 +259,16 @@ static void show_seconds(const struct row *row, const void *from, char *ret, siz
 }
 
 const struct row_type row_seconds = {store_seconds, expect_seconds, show_seconds, sizeof(uint64_t)};
-const struct row_type row_time = {store_time, expect_time, show_seconds, sizeof(uint64_t)};
+/* With the unit that it needs. */
+static void show_time(const struct row *row, const void *from, char *ret, size_t size)
+{
+	char text[QUANTITY_TEXT];
+
+	(void)row;
+	snprintf(ret, size, "%s", quantity_time_text(*(const uint64_t *)from, text));
+}
+
+const struct row_type row_time = {store_time, expect_time, show_time, sizeof(uint64_t)};
 
 static int store_bytes(const struct row *row, const char *text, void *to)
 {

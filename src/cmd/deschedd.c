@@ -7,6 +7,7 @@
 #include "base/command.h"
 #include "base/units.h"
 #include "deschedd/host_metrics.h"
+#include "enforce/enforcer.h"
 #include "service/service.h"
 #include "wire/protocol.h"
 
@@ -15,7 +16,7 @@
 static struct {
 	struct option_choice source;
 	const char *config, *socket;
-	bool check, metrics, version;
+	bool check, metrics, restore, version;
 } options = {.source = {NULL, host_settings_source}};
 
 static const struct option_row rows[] = {
@@ -29,6 +30,8 @@ static const struct option_row rows[] = {
 	 "read the configuration, show the settings that follow from it, and end"},
 	{0, "metrics", NULL, OPTION_FLAG, &options.metrics, 0, 0,
 	 "list the metrics: name, type, labels, meaning; and end"},
+	{0, "restore", NULL, OPTION_FLAG, &options.restore, 0, 0,
+	 "undo what an enforcer has left that was killed together with its guardian; and end"},
 	{'V', "version", NULL, OPTION_FLAG, &options.version, 0, 0, "show the version"},
 };
 
@@ -82,6 +85,12 @@ static int run_daemon(struct failure *f)
 	return serve(&settings, &source, f);
 }
 
+static void print_line(const char *line, void *data)
+{
+	(void)data;
+	puts(line);
+}
+
 static int run(char **operands, int n, struct failure *f)
 {
 	(void)operands;
@@ -92,6 +101,10 @@ static int run(char **operands, int n, struct failure *f)
 	}
 	if (options.metrics) {
 		host_metrics_list(stdout);
+		return 0;
+	}
+	if (options.restore) {
+		enforcers_recover(print_line, NULL);
 		return 0;
 	}
 	return run_daemon(f);

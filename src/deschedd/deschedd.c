@@ -7,6 +7,8 @@
 #include "deschedd/host_metrics.h"
 #include "deschedd/known.h"
 #include "deschedd/stream_socket.h"
+#include "enforce/enforce.h"
+#include "enforce/enforcer.h"
 #include "host/frame.h"
 #include "host/gap_by.h"
 #include "service/gaplog.h"
@@ -28,14 +30,25 @@ struct deschedd {
 	struct loop_timer step;
 	uint64_t due; /* ns: when it was to come; 0: at no certain time */
 	struct known *known;
+	struct enforce *enforce;
 	struct gaplog gaps;
 	uint64_t session;
+	bool failed;		/* the enforcer has broken down */
 	uint64_t late, late_ns; /* steps that came too late, by how much */
 	uint64_t no_samples;	/* seconds in which there was no memory for the history */
 	uint64_t not_counted;	/* gaps that found no memory for the histogram */
 };
 
 /* ---- frames ---- */
+
+/* As it was in the last second. */
+static void tell_entitled(const struct deschedd *d, struct host_frame_vm *vm)
+{
+	double cpus = enforce_entitled(d->enforce, vm->pid, vm->since);
+
+	vm->has_entitled = cpus >= 0;
+	vm->entitled = vm->has_entitled ? cpus : 0;
+}
 
 /* What is there now, and who ended after `since` (ns of `elapsed`). */
 static int take_frame(struct deschedd *d, uint64_t since, struct host_frame *ret)
@@ -53,9 +66,11 @@ static int take_frame(struct deschedd *d, uint64_t since, struct host_frame *ret
 		host_frame_done(&frame);
 		return err;
 	}
-	for (size_t i = 0; i < frame.n_vms; i++)
+	for (size_t i = 0; i < frame.n_vms; i++) {
 		known_longest(d->known, u64_min(since, u64_sub_floor(frame.elapsed, NS_PER_SEC)),
 			      &frame.vms[i]);
+		tell_entitled(d, &frame.vms[i]);
+	}
 	frame.session = d->session;
 	*ret = frame;
 	return 0;
@@ -108,10 +123,26 @@ static json_t *answer_gaps(const json_t *request, void *data)
 	return gaplog_json(&((struct deschedd *)data)->gaps);
 }
 
+static json_t *answer_policy(const json_t *request, void *data)
+{
+	(void)request;
+	return enforce_policy(((struct deschedd *)data)->enforce);
+}
+
+static json_t *answer_set(const json_t *request, void *data)
+{
+	return enforce_set(((struct deschedd *)data)->enforce, request);
+}
+
+static json_t *answer_unset(const json_t *request, void *data)
+{
+	return enforce_unset(((struct deschedd *)data)->enforce, request);
+}
+
 static const struct request_row requests[] = {
-	{"frame", answer_frame},
-	{"history", answer_history},
-	{"gaps", answer_gaps},
+	{"frame", answer_frame, false}, {"history", answer_history, false},
+	{"gaps", answer_gaps, false},	{"policy", answer_policy, false},
+	{"set", answer_set, true},	{"unset", answer_unset, true},
 };
 
 static int put_metrics(FILE *to, void *data)
@@ -211,6 +242,9 @@ static void on_second(uint64_t now, void *data)
 
 	(void)now;
 	measure_read(d->measurement);
+	d->failed = enforce_step(d->enforce, d->measurement) == -EPIPE;
+	if (d->failed) /* the next start puts things in order */
+		loop_stop(service_loop(d->service));
 	if (host_frame_take_ended(d->measurement, &frame))
 		return; /* the next second has it */
 	d->no_samples += known_sample(d->known, d->measurement) != 0;
@@ -220,11 +254,18 @@ static void on_second(uint64_t now, void *data)
 	measure_reported(d->measurement);
 }
 
+static void apply(void *data)
+{
+	enforce_changed(((struct deschedd *)data)->enforce);
+}
+
 /* ---- beginning and end ---- */
 
 static int open_parts(struct service *service, void *data, struct failure *f)
 {
 	struct deschedd *d = data;
+	const struct enforce_setup enforce = {
+		.settings = &d->settings.enforce, .say = on_note, .data = d};
 	const char *source = strcmp(d->settings.source, "auto") ? d->settings.source : NULL;
 	const struct measure_setup setup = {.source = source,
 					    .no_pages = !d->settings.pages,
@@ -245,7 +286,10 @@ static int open_parts(struct service *service, void *data, struct failure *f)
 	d->session &= INT64_MAX; /* JSON's integers have a sign */
 	if (err)
 		return failure_errno(f, err, "deschedd");
-	err = measure_open(&setup, f, &d->measurement);
+	enforcers_recover(on_note, d);
+	err = enforce_open(&enforce, f, &d->enforce);
+	if (!err)
+		err = measure_open(&setup, f, &d->measurement);
 	if (err)
 		return err;
 	stream_socket_open(&d->streams, d->settings.stream[0] ? d->settings.stream : NULL, false);
@@ -303,6 +347,7 @@ static const struct service_ops ops = {
 	.n_timers = ARRAY_SIZE(timers),
 	.open = open_parts,
 	.keep = keep,
+	.apply = apply,
 	.hello = hello,
 	.status = status,
 	.metrics = put_metrics,
@@ -329,7 +374,12 @@ int deschedd_open(const struct host_settings *settings, const struct settings_so
 
 int deschedd_run(struct deschedd *d, struct failure *f)
 {
-	return service_run(d->service, f);
+	int err = service_run(d->service, f);
+
+	if (!err && d->failed)
+		return failure_set(f, -EPIPE,
+				   "the enforcer has ended; the next start undoes what it did");
+	return err;
 }
 
 void deschedd_close(struct deschedd *d)
@@ -338,6 +388,7 @@ void deschedd_close(struct deschedd *d)
 		return;
 	service_close(d->service);
 	stream_socket_close(&d->streams);
+	enforce_close(d->enforce);
 	measure_close(d->measurement);
 	known_free(d->known);
 	free(d);

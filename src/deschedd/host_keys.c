@@ -59,7 +59,20 @@ static const struct row_section sections[] = {
 	{"gaps", gaps_rows, ARRAY_SIZE(gaps_rows), 0, true},
 	{"metrics", settings_metrics, SETTINGS_METRICS_N, AT(service), true},
 	{"metrics", series_rows, ARRAY_SIZE(series_rows), 0, true},
+	{"enforce", enforce_rows, ENFORCE_KEYS, AT(enforce), true},
 };
 
-const struct settings_table deschedd_settings = {sections, ARRAY_SIZE(sections),
-						 sizeof(struct host_settings), "deschedd(8)"};
+static const struct settings_many many[] = {ENFORCE_MANY(struct host_settings, enforce)};
+
+static int check(const void *s, struct failure *f)
+{
+	return enforce_check(&((const struct host_settings *)s)->enforce, f);
+}
+
+const struct settings_table deschedd_settings = {sections,
+						 ARRAY_SIZE(sections),
+						 sizeof(struct host_settings),
+						 "deschedd(8)",
+						 many,
+						 ARRAY_SIZE(many),
+						 check};

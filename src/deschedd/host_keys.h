@@ -3,7 +3,7 @@
 #ifndef DESCHEDD_HOST_KEYS_H
 #define DESCHEDD_HOST_KEYS_H
 
-#include "service/settings.h"
+#include "enforce/keys.h"
 
 #define HOST_SETTINGS_FILE "/etc/desched/deschedd.conf"
 
@@ -18,6 +18,7 @@ struct host_settings {
 	uint64_t runaway_ns;	      /* of vCPUs like in a loop; 0: none is said */
 	uint64_t gap_ns;	      /* 0: no wait is logged */
 	bool vcpus;		      /* metrics of each vCPU; else of a VM's together */
+	struct enforce_settings enforce;
 };
 
 extern const struct settings_table deschedd_settings;

@@ -353,13 +353,6 @@ void known_ended(struct known *k, struct host_frame *now)
 	now->n_vms = left;
 }
 
-static void *copy_of(const void *from, size_t n, size_t size)
-{
-	void *copy = n ? malloc(n * size) : NULL;
-
-	return copy ? memcpy(copy, from, n * size) : NULL;
-}
-
 static int add_copy(const struct host_frame_vm *from, struct host_frame *to)
 {
 	int err = host_frame_vm_copy(from, &to->vms[to->n_vms]);

@@ -63,6 +63,27 @@ static enum verdict look_cgroup(struct exam *e)
 	return exam_good(e, "version 2: %s", controllers);
 }
 
+static enum verdict look_enforce(struct exam *e)
+{
+	char controllers[512];
+
+	if (!tree_has(e->tree, "/sys/fs/cgroup"))
+		return exam_cannot_tell(e, "no /sys/fs/cgroup");
+	if (tree_has(e->tree, "/sys/fs/cgroup/cpu/cpu.shares"))
+		return exam_judge(e, tree_has(e->tree, "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+				  "version 1: weights, and %s",
+				  tree_has(e->tree, "/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+					  ? "quotas"
+					  : "no quotas (CONFIG_CFS_BANDWIDTH)");
+	if (tree_line(e->tree, controllers, sizeof(controllers),
+		      "/sys/fs/cgroup/cgroup.controllers"))
+		return exam_bad(e, "no cpu controller");
+	for (char *word, *rest = controllers; (word = strsep(&rest, " "));)
+		if (!strcmp(word, "cpu"))
+			return exam_good(e, "version 2: weights and quotas");
+	return exam_bad(e, "version 2, without the cpu controller");
+}
+
 /* Version 2 has one in every group but the first. */
 static enum verdict look_freezer(struct exam *e)
 {
@@ -201,6 +222,13 @@ static const struct check rows[] = {
 	 .source = "kernel: Documentation/admin-guide/cgroup-v2.rst",
 	 .remedy = "sed -i 's/systemd.unified_cgroup_hierarchy=0//' /etc/default/grub && "
 		   "update-grub"},
+	{.id = "host-enforce",
+	 .title = "VMs can be held to shares and limits by their groups",
+	 .severity = SEVERITY_NOTE,
+	 .look = look_enforce,
+	 .why = "deschedd with 'enforcer = cgroup' gives each VM's group a weight and a quota; it "
+		"takes the cpu controller.",
+	 .source = "desched: deschedd(8)"},
 	{.id = "host-freezer",
 	 .title = "Threads can be held back",
 	 .severity = SEVERITY_NOTE,

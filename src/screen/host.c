@@ -54,11 +54,21 @@ static struct value ready_of(const struct column *c, const struct model *m,
 	return v;
 }
 
+/* It wants more than its limit, and would get it. */
+static bool is_limited(const struct model *m, const struct model_row *row)
+{
+	return row->host.limit > 0 &&
+	       (double)row->host.entitled >= 0.98 * row->host.limit * (double)m->elapsed;
+}
+
 static struct value entitled_of(const struct column *c, const struct model *m,
 				const struct model_row *row)
 {
+	struct value v = known(row->host.entitled);
+
 	(void)c;
-	return row->kind == &row_vcpu || !m->host->cpus ? none : known(row->host.entitled);
+	v.style = is_limited(m, row) ? STYLE_WARNING : STYLE_NORMAL;
+	return row->kind == &row_vcpu || !m->host->cpus ? none : v;
 }
 
 static struct value longest_of(const struct column *c, const struct model *m,
@@ -157,7 +167,7 @@ static const struct column columns[] = {
 	{"overhead", "%OVHD", NULL, UNIT_PERCENT, .width = 6, .yields = 3, .key = 'o', .table = 7,
 	 .json = true, .value = overhead_of},
 	{"entitled", "~%ENTL", NULL, UNIT_PERCENT, .width = 6, .yields = 2, .key = 'e', .table = 7,
-	 .json = true, .help = "computed: what it ought to get, of run + ready, by equal shares",
+	 .json = true, .help = "computed: what it ought to get of what it wants; yellow: its limit",
 	 .value = entitled_of, .there = has_entitled},
 	{"longest", "LONGEST", NULL, UNIT_TIME, .width = 7, .yields = 1, .key = 'l', .table = 8,
 	 .json = true, .help = "the longest single wait; BY: who ran most while it waited",
@@ -196,6 +206,8 @@ static void status_vm(const struct model_row *row, struct pen *p)
 	if (row->uuid)
 		pen_text(p, ", ");
 	pen_text(p, row->uuid ? row->uuid : "");
+	if (row->host.limit > 0)
+		pen_printf(p, ", limit %.3g CPUs", row->host.limit);
 	pen_text(p, row->host.by ? ", waited for " : "");
 	pen_text(p, row->host.by ? row->host.by : "");
 	pen_text(p, row->ended ? ", ended in this interval" : "");

@@ -171,12 +171,18 @@ static uint64_t ns_of(double ns)
 	return ns < (double)UINT64_MAX ? (uint64_t)ns : UINT64_MAX;
 }
 
+/* By settings where deschedd knows them, else by equal shares. */
 static int entitle(struct model *m, struct seen *s)
 {
-	int err = entitlement_divide(s->entitlements, m->n_all, m->host->cpus);
+	const struct entitlement_host host = {.cpus = m->host->cpus};
+	int err = entitlement_divide(s->entitlements, m->n_all, &host);
 
-	for (size_t i = 0; i < m->n_all && !err; i++)
-		s->rows[i].host.entitled = ns_of(s->entitlements[i].entitled * (double)m->elapsed);
+	for (size_t i = 0; i < m->n_all && !err; i++) {
+		const struct host_frame_vm *vm = &m->host->vms[i];
+		double cpus = vm->has_entitled ? vm->entitled : s->entitlements[i].entitled;
+
+		s->rows[i].host.entitled = ns_of(cpus * (double)m->elapsed);
+	}
 	return err;
 }
 

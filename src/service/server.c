@@ -232,7 +232,7 @@ static void on_work(uint64_t now, void *data)
 		s->work.due = 0;
 	newline = memchr(c->in, '\n', c->used);
 	line = (size_t)(newline - c->in);
-	if (s->answer(c->in, line, s->data, &text, &size)) {
+	if (s->answer(c->uid, c->in, line, s->data, &text, &size)) {
 		drop(c, &s->counters.failed);
 		return;
 	}

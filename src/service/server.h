@@ -43,8 +43,9 @@ struct server_counters {
 };
 
 /* Fills *ret with an answer (malloc'ed, *ret_size bytes, no newline, none at its end either); the
- * server frees it. `line` is without its newline. -errno closes the connection. */
-typedef int (*server_answer_fn)(const char *line, size_t size, void *data, char **ret,
+ * server frees it. `line` is without its newline, `peer` the user that connected. -errno closes the
+ * connection. */
+typedef int (*server_answer_fn)(uid_t peer, const char *line, size_t size, void *data, char **ret,
 				size_t *ret_size);
 
 /* `fd` listens, does not block, and stays the caller's. -ENOMEM. */

@@ -40,6 +40,7 @@ struct service {
 	struct notify notify;
 	struct loop *loop;
 	struct listener listener;
+	uid_t owner; /* of the socket */
 	struct server *server;
 	struct loop_timer timers[SERVICE_TIMERS]; /* the daemon's */
 	struct loop_timer textfile, status, watchdog;
@@ -172,8 +173,8 @@ static json_t *answer_version(const json_t *request, void *data)
 }
 
 static const struct request_row common[] = {
-	{"metrics", answer_metrics},
-	{"version", answer_version},
+	{"metrics", answer_metrics, false},
+	{"version", answer_version, false},
 };
 
 /* Takes over `o`, which is ten times as large as the text: of thousands of threads, too much to
@@ -192,7 +193,9 @@ static int json_line(json_t *o, char **ret, size_t *ret_size)
 	return 0;
 }
 
-static int answer(const char *line, size_t size, void *data, char **ret, size_t *ret_size)
+/* Who changes things: root, and who this runs for. The socket is the user's who opened it. */
+static int answer(uid_t peer, const char *line, size_t size, void *data, char **ret,
+		  size_t *ret_size)
 {
 	struct service *s = data;
 	const struct requests lists[] = {
@@ -200,7 +203,9 @@ static int answer(const char *line, size_t size, void *data, char **ret, size_t 
 		{common, ARRAY_SIZE(common), s},
 	};
 
-	return json_line(requests_answer(lists, ARRAY_SIZE(lists), line, size), ret, ret_size);
+	return json_line(requests_answer(lists, ARRAY_SIZE(lists), peer == 0 || peer == s->owner,
+					 line, size),
+			 ret, ret_size);
 }
 
 /* ---- what time brings, and signals ---- */
@@ -340,6 +345,7 @@ static int open_socket(struct service *s, struct failure *f)
 		err = failure_errno(f, -errno, "socket %s: group %s", set->socket, set->group);
 	if (err)
 		return err;
+	s->owner = geteuid();
 	err = listener_open(set->socket, 0660, f, &s->listener);
 	if (setegid(before) && !err)
 		err = failure_errno(f, -errno, "socket %s: group", set->socket);

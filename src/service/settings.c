@@ -35,6 +35,114 @@ struct parse {
 	int *lines; /* of each key, all sections' in a row; 0: not yet */
 };
 
+/* ---- sections of which there are many ---- */
+
+static size_t *count_of(const struct settings_many *many, const void *settings)
+{
+	return (size_t *)((char *)(uintptr_t)settings + many->count);
+}
+
+static struct settings_named *element(const struct settings_many *many, const void *settings,
+				      size_t i)
+{
+	return (void *)((char *)(uintptr_t)settings + many->offset + i * many->size);
+}
+
+/* "vm web*" is of the kind "vm"; *ret_name is behind the kind. NULL: of none. */
+static const struct settings_many *kind_of(const struct settings_table *t, const char *section,
+					   const char **ret_name)
+{
+	for (size_t i = 0; i < t->n_many; i++) {
+		size_t len = strlen(t->many[i].kind);
+
+		if (strncmp(section, t->many[i].kind, len) || section[len] != ' ')
+			continue;
+		*ret_name = section + len + 1;
+		return &t->many[i];
+	}
+	return NULL;
+}
+
+static struct settings_named *find_named(const struct settings_many *many, const void *settings,
+					 const char *name)
+{
+	for (size_t i = 0; i < *count_of(many, settings); i++)
+		if (!strcmp(element(many, settings, i)->name, name))
+			return element(many, settings, i);
+	return NULL;
+}
+
+static int add_named(const struct parse *p, const struct settings_many *many, const char *name,
+		     struct failure *f)
+{
+	size_t *n = count_of(many, p->settings);
+	struct settings_named *new;
+
+	if (!name[0])
+		return failure_set(f, -EINVAL, "[%s] without a name; give [%s NAME]", many->kind,
+				   many->kind);
+	if (find_named(many, p->settings, name))
+		return failure_set(f, -EINVAL, "[%s %s] is there twice; put both into one",
+				   many->kind, name);
+	if (*n == many->most)
+		return failure_set(f, -EINVAL, "more than %zu sections [%s NAME]", many->most,
+				   many->kind);
+	new = element(many, p->settings, (*n)++);
+	memset(new, 0, many->size);
+	rows_default(many->rows, many->n, new);
+	strcpy(new->name, name); /* from inifile.c, which bounds it */
+	return 0;
+}
+
+int settings_give(const struct row *rows, size_t n, struct settings_named *to, const char *key,
+		  const char *value, struct failure *f)
+{
+	const struct row *row = rows_find(rows, n, key);
+	const char *names[64];
+	char all[256];
+	int err;
+
+	if (row) {
+		err = row_read(row, key, value, (char *)to + row->offset, f);
+		to->given |= err ? 0 : UINT64_C(1) << (row - rows);
+		return err;
+	}
+	for (size_t i = 0; i < n; i++)
+		names[i] = rows[i].name;
+	names_join(names, n, all, sizeof(all));
+	return failure_set(f, -ENOENT, "there is no '%.64s'; expected %s", key, all);
+}
+
+static int give_named(const struct settings_many *many, struct settings_named *to, const char *key,
+		      const char *value, struct failure *f)
+{
+	const struct row *row = rows_find(many->rows, many->n, key);
+
+	if (row && to->given >> (row - many->rows) & 1)
+		return failure_set(f, -EINVAL, "%s is given twice; take one out", key);
+	return settings_give(many->rows, many->n, to, key, value, f) ? -EINVAL : 0;
+}
+
+static void print_many(const struct settings_many *many, const void *settings, FILE *to)
+{
+	for (size_t i = 0; i < *count_of(many, settings); i++) {
+		const struct settings_named *e = element(many, settings, i);
+		char value[SETTINGS_STRING];
+
+		fprintf(to, "\n[%s %s]\n", many->kind, e->name);
+		for (size_t k = 0; k < many->n; k++) {
+			const struct row *row = &many->rows[k];
+
+			if (!(e->given >> k & 1))
+				continue;
+			row->type->show(row, (const char *)e + row->offset, value, sizeof(value));
+			fprintf(to, "%s =%s%s\n", row->name, value[0] ? " " : "", value);
+		}
+	}
+}
+
+/* ---- sections of which there is one ---- */
+
 /* The row of a key, where its value is and which of all it is; NULL: there is none. */
 static const struct row *find(const struct settings_table *t, const char *section, const char *key,
 			      size_t *ret_at, size_t *ret_which)
@@ -67,9 +175,13 @@ static size_t count_keys(const struct settings_table *t)
 
 static int take_section(const char *name, int line, void *data, struct failure *f)
 {
-	const struct settings_table *t = ((const struct parse *)data)->table;
+	const struct parse *p = data;
+	const struct settings_table *t = p->table;
+	const struct settings_many *many = kind_of(t, name, &name);
 
 	(void)line;
+	if (many)
+		return add_named(p, many, name, f);
 	for (size_t i = 0; i < t->n; i++)
 		if (!strcmp(t->sections[i].name, name))
 			return 0;
@@ -81,9 +193,14 @@ static int take_key(const char *section, const char *key, const char *value, int
 		    struct failure *f)
 {
 	const struct parse *p = data;
+	const char *name = NULL;
+	const struct settings_many *many = kind_of(p->table, section, &name);
 	size_t at, which;
-	const struct row *row = find(p->table, section, key, &at, &which);
+	const struct row *row;
 
+	if (many)
+		return give_named(many, find_named(many, p->settings, name), key, value, f);
+	row = find(p->table, section, key, &at, &which);
 	if (!row)
 		return failure_set(f, -EINVAL,
 				   "there is no '%.64s' in section [%.64s]; %s has the list", key,
@@ -151,6 +268,8 @@ int settings_read(const struct settings_table *t, const struct settings_source *
 		if (o->value)
 			err = row_read(row, o->what, o->value, (char *)new + at, f);
 	}
+	if (!err && t->check)
+		err = t->check(new, f);
 	if (!err)
 		memcpy(s, new, t->size);
 	return err;
@@ -175,6 +294,13 @@ int settings_reload(const struct settings_table *t, void *s, const void *from)
 						 size) != 0;
 		}
 	}
+	for (size_t i = 0; i < t->n_many; i++) {
+		const struct settings_many *many = &t->many[i];
+
+		memcpy((char *)s + many->offset, (const char *)from + many->offset,
+		       many->size * many->most);
+		*count_of(many, s) = *count_of(many, from);
+	}
 	return differ;
 }
 
@@ -197,4 +323,6 @@ void settings_print(const struct settings_table *t, const void *s, FILE *to)
 			fprintf(to, "%s =%s%s\n", row->name, value[0] ? " " : "", value);
 		}
 	}
+	for (size_t i = 0; i < t->n_many; i++)
+		print_many(&t->many[i], s, to);
 }

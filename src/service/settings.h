@@ -7,6 +7,7 @@
 #ifndef SERVICE_SETTINGS_H
 #define SERVICE_SETTINGS_H
 
+#include "base/inifile.h"
 #include "base/rows.h"
 
 #include <stdio.h>
@@ -44,11 +45,38 @@ extern const struct row settings_metrics[SETTINGS_METRICS_N];
 			NULL, sizeof(((struct sockaddr_un *)0)->sun_path)                          \
 	}
 
+/*
+ * Sections [KIND NAME], of which there may be many: an array in the struct, in the order of the file,
+ * and behind it how many there are. Each element begins with a struct settings_named, and its rows'
+ * offsets are in the element; a key that isn't given has its row's default.
+ */
+struct settings_named {
+	char name[INIFILE_NAME];
+	uint64_t given; /* bit i: the section has the key of row i */
+};
+
+struct settings_many {
+	const char *kind; /* SIGHUP applies them */
+	const struct row *rows;
+	size_t n;
+	size_t offset, size, most; /* the array; of an element; how many fit */
+	size_t count;		   /* offset of a size_t */
+};
+
+/* Gives such a section's element, or one of another list with its rows, a value. `what` is the row's
+ * name in a failure. -EINVAL, as row_read(); -ENOENT for what is no row. */
+int settings_give(const struct row *rows, size_t n, struct settings_named *to, const char *key,
+		  const char *value, struct failure *f);
+
 struct settings_table {
 	const struct row_section *sections; /* several may have one name */
 	size_t n;
-	size_t size;	    /* of the struct */
-	const char *manual; /* where all keys are described: "vmdesched(8)" */
+	size_t size;			  /* of the struct */
+	const char *manual;		  /* where all keys are described: "vmdesched(8)" */
+	const struct settings_many *many; /* [n_many] */
+	size_t n_many;
+	/* What is wrong with values that are good one by one; NULL: nothing can be. -EINVAL. */
+	int (*check)(const void *s, struct failure *f);
 };
 
 void settings_default(const struct settings_table *t, void *s);

@@ -4,6 +4,7 @@
 #include "sim/engine_internal.h"
 
 #include "base/units.h"
+#include "policy/amounts.h"
 #include "sim/memory.h"
 #include "sim/random.h"
 #include "sim/scenario_changes.h"
@@ -62,7 +63,7 @@ size_t sim_bytes(const struct scenario *sc)
 
 static double shares_of(const struct vm_spec *spec)
 {
-	return spec->shares < 0 ? -spec->shares * spec->vcpus : spec->shares;
+	return amount_shares(spec->shares, spec->vcpus);
 }
 
 static uint32_t group_of(const struct scenario *sc, const char *name)

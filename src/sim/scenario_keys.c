@@ -2,6 +2,7 @@
 #include "sim/scenario_keys.h"
 
 #include "base/units.h"
+#include "policy/amounts.h"
 #include "sim/workload.h"
 
 #include <errno.h>
@@ -139,9 +140,9 @@ static const struct row cluster_rows[] = {
 static const struct row group_rows[] = {
 	{"parent", &row_word, GROUP(parent), 0, 0, "", "a group further up in the file", NULL,
 	 SCENARIO_NAME},
-	{"shares", &row_number, GROUP(shares), 1e-3, 1e9, "1000", "against its siblings", NULL, 0},
-	{"reservation", &row_number, GROUP(reservation), 0, 1e6, "0", "CPUs, at least", NULL, 0},
-	{"limit", &key_cpus, GROUP(limit), 1e-3, 1e6, "none", "CPUs, at most", NULL, 0},
+	AMOUNT_GROUP_SHARES(GROUP(shares)),
+	AMOUNT_RESERVATION(GROUP(reservation)),
+	AMOUNT_LIMIT(GROUP(limit)),
 };
 
 static const struct row vm_rows[] = {
@@ -150,10 +151,9 @@ static const struct row vm_rows[] = {
 	{"host", &row_word, VM(host), 0, 0, "",
 	 "the [host NAME] that has them; every host by default", NULL, SCENARIO_NAME},
 	{"group", &row_word, VM(group), 0, 0, "", "the group they belong to", NULL, SCENARIO_NAME},
-	{"shares", &key_shares, VM(shares), 1e-3, 1e9, "normal",
-	 "of the VM; low, normal, high: 500, 1000, 2000 a vCPU", NULL, 0},
-	{"reservation", &row_number, VM(reservation), 0, 1e6, "0", "CPUs, at least", NULL, 0},
-	{"limit", &key_cpus, VM(limit), 1e-3, 1e6, "none", "CPUs, at most", NULL, 0},
+	AMOUNT_SHARES(VM(shares)),
+	AMOUNT_RESERVATION(VM(reservation)),
+	AMOUNT_LIMIT(VM(limit)),
 	{"budget", &key_budget, VM(quota), NS_PER_US, 10000 * NS_PER_SEC, "",
 	 "real time: CPU time in each period, before all", NULL, 0},
 	{"cosched", &row_name, VM(cosched), 0, 0, "", "co-scheduling; the host's by default",

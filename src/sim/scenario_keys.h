@@ -7,9 +7,7 @@
 #include "base/rows.h"
 #include "sim/spec.h"
 
-/* Types of base/rows.h that only scenarios have. */
-extern const struct row_type key_cpus;	    /* double, or "none" for ENTITLE_UNLIMITED */
-extern const struct row_type key_shares;    /* double, or low, normal, high (per vCPU: negative) */
+/* Types of base/rows.h that only scenarios have; others are policy/amounts.h's. */
 extern const struct row_type key_text;	    /* char[SCENARIO_TEXT], not empty */
 extern const struct row_type key_budget;    /* vm_spec.quota and .period: "4ms/10ms" */
 extern const struct row_type key_processes; /* vm_spec.processes: "A:0.4 B:0.2" */

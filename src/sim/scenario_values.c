@@ -8,49 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- CPUs and shares ---- */
-
-static int store_cpus(const struct row *row, const char *text, void *to)
-{
-	if (strcmp(text, "none"))
-		return row_number.store(row, text, to);
-	*(double *)to = ENTITLE_UNLIMITED;
-	return 0;
-}
-
-static void expect_cpus(const struct row *row, char *ret, size_t size)
-{
-	snprintf(ret, size, "CPUs from %.12g to %.12g, or none", row->min, row->max);
-}
-
-const struct row_type key_cpus = {store_cpus, expect_cpus, NULL, sizeof(double)};
-
-static int store_shares(const struct row *row, const char *text, void *to)
-{
-	static const struct {
-		const char *name;
-		double per_vcpu;
-	} named[] = {{"low", ENTITLE_SHARES_LOW},
-		     {"normal", ENTITLE_SHARES_NORMAL},
-		     {"high", ENTITLE_SHARES_HIGH}};
-
-	for (size_t i = 0; i < ARRAY_SIZE(named); i++) {
-		if (!strcmp(text, named[i].name)) {
-			*(double *)to = -named[i].per_vcpu;
-			return 0;
-		}
-	}
-	return row_number.store(row, text, to);
-}
-
-static void expect_shares(const struct row *row, char *ret, size_t size)
-{
-	snprintf(ret, size, "low, normal, high or a number from %.12g to %.12g", row->min,
-		 row->max);
-}
-
-const struct row_type key_shares = {store_shares, expect_shares, NULL, sizeof(double)};
-
 /* ---- texts ---- */
 
 static int store_text(const struct row *row, const char *text, void *to)

@@ -63,9 +63,9 @@ static json_t *answer_gaps(const json_t *request, void *data)
 }
 
 static const struct request_row requests[] = {
-	{"snapshot", answer_snapshot},
-	{"history", answer_history},
-	{"gaps", answer_gaps},
+	{"snapshot", answer_snapshot, false},
+	{"history", answer_history, false},
+	{"gaps", answer_gaps, false},
 };
 
 static int put_metrics(FILE *to, void *data)

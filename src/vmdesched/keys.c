@@ -47,5 +47,5 @@ static const struct row_section sections[] = {
 	{"clock", clock_rows, ARRAY_SIZE(clock_rows), 0, false},
 };
 
-const struct settings_table vmdesched_settings = {sections, ARRAY_SIZE(sections),
-						  sizeof(struct settings), "vmdesched(8)"};
+const struct settings_table vmdesched_settings = {
+	sections, ARRAY_SIZE(sections), sizeof(struct settings), "vmdesched(8)", NULL, 0, NULL};

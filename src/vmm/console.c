@@ -210,8 +210,10 @@ static void on_silence(uint64_t now, void *data)
 
 /* ---- control ---- */
 
-static int answer(const char *line, size_t size, void *data, char **ret, size_t *ret_size)
+static int answer(uid_t peer, const char *line, size_t size, void *data, char **ret,
+		  size_t *ret_size)
 {
+	(void)peer;
 	const struct console *c = data;
 	_cleanup_(free_ptr) char *request = strndup(line, size);
 	json_t *json = request ? control_answer(c->machine, strlen(request) == size ? request : "")

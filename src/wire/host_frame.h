@@ -127,6 +127,8 @@ struct host_frame_vm {
 	struct host_frame_interrupts interrupts;
 	struct host_frame_exit *exits; /* owned; none where they are not counted or not reported */
 	size_t n_exits;
+	bool has_entitled; /* someone divides this host among its VMs (deschedd) */
+	double entitled;   /* CPUs, by settings and what it wanted, in the last second */
 	double cpu_limit; /* CPUs that its vCPUs may use at once, by their cgroups; 0: no limit */
 };
 

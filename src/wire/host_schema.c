@@ -130,6 +130,8 @@ static const struct member vm_rows[] = {
 	COUNT("overhead_ns", host_frame_vm, overhead),
 	KNOWN("rss_bytes", host_frame_vm, rss),
 	{"cpu_limit", MEMBER_FRACTION, AT(host_frame_vm, cpu_limit), WHEN_KNOWN, NULL, 0, NULL},
+	{"has_entitled", MEMBER_BOOL, AT(host_frame_vm, has_entitled), WHEN_KNOWN, NULL, 0, NULL},
+	{"entitled", MEMBER_FRACTION, AT(host_frame_vm, entitled), WHEN_KNOWN, NULL, 0, NULL},
 	VALUE("streamed", MEMBER_BOOL, host_frame_vm, streamed),
 	{"stream", MEMBER_OBJECT, AT(host_frame_vm, stream), WHEN_ALWAYS, &stream_members, 0, NULL},
 	LIST("vcpus", host_frame_vm, vcpus, n_vcpus, &vcpu_members),

@@ -23,6 +23,9 @@
  *                             "session" and "since_ns", those and `elapsed_ns` of an earlier frame:
  *                             VMs that have ended since are in it, and `longest_ns` is since then
  *     {"get":"history","vm":"NAME"}, "gaps", "metrics", "version"
+ *     {"get":"policy"}     -> what VMs are entitled to and why, schema desched-policy/1
+ *     {"do":"set","vm":"WORD","settings":{"KEY":"VALUE",...}}, {"do":"unset","vm":"WORD",
+ *     "keys":["KEY",...]}  -> schema desched-set/1, to root and the owner of the socket
  */
 #define PROTOCOL_HOST_SOCKET "/run/deschedd.sock"
 

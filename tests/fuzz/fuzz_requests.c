@@ -14,10 +14,11 @@ static json_t *answer(const json_t *request, void *data)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct request_row rows[] = {{"snapshot", answer}, {"gaps", answer}};
+	static const struct request_row rows[] = {
+		{"snapshot", answer, false}, {"gaps", answer, false}, {"set", answer, true}};
 	static int own;
-	const struct requests list = {rows, 2, &own};
-	json_t *o = requests_answer(&list, 1, (const char *)data, size);
+	const struct requests list = {rows, 3, &own};
+	json_t *o = requests_answer(&list, 1, false, (const char *)data, size);
 	const char *is = json_string_value(json_object_get(o, "is"));
 
 	CHECK(is ? !strcmp(is, "snapshot") || !strcmp(is, "gaps")

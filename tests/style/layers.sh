@@ -17,7 +17,8 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	host) echo base ledger wire bpf policy host ;;
 	guest) echo base ledger wire bpf policy guest ;;
 	vmdesched) echo base service ledger wire bpf policy guest vmdesched ;;
-	deschedd) echo base service ledger wire bpf policy host deschedd ;;
+	enforce) echo base service ledger wire bpf policy host enforce ;;
+	deschedd) echo base service ledger wire bpf policy host enforce deschedd ;;
 	lab) echo base ledger wire bpf policy host lab ;;
 	data) echo base ledger wire data ;;
 	screen) echo base ledger wire guest host data screen ;;

@@ -108,7 +108,7 @@ same 'vmdesched.8, requests'
 	table deschedd/deschedd.c requests
 	table service/service.c common
 } >"$dir/rows"
-part deschedd.8 PROTOCOL | sed -n 's/^\.It Li {"get":"\([a-z]*\)".*/\1/p' >"$dir/page"
+part deschedd.8 PROTOCOL | sed -n 's/^\.It Li {"\(get\|do\)":"\([a-z]*\)".*/\2/p' >"$dir/page"
 same 'deschedd.8, requests'
 
 "$deschedd" --metrics >"$dir/metrics"
@@ -181,7 +181,7 @@ done
 # Keys of a daemon's configuration by section, and their defaults: the program's, the page's, the sample's. The
 # sample names a user and a group, which are nobody by default.
 names() {
-	awk '/^\[/ {print $1} /^#?[a-z]+ =/ {sub(/^#/, ""); print $1}' "$1"
+	awk '/^\[/ {print $1} /^#?[a-z_]+ =/ {sub(/^#/, ""); print $1}' "$1"
 }
 configuration() { # configuration PROGRAM
 	name=$(basename "$1")
@@ -192,7 +192,7 @@ configuration() { # configuration PROGRAM
 	names "packaging/$name.conf" >"$dir/page"
 	same "$name.conf, keys"
 	grep -v '^\(user\|group\) =\|^\[\|^$' "$dir/keys" | sed 's/ *= */=/' >"$dir/rows"
-	sed -n 's/^#\([a-z]* =.*\)/\1/p' "packaging/$name.conf" | sed 's/ *= */=/' >"$dir/page"
+	sed -n 's/^#\([a-z_]* =.*\)/\1/p' "packaging/$name.conf" | sed 's/ *= */=/' >"$dir/page"
 	same "$name.conf, defaults"
 	while IFS='=' read -r key default; do
 		case $key=$default in

@@ -35,8 +35,13 @@ static const struct row_section small_sections[] = {
 	{"gaps", small_gaps, ARRAY_SIZE(small_gaps), 0, true},
 	{"metrics", settings_metrics, SETTINGS_METRICS_N, 0, true},
 };
-static const struct settings_table small_table = {small_sections, ARRAY_SIZE(small_sections),
-						  sizeof(struct small_settings), "small(8)"};
+static const struct settings_table small_table = {small_sections,
+						  ARRAY_SIZE(small_sections),
+						  sizeof(struct small_settings),
+						  "small(8)",
+						  NULL,
+						  0,
+						  NULL};
 
 static void small_beat(uint64_t now, void *data)
 {
@@ -65,8 +70,8 @@ static json_t *small_answer_gaps(const json_t *request, void *data)
 	(void)request;
 	return gaplog_json(&((struct small *)data)->gaps);
 }
-static const struct request_row small_requests[] = {{"beats", small_answer_beats},
-						    {"gaps", small_answer_gaps}};
+static const struct request_row small_requests[] = {{"beats", small_answer_beats, false},
+						    {"gaps", small_answer_gaps, false}};
 
 static double small_applied(const void *of)
 {

@@ -66,6 +66,18 @@ static void assert_entitled(const struct model *m, pid_t pid, double percent)
 		fail_msg("process %d is entitled to %g %%, not %g %%", pid, got, percent);
 }
 
+static enum style style_of_entitled(const struct model *m, pid_t pid)
+{
+	for (size_t i = 0; i < subject_host.n_columns; i++) {
+		const struct column *c = &subject_host.columns[i];
+
+		if (c->name && !strcmp(c->name, "entitled"))
+			return c->value(c, m, row_of(m, pid)).style;
+	}
+	fail_msg("no such column");
+	return STYLE_NORMAL;
+}
+
 /*
  * What they wanted: web1 850 + 350 + 50, hostile 500, old 250, db 100, other 30. Of two CPUs the four
  * of one vCPU have what they want, 880, since web1 with its two gets more than twice as much a vCPU:
@@ -97,6 +109,29 @@ static void entitlement_by_equal_shares(void **state)
 	make(&m);
 	assert_entitled(&m, 100, 60.0);
 	assert_entitled(&m, 300, 50.0);
+	assert_int_equal(style_of_entitled(&m, 100), STYLE_WARNING);
+	assert_int_equal(style_of_entitled(&m, 300), STYLE_NORMAL);
+	model_done(&m);
+}
+
+/* deschedd knows settings: what it says counts, of the VMs of which it says something. */
+static void entitlement_by_settings(void **state)
+{
+	struct model m;
+
+	(void)state;
+	second.cpus = 2;
+	second.vms[0].has_entitled = true;
+	second.vms[0].entitled = 0.75;
+	second.vms[0].cpu_limit = 1;
+	make(&m);
+	assert_entitled(&m, 100, 75.0);
+	assert_entitled(&m, 300, 50.0);
+	assert_int_equal(style_of_entitled(&m, 100), STYLE_NORMAL);
+	model_done(&m);
+	second.vms[0].cpu_limit = 0.76;
+	make(&m);
+	assert_int_equal(style_of_entitled(&m, 100), STYLE_WARNING);
 	model_done(&m);
 }
 
@@ -118,7 +153,8 @@ static void entitlement_of_random_hosts(void **state)
 			wanted += vms[v].limit > 0 ? fmin(vms[v].wanted, vms[v].limit)
 						   : vms[v].wanted;
 		}
-		assert_int_equal(entitlement_divide(vms, n, cpus), 0);
+		assert_int_equal(
+			entitlement_divide(vms, n, &(struct entitlement_host){cpus, NULL, 0}), 0);
 		for (size_t v = 0; v < n; v++) {
 			assert_true(vms[v].entitled <= vms[v].wanted + 1e-9);
 			assert_true(!(vms[v].limit > 0) || vms[v].entitled <= vms[v].limit + 1e-9);
@@ -466,6 +502,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(entitlement_by_equal_shares, begin, end),
+		cmocka_unit_test_setup_teardown(entitlement_by_settings, begin, end),
 		cmocka_unit_test(entitlement_of_random_hosts),
 		cmocka_unit_test(limits_are_those_of_cgroups),
 		cmocka_unit_test_setup_teardown(waits_and_culprits, begin, end),

@@ -32,7 +32,8 @@
 	"'no_memory':10,'not_entered':11,'beyond_bound':13,'runs_lost':12},"                       \
 	"'vms':[{'pid':4711,'since_ns':12345678901234567,'name':'web','called':'web','id':'101','" \
 	"manager':'proxmox','uuid':'a-b',"                                                         \
-	"'found_by':'kvm-fd','ended':false,'overhead_ns':17,'rss_bytes':4096,'cpu_limit':1.5,'"    \
+	"'found_by':'kvm-fd','ended':false,'overhead_ns':17,'rss_bytes':4096,'cpu_limit':1.5,"     \
+	"'has_entitled':true,'entitled':0.25,'"                                                    \
 	"streamed':true,'stream':{'frames':1,'pings':2,'lost_gaps':3,'blocked':4,'garbage':5},"    \
 	"'vcpus':[{'index':1,'tid':4712,'name':'vCPU 1','ended':false,'state':'ready',"            \
 	"'ns':" STATES(                                                                            \

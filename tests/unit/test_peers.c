@@ -44,11 +44,13 @@ static struct fixture {
 } f;
 
 /* "large" gets LARGE bytes, "fail" nothing, all else the size and the text of the request. */
-static int answer(const char *line, size_t size, void *data, char **ret, size_t *ret_size)
+static int answer(uid_t peer, const char *line, size_t size, void *data, char **ret,
+		  size_t *ret_size)
 {
 	char text[300];
 
 	(void)data;
+	assert_int_equal(peer, getuid());
 	f.answers++;
 	if (size == 4 && !memcmp(line, "fail", 4))
 		return -EIO;

@@ -195,7 +195,7 @@ static const struct row rows[] = {
 
 static void rows_have_their_defaults(void **state)
 {
-	static const char *const shown[] = {"yes", "3",	   "4",	    "0.25", "0.005", "4GiB", "64",
+	static const char *const shown[] = {"yes", "3",	   "4",	    "0.25", "5ms", "4GiB", "64",
 					    "1.5", "0.25", "green", "blue", "a-b_1", "x y"};
 	struct values v;
 	char text[64];

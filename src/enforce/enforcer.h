@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What holds VMs to their settings, as rows of a table: each says what it can guarantee, whether it
+ * works here, and takes orders, a set of all VMs at a time. Entitlements are computed above
+ * (enforce.h); a row only brings them about, and leaves everything as it was when it is closed, or
+ * when the process is killed.
+ */
+#ifndef ENFORCE_ENFORCER_H
+#define ENFORCE_ENFORCER_H
+
+#include "base/failure.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What a VM is to get until the next orders. */
+struct enforce_order {
+	pid_t pid;
+	uint64_t start_ns; /* of the process, since boot: with its id, its identity */
+	double rate;	   /* CPUs while it wants to run, against those of other VMs */
+	double limit;	   /* CPUs; 0: none */
+	uint64_t period;   /* ns, of the limit */
+	uint64_t credit;   /* ns that may be saved up; 0: none */
+};
+
+/* What came of it. */
+struct enforce_outcome {
+	pid_t pid;
+	bool enforced;
+	char where[256]; /* what was changed; "": nothing */
+	char how[96];	 /* to which values */
+	char why[192];	 /* why not, or not all; "": all is well */
+};
+
+struct enforcer {
+	const char *name;
+	const char *guarantees, *cannot; /* for people, one line each */
+	uint32_t keys;			 /* bits of enum vm_key that it brings about */
+	/* Whether it works here; `root` is "" or a directory with a `proc` and `sys` of its own.
+	 * -EOPNOTSUPP and why not. */
+	int (*probe)(const char *root, struct failure *why);
+	/* Undoes what an earlier process has left, which was killed together with whoever would have
+	 * undone it; NULL: nothing can be left. `say` hears of what stays as it is. */
+	void (*recover)(void (*say)(const char *line, void *data), void *data);
+	/* With all privileges, before the daemon gives them up and before it has threads. */
+	int (*open)(struct failure *f, void **ret);
+	/* Those that aren't among the orders are left alone again. -EPIPE: it has broken down, and
+	 * nothing is enforced; -EAGAIN: it is still busy with the last ones. */
+	int (*apply)(void *state, const struct enforce_order *orders, size_t n);
+	/* Outcomes that came since, if any. As apply(). */
+	int (*take)(void *state, void (*got)(const struct enforce_outcome *o, void *data),
+		    void *data);
+	void (*close)(void *state);
+};
+
+extern const struct enforcer enforcer_none, enforcer_cgroup;
+
+#define ENFORCERS 2
+extern const struct enforcer *const enforcers[ENFORCERS];
+
+/* The same of all rows. */
+void enforcers_recover(void (*say)(const char *line, void *data), void *data);
+
+/* NULL behind the last. */
+const char *enforcer_name(size_t i);
+
+#endif

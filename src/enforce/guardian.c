@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guardian's side of guard.h: a small program in itself, which says what went wrong on standard
+ * error. Each set of orders is worked off in three steps: which cgroup and which values each VM is to
+ * have; the record of all of that; the changes. So the record knows more than was done, never less.
+ */
+#include "enforce/guard.h"
+#include "enforce/guard_wire.h"
+
+#include "base/proc.h"
+#include "base/units.h"
+#include "enforce/record.h"
+#include "service/confine.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <poll.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define VMS_MAX	    2048
+#define WORTH_WHILE 0.005 /* a smaller change of a weight is left alone */
+
+struct guarded {
+	struct enforce_order order;
+	struct record_entry entry; /* path "": none yet, or nothing can be done */
+	struct enforce_outcome outcome;
+	bool ordered; /* in the last set */
+	bool told;    /* its outcome */
+};
+
+struct keeper {
+	const struct cgroup_host *h;
+	const char *file;
+	int fd;
+	struct guarded *vms; /* [n] of VMS_MAX */
+	size_t n;
+	struct record_entry *record; /* [VMS_MAX], to write it from */
+	size_t recorded;	     /* in the file */
+};
+
+static void say(const char *line, void *data)
+{
+	(void)data;
+	dprintf(STDERR_FILENO, "deschedd: %s\n", line);
+}
+
+/* ---- outcomes ---- */
+
+static void conclude(struct guarded *vm, bool enforced, const char *why)
+{
+	struct enforce_outcome o = {.pid = vm->order.pid, .enforced = enforced};
+	const struct cgroup_values *v = &vm->entry.now;
+	char limit[48] = "no quota";
+
+	snprintf(o.why, sizeof(o.why), "%.190s", why);
+	if (vm->entry.path[0]) {
+		snprintf(o.where, sizeof(o.where), "%.254s", vm->entry.path);
+		if (v->quota_us >= 0)
+			snprintf(limit, sizeof(limit), "quota %lld of %lld us",
+				 (long long)v->quota_us, (long long)v->period_us);
+		snprintf(o.how, sizeof(o.how), "weight %lld, %s", (long long)v->weight, limit);
+	}
+	if (!memcmp(&o, &vm->outcome, sizeof(o)))
+		return;
+	vm->outcome = o;
+	vm->told = false;
+}
+
+/* What the daemon has no room for it gets the next time. */
+static void tell(struct keeper *k)
+{
+	struct guard_outcomes m = {.n = 0};
+
+	for (size_t i = 0; i <= k->n; i++) {
+		if (m.n == GUARD_OUTCOMES || (i == k->n && m.n)) {
+			if (send(k->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+				return;
+			m.n = 0;
+		}
+		if (i == k->n || k->vms[i].told)
+			continue;
+		m.outcomes[m.n++] = k->vms[i].outcome;
+		k->vms[i].told = true;
+	}
+}
+
+/* ---- the record ---- */
+
+static int record(struct keeper *k)
+{
+	size_t n = 0;
+	int err;
+
+	for (size_t i = 0; i < k->n; i++)
+		if (k->vms[i].entry.path[0])
+			k->record[n++] = k->vms[i].entry;
+	if (!n && !k->recorded)
+		return 0;
+	err = record_write(k->file, k->record, n);
+	k->recorded = err ? k->recorded : n;
+	return err;
+}
+
+/* ---- what a VM is to have ---- */
+
+static bool is_same_process(const struct guarded *vm)
+{
+	struct proc_stat stat;
+
+	return !proc_read_stat(vm->order.pid, 0, &stat) && stat.start_ns == vm->order.start_ns;
+}
+
+/* Its own cgroup, or one that is to be made for it. */
+static int find_place(const struct keeper *k, struct guarded *vm, struct failure *why)
+{
+	struct record_entry e = {.pid = vm->order.pid, .start_ns = vm->order.start_ns};
+	bool own;
+	int err = cgroup_of(k->h, e.pid, e.from, &own);
+
+	if (err)
+		return failure_errno(why, err, "its cgroup");
+	if (own) {
+		strcpy(e.path, e.from);
+		err = cgroup_read(k->h, e.path, &e.old);
+		if (err)
+			return failure_errno(why, err, "its cgroup");
+	} else {
+		err = cgroup_path_for(k->h, e.from, e.pid, e.start_ns, why, e.path);
+		if (err)
+			return err;
+		e.made = true;
+		e.old = (struct cgroup_values){cgroup_weight(k->h, 1), -1, 100000, 0};
+	}
+	e.now = e.before = e.old;
+	vm->entry = e;
+	return 0;
+}
+
+static bool is_near(int64_t a, int64_t b)
+{
+	double off = (double)(a - b);
+
+	return (off < 0 ? -off : off) <= WORTH_WHILE * (double)b;
+}
+
+static struct cgroup_values wanted(const struct keeper *k, const struct guarded *vm)
+{
+	const struct enforce_order *o = &vm->order;
+	struct cgroup_values to = vm->entry.old;
+
+	to.weight = cgroup_weight(k->h, o->rate);
+	if (is_near(to.weight, vm->entry.now.weight))
+		to.weight = vm->entry.now.weight;
+	if (o->limit > 0)
+		cgroup_limit(o->limit, o->period, o->credit, &to);
+	return to;
+}
+
+static bool same(const struct cgroup_values *a, const struct cgroup_values *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+/* Decides; nothing is touched yet. Whether something is to be done. */
+static bool plan(struct keeper *k, struct guarded *vm)
+{
+	struct failure why = {""};
+	struct cgroup_values to;
+	bool fresh = !vm->entry.path[0];
+
+	if (fresh && (!is_same_process(vm) || find_place(k, vm, &why))) {
+		conclude(vm, false, why.text);
+		return false;
+	}
+	to = wanted(k, vm);
+	if (!fresh && same(&to, &vm->entry.now))
+		return false;
+	vm->entry.before = vm->entry.now;
+	vm->entry.now = to;
+	return true;
+}
+
+/* ---- doing it ---- */
+
+static int settle_in(const struct keeper *k, const struct record_entry *e, struct failure *why)
+{
+	int err = cgroup_make(k->h, e->path);
+
+	if (err)
+		return failure_errno(why, err, "a cgroup for it can't be made");
+	err = cgroup_move(k->h, e->pid, e->path);
+	return err ? failure_errno(why, err, "it can't be moved into a cgroup of its own") : 0;
+}
+
+/* Somebody else's values are left alone: enforcing against an administrator helps nobody. */
+static bool is_ours(const struct record_entry *e, const struct cgroup_values *is)
+{
+	return is->weight == e->before.weight && is->quota_us == e->before.quota_us &&
+	       is->period_us == e->before.period_us;
+}
+
+static void carry_out(const struct keeper *k, struct guarded *vm, bool fresh)
+{
+	struct record_entry *e = &vm->entry;
+	struct failure why = {""};
+	struct cgroup_values is;
+	int err = fresh && e->made ? settle_in(k, e, &why) : 0;
+
+	if (!err)
+		err = cgroup_read(k->h, e->path, &is);
+	if (err) {
+		conclude(vm, false, why.text[0] ? why.text : "its cgroup is gone");
+		return;
+	}
+	if (e->made && fresh)
+		e->old = e->before = is;
+	e->now.burst_us = is.burst_us < 0 ? -1 : e->now.burst_us;
+	if (!is_ours(e, &is)) {
+		e->now = e->before;
+		conclude(vm, false,
+			 "somebody else has changed its cgroup's values: left as they are");
+		return;
+	}
+	if (cgroup_write(k->h, e->path, &is, &e->now, &why)) {
+		cgroup_read(k->h, e->path, &e->now);
+		conclude(vm, false, why.text);
+		return;
+	}
+	conclude(vm, true, "");
+}
+
+/* ---- sets of orders ---- */
+
+static struct guarded *find(struct keeper *k, const struct enforce_order *o)
+{
+	for (size_t i = 0; i < k->n; i++)
+		if (k->vms[i].order.pid == o->pid && k->vms[i].order.start_ns == o->start_ns)
+			return &k->vms[i];
+	if (k->n == VMS_MAX)
+		return NULL;
+	memset(&k->vms[k->n], 0, sizeof(k->vms[0]));
+	return &k->vms[k->n++];
+}
+
+static void undo(const struct keeper *k, struct guarded *vm)
+{
+	struct failure left;
+
+	if (!vm->entry.path[0])
+		return;
+	record_undo(k->h, &vm->entry, &left);
+	if (left.text[0])
+		say(left.text, NULL);
+}
+
+/* VMs that nobody orders anything for any more. */
+static void drop_others(struct keeper *k)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < k->n; i++) {
+		if (!k->vms[i].ordered)
+			undo(k, &k->vms[i]);
+		else if (kept++ != i)
+			k->vms[kept - 1] = k->vms[i];
+	}
+	k->n = kept;
+}
+
+static void work_off(struct keeper *k)
+{
+	static bool todo[VMS_MAX], fresh[VMS_MAX];
+	size_t placed = 0;
+	bool any = false;
+
+	drop_others(k);
+	for (size_t i = 0; i < k->n; i++) {
+		fresh[i] = !k->vms[i].entry.path[0];
+		todo[i] = plan(k, &k->vms[i]);
+		any |= todo[i];
+		placed += k->vms[i].entry.path[0] != '\0';
+	}
+	if ((any || k->recorded != placed) && record(k)) {
+		say("what is changed can't be recorded in /run: nothing is changed", NULL);
+		return;
+	}
+	for (size_t i = 0; i < k->n; i++)
+		if (todo[i])
+			carry_out(k, &k->vms[i], fresh[i]);
+	tell(k);
+}
+
+static void undo_all(struct keeper *k)
+{
+	while (k->n)
+		undo(k, &k->vms[--k->n]);
+	if (k->recorded)
+		record_write(k->file, NULL, 0);
+	k->recorded = 0;
+}
+
+static void take(struct keeper *k, const struct guard_orders *m)
+{
+	for (size_t i = 0; m->first && i < k->n; i++)
+		k->vms[i].ordered = false;
+	for (uint32_t i = 0; i < m->n && i < GUARD_ORDERS; i++) {
+		struct guarded *vm = find(k, &m->orders[i]);
+
+		if (!vm)
+			continue;
+		vm->order = m->orders[i];
+		vm->ordered = true;
+	}
+	if (m->last)
+		work_off(k);
+}
+
+static void serve(struct keeper *k)
+{
+	struct pollfd p = {.fd = k->fd, .events = POLLIN};
+	struct guard_orders m;
+	ssize_t n;
+
+	for (;;) {
+		int ready = poll(&p, 1, (int)(GUARD_PATIENCE / NS_PER_MS));
+
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (!ready && k->n) {
+			say("nothing was ordered for 10 s: VMs are as they were until it is", NULL);
+			undo_all(k);
+		}
+		if (!ready)
+			continue;
+		n = recv(k->fd, &m, sizeof(m), 0);
+		if (n <= 0 || (n == (ssize_t)sizeof(m) && m.end))
+			return;
+		if (n == (ssize_t)sizeof(m))
+			take(k, &m);
+	}
+}
+
+/* ---- the process ---- */
+
+#define CALL(name)                                                                                 \
+	{                                                                                          \
+		SCMP_SYS(name), CONFINE_ANY, 0                                                     \
+	}
+
+static void confine(void)
+{
+	static const struct confine_call calls[] = {
+		CALL(read),
+		CALL(write),
+		CALL(open),
+		CALL(openat),
+		CALL(close),
+		CALL(fstat),
+		CALL(stat),
+		CALL(newfstatat),
+		CALL(lseek),
+		CALL(getdents64),
+		CALL(mkdir),
+		CALL(mkdirat),
+		CALL(rmdir),
+		CALL(unlink),
+		CALL(unlinkat),
+		CALL(rename),
+		CALL(renameat),
+		CALL(renameat2),
+		CALL(linkat),
+		CALL(fcntl),
+		CALL(fchmod),
+		CALL(fsync),
+		CALL(access),
+		CALL(faccessat),
+		CALL(faccessat2),
+		CALL(poll),
+		CALL(ppoll),
+		CALL(recvfrom),
+		CALL(sendto),
+		CALL(brk),
+		CALL(mmap),
+		CALL(munmap),
+		CALL(mremap),
+		CALL(mprotect),
+		CALL(madvise),
+		CALL(getpid),
+		CALL(gettid),
+		CALL(tgkill),
+		CALL(futex),
+		CALL(rt_sigprocmask),
+		CALL(rt_sigreturn),
+		CALL(getrandom),
+		CALL(clock_gettime),
+		CALL(clock_nanosleep),
+		CALL(nanosleep),
+		CALL(exit),
+		CALL(exit_group),
+		CALL(geteuid),
+		CALL(restart_syscall),
+	};
+	static const struct confine_list list = {calls, ARRAY_SIZE(calls)};
+	/* directories of the first cgroup may be written by nobody, those of rootless VMs are their
+	 * users' */
+	static const struct confine_capability keep = {CAP_DAC_OVERRIDE,
+						       "CAP_DAC_OVERRIDE is gone"};
+	struct failure f = {""};
+
+	if (confine_privileges("", &keep, 1, &f) || confine_system_calls(&list, 1, &f)) {
+		say(f.text, NULL);
+		_exit(1);
+	}
+}
+
+/* SIGTERM of a whole unit isn't for it: the daemon ends first, and then it does. */
+static void be_alone(int fd)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	prctl(PR_SET_NAME, "deschedd-guard");
+	umask(022); /* as systemd's and libvirt's cgroups are, for all to read */
+	if (fd > 3)
+		close_range(3, (unsigned)fd - 1, 0);
+	close_range((unsigned)fd + 1, ~0u, 0);
+	close(STDIN_FILENO);
+	close(STDOUT_FILENO);
+}
+
+_Noreturn void guardian(const struct cgroup_host *h, const char *file, int fd)
+{
+	static struct cgroup_host host;
+	struct keeper k = {.h = &host, .file = file, .fd = fd};
+
+	host = *h;
+	be_alone(fd);
+	k.vms = calloc(VMS_MAX, sizeof(*k.vms));
+	k.record = calloc(VMS_MAX, sizeof(*k.record));
+	if (!k.vms || !k.record)
+		_exit(1);
+	confine();
+	serve(&k);
+	undo_all(&k);
+	_exit(0);
+}
