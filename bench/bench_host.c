@@ -11,9 +11,9 @@
  *
  * A SHAPE is VMS,VCPUS,WAKES. Prints a table, and JSON to the file that $BENCH_JSON names. Needs root.
  */
-#include "programs.h"
 #include "result.h"
 
+#include <bpf/bpf.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -32,13 +32,19 @@ static struct shape shapes[SHAPES_MAX] = {
 
 static char dir[] = "/tmp/desched-bench-host.XXXXXX", socket_path[64], config[64];
 
-/* The VMs and vCPUs in deschedd's frame; 0 as long as it does not answer. */
-static size_t count_vcpus(void)
+struct seen {
+	size_t vcpus;
+	uint64_t runs, ns; /* of its BPF programs */
+};
+
+/* What deschedd's frame says; zeros as long as it does not answer. */
+static struct seen ask(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	json_t *o = NULL, *vm;
-	size_t n = 0, i;
+	json_t *o = NULL, *vm, *counters;
+	struct seen seen = {0};
+	size_t i;
 
 	memcpy(address.sun_path, socket_path, sizeof(socket_path));
 	if (!connect(fd, (struct sockaddr *)&address, sizeof(address))) {
@@ -52,15 +58,18 @@ static size_t count_vcpus(void)
 		close(fd);
 	}
 	json_array_foreach(json_object_get(o, "vms"), i, vm)
-		n += json_array_size(json_object_get(vm, "vcpus"));
+		seen.vcpus += json_array_size(json_object_get(vm, "vcpus"));
+	counters = json_object_get(o, "counters");
+	seen.runs = (uint64_t)json_integer_value(json_object_get(counters, "bpf_runs"));
+	seen.ns = (uint64_t)json_integer_value(json_object_get(counters, "bpf_ns"));
 	json_decref(o);
-	return n;
+	return seen;
 }
 
 static void await_vcpus(size_t n)
 {
 	for (int i = 0; i < 120; i++) {
-		if (count_vcpus() >= n)
+		if (ask().vcpus >= n)
 			return;
 		pause_for(NS_PER_SEC);
 	}
@@ -109,21 +118,20 @@ static void measure(const struct shape *s, uint64_t seconds, char *deschedd, cha
 	char *vms_argv[] = {fake_vms, (char *)(uintptr_t)s->vms, (char *)(uintptr_t)s->vcpus,
 			    (char *)(uintptr_t)s->wakes, NULL};
 	char *argv[] = {deschedd, "-c", config, "--socket", socket_path, NULL};
-	uint32_t from = programs_since(0).last;
 	pid_t vms = spawn(vms_argv, -1), daemon = spawn(argv, -1);
-	struct programs before, after;
+	struct seen before, after;
 	uint64_t begin, cpu;
 	double ns;
 
 	await_vcpus((size_t)atoi(s->vms) * (size_t)atoi(s->vcpus));
 	pause_for(5 * NS_PER_SEC); /* processes that are new are looked into more often */
-	before = programs_since(from);
+	before = ask();
 	cpu = process_cpu(daemon);
 	begin = clock_mono();
 	pause_for(seconds * NS_PER_SEC);
 	ns = (double)(clock_mono() - begin);
 	cpu = process_cpu(daemon) - cpu;
-	after = programs_since(from);
+	after = ask();
 	put(&r[0], s, "CPU", "% of a CPU", 100 * (double)(cpu + after.ns - before.ns) / ns);
 	if (s->goal > 0)
 		limit(&r[0], s->goal > 1 ? "<= 3" : "<= 1", s->goal);

@@ -10,8 +10,8 @@
  */
 #include "base/clock.h"
 #include "load.h"
-#include "programs.h"
 
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdbool.h>
@@ -26,6 +26,33 @@ struct peer {
 	double bpf[ROUNDS_MAX], runs;		     /* of its programs */
 	double elapsed[ROUNDS_MAX], cpu[ROUNDS_MAX]; /* with it */
 };
+
+/* Of all programs in the kernel that were loaded after number `from`. */
+struct programs {
+	uint32_t last;
+	int n;
+	uint64_t ns, runs;
+};
+
+static struct programs programs_since(uint32_t from)
+{
+	struct programs p = {.last = from};
+
+	while (!bpf_prog_get_next_id(p.last, &p.last)) {
+		struct bpf_prog_info info = {.type = 0};
+		uint32_t size = sizeof(info);
+		int fd = bpf_prog_get_fd_by_id(p.last);
+
+		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size)) {
+			p.n++;
+			p.ns += info.run_time_ns;
+			p.runs += info.run_cnt;
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	return p;
+}
 
 /* Until it has loaded its programs, and then a second more. False when it ends instead. */
 static bool await_programs(pid_t pid, uint32_t from)

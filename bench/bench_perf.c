@@ -9,7 +9,7 @@
  * the second, by the same clock. Of each vCPU its events make run (between a switch in and a switch
  * out) and ready (from a wake-up, or a switch out while runnable, to the next switch in), and what of
  * both lies between the instants of the two readings is compared: edges are cut at the nanosecond, and
- * nothing is left out. What perf lost makes the figures worthless, and is an error.
+ * nothing is left out. A window of which perf lost something is taken again.
  *
  * Prints a table, and JSON to the file that $BENCH_JSON names. Needs root, BPF, perf and QEMU; says so
  * and ends with 0 where one is missing.
@@ -25,7 +25,9 @@
 
 #define VMS	5
 #define GOAL	0.05 /* % */
+#define ROWS	4
 #define PLACE_N 64
+#define WINDOWS 3 /* until there is one of which perf has all */
 
 static char dir[] = "/tmp/desched-bench-perf.XXXXXX";
 
@@ -86,15 +88,18 @@ static pid_t start_vm(int n)
 struct thread {
 	pid_t tid;
 	uint64_t from, to; /* ns: the readings */
-	uint64_t since;	   /* ns; 0: nothing is known yet */
+	uint64_t first;	   /* ns: the first event; 0: none yet */
+	uint64_t since;	   /* ns: the last one */
 	enum { BLOCKED, READY, RUN } state;
-	uint64_t ns[3]; /* by state, between `from` and `to` */
+	uint64_t ns[3];	 /* by state, between `from` and `to` */
+	unsigned broken; /* events that can't follow each other: perf has missed one */
 };
 
 static void go(struct thread *t, uint64_t at, int state)
 {
 	uint64_t start = u64_max(t->since, t->from), end = u64_min(at, t->to);
 
+	t->first = t->first ? t->first : at;
 	if (t->since && end > start)
 		t->ns[t->state] += end - start;
 	t->since = at;
@@ -109,17 +114,26 @@ static long number_of(const char *line, const char *name)
 	return at ? strtol(at + strlen(name), NULL, 10) : -1;
 }
 
+/* The state in which an event has to find the thread. */
+static void expect(struct thread *t, unsigned state)
+{
+	t->broken += t->since && t->state != state;
+}
+
 static void see(struct thread *t, const char *line, uint64_t at)
 {
 	const char *state = strstr(line, " prev_state=");
 
-	if (state && number_of(line, " prev_pid=") == t->tid)
+	if (state && number_of(line, " prev_pid=") == t->tid) {
+		expect(t, RUN);
 		go(t, at, state[12] == 'R' ? READY : BLOCKED);
-	else if (state && number_of(line, " next_pid=") == t->tid)
+	} else if (state && number_of(line, " next_pid=") == t->tid) {
+		expect(t, READY);
 		go(t, at, RUN);
-	else if (!state && strstr(line, "sched_wakeup") && number_of(line, " pid=") == t->tid &&
-		 t->state == BLOCKED && t->since)
+	} else if (!state && strstr(line, "sched:sched_wakeup") &&
+		   number_of(line, " pid=") == t->tid && t->state == BLOCKED && t->since) {
 		go(t, at, READY);
+	}
 }
 
 /* "  123.456789012: " */
@@ -131,9 +145,11 @@ static uint64_t time_of(const char *line)
 	return *end == '.' ? s * NS_PER_SEC + strtoull(end + 1, NULL, 10) : 0;
 }
 
-static void read_perf(const char *data, struct thread *threads)
+/* False when perf lost events, or has none from before or after the readings. */
+static bool read_perf(const char *data, struct thread *threads)
 {
 	char command[256], line[4096];
+	bool whole = true;
 	FILE *f;
 
 	snprintf(command, sizeof(command),
@@ -142,22 +158,36 @@ static void read_perf(const char *data, struct thread *threads)
 	while (f && fgets(line, sizeof(line), f)) {
 		uint64_t at = time_of(line);
 
-		if (strstr(line, "PERF_RECORD_LOST")) {
-			errno = ENOBUFS;
-			die("perf lost events");
-		}
+		whole &= !strstr(line, "PERF_RECORD_LOST");
 		for (int i = 0; at && i < VMS; i++)
 			see(&threads[i], line, at);
 	}
 	if (!f || pclose(f))
 		die("perf script");
-	for (int i = 0; i < VMS; i++)
+	for (int i = 0; i < VMS; i++) {
+		if (threads[i].broken)
+			printf("perf has missed events of vCPU %d: %u that can't follow each "
+			       "other\n",
+			       i, threads[i].broken);
+		whole &= !threads[i].broken && threads[i].first &&
+			 threads[i].first < threads[i].from && threads[i].since > threads[i].to;
 		go(&threads[i], UINT64_MAX, BLOCKED);
+	}
+	return whole;
 }
 
 static pid_t start_perf(char *data)
 {
-	char *argv[] = {"perf", "sched", "record", "-k", "CLOCK_MONOTONIC", "-o", data, NULL};
+	/* perf's choice is sched_waking, which may come before the switch out that it cancels. */
+	char *argv[] = {"nice",	 "-n",
+			"-15",	 "perf",
+			"sched", "record",
+			"-m",	 "8192",
+			"-k",	 "CLOCK_MONOTONIC",
+			"-o",	 data,
+			"-e",	 "sched:sched_wakeup",
+			"-e",	 "sched:sched_wakeup_new",
+			NULL};
 	pid_t pid = spawn(argv, open("/dev/null", O_WRONLY | O_CLOEXEC));
 	struct stat st;
 
@@ -207,12 +237,8 @@ static void read_ledgers(const struct ours *o, struct ledger *ret)
 			die("a ledger");
 }
 
-static double off(uint64_t a, uint64_t b)
-{
-	return 100 * ((double)a - (double)b) / (double)b;
-}
-
-static void compare_vcpu(const struct ours *o, const struct thread *t, int i, double worst[2])
+/* What is off, in percent: of run and ready themselves, then of the time in which they were measured. */
+static void compare_vcpu(const struct ours *o, const struct thread *t, int i, double worst[ROWS])
 {
 	static const uint32_t states[] = {LEDGER_RUN, LEDGER_READY};
 	static const int theirs[] = {RUN, READY};
@@ -220,25 +246,25 @@ static void compare_vcpu(const struct ours *o, const struct thread *t, int i, do
 	printf("vCPU %d:", i);
 	for (int s = 0; s < 2; s++) {
 		uint64_t ns = o->last[i].ns[states[s]] - o->first[i].ns[states[s]];
-		double percent = off(ns, t->ns[theirs[s]]);
+		double by = (double)ns - (double)t->ns[theirs[s]];
+		double percent = 100 * by / (double)t->ns[theirs[s]];
 
 		printf("  %s %.6f s, perf %.6f s, %+.4f %%", s ? "ready" : "run", ns_to_s(ns),
 		       ns_to_s(t->ns[theirs[s]]), percent);
 		worst[s] = fmax(worst[s], fabs(percent));
+		worst[2 + s] = fmax(worst[2 + s], fabs(100 * by / (double)(t->to - t->from)));
 	}
 	printf("\n");
 }
 
-static void measure(struct ours *o, pid_t *vms, uint64_t seconds, struct result *r)
+/* One window. False when perf has not all of it. */
+static bool record(struct ours *o, struct thread *threads, uint64_t seconds)
 {
 	char data[PLACE_N];
-	struct thread threads[VMS] = {0};
-	double worst[2] = {0, 0};
 	pid_t perf;
 
-	for (int i = 0; i < VMS; i++)
-		add(o, i, vms[i], &threads[i]);
 	snprintf(data, sizeof(data), "%s/perf.data", dir);
+	unlink(data);
 	perf = start_perf(data);
 	if (perf < 0)
 		die("perf sched record");
@@ -252,22 +278,33 @@ static void measure(struct ours *o, pid_t *vms, uint64_t seconds, struct result 
 	pause_for(2 * NS_PER_SEC);
 	kill(perf, SIGINT);
 	waitpid(perf, NULL, 0);
-	for (int i = 0; i < VMS; i++) {
-		threads[i].from = o->first[i].at;
-		threads[i].to = o->last[i].at;
-	}
-	read_perf(data, threads);
+	for (int i = 0; i < VMS; i++)
+		threads[i] = (struct thread){
+			.tid = threads[i].tid, .from = o->first[i].at, .to = o->last[i].at};
+	return read_perf(data, threads);
+}
+
+static void measure(struct ours *o, pid_t *vms, uint64_t seconds, struct result *r)
+{
+	struct thread threads[VMS] = {0};
+	static const char *const names[ROWS] = {
+		"ledger against perf sched: run", "ledger against perf sched: ready",
+		"the same, of the time measured: run", "the same, of the time measured: ready"};
+	double worst[ROWS] = {0};
+	int tries = 0;
+
+	for (int i = 0; i < VMS; i++)
+		add(o, i, vms[i], &threads[i]);
+	while (!record(o, threads, seconds))
+		if (++tries == WINDOWS) {
+			errno = ENOBUFS;
+			die("perf lost events in every window");
+		}
 	for (int i = 0; i < VMS; i++)
 		compare_vcpu(o, &threads[i], i, worst);
-	for (int s = 0; s < 2; s++)
-		r[s] = (struct result){s ? "ledger against perf sched, worst vCPU: ready"
-					 : "ledger against perf sched, worst vCPU: run",
-				       "%",
-				       "<= 0.05",
-				       worst[s],
-				       NAN,
-				       NAN,
-				       worst[s] <= GOAL};
+	for (int s = 0; s < ROWS; s++)
+		r[s] = (struct result){names[s], "%", "<= 0.05",       worst[s],
+				       NAN,	 NAN, worst[s] <= GOAL};
 }
 
 static bool has_programs(void)
@@ -285,7 +322,7 @@ int main(int argc, char **argv)
 {
 	uint64_t seconds = argc > 1 ? strtoull(argv[1], NULL, 10) : 20;
 	struct failure f = {""};
-	struct result results[2];
+	struct result results[ROWS];
 	struct ours o = {.ledger = NULL};
 	char command[PLACE_N];
 	pid_t vms[VMS];
