@@ -125,6 +125,20 @@ by_hand() { # by_hand NAME [OPTION...]
 	echo $! >"/vms/$name.pid"
 }
 
+# A guest that dies while it boots, as one does on a host that is very busy, is started again.
+is_up() { # is_up NAME [OPTION...]
+	grep -q '^desched top - source' "/vms/$1.console" && return
+	kill -0 "$(cat "/vms/$1.pid")" 2>/dev/null || by_hand "$@"
+	return 1
+}
+await_vm() { # await_vm NAME [OPTION...]
+	for _ in $(seq 600); do
+		is_up "$@" && return
+		sleep 1
+	done
+	complain "$1 doesn't boot"
+}
+
 # The guide's words for QEMU, and its XML for libvirt.
 page_words() {
 	sed -n '/^### QEMU/,/^###* libvirt/p' /vms/guide-page.md | sed -n '/-object memory/,/-device ivshmem/p' | head -n 2 |
@@ -220,6 +234,10 @@ inside() {
 	by_hand db1
 	by_hand mail1
 	by_libvirt
+	# shellcheck disable=SC2046 # several words
+	await_vm web1 $(page_words)
+	await_vm db1
+	await_vm mail1
 	snapshot /vms/before
 	command=$(sed -n 's/^    make deb && \(apt install .*desched-host.*\)/\1/p' /vms/guide-host.md)
 	[ -n "$command" ] || complain "the guide doesn't say how desched-host is installed"
