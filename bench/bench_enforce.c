@@ -152,17 +152,48 @@ static void put(const char *path, const char *text)
 	close(fd);
 }
 
-/* A cgroup of its own, of weight 1024 or so for each vCPU. */
-static void own_group(const struct vm *vm, bool by_vcpus)
-{
-	char path[128], text[32];
+/* All are below one cgroup that outweighs whatever else runs on this machine. */
+static char top[64];
 
-	snprintf(path, sizeof(path), CPU "/bench-%s-%d", vm->name, getppid());
-	mkdir(path, 0755);
-	snprintf(path, sizeof(path), CPU "/bench-%s-%d/cpu.shares", vm->name, getppid());
-	snprintf(text, sizeof(text), "%u", by_vcpus ? 1024 * vm->spec->vcpus : 1024);
-	put(path, text);
-	snprintf(path, sizeof(path), CPU "/bench-%s-%d/cgroup.procs", vm->name, getppid());
+static void make_top(void)
+{
+	char path[128];
+
+	snprintf(top, sizeof(top), CPU "/bench-%llx", (unsigned long long)clock_real());
+	mkdir(top, 0755);
+	snprintf(path, sizeof(path), "%s/cpu.shares", top);
+	put(path, "262144");
+	if (fork())
+		return;
+	/* somebody who isn't a VM: it would be a single one's own cgroup otherwise */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", top);
+	put(path, "0");
+	for (;;)
+		pause();
+}
+
+/* The calling process goes into a cgroup of its own, of weight 1024, or so much for each vCPU; or
+ * (mode `thread`, `cgroup`) to the others. A session is one only outside of cgroups. */
+static void go_to_group(const struct vm *vm, enum mode mode)
+{
+	char path[160], text[32];
+
+	if (mode == MODE_SESSION) {
+		setsid();
+		put("/proc/self/autogroup", "-20");
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/cgroup.procs", top);
+	if (mode == MODE_VM || mode == MODE_VCPUS) {
+		snprintf(path, sizeof(path), "%s/%s", top, vm->name);
+		mkdir(path, 0755);
+		snprintf(path, sizeof(path), "%s/%s/cpu.shares", top, vm->name);
+		snprintf(text, sizeof(text), "%u",
+			 mode == MODE_VCPUS ? 1024 * vm->spec->vcpus : 1024);
+		put(path, text);
+		snprintf(path, sizeof(path), "%s/%s/cgroup.procs", top, vm->name);
+	}
 	put(path, "0");
 }
 
@@ -184,10 +215,7 @@ static void start_vm(size_t c, size_t s, enum mode mode, struct vm *vm)
 	vm->pid = fork();
 	if (vm->pid)
 		return;
-	if (mode == MODE_SESSION)
-		setsid();
-	if (mode == MODE_VM || mode == MODE_VCPUS)
-		own_group(vm, mode == MODE_VCPUS);
+	go_to_group(vm, mode);
 	execl("/proc/self/exe", "qemu", "-name", vm->name, file, which[0], which[1], NULL);
 	_exit(127);
 }
@@ -312,9 +340,17 @@ static void measure(const char *name, enum mode mode, unsigned seconds)
 	report(name, mode, span);
 }
 
-static void end_all(enum mode mode, pid_t deschedd)
+static void remove_group(const char *path)
+{
+	for (int i = 0; rmdir(path) && errno == EBUSY && i < 500; i++)
+		usleep(10000);
+}
+
+static void end_all(pid_t deschedd)
 {
 	char path[128];
+	FILE *other;
+	int pid;
 
 	if (deschedd) {
 		kill(deschedd, SIGTERM);
@@ -323,11 +359,16 @@ static void end_all(enum mode mode, pid_t deschedd)
 	for (size_t i = 0; i < n_vms; i++) {
 		kill(vms[i].pid, SIGKILL);
 		waitpid(vms[i].pid, NULL, 0);
-		snprintf(path, sizeof(path), CPU "/bench-%s-%d", vms[i].name, getpid());
-		for (int k = 0; (mode == MODE_VM || mode == MODE_VCPUS) && rmdir(path) && k < 500;
-		     k++)
-			usleep(10000);
+		snprintf(path, sizeof(path), "%s/%s", top, vms[i].name);
+		remove_group(path);
 	}
+	snprintf(path, sizeof(path), "%s/cgroup.procs", top);
+	other = fopen(path, "re");
+	while (other && fscanf(other, "%d", &pid) == 1)
+		kill(pid, SIGKILL);
+	if (other)
+		fclose(other);
+	remove_group(top);
 }
 
 static int find(const char *name, const char *what)
@@ -358,12 +399,13 @@ int main(int argc, char **argv)
 	setsid();
 	if (mount("run", "/run", "tmpfs", 0, "mode=755"))
 		own_pids_end(1);
+	make_top();
 	for (size_t s = 0; s < ARRAY_SIZE(cases[c].specs); s++)
 		for (unsigned i = 0; i < cases[c].specs[s].count; i++)
 			start_vm((size_t)c, s, mode, &vms[n_vms++]);
 	if (mode == MODE_CGROUP)
 		deschedd = start_deschedd(argv[1]);
 	measure(cases[c].name, mode, argc > 4 ? (unsigned)atoi(argv[4]) : 10);
-	end_all(mode, deschedd);
+	end_all(deschedd);
 	own_pids_end(0);
 }

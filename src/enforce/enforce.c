@@ -11,7 +11,9 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 
-#define LEAST_PART 0.01 /* CPUs of a limited group's for any of its members */
+#define HELD	    0.98 /* of its limit: a VM that is entitled to so much is held by its quota */
+#define HELD_WEIGHT 2
+#define LEAST_PART  0.01 /* CPUs of a limited group's for any of its members */
 
 static double cpus_of(const struct enforce_setup *setup)
 {
@@ -242,14 +244,25 @@ static double limit_for(const struct enforce *e, const struct enforced_vm *vm)
 	return own > 0 && part > 0 ? fmin(own, part) : fmax(own, part);
 }
 
+/* What a VM weighs: by its rate, but no more than it can use, since the kernel balances CPUs by
+ * weight. One whose quota holds it is there for a part of the time only, and gets what it is entitled
+ * to in that part: it takes from nobody what is above its limit. */
+static double weight_of(const struct enforce *e, const struct enforced_vm *vm)
+{
+	double limit = limit_for(e, vm);
+	double most = fmax((double)vm->n_vcpus, vm->wanted);
+	bool held = limit > 0 && vm->entitled >= HELD * limit;
+
+	return fmin(vm->rate, most) * (held ? HELD_WEIGHT : 1);
+}
+
 static struct enforce_order order_of(const struct enforce *e, const struct enforced_vm *vm,
 				     double crowded)
 {
 	return (struct enforce_order){
 		.pid = vm->vm.pid,
 		.start_ns = vm->vm.start_ns,
-		/* no more than it can use: the kernel balances CPUs by weight */
-		.rate = fmin(vm->rate, fmax((double)vm->n_vcpus, vm->wanted)) * crowded,
+		.rate = weight_of(e, vm) * crowded,
 		.limit = limit_for(e, vm),
 		.period = e->setup.settings->limit_period,
 		.credit = vm->rules.to.burst_credit,

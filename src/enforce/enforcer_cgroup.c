@@ -79,9 +79,8 @@ const struct enforcer enforcer_cgroup = {
 	.guarantees =
 		"shares and reservations by weights that follow demand once a second, limits by "
 		"quotas",
-	.cannot = "hold a reservation within a second for a VM that sleeps and wakes, co-schedule, "
-		  "or "
-		  "weigh VMs of different parent cgroups against each other",
+	.cannot = "keep a reservation whole among many busy VMs or for one that sleeps and wakes, "
+		  "co-schedule, or weigh VMs of different parent cgroups against each other",
 	.keys = 1u << VM_KEY_SHARES | 1u << VM_KEY_RESERVATION | 1u << VM_KEY_LIMIT |
 		1u << VM_KEY_BURST_CREDIT | 1u << VM_KEY_GROUP,
 	.probe = probe,
