@@ -116,7 +116,7 @@ path=/nowhere
 refused "QEMU missing" 1 "qemu-system-x86_64 is not in PATH; install the package"
 
 mkdir "$dir/only"
-ln -s "$(PATH=$PATH command -v true)" "$dir/only/qemu-system-x86_64"
+ln -s "$(command -v env)" "$dir/only/qemu-system-x86_64"
 path=$dir/only
 refused "virsh missing" 1 "virsh is not in PATH; install the package libvirt-clients" --machines libvirt
 path=/nowhere
