@@ -25,9 +25,10 @@ struct shape {
 	double goal; /* % of a CPU; 0: none */
 };
 
+/* More of those that spin leave a daemon no CPU, on few. */
 static struct shape shapes[SHAPES_MAX] = {
 	{"25", "4", "10", 1},	{"100", "1", "10", 1},	 {"125", "8", "10", 3},
-	{"1000", "1", "10", 3}, {"125", "8", "spin", 3}, {"1000", "1", "spin", 3},
+	{"1000", "1", "10", 3}, {"100", "1", "spin", 1}, {"40", "8", "spin", 3},
 };
 
 static char dir[] = "/tmp/desched-bench-host.XXXXXX", socket_path[64], config[64];
