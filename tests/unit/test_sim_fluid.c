@@ -519,11 +519,11 @@ static bool is_far(const struct host *h, const struct vm *vm, double cpu)
 }
 
 /* How long a vCPU of this VM may want to run without running: until the others have had what it had
- * before them, by its part of a CPU, and each of them a slice: on all CPUs, or on one where it has
- * to heed its siblings; gangs one by one. */
+ * before them, by its part of a CPU, and each of them a slice: on all CPUs, its siblings among them,
+ * or on one where it has to heed these; gangs one by one. */
 static double longest_wait(const struct host *h, const struct vm *vm)
 {
-	double others = -vm->vcpus, part = vm->entitled / vm->vcpus;
+	double others = h->cosched == NONE ? -1 : -vm->vcpus, part = vm->entitled / vm->vcpus;
 
 	for (int i = 0; i < h->n_vms; i++)
 		others += h->vms[i].vcpus;
