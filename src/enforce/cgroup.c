@@ -91,7 +91,7 @@ double cgroup_weight_threads(const struct cgroup_host *h, int64_t weight)
 
 void cgroup_limit(double cpus, uint64_t period_ns, uint64_t credit_ns, struct cgroup_values *to)
 {
-	double period = fmax((double)(period_ns / NS_PER_US), PERIOD_LEAST);
+	double period = fmax((double)period_ns / NS_PER_US, PERIOD_LEAST);
 
 	period = fmin(ceil(fmax(period, QUOTA_LEAST / cpus)), PERIOD_MOST);
 	to->period_us = (int64_t)period;

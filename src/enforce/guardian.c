@@ -54,6 +54,12 @@ static void say(const char *line, void *data)
 
 /* ---- outcomes ---- */
 
+static bool is_same_outcome(const struct enforce_outcome *a, const struct enforce_outcome *b)
+{
+	return a->pid == b->pid && a->enforced == b->enforced && !strcmp(a->where, b->where) &&
+	       !strcmp(a->how, b->how) && !strcmp(a->why, b->why);
+}
+
 static void conclude(struct guarded *vm, bool enforced, const char *why)
 {
 	struct enforce_outcome o = {.pid = vm->order.pid, .enforced = enforced};
@@ -68,7 +74,7 @@ static void conclude(struct guarded *vm, bool enforced, const char *why)
 				 (long long)v->quota_us, (long long)v->period_us);
 		snprintf(o.how, sizeof(o.how), "weight %lld, %s", (long long)v->weight, limit);
 	}
-	if (!memcmp(&o, &vm->outcome, sizeof(o)))
+	if (is_same_outcome(&o, &vm->outcome))
 		return;
 	vm->outcome = o;
 	vm->told = false;

@@ -430,7 +430,9 @@ static int source_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
 	o->wanted = slot.gaps;
 	o->lost = slot.gaps_lost;
 	o->since = slot.at;
-	o->wait = slot.ended || slot.state != LEDGER_READY ? (struct blame_wait){0} : wait;
+	o->wait = wait;
+	if (slot.ended || slot.state != LEDGER_READY)
+		o->wait = (struct blame_wait){0};
 	if (now > ret->at && !slot.ended)
 		ledger_advance(ret, now);
 	o->at = ret->at;

@@ -99,7 +99,7 @@ struct host_frame_interrupts {
 
 struct host_frame_vm {
 	pid_t pid;
-	pid_t process; /* whose thread `pid` is, of a frame of vCPUs; 0: `pid` is the process */
+	pid_t process;	/* whose thread `pid` is, of a frame of vCPUs; 0: `pid` is the process */
 	uint64_t since; /* ns: when it was first seen; with pid, its identity */
 	bool ended;
 	char name[64], uuid[40];
@@ -129,7 +129,7 @@ struct host_frame_vm {
 	size_t n_exits;
 	bool has_entitled; /* someone divides this host among its VMs (deschedd) */
 	double entitled;   /* CPUs, by settings and what it wanted, in the last second */
-	double cpu_limit; /* CPUs that its vCPUs may use at once, by their cgroups; 0: no limit */
+	double cpu_limit;  /* CPUs that its vCPUs may use at once, by their cgroups; 0: no limit */
 };
 
 /* A VM that can't be measured. */
