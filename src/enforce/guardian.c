@@ -283,15 +283,15 @@ static void drop_others(struct keeper *k)
 
 static void work_off(struct keeper *k)
 {
-	static bool todo[VMS_MAX], fresh[VMS_MAX];
+	static bool changes[VMS_MAX], fresh[VMS_MAX];
 	size_t placed = 0;
 	bool any = false;
 
 	drop_others(k);
 	for (size_t i = 0; i < k->n; i++) {
 		fresh[i] = !k->vms[i].entry.path[0];
-		todo[i] = plan(k, &k->vms[i]);
-		any |= todo[i];
+		changes[i] = plan(k, &k->vms[i]);
+		any |= changes[i];
 		placed += k->vms[i].entry.path[0] != '\0';
 	}
 	if ((any || k->recorded != placed) && record(k)) {
@@ -299,7 +299,7 @@ static void work_off(struct keeper *k)
 		return;
 	}
 	for (size_t i = 0; i < k->n; i++)
-		if (todo[i])
+		if (changes[i])
 			carry_out(k, &k->vms[i], fresh[i]);
 	tell(k);
 }

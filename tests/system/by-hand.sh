@@ -41,15 +41,8 @@ start() { # start WORD...: leaves its process in $started
 	pids="$pids $started"
 }
 
-wait_for() { # wait_for WHAT COMMAND...: for a minute
-	what=$1
-	shift
-	for _ in $(seq 300); do
-		"$@" >/dev/null 2>&1 && return
-		sleep 0.2
-	done
-	fail "no $what after a minute"
-}
+# shellcheck source=tests/system/wait-for.sh
+. "$(dirname "$0")/wait-for.sh"
 
 ledger() { # ledger NAME
 	"$desched" ledger --json -d 0.2 --stream "$dir/stream" "$@" >"$dir/reports" 2>"$dir/said" &

@@ -42,15 +42,8 @@ fail() {
 	done
 	exit 1
 }
-wait_for() { # wait_for WHAT COMMAND...: for a minute
-	what=$1
-	shift
-	for _ in $(seq 300); do
-		"$@" >/dev/null 2>&1 && return
-		sleep 0.2
-	done
-	fail "no $what after a minute"
-}
+# shellcheck source=tests/system/wait-for.sh
+. "$(dirname "$0")/wait-for.sh"
 
 start_libvirt() {
 	for program in libvirtd virsh setpriv; do

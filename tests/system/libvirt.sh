@@ -29,6 +29,8 @@ clean_up() {
 }
 
 . "$(dirname "$0")/private-libvirt.sh"
+# shellcheck source=tests/system/wait-for.sh
+. "$(dirname "$0")/wait-for.sh"
 libvirt_needs
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP

@@ -30,16 +30,6 @@ virsh_of() { # virsh_of SIDE COMMAND...
 	as_nobody "$of" virsh -c "$(uri_of "$of")" -q "$@"
 }
 
-wait_for() { # wait_for WHAT COMMAND...: for a minute
-	what=$1
-	shift
-	for _ in $(seq 300); do
-		"$@" >/dev/null 2>&1 && return
-		sleep 0.2
-	done
-	fail "no $what after a minute"
-}
-
 libvirt_start() { # libvirt_start SIDE...
 	chmod 755 "$dir"
 	for side; do
