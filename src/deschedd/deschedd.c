@@ -112,7 +112,7 @@ static json_t *answer_history(const json_t *request, void *data)
 	if (vm)
 		failure_set(&f, 0, "no VM '%s' was there in the last ten minutes", vm);
 	else
-		failure_set(&f, 0, "of which VM? 'desched history NAME', or a member \"vm\"");
+		failure_set(&f, 0, "of which VM? 'desched history NAME', or here \"vm\":\"NAME\"");
 	known_list(d->known, &f);
 	return requests_error(f.text);
 }

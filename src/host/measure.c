@@ -191,10 +191,13 @@ static void check_vm(struct measurement *m, struct measured *x)
 {
 	const char *lost = publisher_page_lost(m->parts->publisher, x->id);
 
-	if (lost && !x->page_lost)
+	if (lost && !x->page_lost && x->page_losses++ < MEASURE_LOSSES_SAID)
 		measure_note(m, "VM %s (pid %d): its page is no more written: %s", x->vm.name,
 			     x->vm.pid, lost);
-	x->page_lost = lost;
+	if (lost)
+		x->page_lost = lost;
+	if (publisher_page_give_up(m->parts->publisher, x->id))
+		x->page = (struct page_choice){.again = true};
 	measure_vms_read(m, x);
 	if (!has_ended(x))
 		return;
@@ -270,6 +273,7 @@ void measure_step(struct measurement *m)
 		if (!m->parts->setup.no_pages)
 			measure_pages_retry(m);
 		measure_watch_try_refused(m);
+		measure_watch_grown(m);
 	}
 }
 

@@ -28,13 +28,22 @@ static bool has_page(const struct measured *x)
 	return false;
 }
 
+static void adopt(struct measurement *m, struct measured *x)
+{
+	if (publisher_adopt_page(m->parts->publisher, &x->vm, x->id, &x->page) || !x->page_lost)
+		return;
+	if (x->page_losses <= MEASURE_LOSSES_SAID)
+		measure_note(m, "VM %s (pid %d): its page is written again", x->vm.name, x->vm.pid);
+	x->page_lost = NULL;
+}
+
 /* Another publisher or VM may have ended, or a device may have been plugged in. */
 static void retry_page(struct measurement *m, struct measured *x)
 {
 	unsigned known = x->page.n;
 
 	if (page_choice_again(&x->page)) {
-		publisher_adopt_page(m->parts->publisher, &x->vm, x->id, &x->page);
+		adopt(m, x);
 		return;
 	}
 	publisher_adopt_plugged(m->parts->publisher, &x->vm, x->id, &x->page);

@@ -11,4 +11,7 @@ void measure_pages_note(const struct measurement *m, const struct measured *x, u
 /* Looks again for pages of VMs that have none: all of a few VMs, a part of many. */
 void measure_pages_retry(struct measurement *m);
 
+/* Of one VM, whose owner may bring about any number. */
+#define MEASURE_LOSSES_SAID 3
+
 #endif

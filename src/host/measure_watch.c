@@ -123,7 +123,7 @@ static void on_came(struct host_vm *vm, void *data)
 	pid_t pid = vm->pid;
 	int err;
 
-	if (!choice_wants(&m->parts->choice, vm) || (x && is_known(x, vm))) {
+	if (x ? is_known(x, vm) : !choice_wants(&m->parts->choice, vm)) {
 		host_vm_done(vm);
 		return;
 	}
@@ -131,7 +131,7 @@ static void on_came(struct host_vm *vm, void *data)
 		supersede(m, x);
 	forget_refused(m, pid);
 	err = add_within_bound(m, vm, &f);
-	if (err == -ESRCH)
+	if (err == -ESRCH && m->parts->watch)
 		watch_again(m->parts->watch, pid); /* it is on its way, up or down */
 	else if (err)
 		refuse(m, pid, err, &f);
@@ -182,6 +182,20 @@ static int add_process(struct measurement *m, pid_t pid, struct failure *f)
 	if (err == -ENOENT && !host_find_monitor(pid, NULL, &vm))
 		err = 0;
 	return err ? err : measure_vms_add(m, &vm, f);
+}
+
+void measure_watch_grown(struct measurement *m)
+{
+	const struct choice *c = &m->parts->choice;
+
+	for (int i = 0; i < c->n && !m->parts->watch; i++) {
+		struct measured *x = measure_vms_live(m, c->wishes[i].pid);
+		struct failure f = {""};
+		struct host_vm vm;
+
+		if (x && !host_find_pid(x->vm.pid, &f, &vm))
+			on_came(&vm, m);
+	}
 }
 
 /* The VMs that there are, for somebody who asked for another one. */

@@ -12,4 +12,7 @@ int measure_watch_find(struct measurement *m, struct failure *f);
 /* What ended may have left room enough: those that were refused come again. */
 void measure_watch_try_refused(struct measurement *m);
 
+/* Where only processes were asked for, nobody watches: whether they have more vCPUs than before. */
+void measure_watch_grown(struct measurement *m);
+
 #endif

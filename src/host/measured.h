@@ -32,8 +32,10 @@ struct measured {
 	struct vcpu_exits *exits; /* [vm.n_vcpus], as of the last reading; NULL: not counted */
 	struct blame_vm *blame;	  /* who ran while it waited; NULL: not recorded */
 	struct page_choice page;
-	const char *page_lost; /* why its page is no more written; NULL while it is */
-	double cpu_limit;      /* cpu_limit_of(), some seconds old at most */
+	const char *
+		page_lost; /* why its page is not written any more; NULL: it is, or there was none */
+	unsigned page_losses;
+	double cpu_limit; /* cpu_limit_of(), some seconds old at most */
 };
 
 /* VMs that ended so long ago that only their sum is kept. */

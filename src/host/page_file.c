@@ -228,9 +228,9 @@ static void explain(int err, size_t need, char *ret, size_t size)
 		int err;
 		const char *why;
 	} rows[] = {
-		{-ENOENT, "its process has no such file open"},
+		{-ENOENT, "its process has no such file open; a symbolic link is not followed"},
 		{-ENOTUNIQ, "its process has several files of that name open"},
-		{-EMEDIUMTYPE, "it is on a file system that may wait for others; use /dev/shm"},
+		{-EMEDIUMTYPE, "it is on no file system of memory or a disk here; use /dev/shm"},
 		{-EBADF, "its process may not write it, and it is not its user's"},
 		{-EBUSY, "another process publishes there"},
 		{-ESTALE, "its process has replaced it"},
@@ -252,6 +252,12 @@ static void explain(int err, size_t need, char *ret, size_t size)
 			 PAGE_EMPTY_MAX / MIB);
 }
 
+/* What its owner may put right while the VM runs. */
+static bool may_change(int err)
+{
+	return err == -EBUSY || err == -NOT_EMPTY || err == -EINVAL || err == -ESTALE;
+}
+
 static bool try_device(pid_t pid, const struct page_device *d, size_t need, size_t want,
 		       struct page_choice *c, struct page_file *ret)
 {
@@ -266,7 +272,7 @@ static bool try_device(pid_t pid, const struct page_device *d, size_t need, size
 	err = open_device(pid, d, need, want, ret);
 	if (err)
 		explain(err, need, v->why, sizeof(v->why));
-	c->again |= err == -EBUSY;
+	c->again |= may_change(err);
 	c->shared |= err == -SHARED;
 	c->closed = closed;
 	return !err;
@@ -334,6 +340,23 @@ int page_file_plugged(const struct host_vm *vm, size_t need, size_t want, struct
 	return n < 0 ? n : -ENOENT;
 }
 
+/* Cut short and made longer again, for instance. */
+static bool is_emptied(const struct page_file *p)
+{
+	return !*(const volatile uint64_t *)p->base;
+}
+
+bool page_file_again(const struct page_file *p)
+{
+	if (is_emptied(p))
+		return true;
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		if (mapped[i].from == (uintptr_t)p->base)
+			return mapped[i].cut || mapped[i].unlocked;
+	}
+	return false;
+}
+
 const char *page_file_lost(const struct page_file *p)
 {
 	/* This may find out that it was cut. */
@@ -347,7 +370,9 @@ const char *page_file_lost(const struct page_file *p)
 		if (mapped[i].unlocked)
 			return "another process publishes there";
 	}
-	return whole ? NULL : "something else was written over it";
+	if (whole)
+		return NULL;
+	return is_emptied(p) ? "it was emptied" : "something else was written over it";
 }
 
 void page_file_close(struct page_file *p)

@@ -41,9 +41,9 @@ struct page_verdict {
 struct page_choice {
 	struct page_verdict verdicts[PAGE_DEVICES_MAX];
 	unsigned n;
-	unsigned more;	 /* devices that were not looked at */
-	bool again;	 /* another look may find otherwise: one is in use by another publisher */
-	bool shared;	 /* one is another VM's page, which may end; */
+	unsigned more; /* devices that were not looked at */
+	bool again;    /* another look may find otherwise: one is in use, or not empty, or small */
+	bool shared;   /* one is another VM's page, which may end; */
 	uint64_t closed; /* and how many pages had been given up when that was found */
 };
 
@@ -71,5 +71,9 @@ void page_file_close(struct page_file *p); /* all zero accepted */
 /* The file was cut short, or something else was written over the page: it is no more to be
  * written. NULL as long as all is well. */
 const char *page_file_lost(const struct page_file *p);
+
+/* Whether one that is lost may be looked for again: it was cut short or emptied, or is another publisher's. What
+ * somebody else wrote over is theirs, even if it is empty at times. */
+bool page_file_again(const struct page_file *p);
 
 #endif

@@ -42,7 +42,8 @@ struct published_vcpu {
 struct published {
 	struct page_writer writer;
 	struct page_file file; /* all zero: the memory is the caller's */
-	const char *lost;      /* why it is no more written */
+	const char *lost;      /* why it is no more written; */
+	bool again;	       /* and that it may be looked for again */
 	struct stream *stream; /* of a page in memory of our own, `own`; NULL: it is no such page */
 	void *own;
 	size_t own_size;
@@ -269,6 +270,14 @@ void publisher_remove(struct publisher *p, int id)
 	drop(p, PAGES_MAX + id);
 }
 
+bool publisher_page_give_up(struct publisher *p, int id)
+{
+	if (!publisher_page_lost(p, id) || !p->pages[id]->again)
+		return false;
+	drop(p, id);
+	return true;
+}
+
 /* ---- streams ---- */
 
 static int add_own_page(struct publisher *p, const struct host_vm *vm, int slot)
@@ -438,8 +447,10 @@ static void write_host(struct publisher *p, struct published *page)
 /* A file of the VM's is written only as long as the page is still there. */
 static void check_file(struct published *page)
 {
-	if (page && page->file.base && !page->lost)
-		page->lost = page_file_lost(&page->file);
+	if (!page || !page->file.base || page->lost)
+		return;
+	page->lost = page_file_lost(&page->file);
+	page->again = page->lost && page_file_again(&page->file);
 }
 
 int publisher_tick(struct publisher *p)

@@ -51,6 +51,10 @@ int publisher_adopt_plugged(struct publisher *p, const struct host_vm *vm, int i
 /* Why the page that a VM brought is no more written, NULL while it is; also NULL without one. */
 const char *publisher_page_lost(const struct publisher *p, int id);
 
+/* Gives up a page that is lost, so that it can be looked for again (publisher_adopt_page()), and says
+ * so; not where something else was written over it (page_file.h). */
+bool publisher_page_give_up(struct publisher *p, int id);
+
 /* Streams the VM's ledger to a socket that leads into the guest (stream.h), beside a page if it has
  * one. `fd` is the publisher's from now on, also on failure: -EINVAL for no such VM, -EEXIST where
  * it has a stream, -ENOMEM. The stream ends when the peer closes it. */

@@ -12,6 +12,7 @@
 #include "before_others.h"
 #include "host/frame.h"
 #include "host/host_ledger.h"
+#include "scratch.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -212,14 +213,14 @@ static double cpu_of_first_vm(const json_t *simulated)
 /* What it wrote is what the simulated host costs. */
 static void simulator_takes_it(void **state)
 {
-	char directory[] = "/tmp/test-calibrate.XXXXXX", path[64];
+	const char *directory = scratch_dir("test-calibrate");
+	char path[80];
 	pid_t vm = start_vm();
 	json_t *o, *written;
 	double idle;
 	FILE *f;
 
 	(void)state;
-	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/t.ini", directory);
 	f = fopen(path, "w");
 	assert_non_null(f);

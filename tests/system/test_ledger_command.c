@@ -466,31 +466,28 @@ static bool has_two(const struct vm *v, const json_t *report)
 	return json_array_size(json_object_get(vm, "vcpus")) == 2;
 }
 
-static void a_vm_that_grows_begins_again(void **state)
+/* It is asked for as what `word` says. */
+static void grow(struct vm *v, const char *word)
 {
 	uint64_t end = clock_mono() + PATIENCE_NS;
 	char said[1024];
 	json_t *report = NULL;
 	bool two = false;
-	struct vm v;
 	struct run r;
 
-	(void)state;
-	start_vm(&v, NULL, own("growing"), "CPU 0/TCG", "CPU 1/TCG");
-	wait_for_vcpu(&v);
-	LEDGER(&r, "-d", "0.1", own("growing"));
+	LEDGER(&r, "-d", "0.1", word);
 	for (int i = 0; i < 15; i++) /* it is no more about to start by then */
 		json_decref(next(&r));
-	kill(v.pid, SIGHUP);
+	kill(v->pid, SIGHUP);
 	while (!two && clock_mono() < end) {
 		report = next(&r);
 		check_identity(report);
-		two = has_two(&v, report);
+		two = has_two(v, report);
 		json_decref(report);
 		report = NULL;
 	}
 	assert_true(two);
-	assert_true(updates_of(&v) > 0);
+	assert_true(updates_of(v) > 0);
 	kill(r.pid, SIGINT);
 	do {
 		json_decref(report);
@@ -498,6 +495,88 @@ static void a_vm_that_grows_begins_again(void **state)
 	} while (report);
 	assert_int_equal(finish(&r, said, sizeof(said)), 0);
 	assert_non_null(strstr(said, "other vCPUs"));
+}
+
+static void a_vm_that_grows_begins_again(void **state)
+{
+	char pid[32];
+	struct vm v;
+
+	(void)state;
+	start_vm(&v, NULL, own("growing"), "CPU 0/TCG", "CPU 1/TCG");
+	wait_for_vcpu(&v);
+	grow(&v, own("growing"));
+	end_vm(&v);
+	start_vm(&v, NULL, own("growing"), "CPU 0/TCG", "CPU 1/TCG");
+	wait_for_vcpu(&v);
+	snprintf(pid, sizeof(pid), "pid=%d", v.pid);
+	grow(&v, pid);
+	end_vm(&v);
+}
+
+/* What the first page of this VM says in reports, until it is `why`. */
+static void wait_for_page(const struct run *r, const struct vm *v, const char *why)
+{
+	uint64_t end = clock_mono() + PATIENCE_NS;
+	char last[200] = "nothing";
+
+	while (clock_mono() < end) {
+		json_t *report = next(r);
+		const json_t *pages = json_object_get(vm_of(report, v->pid), "pages");
+		const char *said = json_string_value(
+			json_object_get(json_array_get(pages, 0), "why"));
+
+		if (json_array_size(pages))
+			snprintf(last, sizeof(last), "%s", said ? said : "");
+		json_decref(report);
+		if (!strcmp(last, why))
+			return;
+	}
+	fail_msg("the page is '%s', not '%s'", last, why);
+}
+
+static void wait_for_update(const struct run *r, const struct vm *v)
+{
+	for (uint64_t end = clock_mono() + PATIENCE_NS; !updates_of(v) && clock_mono() < end;)
+		json_decref(next(r));
+	assert_true(updates_of(v) > 0);
+}
+
+/* Its owner puts the file right while the VM runs; a VM that spoils its page gets it back, and what
+ * somebody else has written over it stays theirs. */
+static void a_page_is_put_right(void **state)
+{
+	static const char garbage[] = "somebody's disk", theirs[] = "KVMFR---";
+	char said[1024];
+	struct vm v;
+	struct run r;
+	int fd;
+
+	(void)state;
+	start_vm(&v, NULL, own("spoilt"), "CPU 0/TCG", NULL);
+	wait_for_vcpu(&v);
+	fd = open(v.file, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, garbage, sizeof(garbage), 0), sizeof(garbage));
+	LEDGER(&r, "-d", "0.1", own("spoilt"));
+	wait_for_page(&r, &v, "it holds something else than a page");
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(ftruncate(fd, PAGE_BYTES), 0);
+	wait_for_page(&r, &v, "");
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(ftruncate(fd, PAGE_BYTES), 0);
+	wait_for_update(&r, &v);
+	wait_for_page(&r, &v, "");
+	assert_int_equal(pwrite(fd, theirs, sizeof(theirs), 0), sizeof(theirs));
+	wait_for_page(&r, &v, "something else was written over it");
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(ftruncate(fd, PAGE_BYTES), 0);
+	for (int i = 0; i < 30; i++)
+		json_decref(next(&r));
+	assert_int_equal(updates_of(&v), 0);
+	kill(r.pid, SIGINT);
+	finish(&r, said, sizeof(said));
+	assert_non_null(strstr(said, "written again"));
+	close(fd);
 	end_vm(&v);
 }
 
@@ -685,6 +764,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ids_of_a_manager),
 		cmocka_unit_test(what_is_missing_is_said),
 		cmocka_unit_test(a_vm_that_grows_begins_again),
+		cmocka_unit_test(a_page_is_put_right),
 		cmocka_unit_test(pages_wait_for_no_reader),
 		cmocka_unit_test(ledger_in_a_pid_namespace),
 		cmocka_unit_test(vm_in_a_container),

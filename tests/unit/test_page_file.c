@@ -29,6 +29,7 @@
 
 static char directory[] = "/dev/shm/test-page-file.XXXXXX";
 static char path[64], why[200];
+static bool again; /* another look may find otherwise */
 
 static int vm(const char *file, const char *mode)
 {
@@ -91,6 +92,7 @@ static int open_with(const char *option, const char *mode, struct page_file *ret
 	err = page_file_open(&v, NEED, NEED, &choice, ret);
 	snprintf(why, sizeof(why), "%s", choice.n ? choice.verdicts[0].why : "none");
 	assert_int_equal(!err, !why[0]);
+	again = page_choice_again(&choice);
 	*ret_pid = v.pid;
 	return err;
 }
@@ -248,8 +250,10 @@ static void refuses(void **state)
 	assert_string_equal(why, "none");
 	make_file(NEED / 2, "");
 	expect_left_alone("write", "at least 8192 bytes");
+	assert_true(again);
 	make_file(NEED, "somebody's disk");
 	expect_left_alone("write", "something else");
+	assert_true(again);
 	/* what begins with zeros is not empty for that */
 	for (off_t at = 8; at < NEED; at = at * 2 + 1) {
 		make_file(NEED, "");
@@ -379,6 +383,7 @@ static void overwritten(void **state)
 	assert_null(page_file_lost(&p));
 	put(0, "KVMFR---", 8);
 	assert_non_null(page_file_lost(&p));
+	assert_false(page_file_again(&p));
 	page_file_close(&p);
 	stop(pid);
 }
@@ -412,6 +417,7 @@ static void cut_short(void **state)
 	assert_int_equal(open_with("--page", "write", &p, &pid), 0);
 	assert_int_equal(truncate(path, 0), 0);
 	assert_string_equal(page_file_lost(&p), "it was cut short"); /* before it is written */
+	assert_true(page_file_again(&p));
 	page_file_close(&p);
 	stop(pid);
 	make_file(NEED, "");
