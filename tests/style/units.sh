@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # units.sh BUILD: what systemd itself says of our units: nothing that it doesn't know, and of the daemons' exposure at
-# most 2.5 of 10. The unit of a view is left out of that: it mounts for everybody, as root.
+# most 2.5 of 10; and that they can be reloaded. The unit of a view is left out of that: it mounts for everybody, as root.
 set -eu
 build=$1
 cd "$(dirname "$0")/../.."
@@ -26,4 +26,10 @@ for unit in packaging/*.service; do
 	echo "units: $unit is too exposed (above)" >&2
 	status=1
 done
+# A daemon that has become another user gets no signal of a root that lacks CAP_KILL.
+# shellcheck disable=SC2046 # one word per file
+if grep -n '^ExecReload=[^+]' $(grep -L 'CapabilityBoundingSet=.*CAP_KILL' packaging/*.service) >&2; then
+	echo "units: its capabilities don't suffice for that reload (above); begin it with +" >&2
+	status=1
+fi
 exit $status

@@ -36,8 +36,10 @@ check "nobody else may" '! setpriv --reuid=65534 --regid=65534 --clear-groups de
 systemctl enable --now deschedd-exporter desched-record-host
 check "the exporter answers" 'get 9920 | grep "desched_vm_info{vm=\"web1\""'
 check "recordings are made" 'ls /var/log/desched-host/*'
-systemctl reload deschedd
-check "it goes on when it is told to read its configuration again" 'desched top --host -b -n 1 -d 1 | grep -w web1'
+printf '[vm web1]\nshares = 700\n' >>/etc/desched/deschedd.conf
+check "it can be told to read its configuration again" 'systemctl reload deschedd'
+check "follows what is new there" 'desched policy | grep -w web1 | grep -w 700'
+check "and goes on" 'desched top --host -b -n 1 -d 1 | grep -w web1'
 
 # The same version again is an upgrade to all but dpkg's message.
 before="$(main_pid deschedd) $(main_pid deschedd-exporter) $(main_pid desched-record-host)"
@@ -50,7 +52,60 @@ kill -KILL "$(main_pid deschedd)"
 check "killed, it comes back" '[ "$(systemctl is-active deschedd)" = active ] && desched top --host -b -n 1 -d 1 | grep -w web1'
 check "the VM has noticed nothing" "kill -0 $vm && [ \"\$(cut -d ' ' -f 3 /proc/$vm/stat)\" != Z ]"
 
+# VMs in units of their own, as managers start them, and one among other processes.
+systemd-run --quiet --unit web2 /like_vm -name web2
+systemd-run --quiet --unit db2 --property CPUWeight=300 /like_vm -name db2
+group() { # group UNIT FILE: what its cgroup has there
+	cat "/sys/fs/cgroup$(systemctl show -p ControlGroup --value "$1")/$2"
+}
+groups() { # all that an enforcer may change
+	for unit in web2 db2 check; do
+		for file in cpu.weight cpu.max cpu.max.burst cgroup.procs cgroup.subtree_control; do
+			echo "$unit $file $(group $unit $file 2>&1 | grep -v -x "$$" | xargs)"
+		done
+	done
+	find /sys/fs/cgroup -type d | grep -e web2 -e db2 -e check.service -e desched- | sort
+}
+pids_of() { # pids_of UNIT: of its VM
+	systemctl show -p MainPID --value "$1"
+}
+export -f group groups pids_of
+sleep 2
+groups >/run/groups-before
+sed -i 's/^#enforcer = none/enforcer = cgroup/' /etc/desched/deschedd.conf
+systemctl restart deschedd
+check "enforcing is shown" '[ "$(desched policy --json | jq -r ".vms[] | select(.enforced) | .name" | sort | xargs)" = "db2 web2" ]'
+check "what another one has given is the setting" 'desched policy | grep -E "^ *db2 .*3000"'
+check "one among other processes is left alone, and it is said why" 'desched policy | grep -A 3 -w web1 | grep -i "cgroup"'
+desched set web2 limit=0.5 shares=2000
+check "a limit arrives: 5 ms in each 10" '[ "$(group web2 cpu.max)" = "5000 10000" ]'
+systemctl daemon-reload
+systemctl set-property --runtime db2 IOWeight=50 2>/dev/null
+sleep 3
+check "systemd leaves it at that" '[ "$(group web2 cpu.max)" = "5000 10000" ]'
+desched unset web2 limit
+check "and goes" '[ "$(group web2 cpu.max)" = "max 100000" ]'
+desched set web2 limit=0.5
+check "it arrives again" '[ "$(group web2 cpu.max)" = "5000 10000" ]'
+systemctl stop deschedd
+check "stopped, all is as it was" 'groups | diff /run/groups-before -'
+systemctl start deschedd
+desched set web2 limit=0.5
+check "started again, it enforces again" '[ "$(group web2 cpu.max)" = "5000 10000" ]'
+kill -KILL "$(main_pid deschedd)" && systemctl stop deschedd
+check "killed, all is as it was" 'groups | diff /run/groups-before -'
+systemctl start deschedd
+desched set web2 limit=0.5
+check "a third time" '[ "$(group web2 cpu.max)" = "5000 10000" ]'
+systemctl kill --signal KILL deschedd && systemctl stop deschedd
+check "killed together with its guardian, all is as it was" 'groups | diff /run/groups-before -'
+systemctl start deschedd
+desched set web2 limit=0.5
+check "a fourth time" '[ "$(group web2 cpu.max)" = "5000 10000" ]'
+
 dpkg --remove desched-host
+check "removed, all is as it was" 'groups | diff /run/groups-before -'
+systemctl stop web2 db2
 check "removed, nothing of it runs" \
 	'[ "$(systemctl is-active deschedd deschedd-exporter desched-record-host | sort -u | grep -c "^active")" = 0 ] &&
 	! pgrep -a "deschedd|vmdesched-exporte" && [ ! -e /run/deschedd.sock ] && [ ! -e /run/desched/stream ]'

@@ -34,7 +34,7 @@ failed=0
 # The packages have to bring all that they need: beside them there is only what a minimal system lacks
 # for the checks.
 install_root() {
-	packages=systemd-sysv,man-db,bash-completion,kmod,procps,linux-image-cloud-amd64,sysstat
+	packages=systemd-sysv,jq,man-db,bash-completion,kmod,procps,linux-image-cloud-amd64,sysstat
 	packages=$packages,prometheus-node-exporter
 	mkdir "$work/debs"
 	cp "$debs"/*.deb "$work/debs"
@@ -184,6 +184,8 @@ add_checks() {
 		try $as_nobody desched ledger -n 1
 		try $as_nobody vmdesched
 		try systemctl status --no-pager vmdesched
+		systemctl reload vmdesched
+		echo "reloaded: $?"
 		echo "restarts: $(systemctl show -p NRestarts --value vmdesched)"
 		systemctl stop vmdesched
 		echo "stopped: $(systemctl show -p Result --value vmdesched)"
@@ -269,6 +271,7 @@ check_booted() {
 	said "desched stat has figures" '^cpu: [0-9]*\.[0-9]*[1-9]'
 	said "the guest API answers" '^guest API: 0'
 	said "desched top has vmdesched" ' vmdesched'
+	said "it can be told to read its configuration again" '^reloaded: 0'
 	said "it was never restarted" '^restarts: 0'
 	said "it ends when it is told to" '^stopped: success'
 	tr -d '\r' <"$work/said" | grep -e '^ok  ' -e '^FAILED' || :
