@@ -27,6 +27,8 @@
 
 #define VMS_MAX	    2048
 #define WORTH_WHILE 0.005 /* a smaller change of a weight is left alone */
+#define RESET_SETS                                                                                 \
+	3 /* in one of so many sets of orders it is looked whether values are still there */
 
 struct guarded {
 	struct enforce_order order;
@@ -44,6 +46,7 @@ struct keeper {
 	size_t n;
 	struct record_entry *record; /* [VMS_MAX], to write it from */
 	size_t recorded;	     /* in the file */
+	uint64_t sets;		     /* of orders, so far */
 };
 
 static void say(const char *line, void *data)
@@ -175,21 +178,41 @@ static bool same(const struct cgroup_values *a, const struct cgroup_values *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
+/* systemd writes a unit's own values again whenever it reads its units again (daemon-reload). What is
+ * there as it was before we came is nobody's new wish. */
+static bool was_reset(const struct keeper *k, const struct record_entry *e,
+		      struct cgroup_values *ret)
+{
+	const struct cgroup_values *old = &e->old, *now = &e->now;
+	bool quota_is_old, quota_is_ours;
+	struct cgroup_values is;
+
+	if (cgroup_read(k->h, e->path, &is))
+		return false;
+	quota_is_old = is.quota_us == old->quota_us && is.period_us == old->period_us;
+	quota_is_ours = is.quota_us == now->quota_us && is.period_us == now->period_us;
+	*ret = is;
+	return (is.weight != now->weight || !quota_is_ours) &&
+	       (is.weight == old->weight || is.weight == now->weight) &&
+	       (quota_is_old || quota_is_ours);
+}
+
 /* Decides; nothing is touched yet. Whether something is to be done. */
 static bool plan(struct keeper *k, struct guarded *vm)
 {
+	bool fresh = !vm->entry.path[0], reset;
 	struct failure why = {""};
-	struct cgroup_values to;
-	bool fresh = !vm->entry.path[0];
+	struct cgroup_values to, is;
 
 	if (fresh && (!is_same_process(vm) || find_place(k, vm, &why))) {
 		conclude(vm, false, why.text);
 		return false;
 	}
 	to = wanted(k, vm);
-	if (!fresh && same(&to, &vm->entry.now))
+	reset = !fresh && k->sets % RESET_SETS == 0 && was_reset(k, &vm->entry, &is);
+	if (!fresh && !reset && same(&to, &vm->entry.now))
 		return false;
-	vm->entry.before = vm->entry.now;
+	vm->entry.before = reset ? is : vm->entry.now;
 	vm->entry.now = to;
 	return true;
 }
@@ -287,6 +310,7 @@ static void work_off(struct keeper *k)
 	size_t placed = 0;
 	bool any = false;
 
+	k->sets++;
 	drop_others(k);
 	for (size_t i = 0; i < k->n; i++) {
 		fresh[i] = !k->vms[i].entry.path[0];

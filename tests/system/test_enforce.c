@@ -317,6 +317,12 @@ static void settings_arrive_and_go(void **state)
 	await_own("cpu.cfs_quota_us", 3000);
 	assert_int_equal(get_own("cpu.cfs_period_us"), 10000);
 	await_own("cpu.cfs_burst_us", 1000);
+	/* as systemd does at a daemon-reload */
+	put("own", "cpu.cfs_quota_us", "-1");
+	put("own", "cpu.cfs_period_us", "100000");
+	put("own", "cpu.shares", "2048");
+	await_own("cpu.cfs_quota_us", 3000);
+	assert_int_equal(get_own("cpu.cfs_period_us"), 10000);
 	set(s, "{\"do\":\"set\",\"vm\":\"a\",\"settings\":{\"limit\":\"0.02\"}}");
 	await_own("cpu.cfs_period_us", 50000); /* the kernel takes no less than 1 ms */
 	await_own("cpu.cfs_quota_us", 1000);
