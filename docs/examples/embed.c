@@ -8,14 +8,15 @@
 #define VMS 2
 #define END UINT64_C(60000000000) /* ns */
 
-static uint64_t due[VMS + 2]; /* the core's timers: one a VM, the host's; and the CPU's `until` */
+/* The core's timers: one a VM, the host's; and the CPU's `until`. */
+static uint64_t due[VMS + 2] = {CORE_NEVER, CORE_NEVER, CORE_NEVER, CORE_NEVER};
 
+/* A real host runs cpus[i].vcpu there, too. */
 static void carry_out(struct core *c)
 {
 	const struct core_changes *changes = core_changes(c);
 
-	for (uint32_t i = 0; i < changes->n_cpus;
-	     i++) /* a real host runs cpus[i].vcpu there, too */
+	for (uint32_t i = 0; i < changes->n_cpus; i++)
 		due[VMS + 1] = changes->cpus[i].until;
 	for (uint32_t i = 0; i < changes->n_alarms; i++)
 		due[changes->alarms[i].timer] = changes->alarms[i].at;
@@ -23,9 +24,8 @@ static void carry_out(struct core *c)
 
 static void play(struct core *c)
 {
-	for (;;) {
+	for (uint64_t now = 0; now < END; carry_out(c)) {
 		uint32_t next = 0;
-		uint64_t now;
 
 		for (uint32_t i = 1; i < VMS + 2; i++)
 			next = due[i] < due[next] ? i : next;
@@ -37,7 +37,6 @@ static void play(struct core *c)
 			core_expire(c, now, 0);
 		else
 			core_timer(c, now, next);
-		carry_out(c);
 	}
 }
 
@@ -55,8 +54,6 @@ int main(void)
 	vm.shares = 1000;
 	if (core_vm_add(c, 0, 1, 1, 1, &vm, NULL) || core_start(c, 0, NULL))
 		return 1;
-	for (uint32_t i = 0; i < VMS + 2; i++)
-		due[i] = CORE_NEVER;
 	for (uint32_t i = 0; i < VMS; i++)
 		core_wake(c, 0, i);
 	carry_out(c);

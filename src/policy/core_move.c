@@ -16,15 +16,11 @@ void core_settle_into(struct core *c, struct core_vm *vm, uint32_t domain)
 		c->vcpus[vm->first + i].cpu = core_online_cpu(c, d->first + (vm->first + i) % d->n);
 }
 
-/* A vCPU that was held back is owed nothing if that was for its limit, and for its siblings no more
- * than config.lag_bound. */
-static uint64_t owed_most(const struct core *c, const struct core_vm *vm, uint32_t where,
-			  uint64_t now)
+/* The account of who was held back for its limit: it is owed nothing for that. */
+static uint64_t owed_nothing(const struct core *c, const struct core_vm *vm, uint64_t vtime,
+			     uint64_t now)
 {
-	uint64_t clock = core_clock(&c->domains[vm->domain], now);
-
-	return where == CORE_LIMITED ? clock
-				     : clock - dispatch_stretch(c->config.lag_bound, vm->stretch);
+	return dispatch_enter(vtime, core_clock(&c->domains[vm->domain], now));
 }
 
 static void lift_vcpu(struct core *c, uint32_t vcpu, uint64_t now)
@@ -32,8 +28,8 @@ static void lift_vcpu(struct core *c, uint32_t vcpu, uint64_t now)
 	struct core_vcpu *v = &c->vcpus[vcpu];
 	const struct core_vm *vm = &c->vms[v->vm];
 
-	if ((v->where == CORE_COSTOPPED || v->where == CORE_LIMITED) && !vm->realtime)
-		v->vtime = dispatch_enter(v->vtime, owed_most(c, vm, v->where, now));
+	if (v->where == CORE_LIMITED && !vm->realtime)
+		v->vtime = owed_nothing(c, vm, v->vtime, now);
 	if (v->where == CORE_RUNNING)
 		core_stop(c, v->cpu, now, LEDGER_READY);
 	else if (v->where == CORE_QUEUED)
@@ -55,8 +51,7 @@ void core_lift(struct core *c, uint32_t id, uint64_t now)
 	else if (vm_gang(vm) && vm->active && !vm->exhausted)
 		core_gang_dequeue(c, id, now);
 	else if (vm_gang(vm) && vm->exhausted)
-		gang_of(c, vm)->vtime = dispatch_enter(gang_of(c, vm)->vtime,
-						       owed_most(c, vm, CORE_LIMITED, now));
+		gang_of(c, vm)->vtime = owed_nothing(c, vm, gang_of(c, vm)->vtime, now);
 	core_gang_leave(c, id);
 	for (uint32_t i = vm->first; i < vm->first + vm->n; i++)
 		lift_vcpu(c, i, now);

@@ -35,12 +35,19 @@ static void set_skew_timer(struct core *c, uint32_t id, uint64_t at)
 	core_mark_timer(c, id);
 }
 
-/* When skew has to be looked at again; both bounds in one pass. */
+/* The lead of a running vCPU over one that waits at which this takes over: a look before its leaders
+ * would have to stop. */
+static uint64_t turn_lead(const struct core_config *k)
+{
+	return k->skew_stop > k->skew_poll ? k->skew_stop - k->skew_poll : k->skew_stop / 2;
+}
+
+/* When skew has to be looked at again; all bounds in one pass. */
 static uint64_t next_look(const struct core *c, const struct core_vm *vm, uint64_t slowest,
 			  uint64_t now)
 {
 	const struct core_config *k = &c->config;
-	uint64_t wait = UINT64_MAX;
+	uint64_t wait = UINT64_MAX, turn = turn_lead(k);
 
 	if (!vm->running || vm->active == vm->running)
 		return CORE_NEVER;
@@ -49,7 +56,7 @@ static uint64_t next_look(const struct core *c, const struct core_vm *vm, uint64
 		uint64_t skew = v->wants ? cosched_skew(progress_now(c, v, now), slowest) : 0, w;
 
 		if (v->where == CORE_RUNNING)
-			w = skew < k->skew_stop ? k->skew_stop - skew + 1 : 0;
+			w = skew < turn ? turn - skew + 1 : 0;
 		else if (v->where == CORE_COSTOPPED)
 			w = skew > k->skew_start ? skew - k->skew_start : 0;
 		else
@@ -93,19 +100,63 @@ static uint32_t costop(struct core *c, uint32_t vcpu, uint64_t now)
 	return freed;
 }
 
-/* Lets a co-stopped vCPU go on; what it is owed is bounded. */
+/* Lets a co-stopped vCPU go on. What it is owed is bounded when it runs. */
 static void costart(struct core *c, uint32_t vcpu, uint64_t now)
 {
 	struct core_vcpu *v = &c->vcpus[vcpu];
-	struct core_vm *vm = &c->vms[v->vm];
 
-	vm->costopped--;
+	c->vms[v->vm].costopped--;
 	v->where = CORE_BLOCKED;
-	if (!vm->realtime)
-		v->vtime = dispatch_enter(
-			v->vtime, core_clock(&c->domains[vm->domain], now) -
-					  dispatch_stretch(c->config.lag_bound, vm->stretch));
 	core_ready(c, vcpu, now, true);
+}
+
+/* The vCPU in this state that has progressed furthest (`ahead`), or least; CORE_NONE if there is none. */
+static uint32_t furthest(const struct core *c, const struct core_vm *vm, enum core_where where,
+			 bool ahead, uint64_t now)
+{
+	uint32_t found = CORE_NONE;
+	uint64_t best = 0;
+
+	for (uint32_t i = vm->first; i < vm->first + vm->n; i++) {
+		const struct core_vcpu *v = &c->vcpus[i];
+		uint64_t p = progress_now(c, v, now);
+
+		if (v->where != where || (found != CORE_NONE && (p > best) != ahead))
+			continue;
+		found = i;
+		best = p;
+	}
+	return found;
+}
+
+/* The sibling runs in place of the other one, for the rest of its slice: to others nothing changes. */
+static void hand_on(struct core *c, uint32_t from, uint32_t to, uint64_t now)
+{
+	uint32_t cpu = c->vcpus[from].cpu;
+	uint64_t until = c->cpus[cpu].until;
+
+	core_exchange(c, cpu, to, c->vcpus[to].cpu, now);
+	c->cpus[cpu].until = until;
+}
+
+/* Siblings take turns on the CPUs that their VM has: one that waits takes over from the one that leads
+ * it most, before all who do would have to stop for it. What they leave then is lost to the VM, however
+ * much it is owed; and once they have stopped and gone on together they wait for each other again and
+ * again. */
+static void take_turns(struct core *c, const struct core_vm *vm, uint64_t now)
+{
+	uint64_t most = turn_lead(&c->config);
+
+	for (;;) {
+		uint32_t slow = furthest(c, vm, CORE_QUEUED, false, now);
+		uint32_t lead = furthest(c, vm, CORE_RUNNING, true, now);
+
+		if (slow == CORE_NONE || lead == CORE_NONE ||
+		    cosched_skew(progress_now(c, &c->vcpus[lead], now), c->vcpus[slow].progress) <=
+			    most)
+			return;
+		hand_on(c, lead, slow, now);
+	}
 }
 
 static void stop_leaders(struct core *c, uint32_t id, uint64_t slowest, uint64_t now)
@@ -142,6 +193,7 @@ void core_skew_check(struct core *c, uint32_t id, uint64_t now)
 		set_skew_timer(c, id, CORE_NEVER);
 		return;
 	}
+	take_turns(c, vm, now);
 	slowest = core_slowest(c, vm, now);
 	stop_leaders(c, id, slowest, now);
 	for (uint32_t i = vm->first; vm->costopped && i < vm->first + vm->n; i++) {

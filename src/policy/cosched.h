@@ -4,8 +4,9 @@
  *
  *  none     nothing: a vCPU is dispatched as if it were a VM of its own
  *  strict   all vCPUs start together or not at all, idle ones included (ESX 2.5)
- *  relaxed  a vCPU that leads its slowest busy sibling by more than skew_stop is co-stopped until
- *           it leads by less than skew_start (ESX 3)
+ *  relaxed  siblings take turns on the CPUs that they have before one leads by skew_stop; one that
+ *           leads its slowest busy sibling by more than that all the same is co-stopped until
+ *           it leads by no more than skew_start (ESX 3)
  *  balance  no two siblings in one CPU's queue (Sukwong and Kim, EuroSys 2011)
  *
  * Progress is the time a vCPU executed; skew is the lead over the slowest busy sibling. Idling

@@ -13,13 +13,14 @@
 
 #define MOVER_SHARES 2000
 
-/* Whether a VM of this section can be on the host: by its size, and where it is told to be. */
+/* Whether a VM of this section can be on the host: by the size that it ever has, and where it is told
+ * to be. */
 static bool can_be(const struct scenario *own, uint32_t host, const struct vm_spec *vm)
 {
 	const struct host_spec *h = &own->host;
 	uint32_t domain = h->cells == CELLS_HARD ? h->cell : h->cpus / h->nodes;
 
-	return vm->vcpus <= domain && (!vm->host[0] || !strcmp(vm->host, own->hosts[host].name));
+	return vm->room <= domain && (!vm->host[0] || !strcmp(vm->host, own->hosts[host].name));
 }
 
 /* The section of the host's mover, behind all others. */
@@ -65,8 +66,10 @@ static int own_scenario(struct cluster *c, uint32_t host)
 		return err;
 	c->own[host] = own;
 	compress(&own->cluster, sc->run.compress);
-	for (uint32_t i = 0; i < sc->n_vms; i++)
-		own->vms[i].count = can_be(own, host, &sc->vms[i]) ? sc->vms[i].count : 0;
+	for (uint32_t i = 0; i < sc->n_vms; i++) {
+		if (!can_be(own, host, &sc->vms[i]))
+			scenario_bar(&own->vms[i]);
+	}
 	return scenario_check_changes(own, NULL);
 }
 
@@ -82,7 +85,7 @@ static int number_slots(struct cluster *c, uint32_t host)
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		struct slot *slot = cluster_slot(c, host, i);
 
-		slot->id = own->vms[c->vms[i].section].count ? id++ : PLACE_NONE;
+		slot->id = own->vms[c->vms[i].section].barred ? PLACE_NONE : id++;
 		if (slot->id != PLACE_NONE)
 			c->present[host][slot->id] = c->vms[i].host == host;
 	}
@@ -110,7 +113,7 @@ static int allocate(struct cluster *c)
 	    !c->hosts || !c->places || !c->moves || !c->moving || !c->engaged)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < c->scenario->n_vms; i++) {
-		for (uint32_t j = 0; j < c->scenario->vms[i].count; j++)
+		for (uint32_t j = 0; j < c->scenario->vms[i].most; j++)
 			c->vms[k++] = (struct member){.section = i, .number = j};
 	}
 	return 0;
@@ -143,6 +146,8 @@ int cluster_new(const struct scenario *scenario, uint64_t seed, struct failure *
 		c->n_vms = scenario_vms_per_host(scenario);
 		err = allocate(c);
 	}
+	if (!err)
+		err = scenario_before(scenario, &c->is);
 	for (uint32_t i = 0; !err && i < c->n_hosts; i++)
 		err = own_scenario(c, i);
 	if (!err) {
@@ -178,6 +183,7 @@ struct cluster *cluster_free(struct cluster *c)
 		if (c->moves)
 			free(c->moves[i]);
 	}
+	scenario_free(c->is);
 	free(c->own);
 	free(c->present);
 	free(c->sims);
@@ -205,14 +211,14 @@ void cluster_note_away(struct cluster *c, uint32_t host, uint32_t vm)
 	struct slot *slot = cluster_slot(c, host, vm);
 	const struct sim *s = c->sims[host];
 
-	for (uint32_t i = engine_first(s, slot->id); i < engine_end(s, slot->id); i++)
+	for (uint32_t i = engine_first(s, slot->id); i < engine_room_end(s, slot->id); i++)
 		slot->away[engine_ledger(s, i)->state] += c->now - slot->gone;
 	slot->gone = c->now;
 }
 
-static void arrived(struct cluster *c, uint32_t from)
+static void arrived(struct cluster *c, uint32_t from, uint32_t to)
 {
-	uint32_t vm = c->moving[from], to = c->hosts[c->places[vm].domain];
+	uint32_t vm = c->moving[from];
 	struct member *m = &c->vms[vm];
 
 	cluster_slot(c, from, vm)->gone = c->now;
@@ -221,6 +227,16 @@ static void arrived(struct cluster *c, uint32_t from)
 	m->downtime += c->now - c->moves[from]->stopped;
 	m->seen = cluster_wanted_ns(c, vm);
 	m->since = c->now;
+}
+
+void cluster_move_over(struct cluster *c, uint32_t from, bool given_up)
+{
+	uint32_t vm = c->moving[from], to = c->hosts[c->places[vm].domain];
+
+	if (given_up)
+		cluster_put(c, vm, cluster_domain(c, from));
+	else
+		arrived(c, from, to);
 	c->engaged[from] = c->engaged[to] = false;
 	move_end(c->moves[from]);
 	free(c->moves[from]);
@@ -230,14 +246,14 @@ static void arrived(struct cluster *c, uint32_t from)
 /* The next time at which something is to be done. */
 static uint64_t next(const struct cluster *c)
 {
-	uint64_t at = c->next_look;
+	uint64_t at = u64_min(c->next_look, cluster_change_at(c));
 
 	for (uint32_t i = 0; i < c->n_hosts; i++)
 		at = c->moves[i] ? u64_min(at, c->moves[i]->next) : at;
 	return at;
 }
 
-static int act(struct cluster *c)
+static void act_on_moves(struct cluster *c)
 {
 	for (uint32_t i = 0; i < c->n_hosts; i++) {
 		struct move *m = c->moves[i];
@@ -249,12 +265,21 @@ static int act(struct cluster *c)
 					  c->moving[i]);
 		move_step(m);
 		if (m->phase == MOVE_DONE)
-			arrived(c, i);
+			cluster_move_over(c, i, false);
 	}
-	if (c->next_look > c->now)
-		return 0;
-	c->next_look += c->own[0]->cluster.rebalance;
-	return cluster_rebalance(c);
+}
+
+/* A change comes last: what was begun at the same time has to do with what there is then. */
+static int act(struct cluster *c)
+{
+	int err = 0;
+
+	act_on_moves(c);
+	if (c->next_look <= c->now) {
+		c->next_look += c->own[0]->cluster.rebalance;
+		err = cluster_rebalance(c);
+	}
+	return !err && cluster_change_at(c) <= c->now ? cluster_change(c) : err;
 }
 
 int cluster_run(struct cluster *c, uint64_t end)
@@ -281,7 +306,10 @@ void cluster_restart_counters(struct cluster *c)
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		struct member *m = &c->vms[i];
 
-		*m = (struct member){.section = m->section, .host = m->host, .since = c->now};
+		*m = (struct member){.section = m->section,
+				     .number = m->number,
+				     .host = m->host,
+				     .since = c->now};
 	}
 	for (uint32_t i = 0; i < c->n_hosts; i++) {
 		if (c->moves[i])

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What cluster.c (time), cluster_place.c (who is where) and cluster_take.c (results) share. */
+/* What cluster.c (time), cluster_place.c (who is where), cluster_change.c (who comes and goes) and
+ * cluster_take.c (results) share. */
 #ifndef SIM_CLUSTER_INTERNAL_H
 #define SIM_CLUSTER_INTERNAL_H
 
@@ -21,7 +22,7 @@ struct stays {
 
 struct member {
 	uint32_t section, number; /* among the VMs of its section, from 0 on */
-	uint32_t host;
+	uint32_t host;		  /* where it is, or if it isn't there, was or would have been */
 	uint32_t moved;
 	uint64_t downtime;
 	uint64_t seen;	     /* ns: what it had wanted when loads were measured last */
@@ -31,6 +32,8 @@ struct member {
 
 struct cluster {
 	const struct scenario *scenario;
+	struct scenario *is;   /* as changes have left it */
+	uint32_t changes;      /* that have been made */
 	struct scenario **own; /* one a host */
 	bool **present;	       /* likewise, by the host's VM ids */
 	struct sim **sims;
@@ -55,14 +58,38 @@ static inline struct slot *cluster_slot(const struct cluster *c, uint32_t host, 
 
 static inline const struct vm_spec *cluster_spec(const struct cluster *c, uint32_t vm)
 {
-	return &c->scenario->vms[c->vms[vm].section];
+	return &c->is->vms[c->vms[vm].section];
+}
+
+/* The VM is to be there. */
+static inline bool cluster_has(const struct cluster *c, uint32_t vm)
+{
+	return c->vms[vm].number < cluster_spec(c, vm)->count;
 }
 
 /* Adds what the host's core has counted of the VM. */
 void cluster_add_stay(const struct cluster *c, uint32_t host, uint32_t vm, struct stays *to);
 
-/* Places all VMs: fills members' hosts. -ENOSPC with the VM that fits nowhere. */
+/* Places all VMs that are there: fills members' hosts. -ENOSPC with the VM that fits nowhere. */
 int cluster_place(struct cluster *c, struct failure *f);
+/* The place of a VM that has none yet, where its key `host` or its demand from `from` ns on puts it;
+ * PLACE_NONE if no host has room. Hosts' loads are of the same demands: cluster_load() finds them. */
+uint32_t cluster_find(struct cluster *c, uint32_t vm);
+void cluster_load(struct cluster *c, uint64_t from);
+/* The VM that has the largest load of those that are to be there and have no place; PLACE_NONE. */
+uint32_t cluster_largest(const struct cluster *c);
+/* The VM counts in another place, or (PLACE_NONE) in none. */
+void cluster_put(struct cluster *c, uint32_t vm, uint32_t domain);
+/* The host's number among those in use; PLACE_NONE: it isn't. */
+uint32_t cluster_domain(const struct cluster *c, uint32_t host);
+
+/* When the next change is due; TIMER_NEVER. cluster_change() decides then where VMs come, before the
+ * hosts change; -ENOMEM. */
+uint64_t cluster_change_at(const struct cluster *c);
+int cluster_change(struct cluster *c);
+
+/* The host's move is over: its VM has arrived, or (`given_up`) stays. */
+void cluster_move_over(struct cluster *c, uint32_t from, bool given_up);
 
 /* Looks at the loads since the last look and begins the moves that make hosts more alike. */
 int cluster_rebalance(struct cluster *c);

@@ -37,15 +37,25 @@ static void domain_of(const struct scenario *own, struct place_domain *ret)
 				     .memory = h->memory ? (double)h->memory : INFINITY};
 }
 
-static void take_place(struct cluster *c, uint32_t vm, uint32_t domain)
+void cluster_put(struct cluster *c, uint32_t vm, uint32_t domain)
 {
-	struct place_domain *d = &c->domains[domain];
 	struct place_vm *p = &c->places[vm];
 
+	if (p->domain != PLACE_NONE) {
+		struct place_domain *d = &c->domains[p->domain];
+
+		d->load -= p->load;
+		d->reserved -= p->reservation;
+		d->memory += p->memory;
+	}
 	p->domain = domain;
-	d->load += p->load;
-	d->reserved += p->reservation;
-	d->memory -= p->memory;
+	if (domain != PLACE_NONE) {
+		struct place_domain *d = &c->domains[domain];
+
+		d->load += p->load;
+		d->reserved += p->reservation;
+		d->memory -= p->memory;
+	}
 }
 
 /* Where the VM is told to be; PLACE_NONE: anywhere. */
@@ -68,12 +78,11 @@ static int refuse(const struct cluster *c, uint32_t vm, struct failure *f)
 			   "%s:%d: no host has room for vm %s: %u vCPUs on a node or cell, %.3g "
 			   "CPUs reserved, a working set of %.3g GiB; add memory or CPUs, or give "
 			   "it a host",
-			   c->scenario->path, spec->line, spec->name, spec->vcpus,
-			   spec->reservation, working_set(spec) / 0x1p30);
+			   c->scenario->path, spec->line, spec->name, spec->room, spec->reservation,
+			   working_set(spec) / 0x1p30);
 }
 
-/* The host's number among those in use; PLACE_NONE: it isn't. */
-static uint32_t domain_at(const struct cluster *c, uint32_t host)
+uint32_t cluster_domain(const struct cluster *c, uint32_t host)
 {
 	for (uint32_t i = 0; i < c->n_domains; i++) {
 		if (c->hosts[i] == host)
@@ -82,58 +91,95 @@ static uint32_t domain_at(const struct cluster *c, uint32_t host)
 	return PLACE_NONE;
 }
 
-/* The VM with the largest load that has no place yet. */
-static uint32_t largest(const struct cluster *c)
+uint32_t cluster_largest(const struct cluster *c)
 {
 	uint32_t found = PLACE_NONE;
 
 	for (uint32_t i = 0; i < c->n_vms; i++) {
-		if (told(c, i) == PLACE_NONE && c->places[i].domain == PLACE_NONE &&
+		if (cluster_has(c, i) && told(c, i) == PLACE_NONE &&
+		    c->places[i].domain == PLACE_NONE && c->places[i].load >= 0 &&
 		    (found == PLACE_NONE || c->places[i].load > c->places[found].load))
 			found = i;
 	}
 	return found;
 }
 
-static void describe_all(struct cluster *c)
+uint32_t cluster_find(struct cluster *c, uint32_t vm)
+{
+	uint32_t host = told(c, vm);
+
+	if (host != PLACE_NONE)
+		return cluster_domain(c, host);
+	return place_initial(c->domains, c->n_domains, &c->places[vm]);
+}
+
+/* The host as it is now. */
+static const struct scenario *host_at(const struct cluster *c, uint32_t host)
+{
+	return c->sims[host] ? c->sims[host]->scenario : c->own[host];
+}
+
+void cluster_load(struct cluster *c, uint64_t from)
 {
 	const struct run_spec *run = &c->scenario->run;
 
-	for (uint32_t i = 0; i < c->n_hosts; i++) {
-		if (c->own[i]->host.standby)
-			continue;
-		c->hosts[c->n_domains] = i;
-		domain_of(c->own[i], &c->domains[c->n_domains++]);
-	}
+	for (uint32_t i = 0; i < c->n_domains; i++)
+		domain_of(host_at(c, c->hosts[i]), &c->domains[i]);
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		const struct vm_spec *spec = cluster_spec(c, i);
+		uint32_t domain = c->places[i].domain;
 
-		c->places[i] = (struct place_vm){.domain = PLACE_NONE,
-						 .load = demand_mean(spec, c->vms[i].number,
-								     run->warmup,
-								     run->warmup + run->duration),
-						 .reservation = spec->reservation,
-						 .min_cpus = spec->vcpus,
-						 .memory = working_set(spec)};
+		c->places[i] = (struct place_vm){
+			.domain = PLACE_NONE,
+			.load = demand_mean(spec, c->vms[i].number, from,
+					    run->warmup + run->duration),
+			.reservation = spec->reservation,
+			.min_cpus = c->scenario->vms[c->vms[i].section].room,
+			.memory = working_set(spec)};
+		cluster_put(c, i, domain);
 	}
+}
+
+static void find_hosts(struct cluster *c)
+{
+	for (uint32_t i = 0; i < c->n_hosts; i++) {
+		if (!c->own[i]->host.standby)
+			c->hosts[c->n_domains++] = i;
+	}
+	for (uint32_t i = 0; i < c->n_vms; i++)
+		c->places[i].domain = PLACE_NONE;
+	cluster_load(c, c->scenario->run.warmup);
+}
+
+/* Where a VM that comes later is counted until then: on a host that can have it. */
+static uint32_t waits_at(const struct cluster *c, uint32_t vm)
+{
+	for (uint32_t i = 0; i < c->n_hosts; i++) {
+		if (!c->own[i]->vms[c->vms[vm].section].barred)
+			return i;
+	}
+	return PLACE_NONE;
 }
 
 int cluster_place(struct cluster *c, struct failure *f)
 {
 	uint32_t vm, domain;
 
-	describe_all(c);
+	find_hosts(c);
 	for (vm = 0; vm < c->n_vms; vm++) {
 		c->vms[vm].host = told(c, vm);
-		domain = domain_at(c, c->vms[vm].host);
-		if (domain != PLACE_NONE)
-			take_place(c, vm, domain);
+		if (c->vms[vm].host == PLACE_NONE)
+			c->vms[vm].host = waits_at(c, vm);
+		if (c->vms[vm].host == PLACE_NONE)
+			return refuse(c, vm, f);
+		if (cluster_has(c, vm) && cluster_spec(c, vm)->host[0])
+			cluster_put(c, vm, cluster_find(c, vm));
 	}
-	while ((vm = largest(c)) != PLACE_NONE) {
-		domain = place_initial(c->domains, c->n_domains, &c->places[vm]);
+	while ((vm = cluster_largest(c)) != PLACE_NONE) {
+		domain = cluster_find(c, vm);
 		if (domain == PLACE_NONE)
 			return refuse(c, vm, f);
-		take_place(c, vm, domain);
+		cluster_put(c, vm, domain);
 		c->vms[vm].host = c->hosts[domain];
 	}
 	return 0;
@@ -145,7 +191,7 @@ uint64_t cluster_wanted_ns(const struct cluster *c, uint32_t vm)
 	uint32_t id = cluster_slot(c, c->vms[vm].host, vm)->id;
 	uint64_t ns = 0;
 
-	for (uint32_t i = engine_first(s, id); i < engine_end(s, id); i++) {
+	for (uint32_t i = engine_first(s, id); i < engine_room_end(s, id); i++) {
 		const struct ledger *l = engine_ledger(s, i);
 
 		ns += l->ns[LEDGER_RUN] + l->ns[LEDGER_READY] + l->ns[LEDGER_COSTOP];
@@ -220,17 +266,6 @@ static int begin(struct cluster *c, uint32_t vm, uint32_t domain)
 	return 0;
 }
 
-/* The VM counts in another domain from now on. */
-static void change_place(struct cluster *c, uint32_t vm, uint32_t domain)
-{
-	struct place_domain *d = &c->domains[c->places[vm].domain];
-
-	d->load -= c->places[vm].load;
-	d->reserved -= c->places[vm].reservation;
-	d->memory += c->places[vm].memory;
-	take_place(c, vm, domain);
-}
-
 /* Whether some host has more load than is left alone. */
 static bool some_busy(const struct cluster *c)
 {
@@ -259,10 +294,10 @@ int cluster_rebalance(struct cluster *c)
 		err = free_ends ? begin(c, vm, to) : -EBUSY;
 		if (err == -ENOMEM)
 			return err;
-		change_place(c, vm, to);
+		cluster_put(c, vm, to);
 		if (err) {
 			c->places[vm].load = 0; /* looked at, and stays */
-			change_place(c, vm, from);
+			cluster_put(c, vm, from);
 		}
 		c->places[vm].load = 0;
 	}

@@ -55,11 +55,18 @@ static void settle_vm(struct sim *s, const struct sim_vm *vm)
 		guest_settle(s, i);
 }
 
-/* The VM has vCPUs up to `n` now: those beyond are gone, new ones begin. */
+/* The VM has vCPUs up to `n` now: those beyond are gone, new ones begin. One that is on another host
+ * does so there. */
 static void follow(struct sim *s, struct sim_vm *vm, const struct vm_spec *spec, uint32_t n)
 {
 	uint32_t before = vm->n;
 
+	if (vm->absent) {
+		vm->n = n;
+		if (n)
+			engine_set_guest(s, vm, spec);
+		return;
+	}
 	for (uint32_t i = vm->first + n; i < vm->first + before; i++)
 		reset_guest(s, i);
 	engine_sync(s);
@@ -78,8 +85,10 @@ static int come(struct sim *s, uint32_t id, const struct vm_spec *want)
 {
 	struct core_vm_spec spec = engine_vm_spec(s, want);
 	struct sim_vm *vm = &s->vms[id];
-	int err = core_vm_add(s->core, s->now, id, vm->first, vm->room, &spec, NULL);
+	int err = vm->homeless ? -ENOSPC : 0;
 
+	if (!err && !vm->absent)
+		err = core_vm_add(s->core, s->now, id, vm->first, vm->room, &spec, NULL);
 	if (err)
 		return err;
 	vm->owner = CORE_NONE;
@@ -90,7 +99,7 @@ static int come(struct sim *s, uint32_t id, const struct vm_spec *want)
 
 static int go(struct sim *s, uint32_t id)
 {
-	int err = core_vm_remove(s->core, s->now, id);
+	int err = s->vms[id].absent ? 0 : core_vm_remove(s->core, s->now, id);
 
 	if (!err)
 		follow(s, &s->vms[id], NULL, 0);

@@ -172,36 +172,42 @@ static void carry_vm(struct sim_vm *from, struct sim_vm *to)
 	to->absent = false;
 }
 
-static void carry_vcpus(struct move *m, uint32_t from, uint32_t to, uint32_t n)
+static void carry_vcpus(const struct end *from, const struct end *to)
 {
-	struct sim *a = m->from.sim, *b = m->to.sim;
+	struct sim *a = from->sim, *b = to->sim;
+	struct guest *gone = &a->guests[engine_first(a, from->vm)];
+	uint32_t first = engine_first(b, to->vm);
 
-	for (uint32_t i = 0; i < n; i++) {
-		struct guest *g = &a->guests[from + i];
-
-		b->guests[to + i] = *g;
-		b->guests[to + i].vm = m->to.vm;
-		*g = (struct guest){.vm = m->from.vm,
-				    .alarm = TIMER_NEVER,
-				    .until = TIMER_NEVER,
-				    .pace = g->pace};
-		b->last_cpu[to + i] = CORE_NONE;
+	for (uint32_t i = 0; i < a->vms[from->vm].room; i++) {
+		b->guests[first + i] = gone[i];
+		b->guests[first + i].vm = to->vm;
+		gone[i] = (struct guest){.vm = from->vm,
+					 .alarm = TIMER_NEVER,
+					 .until = TIMER_NEVER,
+					 .pace = gone[i].pace};
+		b->last_cpu[first + i] = CORE_NONE;
 	}
+}
+
+void move_identity(struct end from, struct end to)
+{
+	struct sim *a = from.sim, *b = to.sim;
+
+	carry_vm(&a->vms[from.vm], &b->vms[to.vm]);
+	carry_vcpus(&from, &to);
+	if (!a->memory || !b->memory)
+		return;
+	b->memory->faults[to.vm] += a->memory->faults[from.vm];
+	a->memory->faults[from.vm] = 0;
 }
 
 /* The VM goes on at the other host. */
 static void arrive(struct move *m)
 {
 	struct sim *a = m->from.sim, *b = m->to.sim;
-	uint32_t from = engine_first(a, m->from.vm), to = engine_first(b, m->to.vm);
-	uint32_t n = engine_end(a, m->from.vm) - from;
+	uint32_t to = engine_first(b, m->to.vm), n = a->vms[m->from.vm].n;
 
-	carry_vm(&a->vms[m->from.vm], &b->vms[m->to.vm]);
-	carry_vcpus(m, from, to, n);
-	if (a->memory && b->memory) {
-		b->memory->faults[m->to.vm] += a->memory->faults[m->from.vm];
-		a->memory->faults[m->from.vm] = 0;
-	}
+	move_identity(m->from, m->to);
 	core_vm_remove(a->core, a->now, m->from.vm);
 	engine_sync(a);
 	for (uint32_t i = 0; i < n; i++) {
@@ -219,8 +225,13 @@ static void arrive(struct move *m)
 
 int move_begin(struct move *m, struct end from, struct end to)
 {
-	int err = sim_vm_come(to.sim, to.vm);
+	struct sim_vm *vm = &to.sim->vms[to.vm];
+	int err;
 
+	/* A change may have been refused where it is. */
+	vm->n = from.sim->vms[from.vm].n;
+	engine_set_guest(to.sim, vm, from.sim->vms[from.vm].spec);
+	err = sim_vm_come(to.sim, to.vm);
 	if (err)
 		return err;
 	engine_sync(to.sim);
@@ -243,6 +254,18 @@ void move_step(struct move *m)
 		m->next += step_ns(m);
 	else
 		end_round(m);
+}
+
+void move_cut_short(struct move *m)
+{
+	if (m->phase == MOVE_RESTS) {
+		arrive(m);
+		return;
+	}
+	core_vm_remove(m->to.sim->core, m->to.sim->now, m->to.vm);
+	engine_sync(m->to.sim);
+	m->phase = MOVE_DONE;
+	m->next = TIMER_NEVER;
 }
 
 void move_end(struct move *m)

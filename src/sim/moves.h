@@ -42,6 +42,11 @@ bool move_possible(const struct vm_spec *vm);
 int move_begin(struct move *m, struct end from, struct end to);
 /* The time `next` has come on both hosts. */
 void move_step(struct move *m);
+/* One that copies is given up; one that rests has arrived. */
+void move_cut_short(struct move *m);
 void move_end(struct move *m); /* frees what it holds */
+
+/* What the VM as a whole and its vCPUs remember goes along; it is absent where it was. */
+void move_identity(struct end from, struct end to);
 
 #endif

@@ -53,6 +53,9 @@ uint32_t scenario_hosts(const struct scenario *s);
 int scenario_on_host(const struct scenario *s, uint32_t host, struct failure *f,
 		     struct scenario **ret);
 
+/* The scenario's host cannot have this VM, whatever changes say. */
+void scenario_bar(struct vm_spec *vm);
+
 uint32_t scenario_vms_per_host(const struct scenario *s);
 uint64_t scenario_vcpus_per_host(const struct scenario *s);
 

@@ -21,8 +21,6 @@ static const char *const vm_keys[] = {"count",	     "vcpus",  "group",	 "shares"
 				      "load",	     "demand", "burst"};
 static const char *const group_keys[] = {"parent", "shares", "reservation", "limit"};
 static const char *const host_keys[] = {"offline"};
-/* Of those, what cannot where VMs are placed: that is done once, for what is there then. */
-static const char *const placed_keys[] = {"count", "vcpus"};
 
 static bool is_in(const char *key, const char *const *keys, size_t n)
 {
@@ -86,11 +84,6 @@ static int check_key(struct scenario *s, const struct setting *set, struct failu
 		may = is_in(key, vm_keys, ARRAY_SIZE(vm_keys));
 	else /* of others that aren't there, scenario_apply() says so */
 		may = strcmp(section, "run") && strcmp(section, "cluster");
-	if (may && s->cluster.place && is_in(key, placed_keys, ARRAY_SIZE(placed_keys)))
-		return failure_set(f, -EINVAL,
-				   "%s.%s cannot change where VMs are placed (place = yes); let a "
-				   "VM be there from the start, and change its load or demand",
-				   section, key);
 	if (may)
 		return 0;
 	return failure_set(f, -EINVAL,
@@ -176,8 +169,8 @@ int scenario_after(const struct scenario *before, const struct change *c, struct
 		scenario_free(copy);
 		return err;
 	}
-	for (uint32_t i = 0; i < copy->n_vms && copy->on_host[0]; i++) {
-		if (copy->vms[i].host[0] && strcmp(copy->vms[i].host, copy->on_host))
+	for (uint32_t i = 0; i < copy->n_vms; i++) {
+		if (copy->vms[i].barred)
 			copy->vms[i].count = 0;
 	}
 	*ret = copy;

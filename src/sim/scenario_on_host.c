@@ -6,6 +6,12 @@
 
 #include <string.h>
 
+void scenario_bar(struct vm_spec *vm)
+{
+	vm->barred = true;
+	vm->count = 0;
+}
+
 int scenario_on_host(const struct scenario *s, uint32_t host, struct failure *f,
 		     struct scenario **ret)
 {
@@ -22,7 +28,7 @@ int scenario_on_host(const struct scenario *s, uint32_t host, struct failure *f,
 		strcpy(n->on_host, h->name);
 	for (uint32_t i = 0; h && i < n->n_vms; i++) {
 		if (n->vms[i].host[0] && strcmp(n->vms[i].host, h->name))
-			n->vms[i].count = 0;
+			scenario_bar(&n->vms[i]);
 	}
 	if (!err)
 		err = scenario_check_changes(n, f);

@@ -74,6 +74,7 @@ struct sim_vm {
 	struct requests *requests;
 	uint64_t *pending; /* io: completion times of streams, TIMER_NEVER: none under way */
 	bool absent;	   /* it is on another host (cluster.h) */
+	bool homeless;	   /* it isn't there, and no host has room for it */
 } __attribute__((aligned(LINE)));
 
 struct sim_cpu {
@@ -159,6 +160,12 @@ static inline uint32_t engine_first(const struct sim *s, uint32_t vm)
 static inline uint32_t engine_end(const struct sim *s, uint32_t vm)
 {
 	return s->vms[vm].first + s->vms[vm].n;
+}
+
+/* Likewise, with those that it may get. */
+static inline uint32_t engine_room_end(const struct sim *s, uint32_t vm)
+{
+	return s->vms[vm].first + s->vms[vm].room;
 }
 
 static inline const struct ledger *engine_ledger(const struct sim *s, uint32_t vcpu)

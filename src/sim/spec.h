@@ -114,6 +114,7 @@ struct vm_spec {
 	uint32_t count;
 	uint32_t vcpus;
 	uint32_t most, room; /* of these, at any time (scenario_changes.h) */
+	bool barred;	     /* in the scenario of a host that cannot have it */
 	double shares;	     /* of the VM; negative: -shares per vCPU */
 	double reservation;
 	double limit;

@@ -166,33 +166,6 @@ static void at_one_time(void **state)
 	sim_text_end(&t);
 }
 
-/* Two hosts of four CPUs with two VMs each. One loses its load: of the other's VMs one goes there, and
- * has the limit that was set while it was not there. Or the other loses three CPUs, and one VM. */
-static void placed_hosts(void **state)
-{
-	const char *text =
-		"[host]\ncpus = 4\n[host one]\n[host two]\n[cluster]\nplace = yes\nrebalance = 1s\n"
-		"threshold = 0.3\nbusy = 0.05\nlink = 10GiB\nmove_cost = 0s\n[run]\nwarmup = 20s\n"
-		"duration = 10s\n[vm fixed]\nhost = one\ncount = 2\nworkload = duty\nload = 0.98\n"
-		"random = no\n[vm a]\ncount = 2\nmemory = 1GiB\n[at 10s]\n%s\n";
-	struct sim_text t = sim_text_run("t.ini", text, "fixed.load = 0.01\na.limit = 0.25");
-
-	(void)state;
-	sim_text_near("one of them", sim_text_value(&t, "a.host.max"), 1, 0);
-	sim_text_near("went", sim_text_value(&t, "a.host.min"), 0, 0);
-	sim_text_near("limit", sim_text_value(&t, "a.cpu.min"), 0.25, PART);
-	sim_text_near("of both", sim_text_value(&t, "a.cpu.max"), 0.25, PART);
-	sim_text_near("two", sim_text_value(&t, "two.busy"), 0.25 / 4, PART);
-	sim_text_near("one", sim_text_value(&t, "one.busy"), (0.25 + 0.02) / 4, PART);
-	sim_text_end(&t);
-
-	t = sim_text_run("t.ini", text, "two.offline = 0-2");
-	sim_text_near("a CPU each", sim_text_value(&t, "a.cpu.min"), 1, PART);
-	sim_text_near("went", sim_text_value(&t, "a.host.min"), 0, 0);
-	sim_text_near("all", sim_text_value(&t, "fixed.cpu.sum"), 2 * 0.98, PART);
-	sim_text_end(&t);
-}
-
 static void refused(const char *text, const char *what)
 {
 	struct run_options o = {.seed = 1, .jobs = 1};
@@ -218,9 +191,9 @@ static void refusals(void **state)
 		"host.offline = 4-7\n",
 		"t.ini:7: [at 1s] [host] offline: expected CPUs from 0 to 1");
 	refused("[host]\ncpus = 2\noffline = 0-1\n[vm x]\n", "offline takes all CPUs");
-	refused("[host]\n[host a]\n[host b]\n[cluster]\nplace = yes\n[vm x]\n[at 1s]\nx.count = "
-		"2\n",
-		"t.ini:8: [at 1s] x.count cannot change where VMs are placed");
+	refused("[host]\ncpus = 2\n[host a]\n[host b]\n[cluster]\nplace = yes\n[vm x]\n[at 1s]\n"
+		"x.vcpus = 3\n",
+		"no host has room for vm x: 3 vCPUs");
 	refused("[vm x]\n[at 1000001s]\nx.count = 2\n", "up to 1000000s");
 	refused("[run]\ncompress = 1e6\n[vm x]\nworkload = duty\ntrace = t.csv\n"
 		"trace_unit = percent\ntrace_step = 1ms\n",
@@ -295,12 +268,12 @@ static void barrier_forgotten(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory_divided),    cmocka_unit_test(page_forgotten),
-		cmocka_unit_test(demand_follows),    cmocka_unit_test(idle_newcomer),
-		cmocka_unit_test(at_one_time),	     cmocka_unit_test(own_keys),
-		cmocka_unit_test(placed_hosts),	     cmocka_unit_test(refusals),
-		cmocka_unit_test(nothing_left),	     cmocka_unit_test(long_waits),
-		cmocka_unit_test(barrier_forgotten), cmocka_unit_test(budget_ends),
+		cmocka_unit_test(memory_divided), cmocka_unit_test(page_forgotten),
+		cmocka_unit_test(demand_follows), cmocka_unit_test(idle_newcomer),
+		cmocka_unit_test(at_one_time),	  cmocka_unit_test(own_keys),
+		cmocka_unit_test(refusals),	  cmocka_unit_test(nothing_left),
+		cmocka_unit_test(long_waits),	  cmocka_unit_test(barrier_forgotten),
+		cmocka_unit_test(budget_ends),
 	};
 
 	return cmocka_run_group_tests(tests, sim_folder_make, NULL);
