@@ -62,7 +62,7 @@ enum blame_kind {
 
 struct blame_record {
 	__u64 start, end; /* ns */
-	__u64 irq_ns;	  /* run: of it, spent in interrupts */
+	__u64 irq_ns;	  /* run, or wait.idle: of it, spent in interrupts */
 	__u16 kind;
 	__u16 detail; /* run: 1 for a kernel thread; wait: 1 if it is over, 0 if it goes on elsewhere;
 		       * state: enum ledger_state */
@@ -70,7 +70,15 @@ struct blame_record {
 	__u32 tgid;   /* run: the process in the reader's PID namespace, or GAP_BY_HIDDEN */
 	__u32 slot;   /* index + 1 of the vCPU, 0 for a run that isn't one's */
 	__u32 place; /* run: index + 1 of the VM, or 0; wait: its CPU; state: the CPU at its end */
-	char comm[BLAME_COMM]; /* run: the process's name, or the thread's with BLAME_ALL */
+	union {
+		char comm[BLAME_COMM]; /* run: the process's name, or the thread's with BLAME_ALL */
+		struct {
+			__u64 gap;  /* ns: when the gap began that ended with it, which tgid ended
+				     * (vcpu_gap.by); 0: that isn't a gap, or told elsewhere */
+			__u64 idle; /* ns: since when the idle task was on this CPU until the end,
+				     * of which irq_ns are spent in interrupts; 0: told elsewhere */
+		} wait;
+	};
 } __attribute__((aligned(64)));
 
 #endif

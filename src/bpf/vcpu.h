@@ -59,9 +59,11 @@ struct vcpu_slot {
 	__u16 ended;	 /* the thread is no more, the ledger stands still */
 	__u16 kvm;	 /* the thread was seen in KVM_RUN */
 	__u64 gaps;	 /* put into the ring buffer */
-	__u64 gaps_lost; /* it was full */
+	__u32 waits;	 /* gaps that are in records of waits instead (blame.h) */
+	__u32 process;	 /* index + 1 of its VM's */
 	__u64 exits;	 /* KVM exits */
-	__u64 missed;	 /* switches that the kernel did not report */
+	__u32 gaps_lost; /* the ring buffer was full */
+	__u32 missed;	 /* switches that the kernel did not report */
 } __attribute__((aligned(64)));
 
 struct vcpu_process {

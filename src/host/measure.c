@@ -258,8 +258,6 @@ void measure_step(struct measurement *m)
 	if (m->parts->listener > 0)
 		peers_accept(m->parts->listener, take_stream, m);
 	publisher_tick(m->parts->publisher);
-	if (m->parts->blame)
-		host_ledger_runs(m->ledger, &m->parts->runs);
 	if (m->parts->watch)
 		watch_look(m->parts->watch, LOOK_NS);
 	if (is_due(&m->parts->checked, CHECK_NS)) {

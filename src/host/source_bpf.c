@@ -49,6 +49,12 @@ static void grace_period(void)
 
 /* ---- opening ---- */
 
+void source_bpf_hand_gap(const struct bpf_source *s, const struct owner *o, const struct gap *gap)
+{
+	if (s->fn)
+		s->fn(o->vm->id, gap, s->data);
+}
+
 static int take_gap(void *context, void *bytes, size_t size)
 {
 	struct bpf_source *s = context;
@@ -62,15 +68,12 @@ static int take_gap(void *context, void *bytes, size_t size)
 		return 0; /* the slot was another's when this was written */
 	o->taken++;
 	s->gaps++;
-	if (s->fn) {
-		const struct gap gap = {.start = g->start,
-					.end = g->end,
-					.vcpu = o->vcpu,
-					.state = g->state,
-					.by = g->by};
-
-		s->fn(o->vm->id, &gap, s->data);
-	}
+	source_bpf_hand_gap(s, o,
+			    &(struct gap){.start = g->start,
+					  .end = g->end,
+					  .vcpu = o->vcpu,
+					  .state = g->state,
+					  .by = g->by});
 	return 0;
 }
 
@@ -206,10 +209,9 @@ static uint32_t free_slot(const struct bpf_source *s)
 	return i;
 }
 
-static int enter_process(struct bpf_source *s, struct bpf_vm *v)
+static int choose_process(struct bpf_source *s, struct bpf_vm *v)
 {
 	uint32_t i = free_process(s);
-	int err;
 
 	if (i == VCPU_PROCESSES) {
 		reclaim(s);
@@ -217,12 +219,19 @@ static int enter_process(struct bpf_source *s, struct bpf_vm *v)
 	}
 	if (i == VCPU_PROCESSES)
 		return -ENOSPC;
-	s->p.processes[i] = (struct vcpu_process){.tgid = v->tgid, .added = clock_mono()};
-	err = enter(s->p.processes_of, &number_of(s, v->tgid)->process, v->tgid, i);
+	s->vms[v->process = i] = v;
+	return 0;
+}
+
+static int enter_process(const struct bpf_source *s, const struct bpf_vm *v)
+{
+	struct vcpu_process *p = &s->p.processes[v->process];
+	int err;
+
+	*p = (struct vcpu_process){.tgid = v->tgid, .added = clock_mono()};
+	err = enter(s->p.processes_of, &number_of(s, v->tgid)->process, v->tgid, v->process);
 	if (err)
-		s->p.processes[i].tgid = 0;
-	else
-		s->vms[v->process = i] = v;
+		p->tgid = 0;
 	return err;
 }
 
@@ -238,8 +247,11 @@ static int enter_thread(struct bpf_source *s, struct bpf_vm *v, uint32_t tid, ui
 	}
 	if (i == VCPU_SLOTS)
 		return -ENOSPC;
-	s->p.slots[i] = (struct vcpu_slot){
-		.tid = tid, .start = now, .at = now, .state = VCPU_UNKNOWN};
+	s->p.slots[i] = (struct vcpu_slot){.tid = tid,
+					   .start = now,
+					   .at = now,
+					   .state = VCPU_UNKNOWN,
+					   .process = v->process + 1};
 	if (s->counting)
 		exits_clear(s->counting, i);
 	err = enter_tid(s, tid, i);
@@ -315,12 +327,14 @@ static void look_at_cpus(const struct bpf_source *s, const struct host_vm *vm)
 	}
 }
 
-/* The process comes last: the programs look it up first, so all its threads count from one
- * instant. */
+/* All its threads count from one instant, though the programs see one after the other: what it did
+ * until they saw it, the first to see it says. */
 static int enter_all(struct bpf_source *s, struct bpf_vm *v, const struct host_vm *vm)
 {
-	int err = enter_threads(s, v, vm);
+	int err = choose_process(s, v);
 
+	if (!err)
+		err = enter_threads(s, v, vm);
 	if (!err)
 		err = enter_process(s, v);
 	__atomic_add_fetch(&s->p.globals->epoch, 1, __ATOMIC_SEQ_CST);
@@ -342,12 +356,12 @@ static void source_remove(void *state, void *vm)
 		leave_tid(s, v->slots[i]);
 	for (uint32_t i = 0; s->recording && v->process != NO_PROCESS && i < v->n_slots; i++)
 		interrupts_leave(s->recording, v->process, s->owners[v->slots[i]].index);
-	if (v->process != NO_PROCESS)
+	if (v->process != NO_PROCESS && s->p.processes[v->process].tgid)
 		leave(s->p.processes_of, &number_of(s, v->tgid)->process, v->tgid, v->process);
 	for (uint32_t i = 0; i < v->n_slots; i++)
 		s->p.slots[v->slots[i]].tid = 0;
 	for (uint32_t i = 0; i < v->n_slots; i++) {
-		s->lost += s->p.slots[v->slots[i]].gaps_lost;
+		s->lost += s->p.slots[v->slots[i]].gaps_lost + s->owners[v->slots[i]].lost_waits;
 		s->exits += s->p.slots[v->slots[i]].exits;
 		s->missed += s->p.slots[v->slots[i]].missed;
 		unwait(s, v->slots[i]);
@@ -427,8 +441,10 @@ static int source_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
 		return err;
 	*ret = (struct ledger){.start = slot.start, .at = slot.at, .state = slot.state};
 	memcpy(ret->ns, slot.ns, sizeof(ret->ns));
+	s->read = true;
 	o->wanted = slot.gaps;
-	o->lost = slot.gaps_lost;
+	o->wanted_waits = slot.waits;
+	o->lost = slot.gaps_lost + o->lost_waits;
 	o->since = slot.at;
 	o->wait = wait;
 	if (slot.ended || slot.state != LEDGER_READY)
@@ -472,11 +488,26 @@ static uint64_t source_gaps_lost(void *state, const void *vm, uint32_t vcpu)
 
 static bool has_wanted(const struct bpf_source *s)
 {
-	for (uint32_t i = 0; i < s->n_owners; i++) {
+	for (uint32_t i = 0; s->read && i < s->n_owners; i++) {
 		if (s->owners[i].vm && s->owners[i].taken < s->owners[i].wanted)
 			return false;
 	}
 	return true;
+}
+
+/* The logs have been taken: what isn't there was overwritten. */
+static void count_lost(struct bpf_source *s)
+{
+	for (uint32_t i = 0; s->read && i < s->n_owners; i++) {
+		struct owner *o = &s->owners[i];
+		int32_t missing = (int32_t)(o->wanted_waits - o->taken_waits);
+
+		if (!o->vm || missing <= 0)
+			continue;
+		o->lost_waits += (uint32_t)missing;
+		o->lost += (uint32_t)missing;
+		o->taken_waits = o->wanted_waits;
+	}
 }
 
 /* The ring buffer hands nothing out behind a record that is still being written, on any CPU: then
@@ -487,13 +518,19 @@ static int source_poll(void *state, host_gap_fn fn, void *data)
 
 	s->fn = fn;
 	s->data = data;
+	if (s->fns) {
+		source_bpf_take(s);
+		count_lost(s);
+	}
 	for (int i = 0; i < SPINS + SLEEPS / 10; i++) {
 		int n = ring_buffer__consume(s->ring);
 
 		if (n < 0)
 			return n;
-		if (has_wanted(s))
+		if (has_wanted(s)) {
+			s->read = false;
 			return 0;
+		}
 		if (i >= SPINS)
 			nap();
 	}
@@ -553,6 +590,7 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 
 		if (!s->owners[i].vm)
 			continue;
+		ret->gaps_lost += s->owners[i].lost_waits;
 		ret->gaps_lost += __atomic_load_n(&slot->gaps_lost, __ATOMIC_RELAXED);
 		ret->kvm_exits += __atomic_load_n(&slot->exits, __ATOMIC_RELAXED);
 		ret->bpf_missed += __atomic_load_n(&slot->missed, __ATOMIC_RELAXED);

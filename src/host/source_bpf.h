@@ -16,9 +16,10 @@ struct owner {
 	bool left;	   /* it was somebody's since the last grace period */
 	uint32_t vcpu;
 	uint32_t index;		/* the guest's number of it */
-	uint64_t wanted;	/* gaps that the last reading knew of */
-	uint64_t taken;		/* gaps that came out of the ring buffer */
-	uint64_t lost;		/* as of the last reading */
+	uint64_t wanted, taken; /* gaps in the ring buffer: as of the last reading; that came out */
+	uint32_t wanted_waits, taken_waits; /* the same of those in records of waits, modulo 2^32 */
+	uint64_t lost_waits;		    /* of these, overwritten before they were taken */
+	uint64_t lost;			    /* as of the last reading */
 	uint64_t since;		/* ns: the last transition, as of the last reading */
 	struct blame_wait wait; /* as of the last reading, which was at */
 	uint64_t at;		/* ns */
@@ -45,17 +46,23 @@ struct bpf_source {
 	uint32_t n_owners;		   /* no slot from here on was ever used */
 	uint64_t gaps;			   /* handed out */
 	uint64_t lost, exits, missed;	   /* of VMs that were removed */
-	host_gap_fn fn;			   /* during a poll */
+	bool read;			   /* since gaps were found to be as many as were wanted */
+	host_gap_fn fn;			   /* of the last poll */
 	void *data;
-	struct run_log log;		 /* `taken` is NULL until runs are recorded */
-	const struct host_runs_fns *fns; /* while they are handed out */
-	uint32_t cpu;			 /* and the CPU whose they are */
+	struct run_log log; /* `taken` is NULL until runs are recorded */
+	/* Who gets these, the last caller of source_bpf_runs(). NULL: nobody yet, and until then they stay
+	 * in the log. */
+	const struct host_runs_fns *fns;
+	uint32_t cpu; /* whose they are */
 };
 
 /* As in struct host_source. */
 uint32_t source_bpf_cpus(const void *state);
 int source_bpf_record(void *state, enum host_record what, struct failure *f);
 int source_bpf_runs(void *state, const struct host_runs_fns *fns);
+/* Hands out what the logs have, gaps and the rest, but not who is on CPUs. -EAGAIN as for those. */
+int source_bpf_take(struct bpf_source *s);
+void source_bpf_hand_gap(const struct bpf_source *s, const struct owner *o, const struct gap *gap);
 bool source_bpf_waiting(void *state, const void *vm, uint32_t vcpu, struct host_wait *ret);
 
 #endif
