@@ -58,11 +58,13 @@ static int copy_blames(const struct measurement *m, const struct measured *x, in
 
 static int copy_pages(const struct measured *x, struct host_frame_vm *to)
 {
-	to->pages = x->page.n ? calloc(x->page.n, sizeof(*to->pages)) : NULL;
-	if (x->page.n && !to->pages)
+	unsigned n = x->page ? x->page->n : 0;
+
+	to->pages = n ? calloc(n, sizeof(*to->pages)) : NULL;
+	if (n && !to->pages)
 		return -ENOMEM;
-	for (; to->n_pages < x->page.n; to->n_pages++) {
-		const struct page_verdict *from = &x->page.verdicts[to->n_pages];
+	for (; to->n_pages < n; to->n_pages++) {
+		const struct page_verdict *from = &x->page->verdicts[to->n_pages];
 		struct host_frame_page *page = &to->pages[to->n_pages];
 		const char *lost = x->page_lost ? x->page_lost : "";
 
