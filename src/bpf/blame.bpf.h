@@ -29,14 +29,6 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, VCPU_SLOTS);
-	__type(key, __u32);
-	__type(value, struct blame_wait);
-} blame_waits SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1); /* set to the number of possible CPUs times globals.log_size */
 	__type(key, __u32);
 	__type(value, struct blame_record);
@@ -136,10 +128,10 @@ static __always_inline void put_state(const struct vcpu_slot *s, __u32 index, __
 	blame_written(b);
 }
 
-/* Whoever takes the CPU out of `cpu` takes the waiter from it. */
-static __u32 blame_unwait(struct blame_wait *w)
+/* Whoever takes the CPU out of `wait_cpu` takes the waiter from it. */
+static __u32 blame_unwait(struct vcpu_slot *s)
 {
-	__u32 cpu = __sync_lock_test_and_set(&w->cpu, 0);
+	__u32 cpu = __sync_lock_test_and_set(&s->wait_cpu, 0);
 	struct blame_cpu *b = cpu ? blame_cpu(cpu - 1) : NULL;
 
 	if (b)
@@ -147,27 +139,25 @@ static __u32 blame_unwait(struct blame_wait *w)
 	return cpu;
 }
 
-static void blame_wait(__u32 index, __u64 now, __u32 cpu)
+static void blame_wait(struct vcpu_slot *s, __u64 now, __u32 cpu)
 {
-	struct blame_wait *w = bpf_map_lookup_elem(&blame_waits, &index);
 	struct blame_cpu *b = blame_cpu(cpu);
 
-	if (!w || !b)
+	if (!b)
 		return;
-	w->since = now;
+	s->wait_since = now;
 	__sync_fetch_and_add(&b->waiters, 1);
-	__sync_lock_test_and_set(&w->cpu, cpu + 1);
+	__sync_lock_test_and_set(&s->wait_cpu, cpu + 1);
 }
 
 /* The wait of a slot ends, or goes on on another CPU. */
 static __always_inline void blame_waited(struct vcpu_slot *s, __u32 index, const struct entry *e,
 					 bool last)
 {
-	struct blame_wait *w = bpf_map_lookup_elem(&blame_waits, &index);
-	__u32 cpu = w ? blame_unwait(w) : 0;
+	__u32 cpu = blame_unwait(s);
 
 	if (cpu)
-		put_wait(s, index, w->since, cpu - 1, e, last);
+		put_wait(s, index, s->wait_since, cpu - 1, e, last);
 	else
 		put_wait(s, index, s->at, e->cpu, e, last);
 }
@@ -182,7 +172,7 @@ static __always_inline void blame_enter(struct vcpu_slot *s, __u32 index, const 
 	if (s->state == LEDGER_READY)
 		blame_waited(s, index, e, true);
 	if (e->state == LEDGER_READY)
-		blame_wait(index, e->now, e->cpu);
+		blame_wait(s, e->now, e->cpu);
 }
 
 /* A thread that waits is taken to the queue of another CPU. The run that is under way on the old
@@ -195,7 +185,7 @@ static __always_inline void blame_move(struct vcpu_slot *s, __u32 index, __u64 n
 	if (old)
 		__sync_fetch_and_add(&old->moved, 1);
 	blame_waited(s, index, &(struct entry){.now = now, .cpu = from}, false);
-	blame_wait(index, now, to);
+	blame_wait(s, now, to);
 }
 
 /* ---- runs ---- */

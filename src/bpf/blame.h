@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * Who was on which CPU while a vCPU waited there: what blame.bpf.h and src/host/run_log.c share.
- * Three arrays that user space maps:
+ * Two arrays that user space maps, beside the slots of vcpu.h, which say on which CPU a thread waits:
  *
  *  blame_cpus   who is on each CPU now, and how many vCPUs wait there
- *  blame_waits  for each slot of vcpu.h, on which CPU its thread waits
  *  blame_log    a ring of records for each CPU, written by that CPU alone and never waited for: a
  *               reader that is too late counts what was overwritten
  *
@@ -47,12 +46,6 @@ struct blame_cpu {
 	__u32 kthread;	       /* 1: a kernel thread */
 	char comm[BLAME_COMM]; /* the process's name, where tgid is GAP_BY_HIDDEN */
 } __attribute__((aligned(64)));
-
-struct blame_wait {
-	__u32 cpu; /* index + 1 of the CPU for which the thread waits; 0: it doesn't, or not known */
-	__u32 reserved;
-	__u64 since; /* ns */
-};
 
 enum blame_kind {
 	BLAME_RUN,   /* a thread was on this CPU */

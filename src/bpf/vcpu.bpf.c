@@ -94,12 +94,15 @@ static void put_gap(struct vcpu_slot *s, __u32 index, __u64 end, __u32 by)
 /* The transition, of a slot that is latched. */
 static void enter(struct vcpu_slot *s, __u32 index, const struct entry *e)
 {
+	__u32 state = s->state;
+
 	s->ended = e->ended;
 	blame_enter(s, index, e);
 	if (e->now > s->at) {
-		if (vcpu_state_is_gap(s->state))
+		if (vcpu_state_is_gap(state))
 			put_gap(s, index, e->now, e->by);
-		s->ns[s->state & 7] += e->now - s->at;
+		if (state < LEDGER_STATES)
+			s->ns[state] += e->now - s->at;
 		s->at = e->now;
 	}
 	s->state = e->state;
@@ -490,16 +493,15 @@ static bool is_current(const struct task_struct *task)
 
 /* A wait is entered before the state, which makes it one, and taken back if a transition was faster:
  * that has ended it, or has not seen it. */
-static void find_out(struct vcpu_slot *s, __u32 index, struct task_struct *task)
+static void find_out(struct vcpu_slot *s, struct task_struct *task)
 {
 	__u32 state = is_current(task) ? LEDGER_RUN : state_of(task, task->__state, s);
-	struct blame_wait *w = bpf_map_lookup_elem(&blame_waits, &index);
-	bool waits = w && state == LEDGER_READY && globals.record;
+	bool waits = state == LEDGER_READY && globals.record;
 
 	if (waits)
-		blame_wait(index, s->at, cpu_of(task));
+		blame_wait(s, s->at, cpu_of(task));
 	if (__sync_val_compare_and_swap(&s->state, VCPU_UNKNOWN, state) != VCPU_UNKNOWN && waits)
-		blame_unwait(w);
+		blame_unwait(s);
 }
 
 /* Read once by user space after it has entered threads: finds out what those do that did not switch
@@ -517,7 +519,7 @@ int resolve(struct bpf_iter__task *ctx)
 	index = bpf_map_lookup_elem(&slots_of, &tid);
 	s = index ? slot_of(*index + 1, tid) : NULL;
 	if (s && s->state == VCPU_UNKNOWN && !task->exit_state)
-		find_out(s, *index, task);
+		find_out(s, task);
 	return 0;
 }
 

@@ -173,7 +173,7 @@ static void leave_tid(const struct bpf_source *s, uint32_t index)
 /* As blame_unwait() in the programs: a wait that none of them will end. */
 static void unwait(const struct bpf_source *s, uint32_t slot)
 {
-	uint32_t cpu = __atomic_exchange_n(&s->p.blame_waits[slot].cpu, 0, __ATOMIC_SEQ_CST);
+	uint32_t cpu = __atomic_exchange_n(&s->p.slots[slot].wait_cpu, 0, __ATOMIC_SEQ_CST);
 
 	if (cpu)
 		__atomic_sub_fetch(&s->p.blame_cpus[cpu - 1].waiters, 1, __ATOMIC_SEQ_CST);
@@ -407,9 +407,8 @@ static int source_add(void *state, int id, const struct host_vm *vm, struct fail
 
 /* ---- reading ---- */
 
-/* A copy of a slot, and of its wait, between two transitions. */
-static int read_slot(const struct vcpu_programs *p, uint32_t index, struct vcpu_slot *ret,
-		     struct blame_wait *ret_wait)
+/* A copy of a slot between two transitions. */
+static int read_slot(const struct vcpu_programs *p, uint32_t index, struct vcpu_slot *ret)
 {
 	const struct vcpu_slot *slot = &p->slots[index];
 
@@ -417,7 +416,6 @@ static int read_slot(const struct vcpu_programs *p, uint32_t index, struct vcpu_
 		uint32_t seq = __atomic_load_n(&slot->seq, __ATOMIC_ACQUIRE);
 
 		*ret = *(const volatile struct vcpu_slot *)slot;
-		*ret_wait = *(const volatile struct blame_wait *)&p->blame_waits[index];
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (!(seq & 1) && __atomic_load_n(&slot->seq, __ATOMIC_RELAXED) == seq)
 			return 0;
@@ -434,21 +432,19 @@ static int source_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
 	uint64_t now = clock_mono() - CLOCK_SKEW_NS;
 	struct owner *o = &s->owners[index];
 	struct vcpu_slot slot;
-	struct blame_wait wait;
-	int err = read_slot(&s->p, index, &slot, &wait);
+	int err = read_slot(&s->p, index, &slot);
 
 	if (err)
 		return err;
 	*ret = (struct ledger){.start = slot.start, .at = slot.at, .state = slot.state};
-	memcpy(ret->ns, slot.ns, sizeof(ret->ns));
+	memcpy(ret->ns, slot.ns, sizeof(slot.ns));
 	s->read = true;
 	o->wanted = slot.gaps;
 	o->wanted_waits = slot.waits;
 	o->lost = slot.gaps_lost + o->lost_waits;
 	o->since = slot.at;
-	o->wait = wait;
-	if (slot.ended || slot.state != LEDGER_READY)
-		o->wait = (struct blame_wait){0};
+	o->wait_cpu = slot.ended || slot.state != LEDGER_READY ? 0 : slot.wait_cpu;
+	o->wait_since = slot.wait_since;
 	if (now > ret->at && !slot.ended)
 		ledger_advance(ret, now);
 	o->at = ret->at;
@@ -465,7 +461,8 @@ static void source_end(void *state, const void *vm, uint32_t vcpu)
 	if (slot->ended)
 		return;
 	__atomic_add_fetch(&slot->seq, 1, __ATOMIC_SEQ_CST);
-	slot->ns[slot->state & 7] += u64_sub_floor(s->owners[index].at, slot->at);
+	if (slot->state < LEDGER_STATES)
+		slot->ns[slot->state] += u64_sub_floor(s->owners[index].at, slot->at);
 	slot->at = u64_max(slot->at, s->owners[index].at);
 	slot->ended = 1;
 	__atomic_add_fetch(&slot->seq, 1, __ATOMIC_SEQ_CST);
@@ -489,7 +486,7 @@ static uint64_t source_gaps_lost(void *state, const void *vm, uint32_t vcpu)
 static bool has_wanted(const struct bpf_source *s)
 {
 	for (uint32_t i = 0; s->read && i < s->n_owners; i++) {
-		if (s->owners[i].vm && s->owners[i].taken < s->owners[i].wanted)
+		if (s->owners[i].vm && (int32_t)(s->owners[i].wanted - s->owners[i].taken) > 0)
 			return false;
 	}
 	return true;

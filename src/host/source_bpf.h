@@ -16,12 +16,14 @@ struct owner {
 	bool left;	   /* it was somebody's since the last grace period */
 	uint32_t vcpu;
 	uint32_t index;		/* the guest's number of it */
-	uint64_t wanted, taken; /* gaps in the ring buffer: as of the last reading; that came out */
-	uint32_t wanted_waits, taken_waits; /* the same of those in records of waits, modulo 2^32 */
-	uint64_t lost_waits;		    /* of these, overwritten before they were taken */
-	uint64_t lost;			    /* as of the last reading */
+	/* Gaps, modulo 2^32: as of the last reading, and that were taken out of the ring buffer; the
+	 * same of those in records of waits. */
+	uint32_t wanted, taken, wanted_waits, taken_waits;
+	uint64_t lost_waits; /* of these, overwritten before they were taken */
+	uint64_t lost;	     /* as of the last reading */
 	uint64_t since;		/* ns: the last transition, as of the last reading */
-	struct blame_wait wait; /* as of the last reading, which was at */
+	uint32_t wait_cpu;	/* as of the last reading, which was at `at` */
+	uint64_t wait_since;	/* ns */
 	uint64_t at;		/* ns */
 };
 

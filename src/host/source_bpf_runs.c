@@ -193,11 +193,11 @@ bool source_bpf_waiting(void *state, const void *vm, uint32_t vcpu, struct host_
 	const struct bpf_vm *v = vm;
 	const struct owner *o = &s->owners[v->slots[vcpu]];
 
-	if (!o->wait.cpu)
+	if (!o->wait_cpu)
 		return false;
-	*ret = (struct host_wait){.start = o->wait.since,
+	*ret = (struct host_wait){.start = o->wait_since,
 				  .end = o->at,
-				  .cpu = o->wait.cpu - 1,
+				  .cpu = o->wait_cpu - 1,
 				  .vm = v->id,
 				  .vcpu = vcpu};
 	return true;
