@@ -41,8 +41,8 @@ struct piece {
 struct waiter {
 	uint64_t at, ready;   /* ns: the last reading, and what was in it */
 	uint64_t done, first; /* ns: booked up to; ready time when amounts began */
-	uint64_t booked; /* ns: since amounts began, the sum of `ns` and of rows that gave way */
-	uint64_t touched;     /* rows that were booked in this wait, as bits */
+	uint64_t booked;  /* ns: since amounts began, the sum of `ns` and of rows that gave way */
+	uint64_t touched; /* rows that were booked in this wait, as bits */
 	struct piece *pieces; /* that ended, in order of time; owned */
 	uint32_t n, room;
 	struct share *shares; /* by row, as many as vm->rows.room; owned */

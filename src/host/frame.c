@@ -297,9 +297,12 @@ int host_frame_take_vcpus(const struct measurement *m, struct host_frame *ret)
 
 static int copy_ended(const struct measurement *m, struct host_frame *f)
 {
+	size_t ended = 0;
 	int err = 0;
 
-	f->vms = calloc(m->n + 1, sizeof(*f->vms));
+	for (size_t i = 0; i < m->n; i++)
+		ended += m->vms[i]->id < 0 && !m->vms[i]->over;
+	f->vms = calloc(ended + 1, sizeof(*f->vms));
 	if (!f->vms)
 		return -ENOMEM;
 	for (size_t i = 0; i < m->n && !err; i++)

@@ -97,8 +97,8 @@ int host_ledger_record(struct host_ledger *h, enum host_record what, struct fail
  * Hands out what was recorded since the last call, for each CPU its records and then who is on it.
  * -EAGAIN when that could not be had of some CPU (one that is stopped): it is silent then.
  *
- * Gaps and waits are one record: host_ledger_poll() hands out to the last `fns`, too, and this to the
- * last function that polled. Both stay as long as the ledger, or until others are given.
+ * Gaps and waits are one record, so host_ledger_poll() hands out to the last `fns`, too: it stays as
+ * long as the ledger, or until another one is given. Gaps that this finds wait for the next poll.
  */
 int host_ledger_runs(struct host_ledger *h, const struct host_runs_fns *fns);
 

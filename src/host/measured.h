@@ -32,8 +32,8 @@ struct measured {
 	struct vcpu_exits *exits; /* [vm.n_vcpus], as of the last reading; NULL: not counted */
 	struct blame_vm *blame;	  /* who ran while it waited; NULL: not recorded */
 	struct page_choice *page; /* owned; NULL: it has no device that might have been one */
-	const char *page_lost; /* why its page is no more written; NULL while it is */
-	double cpu_limit;      /* cpu_limit_of(), some seconds old at most */
+	const char *page_lost;	  /* why its page is no more written; NULL while it is */
+	double cpu_limit;	  /* cpu_limit_of(), some seconds old at most */
 };
 
 /* VMs that ended so long ago that only their sum is kept. */

@@ -391,6 +391,8 @@ static void put_gap(int id, const struct gap *gap, void *data)
 
 	if (p->on_gap)
 		p->on_gap(id, gap, p->gap_data);
+	if (!p->n_pages)
+		return;
 	put_into(page_of(p, id), gap);
 	put_into(stream_of(p, id), gap);
 }

@@ -29,11 +29,10 @@
  * adjusts them. A reading stays that much behind, so that no transition can fall before it. */
 #define CLOCK_SKEW_NS NS_PER_US
 
-#define SPINS	 1000 /* then sleep a millisecond between tries */
-#define SLEEPS	 1000
+#define SLEEPS	 1000 /* naps between tries, after that many without */
 #define SLEEP_NS NS_PER_MS
 
-static void nap(void)
+void source_bpf_nap(void)
 {
 	const struct timespec ts = {.tv_nsec = SLEEP_NS};
 
@@ -44,38 +43,10 @@ static void nap(void)
 static void grace_period(void)
 {
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
-		nap(); /* refused with nohz_full; a program runs for microseconds */
+		source_bpf_nap(); /* refused with nohz_full; a program runs for microseconds */
 }
 
 /* ---- opening ---- */
-
-void source_bpf_hand_gap(const struct bpf_source *s, const struct owner *o, const struct gap *gap)
-{
-	if (s->fn)
-		s->fn(o->vm->id, gap, s->data);
-}
-
-static int take_gap(void *context, void *bytes, size_t size)
-{
-	struct bpf_source *s = context;
-	const struct vcpu_gap *g = bytes;
-	struct owner *o;
-
-	if (size < sizeof(*g) || g->slot >= VCPU_SLOTS)
-		return 0;
-	o = &s->owners[g->slot];
-	if (!o->vm || s->p.slots[g->slot].tid != g->tid || g->start < s->p.slots[g->slot].start)
-		return 0; /* the slot was another's when this was written */
-	o->taken++;
-	s->gaps++;
-	source_bpf_hand_gap(s, o,
-			    &(struct gap){.start = g->start,
-					  .end = g->end,
-					  .vcpu = o->vcpu,
-					  .state = g->state,
-					  .by = g->by});
-	return 0;
-}
 
 static void source_close(void *state)
 {
@@ -86,6 +57,7 @@ static void source_close(void *state)
 	interrupts_close(s->recording);
 	ring_buffer__free(s->ring);
 	vcpu_programs_close(&s->p);
+	free(s->taken);
 	free(s);
 }
 
@@ -95,7 +67,7 @@ static int source_start(struct bpf_source *s, struct failure *f)
 
 	if (err)
 		return err;
-	s->ring = ring_buffer__new(s->p.gaps, take_gap, s, NULL);
+	s->ring = ring_buffer__new(s->p.gaps, source_bpf_ring_gap, s, NULL);
 	return s->ring ? 0 : failure_errno(f, -errno, "BPF program vcpu: its ring buffer");
 }
 
@@ -361,7 +333,7 @@ static void source_remove(void *state, void *vm)
 	for (uint32_t i = 0; i < v->n_slots; i++)
 		s->p.slots[v->slots[i]].tid = 0;
 	for (uint32_t i = 0; i < v->n_slots; i++) {
-		s->lost += s->p.slots[v->slots[i]].gaps_lost + s->owners[v->slots[i]].lost_waits;
+		s->lost += s->p.slots[v->slots[i]].gaps_lost + s->owners[v->slots[i]].lost_here;
 		s->exits += s->p.slots[v->slots[i]].exits;
 		s->missed += s->p.slots[v->slots[i]].missed;
 		unwait(s, v->slots[i]);
@@ -412,15 +384,15 @@ static int read_slot(const struct vcpu_programs *p, uint32_t index, struct vcpu_
 {
 	const struct vcpu_slot *slot = &p->slots[index];
 
-	for (int i = 0; i < SPINS + SLEEPS; i++) {
+	for (int i = 0; i < SOURCE_BPF_SPINS + SLEEPS; i++) {
 		uint32_t seq = __atomic_load_n(&slot->seq, __ATOMIC_ACQUIRE);
 
 		*ret = *(const volatile struct vcpu_slot *)slot;
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (!(seq & 1) && __atomic_load_n(&slot->seq, __ATOMIC_RELAXED) == seq)
 			return 0;
-		if (i >= SPINS)
-			nap();
+		if (i >= SOURCE_BPF_SPINS)
+			source_bpf_nap();
 	}
 	return -EAGAIN;
 }
@@ -439,9 +411,10 @@ static int source_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
 	*ret = (struct ledger){.start = slot.start, .at = slot.at, .state = slot.state};
 	memcpy(ret->ns, slot.ns, sizeof(slot.ns));
 	s->read = true;
+	s->latest = u64_max(s->latest, slot.at);
 	o->wanted = slot.gaps;
 	o->wanted_waits = slot.waits;
-	o->lost = slot.gaps_lost + o->lost_waits;
+	o->lost = slot.gaps_lost + o->lost_here;
 	o->since = slot.at;
 	o->wait_cpu = slot.ended || slot.state != LEDGER_READY ? 0 : slot.wait_cpu;
 	o->wait_since = slot.wait_since;
@@ -483,57 +456,6 @@ static uint64_t source_gaps_lost(void *state, const void *vm, uint32_t vcpu)
 	return s->owners[((const struct bpf_vm *)vm)->slots[vcpu]].lost;
 }
 
-static bool has_wanted(const struct bpf_source *s)
-{
-	for (uint32_t i = 0; s->read && i < s->n_owners; i++) {
-		if (s->owners[i].vm && (int32_t)(s->owners[i].wanted - s->owners[i].taken) > 0)
-			return false;
-	}
-	return true;
-}
-
-/* The logs have been taken: what isn't there was overwritten. */
-static void count_lost(struct bpf_source *s)
-{
-	for (uint32_t i = 0; s->read && i < s->n_owners; i++) {
-		struct owner *o = &s->owners[i];
-		int32_t missing = (int32_t)(o->wanted_waits - o->taken_waits);
-
-		if (!o->vm || missing <= 0)
-			continue;
-		o->lost_waits += (uint32_t)missing;
-		o->lost += (uint32_t)missing;
-		o->taken_waits = o->wanted_waits;
-	}
-}
-
-/* The ring buffer hands nothing out behind a record that is still being written, on any CPU: then
- * the gaps that the last readings knew of are waited for. */
-static int source_poll(void *state, host_gap_fn fn, void *data)
-{
-	struct bpf_source *s = state;
-
-	s->fn = fn;
-	s->data = data;
-	if (s->fns) {
-		source_bpf_take(s);
-		count_lost(s);
-	}
-	for (int i = 0; i < SPINS + SLEEPS / 10; i++) {
-		int n = ring_buffer__consume(s->ring);
-
-		if (n < 0)
-			return n;
-		if (has_wanted(s)) {
-			s->read = false;
-			return 0;
-		}
-		if (i >= SPINS)
-			nap();
-	}
-	return -EAGAIN;
-}
-
 /* CPU time of threads that are on a CPU now, which no switch has charged yet. */
 static uint64_t running_overhead(const struct bpf_source *s, uint32_t process)
 {
@@ -558,7 +480,7 @@ static int source_overhead(void *state, void *vm, uint64_t *ret_ns)
 	uint32_t index = ((struct bpf_vm *)vm)->process;
 	const __u64 *charged = &s->p.processes[index].overhead_ns;
 
-	for (int i = 0; i < SPINS; i++) {
+	for (int i = 0; i < SOURCE_BPF_SPINS; i++) {
 		uint64_t before = __atomic_load_n(charged, __ATOMIC_ACQUIRE);
 		uint64_t running = running_overhead(s, index);
 
@@ -587,7 +509,7 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 
 		if (!s->owners[i].vm)
 			continue;
-		ret->gaps_lost += s->owners[i].lost_waits;
+		ret->gaps_lost += s->owners[i].lost_here;
 		ret->gaps_lost += __atomic_load_n(&slot->gaps_lost, __ATOMIC_RELAXED);
 		ret->kvm_exits += __atomic_load_n(&slot->exits, __ATOMIC_RELAXED);
 		ret->bpf_missed += __atomic_load_n(&slot->missed, __ATOMIC_RELAXED);
@@ -635,7 +557,7 @@ const struct host_source source_bpf = {
 	.close = source_close,
 	.add = source_add,
 	.remove = source_remove,
-	.poll = source_poll,
+	.poll = source_bpf_poll,
 	.read = source_read,
 	.end = source_end,
 	.since = source_since,

@@ -85,13 +85,12 @@ static void hand_gap(struct bpf_source *s, struct owner *o, const struct blame_r
 	if (!r->wait.gap || r->wait.gap < s->p.slots[r->slot - 1].start)
 		return;
 	o->taken_waits++;
-	s->gaps++;
-	source_bpf_hand_gap(s, o,
-			    &(struct gap){.start = r->wait.gap,
-					  .end = r->end,
-					  .vcpu = o->vcpu,
-					  .state = LEDGER_READY,
-					  .by = r->tgid});
+	o->lost_here += source_bpf_take_gap(s, r->slot - 1,
+					    &(struct gap){.start = r->wait.gap,
+							  .end = r->end,
+							  .vcpu = o->vcpu,
+							  .state = LEDGER_READY,
+							  .by = r->tgid}) != 0;
 }
 
 static void hand_wait(struct bpf_source *s, struct owner *o, const struct blame_record *r)

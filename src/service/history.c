@@ -314,9 +314,9 @@ json_t *history_json(const struct history *h)
 		uint64_t began = mono_at(h, tick);
 
 		tick += ticks_of(h, s);
-		json_array_append_new(times, json_real(ns_to_s(h->clock->real[(tick - 1) % TICKS])));
-		json_array_append_new(seconds,
-				      seconds_of((mono_at(h, tick) - began) / NS_PER_US));
+		json_array_append_new(times,
+				      json_real(ns_to_s(h->clock->real[(tick - 1) % TICKS])));
+		json_array_append_new(seconds, seconds_of((mono_at(h, tick) - began) / NS_PER_US));
 	}
 	json_object_set_new(o, "time_s", times);
 	json_object_set_new(o, "seconds", seconds);
