@@ -83,9 +83,9 @@ static __u32 cpu_of(const struct task_struct *task)
 
 /* ---- waits ---- */
 
-/* The last piece of a wait has the gap that the wait was, of which there may be other pieces; see
- * put_gap() in vcpu.bpf.c. */
-static __always_inline void put_wait(struct vcpu_slot *s, __u32 index, __u64 start, __u32 cpu,
+/* The last piece of a wait has the gap that the wait was, of which there may be other pieces: returns
+ * whether it has. */
+static __always_inline bool put_wait(struct vcpu_slot *s, __u32 index, __u64 start, __u32 cpu,
 				     const struct entry *e, bool last)
 {
 	__u32 here = bpf_get_smp_processor_id();
@@ -94,7 +94,7 @@ static __always_inline void put_wait(struct vcpu_slot *s, __u32 index, __u64 sta
 	bool gap = last && globals.record == BLAME_WAITS && e->now > s->at;
 
 	if (!r || (start >= e->now && !gap))
-		return;
+		return false;
 	r->start = start;
 	r->end = e->now;
 	r->irq_ns = e->idle ? b->irq_ns : 0;
@@ -108,6 +108,7 @@ static __always_inline void put_wait(struct vcpu_slot *s, __u32 index, __u64 sta
 	r->wait.idle = e->idle;
 	s->waits += gap;
 	blame_written(b);
+	return gap;
 }
 
 static __always_inline void put_state(const struct vcpu_slot *s, __u32 index, __u64 end, __u32 cpu)
@@ -150,29 +151,32 @@ static void blame_wait(struct vcpu_slot *s, __u64 now, __u32 cpu)
 	__sync_lock_test_and_set(&s->wait_cpu, cpu + 1);
 }
 
-/* The wait of a slot ends, or goes on on another CPU. */
-static __always_inline void blame_waited(struct vcpu_slot *s, __u32 index, const struct entry *e,
+/* The wait of a slot ends, or goes on on another CPU. Returns as put_wait(). */
+static __always_inline bool blame_waited(struct vcpu_slot *s, __u32 index, const struct entry *e,
 					 bool last)
 {
 	__u32 cpu = blame_unwait(s);
 
 	if (cpu)
-		put_wait(s, index, s->wait_since, cpu - 1, e, last);
-	else
-		put_wait(s, index, s->at, e->cpu, e, last);
+		return put_wait(s, index, s->wait_since, cpu - 1, e, last);
+	return put_wait(s, index, s->at, e->cpu, e, last);
 }
 
-/* A vCPU thread goes from s->state, in which it was since s->at, to another one. */
-static __always_inline void blame_enter(struct vcpu_slot *s, __u32 index, const struct entry *e)
+/* A vCPU thread goes from s->state, in which it was since s->at, to another one. Returns whether the
+ * gap that ends is recorded. */
+static __always_inline bool blame_enter(struct vcpu_slot *s, __u32 index, const struct entry *e)
 {
+	bool gap = false;
+
 	if (globals.record == BLAME_NOTHING)
-		return;
+		return false;
 	if (globals.record == BLAME_ALL)
 		put_state(s, index, e->now, e->cpu);
 	if (s->state == LEDGER_READY)
-		blame_waited(s, index, e, true);
+		gap = blame_waited(s, index, e, true);
 	if (e->state == LEDGER_READY)
 		blame_wait(s, e->now, e->cpu);
+	return gap;
 }
 
 /* A thread that waits is taken to the queue of another CPU. The run that is under way on the old

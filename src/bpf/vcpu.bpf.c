@@ -7,9 +7,10 @@
  * written where the kernel has its thread's run queue locked (switch out, switch in, wake-up of a
  * thread that is off its CPU), so one writer at a time is given.
  *
- * The order within a transition is what readers rely on: `seq` odd, time, gap into the ring buffer,
- * slot, `seq` even. Whoever reads the slot and drains the ring buffer afterwards has every gap that
- * ended up to the reading.
+ * The order within a transition is what readers rely on: `seq` odd, time, gap into the ring buffer
+ * or the CPU's log (blame.bpf.h), slot, `seq` even. Whoever reads the slot and drains both afterwards
+ * has every gap that ended up to the reading. At a switch the slots of both threads are odd before the
+ * time is taken, which is the same for both.
  *
  * A kernel may leave switches out (one was met that hides those of its host's own threads): what
  * was missed is counted in the slot, and the ledger goes on with the state that it knew.
@@ -69,14 +70,10 @@ static void latch(struct vcpu_slot *s)
 	__sync_lock_test_and_set(&s->seq, s->seq + 1);
 }
 
-/* Where waits are recorded, the record of a wait that is over is the gap, too. */
 static void put_gap(struct vcpu_slot *s, __u32 index, __u64 end, __u32 by)
 {
-	struct vcpu_gap *gap;
+	struct vcpu_gap *gap = bpf_ringbuf_reserve(&gaps, sizeof(*gap), 0);
 
-	if (s->state == LEDGER_READY && globals.record == BLAME_WAITS)
-		return;
-	gap = bpf_ringbuf_reserve(&gaps, sizeof(*gap), 0);
 	if (!gap) {
 		s->gaps_lost++;
 		return;
@@ -95,11 +92,12 @@ static void put_gap(struct vcpu_slot *s, __u32 index, __u64 end, __u32 by)
 static void enter(struct vcpu_slot *s, __u32 index, const struct entry *e)
 {
 	__u32 state = s->state;
+	bool told;
 
 	s->ended = e->ended;
-	blame_enter(s, index, e);
+	told = blame_enter(s, index, e);
 	if (e->now > s->at) {
-		if (vcpu_state_is_gap(state))
+		if (vcpu_state_is_gap(state) && !told)
 			put_gap(s, index, e->now, e->by);
 		if (state < LEDGER_STATES)
 			s->ns[state] += e->now - s->at;
