@@ -63,11 +63,16 @@ static struct blame_cpu *blame_cpu(__u32 id)
 	return bpf_map_lookup_elem(&blame_cpus, &id);
 }
 
-/* Where the next record of the CPU that we are on goes; it is published by blame_written(). */
-static struct blame_record *blame_place(const struct blame_cpu *b, __u32 id)
+/* Where the next record of the CPU that we are on goes, NULL where the log is full; it is published by
+ * blame_written(). */
+static struct blame_record *blame_place(struct blame_cpu *b, __u32 id)
 {
 	__u32 size = globals.log_size, at = id * size + ((__u32)b->head & (size - 1));
 
+	if (b->head - b->taken >= size) {
+		b->lost++;
+		return NULL;
+	}
 	return bpf_map_lookup_elem(&blame_log, &at);
 }
 
@@ -106,7 +111,6 @@ static __always_inline bool put_wait(struct vcpu_slot *s, __u32 index, __u64 sta
 	r->place = cpu;
 	r->wait.gap = gap ? s->at : 0;
 	r->wait.idle = e->idle;
-	s->waits += gap;
 	blame_written(b);
 	return gap;
 }

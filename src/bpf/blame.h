@@ -4,8 +4,9 @@
  * Two arrays that user space maps, beside the slots of vcpu.h, which say on which CPU a thread waits:
  *
  *  blame_cpus   who is on each CPU now, and how many vCPUs wait there
- *  blame_log    a ring of records for each CPU, written by that CPU alone and never waited for: a
- *               reader that is too late counts what was overwritten
+ *  blame_log    a ring of records for each CPU, written by that CPU alone and never waited for: where
+ *               the reader is too late, runs and waits are counted only, and gaps go into the ring
+ *               buffer
  *
  * `seq` of a CPU is odd while a switch is under way there. A reader that takes the time first and
  * then finds an even, unchanged `seq` has in the log, and in blame_cpus, all that happened on the
@@ -34,6 +35,8 @@ struct blame_cpu {
 	__u32 tid;	 /* who is on the CPU, 0 for the idle task, as the kernel counts */
 	__u64 since;	 /* ns: since when; 0: not known */
 	__u64 head;	 /* records written to its log so far */
+	__u64 taken;	 /* of these, by the reader, who writes this */
+	__u64 lost;	 /* records for which it was full */
 	__u64 irq_ns;	 /* of the time since `since`: spent in interrupts that are over */
 	__u64 irq_since; /* ns: when the present one began */
 	__u32 irq_depth; /* of interrupts in each other */

@@ -58,10 +58,9 @@ struct vcpu_slot {
 	__u32 state; /* enum ledger_state since `at`, or VCPU_UNKNOWN */
 	__u8 ended;  /* the thread is no more, the ledger stands still */
 	__u8 kvm;    /* the thread was seen in KVM_RUN */
-	__u16 reserved;
+	__u16 reserved[3];
 	__u32 wait_cpu;	  /* index + 1 of the CPU for which the thread waits; 0: it doesn't, or not
 				  * known (blame.h) */
-	__u32 waits;	  /* gaps that are in records of waits, modulo 2^32 */
 	__u64 wait_since; /* ns */
 	__u64 ns[LEDGER_STATES]; /* complete up to `at` */
 	__u64 start;		 /* ns: when the ledger was started */

@@ -11,8 +11,7 @@ typedef void (*host_gap_fn)(int id, const struct gap *gap, void *data);
 
 struct host_ledger_counters {
 	uint64_t gaps;	    /* handed out */
-	uint64_t gaps_lost; /* the buffer was full, or they were not taken in time; their time is in
-			     * ns[] */
+	uint64_t gaps_lost; /* not recorded since the buffer was full; their time is in ns[] */
 	uint64_t runs_lost; /* records of runs and waits that were not taken in time */
 	uint64_t kvm_exits; /* of the added vCPUs, where the kernel has kvm tracepoints */
 	uint64_t bpf_runs;  /* runs of the BPF programs, where statistics are on */

@@ -413,7 +413,6 @@ static int source_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
 	s->read = true;
 	s->latest = u64_max(s->latest, slot.at);
 	o->wanted = slot.gaps;
-	o->wanted_waits = slot.waits;
 	o->lost = slot.gaps_lost + o->lost_here;
 	o->since = slot.at;
 	o->wait_cpu = slot.ended || slot.state != LEDGER_READY ? 0 : slot.wait_cpu;
@@ -498,7 +497,7 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 
 	*ret = (struct host_ledger_counters){.gaps = s->gaps,
 					     .gaps_lost = s->lost,
-					     .runs_lost = s->log.lost,
+					     .runs_lost = run_log_lost(&s->log),
 					     .kvm_exits = s->exits};
 	bpf_object_cost(s->p.object, &ret->bpf_runs, &ret->bpf_ns);
 	bpf_object_missed(s->p.object, &ret->bpf_missed);

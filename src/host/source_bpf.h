@@ -16,13 +16,12 @@ struct owner {
 	bool left;	   /* it was somebody's since the last grace period */
 	uint32_t vcpu;
 	uint32_t index; /* the guest's number of it */
-	/* Gaps, modulo 2^32: as of the last reading, and that were taken out of the ring buffer; the
-	 * same of those in records of waits. */
-	uint32_t wanted, taken, wanted_waits, taken_waits;
-	uint64_t
-		lost_here; /* of these, overwritten before they were taken, or there was no memory */
-	uint64_t lost;	   /* as of the last reading */
-	uint64_t since;	   /* ns: the last transition, as of the last reading */
+	uint32_t wanted,
+		taken;	     /* gaps in the ring buffer, modulo 2^32: as of the last reading; that
+				 * were taken out */
+	uint64_t lost_here;  /* gaps for which there was no memory */
+	uint64_t lost;	     /* as of the last reading */
+	uint64_t since;	     /* ns: the last transition, as of the last reading */
 	uint32_t wait_cpu;   /* as of the last reading, which was at `at` */
 	uint64_t wait_since; /* ns */
 	uint64_t at;	     /* ns */

@@ -60,29 +60,12 @@ static bool has_wanted(const struct bpf_source *s)
 	return true;
 }
 
-/* The logs have been taken: what isn't there was overwritten. */
-static void count_lost(struct bpf_source *s)
-{
-	for (uint32_t i = 0; s->read && i < s->n_owners; i++) {
-		struct owner *o = &s->owners[i];
-		int32_t missing = (int32_t)(o->wanted_waits - o->taken_waits);
-
-		if (!o->vm || missing <= 0)
-			continue;
-		o->lost_here += (uint32_t)missing;
-		o->lost += (uint32_t)missing;
-		o->taken_waits = o->wanted_waits;
-	}
-}
-
 /* The ring buffer hands nothing out behind a record that is still being written, on any CPU: then
  * the gaps that the last readings knew of are waited for. */
 static int take_gaps(struct bpf_source *s)
 {
-	if (s->fns) {
+	if (s->fns)
 		source_bpf_take(s);
-		count_lost(s);
-	}
 	for (int i = 0; i < SOURCE_BPF_SPINS + SLEEPS; i++) {
 		int n = ring_buffer__consume(s->ring);
 

@@ -84,7 +84,6 @@ static void hand_gap(struct bpf_source *s, struct owner *o, const struct blame_r
 {
 	if (!r->wait.gap || r->wait.gap < s->p.slots[r->slot - 1].start)
 		return;
-	o->taken_waits++;
 	o->lost_here += source_bpf_take_gap(s, r->slot - 1,
 					    &(struct gap){.start = r->wait.gap,
 							  .end = r->end,
