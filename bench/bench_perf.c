@@ -82,6 +82,65 @@ static pid_t start_vm(int n)
 	return spawn(argv, -1);
 }
 
+/* ---- intervals of READY, as either has them ---- */
+
+struct interval {
+	uint64_t start, end; /* ns */
+};
+
+struct intervals {
+	struct interval *list;
+	size_t n, room;
+};
+
+static void keep(struct intervals *l, uint64_t start, uint64_t end)
+{
+	if (l->n == l->room) {
+		l->room = l->room ? 2 * l->room : 4096;
+		l->list = reallocarray(l->list, l->room, sizeof(*l->list));
+		if (!l->list)
+			die("intervals");
+	}
+	l->list[l->n++] = (struct interval){start, end};
+}
+
+#define SAME_NS (20 * NS_PER_US) /* the two look at a switch at different instants */
+#define TOLD	4		 /* differences of a vCPU that are printed */
+
+static bool is_same(const struct interval *a, const struct interval *b)
+{
+	return llabs((long long)(a->start - b->start)) < (long long)SAME_NS &&
+	       llabs((long long)(a->end - b->end)) < (long long)SAME_NS;
+}
+
+/* Says where the ledger's and perf's intervals differ. */
+static void tell_differences(const struct intervals *ours, const struct intervals *theirs,
+			     uint64_t from, uint64_t to)
+{
+	size_t i = 0, k = 0, told = 0;
+
+	while (told < TOLD && (i < ours->n || k < theirs->n)) {
+		const struct interval *a = i < ours->n ? &ours->list[i] : NULL;
+		const struct interval *b = k < theirs->n ? &theirs->list[k] : NULL;
+		bool ours_first = a && (!b || a->end <= b->end);
+		const struct interval *one = ours_first ? a : b;
+
+		if (a && b && is_same(a, b)) {
+			i++;
+			k++;
+			continue;
+		}
+		if (one->end > from && one->start < to && one->end - one->start > SAME_NS && ++told)
+			printf("    only %s: ready from %.6f to %.6f s of the window, %.6f s\n",
+			       ours_first ? "the ledger" : "perf",
+			       (double)(int64_t)(one->start - from) / 1e9,
+			       (double)(int64_t)(one->end - from) / 1e9,
+			       ns_to_s(one->end - one->start));
+		i += ours_first;
+		k += !ours_first;
+	}
+}
+
 /* ---- perf ---- */
 
 /* A vCPU as perf's events have it. */
@@ -93,6 +152,7 @@ struct thread {
 	enum { BLOCKED, READY, RUN } state;
 	uint64_t ns[3];	 /* by state, between `from` and `to` */
 	unsigned broken; /* events that can't follow each other: perf has missed one */
+	struct intervals ready;
 };
 
 static void go(struct thread *t, uint64_t at, int state)
@@ -100,6 +160,8 @@ static void go(struct thread *t, uint64_t at, int state)
 	uint64_t start = u64_max(t->since, t->from), end = u64_min(at, t->to);
 
 	t->first = t->first ? t->first : at;
+	if (t->since && t->state == READY && at != UINT64_MAX)
+		keep(&t->ready, t->since, at);
 	if (t->since && end > start)
 		t->ns[t->state] += end - start;
 	t->since = at;
@@ -115,9 +177,20 @@ static long number_of(const char *line, const char *name)
 }
 
 /* The state in which an event has to find the thread. */
-static void expect(struct thread *t, unsigned state)
+static void expect(struct thread *t, unsigned state, uint64_t at)
 {
-	t->broken += t->since && t->state != state;
+	static const char *const names[] = {
+		[BLOCKED] = "blocked", [READY] = "ready", [RUN] = "run"};
+
+	if (!t->since || t->state == state)
+		return;
+	if (t->broken++ < TOLD)
+		printf("    perf: thread %d is switched %s at %.6f s of the window, though it was "
+		       "%s for "
+		       "%.6f s\n",
+		       (int)t->tid, state == RUN ? "out" : "in",
+		       (double)(int64_t)(at - t->from) / 1e9, names[t->state],
+		       ns_to_s(at - t->since));
 }
 
 static void see(struct thread *t, const char *line, uint64_t at)
@@ -125,10 +198,10 @@ static void see(struct thread *t, const char *line, uint64_t at)
 	const char *state = strstr(line, " prev_state=");
 
 	if (state && number_of(line, " prev_pid=") == t->tid) {
-		expect(t, RUN);
+		expect(t, RUN, at);
 		go(t, at, state[12] == 'R' ? READY : BLOCKED);
 	} else if (state && number_of(line, " next_pid=") == t->tid) {
-		expect(t, READY);
+		expect(t, READY, at);
 		go(t, at, RUN);
 	} else if (!state && strstr(line, "sched:sched_wakeup") &&
 		   number_of(line, " pid=") == t->tid && t->state == BLOCKED && t->since) {
@@ -205,6 +278,7 @@ struct ours {
 	struct host_ledger *ledger;
 	int id[VMS];
 	struct ledger first[VMS], last[VMS];
+	struct intervals ready[VMS];
 };
 
 static void add(struct ours *o, int i, pid_t pid, struct thread *t)
@@ -223,11 +297,13 @@ static void add(struct ours *o, int i, pid_t pid, struct thread *t)
 	host_vm_done(&vm);
 }
 
-static void no_gap(int id, const struct gap *gap, void *data)
+static void on_gap(int id, const struct gap *gap, void *data)
 {
-	(void)id;
-	(void)gap;
-	(void)data;
+	struct ours *o = data;
+
+	for (int i = 0; i < VMS && gap->state == LEDGER_READY; i++)
+		if (o->id[i] == id)
+			keep(&o->ready[i], gap->start, gap->end);
 }
 
 static void read_ledgers(const struct ours *o, struct ledger *ret)
@@ -242,6 +318,7 @@ static void compare_vcpu(const struct ours *o, const struct thread *t, int i, do
 {
 	static const uint32_t states[] = {LEDGER_RUN, LEDGER_READY};
 	static const int theirs[] = {RUN, READY};
+	bool off = false;
 
 	printf("vCPU %d:", i);
 	for (int s = 0; s < 2; s++) {
@@ -253,8 +330,11 @@ static void compare_vcpu(const struct ours *o, const struct thread *t, int i, do
 		       ns_to_s(t->ns[theirs[s]]), percent);
 		worst[s] = fmax(worst[s], fabs(percent));
 		worst[2 + s] = fmax(worst[2 + s], fabs(100 * by / (double)(t->to - t->from)));
+		off |= fabs(percent) > GOAL;
 	}
 	printf("\n");
+	if (off)
+		tell_differences(&o->ready[i], &t->ready, t->from, t->to);
 }
 
 /* One window. False when perf has not all of it. */
@@ -269,19 +349,35 @@ static bool record(struct ours *o, struct thread *threads, uint64_t seconds)
 	if (perf < 0)
 		die("perf sched record");
 	pause_for(2 * NS_PER_SEC);
+	for (int i = 0; i < VMS; i++)
+		o->ready[i].n = 0;
 	read_ledgers(o, o->first);
 	for (uint64_t i = 0; i < 20 * seconds; i++) {
 		pause_for(50 * NS_PER_MS);
-		host_ledger_poll(o->ledger, no_gap, NULL);
+		host_ledger_poll(o->ledger, on_gap, o);
 	}
 	read_ledgers(o, o->last);
 	pause_for(2 * NS_PER_SEC);
+	host_ledger_poll(o->ledger, on_gap, o);
 	kill(perf, SIGINT);
 	waitpid(perf, NULL, 0);
 	for (int i = 0; i < VMS; i++)
 		threads[i] = (struct thread){
-			.tid = threads[i].tid, .from = o->first[i].at, .to = o->last[i].at};
+			.tid = threads[i].tid,
+			.from = o->first[i].at,
+			.to = o->last[i].at,
+			.ready = {.list = threads[i].ready.list, .room = threads[i].ready.room}};
 	return read_perf(data, threads);
+}
+
+/* Switches that the kernel reported to neither, gaps that were lost. */
+static void tell_missed(const struct ours *o)
+{
+	struct host_ledger_counters c;
+
+	host_ledger_counters(o->ledger, &c);
+	printf("the ledger: %" PRIu64 " switches were missed, %" PRIu64 " gaps lost so far\n",
+	       c.bpf_missed, c.gaps_lost);
 }
 
 static void measure(struct ours *o, pid_t *vms, uint64_t seconds, struct result *r)
@@ -295,13 +391,16 @@ static void measure(struct ours *o, pid_t *vms, uint64_t seconds, struct result 
 
 	for (int i = 0; i < VMS; i++)
 		add(o, i, vms[i], &threads[i]);
-	while (!record(o, threads, seconds))
+	while (!record(o, threads, seconds)) {
+		tell_missed(o);
 		if (++tries == WINDOWS) {
 			errno = ENOBUFS;
 			die("perf lost events in every window");
 		}
+	}
 	for (int i = 0; i < VMS; i++)
 		compare_vcpu(o, &threads[i], i, worst);
+	tell_missed(o);
 	for (int s = 0; s < ROWS; s++)
 		r[s] = (struct result){names[s], "%", "<= 0.05",       worst[s],
 				       NAN,	 NAN, worst[s] <= GOAL};

@@ -29,14 +29,6 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, VCPU_SLOTS);
-	__type(key, __u32);
-	__type(value, struct blame_wait);
-} blame_waits SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1); /* set to the number of possible CPUs times globals.log_size */
 	__type(key, __u32);
 	__type(value, struct blame_record);
@@ -44,22 +36,49 @@ struct {
 
 extern volatile struct vcpu_globals globals;
 
+/* What a thread enters. */
+struct entry {
+	__u64 now;   /* ns: when, taken since the slot was latched */
+	__u64 idle;  /* ns, where it waited until now: since when the idle task was on the CPU, if
+		      * that run is to be in the record of the wait; 0: it isn't */
+	__u32 state; /* enum ledger_state */
+	__u32 cpu;   /* on which it is or for which it waits */
+	__u32 by;    /* who ran before it came back (gap.h) */
+	bool ended;  /* it never will */
+};
+
+/* A switch: what its parts need to know. Both threads' slots are latched before the time is taken, so
+ * that it is one instant in which the one leaves and the other comes. */
+struct turn {
+	__u64 now; /* ns */
+	__u32 id;  /* of the CPU */
+	__u32 prev_state;
+	struct task_struct *prev, *next;
+	struct vcpu_slot *leaves, *comes; /* NULL: no vCPU */
+	struct vcpu_cpu is;		  /* the CPU, with the next thread */
+};
+
 static struct blame_cpu *blame_cpu(__u32 id)
 {
 	return bpf_map_lookup_elem(&blame_cpus, &id);
 }
 
-/* Where the next record of the CPU that we are on goes; it is published by blame_written(). */
-static struct blame_record *blame_place(const struct blame_cpu *b, __u32 id)
+/* Where the next record of the CPU that we are on goes, NULL where the log is full; it is published by
+ * blame_written(). */
+static struct blame_record *blame_place(struct blame_cpu *b, __u32 id)
 {
 	__u32 size = globals.log_size, at = id * size + ((__u32)b->head & (size - 1));
 
+	if (b->head - b->taken >= size) {
+		b->lost++;
+		return NULL;
+	}
 	return bpf_map_lookup_elem(&blame_log, &at);
 }
 
 static void blame_written(struct blame_cpu *b)
 {
-	__sync_lock_test_and_set(&b->head, b->head + 1);
+	publish(&b->head, b->head + 1);
 }
 
 static __u32 cpu_of(const struct task_struct *task)
@@ -69,23 +88,31 @@ static __u32 cpu_of(const struct task_struct *task)
 
 /* ---- waits ---- */
 
-static __always_inline void put_wait(const struct vcpu_slot *s, __u32 index, __u64 start, __u64 end,
-				     __u32 cpu, bool last)
+/* The last piece of a wait has the gap that the wait was, of which there may be other pieces: returns
+ * whether it has. */
+static __always_inline bool put_wait(struct vcpu_slot *s, __u32 index, __u64 start, __u32 cpu,
+				     const struct entry *e, bool last)
 {
 	__u32 here = bpf_get_smp_processor_id();
 	struct blame_cpu *b = blame_cpu(here);
 	struct blame_record *r = b ? blame_place(b, here) : NULL;
+	bool gap = last && globals.record == BLAME_WAITS && e->now > s->at;
 
-	if (!r || start >= end)
-		return;
+	if (!r || (start >= e->now && !gap))
+		return false;
 	r->start = start;
-	r->end = end;
+	r->end = e->now;
+	r->irq_ns = e->idle ? b->irq_ns : 0;
 	r->kind = BLAME_WAIT;
+	r->detail = last;
 	r->tid = s->tid;
+	r->tgid = e->by;
 	r->slot = index + 1;
 	r->place = cpu;
-	r->detail = last;
+	r->wait.gap = gap ? s->at : 0;
+	r->wait.idle = e->idle;
 	blame_written(b);
+	return gap;
 }
 
 static __always_inline void put_state(const struct vcpu_slot *s, __u32 index, __u64 end, __u32 cpu)
@@ -106,10 +133,10 @@ static __always_inline void put_state(const struct vcpu_slot *s, __u32 index, __
 	blame_written(b);
 }
 
-/* Whoever takes the CPU out of `cpu` takes the waiter from it. */
-static __u32 blame_unwait(struct blame_wait *w)
+/* Whoever takes the CPU out of `wait_cpu` takes the waiter from it. */
+static __u32 blame_unwait(struct vcpu_slot *s)
 {
-	__u32 cpu = __sync_lock_test_and_set(&w->cpu, 0);
+	__u32 cpu = __sync_lock_test_and_set(&s->wait_cpu, 0);
 	struct blame_cpu *b = cpu ? blame_cpu(cpu - 1) : NULL;
 
 	if (b)
@@ -117,81 +144,68 @@ static __u32 blame_unwait(struct blame_wait *w)
 	return cpu;
 }
 
-static void blame_wait(__u32 index, __u64 now, __u32 cpu)
+static void blame_wait(struct vcpu_slot *s, __u64 now, __u32 cpu)
 {
-	struct blame_wait *w = bpf_map_lookup_elem(&blame_waits, &index);
 	struct blame_cpu *b = blame_cpu(cpu);
 
-	if (!w || !b)
+	if (!b)
 		return;
-	w->since = now;
+	s->wait_since = now;
 	__sync_fetch_and_add(&b->waiters, 1);
-	__sync_lock_test_and_set(&w->cpu, cpu + 1);
+	__sync_lock_test_and_set(&s->wait_cpu, cpu + 1);
 }
 
-/* The wait of a slot ends on CPU `here`, or goes on on another one. */
-static __always_inline void blame_waited(const struct vcpu_slot *s, __u32 index, __u64 now,
-					 __u32 here, bool last)
+/* The wait of a slot ends, or goes on on another CPU. Returns as put_wait(). */
+static __always_inline bool blame_waited(struct vcpu_slot *s, __u32 index, const struct entry *e,
+					 bool last)
 {
-	struct blame_wait *w = bpf_map_lookup_elem(&blame_waits, &index);
-	__u32 cpu = w ? blame_unwait(w) : 0;
+	__u32 cpu = blame_unwait(s);
 
 	if (cpu)
-		put_wait(s, index, w->since, now, cpu - 1, last);
-	else
-		put_wait(s, index, s->at, now, here, last);
+		return put_wait(s, index, s->wait_since, cpu - 1, e, last);
+	return put_wait(s, index, s->at, e->cpu, e, last);
 }
 
-/* A vCPU thread goes from s->state, in which it was since s->at, to `state`; `cpu` is where it is
- * or waits. */
-static __always_inline void blame_enter(const struct vcpu_slot *s, __u32 index, __u32 state,
-					__u64 now, __u32 cpu)
+/* A vCPU thread goes from s->state, in which it was since s->at, to another one. Returns whether the
+ * gap that ends is recorded. */
+static __always_inline bool blame_enter(struct vcpu_slot *s, __u32 index, const struct entry *e)
 {
+	bool gap = false;
+
 	if (globals.record == BLAME_NOTHING)
-		return;
+		return false;
 	if (globals.record == BLAME_ALL)
-		put_state(s, index, now, cpu);
+		put_state(s, index, e->now, e->cpu);
 	if (s->state == LEDGER_READY)
-		blame_waited(s, index, now, cpu, true);
-	if (state == LEDGER_READY)
-		blame_wait(index, now, cpu);
+		gap = blame_waited(s, index, e, true);
+	if (e->state == LEDGER_READY)
+		blame_wait(s, e->now, e->cpu);
+	return gap;
 }
 
 /* A thread that waits is taken to the queue of another CPU. The run that is under way on the old
  * one is wanted now, though nobody may be waiting there when it ends. */
-static __always_inline void blame_move(const struct vcpu_slot *s, __u32 index, __u64 now,
-				       __u32 from, __u32 to)
+static __always_inline void blame_move(struct vcpu_slot *s, __u32 index, __u64 now, __u32 from,
+				       __u32 to)
 {
 	struct blame_cpu *old = blame_cpu(from);
 
 	if (old)
 		__sync_fetch_and_add(&old->moved, 1);
-	blame_waited(s, index, now, from, false);
-	blame_wait(index, now, to);
+	blame_waited(s, index, &(struct entry){.now = now, .cpu = from}, false);
+	blame_wait(s, now, to);
 }
 
 /* ---- runs ---- */
 
-/* What is known at the beginning of a switch. */
-struct blame_switch {
-	struct blame_cpu *cpu; /* NULL: nothing is recorded */
-	__u64 now;
-	bool wanted; /* somebody waited for the CPU in the run that ends */
-};
-
-static __always_inline struct blame_switch blame_begin(__u32 id)
+/* Whether somebody waited for the CPU in the run that ends. */
+static __always_inline bool blame_wanted(struct blame_cpu *b)
 {
-	struct blame_switch w = {.cpu = globals.record ? blame_cpu(id) : NULL};
-	__u32 moved;
+	__u32 moved = b->moved;
+	bool wanted = b->waiters || moved != b->moved_seen || globals.record == BLAME_ALL;
 
-	if (!w.cpu)
-		return w;
-	__sync_lock_test_and_set(&w.cpu->seq, w.cpu->seq + 1);
-	w.now = bpf_ktime_get_ns();
-	moved = w.cpu->moved;
-	w.wanted = w.cpu->waiters || moved != w.cpu->moved_seen || globals.record == BLAME_ALL;
-	w.cpu->moved_seen = moved;
-	return w;
+	b->moved_seen = moved;
+	return wanted;
 }
 
 static __u32 id_of(const struct task_struct *task);
@@ -229,20 +243,26 @@ static __u64 on_cpu_for(const struct task_struct *task)
 		       : task->se.sum_exec_runtime - task->se.prev_sum_exec_runtime;
 }
 
-/* The run of `prev` ends, whose VM `cpu` has. Where its coming was not reported, nobody knows who
- * was there before it; how long it was there it knows itself. */
-static __always_inline void blame_leave(const struct blame_switch *w, __u32 id,
-					const struct vcpu_cpu *cpu, const struct task_struct *prev)
+/*
+ * The run of t->prev ends, whose VM `cpu` has. Where its coming was not reported, nobody knows who
+ * was there before it; how long it was there it knows itself. A run of the idle task that a waiting
+ * vCPU ends isn't recorded by itself: returns its beginning then, for the record of the wait.
+ */
+static __always_inline __u64 blame_leave(struct blame_cpu *b, const struct vcpu_cpu *cpu,
+					 const struct turn *t)
 {
-	struct blame_cpu *b = w->cpu;
 	__u64 start;
 
-	if (!b || !w->wanted)
-		return;
+	if (!globals.record || !blame_wanted(b))
+		return 0;
 	start = b->since;
-	if (!start || b->tid != (__u32)prev->pid)
-		start = w->now - on_cpu_for(prev);
-	put_run(b, id, cpu, prev, start, w->now);
+	if (!start || b->tid != (__u32)t->prev->pid)
+		start = t->now - on_cpu_for(t->prev);
+	if (!t->prev->pid && globals.record == BLAME_WAITS && t->comes &&
+	    t->comes->state == LEDGER_READY && start < t->comes->at && t->comes->at < t->now)
+		return start;
+	put_run(b, t->id, cpu, t->prev, start, t->now);
+	return 0;
 }
 
 /* Who is on the CPU. The reader can't ask for the name of a process that it doesn't see. */
@@ -257,21 +277,19 @@ static __always_inline void blame_name(struct blame_cpu *b, const struct task_st
 		bpf_probe_read_kernel(b->comm, sizeof(b->comm), leader->comm);
 }
 
-/* `next` is on the CPU from now on; `cpu` has its VM. */
-static __always_inline void blame_come(const struct blame_switch *w, const struct vcpu_cpu *cpu,
-				       const struct task_struct *next)
+/* `next` is on the CPU from now on; `of` has its VM. */
+static __always_inline void blame_come(struct blame_cpu *b, const struct vcpu_cpu *of,
+				       const struct task_struct *next, __u64 now)
 {
-	struct blame_cpu *b = w->cpu;
-
-	if (!b)
-		return;
-	b->since = w->now;
-	blame_name(b, next);
-	b->slot = cpu->slot;
-	b->process = cpu->process;
-	b->irq_ns = 0;
-	b->irq_depth = 0;
-	__sync_lock_test_and_set(&b->seq, b->seq + 1);
+	if (globals.record) {
+		b->since = now;
+		blame_name(b, next);
+		b->slot = of->slot;
+		b->process = of->process;
+		b->irq_ns = 0;
+		b->irq_depth = 0;
+	}
+	publish(&b->seq, b->seq + 1);
 }
 
 /* ---- interrupts: these programs are attached to the beginnings and ends of all kinds ---- */

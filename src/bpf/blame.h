@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * Who was on which CPU while a vCPU waited there: what blame.bpf.h and src/host/run_log.c share.
- * Three arrays that user space maps:
+ * Two arrays that user space maps, beside the slots of vcpu.h, which say on which CPU a thread waits:
  *
  *  blame_cpus   who is on each CPU now, and how many vCPUs wait there
- *  blame_waits  for each slot of vcpu.h, on which CPU its thread waits
- *  blame_log    a ring of records for each CPU, written by that CPU alone and never waited for: a
- *               reader that is too late counts what was overwritten
+ *  blame_log    a ring of records for each CPU, written by that CPU alone and never waited for: where
+ *               the reader is too late, runs and waits are counted only, and gaps go into the ring
+ *               buffer
  *
  * `seq` of a CPU is odd while a switch is under way there. A reader that takes the time first and
  * then finds an even, unchanged `seq` has in the log, and in blame_cpus, all that happened on the
@@ -35,6 +35,8 @@ struct blame_cpu {
 	__u32 tid;	 /* who is on the CPU, 0 for the idle task, as the kernel counts */
 	__u64 since;	 /* ns: since when; 0: not known */
 	__u64 head;	 /* records written to its log so far */
+	__u64 taken;	 /* of these, by the reader, who writes this */
+	__u64 lost;	 /* records for which it was full */
 	__u64 irq_ns;	 /* of the time since `since`: spent in interrupts that are over */
 	__u64 irq_since; /* ns: when the present one began */
 	__u32 irq_depth; /* of interrupts in each other */
@@ -48,12 +50,6 @@ struct blame_cpu {
 	char comm[BLAME_COMM]; /* the process's name, where tgid is GAP_BY_HIDDEN */
 } __attribute__((aligned(64)));
 
-struct blame_wait {
-	__u32 cpu; /* index + 1 of the CPU for which the thread waits; 0: it doesn't, or not known */
-	__u32 reserved;
-	__u64 since; /* ns */
-};
-
 enum blame_kind {
 	BLAME_RUN,   /* a thread was on this CPU */
 	BLAME_WAIT,  /* a vCPU waited for `cpu`, and then ran or was taken to another one */
@@ -62,7 +58,7 @@ enum blame_kind {
 
 struct blame_record {
 	__u64 start, end; /* ns */
-	__u64 irq_ns;	  /* run: of it, spent in interrupts */
+	__u64 irq_ns;	  /* run, or wait.idle: of it, spent in interrupts */
 	__u16 kind;
 	__u16 detail; /* run: 1 for a kernel thread; wait: 1 if it is over, 0 if it goes on elsewhere;
 		       * state: enum ledger_state */
@@ -70,7 +66,15 @@ struct blame_record {
 	__u32 tgid;   /* run: the process in the reader's PID namespace, or GAP_BY_HIDDEN */
 	__u32 slot;   /* index + 1 of the vCPU, 0 for a run that isn't one's */
 	__u32 place; /* run: index + 1 of the VM, or 0; wait: its CPU; state: the CPU at its end */
-	char comm[BLAME_COMM]; /* run: the process's name, or the thread's with BLAME_ALL */
+	union {
+		char comm[BLAME_COMM]; /* run: the process's name, or the thread's with BLAME_ALL */
+		struct {
+			__u64 gap;  /* ns: when the gap began that ended with it, which tgid ended
+				     * (vcpu_gap.by); 0: that isn't a gap, or told elsewhere */
+			__u64 idle; /* ns: since when the idle task was on this CPU until the end,
+				     * of which irq_ns are spent in interrupts; 0: told elsewhere */
+		} wait;
+	};
 } __attribute__((aligned(64)));
 
 #endif

@@ -107,4 +107,16 @@ struct pt_regs {
 
 #pragma clang attribute pop
 
+/* What was written before is seen by whoever sees this. Stores are seen in order on x86, elsewhere it
+ * takes an exchange: BPF has no store-release before 6.15. */
+#if defined(__TARGET_ARCH_x86)
+#define publish(to, value)                                                                         \
+	({                                                                                         \
+		barrier();                                                                         \
+		*(volatile typeof(*(to)) *)(to) = (value);                                         \
+	})
+#else
+#define publish(to, value) __sync_lock_test_and_set(to, value)
+#endif
+
 #endif

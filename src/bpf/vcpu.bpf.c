@@ -7,9 +7,10 @@
  * written where the kernel has its thread's run queue locked (switch out, switch in, wake-up of a
  * thread that is off its CPU), so one writer at a time is given.
  *
- * The order within a transition is what readers rely on: `seq` odd, time, gap into the ring buffer,
- * slot, `seq` even. Whoever reads the slot and drains the ring buffer afterwards has every gap that
- * ended up to the reading.
+ * The order within a transition is what readers rely on: `seq` odd, time, gap into the ring buffer
+ * or the CPU's log (blame.bpf.h), slot, `seq` even. Whoever reads the slot and drains both afterwards
+ * has every gap that ended up to the reading. At a switch the slots of both threads are odd before the
+ * time is taken, which is the same for both.
  *
  * A kernel may leave switches out (one was met that hides those of its host's own threads): what
  * was missed is counted in the slot, and the ledger goes on with the state that it knew.
@@ -62,7 +63,8 @@ struct {
 
 volatile struct vcpu_globals globals;
 
-/* An exchange orders everything around it on every architecture. */
+/* An exchange orders everything around it on every architecture: the time of a transition is taken
+ * after it. */
 static void latch(struct vcpu_slot *s)
 {
 	__sync_lock_test_and_set(&s->seq, s->seq + 1);
@@ -86,31 +88,23 @@ static void put_gap(struct vcpu_slot *s, __u32 index, __u64 end, __u32 by)
 	s->gaps++;
 }
 
-/* What a thread enters. */
-struct entry {
-	__u32 state; /* enum ledger_state */
-	__u32 cpu;   /* on which it is or for which it waits */
-	__u32 by;    /* who ran before it came back (gap.h) */
-	bool ended;  /* it never will */
-};
-
-/* The transition. */
+/* The transition, of a slot that is latched. */
 static void enter(struct vcpu_slot *s, __u32 index, const struct entry *e)
 {
-	__u64 now;
+	__u32 state = s->state;
+	bool told;
 
-	latch(s);
 	s->ended = e->ended;
-	now = bpf_ktime_get_ns();
-	blame_enter(s, index, e->state, now, e->cpu);
-	if (now > s->at) {
-		if (vcpu_state_is_gap(s->state))
-			put_gap(s, index, now, e->by);
-		s->ns[s->state & 7] += now - s->at;
-		s->at = now;
+	told = blame_enter(s, index, e);
+	if (e->now > s->at) {
+		if (vcpu_state_is_gap(state) && !told)
+			put_gap(s, index, e->now, e->by);
+		if (state < LEDGER_STATES)
+			s->ns[state] += e->now - s->at;
+		s->at = e->now;
 	}
 	s->state = e->state;
-	latch(s);
+	publish(&s->seq, s->seq + 1);
 }
 
 /* Says what state the slot was in, unless somebody knows already. */
@@ -167,22 +161,27 @@ static __u32 find_process(__u32 tgid)
 	return process_of(n->process, tgid) ? n->process : 0;
 }
 
-/* The same of a vCPU's thread. */
-static __u32 find_thread(__u32 tid)
+/* The slot of a vCPU's thread, and its index + 1; NULL for any other one. */
+static struct vcpu_slot *find_thread(__u32 tid, __u32 *ret_index1)
 {
-	__u32 at = tid & (VCPU_NUMBERS - 1);
+	__u32 at = tid & (VCPU_NUMBERS - 1), index1;
 	struct vcpu_number *n = bpf_map_lookup_elem(&numbers, &at);
+	struct vcpu_slot *s;
 
 	if (!n || !n->slot)
-		return 0;
-	if (n->slot == VCPU_SHARED)
-		return in_hash(&slots_of, tid);
-	return slot_of(n->slot, tid) ? n->slot : 0;
+		return NULL;
+	index1 = n->slot == VCPU_SHARED ? in_hash(&slots_of, tid) : n->slot;
+	s = index1 ? slot_of(index1, tid) : NULL;
+	if (s)
+		*ret_index1 = index1;
+	return s;
 }
 
-/* Sets cpu->process and cpu->slot for a thread that is on the CPU or about to be. */
-static void look_up(struct vcpu_cpu *cpu, const struct task_struct *task)
+/* Sets cpu->process and cpu->slot for a thread that is on the CPU or about to be; returns the slot of
+ * a vCPU. */
+static struct vcpu_slot *look_up(struct vcpu_cpu *cpu, const struct task_struct *task)
 {
+	struct vcpu_slot *s;
 	__u32 tid = task->pid;
 
 	cpu->tid = tid;
@@ -190,10 +189,10 @@ static void look_up(struct vcpu_cpu *cpu, const struct task_struct *task)
 	cpu->process = 0;
 	cpu->slot = 0;
 	if (!tid)
-		return;
-	cpu->process = find_process(task->tgid);
-	if (cpu->process)
-		cpu->slot = find_thread(tid);
+		return NULL;
+	s = find_thread(tid, &cpu->slot);
+	cpu->process = s ? s->process : find_process(task->tgid);
+	return s;
 }
 
 /* The system call that a task is in, negative for none. */
@@ -226,23 +225,19 @@ static __u32 state_of(struct task_struct *task, __u32 task_state, struct vcpu_sl
 }
 
 /* A vCPU thread leaves the CPU. sched_switch runs in its context. */
-static void leave_vcpu(struct vcpu_slot *s, __u32 index, struct task_struct *prev, bool preempt,
-		       __u32 prev_state)
+static void leave_vcpu(struct vcpu_slot *s, __u32 index, const struct turn *t)
 {
 	expect(s, LEDGER_RUN);
-	/* Preempted while it was about to sleep, or kept on by a signal: it stays runnable. */
-	if (preempt || !prev->__state)
-		prev_state = 0;
 	enter(s, index,
-	      &(struct entry){.state = state_of(prev, prev_state, s),
-			      .cpu = bpf_get_smp_processor_id(),
-			      .ended = prev_state & VCPU_TASK_DEAD});
+	      &(struct entry){.now = t->now,
+			      .state = state_of(t->prev, t->prev_state, s),
+			      .cpu = t->id,
+			      .ended = t->prev_state & VCPU_TASK_DEAD});
 }
 
 /* Any other thread of the VM's process leaves the CPU: its time is overhead. */
-static void leave_other(struct vcpu_cpu *cpu, struct vcpu_process *p)
+static void leave_other(struct vcpu_cpu *cpu, struct vcpu_process *p, __u64 now)
 {
-	__u64 now = bpf_ktime_get_ns();
 	/* A reader may miss this time for an instant, but never sees it twice. */
 	__u64 since = __sync_lock_test_and_set(&cpu->since, 0);
 
@@ -267,24 +262,25 @@ static void look_up_late(struct vcpu_cpu *cpu, const struct task_struct *prev)
 		cpu->since = bpf_ktime_get_ns() - on_cpu_for(prev);
 }
 
-static void leave(struct vcpu_cpu *cpu, struct task_struct *prev, bool preempt, __u32 prev_state)
+/* The slot of the vCPU that is about to leave the CPU. */
+static struct vcpu_slot *who_leaves(struct vcpu_cpu *cpu, const struct task_struct *prev)
 {
-	struct vcpu_process *p;
-	struct vcpu_slot *s;
-
 	if (cpu->tid != (__u32)prev->pid || (!cpu->process && cpu->epoch != globals.epoch))
 		look_up_late(cpu, prev);
-	if (!cpu->process)
+	return cpu->slot ? slot_of(cpu->slot, prev->pid) : NULL;
+}
+
+static void leave(struct vcpu_cpu *cpu, const struct turn *t)
+{
+	struct vcpu_process *p;
+
+	if (t->leaves)
+		leave_vcpu(t->leaves, cpu->slot - 1, t);
+	if (!cpu->process || cpu->slot)
 		return;
-	if (cpu->slot) {
-		s = slot_of(cpu->slot, prev->pid);
-		if (s)
-			leave_vcpu(s, cpu->slot - 1, prev, preempt, prev_state);
-		return;
-	}
-	p = process_of(cpu->process, prev->tgid);
+	p = process_of(cpu->process, t->prev->tgid);
 	if (p)
-		leave_other(cpu, p);
+		leave_other(cpu, p, t->now);
 	else
 		cpu->since = 0;
 }
@@ -323,28 +319,37 @@ static __u32 ran_before(const struct task_struct *prev)
 	return prev->pid ? id_of(prev) : GAP_BY_NOBODY;
 }
 
-static void arrive_vcpu(struct vcpu_slot *s, __u32 index, __u32 by)
+static void arrive_vcpu(struct vcpu_slot *s, __u32 index, const struct turn *t, __u64 idle)
 {
 	expect(s, LEDGER_READY);
 	enter(s, index,
-	      &(struct entry){.state = LEDGER_RUN, .cpu = bpf_get_smp_processor_id(), .by = by});
+	      &(struct entry){.now = t->now,
+			      .idle = idle,
+			      .state = LEDGER_RUN,
+			      .cpu = t->id,
+			      .by = ran_before(t->prev)});
 }
 
-static void arrive(struct vcpu_cpu *cpu, const struct task_struct *next,
-		   const struct task_struct *prev)
+static void arrive(struct vcpu_cpu *cpu, const struct turn *t, __u64 idle)
 {
-	struct vcpu_slot *s;
+	cpu->tid = t->is.tid;
+	cpu->epoch = t->is.epoch;
+	cpu->process = t->is.process;
+	cpu->slot = t->is.slot;
+	if (t->comes)
+		arrive_vcpu(t->comes, t->is.slot - 1, t, idle);
+	else if (t->is.process && !t->is.slot)
+		__sync_lock_test_and_set(&cpu->since, t->now);
+}
 
-	look_up(cpu, next);
-	if (!cpu->process)
-		return;
-	if (cpu->slot) {
-		s = slot_of(cpu->slot, next->pid);
-		if (s)
-			arrive_vcpu(s, cpu->slot - 1, ran_before(prev));
-		return;
-	}
-	__sync_lock_test_and_set(&cpu->since, bpf_ktime_get_ns());
+/* The one exchange orders the others, too. */
+static void latch_all(const struct turn *t, struct blame_cpu *b)
+{
+	if (t->leaves)
+		t->leaves->seq++;
+	if (t->comes)
+		t->comes->seq++;
+	__sync_lock_test_and_set(&b->seq, b->seq + 1);
 }
 
 SEC("tp_btf/sched_switch")
@@ -353,15 +358,29 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 {
 	__u32 id = bpf_get_smp_processor_id();
 	struct vcpu_cpu *cpu = bpf_map_lookup_elem(&cpus, &id);
-	struct blame_switch blame;
+	struct blame_cpu *b = blame_cpu(id);
+	/* Preempted while it was about to sleep, or kept on by a signal: it stays runnable. */
+	struct turn t = {.id = id,
+			 .prev_state = preempt || !prev->__state ? 0 : prev_state,
+			 .prev = prev,
+			 .next = next};
+	__u64 idle;
 
-	if (!cpu)
+	if (!cpu || !b)
 		return 0;
-	blame = blame_begin(id);
-	leave(cpu, prev, preempt, prev_state);
-	blame_leave(&blame, id, cpu, prev);
-	arrive(cpu, next, prev);
-	blame_come(&blame, cpu, next);
+	t.leaves = who_leaves(cpu, prev);
+	t.comes = look_up(&t.is, next);
+	if (!globals.record && !cpu->process && !t.is.process) {
+		cpu->tid = t.is.tid;
+		cpu->epoch = t.is.epoch;
+		return 0;
+	}
+	latch_all(&t, b);
+	t.now = bpf_ktime_get_ns();
+	leave(cpu, &t);
+	idle = blame_leave(b, cpu, &t);
+	arrive(cpu, &t, idle);
+	blame_come(b, &t.is, next, t.now);
 	return 0;
 }
 
@@ -375,51 +394,42 @@ int who_is_here(void *ctx)
 {
 	__u32 id = bpf_get_smp_processor_id();
 	const struct task_struct *task = bpf_get_current_task_btf();
-	struct blame_switch w = {.cpu = blame_cpu(id), .now = bpf_ktime_get_ns()};
+	struct blame_cpu *b = blame_cpu(id);
+	__u64 now = bpf_ktime_get_ns();
 	struct vcpu_cpu of = {};
 
 	(void)ctx;
-	if (!w.cpu)
+	if (!b)
 		return 0;
 	look_up(&of, task);
-	__sync_lock_test_and_set(&w.cpu->seq, w.cpu->seq + 1);
-	if (w.cpu->since && w.cpu->tid == of.tid) {
-		w.cpu->slot = of.slot;
-		w.cpu->process = of.process;
-		__sync_lock_test_and_set(&w.cpu->seq, w.cpu->seq + 1);
+	__sync_lock_test_and_set(&b->seq, b->seq + 1);
+	if (b->since && b->tid == of.tid) {
+		b->slot = of.slot;
+		b->process = of.process;
+		publish(&b->seq, b->seq + 1);
 	} else {
-		blame_come(&w, &of, task);
+		blame_come(b, &of, task, now);
 	}
 	return 0;
 }
 
-/* The slot of a thread that need not be on a CPU. */
-static struct vcpu_slot *find_slot(const struct task_struct *task, __u32 *ret_index)
-{
-	__u32 tid = task->pid, index1;
-
-	if (!find_process(task->tgid))
-		return NULL;
-	index1 = find_thread(tid);
-	if (!index1)
-		return NULL;
-	*ret_index = index1 - 1;
-	return slot_of(index1, tid);
-}
-
 static void wake(const struct task_struct *task)
 {
-	__u32 index = 0;
-	struct vcpu_slot *s = find_slot(task, &index);
+	__u32 index1 = 0;
+	struct vcpu_slot *s = find_thread(task->pid, &index1);
 
 	if (!s)
 		return;
 	if (!task->on_cpu)
 		know(s, LEDGER_HALT);
-	if (vcpu_state_is_blocked(s->state))
-		enter(s, index,
-		      &(struct entry){
-			      .state = LEDGER_READY, .cpu = cpu_of(task), .by = GAP_BY_NOBODY});
+	if (!vcpu_state_is_blocked(s->state))
+		return;
+	latch(s);
+	enter(s, index1 - 1,
+	      &(struct entry){.now = bpf_ktime_get_ns(),
+			      .state = LEDGER_READY,
+			      .cpu = cpu_of(task),
+			      .by = GAP_BY_NOBODY});
 }
 
 SEC("tp_btf/sched_wakeup")
@@ -441,14 +451,14 @@ int BPF_PROG(on_wakeup_new, struct task_struct *task)
 SEC("tp_btf/sched_migrate_task")
 int BPF_PROG(on_migrate, struct task_struct *task, int to)
 {
-	__u32 index = 0;
-	struct vcpu_slot *s = globals.record ? find_slot(task, &index) : NULL;
+	__u32 index1 = 0;
+	struct vcpu_slot *s = globals.record ? find_thread(task->pid, &index1) : NULL;
 
 	if (!s || s->state != LEDGER_READY)
 		return 0;
 	latch(s);
-	blame_move(s, index, bpf_ktime_get_ns(), cpu_of(task), (__u32)to);
-	latch(s);
+	blame_move(s, index1 - 1, bpf_ktime_get_ns(), cpu_of(task), (__u32)to);
+	publish(&s->seq, s->seq + 1);
 	return 0;
 }
 
@@ -481,16 +491,15 @@ static bool is_current(const struct task_struct *task)
 
 /* A wait is entered before the state, which makes it one, and taken back if a transition was faster:
  * that has ended it, or has not seen it. */
-static void find_out(struct vcpu_slot *s, __u32 index, struct task_struct *task)
+static void find_out(struct vcpu_slot *s, struct task_struct *task)
 {
 	__u32 state = is_current(task) ? LEDGER_RUN : state_of(task, task->__state, s);
-	struct blame_wait *w = bpf_map_lookup_elem(&blame_waits, &index);
-	bool waits = w && state == LEDGER_READY && globals.record;
+	bool waits = state == LEDGER_READY && globals.record;
 
 	if (waits)
-		blame_wait(index, s->at, cpu_of(task));
+		blame_wait(s, s->at, cpu_of(task));
 	if (__sync_val_compare_and_swap(&s->state, VCPU_UNKNOWN, state) != VCPU_UNKNOWN && waits)
-		blame_unwait(w);
+		blame_unwait(s);
 }
 
 /* Read once by user space after it has entered threads: finds out what those do that did not switch
@@ -508,7 +517,7 @@ int resolve(struct bpf_iter__task *ctx)
 	index = bpf_map_lookup_elem(&slots_of, &tid);
 	s = index ? slot_of(*index + 1, tid) : NULL;
 	if (s && s->state == VCPU_UNKNOWN && !task->exit_state)
-		find_out(s, *index, task);
+		find_out(s, task);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #define BPF_VCPU_H
 
 #include <desched/gap.h>
+#include <desched/ledger.h>
 #include <linux/types.h>
 
 #define VCPU_SLOTS	4096
@@ -49,20 +50,26 @@ struct vcpu_thread {
 	__u32 level; /* depth of that namespace */
 };
 
+/* What a transition touches comes first: of a thousand vCPUs it isn't in a cache. */
 struct vcpu_slot {
 	__u32 seq;
-	__u32 tid;	 /* as the kernel counts; 0: nobody's */
-	__u64 start;	 /* ns: when the ledger was started */
-	__u64 at;	 /* ns: the last transition */
-	__u64 ns[8];	 /* by enum ledger_state, complete up to `at` */
-	__u32 state;	 /* enum ledger_state since `at`, or VCPU_UNKNOWN */
-	__u16 ended;	 /* the thread is no more, the ledger stands still */
-	__u16 kvm;	 /* the thread was seen in KVM_RUN */
-	__u64 gaps;	 /* put into the ring buffer */
-	__u64 gaps_lost; /* it was full */
-	__u64 exits;	 /* KVM exits */
-	__u64 missed;	 /* switches that the kernel did not report */
-} __attribute__((aligned(64)));
+	__u32 tid;   /* as the kernel counts; 0: nobody's */
+	__u64 at;    /* ns: the last transition */
+	__u32 state; /* enum ledger_state since `at`, or VCPU_UNKNOWN */
+	__u8 ended;  /* the thread is no more, the ledger stands still */
+	__u8 kvm;    /* the thread was seen in KVM_RUN */
+	__u16 reserved[3];
+	__u32 wait_cpu;	  /* index + 1 of the CPU for which the thread waits; 0: it doesn't, or not
+				  * known (blame.h) */
+	__u64 wait_since; /* ns */
+	__u64 ns[LEDGER_STATES]; /* complete up to `at` */
+	__u64 start;		 /* ns: when the ledger was started */
+	__u64 exits;		 /* KVM exits */
+	__u32 gaps;		 /* put into the ring buffer, modulo 2^32 */
+	__u32 gaps_lost;	 /* it was full */
+	__u32 missed;		 /* switches that the kernel did not report */
+	__u32 process;		 /* index + 1 of its VM's */
+} __attribute__((aligned(128)));
 
 struct vcpu_process {
 	__u64 overhead_ns; /* CPU time of its threads that are no vCPUs, up to their last switch */

@@ -44,14 +44,17 @@ struct known {
 	struct known_vm *vms; /* in the order in which they came */
 	size_t n_ended;
 	uint64_t round; /* samples so far */
+	struct history_clock *clock;
 };
 
 int known_new(struct known **ret)
 {
 	struct known *k = calloc(1, sizeof(*k));
 
-	if (!k)
+	if (!k || history_clock_new(&k->clock)) {
+		free(k);
 		return -ENOMEM;
+	}
 	*ret = k;
 	return 0;
 }
@@ -75,6 +78,7 @@ void known_free(struct known *k)
 		return;
 	HASH_ITER (hh, k->vms, v, next)
 		drop(k, v);
+	history_clock_free(k->clock);
 	free(k);
 }
 
@@ -94,14 +98,14 @@ static const char *const figures[] = {"run_s",	    "ready_s", "costop_s", "limit
 static const struct history_shape shape = {
 	"desched-host-history/1", figures, ARRAY_SIZE(figures), 1, "vcpus", "vcpu"};
 
-static int fill(struct known_vm *v, size_t n_vcpus)
+static int fill(const struct known *k, struct known_vm *v, size_t n_vcpus)
 {
 	v->n_vcpus = (uint32_t)n_vcpus;
 	v->indices = calloc(n_vcpus + 1, sizeof(*v->indices));
 	v->longest = calloc(n_vcpus + 1, sizeof(*v->longest));
 	if (!v->indices || !v->longest)
 		return -ENOMEM;
-	return history_new(&shape, v->n_vcpus, &v->history);
+	return history_new(&shape, v->n_vcpus, k->clock, &v->history);
 }
 
 /* NULL: no memory. */
@@ -117,7 +121,7 @@ static struct known_vm *add(struct known *k, const struct key *key, size_t n_vcp
 		free(v);
 		return NULL;
 	}
-	if (fill(v, n_vcpus)) {
+	if (fill(k, v, n_vcpus)) {
 		drop(k, v);
 		return NULL;
 	}
@@ -177,7 +181,7 @@ static void sums(const void *of, unsigned i, uint64_t *ret)
 	ret[LONGEST] = (*v)->longest[i];
 }
 
-static int sample(struct known *k, const struct measurement *m, struct measured *vm)
+static int sample(struct known *k, struct measured *vm)
 {
 	struct known_vm *v = get(k, vm);
 	int err;
@@ -187,7 +191,7 @@ static int sample(struct known *k, const struct measurement *m, struct measured 
 	vm->own = v;
 	v->round = k->round;
 	v->now = vm;
-	err = history_add(v->history, sums, &v, m->at[MEASURE_NOW], m->real);
+	err = history_add(v->history, sums, &v);
 	if (!err)
 		memset(v->longest, 0, v->n_vcpus * sizeof(*v->longest));
 	return err;
@@ -199,8 +203,9 @@ int known_sample(struct known *k, const struct measurement *m)
 
 	k->began = m->at[MEASURE_FIRST];
 	k->round++;
+	history_tick(k->clock, m->at[MEASURE_NOW], m->real);
 	for (size_t i = 0; i < m->n; i++)
-		if (!m->vms[i]->over && sample(k, m, m->vms[i]))
+		if (!m->vms[i]->over && sample(k, m->vms[i]))
 			err = -ENOMEM;
 	return err;
 }

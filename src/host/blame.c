@@ -21,20 +21,34 @@
  * was read. */
 #define NAME_NS (10 * NS_PER_MS)
 
+/* Of a row, what one vCPU waited for. */
+struct share {
+	uint64_t ns;	  /* since amounts began */
+	uint64_t in_wait; /* of the present wait */
+	uint64_t longest; /* in_wait of waits that are over, since the last report */
+	uint64_t before;  /* and from the report before to that */
+};
+
+/* A piece of a wait. */
+struct piece {
+	uint64_t start, end; /* ns */
+	uint32_t cpu;
+	bool over; /* the wait ended with it */
+};
+
+/* Of these there are many, so what a wait touches is together, and there are shares of as many rows
+ * as the VM has. */
 struct waiter {
 	uint64_t at, ready;   /* ns: the last reading, and what was in it */
 	uint64_t done, first; /* ns: booked up to; ready time when amounts began */
-	uint64_t booked; /* ns: since amounts began, the sum of `ns` and of rows that gave way */
-	bool is_waiting; /* at the last reading, in `now` */
-	struct host_wait now;
-	struct host_wait *pieces; /* that ended, in order of time; owned */
-	size_t n, room;
-	unsigned last;		      /* row that was booked last in this wait, or ROW_NONE */
-	uint64_t touched;	      /* rows that were booked in this wait, as bits */
-	uint64_t ns[BLAME_ROWS];      /* since amounts began */
-	uint64_t in_wait[BLAME_ROWS]; /* of the present wait */
-	uint64_t longest[BLAME_ROWS]; /* in_wait of waits that are over, since the last report */
-	uint64_t before[BLAME_ROWS];  /* and from the report before to that */
+	uint64_t booked;  /* ns: since amounts began, the sum of `ns` and of rows that gave way */
+	uint64_t touched; /* rows that were booked in this wait, as bits */
+	struct piece *pieces; /* that ended, in order of time; owned */
+	uint32_t n, room;
+	struct share *shares; /* by row, as many as vm->rows.room; owned */
+	struct piece now;     /* at the last reading, if is_waiting */
+	uint32_t last;	      /* row that was booked last in this wait, or ROW_NONE */
+	bool is_waiting;
 };
 
 struct blame_vm {
@@ -84,6 +98,22 @@ struct blame *blame_free(struct blame *b)
 	return NULL;
 }
 
+/* Shares of the rows from `from` on that have come. False without memory: those that have got theirs
+ * keep them. */
+static bool give_shares(struct blame_vm *vm, unsigned from)
+{
+	for (uint32_t v = 0; v < vm->n_vcpus; v++) {
+		struct waiter *w = &vm->vcpus[v];
+		struct share *shares = reallocarray(w->shares, vm->rows.room, sizeof(*shares));
+
+		if (!shares)
+			return false;
+		memset(shares + from, 0, (vm->rows.room - from) * sizeof(*shares));
+		w->shares = shares;
+	}
+	return true;
+}
+
 int blame_add(struct blame *b, int id, pid_t pid, const char *name, uint32_t n_vcpus,
 	      struct blame_vm **ret)
 {
@@ -94,13 +124,17 @@ int blame_add(struct blame *b, int id, pid_t pid, const char *name, uint32_t n_v
 	vm = calloc(1, sizeof(*vm) + n_vcpus * sizeof(vm->vcpus[0]));
 	if (!vm)
 		return -ENOMEM;
-	vm->id = id;
+	vm->id = -1;
 	vm->pid = pid;
 	vm->name = name;
-	blame_rows_init(&vm->rows, pid);
 	vm->n_vcpus = n_vcpus;
+	if (blame_rows_init(&vm->rows, pid) || !give_shares(vm, 0)) {
+		blame_remove(b, vm);
+		return -ENOMEM;
+	}
 	for (uint32_t v = 0; v < n_vcpus; v++)
 		vm->vcpus[v].last = ROW_NONE;
+	vm->id = id;
 	b->vms[id] = *ret = vm;
 	return 0;
 }
@@ -119,8 +153,10 @@ struct blame_vm *blame_remove(struct blame *b, struct blame_vm *vm)
 	if (!vm)
 		return NULL;
 	blame_end(b, vm);
-	for (uint32_t v = 0; v < vm->n_vcpus; v++)
+	for (uint32_t v = 0; v < vm->n_vcpus; v++) {
 		free(vm->vcpus[v].pieces);
+		free(vm->vcpus[v].shares);
+	}
 	blame_rows_done(&vm->rows);
 	free(vm);
 	return NULL;
@@ -130,12 +166,12 @@ struct blame_vm *blame_remove(struct blame *b, struct blame_vm *vm)
 
 static void book_row(struct blame_vm *vm, struct waiter *w, unsigned row, uint64_t ns)
 {
-	w->ns[row] += ns;
-	w->in_wait[row] += ns;
+	w->shares[row].ns += ns;
+	w->shares[row].in_wait += ns;
 	w->booked += ns;
 	w->touched |= ns ? 1ull << row : 0;
-	vm->rows.grew[row] = w->at;
-	vm->rows.ns[row] += ns;
+	vm->rows.row[row].grew = w->at;
+	vm->rows.row[row].ns += ns;
 }
 
 static void give_up(struct blame_vm *vm, unsigned row)
@@ -143,7 +179,7 @@ static void give_up(struct blame_vm *vm, unsigned row)
 	for (uint32_t v = 0; v < vm->n_vcpus; v++) {
 		struct waiter *w = &vm->vcpus[v];
 
-		w->ns[row] = w->in_wait[row] = w->longest[row] = w->before[row] = 0;
+		w->shares[row] = (struct share){0};
 		w->touched &= ~(1ull << row);
 		w->last = w->last == row ? ROW_NONE : w->last;
 	}
@@ -154,6 +190,17 @@ static const char *name_of(const struct blame *b, const struct party *who)
 	const struct blame_vm *vm = who->vm >= 0 ? b->vms[who->vm] : NULL;
 
 	return vm && vm->pid == who->pid ? vm->name : who->name;
+}
+
+/* Room for one more row, if there may be more and there is memory. */
+static void make_row(struct blame_vm *vm)
+{
+	unsigned room = vm->rows.room;
+
+	if (vm->rows.n < room || room == BLAME_ROWS || blame_rows_grow(&vm->rows))
+		return;
+	if (!give_shares(vm, room))
+		vm->rows.room = room;
 }
 
 /* Where `ns` of a party go. */
@@ -169,6 +216,7 @@ static unsigned row_of(const struct blame *b, struct blame_vm *vm, const struct 
 	row = blame_rows_find(&vm->rows, who);
 	if (row != ROW_NONE)
 		return row;
+	make_row(vm);
 	row = blame_rows_add(&vm->rows, who, name_of(b, who), ns, w->at, &gone);
 	if (gone != ROW_NONE)
 		give_up(vm, gone);
@@ -222,19 +270,19 @@ static void end_wait(struct waiter *w)
 	for (; w->touched; w->touched &= w->touched - 1) {
 		unsigned row = (unsigned)__builtin_ctzll(w->touched);
 
-		w->longest[row] = u64_max(w->longest[row], w->in_wait[row]);
-		w->in_wait[row] = 0;
+		w->shares[row].longest = u64_max(w->shares[row].longest, w->shares[row].in_wait);
+		w->shares[row].in_wait = 0;
 	}
 	w->last = ROW_NONE;
 }
 
 static void settle(const struct blame *b, struct blame_vm *vm, struct waiter *w)
 {
-	size_t kept = 0;
+	uint32_t kept = 0;
 	uint64_t ready;
 
-	for (size_t i = 0; i < w->n; i++) {
-		struct host_wait p = w->pieces[i];
+	for (uint32_t i = 0; i < w->n; i++) {
+		struct piece p = w->pieces[i];
 		uint64_t end = u64_min(p.end, w->at);
 
 		book(b, vm, w, p.cpu, u64_max(p.start, w->done), end);
@@ -321,12 +369,12 @@ static void take_now(const struct host_run *now, void *data)
  * once. */
 static bool make_room(const struct blame *b, struct blame_vm *vm, struct waiter *w)
 {
-	size_t room = w->room ? w->room * 2 : 16;
-	struct host_wait *pieces;
+	uint32_t room = w->room ? w->room * 2 : 4;
+	struct piece *pieces;
 
 	if (w->n < w->room)
 		return true;
-	pieces = room > PIECES_MAX ? NULL : realloc(w->pieces, room * sizeof(*pieces));
+	pieces = room > PIECES_MAX ? NULL : reallocarray(w->pieces, room, sizeof(*pieces));
 	if (pieces) {
 		w->pieces = pieces;
 		w->room = room;
@@ -340,12 +388,18 @@ static bool make_room(const struct blame *b, struct blame_vm *vm, struct waiter 
 	return true;
 }
 
+static struct piece piece_of(const struct host_wait *wait)
+{
+	return (struct piece){
+		.start = wait->start, .end = wait->end, .cpu = wait->cpu, .over = wait->over};
+}
+
 static void take_wait(const struct host_wait *wait, void *data)
 {
 	struct blame *b = data;
 	struct blame_vm *vm = wait->vm >= 0 && wait->vm < VMS_MAX ? b->vms[wait->vm] : NULL;
 	struct waiter *w = vm && wait->vcpu < vm->n_vcpus ? &vm->vcpus[wait->vcpu] : NULL;
-	size_t at;
+	uint32_t at;
 
 	if (!w)
 		return;
@@ -356,7 +410,7 @@ static void take_wait(const struct host_wait *wait, void *data)
 	/* Those of one vCPU come from the logs of several CPUs. */
 	for (at = w->n++; at && w->pieces[at - 1].start > wait->start; at--)
 		w->pieces[at] = w->pieces[at - 1];
-	w->pieces[at] = *wait;
+	w->pieces[at] = piece_of(wait);
 }
 
 const struct host_runs_fns blame_fns = {.run = take_run, .now = take_now, .wait = take_wait};
@@ -374,7 +428,7 @@ void blame_reading(struct blame_vm *vm, uint32_t vcpu, uint64_t at, uint64_t rea
 	w->ready = ready;
 	w->is_waiting = wait != NULL;
 	if (wait)
-		w->now = *wait;
+		w->now = piece_of(wait);
 }
 
 /* ---- results ---- */
@@ -384,10 +438,7 @@ void blame_start(struct blame_vm *vm)
 	for (uint32_t v = 0; v < vm->n_vcpus; v++) {
 		struct waiter *w = &vm->vcpus[v];
 
-		memset(w->ns, 0, sizeof(w->ns));
-		memset(w->in_wait, 0, sizeof(w->in_wait));
-		memset(w->longest, 0, sizeof(w->longest));
-		memset(w->before, 0, sizeof(w->before));
+		memset(w->shares, 0, vm->rows.room * sizeof(*w->shares));
 		w->booked = w->touched = 0;
 		w->first = w->ready;
 	}
@@ -396,10 +447,12 @@ void blame_start(struct blame_vm *vm)
 void blame_reported(struct blame_vm *vm)
 {
 	for (uint32_t v = 0; v < vm->n_vcpus; v++) {
-		struct waiter *w = &vm->vcpus[v];
+		struct share *s = vm->vcpus[v].shares;
 
-		memcpy(w->before, w->longest, sizeof(w->before));
-		memset(w->longest, 0, sizeof(w->longest));
+		for (unsigned i = 0; i < vm->rows.n; i++) {
+			s[i].before = s[i].longest;
+			s[i].longest = 0;
+		}
 	}
 }
 
@@ -420,12 +473,14 @@ size_t blame_copy(const struct blame_vm *vm, int vcpu, bool before,
 		struct host_frame_blame row = {.kind = who->kind, .pid = who->pid};
 
 		for (uint32_t v = 0; v < vm->n_vcpus; v++) {
+			const struct share *of = &vm->vcpus[v].shares[i];
+
 			if (vcpu >= 0 && v != (uint32_t)vcpu)
 				continue;
-			row.ns += vm->vcpus[v].ns[i];
-			row.longest = u64_max(row.longest, vm->vcpus[v].longest[i]);
+			row.ns += of->ns;
+			row.longest = u64_max(row.longest, of->longest);
 			if (before)
-				row.longest = u64_max(row.longest, vm->vcpus[v].before[i]);
+				row.longest = u64_max(row.longest, of->before);
 		}
 		if (!row.ns)
 			continue;

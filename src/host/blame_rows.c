@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "base/units.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,19 +28,24 @@ static const struct {
 	[ROW_REST_KERNEL] = {CULPRIT_KERNEL, "other kernel threads"},
 };
 
-void blame_rows_init(struct blame_rows *r, pid_t pid)
+int blame_rows_init(struct blame_rows *r, pid_t pid)
 {
-	*r = (struct blame_rows){.n = ROWS_FIXED};
+	*r = (struct blame_rows){.n = ROWS_FIXED, .room = ROWS_FIXED};
+	r->row = calloc(r->room, sizeof(*r->row));
+	if (!r->row)
+		return -ENOMEM;
 	for (unsigned i = 0; i < ROWS_FIXED; i++)
-		r->row[i] = (struct blame_culprit){fixed[i].kind, 0, fixed[i].name};
+		r->row[i] = (struct blame_culprit){.kind = fixed[i].kind, .name = fixed[i].name};
 	r->row[ROW_ITSELF_VCPUS].pid = r->row[ROW_ITSELF_OTHER].pid = pid;
+	return 0;
 }
 
 void blame_rows_done(struct blame_rows *r)
 {
 	for (unsigned i = ROWS_FIXED; i < r->n; i++)
 		free((char *)(uintptr_t)r->row[i].name);
-	r->n = ROWS_FIXED;
+	free(r->row);
+	*r = (struct blame_rows){.n = 0};
 }
 
 static enum host_culprit kind_of(const struct party *who)
@@ -53,7 +60,7 @@ static unsigned slot_of(const struct blame_rows *r, uint64_t key)
 {
 	unsigned i = (unsigned)((key ^ key >> 32) % SLOTS);
 
-	while (r->index[i] && r->key[r->index[i] - 1] != key)
+	while (r->index[i] && r->row[r->index[i] - 1].key != key)
 		i = (i + 1) % SLOTS;
 	return i;
 }
@@ -88,7 +95,7 @@ static void index_again(struct blame_rows *r)
 {
 	memset(r->index, 0, sizeof(r->index));
 	for (unsigned i = ROWS_FIXED; i < r->n; i++)
-		r->index[slot_of(r, r->key[i])] = (uint8_t)(i + 1);
+		r->index[slot_of(r, r->row[i].key)] = (uint8_t)(i + 1);
 }
 
 /* The row that has not grown for the longest time, if that is long enough to give way. */
@@ -99,8 +106,8 @@ static unsigned find_quiet(struct blame_rows *r, uint64_t now)
 	if (now < r->full_until)
 		return ROW_NONE;
 	for (unsigned i = ROWS_FIXED; i < r->n; i++)
-		quiet = r->grew[i] < r->grew[quiet] ? i : quiet;
-	r->full_until = r->grew[quiet] + QUIET_NS;
+		quiet = r->row[i].grew < r->row[quiet].grew ? i : quiet;
+	r->full_until = r->row[quiet].grew + QUIET_NS;
 	return now < r->full_until ? ROW_NONE : quiet;
 }
 
@@ -116,13 +123,13 @@ static uint64_t count_candidate(struct blame_rows *r, uint64_t key, uint64_t ns)
 {
 	unsigned at = 0;
 
-	for (unsigned i = 0; i < BLAME_CANDIDATES; i++) {
-		if (r->candidates[i].key == key)
-			return r->candidates[i].ns += ns;
-		at = r->candidates[i].ns < r->candidates[at].ns ? i : at;
-	}
-	r->candidates[at].key = key;
-	return r->candidates[at].ns = ns;
+	for (unsigned i = 0; i < BLAME_CANDIDATES; i++)
+		if (r->candidates[i] == key)
+			return r->candidates_ns[i] += ns;
+	for (unsigned i = 0; i < BLAME_CANDIDATES; i++)
+		at = r->candidates_ns[i] < r->candidates_ns[at] ? i : at;
+	r->candidates[at] = key;
+	return r->candidates_ns[at] = ns;
 }
 
 /* The smallest row, if it is less than half of `ns`: even while it grows, the other one says more. */
@@ -133,8 +140,8 @@ static unsigned find_small(struct blame_rows *r, uint64_t ns)
 	if (ns < SMALL_NS || ns / 2 <= r->least)
 		return ROW_NONE;
 	for (unsigned i = ROWS_FIXED; i < r->n; i++)
-		small = r->ns[i] < r->ns[small] ? i : small;
-	r->least = r->ns[small];
+		small = r->row[i].ns < r->row[small].ns ? i : small;
+	r->least = r->row[small].ns;
 	return ns / 2 <= r->least ? ROW_NONE : small;
 }
 
@@ -148,8 +155,8 @@ static unsigned find_way(struct blame_rows *r, const struct party *one, uint64_t
 static void forget_candidate(struct blame_rows *r, uint64_t key)
 {
 	for (unsigned i = 0; i < BLAME_CANDIDATES; i++)
-		if (r->candidates[i].key == key)
-			r->candidates[i].key = r->candidates[i].ns = 0;
+		if (r->candidates[i] == key)
+			r->candidates[i] = r->candidates_ns[i] = 0;
 }
 
 static const char *clean_copy(const char *name)
@@ -161,13 +168,24 @@ static const char *clean_copy(const char *name)
 	return copy;
 }
 
+int blame_rows_grow(struct blame_rows *r)
+{
+	struct blame_culprit *row = reallocarray(r->row, 2 * (size_t)r->room, sizeof(*row));
+
+	if (!row)
+		return -ENOMEM;
+	r->row = row;
+	r->room *= 2;
+	return 0;
+}
+
 unsigned blame_rows_add(struct blame_rows *r, const struct party *who, const char *name,
 			uint64_t ns, uint64_t now, unsigned *ret_gone)
 {
 	bool many = r->n >= MANY && kind_of(who) == CULPRIT_PROCESS;
 	struct party one = many ? by_name(who) : *who;
 	unsigned gone = r->n < BLAME_ROWS ? ROW_NONE : find_way(r, &one, ns, now);
-	unsigned at = r->n < BLAME_ROWS ? r->n : gone;
+	unsigned at = r->n < r->room ? r->n : gone;
 	const char *called = at == ROW_NONE ? NULL : clean_copy(one.vm >= 0 ? name : one.name);
 
 	*ret_gone = called ? gone : ROW_NONE;
@@ -178,10 +196,9 @@ unsigned blame_rows_add(struct blame_rows *r, const struct party *who, const cha
 	forget_candidate(r, one.key);
 	if (gone != ROW_NONE)
 		free((char *)(uintptr_t)r->row[at].name);
-	r->row[at] = (struct blame_culprit){kind_of(who), one.pid, called};
-	r->key[at] = one.key;
-	r->grew[at] = now;
-	r->ns[at] = r->least = 0;
+	r->row[at] = (struct blame_culprit){
+		.kind = kind_of(who), .pid = one.pid, .name = called, .key = one.key, .grew = now};
+	r->least = 0;
 	r->n += gone == ROW_NONE;
 	index_again(r);
 	return at;

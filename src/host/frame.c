@@ -58,11 +58,13 @@ static int copy_blames(const struct measurement *m, const struct measured *x, in
 
 static int copy_pages(const struct measured *x, struct host_frame_vm *to)
 {
-	to->pages = x->page.n ? calloc(x->page.n, sizeof(*to->pages)) : NULL;
-	if (x->page.n && !to->pages)
+	unsigned n = x->page ? x->page->n : 0;
+
+	to->pages = n ? calloc(n, sizeof(*to->pages)) : NULL;
+	if (n && !to->pages)
 		return -ENOMEM;
-	for (; to->n_pages < x->page.n; to->n_pages++) {
-		const struct page_verdict *from = &x->page.verdicts[to->n_pages];
+	for (; to->n_pages < n; to->n_pages++) {
+		const struct page_verdict *from = &x->page->verdicts[to->n_pages];
 		struct host_frame_page *page = &to->pages[to->n_pages];
 		const char *lost = x->page_lost ? x->page_lost : "";
 
@@ -295,9 +297,12 @@ int host_frame_take_vcpus(const struct measurement *m, struct host_frame *ret)
 
 static int copy_ended(const struct measurement *m, struct host_frame *f)
 {
+	size_t ended = 0;
 	int err = 0;
 
-	f->vms = calloc(m->n + 1, sizeof(*f->vms));
+	for (size_t i = 0; i < m->n; i++)
+		ended += m->vms[i]->id < 0 && !m->vms[i]->over;
+	f->vms = calloc(ended + 1, sizeof(*f->vms));
 	if (!f->vms)
 		return -ENOMEM;
 	for (size_t i = 0; i < m->n && !err; i++)

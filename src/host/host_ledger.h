@@ -93,8 +93,13 @@ uint32_t host_ledger_cpus(const struct host_ledger *h);
  * can't. */
 int host_ledger_record(struct host_ledger *h, enum host_record what, struct failure *f);
 
-/* Hands out what was recorded since the last call, for each CPU its records and then who is on it.
- * -EAGAIN when that could not be had of some CPU (one that is stopped): it is silent then. */
+/*
+ * Hands out what was recorded since the last call, for each CPU its records and then who is on it.
+ * -EAGAIN when that could not be had of some CPU (one that is stopped): it is silent then.
+ *
+ * Gaps and waits are one record, so host_ledger_poll() hands out to the last `fns`, too: it stays as
+ * long as the ledger, or until another one is given. Gaps that this finds wait for the next poll.
+ */
 int host_ledger_runs(struct host_ledger *h, const struct host_runs_fns *fns);
 
 /* Whether the vCPU waited for a CPU at its last reading; then *ret is that wait, from its beginning

@@ -196,8 +196,8 @@ static void check_vm(struct measurement *m, struct measured *x)
 			     x->vm.pid, lost);
 	if (lost)
 		x->page_lost = lost;
-	if (publisher_page_give_up(m->parts->publisher, x->id))
-		x->page = (struct page_choice){.again = true};
+	if (publisher_page_give_up(m->parts->publisher, x->id) && x->page)
+		*x->page = (struct page_choice){.again = true};
 	measure_vms_read(m, x);
 	if (!has_ended(x))
 		return;
@@ -261,8 +261,6 @@ void measure_step(struct measurement *m)
 	if (m->parts->listener > 0)
 		peers_accept(m->parts->listener, take_stream, m);
 	publisher_tick(m->parts->publisher);
-	if (m->parts->blame)
-		host_ledger_runs(m->ledger, &m->parts->runs);
 	if (m->parts->watch)
 		watch_look(m->parts->watch, LOOK_NS);
 	if (is_due(&m->parts->checked, CHECK_NS)) {

@@ -5,10 +5,13 @@
 
 #include "host/measured.h"
 
+/* Takes what became of the VM's devices, if it has any. -ENOMEM. */
+int measure_pages_keep(struct measured *x, const struct page_choice *c);
+
 /* Says what was left alone, of the devices from number `from` on. */
 void measure_pages_note(const struct measurement *m, const struct measured *x, unsigned from);
 
-/* Looks again for pages of VMs that have none: all of a few VMs, a part of many. */
+/* Looks again for pages of VMs that have none, at some of them each time. */
 void measure_pages_retry(struct measurement *m);
 
 /* Of one VM, whose owner may bring about any number. */

@@ -17,7 +17,8 @@ struct measure_parts {
 	struct watch *watch;	   /* NULL: only processes were asked for */
 	struct choice choice;
 	uint64_t checked, retried; /* ns */
-	size_t turn;		   /* whose page is looked for next */
+	size_t turn;		   /* whose page is looked for next, */
+	unsigned retries;	   /* and how often that was done */
 	int listener;		   /* for streams; 0: none */
 	bool full;		   /* it was said that there is no room for more */
 	bool bound;		   /* it was said that a user has too many */

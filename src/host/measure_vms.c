@@ -22,6 +22,7 @@ static void measured_free(struct measurement *m, struct measured *x)
 	host_vm_done(&x->vm);
 	free(x->vcpus);
 	free(x->exits);
+	free(x->page);
 	free(x);
 }
 
@@ -162,6 +163,7 @@ void measure_vms_threads(struct measurement *m, struct measured *x)
 static int start_vm(struct measurement *m, struct measured *x, struct failure *f)
 {
 	struct publisher *p = m->parts->publisher;
+	struct page_choice choice = {.n = 0};
 	int err;
 
 	x->vcpus = calloc(x->vm.n_vcpus, sizeof(*x->vcpus));
@@ -171,10 +173,12 @@ static int start_vm(struct measurement *m, struct measured *x, struct failure *f
 	if (m->parts->setup.no_pages)
 		err = host_ledger_add(m->ledger, &x->vm, f, &x->id);
 	else
-		err = publisher_adopt(p, &x->vm, f, &x->page, &x->id);
+		err = publisher_adopt(p, &x->vm, f, &choice, &x->id);
 	if (err)
 		return err;
-	err = find_by_id(m, x);
+	err = measure_pages_keep(x, &choice);
+	if (!err)
+		err = find_by_id(m, x);
 	if (!err && m->parts->blame)
 		err = blame_add(m->parts->blame, x->id, x->vm.pid, x->vm.name, x->vm.n_vcpus,
 				&x->blame);

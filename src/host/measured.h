@@ -31,9 +31,8 @@ struct measured {
 	struct measured_vcpu *vcpus;	     /* [vm.n_vcpus] */
 	struct vcpu_exits *exits; /* [vm.n_vcpus], as of the last reading; NULL: not counted */
 	struct blame_vm *blame;	  /* who ran while it waited; NULL: not recorded */
-	struct page_choice page;
-	const char *
-		page_lost; /* why its page is not written any more; NULL: it is, or there was none */
+	struct page_choice *page; /* owned; NULL: it has no device that might have been one */
+	const char *page_lost; /* why its page is not written any more; NULL: it is, or never was */
 	unsigned page_losses;
 	double cpu_limit; /* cpu_limit_of(), some seconds old at most */
 };

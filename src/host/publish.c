@@ -57,6 +57,7 @@ struct publisher {
 	struct host_ledger *ledger;
 	struct anchor anchor;
 	struct published *pages[SLOTS]; /* by id, then those that are streamed, by id */
+	unsigned n_pages;		/* of these that are there */
 	host_gap_fn on_gap;
 	void *gap_data;
 };
@@ -143,6 +144,7 @@ static int add_page(struct publisher *p, const struct host_vm *vm, int slot, voi
 				     size, page_size_for(blocks_of(vm), RING_MIN));
 	}
 	p->pages[slot] = page;
+	p->n_pages++;
 	return 0;
 }
 
@@ -223,11 +225,7 @@ const char *publisher_page_lost(const struct publisher *p, int id)
 
 uint64_t publisher_interval(const struct publisher *p)
 {
-	for (int slot = 0; slot < SLOTS; slot++) {
-		if (p->pages[slot])
-			return PUBLISH_INTERVAL_NS;
-	}
-	return PUBLISH_IDLE_NS;
+	return p->n_pages ? PUBLISH_INTERVAL_NS : PUBLISH_IDLE_NS;
 }
 
 void publisher_on_gap(struct publisher *p, host_gap_fn fn, void *data)
@@ -259,6 +257,7 @@ static void drop(struct publisher *p, int slot)
 		munmap(page->own, page->own_size);
 	free(page);
 	p->pages[slot] = NULL;
+	p->n_pages--;
 }
 
 void publisher_remove(struct publisher *p, int id)
@@ -330,7 +329,7 @@ bool publisher_stream_counters(const struct publisher *p, int id, struct stream_
 /* A peer that has gone may come again. */
 static void stream_pages(struct publisher *p)
 {
-	for (int slot = PAGES_MAX; slot < SLOTS; slot++) {
+	for (int slot = PAGES_MAX; p->n_pages && slot < SLOTS; slot++) {
 		if (p->pages[slot] && stream_tick(p->pages[slot]->stream))
 			drop(p, slot);
 	}
@@ -401,6 +400,8 @@ static void put_gap(int id, const struct gap *gap, void *data)
 
 	if (p->on_gap)
 		p->on_gap(id, gap, p->gap_data);
+	if (!p->n_pages)
+		return;
 	put_into(page_of(p, id), gap);
 	put_into(stream_of(p, id), gap);
 }
@@ -458,7 +459,7 @@ int publisher_tick(struct publisher *p)
 	bool all_gaps;
 	int err = 0, polled;
 
-	for (int slot = 0; slot < SLOTS; slot++) {
+	for (int slot = 0; p->n_pages && slot < SLOTS; slot++) {
 		int e = p->pages[slot] ? read_page(p, p->pages[slot]) : 0;
 
 		err = err ? err : e;
@@ -466,7 +467,7 @@ int publisher_tick(struct publisher *p)
 	}
 	polled = host_ledger_poll(p->ledger, put_gap, p);
 	all_gaps = !polled && host_ledger_has_gaps(p->ledger);
-	for (int slot = 0; slot < SLOTS; slot++) {
+	for (int slot = 0; p->n_pages && slot < SLOTS; slot++) {
 		struct published *page = p->pages[slot];
 
 		if (!page || page->lost)

@@ -29,8 +29,19 @@ void run_log_close(struct run_log *l)
 
 void run_log_skip(struct run_log *l)
 {
-	for (uint32_t i = 0; i < l->n_cpus; i++)
+	for (uint32_t i = 0; i < l->n_cpus; i++) {
 		l->taken[i] = __atomic_load_n(&l->cpus[i].head, __ATOMIC_ACQUIRE);
+		__atomic_store_n(&l->cpus[i].taken, l->taken[i], __ATOMIC_RELEASE);
+	}
+}
+
+uint64_t run_log_lost(const struct run_log *l)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; l->taken && i < l->n_cpus; i++)
+		lost += __atomic_load_n(&l->cpus[i].lost, __ATOMIC_RELAXED);
+	return lost;
 }
 
 /* A copy of a CPU's state between two switches, and a time at which it was so. */
@@ -53,18 +64,6 @@ static int read_cpu(const struct blame_cpu *from, struct blame_cpu *ret, uint64_
 	return -EAGAIN;
 }
 
-/* False for a record that was overwritten before or while it was copied. */
-static bool copy_record(const struct run_log *l, uint32_t cpu, uint64_t number,
-			struct blame_record *ret)
-{
-	const struct blame_record *from =
-		&l->records[(size_t)cpu * l->size + (number & (l->size - 1))];
-
-	*ret = *(const volatile struct blame_record *)from;
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&l->cpus[cpu].head, __ATOMIC_RELAXED) - number < l->size;
-}
-
 int run_log_take(struct run_log *l, uint32_t cpu,
 		 void (*fn)(const struct blame_record *record, void *data), void *data,
 		 struct blame_cpu *ret_now, uint64_t *ret_until)
@@ -73,18 +72,9 @@ int run_log_take(struct run_log *l, uint32_t cpu,
 	struct blame_cpu now;
 	int err = read_cpu(&l->cpus[cpu], &now, &until);
 
-	if (now.head - *taken > l->size) {
-		l->lost += now.head - *taken - l->size;
-		*taken = now.head - l->size;
-	}
-	for (; *taken < now.head; (*taken)++) {
-		struct blame_record record;
-
-		if (copy_record(l, cpu, *taken, &record))
-			fn(&record, data);
-		else
-			l->lost++;
-	}
+	for (; *taken < now.head; (*taken)++)
+		fn(&l->records[(size_t)cpu * l->size + (*taken & (l->size - 1))], data);
+	__atomic_store_n(&l->cpus[cpu].taken, *taken, __ATOMIC_RELEASE);
 	if (err)
 		return err;
 	*ret_now = now;

@@ -9,11 +9,10 @@
 #include <stdint.h>
 
 struct run_log {
-	const struct blame_cpu *cpus;	    /* [n_cpus], written by the kernel all the time */
+	struct blame_cpu *cpus;		    /* [n_cpus], written by the kernel all the time */
 	const struct blame_record *records; /* [n_cpus * size], the same */
 	uint32_t n_cpus, size;
-	uint64_t *taken; /* [n_cpus]: records that were taken or lost; owned */
-	uint64_t lost;	 /* records that were overwritten before they were taken */
+	uint64_t *taken; /* [n_cpus]: records that were taken; owned */
 };
 
 /* *l has all but `taken`. -ENOMEM. */
@@ -22,6 +21,9 @@ void run_log_close(struct run_log *l);
 
 /* What was written before is nobody's. */
 void run_log_skip(struct run_log *l);
+
+/* Records for which there was no room, since they were not taken in time. */
+uint64_t run_log_lost(const struct run_log *l);
 
 /*
  * Hands out a CPU's new records in order, and then tells who is on it, in *ret_now, and the time up

@@ -29,11 +29,10 @@
  * adjusts them. A reading stays that much behind, so that no transition can fall before it. */
 #define CLOCK_SKEW_NS NS_PER_US
 
-#define SPINS	 1000 /* then sleep a millisecond between tries */
-#define SLEEPS	 1000
+#define SLEEPS	 1000 /* naps between tries, after that many without */
 #define SLEEP_NS NS_PER_MS
 
-static void nap(void)
+void source_bpf_nap(void)
 {
 	const struct timespec ts = {.tv_nsec = SLEEP_NS};
 
@@ -44,35 +43,10 @@ static void nap(void)
 static void grace_period(void)
 {
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
-		nap(); /* refused with nohz_full; a program runs for microseconds */
+		source_bpf_nap(); /* refused with nohz_full; a program runs for microseconds */
 }
 
 /* ---- opening ---- */
-
-static int take_gap(void *context, void *bytes, size_t size)
-{
-	struct bpf_source *s = context;
-	const struct vcpu_gap *g = bytes;
-	struct owner *o;
-
-	if (size < sizeof(*g) || g->slot >= VCPU_SLOTS)
-		return 0;
-	o = &s->owners[g->slot];
-	if (!o->vm || s->p.slots[g->slot].tid != g->tid || g->start < s->p.slots[g->slot].start)
-		return 0; /* the slot was another's when this was written */
-	o->taken++;
-	s->gaps++;
-	if (s->fn) {
-		const struct gap gap = {.start = g->start,
-					.end = g->end,
-					.vcpu = o->vcpu,
-					.state = g->state,
-					.by = g->by};
-
-		s->fn(o->vm->id, &gap, s->data);
-	}
-	return 0;
-}
 
 static void source_close(void *state)
 {
@@ -83,6 +57,7 @@ static void source_close(void *state)
 	interrupts_close(s->recording);
 	ring_buffer__free(s->ring);
 	vcpu_programs_close(&s->p);
+	free(s->taken);
 	free(s);
 }
 
@@ -92,7 +67,7 @@ static int source_start(struct bpf_source *s, struct failure *f)
 
 	if (err)
 		return err;
-	s->ring = ring_buffer__new(s->p.gaps, take_gap, s, NULL);
+	s->ring = ring_buffer__new(s->p.gaps, source_bpf_ring_gap, s, NULL);
 	return s->ring ? 0 : failure_errno(f, -errno, "BPF program vcpu: its ring buffer");
 }
 
@@ -170,7 +145,7 @@ static void leave_tid(const struct bpf_source *s, uint32_t index)
 /* As blame_unwait() in the programs: a wait that none of them will end. */
 static void unwait(const struct bpf_source *s, uint32_t slot)
 {
-	uint32_t cpu = __atomic_exchange_n(&s->p.blame_waits[slot].cpu, 0, __ATOMIC_SEQ_CST);
+	uint32_t cpu = __atomic_exchange_n(&s->p.slots[slot].wait_cpu, 0, __ATOMIC_SEQ_CST);
 
 	if (cpu)
 		__atomic_sub_fetch(&s->p.blame_cpus[cpu - 1].waiters, 1, __ATOMIC_SEQ_CST);
@@ -206,10 +181,9 @@ static uint32_t free_slot(const struct bpf_source *s)
 	return i;
 }
 
-static int enter_process(struct bpf_source *s, struct bpf_vm *v)
+static int choose_process(struct bpf_source *s, struct bpf_vm *v)
 {
 	uint32_t i = free_process(s);
-	int err;
 
 	if (i == VCPU_PROCESSES) {
 		reclaim(s);
@@ -217,12 +191,19 @@ static int enter_process(struct bpf_source *s, struct bpf_vm *v)
 	}
 	if (i == VCPU_PROCESSES)
 		return -ENOSPC;
-	s->p.processes[i] = (struct vcpu_process){.tgid = v->tgid, .added = clock_mono()};
-	err = enter(s->p.processes_of, &number_of(s, v->tgid)->process, v->tgid, i);
+	s->vms[v->process = i] = v;
+	return 0;
+}
+
+static int enter_process(const struct bpf_source *s, const struct bpf_vm *v)
+{
+	struct vcpu_process *p = &s->p.processes[v->process];
+	int err;
+
+	*p = (struct vcpu_process){.tgid = v->tgid, .added = clock_mono()};
+	err = enter(s->p.processes_of, &number_of(s, v->tgid)->process, v->tgid, v->process);
 	if (err)
-		s->p.processes[i].tgid = 0;
-	else
-		s->vms[v->process = i] = v;
+		p->tgid = 0;
 	return err;
 }
 
@@ -238,8 +219,11 @@ static int enter_thread(struct bpf_source *s, struct bpf_vm *v, uint32_t tid, ui
 	}
 	if (i == VCPU_SLOTS)
 		return -ENOSPC;
-	s->p.slots[i] = (struct vcpu_slot){
-		.tid = tid, .start = now, .at = now, .state = VCPU_UNKNOWN};
+	s->p.slots[i] = (struct vcpu_slot){.tid = tid,
+					   .start = now,
+					   .at = now,
+					   .state = VCPU_UNKNOWN,
+					   .process = v->process + 1};
 	if (s->counting)
 		exits_clear(s->counting, i);
 	err = enter_tid(s, tid, i);
@@ -315,12 +299,14 @@ static void look_at_cpus(const struct bpf_source *s, const struct host_vm *vm)
 	}
 }
 
-/* The process comes last: the programs look it up first, so all its threads count from one
- * instant. */
+/* All its threads count from one instant, though the programs see one after the other: what it did
+ * until they saw it, the first to see it says. */
 static int enter_all(struct bpf_source *s, struct bpf_vm *v, const struct host_vm *vm)
 {
-	int err = enter_threads(s, v, vm);
+	int err = choose_process(s, v);
 
+	if (!err)
+		err = enter_threads(s, v, vm);
 	if (!err)
 		err = enter_process(s, v);
 	__atomic_add_fetch(&s->p.globals->epoch, 1, __ATOMIC_SEQ_CST);
@@ -342,12 +328,12 @@ static void source_remove(void *state, void *vm)
 		leave_tid(s, v->slots[i]);
 	for (uint32_t i = 0; s->recording && v->process != NO_PROCESS && i < v->n_slots; i++)
 		interrupts_leave(s->recording, v->process, s->owners[v->slots[i]].index);
-	if (v->process != NO_PROCESS)
+	if (v->process != NO_PROCESS && s->p.processes[v->process].tgid)
 		leave(s->p.processes_of, &number_of(s, v->tgid)->process, v->tgid, v->process);
 	for (uint32_t i = 0; i < v->n_slots; i++)
 		s->p.slots[v->slots[i]].tid = 0;
 	for (uint32_t i = 0; i < v->n_slots; i++) {
-		s->lost += s->p.slots[v->slots[i]].gaps_lost;
+		s->lost += s->p.slots[v->slots[i]].gaps_lost + s->owners[v->slots[i]].lost_here;
 		s->exits += s->p.slots[v->slots[i]].exits;
 		s->missed += s->p.slots[v->slots[i]].missed;
 		unwait(s, v->slots[i]);
@@ -393,22 +379,20 @@ static int source_add(void *state, int id, const struct host_vm *vm, struct fail
 
 /* ---- reading ---- */
 
-/* A copy of a slot, and of its wait, between two transitions. */
-static int read_slot(const struct vcpu_programs *p, uint32_t index, struct vcpu_slot *ret,
-		     struct blame_wait *ret_wait)
+/* A copy of a slot between two transitions. */
+static int read_slot(const struct vcpu_programs *p, uint32_t index, struct vcpu_slot *ret)
 {
 	const struct vcpu_slot *slot = &p->slots[index];
 
-	for (int i = 0; i < SPINS + SLEEPS; i++) {
+	for (int i = 0; i < SOURCE_BPF_SPINS + SLEEPS; i++) {
 		uint32_t seq = __atomic_load_n(&slot->seq, __ATOMIC_ACQUIRE);
 
 		*ret = *(const volatile struct vcpu_slot *)slot;
-		*ret_wait = *(const volatile struct blame_wait *)&p->blame_waits[index];
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (!(seq & 1) && __atomic_load_n(&slot->seq, __ATOMIC_RELAXED) == seq)
 			return 0;
-		if (i >= SPINS)
-			nap();
+		if (i >= SOURCE_BPF_SPINS)
+			source_bpf_nap();
 	}
 	return -EAGAIN;
 }
@@ -420,19 +404,19 @@ static int source_read(void *state, void *vm, uint32_t vcpu, struct ledger *ret)
 	uint64_t now = clock_mono() - CLOCK_SKEW_NS;
 	struct owner *o = &s->owners[index];
 	struct vcpu_slot slot;
-	struct blame_wait wait;
-	int err = read_slot(&s->p, index, &slot, &wait);
+	int err = read_slot(&s->p, index, &slot);
 
 	if (err)
 		return err;
 	*ret = (struct ledger){.start = slot.start, .at = slot.at, .state = slot.state};
-	memcpy(ret->ns, slot.ns, sizeof(ret->ns));
+	memcpy(ret->ns, slot.ns, sizeof(slot.ns));
+	s->read = true;
+	s->latest = u64_max(s->latest, slot.at);
 	o->wanted = slot.gaps;
-	o->lost = slot.gaps_lost;
+	o->lost = slot.gaps_lost + o->lost_here;
 	o->since = slot.at;
-	o->wait = wait;
-	if (slot.ended || slot.state != LEDGER_READY)
-		o->wait = (struct blame_wait){0};
+	o->wait_cpu = slot.ended || slot.state != LEDGER_READY ? 0 : slot.wait_cpu;
+	o->wait_since = slot.wait_since;
 	if (now > ret->at && !slot.ended)
 		ledger_advance(ret, now);
 	o->at = ret->at;
@@ -449,7 +433,8 @@ static void source_end(void *state, const void *vm, uint32_t vcpu)
 	if (slot->ended)
 		return;
 	__atomic_add_fetch(&slot->seq, 1, __ATOMIC_SEQ_CST);
-	slot->ns[slot->state & 7] += u64_sub_floor(s->owners[index].at, slot->at);
+	if (slot->state < LEDGER_STATES)
+		slot->ns[slot->state] += u64_sub_floor(s->owners[index].at, slot->at);
 	slot->at = u64_max(slot->at, s->owners[index].at);
 	slot->ended = 1;
 	__atomic_add_fetch(&slot->seq, 1, __ATOMIC_SEQ_CST);
@@ -468,36 +453,6 @@ static uint64_t source_gaps_lost(void *state, const void *vm, uint32_t vcpu)
 	const struct bpf_source *s = state;
 
 	return s->owners[((const struct bpf_vm *)vm)->slots[vcpu]].lost;
-}
-
-static bool has_wanted(const struct bpf_source *s)
-{
-	for (uint32_t i = 0; i < s->n_owners; i++) {
-		if (s->owners[i].vm && s->owners[i].taken < s->owners[i].wanted)
-			return false;
-	}
-	return true;
-}
-
-/* The ring buffer hands nothing out behind a record that is still being written, on any CPU: then
- * the gaps that the last readings knew of are waited for. */
-static int source_poll(void *state, host_gap_fn fn, void *data)
-{
-	struct bpf_source *s = state;
-
-	s->fn = fn;
-	s->data = data;
-	for (int i = 0; i < SPINS + SLEEPS / 10; i++) {
-		int n = ring_buffer__consume(s->ring);
-
-		if (n < 0)
-			return n;
-		if (has_wanted(s))
-			return 0;
-		if (i >= SPINS)
-			nap();
-	}
-	return -EAGAIN;
 }
 
 /* CPU time of threads that are on a CPU now, which no switch has charged yet. */
@@ -524,7 +479,7 @@ static int source_overhead(void *state, void *vm, uint64_t *ret_ns)
 	uint32_t index = ((struct bpf_vm *)vm)->process;
 	const __u64 *charged = &s->p.processes[index].overhead_ns;
 
-	for (int i = 0; i < SPINS; i++) {
+	for (int i = 0; i < SOURCE_BPF_SPINS; i++) {
 		uint64_t before = __atomic_load_n(charged, __ATOMIC_ACQUIRE);
 		uint64_t running = running_overhead(s, index);
 
@@ -542,7 +497,7 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 
 	*ret = (struct host_ledger_counters){.gaps = s->gaps,
 					     .gaps_lost = s->lost,
-					     .runs_lost = s->log.lost,
+					     .runs_lost = run_log_lost(&s->log),
 					     .kvm_exits = s->exits};
 	bpf_object_cost(s->p.object, &ret->bpf_runs, &ret->bpf_ns);
 	bpf_object_missed(s->p.object, &ret->bpf_missed);
@@ -553,6 +508,7 @@ static void source_counters(void *state, struct host_ledger_counters *ret)
 
 		if (!s->owners[i].vm)
 			continue;
+		ret->gaps_lost += s->owners[i].lost_here;
 		ret->gaps_lost += __atomic_load_n(&slot->gaps_lost, __ATOMIC_RELAXED);
 		ret->kvm_exits += __atomic_load_n(&slot->exits, __ATOMIC_RELAXED);
 		ret->bpf_missed += __atomic_load_n(&slot->missed, __ATOMIC_RELAXED);
@@ -600,7 +556,7 @@ const struct host_source source_bpf = {
 	.close = source_close,
 	.add = source_add,
 	.remove = source_remove,
-	.poll = source_poll,
+	.poll = source_bpf_poll,
 	.read = source_read,
 	.end = source_end,
 	.since = source_since,

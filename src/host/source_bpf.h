@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside src/host: the state of source bpf. source_bpf.c has ledgers and gaps, source_bpf_runs.c who
- * ran where vCPUs waited. */
+/* Inside src/host: the state of source bpf. source_bpf.c has ledgers, source_bpf_gaps.c gaps,
+ * source_bpf_runs.c who ran where vCPUs waited. */
 #ifndef HOST_SOURCE_BPF_H
 #define HOST_SOURCE_BPF_H
 
@@ -15,13 +15,23 @@ struct owner {
 	struct bpf_vm *vm; /* NULL: nobody's */
 	bool left;	   /* it was somebody's since the last grace period */
 	uint32_t vcpu;
-	uint32_t index;		/* the guest's number of it */
-	uint64_t wanted;	/* gaps that the last reading knew of */
-	uint64_t taken;		/* gaps that came out of the ring buffer */
-	uint64_t lost;		/* as of the last reading */
-	uint64_t since;		/* ns: the last transition, as of the last reading */
-	struct blame_wait wait; /* as of the last reading, which was at */
-	uint64_t at;		/* ns */
+	uint32_t index; /* the guest's number of it */
+	uint32_t wanted,
+		taken;	     /* gaps in the ring buffer, modulo 2^32: as of the last reading; that
+				 * were taken out */
+	uint64_t lost_here;  /* gaps for which there was no memory */
+	uint64_t lost;	     /* as of the last reading */
+	uint64_t since;	     /* ns: the last transition, as of the last reading */
+	uint32_t wait_cpu;   /* as of the last reading, which was at `at` */
+	uint64_t wait_since; /* ns */
+	uint64_t at;	     /* ns */
+};
+
+/* A gap that was taken and not handed out yet. */
+struct taken_gap {
+	struct gap gap;
+	uint32_t slot;
+	uint32_t tid; /* whose slot it was */
 };
 
 #define NO_PROCESS UINT32_MAX
@@ -45,17 +55,33 @@ struct bpf_source {
 	uint32_t n_owners;		   /* no slot from here on was ever used */
 	uint64_t gaps;			   /* handed out */
 	uint64_t lost, exits, missed;	   /* of VMs that were removed */
-	host_gap_fn fn;			   /* during a poll */
-	void *data;
-	struct run_log log;		 /* `taken` is NULL until runs are recorded */
-	const struct host_runs_fns *fns; /* while they are handed out */
-	uint32_t cpu;			 /* and the CPU whose they are */
+	bool read;			   /* since gaps were found to be as many as were wanted */
+	struct taken_gap *taken;	   /* [room], owned; the first n_taken */
+	size_t n_taken, room;
+	uint64_t latest;    /* ns: of all readings */
+	struct run_log log; /* `taken` is NULL until runs are recorded */
+	/* Who gets these, the last caller of source_bpf_runs(). NULL: nobody yet, and until then they stay
+	 * in the log. */
+	const struct host_runs_fns *fns;
+	uint32_t cpu; /* whose they are */
 };
 
+#define SOURCE_BPF_SPINS                                                                           \
+	1000 /* tries for what a program is about to write; then with naps between */
+
+void source_bpf_nap(void); /* a millisecond */
+
 /* As in struct host_source. */
+int source_bpf_poll(void *state, host_gap_fn fn, void *data);
 uint32_t source_bpf_cpus(const void *state);
 int source_bpf_record(void *state, enum host_record what, struct failure *f);
 int source_bpf_runs(void *state, const struct host_runs_fns *fns);
+/* Hands out what the logs have, gaps and the rest, but not who is on CPUs. -EAGAIN as for those. */
+int source_bpf_take(struct bpf_source *s);
+/* Takes a record of the ring buffer, for ring_buffer__new(). */
+int source_bpf_ring_gap(void *context, void *bytes, size_t size);
+/* Keeps a gap of that slot for the next poll. -ENOMEM. */
+int source_bpf_take_gap(struct bpf_source *s, uint32_t slot, const struct gap *gap);
 bool source_bpf_waiting(void *state, const void *vm, uint32_t vcpu, struct host_wait *ret);
 
 #endif

@@ -49,6 +49,18 @@ static pid_t pid_of(uint32_t tgid)
 	return tgid == GAP_BY_HIDDEN ? 0 : (pid_t)tgid;
 }
 
+/* The idle task's run that a waiting vCPU ended. */
+static void hand_idle(const struct bpf_source *s, const struct blame_record *r)
+{
+	s->fns->run(&(struct host_run){.start = r->wait.idle,
+				       .end = r->end,
+				       .irq = u64_min(r->irq_ns, r->end - r->wait.idle),
+				       .cpu = s->cpu,
+				       .vm = -1,
+				       .vcpu = -1},
+		    s->fns->data);
+}
+
 static void hand_run(const struct bpf_source *s, const struct blame_record *r)
 {
 	const struct bpf_vm *vm = vm_of(s, r->place);
@@ -67,19 +79,23 @@ static void hand_run(const struct bpf_source *s, const struct blame_record *r)
 	s->fns->run(&run, s->fns->data);
 }
 
-static void hand_record(const struct blame_record *r, void *data)
+/* The gap that a wait was. */
+static void hand_gap(struct bpf_source *s, struct owner *o, const struct blame_record *r)
 {
-	const struct bpf_source *s = data;
-	const struct owner *o = r->slot && r->slot <= VCPU_SLOTS ? &s->owners[r->slot - 1] : NULL;
-
-	if (r->kind == BLAME_RUN) {
-		hand_run(s, r);
+	if (!r->wait.gap || r->wait.gap < s->p.slots[r->slot - 1].start)
 		return;
-	}
-	if (!o || !o->vm || s->p.slots[r->slot - 1].tid != r->tid ||
-	    r->end <= s->p.slots[r->slot - 1].start)
-		return; /* the slot was another's when this was written */
-	if (r->kind == BLAME_WAIT)
+	o->lost_here += source_bpf_take_gap(s, r->slot - 1,
+					    &(struct gap){.start = r->wait.gap,
+							  .end = r->end,
+							  .vcpu = o->vcpu,
+							  .state = LEDGER_READY,
+							  .by = r->tgid}) != 0;
+}
+
+static void hand_wait(struct bpf_source *s, struct owner *o, const struct blame_record *r)
+{
+	hand_gap(s, o, r);
+	if (r->start < r->end)
 		s->fns->wait(&(struct host_wait){.start = r->start,
 						 .end = r->end,
 						 .cpu = r->place,
@@ -87,7 +103,12 @@ static void hand_record(const struct blame_record *r, void *data)
 						 .vcpu = o->vcpu,
 						 .over = r->detail},
 			     s->fns->data);
-	else if (s->fns->stay)
+}
+
+static void hand_stay(const struct bpf_source *s, const struct owner *o,
+		      const struct blame_record *r)
+{
+	if (s->fns->stay)
 		s->fns->stay(&(struct host_stay){.start = r->start,
 						 .end = r->end,
 						 .vm = o->vm->id,
@@ -95,6 +116,24 @@ static void hand_record(const struct blame_record *r, void *data)
 						 .state = r->detail,
 						 .cpu = r->place},
 			     s->fns->data);
+}
+
+static void take_record(const struct blame_record *r, void *data)
+{
+	struct bpf_source *s = data;
+	struct owner *o = r->slot && r->slot <= VCPU_SLOTS ? &s->owners[r->slot - 1] : NULL;
+
+	if (r->kind == BLAME_RUN)
+		hand_run(s, r);
+	if (r->kind == BLAME_WAIT && r->wait.idle)
+		hand_idle(s, r);
+	if (r->kind == BLAME_RUN || !o || !o->vm || s->p.slots[r->slot - 1].tid != r->tid ||
+	    r->end <= s->p.slots[r->slot - 1].start)
+		return; /* the slot was another's when this was written */
+	if (r->kind == BLAME_WAIT)
+		hand_wait(s, o, r);
+	else
+		hand_stay(s, o, r);
 }
 
 static void hand_now(const struct bpf_source *s, const struct blame_cpu *c, uint64_t until)
@@ -115,24 +154,35 @@ static void hand_now(const struct bpf_source *s, const struct blame_cpu *c, uint
 	s->fns->now(&run, s->fns->data);
 }
 
-int source_bpf_runs(void *state, const struct host_runs_fns *fns)
+static int take_all(struct bpf_source *s, bool now_too)
 {
-	struct bpf_source *s = state;
 	int result = 0;
 
-	if (!s->log.taken)
-		return 0;
-	s->fns = fns;
 	for (s->cpu = 0; s->cpu < s->log.n_cpus; s->cpu++) {
 		struct blame_cpu now;
 		uint64_t until;
-		int err = run_log_take(&s->log, s->cpu, hand_record, s, &now, &until);
+		int err = run_log_take(&s->log, s->cpu, take_record, s, &now, &until);
 
-		if (!err)
+		if (!err && now_too)
 			hand_now(s, &now, until);
 		result = err ? err : result;
 	}
 	return result;
+}
+
+int source_bpf_take(struct bpf_source *s)
+{
+	return take_all(s, false);
+}
+
+int source_bpf_runs(void *state, const struct host_runs_fns *fns)
+{
+	struct bpf_source *s = state;
+
+	if (!s->log.taken)
+		return 0;
+	s->fns = fns;
+	return take_all(s, true);
 }
 
 bool source_bpf_waiting(void *state, const void *vm, uint32_t vcpu, struct host_wait *ret)
@@ -141,11 +191,11 @@ bool source_bpf_waiting(void *state, const void *vm, uint32_t vcpu, struct host_
 	const struct bpf_vm *v = vm;
 	const struct owner *o = &s->owners[v->slots[vcpu]];
 
-	if (!o->wait.cpu)
+	if (!o->wait_cpu)
 		return false;
-	*ret = (struct host_wait){.start = o->wait.since,
+	*ret = (struct host_wait){.start = o->wait_since,
 				  .end = o->at,
-				  .cpu = o->wait.cpu - 1,
+				  .cpu = o->wait_cpu - 1,
 				  .vm = v->id,
 				  .vcpu = vcpu};
 	return true;

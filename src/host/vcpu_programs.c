@@ -91,14 +91,13 @@ static int map_all(struct vcpu_programs *p)
 	p->numbers = map_array(p->object, "numbers", VCPU_NUMBERS, sizeof(*p->numbers));
 	p->cpus = map_array(p->object, "cpus", p->n_cpus, sizeof(*p->cpus));
 	p->blame_cpus = map_array(p->object, "blame_cpus", p->n_cpus, sizeof(*p->blame_cpus));
-	p->blame_waits = map_array(p->object, "blame_waits", VCPU_SLOTS, sizeof(*p->blame_waits));
 	p->blame_log = map_array(p->object, "blame_log", (size_t)p->n_cpus * p->log_size,
 				 sizeof(*p->blame_log));
 	p->slots_of = bpf_image_map(p->object, "slots_of");
 	p->processes_of = bpf_image_map(p->object, "processes_of");
 	p->gaps = bpf_image_map(p->object, "gaps");
 	if (!p->slots || !p->numbers || !p->processes || !p->cpus || !p->blame_cpus ||
-	    !p->blame_waits || !p->blame_log)
+	    !p->blame_log)
 		return -ENOMEM;
 	return p->slots_of < 0 || p->processes_of < 0 || p->gaps < 0 ? -ENOENT : 0;
 }
@@ -196,7 +195,6 @@ void vcpu_programs_close(struct vcpu_programs *p)
 	unmap(p->numbers, VCPU_NUMBERS, sizeof(*p->numbers));
 	unmap(p->cpus, p->n_cpus, sizeof(*p->cpus));
 	unmap(p->blame_cpus, p->n_cpus, sizeof(*p->blame_cpus));
-	unmap(p->blame_waits, VCPU_SLOTS, sizeof(*p->blame_waits));
 	unmap(p->blame_log, (size_t)p->n_cpus * p->log_size, sizeof(*p->blame_log));
 	if (p->globals)
 		munmap(p->globals, p->globals_bytes);

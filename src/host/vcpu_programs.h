@@ -27,7 +27,6 @@ struct vcpu_programs {
 	struct vcpu_globals *globals; /* mapped */
 	size_t globals_bytes;
 	struct blame_cpu *blame_cpus;	/* [n_cpus], mapped */
-	struct blame_wait *blame_waits; /* [VCPU_SLOTS], mapped */
 	struct blame_record *blame_log; /* [n_cpus * log_size], mapped */
 	uint32_t log_size;
 	struct bpf_links recorders; /* of what only recording needs */

@@ -24,7 +24,7 @@
 #define LOOK_LATE_NS (10 * NS_PER_SEC) /* and ever after at this distance, */
 #define LOOK_VM_NS   (30 * NS_PER_SEC) /* a VM at this one */
 #define VM_ROUNDS    5		       /* in one of so many it is looked at */
-#define COST_PART    200	       /* of all time, for rounds */
+#define COST_PART    400	       /* of all time, for rounds */
 
 struct process {
 	pid_t pid;

@@ -17,8 +17,8 @@
 #include <stdint.h>
 
 /* A round begins so long after the one before; where rounds are dear, later, so that they take
- * half a percent of a CPU. */
-#define WATCH_ROUND_NS	   (100 * 1000 * 1000ull)
+ * a quarter of a percent of a CPU. */
+#define WATCH_ROUND_NS	   (200 * 1000 * 1000ull)
 #define WATCH_ROUND_MAX_NS (700 * 1000 * 1000ull)
 
 struct watch;

@@ -3,34 +3,76 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BLOCK  60			     /* samples */
 #define BLOCKS (HISTORY_SAMPLES / BLOCK + 1) /* one of them is being filled */
+#define TICKS  1024			     /* more than samples, as one may be of several ticks */
+
+/* When ticks were: those of several histories are the same. */
+struct history_clock {
+	uint64_t n;			   /* ticks ever; the ring goes by it */
+	uint64_t mono[TICKS], real[TICKS]; /* ns */
+};
+
+/* us of each sample: as long as all are small, 2 bytes of each. */
+struct column {
+	bool wide;
+	union {
+		uint16_t narrow[BLOCK];
+		uint32_t wide[BLOCK];
+	} us;
+};
 
 struct block {
-	uint64_t real[BLOCK];	/* ns: when the sample ended */
-	uint32_t length[BLOCK]; /* us */
-	uint32_t *cells[];	/* [things * figures]: us of each sample; NULL: 0 in all of them */
+	uint16_t ticks[BLOCK];	/* that each sample is long */
+	struct column *cells[]; /* [things * figures]; NULL: 0 in all of them */
 };
 
 struct history {
 	struct history_shape shape;
+	const struct history_clock *clock;
 	unsigned things;
 	uint64_t total; /* samples ever; the rings go by it */
 	bool begun;
-	uint64_t mono;	/* ns, when the last sample ended */
+	uint64_t tick;	/* of the clock's: where the last sample ended */
 	uint64_t *sums; /* things * figures: as they were then */
 	struct block *blocks[BLOCKS];
 };
+
+int history_clock_new(struct history_clock **ret)
+{
+	struct history_clock *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	*ret = c;
+	return 0;
+}
+
+void history_clock_free(struct history_clock *c)
+{
+	free(c);
+}
+
+void history_tick(struct history_clock *c, uint64_t mono, uint64_t real)
+{
+	if (c->n && mono <= c->mono[(c->n - 1) % TICKS])
+		return;
+	c->mono[c->n % TICKS] = mono;
+	c->real[c->n % TICKS] = real;
+	c->n++;
+}
 
 static size_t n_cells(const struct history *h)
 {
 	return h->things * h->shape.n_figures;
 }
 
-int history_new(const struct history_shape *shape, unsigned things, struct history **ret)
+int history_new(const struct history_shape *shape, unsigned things,
+		const struct history_clock *clock, struct history **ret)
 {
 	struct history *h = calloc(1, sizeof(*h));
 
@@ -38,6 +80,7 @@ int history_new(const struct history_shape *shape, unsigned things, struct histo
 		return -ENOMEM;
 	h->shape = *shape;
 	h->things = things;
+	h->clock = clock;
 	h->sums = calloc(n_cells(h) + 1, sizeof(*h->sums));
 	if (!h->sums) {
 		history_free(h);
@@ -75,9 +118,11 @@ static struct block *block_of(const struct history *h, uint64_t sample)
 /* us of one figure of one thing in one sample. */
 static uint32_t cell(const struct history *h, uint64_t sample, size_t i)
 {
-	const uint32_t *cells = block_of(h, sample)->cells[i];
+	const struct column *c = block_of(h, sample)->cells[i];
 
-	return cells ? cells[sample % BLOCK] : 0;
+	if (!c)
+		return 0;
+	return c->wide ? c->us.wide[sample % BLOCK] : c->us.narrow[sample % BLOCK];
 }
 
 /* The block of the next sample; one of eleven minutes ago is used again. */
@@ -105,15 +150,46 @@ static uint32_t gained(const struct history *h, size_t i, uint64_t now)
 	return (uint32_t)u64_min(now / NS_PER_US - before, UINT32_MAX);
 }
 
+/* Room for figures of that size. */
+static struct column *new_column(bool wide)
+{
+	struct column *c = calloc(1, offsetof(struct column, us) +
+					     (wide ? sizeof(c->us.wide) : sizeof(c->us.narrow)));
+
+	if (c)
+		c->wide = wide;
+	return c;
+}
+
+static struct column *widen(struct column *narrow)
+{
+	struct column *c = new_column(true);
+
+	for (unsigned i = 0; c && i < BLOCK; i++)
+		c->us.wide[i] = narrow->us.narrow[i];
+	if (c)
+		free(narrow);
+	return c;
+}
+
 static int put(struct block *b, size_t i, uint64_t sample, uint32_t us)
 {
-	if (!us && !b->cells[i])
+	bool wide = us > UINT16_MAX;
+	struct column *c = b->cells[i];
+
+	if (!us && !c)
 		return 0;
-	if (!b->cells[i])
-		b->cells[i] = calloc(BLOCK, sizeof(*b->cells[i]));
-	if (!b->cells[i])
+	if (!c)
+		c = new_column(wide);
+	else if (wide && !c->wide)
+		c = widen(c);
+	if (!c)
 		return -ENOMEM;
-	b->cells[i][sample % BLOCK] = us;
+	b->cells[i] = c;
+	if (c->wide)
+		c->us.wide[sample % BLOCK] = us;
+	else
+		c->us.narrow[sample % BLOCK] = (uint16_t)us;
 	return 0;
 }
 
@@ -127,14 +203,13 @@ static int put_all(struct history *h, const uint64_t *now)
 	return err;
 }
 
-int history_add(struct history *h, history_sums_fn sums, const void *of, uint64_t mono,
-		uint64_t real)
+int history_add(struct history *h, history_sums_fn sums, const void *of)
 {
 	size_t n = h->shape.n_figures;
-	uint64_t *now, length = u64_sub_floor(mono, h->mono);
+	uint64_t *now, tick = h->clock->n, length = tick - h->tick;
 	int err;
 
-	if (h->begun && mono <= h->mono)
+	if (h->begun && !length)
 		return 0;
 	now = calloc(n_cells(h) + 1, sizeof(*now));
 	if (!now)
@@ -148,30 +223,48 @@ int history_add(struct history *h, history_sums_fn sums, const void *of, uint64_
 	}
 	free(h->sums);
 	h->sums = now;
-	if (h->begun) {
-		struct block *b = block_of(h, h->total);
-
-		b->real[h->total % BLOCK] = real;
-		b->length[h->total % BLOCK] = (uint32_t)u64_min(length / NS_PER_US, UINT32_MAX);
-	}
-	h->mono = mono;
+	if (h->begun)
+		block_of(h, h->total)->ticks[h->total % BLOCK] = (uint16_t)u64_min(length, TICKS);
+	h->tick = tick;
 	h->total += h->begun;
 	h->begun = true;
 	return 0;
 }
 
-static uint64_t first_kept(const struct history *h)
+/* ---- times ---- */
+
+static uint64_t ticks_of(const struct history *h, uint64_t sample)
 {
-	return u64_sub_floor(h->total, HISTORY_SAMPLES);
+	return block_of(h, sample)->ticks[sample % BLOCK];
+}
+
+/* The first sample that is kept and whose beginning the clock still has; the tick of that is in *ret_tick. */
+static uint64_t first_kept(const struct history *h, uint64_t *ret_tick)
+{
+	uint64_t oldest = u64_sub_floor(h->clock->n, TICKS), tick = h->tick, s = h->total;
+
+	for (; s > u64_sub_floor(h->total, HISTORY_SAMPLES); s--) {
+		if (tick < oldest + 1 + ticks_of(h, s - 1))
+			break;
+		tick -= ticks_of(h, s - 1);
+	}
+	*ret_tick = tick;
+	return s;
+}
+
+static uint64_t mono_at(const struct history *h, uint64_t tick)
+{
+	return h->clock->mono[(tick - 1) % TICKS];
 }
 
 uint64_t history_peak(const struct history *h, unsigned i, size_t figure, uint64_t mono)
 {
-	uint64_t most = 0, end = h->mono;
+	uint64_t most = 0, tick, first = first_kept(h, &tick);
 
-	for (uint64_t s = h->total; s > first_kept(h) && end > mono; s--) {
+	tick = h->tick;
+	for (uint64_t s = h->total; s > first && mono_at(h, tick) > mono; s--) {
 		most = u64_max(most, cell(h, s - 1, i * h->shape.n_figures + figure));
-		end -= block_of(h, s - 1)->length[(s - 1) % BLOCK] * NS_PER_US;
+		tick -= ticks_of(h, s - 1);
 	}
 	return most * NS_PER_US;
 }
@@ -199,12 +292,12 @@ static json_t *seconds_of(uint64_t us)
 	return json_real((double)us / 1e6);
 }
 
-static void put_figures(const struct history *h, unsigned thing, json_t *to)
+static void put_figures(const struct history *h, uint64_t first, unsigned thing, json_t *to)
 {
 	for (size_t i = 0; i < h->shape.n_figures; i++) {
 		json_t *list = json_array();
 
-		for (uint64_t s = first_kept(h); s < h->total; s++)
+		for (uint64_t s = first; s < h->total; s++)
 			json_array_append_new(list, seconds_of(value(h, s, thing, i)));
 		json_object_set_new(to, h->shape.figures[i], list);
 	}
@@ -213,22 +306,25 @@ static void put_figures(const struct history *h, unsigned thing, json_t *to)
 json_t *history_json(const struct history *h)
 {
 	json_t *times = json_array(), *seconds = json_array(), *things = json_array();
+	uint64_t tick, first = first_kept(h, &tick);
 	json_t *o = json_pack("{s:s, s:f}", "schema", h->shape.schema, "interval_s",
 			      ns_to_s(HISTORY_INTERVAL));
 
-	for (uint64_t s = first_kept(h); s < h->total; s++) {
-		const struct block *b = block_of(h, s);
+	for (uint64_t s = first; s < h->total; s++) {
+		uint64_t began = mono_at(h, tick);
 
-		json_array_append_new(times, json_real(ns_to_s(b->real[s % BLOCK])));
-		json_array_append_new(seconds, seconds_of(b->length[s % BLOCK]));
+		tick += ticks_of(h, s);
+		json_array_append_new(times,
+				      json_real(ns_to_s(h->clock->real[(tick - 1) % TICKS])));
+		json_array_append_new(seconds, seconds_of((mono_at(h, tick) - began) / NS_PER_US));
 	}
 	json_object_set_new(o, "time_s", times);
 	json_object_set_new(o, "seconds", seconds);
-	put_figures(h, h->things, o);
+	put_figures(h, first, h->things, o);
 	for (unsigned i = 0; i < h->things; i++) {
 		json_t *of = json_pack("{s:i}", h->shape.thing, (int)i);
 
-		put_figures(h, i, of);
+		put_figures(h, first, i, of);
 		json_array_append_new(things, of);
 	}
 	json_object_set_new(o, h->shape.things, things);

@@ -24,6 +24,7 @@ struct daemon {
 	struct service *service;
 	struct agent *agent;
 	struct loop_watch switches; /* the agent has much to do */
+	struct history_clock *samples;
 	struct history *history;
 	struct names *names; /* NULL: none wanted */
 	uint64_t places;     /* of them */
@@ -154,7 +155,8 @@ static void on_sample(uint64_t now, void *data)
 	note_source(d);
 	time = agent_time(d->agent);
 	real = clock_real() - u64_sub_floor(clock_mono(), time);
-	history_add(d->history, cpu_history_sums, a, time, real);
+	history_tick(d->samples, time, real);
+	history_add(d->history, cpu_history_sums, a);
 	if (silence_note(&d->silence, a, real, line))
 		service_say_event(d->service, line);
 	if (d->names)
@@ -230,7 +232,9 @@ static int open_parts(struct service *service, void *data, struct failure *f)
 
 	d->service = service;
 	err = agent_open(&config, f, &d->agent);
-	if (!err && history_new(&cpu_history_shape, agent_account(d->agent)->n_cpus, &d->history))
+	if (!err && (history_clock_new(&d->samples) ||
+		     history_new(&cpu_history_shape, agent_account(d->agent)->n_cpus, d->samples,
+				 &d->history)))
 		err = failure_errno(f, -ENOMEM, "history");
 	if (!err && make_names(d))
 		err = failure_errno(f, -ENOMEM, "names of processes");
@@ -316,6 +320,7 @@ void daemon_close(struct daemon *d)
 	service_close(d->service);
 	agent_close(d->agent);
 	history_free(d->history);
+	history_clock_free(d->samples);
 	names_free(d->names);
 	timekeeper_close(&d->clock);
 	free(d);

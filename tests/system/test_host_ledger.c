@@ -322,6 +322,48 @@ static void readings_never_run_back(void **state)
 	fake_vm_end(&vm);
 }
 
+static void no_run(const struct host_run *run, void *data)
+{
+	(void)run;
+	(void)data;
+}
+
+static void no_wait(const struct host_wait *wait, void *data)
+{
+	(void)wait;
+	(void)data;
+}
+
+/* Gaps come out of two buffers then, one of them a CPU's: they are whole, and in order (keep_gap). */
+static void gaps_where_waits_are_recorded(void **state)
+{
+	const struct host_runs_fns fns = {.run = no_run, .now = no_run, .wait = no_wait};
+	struct host_ledger *h = open_ledger("bpf");
+	struct failure f = {""};
+	struct ledger first, l;
+	struct fake_vm vm;
+	int id;
+
+	(void)state;
+	gaps.n = 0;
+	assert_int_equal(host_ledger_record(h, HOST_RECORD_WAITS, &f), 0);
+	assert_int_equal(host_ledger_runs(h, &fns), 0);
+	assert_true(fake_vm_start(&vm, FAKE_MIXED, true));
+	id = add(h, &vm);
+	first = read_ledger(h, id);
+	measure(h, NS_PER_SEC);
+	host_ledger_runs(h, &fns);
+	measure(h, NS_PER_SEC);
+	l = read_ledger(h, id);
+	measure_past(h, &l);
+	assert_true(l.ns[LEDGER_READY] > first.ns[LEDGER_READY] &&
+		    l.ns[LEDGER_WAIT] > first.ns[LEDGER_WAIT]);
+	check_gaps(&l);
+	assert_int_equal(host_ledger_gaps_lost(h, id, 0), 0);
+	host_ledger_close(h);
+	fake_vm_end(&vm);
+}
+
 /* Two that always want the CPU: who ran instead is the other one. */
 static void competitor_is_who_ran_instead(void **state)
 {
@@ -548,6 +590,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sources_and_kernel_agree),
 		cmocka_unit_test(readings_never_run_back),
+		cmocka_unit_test(gaps_where_waits_are_recorded),
 		cmocka_unit_test(competitor_is_who_ran_instead),
 		cmocka_unit_test(missing_pages_are_swapwait),
 		cmocka_unit_test(stopped_process_waits),

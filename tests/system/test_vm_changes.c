@@ -480,14 +480,14 @@ static bool is_written(const struct measurement *m, pid_t pid)
 {
 	const struct measured *x = measure_vms_live(m, pid);
 
-	return x && x->page.n == 1 && !x->page.verdicts[0].why[0];
+	return x && x->page && x->page->n == 1 && !x->page->verdicts[0].why[0];
 }
 
 static bool is_left_alone(const struct measurement *m, pid_t pid)
 {
 	const struct measured *x = measure_vms_live(m, pid);
 
-	return x && x->page.n == 1 && strstr(x->page.verdicts[0].why, "another VM");
+	return x && x->page && x->page->n == 1 && strstr(x->page->verdicts[0].why, "another VM");
 }
 
 static void step_until(struct measurement *m, pid_t pid,

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -335,21 +336,30 @@ static double figure(json_t *o, const char *key, size_t i)
 	return json_real_value(json_array_get(json_object_get(o, key), i));
 }
 
+static void add_sample(struct history *h, struct history_clock *c, const struct account *a,
+		       uint64_t mono, uint64_t real)
+{
+	history_tick(c, mono, real);
+	assert_int_equal(history_add(h, cpu_history_sums, a), 0);
+}
+
 /* CPU 0 is busy i ms in second i, and away a tenth of it; CPU 1 is idle. */
 static void history_holds_the_last_ten_minutes(void **state)
 {
 	struct account *a;
+	struct history_clock *c;
 	struct history *h;
 	json_t *o;
 
 	(void)state;
 	assert_int_equal(account_new(2, 0, NULL, NULL, &a), 0);
-	assert_int_equal(history_new(&cpu_history_shape, 2, &h), 0);
+	assert_int_equal(history_clock_new(&c), 0);
+	assert_int_equal(history_new(&cpu_history_shape, 2, c, &h), 0);
 	for (uint64_t i = 0; i <= 700; i++) {
 		a->cpus[0].busy.occupied += i * NS_PER_MS;
 		a->cpus[0].busy.away[LEDGER_READY] += i * NS_PER_MS / 10;
 		a->cpus[1].idle.occupied += NS_PER_SEC;
-		history_add(h, cpu_history_sums, a, i * NS_PER_SEC, NOON + i * NS_PER_SEC);
+		add_sample(h, c, a, i * NS_PER_SEC, NOON + i * NS_PER_SEC);
 	}
 	o = history_json(h);
 	assert_int_equal(json_array_size(json_object_get(o, "time_s")), 600);
@@ -362,7 +372,68 @@ static void history_holds_the_last_ten_minutes(void **state)
 			   1e-9);
 	json_decref(o);
 	history_free(h);
+	history_clock_free(c);
 	account_free(a);
+}
+
+struct sums {
+	uint64_t ns[4];
+};
+
+static void give(const void *of, unsigned i, uint64_t *ret)
+{
+	(void)i;
+	memcpy(ret, of, sizeof(struct sums));
+}
+
+/* Two things' histories go by one clock; one has no sample in every third second. Figures of some us,
+ * of a second and of more than a minute are there to 1 us, in whatever order they come. */
+static void history_keeps_every_size(void **state)
+{
+	static const char *const names[] = {"small_s", "large_s", "mixed_s", "peak_s"};
+	const struct history_shape shape = {"test/1", names, 4, 1, "things", "thing"};
+	struct history *h[2];
+	struct history_clock *c;
+	struct sums sums[2] = {{{0}}};
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(history_clock_new(&c), 0);
+	assert_int_equal(history_new(&shape, 1, c, &h[0]), 0);
+	assert_int_equal(history_new(&shape, 1, c, &h[1]), 0);
+	for (uint64_t i = 0; i <= 650; i++) {
+		history_tick(c, i * NS_PER_SEC, NOON + i * NS_PER_SEC);
+		for (int k = 0; k < 2; k++) {
+			sums[k].ns[0] += 7 * NS_PER_US;
+			sums[k].ns[1] += NS_PER_SEC - 7 * NS_PER_US;
+			sums[k].ns[2] += i % 50 == 49 ? 70 * NS_PER_SEC : 65535 * NS_PER_US;
+			sums[k].ns[3] = i * NS_PER_US;
+			if (!k || i % 3)
+				assert_int_equal(history_add(h[k], give, &sums[k]), 0);
+		}
+	}
+	o = history_json(h[0]);
+	assert_int_equal(json_array_size(json_object_get(o, "time_s")), 600);
+	for (size_t i = 0; i < 600; i++) {
+		assert_float_equal(figure(o, "small_s", i), 7e-6, 1e-12);
+		assert_float_equal(figure(o, "large_s", i), 0.999993, 1e-12);
+		assert_true(fabs(figure(o, "mixed_s", i) - ((i + 51) % 50 == 49 ? 70 : 0.065535)) <
+			    1e-9);
+		assert_true(fabs(figure(o, "peak_s", i) - (double)(i + 51) * 1e-6) < 1e-9);
+	}
+	json_decref(o);
+	o = history_json(h[1]); /* of 1, 2, 4, 5 and so on to 650, the first one begins it: 433 */
+	assert_int_equal(json_array_size(json_object_get(o, "time_s")), 433);
+	assert_float_equal(figure(o, "time_s", 432), 1700049600.0 + 650, 1e-6);
+	assert_float_equal(figure(o, "seconds", 0), 1, 1e-9);
+	assert_float_equal(figure(o, "seconds", 1), 2, 1e-9); /* from 2 to 4 */
+	assert_float_equal(figure(o, "small_s", 1), 14e-6, 1e-12);
+	json_decref(o);
+	assert_int_equal(history_peak(h[0], 0, 3, 649 * NS_PER_SEC), 650 * NS_PER_US);
+	assert_int_equal(history_peak(h[0], 0, 3, 650 * NS_PER_SEC), 0);
+	history_free(h[0]);
+	history_free(h[1]);
+	history_clock_free(c);
 }
 
 /* The source was silent for 3 s: no sample then, a longer one after that, and what is
@@ -370,20 +441,22 @@ static void history_holds_the_last_ten_minutes(void **state)
 static void history_waits_for_a_silent_source(void **state)
 {
 	struct account *a;
+	struct history_clock *c;
 	struct history *h;
 	json_t *o;
 
 	(void)state;
 	assert_int_equal(account_new(1, 0, NULL, NULL, &a), 0);
-	assert_int_equal(history_new(&cpu_history_shape, 1, &h), 0);
-	history_add(h, cpu_history_sums, a, NS_PER_SEC, NOON);
+	assert_int_equal(history_clock_new(&c), 0);
+	assert_int_equal(history_new(&cpu_history_shape, 1, c, &h), 0);
+	add_sample(h, c, a, NS_PER_SEC, NOON);
 	for (int i = 0; i < 3; i++)
-		history_add(h, cpu_history_sums, a, NS_PER_SEC, NOON);
+		add_sample(h, c, a, NS_PER_SEC, NOON);
 	a->cpus[0].busy.occupied += 2 * NS_PER_SEC;
 	a->cpus[0].busy.unaccounted += NS_PER_SEC / 2;
 	a->cpus[0].idle.occupied += 2 * NS_PER_SEC;
 	a->cpus[0].idle.unaccounted += NS_PER_SEC / 4;
-	history_add(h, cpu_history_sums, a, 5 * NS_PER_SEC, NOON + 4 * NS_PER_SEC);
+	add_sample(h, c, a, 5 * NS_PER_SEC, NOON + 4 * NS_PER_SEC);
 	o = history_json(h);
 	assert_int_equal(json_array_size(json_object_get(o, "time_s")), 1);
 	assert_float_equal(figure(o, "seconds", 0), 4, 1e-9);
@@ -392,6 +465,7 @@ static void history_waits_for_a_silent_source(void **state)
 	assert_float_equal(figure(o, "idle_unaccounted_s", 0), 0.25, 1e-9);
 	json_decref(o);
 	history_free(h);
+	history_clock_free(c);
 	account_free(a);
 }
 
@@ -645,6 +719,7 @@ int main(void)
 		cmocka_unit_test(who_ran_is_said_as_far_as_it_is_known),
 		cmocka_unit_test(too_many_gaps_are_counted),
 		cmocka_unit_test(history_holds_the_last_ten_minutes),
+		cmocka_unit_test(history_keeps_every_size),
 		cmocka_unit_test(history_waits_for_a_silent_source),
 		cmocka_unit_test(what_is_unaccounted_is_logged),
 		cmocka_unit_test(a_configuration_is_a_file),
