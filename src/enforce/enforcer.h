@@ -77,9 +77,9 @@ struct enforcer {
 	void (*close)(void *state);
 };
 
-extern const struct enforcer enforcer_none, enforcer_cgroup;
+extern const struct enforcer enforcer_none, enforcer_cgroup, enforcer_dispatch;
 
-#define ENFORCERS 2
+#define ENFORCERS 3
 extern const struct enforcer *const enforcers[ENFORCERS];
 
 /* The same of all rows. */

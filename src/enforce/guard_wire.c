@@ -98,7 +98,8 @@ static bool is_good(const struct enforce_orders *o)
 			return false;
 	}
 	for (size_t i = 0; i < o->n_groups; i++)
-		if (o->groups[i].parent > i)
+		if (o->groups[i].parent > i || !(o->groups[i].shares > 0) ||
+		    !(o->groups[i].reservation >= 0) || !(o->groups[i].limit >= 0))
 			return false;
 	return true;
 }
@@ -136,7 +137,7 @@ static bool take(struct guard_inbox *in, const struct guard_part *p, size_t size
 	}
 	in->whole &= size == offsetof(struct guard_part, bytes) + p->n && p->n <= INBOX - in->n;
 	if (!in->whole)
-		return false;
+		return p->last;
 	memcpy(in->bytes + in->n, p->bytes, p->n);
 	in->n += p->n;
 	return p->last;
@@ -155,7 +156,9 @@ int guard_receive(struct guard_inbox *in, int fd, struct enforce_orders *ret)
 		return 0;
 	if (p.end)
 		return -EPIPE;
-	return take(in, &p, (size_t)n) && unpack(in, ret);
+	if (!take(in, &p, (size_t)n))
+		return 0;
+	return unpack(in, ret) ? 1 : -EBADMSG;
 }
 
 int guard_send_outcomes(int fd, const struct guard_outcomes *m)

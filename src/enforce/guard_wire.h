@@ -40,8 +40,8 @@ struct guard_inbox {
 
 int guard_inbox_new(struct guard_inbox *ret); /* -ENOMEM */
 
-/* One part: 1 and the set, which points into the inbox, when it was the last; 0 when more is to come
- * or what came made no sense; -EPIPE when the other end has gone or says so; -EAGAIN. */
+/* One part: 1 and the set, which points into the inbox, when it was the last; 0 when more is to come;
+ * -EBADMSG: a set that makes no sense, or isn't whole, is at its end; -EPIPE when the other end has gone or says so; -EAGAIN. */
 int guard_receive(struct guard_inbox *in, int fd, struct enforce_orders *ret);
 
 /* What there is no room for is to be sent again. */

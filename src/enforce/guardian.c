@@ -75,17 +75,18 @@ static void conclude(struct guarded *vm, bool enforced, const char *why)
 static void tell(struct keeper *k)
 {
 	struct guard_outcomes m = {.n = 0};
+	size_t first = 0;
 
 	for (size_t i = 0; i <= k->n; i++) {
 		if (m.n == GUARD_OUTCOMES || (i == k->n && m.n)) {
 			if (guard_send_outcomes(k->fd, &m))
 				return;
+			for (; first < i; first++)
+				k->vms[first].told = true;
 			m.n = 0;
 		}
-		if (i == k->n || k->vms[i].told)
-			continue;
-		m.outcomes[m.n++] = k->vms[i].outcome;
-		k->vms[i].told = true;
+		if (i < k->n && !k->vms[i].told)
+			m.outcomes[m.n++] = k->vms[i].outcome;
 	}
 }
 
@@ -338,6 +339,8 @@ static void serve(struct keeper *k)
 		if (!ready)
 			continue;
 		got = guard_receive(&k->inbox, k->fd, &orders);
+		if (got == -EBADMSG)
+			guard_say("orders that make no sense came, and aren't followed", NULL);
 		if (got == 1)
 			take(k, &orders);
 	}
