@@ -2,11 +2,13 @@
 /*
  * bench_enforce DESCHEDD CASE MODE [SECONDS]: how near processes like VMs come to what they are
  * entitled to, as a line of JSON. MODE is what shares the CPUs: `thread` (all in one session),
- * `session` (one each), `vm` (a cgroup each, of equal weight), `vcpus` (weights by vCPUs), or
- * `cgroup`, that enforcer of deschedd. A VM has so many vCPUs, of which some are busy, and threads
- * for I/O. Its CPU time is that of its process's clock; what it should be is host/entitlement.h's of
- * the CPU that all VMs got together. Of the first VM it says how long all of its busy vCPUs stood
- * still at once.
+ * `session` (one each), `vm` (a cgroup each, of equal weight), `vcpus` (weights by vCPUs), or an
+ * enforcer of deschedd. A VM has so many vCPUs, of which some are busy, and threads for I/O. Its CPU
+ * time is that of its process's clock; what it should be is host/entitlement.h's of the CPU that all
+ * VMs got together. Of the first VM it says how long all of its busy threads stood still at once, what
+ * it got in the worst whole second against what it should, how late its threads came back from a
+ * sleep, and how many rounds it made where its vCPUs meet at a barrier; of the enforcer, what part
+ * of a CPU its processes used.
  *
  * Needs root and cgroups of version 1; VMs of others are out of sight (system/own_pids.h).
  */
@@ -16,6 +18,7 @@
 #include "host/entitlement.h"
 #include "system/own_pids.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -36,34 +39,50 @@
 #define WARM_UP	 4 /* s */
 #define DUTY_ON	 (20 * NS_PER_MS)
 #define DUTY_OFF (20 * NS_PER_MS)
+#define WORK	 (100 * NS_PER_US) /* between barriers */
 
 struct spec {
 	unsigned count, vcpus, busy, io;
 	bool wakes;			   /* its vCPUs work for 20 ms and sleep for 20 */
 	double shares, reservation, limit; /* 0: the usual */
+	bool barrier;			   /* its vCPUs meet every 100 us of work, and spin there */
+	const char *cosched;		   /* NULL: none */
 };
+
+#define BUSY(n, of, are) .count = n, .vcpus = of, .busy = are
 
 static const struct bench_case {
 	const char *name;
 	struct spec specs[4];
 } cases[] = {
-	{"busy_8x1", {{8, 1, 1, 0, false, 0, 0, 0}}},
-	{"mix_2x", {{2, 1, 1, 0, false, 0, 0, 0}, {1, 2, 2, 0, false, 0, 0, 0}}},
-	{"mix_4x", {{4, 1, 1, 0, false, 0, 0, 0}, {2, 2, 2, 0, false, 0, 0, 0}}},
-	{"one_of_two_busy", {{1, 2, 1, 0, false, 0, 0, 0}, {2, 2, 2, 0, false, 0, 0, 0}}},
-	{"io_threads", {{1, 1, 1, 2, false, 0, 0, 0}, {3, 1, 1, 0, false, 0, 0, 0}}},
+	{"busy_8x1", {{BUSY(8, 1, 1)}}},
+	{"mix_2x", {{BUSY(2, 1, 1)}, {BUSY(1, 2, 2)}}},
+	{"mix_4x", {{BUSY(4, 1, 1)}, {BUSY(2, 2, 2)}}},
+	{"one_of_two_busy", {{BUSY(1, 2, 1)}, {BUSY(2, 2, 2)}}},
+	{"io_threads", {{BUSY(1, 1, 1), .io = 2}, {BUSY(3, 1, 1)}}},
 	{"shares_124",
-	 {{1, 2, 2, 0, false, 1000, 0, 0},
-	  {1, 2, 2, 0, false, 2000, 0, 0},
-	  {1, 2, 2, 0, false, 4000, 0, 0}}},
-	{"reservation", {{1, 1, 1, 0, false, 0, 0.5, 0}, {16, 1, 1, 0, false, 0, 0, 0}}},
-	{"reservation_wakes", {{1, 1, 1, 0, true, 0, 0.5, 0}, {16, 1, 1, 0, false, 0, 0, 0}}},
-	{"limit", {{1, 1, 1, 0, false, 0, 0, 0.3}, {3, 1, 1, 0, false, 0, 0, 0}}},
-	{"limit_alone", {{1, 1, 1, 0, false, 0, 0, 0.3}}},
+	 {{BUSY(1, 2, 2), .shares = 1000},
+	  {BUSY(1, 2, 2), .shares = 2000},
+	  {BUSY(1, 2, 2), .shares = 4000}}},
+	{"reservation", {{BUSY(1, 1, 1), .reservation = 0.5}, {BUSY(16, 1, 1)}}},
+	{"reservation_wakes",
+	 {{BUSY(1, 1, 1), .wakes = true, .reservation = 0.5}, {BUSY(16, 1, 1)}}},
+	{"limit", {{BUSY(1, 1, 1), .limit = 0.3}, {BUSY(3, 1, 1)}}},
+	{"limit_alone", {{BUSY(1, 1, 1), .limit = 0.3}}},
+	{"limit_2way", {{BUSY(1, 2, 2), .limit = 0.6}, {BUSY(2, 1, 1)}}},
+	{"limit_helper", {{BUSY(1, 1, 1), .io = 1, .limit = 1}}},
+	{"barrier", {{BUSY(1, 2, 2), .barrier = true}, {BUSY(6, 1, 1)}}},
+	{"barrier_strict",
+	 {{BUSY(1, 2, 2), .barrier = true, .cosched = "strict"}, {BUSY(6, 1, 1)}}},
+	{"barrier_relaxed",
+	 {{BUSY(1, 2, 2), .barrier = true, .cosched = "relaxed"}, {BUSY(6, 1, 1)}}},
+	{"barrier_balance",
+	 {{BUSY(1, 2, 2), .barrier = true, .cosched = "balance"}, {BUSY(6, 1, 1)}}},
+	{"barrier_alone", {{BUSY(1, 2, 2), .barrier = true}}},
 };
 
-static const char *const modes[] = {"thread", "session", "vm", "vcpus", "cgroup"};
-enum mode { MODE_THREAD, MODE_SESSION, MODE_VM, MODE_VCPUS, MODE_CGROUP, MODES };
+static const char *const modes[] = {"thread", "session", "vm", "vcpus", "cgroup", "dispatch"};
+enum mode { MODE_THREAD, MODE_SESSION, MODE_VM, MODE_VCPUS, MODE_CGROUP, MODE_DISPATCH, MODES };
 
 /* ---- VMs ---- */
 
@@ -71,6 +90,8 @@ struct shared {
 	_Atomic uint64_t off[BUCKETS]; /* times that nobody was there for so long */
 	_Atomic uint64_t last;	       /* when a vCPU was there last */
 	_Atomic bool counting;
+	_Atomic uint64_t late[BUCKETS]; /* times that a sleep ended so late */
+	_Atomic uint64_t arrived;	/* at the barrier, altogether */
 };
 
 struct vm {
@@ -104,6 +125,29 @@ struct thread {
 	bool io;
 };
 
+static void meet(struct shared *s, unsigned n)
+{
+	for (;;) {
+		uint64_t until = clock_mono() + WORK, mine;
+
+		while (clock_mono() < until)
+			;
+		mine = atomic_fetch_add(&s->arrived, 1) / n;
+		while (atomic_load(&s->arrived) < (mine + 1) * n)
+			__builtin_ia32_pause();
+	}
+}
+
+static void rest(struct shared *s)
+{
+	uint64_t due = clock_mono() + DUTY_OFF, late;
+
+	nanosleep(&(struct timespec){0, DUTY_OFF}, NULL);
+	late = clock_mono() - due;
+	if (atomic_load(&s->counting))
+		atomic_fetch_add(&s->late[u64_min(late / BUCKET, BUCKETS - 1)], 1);
+}
+
 static void *run_thread(void *data)
 {
 	const struct thread *t = data;
@@ -113,10 +157,12 @@ static void *run_thread(void *data)
 	prctl(PR_SET_NAME, name);
 	while (!t->io && t->number >= t->vm->spec->busy)
 		pause();
+	if (t->vm->spec->barrier)
+		meet(t->vm->shared, t->vm->spec->vcpus);
 	for (;;) {
 		work(t->vm->shared, t->vm->spec->wakes ? clock_mono() + DUTY_ON : UINT64_MAX);
 		atomic_store(&t->vm->shared->last, 0);
-		nanosleep(&(struct timespec){0, DUTY_OFF}, NULL);
+		rest(t->vm->shared);
 	}
 	return NULL;
 }
@@ -179,9 +225,11 @@ static void go_to_group(const struct vm *vm, enum mode mode)
 {
 	char path[160], text[32];
 
-	if (mode == MODE_SESSION) {
+	/* dispatch moves vCPUs into a group of its own; other threads stay in their session's */
+	if (mode == MODE_SESSION || mode == MODE_DISPATCH) {
 		setsid();
-		put("/proc/self/autogroup", "-20");
+		if (mode == MODE_SESSION)
+			put("/proc/self/autogroup", "-20");
 		return;
 	}
 	snprintf(path, sizeof(path), "%s/cgroup.procs", top);
@@ -232,12 +280,15 @@ static uint64_t cpu_time(const struct vm *vm)
 
 /* ---- the enforcer ---- */
 
-static pid_t start_deschedd(const char *program)
+static pid_t start_deschedd(const char *program, enum mode mode)
 {
 	FILE *f = fopen("/run/conf", "w");
 	pid_t pid;
 
-	fprintf(f, "[deschedd]\nsocket = /run/socket\nstream =\n[enforce]\nenforcer = cgroup\n");
+	fprintf(f, "[deschedd]\nsocket = /run/socket\nstream =\n[enforce]\nenforcer = %s\n",
+		modes[mode]);
+	if (getenv("BENCH_LIMIT_PERIOD"))
+		fprintf(f, "limit_period = %s\n", getenv("BENCH_LIMIT_PERIOD"));
 	for (size_t i = 0; i < n_vms; i++) {
 		const struct spec *s = vms[i].spec;
 
@@ -247,6 +298,8 @@ static pid_t start_deschedd(const char *program)
 		fprintf(f, "reservation = %g\n", s->reservation);
 		if (s->limit > 0)
 			fprintf(f, "limit = %g\n", s->limit);
+		if (s->cosched)
+			fprintf(f, "cosched = %s\n", s->cosched);
 	}
 	fclose(f);
 	pid = fork();
@@ -288,56 +341,117 @@ static void expect(double got[], double expected[], double span)
 		expected[i] = e[i].entitled;
 }
 
-/* The time, ms, that at least this part of the VM's times off is no longer than. */
-static double quantile(const struct shared *s, double part)
+/* The time, ms, that at least this part of the counted times is no longer than. */
+static double quantile(const _Atomic uint64_t counts[BUCKETS], double part)
 {
 	uint64_t all = 0, sum = 0;
 
 	for (size_t i = 0; i < BUCKETS; i++)
-		all += s->off[i];
+		all += counts[i];
 	for (size_t i = 0; i < BUCKETS; i++) {
-		sum += s->off[i];
+		sum += counts[i];
 		if (all && (double)sum >= part * (double)all)
 			return (double)(i + 1) / 10;
 	}
 	return 0;
 }
 
-static void report(const char *name, enum mode mode, double span)
+/* What was measured in a span of ns. */
+struct result {
+	double span, window; /* least CPUs of the first VM in a second */
+	double rounds;	     /* a second */
+	double enforcer;     /* CPUs */
+};
+
+static void report(const char *name, enum mode mode, const struct result *r)
 {
+	const struct shared *s = vms[0].shared;
 	double got[VMS_MAX], expected[VMS_MAX], worst = 0, first;
 
-	expect(got, expected, span);
+	expect(got, expected, r->span);
 	for (size_t i = 0; i < n_vms; i++)
 		worst = fmax(worst, fabs(got[i] / expected[i] - 1));
 	first = got[0] / expected[0] - 1;
 	printf("{\"case\":\"%s\",\"mode\":\"%s\",\"seconds\":%.2f,\"first_error\":%.4f,"
 	       "\"worst_error\":%.4f,\"off_p50_ms\":%.1f,\"off_p99_ms\":%.1f,\"off_max_ms\":%.1f,"
-	       "\"vms\":[",
-	       name, modes[mode], span / 1e9, first, worst, quantile(vms[0].shared, 0.5),
-	       quantile(vms[0].shared, 0.99), quantile(vms[0].shared, 1));
+	       "\"worst_second\":%.4f,\"late_p50_ms\":%.1f,\"late_p99_ms\":%.1f,"
+	       "\"late_max_ms\":%.1f,\"rounds\":%.0f,\"enforcer_cpus\":%.4f,\"vms\":[",
+	       name, modes[mode], r->span / 1e9, first, worst, quantile(s->off, 0.5),
+	       quantile(s->off, 0.99), quantile(s->off, 1), r->window, quantile(s->late, 0.5),
+	       quantile(s->late, 0.99), quantile(s->late, 1), r->rounds, r->enforcer);
 	for (size_t i = 0; i < n_vms; i++)
 		printf("%s{\"cpus\":%.4f,\"expected\":%.4f}", i ? "," : "", got[i], expected[i]);
 	printf("]}\n");
 }
 
+static int add_time(pid_t pid, void *sum)
+{
+	struct proc_stat stat;
+
+	/* all of deschedd's processes, and its threads */
+	if (!proc_read_stat(pid, 0, &stat) && !strncmp(stat.comm, "deschedd", 8))
+		*(uint64_t *)sum += stat.utime_ns + stat.stime_ns;
+	return 0;
+}
+
+static uint64_t enforcer_time(void)
+{
+	uint64_t sum = 0;
+
+	proc_each_id("/proc", add_time, &sum);
+	return sum;
+}
+
+/* The set of VMs outweighs others, too: the enforcer leaves alone what somebody else has set. */
+static void outweigh(void)
+{
+	char path[320];
+	DIR *dir = opendir(CPU);
+	const struct dirent *d;
+
+	while (dir && (d = readdir(dir)))
+		if (!strncmp(d->d_name, "desched-", 8)) {
+			snprintf(path, sizeof(path), CPU "/%s/cpu.shares", d->d_name);
+			put(path, "262144");
+		}
+	if (dir)
+		closedir(dir);
+}
+
 /* Times off are those of a window that begins when all VMs have found their places. */
 static void measure(const char *name, enum mode mode, unsigned seconds)
 {
-	uint64_t begin;
-	double span;
+	uint64_t begin, rounds, enforcer, at, was, first;
+	struct result r = {.window = INFINITY};
 
 	sleep(WARM_UP);
+	if (mode == MODE_DISPATCH && !getenv("BENCH_OWN_WEIGHT"))
+		outweigh();
 	for (size_t i = 0; i < n_vms; i++)
 		vms[i].before = cpu_time(&vms[i]);
-	begin = clock_mono();
+	begin = at = clock_mono();
+	was = vms[0].before;
+	rounds = atomic_load(&vms[0].shared->arrived);
+	enforcer = enforcer_time();
 	atomic_store(&vms[0].shared->counting, true);
-	sleep(seconds);
+	for (unsigned i = 0; i < seconds; i++) {
+		uint64_t now;
+
+		sleep(1);
+		now = clock_mono();
+		first = cpu_time(&vms[0]);
+		r.window = fmin(r.window, (double)(first - was) / (double)(now - at));
+		at = now;
+		was = first;
+	}
 	for (size_t i = 0; i < n_vms; i++)
 		vms[i].after = cpu_time(&vms[i]);
-	span = (double)(clock_mono() - begin);
+	r.span = (double)(clock_mono() - begin);
 	atomic_store(&vms[0].shared->counting, false);
-	report(name, mode, span);
+	rounds = atomic_load(&vms[0].shared->arrived) - rounds;
+	r.rounds = (double)rounds / vms[0].spec->vcpus / r.span * NS_PER_SEC;
+	r.enforcer = (double)(enforcer_time() - enforcer) / r.span;
+	report(name, mode, &r);
 }
 
 static void remove_group(const char *path)
@@ -403,8 +517,8 @@ int main(int argc, char **argv)
 	for (size_t s = 0; s < ARRAY_SIZE(cases[c].specs); s++)
 		for (unsigned i = 0; i < cases[c].specs[s].count; i++)
 			start_vm((size_t)c, s, mode, &vms[n_vms++]);
-	if (mode == MODE_CGROUP)
-		deschedd = start_deschedd(argv[1]);
+	if (mode >= MODE_CGROUP)
+		deschedd = start_deschedd(argv[1], mode);
 	measure(cases[c].name, mode, argc > 4 ? (unsigned)atoi(argv[4]) : 10);
 	end_all(deschedd);
 	own_pids_end(0);

@@ -91,9 +91,24 @@ static enum verdict look_freezer(struct exam *e)
 		return exam_cannot_tell(e, "no /sys/fs/cgroup");
 	if (tree_has(e->tree, "/sys/fs/cgroup/cgroup.controllers"))
 		return exam_good(e, "version 2's");
+	if (tree_has(e->tree, "/sys/fs/cgroup/unified/cgroup.controllers"))
+		return exam_good(e, "version 2's, beside version 1");
 	if (tree_has(e->tree, "/sys/fs/cgroup/freezer"))
 		return exam_good(e, "version 1's, which takes four times as long");
 	return exam_bad(e, "cgroup version 1 without a freezer");
+}
+
+static enum verdict look_dispatch(struct exam *e)
+{
+	bool hybrid = tree_has(e->tree, "/sys/fs/cgroup/unified/cgroup.controllers");
+
+	if (!tree_has(e->tree, "/sys/fs/cgroup"))
+		return exam_cannot_tell(e, "no /sys/fs/cgroup");
+	if (!hybrid && !tree_has(e->tree, "/sys/fs/cgroup/cgroup.controllers"))
+		return exam_bad(e, "no cgroups of version 2, whose freezer it takes");
+	if (!tree_has(e->tree, "/sys/kernel/btf/vmlinux"))
+		return exam_bad(e, "no BTF, by which it reads run times");
+	return exam_good(e, hybrid ? "version 2's freezer beside version 1" : "version 2");
 }
 
 /* What a monitor's process shows; `bad` is what is missing. Only QEMU's command lines are
@@ -228,6 +243,14 @@ static const struct check rows[] = {
 	 .look = look_enforce,
 	 .why = "deschedd with 'enforcer = cgroup' gives each VM's group a weight and a quota; it "
 		"takes the cpu controller.",
+	 .source = "desched: deschedd(8)"},
+	{.id = "host-dispatch",
+	 .title = "VMs' threads can be dispatched",
+	 .severity = SEVERITY_NOTE,
+	 .look = look_dispatch,
+	 .why = "deschedd with 'enforcer = dispatch' decides every millisecond which vCPU runs, on "
+		"any "
+		"kernel with BTF and cgroups of version 2, alone or beside version 1.",
 	 .source = "desched: deschedd(8)"},
 	{.id = "host-freezer",
 	 .title = "Threads can be held back",

@@ -107,8 +107,8 @@ static void file_of(const struct cgroup_host *h, const char *path, const char *f
 	snprintf(ret, FILE_PATH, "%s%s/%s", h->mount, strcmp(path, "/") ? path : "", file);
 }
 
-static int read_text(const struct cgroup_host *h, const char *path, const char *file, char *ret,
-		     size_t size)
+int cgroup_get(const struct cgroup_host *h, const char *path, const char *file, char *ret,
+	       size_t size)
 {
 	char name[FILE_PATH];
 	ssize_t n;
@@ -122,7 +122,7 @@ static int read_number(const struct cgroup_host *h, const char *path, const char
 		       int64_t *ret)
 {
 	char text[64], *end;
-	int err = read_text(h, path, file, text, sizeof(text));
+	int err = cgroup_get(h, path, file, text, sizeof(text));
 	long long n;
 
 	if (err)
@@ -135,8 +135,8 @@ static int read_number(const struct cgroup_host *h, const char *path, const char
 	return 0;
 }
 
-static int write_text(const struct cgroup_host *h, const char *path, const char *file,
-		      const char *text, struct failure *f)
+int cgroup_put(const struct cgroup_host *h, const char *path, const char *file, const char *text,
+	       struct failure *f)
 {
 	char name[FILE_PATH];
 	int fd, err = 0;
@@ -156,7 +156,7 @@ static int write_number(const struct cgroup_host *h, const char *path, const cha
 	char text[32];
 
 	snprintf(text, sizeof(text), "%lld", (long long)n);
-	return write_text(h, path, file, text, f);
+	return cgroup_put(h, path, file, text, f);
 }
 
 /* "max 100000" */
@@ -164,7 +164,7 @@ static int read_max(const struct cgroup_host *h, const char *path, struct cgroup
 {
 	char text[64];
 	long long quota = -1, period;
-	int err = read_text(h, path, "cpu.max", text, sizeof(text));
+	int err = cgroup_get(h, path, "cpu.max", text, sizeof(text));
 
 	if (err)
 		return err;
@@ -227,7 +227,7 @@ static int write_bandwidth_2(const struct cgroup_host *h, const char *path,
 	else
 		snprintf(text, sizeof(text), "%lld %lld", (long long)to->quota_us,
 			 (long long)to->period_us);
-	return write_text(h, path, "cpu.max", text, f);
+	return cgroup_put(h, path, "cpu.max", text, f);
 }
 
 /* The burst may never be above the quota, not in between either. */
@@ -276,7 +276,7 @@ int cgroup_path_for(const struct cgroup_host *h, const char *from, pid_t pid, ui
 			"own (systemd-run --scope)",
 			from);
 	if (h->version == 2 &&
-	    (read_text(h, "/", "cgroup.subtree_control", control, sizeof(control)) ||
+	    (cgroup_get(h, "/", "cgroup.subtree_control", control, sizeof(control)) ||
 	     !strstr(control, "cpu")))
 		return failure_set(
 			why, -EOPNOTSUPP,

@@ -11,6 +11,7 @@
 #include "base/failure.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -39,6 +40,12 @@ double cgroup_weight_threads(const struct cgroup_host *h, int64_t weight);
 /* Quota, period and burst that let `cpus` CPUs be used, in periods of `period_ns` or, where the
  * quota would be less than the kernel takes, longer ones. The rest of *to stays as it is. */
 void cgroup_limit(double cpus, uint64_t period_ns, uint64_t credit_ns, struct cgroup_values *to);
+
+/* A file of a cgroup, as text. `f` names it. */
+int cgroup_get(const struct cgroup_host *h, const char *path, const char *file, char *ret,
+	       size_t size);
+int cgroup_put(const struct cgroup_host *h, const char *path, const char *file, const char *text,
+	       struct failure *f);
 
 int cgroup_read(const struct cgroup_host *h, const char *path, struct cgroup_values *ret);
 

@@ -188,6 +188,28 @@ void core_expire(struct core *c, uint64_t now, uint32_t cpu)
 	core_end(c, now);
 }
 
+void core_serve(struct core *c, uint64_t now, uint32_t vcpu, int64_t ns)
+{
+	struct core_vcpu *v = &c->vcpus[vcpu];
+	struct core_vm *vm = &c->vms[v->vm];
+
+	if (vm->gang_on)
+		core_gang_charge(c, v->vm, now);
+	else if (v->where == CORE_RUNNING)
+		core_charge(c, v->cpu, now);
+	core_correct(c, vcpu, ns);
+	if (vm_gang(vm))
+		core_gang_correct(c, v->vm, ns);
+	if (vm->metered)
+		core_limit_check(c, v->vm, now);
+	core_end(c, now);
+}
+
+void core_taken(struct core *c, double cpus)
+{
+	c->taken = cpus;
+}
+
 static void period(struct core *c, uint64_t now)
 {
 	if (now >= c->next_balance) {

@@ -13,6 +13,8 @@
  *	core_wake(), core_block()   a vCPU wants to run, or no longer does
  *	core_expire()		    the time `until` of a CPU has come
  *	core_timer()		    the time of one of the core's timers has come
+ *	core_serve()		    a vCPU ran more, or less, than it was on a CPU
+ *	core_taken()		    others use a part of the CPUs
  *	core_vm_add() ...	    VMs, groups and CPUs come, go and change
  *
  * After one or more events it asks core_changes() what to do, and does it: it lets each CPU named
@@ -53,16 +55,19 @@
 struct core;
 
 struct core_config {
-	uint64_t slice;		 /* ns: how long a vCPU runs before others are considered */
-	uint64_t wake_credit;	 /* ns; 0: who wakes waits for the end of a slice */
-	uint64_t granularity;	 /* ns of service: a smaller lead preempts nobody */
-	uint64_t pull;		 /* ns of service: a smaller lag moves nobody to another CPU */
-	uint64_t lag_bound;	 /* ns of service: what a vCPU can be owed at most */
-	uint64_t debt_bound;	 /* ns of service: what it can owe at most, and waits for later */
-	uint64_t skew_stop;	 /* ns */
-	uint64_t skew_start;	 /* ns */
-	uint64_t skew_poll;	 /* ns: skew is looked at no more often */
-	uint64_t limit_period;	 /* ns: of limits that are given as a fraction */
+	uint64_t slice;	       /* ns: how long a vCPU runs before others are considered */
+	uint64_t wake_credit;  /* ns; 0: who wakes waits for the end of a slice */
+	uint64_t granularity;  /* ns of service: a smaller lead preempts nobody */
+	uint64_t pull;	       /* ns of service: a smaller lag moves nobody to another CPU */
+	uint64_t lag_bound;    /* ns of service: what a vCPU can be owed at most */
+	uint64_t debt_bound;   /* ns of service: what it can owe at most, and waits for later */
+	uint64_t skew_stop;    /* ns */
+	uint64_t skew_start;   /* ns */
+	uint64_t skew_poll;    /* ns: skew is looked at no more often */
+	uint64_t limit_period; /* ns: of limits that are given as a fraction */
+	double limit_keep; /* of a limit an eighth that is left over is kept, and so many quotas more */
+	bool limit_all; /* VMs are served more than by their vCPUs (core_serve()): limits above the
+			 * number of these count, too */
 	uint64_t entitle_period; /* ns */
 	uint64_t balance_period; /* ns */
 	uint64_t memory_move;	 /* ns that a VM's memory takes to follow it to another node */
@@ -177,6 +182,15 @@ void core_wake(struct core *c, uint64_t now, uint32_t vcpu);
 void core_block(struct core *c, uint64_t now, uint32_t vcpu, enum ledger_state state);
 void core_expire(struct core *c, uint64_t now, uint32_t cpu);
 void core_timer(struct core *c, uint64_t now, uint32_t timer);
+
+/* Where something below the core decides, too, what it put on a CPU may run later, not all the time,
+ * or elsewhere: the vCPU, whatever it does now, was served `ns` more than its ledger says, or less if
+ * that is negative. Accounts, budgets and progress follow; the ledger stays. Within +- 1 s. */
+void core_serve(struct core *c, uint64_t now, uint32_t vcpu, int64_t ns);
+
+/* So many CPUs' time of the host's is used by others than the VMs of late: what is left is divided from
+ * the next division on. Admission isn't touched by it. */
+void core_taken(struct core *c, double cpus);
 
 /* What a CPU is to do from now on. */
 struct core_decision {

@@ -115,10 +115,11 @@ void core_set_scheme(struct core *c, uint32_t id, const struct core_vm_spec *spe
 
 	vm->cosched = (uint8_t)spec->cosched;
 	vm->realtime = period != 0;
-	if (!vm->realtime && spec->limit < spec->vcpus) {
+	if (!vm->realtime &&
+	    spec->limit < (c->config.limit_all ? ENTITLE_UNLIMITED : spec->vcpus)) {
 		period = c->config.limit_period;
 		quota = (uint64_t)(spec->limit * (double)period);
-		keep = quota / BUDGET_KEPT;
+		keep = quota / BUDGET_KEPT + (uint64_t)((double)quota * c->config.limit_keep);
 	}
 	set_budget(&vm->budget, quota, period, keep, now);
 	core_set_pool(c, id, spec->group, now);

@@ -138,6 +138,26 @@ void core_charge(struct core *c, uint32_t cpu, uint64_t now)
 		charge(c, p, &c->domains[p->domain], &c->vcpus[p->current], now);
 }
 
+void core_correct(struct core *c, uint32_t vcpu, int64_t ns)
+{
+	struct core_vcpu *v = &c->vcpus[vcpu];
+	struct core_vm *vm = &c->vms[v->vm];
+	uint64_t vt = dispatch_stretch_signed(ns, vm->stretch);
+
+	v->progress = ns < 0 && v->progress < (uint64_t)-ns ? 0 : v->progress + (uint64_t)ns;
+	if (vm->metered)
+		charge_budgets(c, vm, (uint64_t)ns);
+	if (vm->realtime)
+		return;
+	v->vtime += vt;
+	if (v->ordered)
+		dispatch_serve(&c->domains[vm->domain].clock, vt, vm->weight);
+	if (vm->n > 1)
+		vm->vtime += (uint64_t)((int64_t)vt / (int64_t)(vm->active ? vm->active : 1));
+	if (v->where == CORE_QUEUED)
+		core_requeue(c, vcpu);
+}
+
 uint64_t core_vtime_held(const struct core *c, const struct core_cpu *p, uint64_t now)
 {
 	const struct core_vm *vm;

@@ -19,6 +19,10 @@ void core_leave(struct core *c, struct core_vcpu *v);
 /* What runs on the CPU has been served up to now: account, budgets. Its ledger needs no call. */
 void core_charge(struct core *c, uint32_t cpu, uint64_t now);
 
+/* It was served `ns` more, or less, than was charged: account, budgets, progress. A gang's own account
+ * isn't looked at. */
+void core_correct(struct core *c, uint32_t vcpu, int64_t ns);
+
 /* Puts a vCPU that is in no queue on a CPU that nobody or its own gang holds. It may run for a
  * slice; if it has a budget, the event's end says for how long. */
 void core_run(struct core *c, uint32_t cpu, uint32_t vcpu, uint64_t now);

@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#define TAKEN_MOST	     0.9	       /* by others, of what is there */
 #define DIVIDE_AT_MOST_EVERY UINT64_C(1000000) /* ns */
 #define DEMAND_PERIODS	     25	  /* entitle_periods after which what was seen counts a third */
 #define ALWAYS		     0.98 /* of the time */
@@ -172,6 +173,14 @@ static double demand_of(struct core *c, struct core_vm *vm, uint64_t now)
 
 /* What the host's division promises may be more than a domain has: there its VMs are served by what
  * they were promised, but reservations are kept. */
+/* What is there for VMs of so many CPUs. */
+static double offered(const struct core *c, double capacity)
+{
+	double all = core_capacity(c);
+
+	return capacity * (1 - fmin(c->taken / all, TAKEN_MOST));
+}
+
 static void divide_domain(struct core *c, uint32_t domain)
 {
 	struct entitle_node *part = c->parts;
@@ -188,7 +197,7 @@ static void divide_domain(struct core *c, uint32_t domain)
 		part[n++].shares = fmax(node->rate, 1e-9);
 	}
 	entitle_link(part, n);
-	entitle_divide(part, n, c->domains[domain].capacity);
+	entitle_divide(part, n, offered(c, c->domains[domain].capacity));
 	n = 1;
 	for (uint32_t i = 0; i < c->n_vms; i++) {
 		if (c->vms[i].domain == domain && c->vms[i].n)
@@ -319,7 +328,7 @@ void core_divide(struct core *c, uint64_t now)
 	}
 	for (uint32_t i = 1; i <= c->shape.groups; i++) /* sums, unless nobody is there */
 		c->tree[i].demand = c->tree[i].used = 0;
-	entitle_divide(c->tree, core_nodes(&c->shape), core_capacity(c));
+	entitle_divide(c->tree, core_nodes(&c->shape), offered(c, core_capacity(c)));
 	for (uint32_t i = 0; i < c->n_vms; i++)
 		c->vms[i].promised = c->tree[c->vms[i].node].rate;
 	for (uint32_t i = 0; c->n_domains > 1 && i < c->n_domains; i++)

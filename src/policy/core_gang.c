@@ -89,6 +89,20 @@ void core_gang_charge(struct core *c, uint32_t id, uint64_t now)
 		core_charge(c, c->vcpus[i].cpu, now);
 }
 
+void core_gang_correct(struct core *c, uint32_t id, int64_t ns)
+{
+	const struct core_vm *vm = &c->vms[id];
+	uint64_t vt = dispatch_stretch_signed(ns / (int64_t)vm->n, vm->stretch);
+
+	if (vm->realtime)
+		return;
+	gang_of(c, vm)->vtime += vt;
+	if (vm->gang_ordered)
+		dispatch_serve(&c->domains[vm->domain].clock, vt, weight_of(vm));
+	if (vm->gang_ordered && !vm->gang_on)
+		core_gang_requeue(c, id);
+}
+
 static void hold(struct core *c, uint32_t cpu, uint32_t vm, uint64_t now)
 {
 	core_set_idle(c, cpu, now, false);

@@ -20,6 +20,8 @@ void core_gang_dequeue(struct core *c, uint32_t vm, uint64_t now);
 /* It counts in its domain's clock no longer, if it does. */
 void core_gang_leave(struct core *c, uint32_t vm);
 void core_gang_charge(struct core *c, uint32_t vm, uint64_t now);
+/* One of its vCPUs was served `ns` more, or less, than was charged: the gang's account follows. */
+void core_gang_correct(struct core *c, uint32_t vm, int64_t ns);
 /* Gives its CPUs back; it waits again, or, not `requeue`, the caller goes on with it. */
 void core_gang_stop(struct core *c, uint32_t vm, uint64_t now, bool requeue);
 /* A vCPU of a gang that holds its CPUs begins, or ceases, to want to run. */

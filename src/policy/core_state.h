@@ -226,8 +226,9 @@ struct core {
 	uint64_t next_balance;
 	uint64_t divided; /* ns: when entitlements were divided last */
 	uint64_t divisions;
-	float kept;  /* of what was seen of demands before */
-	double span; /* ns: what uses' `ran` is a part of */
+	double taken; /* CPUs that others use */
+	float kept;   /* of what was seen of demands before */
+	double span;  /* ns: what uses' `ran` is a part of */
 };
 
 static inline const struct cosched_row *vm_row(const struct core_vm *vm)

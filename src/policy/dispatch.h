@@ -36,6 +36,14 @@ static inline uint64_t dispatch_stretch(uint64_t service, uint64_t stretch)
 	return service * (stretch >> 16) + ((service * (stretch & 0xffff)) >> 16);
 }
 
+/* The same of a correction, which may be negative: modulo 2^64. */
+static inline uint64_t dispatch_stretch_signed(int64_t service, uint64_t stretch)
+{
+	uint64_t vt = dispatch_stretch((uint64_t)(service < 0 ? -service : service), stretch);
+
+	return service < 0 ? -vt : vt;
+}
+
 /* What a vCPU counts in its domain's clock: its rate, but never nothing. */
 static inline uint32_t dispatch_weight(uint64_t stretch)
 {

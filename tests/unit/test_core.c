@@ -353,6 +353,55 @@ static void reserved_elsewhere(void **state)
 	core_free(l.core);
 }
 
+/* A kernel below the core serves VM 0 half of what it is given: of one CPU it is given two thirds, so
+ * that both get a third. Alone, with a limit of 0.2, it is given 0.4. */
+static void served_otherwise(void **state)
+{
+	static const struct core_site sites[] = {{0, 0, N}};
+	struct core_vm_spec spec = {.vcpus = 1, .shares = 1000, .limit = ENTITLE_UNLIMITED};
+
+	(void)state;
+	for (int limited = 0; limited < 2; limited++) {
+		struct live l = begin(sites, 1, 1);
+		uint64_t given = 0;
+
+		spec.limit = limited ? 0.2 : ENTITLE_UNLIMITED;
+		come(&l, 0, &spec);
+		spec.limit = ENTITLE_UNLIMITED;
+		if (!limited)
+			come(&l, 1, &spec);
+		for (uint64_t at = MS; at <= 20000 * MS; at += MS) {
+			struct core_vcpu_figures f;
+
+			live_until(&l, at);
+			core_settle(l.core, at);
+			core_read_vcpu(l.core, 0, &f);
+			core_serve(l.core, at, 0, -(int64_t)(f.ledger->ns[LEDGER_RUN] - given) / 2);
+			given = f.ledger->ns[LEDGER_RUN];
+		}
+		assert_near(ran(&l, 0) / 20, limited ? 0.4 : 2 / 3.0, 0.01);
+		core_free(l.core);
+	}
+}
+
+/* Others use half of one of two CPUs: a VM with three times the shares has three quarters of the
+ * rest. */
+static void taken_by_others(void **state)
+{
+	static const struct core_site sites[] = {{0, 0, N}, {0, 0, N}};
+	struct core_vm_spec spec = {.vcpus = 2, .shares = 1000, .limit = ENTITLE_UNLIMITED};
+	struct live l = begin(sites, 2, 1);
+
+	(void)state;
+	come(&l, 0, &spec);
+	spec.shares = 3000;
+	come(&l, 1, &spec);
+	core_taken(l.core, 0.5);
+	live_until(&l, 1000 * MS);
+	assert_near(vm_of(&l, 1).entitled, 1.125, 0.001);
+	core_free(l.core);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -365,6 +414,8 @@ int main(void)
 		cmocka_unit_test(growth_is_seen),
 		cmocka_unit_test(gang_is_seen),
 		cmocka_unit_test(reserved_elsewhere),
+		cmocka_unit_test(served_otherwise),
+		cmocka_unit_test(taken_by_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

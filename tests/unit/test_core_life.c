@@ -289,6 +289,8 @@ static void toggle(struct host *h, uint32_t vcpu)
 						  LEDGER_SWAPWAIT};
 	struct vcpu *v = &h->vcpus[vcpu];
 
+	if (!pick(h, 4)) /* what is below the core served it otherwise */
+		core_serve(h->core, h->now, vcpu, (int64_t)pick(h, 20000000) - 10000000);
 	v->wants = !v->wants;
 	if (v->wants)
 		core_wake(h->core, h->now, vcpu);
