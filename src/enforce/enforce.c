@@ -79,6 +79,7 @@ static struct enforced_vm *add(struct enforce *e, const struct measured *x)
 		read_own(e, x, &new->own);
 	new->vm = x->vm;
 	new->vm.vcpus = NULL;
+	new->vm.n_vcpus = 0;
 	new->n_vcpus = x->vm.n_vcpus;
 	new->since = new->at = x->since;
 	new->outcome.pid = x->vm.pid;
@@ -105,13 +106,34 @@ static void read_demand(struct enforced_vm *vm, const struct measured *x, uint64
 	vm->at = now;
 }
 
+/* Its vCPUs' threads as they are now: what is measured may be gone when orders are given. */
+static int copy_vcpus(struct enforced_vm *vm, const struct measured *x)
+{
+	size_t size = x->vm.n_vcpus * sizeof(*x->vm.vcpus);
+	struct host_vcpu *copy;
+
+	if (vm->vm.n_vcpus != x->vm.n_vcpus) {
+		copy = realloc(vm->vm.vcpus, size + 1);
+		if (!copy)
+			return -ENOMEM;
+		vm->vm.vcpus = copy;
+	}
+	vm->vm.n_vcpus = x->vm.n_vcpus;
+	if (size)
+		memcpy(vm->vm.vcpus, x->vm.vcpus, size);
+	return 0;
+}
+
 static void forget_those_gone(struct enforce *e)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < e->n; i++)
+	for (size_t i = 0; i < e->n; i++) {
 		if (e->vms[i].there)
 			e->vms[kept++] = e->vms[i];
+		else
+			free(e->vms[i].vm.vcpus);
+	}
 	e->n = kept;
 }
 
@@ -134,6 +156,7 @@ static int look(struct enforce *e, const struct measurement *m)
 			continue;
 		}
 		vm->there = true;
+		err = copy_vcpus(vm, x) ? -ENOMEM : err;
 		read_demand(vm, x, m->at[MEASURE_NOW]);
 	}
 	forget_those_gone(e);
@@ -259,27 +282,81 @@ static double weight_of(const struct enforce *e, const struct enforced_vm *vm)
 static struct enforce_order order_of(const struct enforce *e, const struct enforced_vm *vm,
 				     double crowded)
 {
+	const struct vm_given *to = &vm->rules.to;
+	int group = enforce_group(e->setup.settings, to->group);
+
 	return (struct enforce_order){
 		.pid = vm->vm.pid,
 		.start_ns = vm->vm.start_ns,
 		.rate = weight_of(e, vm) * crowded,
 		.limit = limit_for(e, vm),
 		.period = e->setup.settings->limit_period,
-		.credit = vm->rules.to.burst_credit,
+		.credit = to->burst_credit,
+		.shares = amount_shares(to->shares, (double)vm->n_vcpus),
+		.reservation = to->reservation,
+		.own_limit = limit_of(to->limit),
+		.group = group > 0 ? (uint32_t)group : 0,
+		.cosched = to->cosched,
+		.n_vcpus = vm->vm.n_vcpus,
 	};
+}
+
+struct order_set {
+	struct enforce_order *vms;
+	struct host_vcpu *vcpus;
+	struct enforce_group groups[ENFORCE_GROUPS_MAX];
+};
+
+static void order_set_done(struct order_set *s)
+{
+	free(s->vms);
+	free(s->vcpus);
+}
+
+static size_t count_vcpus(const struct enforce *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n; i++)
+		n += e->vms[i].vm.n_vcpus;
+	return n;
+}
+
+static size_t order_groups(const struct enforce_settings *s, struct enforce_group *ret)
+{
+	for (size_t i = 0; i < s->n_groups; i++) {
+		const struct group_given *g = &s->groups[i];
+
+		ret[i] = (struct enforce_group){(uint32_t)enforce_group(s, g->parent), g->shares,
+						g->reservation, limit_of(g->limit)};
+	}
+	return s->n_groups;
 }
 
 static int tell(struct enforce *e)
 {
-	_cleanup_(free_ptr) struct enforce_order *orders = calloc(e->n + 1, sizeof(*orders));
+	_cleanup_(order_set_done) struct order_set set = {
+		.vms = calloc(e->n + 1, sizeof(*set.vms)),
+		.vcpus = calloc(count_vcpus(e) + 1, sizeof(*set.vcpus)),
+	};
+	struct enforce_orders orders = {set.vms, set.vcpus, set.groups, e->n, 0, 0};
 	double crowded = crowding(e);
 	int err;
 
-	if (!orders)
+	if (!set.vms || !set.vcpus)
 		return -ENOMEM;
-	for (size_t i = 0; i < e->n; i++)
-		orders[i] = order_of(e, &e->vms[i], crowded);
-	err = e->row->apply(e->state, orders, e->n);
+	for (size_t i = 0; i < e->n; i++) {
+		const struct host_vm *vm = &e->vms[i].vm;
+
+		set.vms[i] = order_of(e, &e->vms[i], crowded);
+		set.vms[i].first_vcpu = (uint32_t)orders.n_vcpus;
+		if (vm->n_vcpus)
+			memcpy(set.vcpus + orders.n_vcpus, vm->vcpus,
+			       vm->n_vcpus * sizeof(*vm->vcpus));
+		orders.n_vcpus += vm->n_vcpus;
+	}
+	orders.n_groups = order_groups(e->setup.settings, set.groups);
+	err = e->row->apply(e->state, &orders);
 	e->busy += err == -EAGAIN;
 	return err == -EAGAIN ? 0 : err;
 }
@@ -400,6 +477,8 @@ struct enforce *enforce_close(struct enforce *e)
 		return NULL;
 	e->row->close(e->state);
 	rules_done(&e->rules);
+	for (size_t i = 0; i < e->n; i++)
+		free(e->vms[i].vm.vcpus);
 	free(e->vms);
 	free(e);
 	return NULL;

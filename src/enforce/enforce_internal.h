@@ -10,10 +10,10 @@
 #include "host/entitlement.h"
 
 struct enforced_vm {
-	struct host_vm vm; /* its names; without vCPUs */
-	uint32_t n_vcpus;
-	uint64_t since; /* with vm.pid, its identity */
-	bool there;	/* at the last step */
+	struct host_vm vm; /* its names; its vCPUs are a copy, and owned */
+	uint32_t n_vcpus;  /* of them */
+	uint64_t since;	   /* with vm.pid, its identity */
+	bool there;	   /* at the last step */
 	struct vm_given own;
 	struct resolved rules;
 	uint64_t at, wanted_ns, used_ns; /* since it was first seen, at the last step */

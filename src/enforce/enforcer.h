@@ -9,13 +9,15 @@
 #define ENFORCE_ENFORCER_H
 
 #include "base/failure.h"
+#include "host/host_vm.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What a VM is to get until the next orders. */
+/* What a VM is to get until the next orders: what was computed from its settings and its demand, for
+ * a row that only carries out, and the settings themselves, for one that divides CPUs itself. */
 struct enforce_order {
 	pid_t pid;
 	uint64_t start_ns; /* of the process, since boot: with its id, its identity */
@@ -23,6 +25,26 @@ struct enforce_order {
 	double limit;	   /* CPUs; 0: none */
 	uint64_t period;   /* ns, of the limit */
 	uint64_t credit;   /* ns that may be saved up; 0: none */
+
+	double shares;		       /* of the VM, not of each vCPU */
+	double reservation, own_limit; /* CPUs; own_limit 0: none */
+	uint32_t group;		       /* 0: none; else i + 1 of groups[i] */
+	uint32_t cosched;	       /* enum cosched */
+	uint32_t first_vcpu, n_vcpus;  /* of vcpus[] */
+};
+
+struct enforce_group {
+	uint32_t parent; /* 0: the host; else i + 1 of a group before it */
+	double shares, reservation;
+	double limit; /* CPUs; 0: none */
+};
+
+/* A set of orders: of all VMs, or of none. */
+struct enforce_orders {
+	const struct enforce_order *vms;    /* [n] */
+	const struct host_vcpu *vcpus;	    /* [n_vcpus] */
+	const struct enforce_group *groups; /* [n_groups] */
+	size_t n, n_vcpus, n_groups;
 };
 
 /* What came of it. */
@@ -48,7 +70,7 @@ struct enforcer {
 	int (*open)(struct failure *f, void **ret);
 	/* Those that aren't among the orders are left alone again. -EPIPE: it has broken down, and
 	 * nothing is enforced; -EAGAIN: it is still busy with the last ones. */
-	int (*apply)(void *state, const struct enforce_order *orders, size_t n);
+	int (*apply)(void *state, const struct enforce_orders *orders);
 	/* Outcomes that came since, if any. As apply(). */
 	int (*take)(void *state, void (*got)(const struct enforce_outcome *o, void *data),
 		    void *data);

@@ -6,6 +6,7 @@
 #include "enforce/enforcer.h"
 
 #include "enforce/guard.h"
+#include "enforce/guardian.h"
 #include "enforce/keys.h"
 #include "enforce/record.h"
 
@@ -54,14 +55,14 @@ static int open_cgroup(struct failure *f, void **ret)
 				   "another deschedd enforces already; its guardian is process %d",
 				   (int)other);
 	if (!err)
-		err = guard_open(&h, RECORD_FILE, f, &g);
+		err = guard_open(guardian, &(struct guardian_work){&h, RECORD_FILE}, f, &g);
 	*ret = g;
 	return err;
 }
 
-static int apply(void *state, const struct enforce_order *orders, size_t n)
+static int apply(void *state, const struct enforce_orders *orders)
 {
-	return guard_apply(state, orders, n);
+	return guard_apply(state, orders);
 }
 
 static int take(void *state, void (*got)(const struct enforce_outcome *o, void *data), void *data)

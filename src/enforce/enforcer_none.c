@@ -16,11 +16,10 @@ static int open_none(struct failure *f, void **ret)
 	return 0;
 }
 
-static int apply(void *state, const struct enforce_order *orders, size_t n)
+static int apply(void *state, const struct enforce_orders *orders)
 {
 	(void)state;
 	(void)orders;
-	(void)n;
 	return 0;
 }
 

@@ -19,7 +19,7 @@ struct guard {
 	int fd;
 };
 
-int guard_open(const struct cgroup_host *h, const char *file, struct failure *f, struct guard **ret)
+int guard_open(guard_life *life, const void *work, struct failure *f, struct guard **ret)
 {
 	struct guard *g = calloc(1, sizeof(*g));
 	const struct timeval patience = {.tv_sec = PATIENCE};
@@ -37,7 +37,8 @@ int guard_open(const struct cgroup_host *h, const char *file, struct failure *f,
 	g->pid = fork();
 	if (g->pid == 0) {
 		close(fds[0]);
-		guardian(h, file, fds[1]);
+		life(work, fds[1]);
+		_exit(0);
 	}
 	close(fds[1]);
 	g->fd = fds[0];
@@ -50,29 +51,9 @@ int guard_open(const struct cgroup_host *h, const char *file, struct failure *f,
 	return 0;
 }
 
-static int sent(ssize_t n)
+int guard_apply(struct guard *g, const struct enforce_orders *orders)
 {
-	if (n >= 0)
-		return 0;
-	return errno == EAGAIN || errno == ENOBUFS ? -EAGAIN : -EPIPE;
-}
-
-int guard_apply(struct guard *g, const struct enforce_order *orders, size_t n)
-{
-	struct guard_orders m = {.first = true};
-	size_t done = 0;
-	int err;
-
-	do {
-		m.n = (uint32_t)u64_min(n - done, GUARD_ORDERS);
-		if (m.n)
-			memcpy(m.orders, orders + done, m.n * sizeof(*orders));
-		done += m.n;
-		m.last = done == n;
-		err = sent(send(g->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL));
-		m.first = false;
-	} while (!err && !m.last);
-	return err;
+	return guard_send(g->fd, orders);
 }
 
 int guard_take(struct guard *g, void (*got)(const struct enforce_outcome *o, void *data),
@@ -89,13 +70,12 @@ int guard_take(struct guard *g, void (*got)(const struct enforce_outcome *o, voi
 
 void guard_close(struct guard *g)
 {
-	const struct guard_orders bye = {.end = true};
 	struct guard_outcomes m;
 
 	if (!g)
 		return;
 	/* It closes its end when all is undone; the daemon's sandbox has no way to wait for it. */
-	if (send(g->fd, &bye, sizeof(bye), MSG_NOSIGNAL) > 0)
+	if (!guard_send_end(g->fd))
 		while (recv(g->fd, &m, sizeof(m), 0) > 0)
 			;
 	close(g->fd);

@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* What the daemon and its guardian tell each other: datagrams on a socket that both have inherited. */
+/*
+ * What the daemon and its guardian exchange: datagrams on a socket that both have inherited. A set of
+ * orders is one block of bytes, the head and its three arrays, sent in parts; it is valid, and
+ * nothing in it leads outside of it, once guard_receive() has handed it out.
+ */
 #ifndef ENFORCE_GUARD_WIRE_H
 #define ENFORCE_GUARD_WIRE_H
 
-#include "enforce/cgroup.h"
 #include "enforce/enforcer.h"
 
-#define GUARD_ORDERS   64
+#define GUARD_PART     32768 /* bytes */
+#define GUARD_VMS      2048
+#define GUARD_VCPUS    16384
+#define GUARD_GROUPS   64
 #define GUARD_OUTCOMES 32
 
-struct guard_orders {
+struct guard_part {
 	bool first, last; /* of a set, which is whole when the last has come */
 	bool end;	  /* undo everything and go */
 	uint32_t n;
-	struct enforce_order orders[GUARD_ORDERS];
+	unsigned char bytes[GUARD_PART];
 };
 
 struct guard_outcomes {
@@ -21,7 +27,24 @@ struct guard_outcomes {
 	struct enforce_outcome outcomes[GUARD_OUTCOMES];
 };
 
-/* The guardian's life: serves the socket, undoes everything at the end. Never returns. */
-_Noreturn void guardian(const struct cgroup_host *h, const char *file, int fd);
+/* The socket's other end is the guardian's. -EAGAIN, -EPIPE; -E2BIG: more than GUARD_VMS and so on;
+ * -ENOMEM. */
+int guard_send(int fd, const struct enforce_orders *orders);
+int guard_send_end(int fd);
+
+struct guard_inbox {
+	unsigned char *bytes; /* [GUARD_INBOX] */
+	size_t n;
+	bool whole; /* no part was missing or wrong */
+};
+
+int guard_inbox_new(struct guard_inbox *ret); /* -ENOMEM */
+
+/* One part: 1 and the set, which points into the inbox, when it was the last; 0 when more is to come
+ * or what came made no sense; -EPIPE when the other end has gone or says so; -EAGAIN. */
+int guard_receive(struct guard_inbox *in, int fd, struct enforce_orders *ret);
+
+/* What there is no room for is to be sent again. */
+int guard_send_outcomes(int fd, const struct guard_outcomes *m);
 
 #endif

@@ -4,28 +4,24 @@
  * error. Each set of orders is worked off in three steps: which cgroup and which values each VM is to
  * have; the record of all of that; the changes. So the record knows more than was done, never less.
  */
-#include "enforce/guard.h"
-#include "enforce/guard_wire.h"
+#include "enforce/guardian.h"
 
 #include "base/proc.h"
 #include "base/units.h"
+#include "enforce/guard.h"
+#include "enforce/guard_process.h"
+#include "enforce/guard_wire.h"
 #include "enforce/record.h"
-#include "service/confine.h"
 
 #include <cap-ng.h>
 #include <errno.h>
 #include <poll.h>
-#include <seccomp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define VMS_MAX	    2048
+#define VMS_MAX	    GUARD_VMS
 #define WORTH_WHILE 0.005 /* a smaller change of a weight is left alone */
 
 struct guarded {
@@ -40,17 +36,12 @@ struct keeper {
 	const struct cgroup_host *h;
 	const char *file;
 	int fd;
+	struct guard_inbox inbox;
 	struct guarded *vms; /* [n] of VMS_MAX */
 	size_t n;
 	struct record_entry *record; /* [VMS_MAX], to write it from */
 	size_t recorded;	     /* in the file */
 };
-
-static void say(const char *line, void *data)
-{
-	(void)data;
-	dprintf(STDERR_FILENO, "deschedd: %s\n", line);
-}
 
 /* ---- outcomes ---- */
 
@@ -87,7 +78,7 @@ static void tell(struct keeper *k)
 
 	for (size_t i = 0; i <= k->n; i++) {
 		if (m.n == GUARD_OUTCOMES || (i == k->n && m.n)) {
-			if (send(k->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			if (guard_send_outcomes(k->fd, &m))
 				return;
 			m.n = 0;
 		}
@@ -264,7 +255,7 @@ static void undo(const struct keeper *k, struct guarded *vm)
 		return;
 	record_undo(k->h, &vm->entry, &left);
 	if (left.text[0])
-		say(left.text, NULL);
+		guard_say(left.text, NULL);
 }
 
 /* VMs that nobody orders anything for any more. */
@@ -295,7 +286,7 @@ static void work_off(struct keeper *k)
 		placed += k->vms[i].entry.path[0] != '\0';
 	}
 	if ((any || k->recorded != placed) && record(k)) {
-		say("what is changed can't be recorded in /run: nothing is changed", NULL);
+		guard_say("what is changed can't be recorded in /run: nothing is changed", NULL);
 		return;
 	}
 	for (size_t i = 0; i < k->n; i++)
@@ -313,148 +304,64 @@ static void undo_all(struct keeper *k)
 	k->recorded = 0;
 }
 
-static void take(struct keeper *k, const struct guard_orders *m)
+static void take(struct keeper *k, const struct enforce_orders *o)
 {
-	for (size_t i = 0; m->first && i < k->n; i++)
+	for (size_t i = 0; i < k->n; i++)
 		k->vms[i].ordered = false;
-	for (uint32_t i = 0; i < m->n && i < GUARD_ORDERS; i++) {
-		struct guarded *vm = find(k, &m->orders[i]);
+	for (size_t i = 0; i < o->n; i++) {
+		struct guarded *vm = find(k, &o->vms[i]);
 
 		if (!vm)
 			continue;
-		vm->order = m->orders[i];
+		vm->order = o->vms[i];
 		vm->ordered = true;
 	}
-	if (m->last)
-		work_off(k);
+	work_off(k);
 }
 
 static void serve(struct keeper *k)
 {
 	struct pollfd p = {.fd = k->fd, .events = POLLIN};
-	struct guard_orders m;
-	ssize_t n;
+	struct enforce_orders orders;
+	int got = 0;
 
-	for (;;) {
+	while (got != -EPIPE) {
 		int ready = poll(&p, 1, (int)(GUARD_PATIENCE / NS_PER_MS));
 
 		if (ready < 0 && errno == EINTR)
 			continue;
 		if (!ready && k->n) {
-			say("nothing was ordered for 10 s: VMs are as they were until it is", NULL);
+			guard_say("nothing was ordered for 10 s: VMs are as they were until it is",
+				  NULL);
 			undo_all(k);
 		}
 		if (!ready)
 			continue;
-		n = recv(k->fd, &m, sizeof(m), 0);
-		if (n <= 0 || (n == (ssize_t)sizeof(m) && m.end))
-			return;
-		if (n == (ssize_t)sizeof(m))
-			take(k, &m);
+		got = guard_receive(&k->inbox, k->fd, &orders);
+		if (got == 1)
+			take(k, &orders);
 	}
 }
 
 /* ---- the process ---- */
 
-#define CALL(name)                                                                                 \
-	{                                                                                          \
-		SCMP_SYS(name), CONFINE_ANY, 0                                                     \
-	}
-
-static void confine(void)
+_Noreturn void guardian(const void *work, int fd)
 {
-	static const struct confine_call calls[] = {
-		CALL(read),
-		CALL(write),
-		CALL(open),
-		CALL(openat),
-		CALL(close),
-		CALL(fstat),
-		CALL(stat),
-		CALL(newfstatat),
-		CALL(lseek),
-		CALL(getdents64),
-		CALL(mkdir),
-		CALL(mkdirat),
-		CALL(rmdir),
-		CALL(unlink),
-		CALL(unlinkat),
-		CALL(rename),
-		CALL(renameat),
-		CALL(renameat2),
-		CALL(linkat),
-		CALL(fcntl),
-		CALL(fchmod),
-		CALL(fsync),
-		CALL(access),
-		CALL(faccessat),
-		CALL(faccessat2),
-		CALL(poll),
-		CALL(ppoll),
-		CALL(recvfrom),
-		CALL(sendto),
-		CALL(brk),
-		CALL(mmap),
-		CALL(munmap),
-		CALL(mremap),
-		CALL(mprotect),
-		CALL(madvise),
-		CALL(getpid),
-		CALL(gettid),
-		CALL(tgkill),
-		CALL(futex),
-		CALL(rt_sigprocmask),
-		CALL(rt_sigreturn),
-		CALL(getrandom),
-		CALL(clock_gettime),
-		CALL(clock_nanosleep),
-		CALL(nanosleep),
-		CALL(exit),
-		CALL(exit_group),
-		CALL(geteuid),
-		CALL(restart_syscall),
-	};
-	static const struct confine_list list = {calls, ARRAY_SIZE(calls)};
 	/* directories of the first cgroup may be written by nobody, those of rootless VMs are their
 	 * users' */
 	static const struct confine_capability keep = {CAP_DAC_OVERRIDE,
 						       "CAP_DAC_OVERRIDE is gone"};
-	struct failure f = {""};
-
-	if (confine_privileges("", &keep, 1, &f) || confine_system_calls(&list, 1, &f)) {
-		say(f.text, NULL);
-		_exit(1);
-	}
-}
-
-/* SIGTERM of a whole unit isn't for it: the daemon ends first, and then it does. */
-static void be_alone(int fd)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, NULL);
-	prctl(PR_SET_NAME, "deschedd-guard");
-	umask(022); /* as systemd's and libvirt's cgroups are, for all to read */
-	if (fd > 3)
-		close_range(3, (unsigned)fd - 1, 0);
-	close_range((unsigned)fd + 1, ~0u, 0);
-	close(STDIN_FILENO);
-	close(STDOUT_FILENO);
-}
-
-_Noreturn void guardian(const struct cgroup_host *h, const char *file, int fd)
-{
 	static struct cgroup_host host;
-	struct keeper k = {.h = &host, .file = file, .fd = fd};
+	const struct guardian_work *w = work;
+	struct keeper k = {.h = &host, .file = w->file, .fd = fd};
 
-	host = *h;
-	be_alone(fd);
+	host = *w->h;
+	guard_alone("deschedd-guard", fd);
 	k.vms = calloc(VMS_MAX, sizeof(*k.vms));
 	k.record = calloc(VMS_MAX, sizeof(*k.record));
-	if (!k.vms || !k.record)
+	if (!k.vms || !k.record || guard_inbox_new(&k.inbox))
 		_exit(1);
-	confine();
+	guard_confine(&keep, 1, NULL);
 	serve(&k);
 	undo_all(&k);
 	_exit(0);
