@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "enforce/enforcer.h"
 
-const struct enforcer *const enforcers[ENFORCERS] = {&enforcer_none, &enforcer_cgroup};
+const struct enforcer *const enforcers[ENFORCERS] = {&enforcer_none, &enforcer_cgroup,
+						     &enforcer_sched_ext};
 
 const char *enforcer_name(size_t i)
 {
