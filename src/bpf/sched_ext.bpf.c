@@ -20,9 +20,6 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 /* ---- the kernel's side of struct sched_ext_ops ---- */
 
 #define DSQ_LOCAL	0x8000000000000002ULL
-#define ENQ_WAKEUP	0x1ULL
-#define ENQ_HEAD	0x10ULL
-#define ENQ_LAST	(1ULL << 41)
 #define OPS_ENQ_LAST	(1ULL << 1)
 #define OPS_ENQ_EXITING (1ULL << 2)
 #define KICK_IDLE	1
@@ -31,7 +28,15 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 #define TASK_EXITING	0x00000004
 #define TIMER_CPU_PIN	2
 #define CLOCK_MONO	1
-#define JOBCTL_PENDING	(0x1ff0000UL) /* stops, traps, the freezer */
+#define JOBCTL_PENDING	0x9a0000UL /* stops, traps, the freezer */
+
+/* Their values are the kernel's, which has changed some of them (CO-RE). */
+enum scx_enq_flags {
+	SCX_ENQ_WAKEUP = 1,
+	SCX_ENQ_HEAD = 2,
+	SCX_ENQ_LAST = 3,
+};
+#define ENQ(flag) bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_##flag)
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 enum scx_exit_kind {
@@ -453,29 +458,22 @@ static __always_inline void hold(struct task_struct *p, struct thread *t, struct
 	bpf_timer_start(&vm->timer, until - now, 0);
 }
 
-/* Who runs there and can best wait for the one that wakes; -1: nobody. */
+/* A CPU whose thread can wait for the one that wakes, its own before others; -1: there is none. */
 static __always_inline __s32 whom_to_preempt(const struct task_struct *p, const struct place *at,
 					     __u64 now)
 {
 	__u32 begin = (__u32)scx_bpf_task_cpu(p), n_cpus = globals.cpus;
-	__s32 best = -1;
-	__u64 furthest = 0, behind;
 
-	for (int i = 0; i < CPUS_LOOKED; i++) {
-		__s32 n = i < (int)n_cpus ? (__s32)((begin + (__u32)i) % n_cpus) : -1;
-		struct cpu *cpu = n < 0 ? NULL : cpu_of(n);
+	for (__u32 i = 0; i < CPUS_LOOKED && i < n_cpus; i++) {
+		__u32 n = (begin + i) % n_cpus;
+		struct cpu *cpu = cpu_of((__s32)n);
 		__u64 since = cpu ? cpu->since : 0;
 
-		if (!since || now <= since || !bpf_cpumask_test_cpu((__u32)n, p->cpus_ptr) ||
-		    !turns_preempts(at->vtime, at->stretch, cpu->vtime, cpu->stretch, now - since))
-			continue;
-		behind = cpu->vtime + dispatch_stretch(now - since, cpu->stretch);
-		if (behind > furthest) {
-			furthest = behind;
-			best = n;
-		}
+		if (since && now > since && bpf_cpumask_test_cpu(n, p->cpus_ptr) &&
+		    turns_preempts(at->vtime, at->stretch, cpu->vtime, cpu->stretch, now - since))
+			return (__s32)n;
 	}
-	return best;
+	return -1;
 }
 
 /* An idle CPU for a thread that is in the queue, or, when it has just woken, one that is busy
@@ -516,7 +514,7 @@ int BPF_PROG(on_enqueue, struct task_struct *p, __u64 enq_flags)
 	settle_in(p, t, d, now);
 	vm = vm_of(t->vm);
 	if (is_cpus_own(p) || !vm) {
-		scx_bpf_dsq_insert(p, DSQ_LOCAL, KTHREAD, enq_flags | ENQ_HEAD);
+		scx_bpf_dsq_insert(p, DSQ_LOCAL, KTHREAD, enq_flags | ENQ(HEAD));
 		return 0;
 	}
 	find_place(t, is_wanted(p), now, &at);
@@ -526,14 +524,14 @@ int BPF_PROG(on_enqueue, struct task_struct *p, __u64 enq_flags)
 	}
 	t->held = 0;
 	t->queued = now;
-	if (enq_flags & ENQ_LAST) {
+	if (enq_flags & ENQ(LAST)) {
 		/* the CPU has chosen its idle thread already: it is to look again */
 		scx_bpf_dsq_insert(p, DSQ_LOCAL, at.slice, enq_flags);
 		scx_bpf_kick_cpu(scx_bpf_task_cpu(p), 0);
 		return 0;
 	}
 	scx_bpf_dsq_insert_vtime(p, QUEUE_SHARED, at.slice, at.key, enq_flags);
-	get_cpu(p, &at, enq_flags & ENQ_WAKEUP, now);
+	get_cpu(p, &at, enq_flags & ENQ(WAKEUP), now);
 	return 0;
 }
 
