@@ -485,10 +485,10 @@ struct sched_ext_globals sched_ext_figures(const void *state)
 
 const struct enforcer enforcer_sched_ext = {
 	.name = "sched_ext",
-	.guarantees = "shares, reservations and limits of threads as they wake and run, by a "
-		      "scheduler in the kernel",
-	.cannot = "co-schedule; hold a VM that has real-time threads, or one whose threads have "
-		  "more than 0.2 s to wait for",
+	.guarantees = "shares, reservations and limits at every wake-up and switch, against the "
+		      "host's own work as well",
+	.cannot = "co-schedule, hold real-time threads, or keep shares so small that a thread "
+		  "would wait for longer than 0.2 s",
 	.keys = 1u << VM_KEY_SHARES | 1u << VM_KEY_RESERVATION | 1u << VM_KEY_LIMIT |
 		1u << VM_KEY_BURST_CREDIT | 1u << VM_KEY_GROUP,
 	.probe = probe,
