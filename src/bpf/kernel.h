@@ -62,6 +62,27 @@ struct thread_info {
 	__u32 cpu; /* 5.16 on */
 };
 
+struct cpumask {
+	unsigned long bits[1];
+};
+
+struct sched_ext_entity { /* CONFIG_SCHED_CLASS_EXT */
+	__u32 weight;	  /* of its nice value, 100 for nice 0 */
+	__u64 slice;	  /* ns that are left */
+};
+
+typedef struct {
+	unsigned long sig[1];
+} kernel_sigset;
+
+struct sigpending {
+	kernel_sigset signal;
+};
+
+struct signal_struct {
+	struct sigpending shared_pending;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
@@ -72,6 +93,12 @@ struct task_struct {
 	int exit_state;
 	int prio;
 	struct sched_entity se;
+	struct sched_ext_entity scx;
+	int nr_cpus_allowed;
+	const struct cpumask *cpus_ptr;
+	unsigned long jobctl;
+	struct signal_struct *signal;
+	struct sigpending pending;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;

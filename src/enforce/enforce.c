@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -365,6 +366,8 @@ static void got(const struct enforce_outcome *o, void *data)
 {
 	struct enforce *e = data;
 
+	if (!o->pid)
+		snprintf(e->ended, sizeof(e->ended), "%s", o->why);
 	for (size_t i = 0; i < e->n; i++)
 		if (e->vms[i].vm.pid == o->pid)
 			e->vms[i].outcome = *o;
@@ -373,8 +376,12 @@ static void got(const struct enforce_outcome *o, void *data)
 /* It has broken down: what it did it undoes, or the next start does. */
 static int give_up(struct enforce *e, int err)
 {
+	char line[320];
+
+	snprintf(line, sizeof(line), "the enforcer has ended%s%s: nothing is enforced any more",
+		 e->ended[0] ? ": " : "", e->ended);
 	if (err == -EPIPE && !e->broken)
-		e->setup.say("the enforcer has ended: nothing is enforced any more", e->setup.data);
+		e->setup.say(line, e->setup.data);
 	e->broken |= err == -EPIPE;
 	return err;
 }

@@ -28,6 +28,7 @@ struct enforce {
 	void *state;
 	bool changed, broken, has_cgroups;
 	struct cgroup_host cgroups; /* to read what VMs' own have */
+	char ended[192];	    /* why the enforcer has broken down, where it says so */
 	struct rules rules;
 	struct enforced_vm *vms; /* [n], room for more */
 	size_t n, room;

@@ -2,7 +2,7 @@
 #include "enforce/enforcer.h"
 
 const struct enforcer *const enforcers[ENFORCERS] = {&enforcer_none, &enforcer_cgroup,
-						     &enforcer_dispatch};
+						     &enforcer_dispatch, &enforcer_sched_ext};
 
 const char *enforcer_name(size_t i)
 {

@@ -49,7 +49,7 @@ struct enforce_orders {
 
 /* What came of it. */
 struct enforce_outcome {
-	pid_t pid;
+	pid_t pid; /* 0: why the enforcer has broken down */
 	bool enforced;
 	char where[256]; /* what was changed; "": nothing */
 	char how[96];	 /* to which values */
@@ -77,9 +77,10 @@ struct enforcer {
 	void (*close)(void *state);
 };
 
-extern const struct enforcer enforcer_none, enforcer_cgroup, enforcer_dispatch;
+extern const struct enforcer enforcer_none, enforcer_cgroup, enforcer_dispatch,
+	enforcer_sched_ext;
 
-#define ENFORCERS 3
+#define ENFORCERS 4
 extern const struct enforcer *const enforcers[ENFORCERS];
 
 /* The same of all rows. */

@@ -61,6 +61,12 @@ struct dispatch_clock {
 	uint64_t since;	  /* sum of the times up to which these are charged, modulo 2^64 */
 };
 
+/* a / b; BPF divides without a sign. */
+static inline int64_t dispatch_divide(int64_t a, uint64_t b)
+{
+	return a < 0 ? -(int64_t)((uint64_t)-a / b) : (int64_t)((uint64_t)a / b);
+}
+
 static inline int64_t dispatch_term(const struct dispatch_clock *k, uint64_t vtime, uint64_t weight)
 {
 	return (int64_t)weight * (int64_t)(vtime - k->base);
@@ -98,15 +104,15 @@ static inline uint64_t dispatch_now(const struct dispatch_clock *k, uint64_t now
 	if (!k->weight)
 		return k->base;
 	if (calm)
-		return k->base + (uint64_t)(k->sum / (int64_t)k->weight) +
+		return k->base + (uint64_t)dispatch_divide(k->sum, k->weight) +
 		       (k->running ? (uint64_t)served / k->running : 0);
-	return k->base + (uint64_t)((k->sum + (served << 16)) / (int64_t)k->weight);
+	return k->base + (uint64_t)dispatch_divide(k->sum + (served << 16), k->weight);
 }
 
 /* Brings the base to the average, so that sums stay small. */
 static inline void dispatch_level(struct dispatch_clock *k)
 {
-	int64_t step = k->weight ? k->sum / (int64_t)k->weight : 0;
+	int64_t step = k->weight ? dispatch_divide(k->sum, k->weight) : 0;
 
 	k->base += (uint64_t)step;
 	k->sum -= step * (int64_t)k->weight;

@@ -11,7 +11,7 @@ allowed() { # allowed MODULE: what it may include, itself among it
 	ledger) echo base ledger ;;
 	wire) echo base ledger wire ;;
 	api) echo base ledger wire api ;;
-	bpf) echo base bpf ;;
+	bpf) echo base ledger policy bpf ;;
 	policy) echo base ledger policy ;;
 	sim) echo base ledger policy data sim ;;
 	host) echo base ledger wire bpf policy host ;;
