@@ -132,3 +132,8 @@ bool lateness_estimate(const struct lateness *l, const struct lateness_bias *bia
 	*ret = e;
 	return true;
 }
+
+double lateness_stands_for(const struct lateness_estimate *e)
+{
+	return e->raw > 0 ? e->share / e->raw : 0;
+}

@@ -56,4 +56,8 @@ uint64_t lateness_edge(unsigned bucket);
 _Bool lateness_estimate(const struct lateness *l, const struct lateness_bias *bias,
 			struct lateness_estimate *ret);
 
+/* How many samples' time away each late one stands for. 0 where the counts have no late one left, as
+ * when older ones were halved, or came in so late that no bucket is as late. */
+double lateness_stands_for(const struct lateness_estimate *e);
+
 #endif

@@ -152,7 +152,7 @@ static void take_sample(struct self *s, const struct sample *sample)
 	if (sample->late < e.threshold)
 		return;
 	c->late++;
-	c->debt += (double)MEAN_NS * e.share / e.raw;
+	c->debt += (double)MEAN_NS * lateness_stands_for(&e);
 	share = find_in(&c->runs, sample->tid);
 	if (!share)
 		return;

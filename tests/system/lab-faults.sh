@@ -156,9 +156,9 @@ check_clean "a guest that dies in its first boot"
 echo "done: a guest that dies in its first boot"
 
 # Starts a lab in the background and waits until it runs; $lab is its process.
-start_lab() {
+start_lab() { # start_lab SECONDS
 	: >"$dir/err" # that of the lab before may say that it runs
-	"$desched" lab --vms 2 --seconds 60 >"$dir/out" 2>"$dir/err" &
+	"$desched" lab --vms 2 --seconds "$1" >"$dir/out" 2>"$dir/err" &
 	lab=$!
 	within 300 runs_or_ended
 	grep -q "^run: " "$dir/err" || complain "the lab did not come to its run"
@@ -168,7 +168,7 @@ runs_or_ended() {
 }
 
 end_lab() { # end_lab WHAT SIGNAL STATUS
-	start_lab
+	start_lab 60
 	[ "$(left_over | wc -l)" = 3 ] || complain "$1: not one lab and two QEMUs: $(left_over)"
 	kill "-$2" "$lab"
 	wait "$lab"
@@ -182,7 +182,7 @@ end_lab "a lab that is interrupted" INT 130
 end_lab "a lab that is terminated" TERM 143
 end_lab "a lab that is killed" KILL 137
 
-start_lab
+start_lab 12
 sleep 3
 for pid in $(left_over); do # one QEMU dies half-way
 	grep -qz '^vm2,' "/proc/$pid/cmdline" && kill -KILL "$pid"

@@ -224,9 +224,29 @@ static void what_a_late_sample_stands_for_is_of_now(void **state)
 
 		lateness_add_recent(&recent, ns, 500);
 		if (i >= 5000 && lateness_estimate(&recent, &bias, &e) && ns > e.threshold)
-			charged += e.share / e.raw;
+			charged += lateness_stands_for(&e);
 	}
 	assert_in_range(charged, 0.96 * 0.8 * 3000, 1.04 * 0.8 * 3000);
+}
+
+/* The only late sample, counted just when all counts are halved; and one later than any bucket. */
+static void a_late_sample_of_which_no_count_is_left(void **state)
+{
+	static const uint64_t late[] = {5000000, 100000000000};
+
+	(void)state;
+	random_state = 17;
+	for (size_t i = 0; i < 2; i++) {
+		struct lateness recent = {0};
+		struct lateness_estimate e;
+
+		for (int k = 0; k < 499; k++)
+			lateness_add_recent(&recent, (uint64_t)(40e3 + 40e3 * uniform()), 500);
+		lateness_add_recent(&recent, late[i], 500);
+		assert_true(lateness_estimate(&recent, &no_bias, &e));
+		assert_true(late[i] > e.threshold);
+		assert_true(lateness_stands_for(&e) == 0);
+	}
 }
 
 static void nothing_away(void **state)
@@ -255,6 +275,7 @@ int main(void)
 		cmocka_unit_test(share_of_short_absences),
 		cmocka_unit_test(timers_that_wait_though_their_cpu_runs),
 		cmocka_unit_test(what_a_late_sample_stands_for_is_of_now),
+		cmocka_unit_test(a_late_sample_of_which_no_count_is_left),
 		cmocka_unit_test(nothing_away),
 	};
 
