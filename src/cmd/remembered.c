@@ -64,7 +64,7 @@ int remembered_show(const char *command, const char *request, bool host,
 		    struct failure *f)
 {
 	const char *usual = host ? PROTOCOL_HOST_SOCKET : PROTOCOL_SOCKET;
-	const char *daemon = host ? "deschedd" : o->socket ? "daemon" : "vmdesched";
+	const char *daemon = host ? "deschedd" : "vmdesched";
 	json_t *answer = NULL;
 	int err = ask(command, daemon, o->socket ? o->socket : usual, request, f, &answer);
 

@@ -482,7 +482,7 @@ history=$!
 "$desched" gaps --json --socket "$socket" >"$dir/gaps.out" 2>"$dir/gaps.err" &
 gaps=$!
 for who in top history gaps; do
-	until_true grep -q "^desched $who: waiting: daemon at " "$dir/$who.err"
+	until_true grep -q "^desched $who: waiting: vmdesched at " "$dir/$who.err"
 done
 kill -CONT "$daemon"
 for pid in $top $history $gaps; do
