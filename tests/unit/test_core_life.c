@@ -57,6 +57,8 @@ struct host {
 	bool cpu_on[CPUS], vm_on[VMS], group_on[GROUPS + 1];
 	struct core_vm_spec vms[VMS];
 	struct vcpu vcpus[VCPUS];
+	bool served;
+	uint64_t below; /* random: of what it was served */
 	unsigned refused, done;
 };
 
@@ -289,8 +291,9 @@ static void toggle(struct host *h, uint32_t vcpu)
 						  LEDGER_SWAPWAIT};
 	struct vcpu *v = &h->vcpus[vcpu];
 
-	if (!pick(h, 4)) /* what is below the core served it otherwise */
-		core_serve(h->core, h->now, vcpu, (int64_t)pick(h, 20000000) - 10000000);
+	if (h->served && !(random_next(&h->below) % 4)) /* what is below the core did otherwise */
+		core_serve(h->core, h->now, vcpu,
+			   (int64_t)(random_next(&h->below) % 20000000) - 10000000);
 	v->wants = !v->wants;
 	if (v->wants)
 		core_wake(h->core, h->now, vcpu);
@@ -339,13 +342,15 @@ static bool happen(struct host *h)
 	return false;
 }
 
-static void make_host(struct host *h, unsigned long seed)
+static void make_host(struct host *h, unsigned long seed, bool served)
 {
 	struct core_site sites[CPUS];
 	struct core_vm_spec spec;
 
 	memset(h, 0, sizeof(*h));
 	h->rng = random_stream(20069, seed);
+	h->below = random_stream(20070, seed);
+	h->served = served;
 	h->conserves = pick(h, 2);
 	h->start = h->now = pick(h, 2) ? 0 : 123456789;
 	h->shape = (struct core_shape){.domains = 1 + pick(h, 2),
@@ -399,12 +404,13 @@ static void check_ledgers(struct host *h)
 
 static unsigned long done, refused;
 
-static void live(unsigned long seed)
+/* `served`: something below the core decides, too (core_serve()). */
+static void live(unsigned long seed, bool served)
 {
 	static struct host h;
 	uint64_t change_at;
 
-	make_host(&h, seed);
+	make_host(&h, seed, served);
 	change_at = h.now;
 	while (h.now < h.start + LENGTH) {
 		uint64_t at = next(&h);
@@ -435,11 +441,11 @@ static void random_histories(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rare) / sizeof(*rare); i++)
-		live(rare[i]);
+		live(rare[i], false);
 	for (unsigned long i = first_history; i < first_history + histories; i++) {
 		if (getenv("DESCHED_LIFE_SHOW"))
 			fprintf(stderr, "history %lu\n", i);
-		live(i);
+		live(i, i % 2);
 	}
 	printf("%lu histories, %lu changes, %lu refused\n", histories, done, refused);
 }
