@@ -31,10 +31,10 @@
 
 struct kept {
 	struct enforce_order order;
-	struct dispatch_entry *entries; /* [n]; NULL: it isn't dispatched, `outcome` says why */
+	struct dispatch_entry *entries; /* [n]; NULL: it isn't dispatched, `told` says why */
 	size_t n;
-	struct enforce_outcome outcome;
-	bool ordered, told;
+	struct guard_told told;
+	bool ordered;
 	bool fresh; /* placed in this set */
 };
 
@@ -136,21 +136,15 @@ static bool send_set(struct keeper *k, const struct enforce_orders *o)
 
 static void conclude(const struct keeper *k, struct kept *vm, bool enforced, const char *why)
 {
-	struct enforce_outcome o;
+	struct enforce_outcome o = {.pid = vm->order.pid, .enforced = enforced};
 
-	memset(&o, 0, sizeof(o)); /* padding, too: outcomes are compared as they are */
-	o.pid = vm->order.pid;
-	o.enforced = enforced;
 	snprintf(o.why, sizeof(o.why), "%.190s", why);
 	if (vm->entries) {
 		snprintf(o.where, sizeof(o.where), "/%s", k->top);
 		snprintf(o.how, sizeof(o.how), "%u vCPU%s dispatched", vm->order.n_vcpus,
 			 vm->order.n_vcpus == 1 ? "" : "s");
 	}
-	if (!memcmp(&o, &vm->outcome, sizeof(o)))
-		return;
-	vm->outcome = o;
-	vm->told = false;
+	guard_conclude(&vm->told, &o);
 }
 
 static void conclude_followed(struct keeper *k)
@@ -168,23 +162,9 @@ static void conclude_followed(struct keeper *k)
 	}
 }
 
-/* What the daemon has no room for it gets the next time. */
-static void tell(struct keeper *k)
+static struct guard_told *told_at(void *data, size_t i)
 {
-	struct guard_outcomes m = {.n = 0};
-	size_t first = 0;
-
-	for (size_t i = 0; i <= k->n; i++) {
-		if (m.n == GUARD_OUTCOMES || (i == k->n && m.n)) {
-			if (guard_send_outcomes(k->fd, &m))
-				return;
-			for (; first < i; first++)
-				k->vms[first].told = true;
-			m.n = 0;
-		}
-		if (i < k->n && !k->vms[i].told)
-			m.outcomes[m.n++] = k->vms[i].outcome;
-	}
+	return &((struct keeper *)data)->vms[i].told;
 }
 
 /* ---- the record ---- */
@@ -252,7 +232,7 @@ static void note_orders(struct keeper *k, const struct enforce_orders *o)
 
 		if (!vm && k->n < PLAN_VMS) {
 			vm = &k->vms[k->n++];
-			*vm = (struct kept){.order = *of, .told = true};
+			*vm = (struct kept){.order = *of, .told.told = true};
 			vm->ordered = true;
 		} else if (vm && has_same_vcpus(vm, of, o->vcpus + of->first_vcpu)) {
 			vm->order = *of;
@@ -352,7 +332,7 @@ static const char *work_off(struct keeper *k, const struct enforce_orders *o)
 		record(k);
 	dispatch_weigh(&k->weight, &k->h, k->top, k->shared);
 	conclude_followed(k);
-	tell(k);
+	guard_tell(k->fd, told_at, k, k->n);
 	return NULL;
 }
 

@@ -161,7 +161,37 @@ int guard_receive(struct guard_inbox *in, int fd, struct enforce_orders *ret)
 	return unpack(in, ret) ? 1 : -EBADMSG;
 }
 
-int guard_send_outcomes(int fd, const struct guard_outcomes *m)
+static int send_outcomes(int fd, const struct guard_outcomes *m)
 {
 	return sent(send(fd, m, sizeof(*m), MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+void guard_conclude(struct guard_told *of, const struct enforce_outcome *outcome)
+{
+	const struct enforce_outcome *was = &of->outcome;
+
+	if (was->pid == outcome->pid && was->enforced == outcome->enforced &&
+	    !strcmp(was->where, outcome->where) && !strcmp(was->how, outcome->how) &&
+	    !strcmp(was->why, outcome->why))
+		return;
+	of->outcome = *outcome;
+	of->told = false;
+}
+
+void guard_tell(int fd, struct guard_told *(*at)(void *data, size_t i), void *data, size_t n)
+{
+	struct guard_outcomes m = {.n = 0};
+	size_t first = 0;
+
+	for (size_t i = 0; i <= n; i++) {
+		if (m.n == GUARD_OUTCOMES || (i == n && m.n)) {
+			if (send_outcomes(fd, &m))
+				return;
+			for (; first < i; first++)
+				at(data, first)->told = true;
+			m.n = 0;
+		}
+		if (i < n && !at(data, i)->told)
+			m.outcomes[m.n++] = at(data, i)->outcome;
+	}
 }

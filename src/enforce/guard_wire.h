@@ -44,7 +44,17 @@ int guard_inbox_new(struct guard_inbox *ret); /* -ENOMEM */
  * -EBADMSG: a set that makes no sense, or isn't whole, is at its end; -EPIPE when the other end has gone or says so; -EAGAIN. */
 int guard_receive(struct guard_inbox *in, int fd, struct enforce_orders *ret);
 
-/* What there is no room for is to be sent again. */
-int guard_send_outcomes(int fd, const struct guard_outcomes *m);
+/* What came of a VM's orders, and whether the daemon has been told; `told` at first. */
+struct guard_told {
+	struct enforce_outcome outcome;
+	bool told;
+};
+
+/* The daemon is to be told, unless it knows. */
+void guard_conclude(struct guard_told *of, const struct enforce_outcome *outcome);
+
+/* Tells the daemon what it doesn't know of at(data, 0) to at(data, n - 1); what it has no room for it gets
+ * the next time. */
+void guard_tell(int fd, struct guard_told *(*at)(void *data, size_t i), void *data, size_t n);
 
 #endif

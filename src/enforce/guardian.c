@@ -29,9 +29,8 @@
 struct guarded {
 	struct enforce_order order;
 	struct record_entry entry; /* path "": none yet, or nothing can be done */
-	struct enforce_outcome outcome;
+	struct guard_told told;
 	bool ordered; /* in the last set */
-	bool told;    /* its outcome */
 };
 
 struct keeper {
@@ -48,12 +47,6 @@ struct keeper {
 
 /* ---- outcomes ---- */
 
-static bool is_same_outcome(const struct enforce_outcome *a, const struct enforce_outcome *b)
-{
-	return a->pid == b->pid && a->enforced == b->enforced && !strcmp(a->where, b->where) &&
-	       !strcmp(a->how, b->how) && !strcmp(a->why, b->why);
-}
-
 static void conclude(struct guarded *vm, bool enforced, const char *why)
 {
 	struct enforce_outcome o = {.pid = vm->order.pid, .enforced = enforced};
@@ -68,29 +61,12 @@ static void conclude(struct guarded *vm, bool enforced, const char *why)
 				 (long long)v->quota_us, (long long)v->period_us);
 		snprintf(o.how, sizeof(o.how), "weight %lld, %s", (long long)v->weight, limit);
 	}
-	if (is_same_outcome(&o, &vm->outcome))
-		return;
-	vm->outcome = o;
-	vm->told = false;
+	guard_conclude(&vm->told, &o);
 }
 
-/* What the daemon has no room for it gets the next time. */
-static void tell(struct keeper *k)
+static struct guard_told *told_at(void *data, size_t i)
 {
-	struct guard_outcomes m = {.n = 0};
-	size_t first = 0;
-
-	for (size_t i = 0; i <= k->n; i++) {
-		if (m.n == GUARD_OUTCOMES || (i == k->n && m.n)) {
-			if (guard_send_outcomes(k->fd, &m))
-				return;
-			for (; first < i; first++)
-				k->vms[first].told = true;
-			m.n = 0;
-		}
-		if (i < k->n && !k->vms[i].told)
-			m.outcomes[m.n++] = k->vms[i].outcome;
-	}
+	return &((struct keeper *)data)->vms[i].told;
 }
 
 /* ---- the record ---- */
@@ -267,7 +243,7 @@ static struct guarded *find(struct keeper *k, const struct enforce_order *o)
 			return &k->vms[i];
 	if (k->n == VMS_MAX)
 		return NULL;
-	memset(&k->vms[k->n], 0, sizeof(k->vms[0]));
+	k->vms[k->n] = (struct guarded){.told.told = true};
 	return &k->vms[k->n++];
 }
 
@@ -317,7 +293,7 @@ static void work_off(struct keeper *k)
 	for (size_t i = 0; i < k->n; i++)
 		if (changes[i])
 			carry_out(k, &k->vms[i], fresh[i]);
-	tell(k);
+	guard_tell(k->fd, told_at, k, k->n);
 }
 
 static void undo_all(struct keeper *k)
